@@ -1,0 +1,39 @@
+/**
+ * Exponential back-off with full jitter.
+ *
+ * The delay of attempt n is drawn from [half, full] of `min * 2^n`, capped at `max`: never so short
+ * that many clients come back together, never longer than the cap.
+ */
+export interface BackoffOptions {
+  readonly minMs: number;
+  readonly maxMs: number;
+  /** Uniform in [0, 1); injected by tests. */
+  readonly random?: () => number;
+}
+
+export class Backoff {
+  readonly #options: BackoffOptions;
+  #attempt = 0;
+
+  constructor(options: BackoffOptions) {
+    this.#options = options;
+  }
+
+  /** Failures since the last reset. */
+  get attempts(): number {
+    return this.#attempt;
+  }
+
+  /** The delay before the next attempt, milliseconds. Each call counts as one more failure. */
+  nextMs(): number {
+    const { minMs, maxMs, random = Math.random } = this.#options;
+    const full = Math.min(maxMs, minMs * 2 ** Math.min(this.#attempt, 40));
+    this.#attempt += 1;
+    return full / 2 + (full / 2) * random();
+  }
+
+  /** To be called when an attempt succeeded. */
+  reset(): void {
+    this.#attempt = 0;
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * The vocabulary of etcd as the rest of the program speaks it.
+ *
+ * Keys are opaque bytes, held as strings with one character per byte (latin-1): cheap as map keys and
+ * lossless for bytes that are not UTF-8. Values stay buffers from the wire to the wire.
+ */
+declare const keyBrand: unique symbol;
+declare const revisionBrand: unique symbol;
+declare const leaseBrand: unique symbol;
+
+/** An etcd key: one character per byte. Made by `keyOf` or by the client, never by a cast elsewhere. */
+export type EtcdKey = string & { readonly [keyBrand]: true };
+
+/** A revision of the store. Below 2^53; the client refuses a server that claims more. */
+export type Revision = number & { readonly [revisionBrand]: true };
+
+/** A lease ID: any 63-bit number, hence never a `number`. `0n` means no lease. */
+export type LeaseId = bigint & { readonly [leaseBrand]: true };
+
+export const NO_LEASE = 0n as LeaseId;
+export const NO_REVISION = 0 as Revision;
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the test is exactly "only ASCII"
+const ASCII = /^[\x00-\x7f]*$/;
+
+/** The key whose bytes are the UTF-8 form of `text`. */
+export function keyOf(text: string): EtcdKey {
+  return (ASCII.test(text) ? text : Buffer.from(text, 'utf8').toString('latin1')) as EtcdKey;
+}
+
+/** The bytes of `key`, as they travel. */
+export function keyBytes(key: EtcdKey): Buffer {
+  return Buffer.from(key, 'latin1');
+}
+
+/** `key` for a log line: UTF-8 where it is that, control characters escaped, cut at 256 characters. */
+export function keyText(key: EtcdKey): string {
+  const text = JSON.stringify(Buffer.from(key.slice(0, 256), 'latin1').toString('utf8')).slice(1, -1);
+  return key.length > 256 ? `${text}… (${key.length} bytes)` : text;
+}
+
+/** The first key after every key that starts with `prefix`: the last byte that can grow, plus one. */
+export function prefixEnd(prefix: EtcdKey): EtcdKey {
+  for (let i = prefix.length - 1; i >= 0; i -= 1) {
+    const byte = prefix.charCodeAt(i);
+    if (byte < 0xff) return (prefix.slice(0, i) + String.fromCharCode(byte + 1)) as EtcdKey;
+  }
+  return '\0' as EtcdKey;
+}
+
+/** A key as a range answered it. `value` may be a view into a larger message: copy it to keep it. */
+export interface KeyValue {
+  readonly key: EtcdKey;
+  readonly value: Buffer;
+  readonly modRevision: Revision;
+  readonly lease: LeaseId;
+}
+
+/** One page of a list. All pages of a list are of the same `revision`. */
+export interface ListPage {
+  readonly keyValues: readonly KeyValue[];
+  readonly revision: Revision;
+}
+
+export interface ListOptions {
+  readonly signal: AbortSignal;
+  /** Keys per page; 0 asks for everything in one answer. */
+  readonly pageSize?: number;
+  /** Answers carry no values (`value` is empty). */
+  readonly keysOnly?: boolean;
+  /** Only keys written at or after this revision. */
+  readonly minModRevision?: Revision;
+}
+
+export type WatchEvent =
+  | {
+      readonly type: 'put';
+      readonly key: EtcdKey;
+      readonly value: Buffer;
+      readonly modRevision: Revision;
+      readonly lease: LeaseId;
+    }
+  | { readonly type: 'delete'; readonly key: EtcdKey; readonly modRevision: Revision };
+
+/**
+ * What a watch delivers.
+ *
+ * `events`: in the order of the store; a batch never splits a revision from the point of view of resuming.
+ * `progress`: everything up to `revision` has been delivered.
+ * `compacted`: the history asked for is gone; list again. The watch has ended.
+ * `replaced`: the store behind the endpoint is not the one that was watched (other cluster ID, or its
+ * revision went back); list again. The watch has ended.
+ */
+export type WatchBatch =
+  | { readonly kind: 'events'; readonly events: readonly WatchEvent[]; readonly revision: Revision }
+  | { readonly kind: 'progress'; readonly revision: Revision }
+  | { readonly kind: 'compacted'; readonly compactRevision: Revision }
+  | { readonly kind: 'replaced'; readonly reason: string };
+
+export interface WatchOptions {
+  readonly signal: AbortSignal;
+  /** The first revision to deliver: a list's revision plus one. */
+  readonly from: Revision;
+  /** Only deletions, for whoever watches what it wrote itself. */
+  readonly deletesOnly?: boolean;
+}
+
+export type TxnOperation =
+  | { readonly type: 'put'; readonly key: EtcdKey; readonly value: Uint8Array; readonly lease: LeaseId }
+  | { readonly type: 'delete'; readonly key: EtcdKey; readonly end?: EtcdKey };
+
+export interface CallOptions {
+  readonly signal: AbortSignal;
+  /** Defaults to ETCD_CALL_TIMEOUT_MS. */
+  readonly timeoutMs?: number;
+}
+
+/** How long a lease lives, as the server sees it. */
+export interface LeaseTimeToLive {
+  /** Seconds left. */
+  readonly ttl: number;
+  /** Seconds it was granted for. */
+  readonly grantedTtl: number;
+}
+
+/** The state of a connection, for status pages. */
+export interface EtcdConnectionState {
+  readonly connected: boolean;
+  /** Hexadecimal, without prefix; undefined until the first answer. */
+  readonly clusterId: string | undefined;
+  /** Milliseconds of the monotonic clock at the last answer or event; undefined before the first. */
+  readonly lastContactMs: number | undefined;
+  /** Why the last attempt failed; undefined while connected. */
+  readonly lastError: Error | undefined;
+}
+
+/**
+ * A client of one etcd cluster over one or more endpoints.
+ *
+ * Unary calls are tried once, with a deadline, and reject with a typed error (errors.ts); whoever calls
+ * decides about another attempt. Watches and kept leases reconnect by themselves until their signal
+ * is aborted or the client is closed.
+ */
+export interface EtcdClient {
+  readonly state: EtcdConnectionState;
+
+  /** The key, or undefined where it does not exist. Linearizable. */
+  get(key: EtcdKey, options: CallOptions): Promise<KeyValue | undefined>;
+
+  /** All keys below `prefix`, page by page at one revision. At least one page is yielded, also of an empty prefix. */
+  list(prefix: EtcdKey, options: ListOptions): AsyncIterable<ListPage>;
+
+  /**
+   * Events below `prefix` from `options.from` on. Reconnects and resumes after the last delivered event;
+   * the consumer's pace is the pace of the stream. Ends after `compacted` or `replaced`, or when the signal is aborted.
+   */
+  watch(prefix: EtcdKey, options: WatchOptions): AsyncIterable<WatchBatch>;
+
+  /** All operations at one revision, which is returned. No key may be named twice. */
+  txn(operations: readonly TxnOperation[], options: CallOptions): Promise<Revision>;
+
+  /** Puts `key` only where it does not exist. True where it was put. */
+  putIfAbsent(key: EtcdKey, value: Uint8Array, lease: LeaseId, options: CallOptions): Promise<boolean>;
+
+  grantLease(ttlSeconds: number, options: CallOptions): Promise<LeaseId>;
+
+  /** Undefined where the lease does not exist (any more). */
+  leaseTimeToLive(lease: LeaseId, options: CallOptions): Promise<LeaseTimeToLive | undefined>;
+
+  revokeLease(lease: LeaseId, options: CallOptions): Promise<void>;
+
+  /** Keeps `lease` alive from now on, any lease by its ID. `onLost` is called once, when the server no longer knows it. Returns a function that stops. */
+  keepLease(lease: LeaseId, ttlSeconds: number, onLost: () => void): () => void;
+
+  /** The cluster ID that every answer must carry is forgotten: the next answer pins a new one. */
+  forgetCluster(): void;
+
+  /** Ends every call, watch and keep-alive. Idempotent. */
+  close(): void;
+}
