@@ -57,3 +57,97 @@ export const LOAD_ORDER_HOLD_MS = 5_000;
 
 /** Shutdown, from the signal to the end of the process. */
 export const SHUTDOWN_TIMEOUT_MS = 5_000;
+
+/** Bytes of a remote's cluster config; the field's own stay below 300. */
+export const MAX_CLUSTER_CONFIG_BYTES = 64 * 1024;
+
+/** Files of the configuration directory that are taken for clusters: a mesh has at most 511 members. */
+export const MAX_REMOTE_CLUSTERS = 511;
+
+/** How long a later rank's first load waits for an earlier rank whose listing has not even begun. */
+export const LOAD_ORDER_GRACE_MS = 250;
+
+/** How often a publisher asks its etcd for keys that somebody else wrote, and every how many of these audits compares everything. */
+export const AUDIT_INTERVAL_MS = 60_000;
+export const AUDITS_PER_FULL_AUDIT = 10;
+
+/** Keys that move to a lease of the configured duration, per second: readers receive an event for each. */
+export const LEASE_MOVES_PER_SECOND = 1000;
+
+/** Sections whose keys in etcd are listed at the same time. */
+export const MAX_CONCURRENT_LOADS = 4;
+
+/** Back-off of a publisher whose writes fail. */
+export const PUBLISH_BACKOFF_MIN_MS = 50;
+export const PUBLISH_BACKOFF_MAX_MS = 10_000;
+
+/** How long a client of our HTTP servers may take to send a request, and be silent. */
+export const HTTP_REQUEST_TIMEOUT_MS = 10_000;
+
+/** Objects per page of a Kubernetes list, as kubectl and client-go ask for. */
+export const KUBE_LIST_PAGE = 500;
+
+/** Bytes of one Kubernetes object as JSON. etcd takes 1.5 MiB; a kind stored as protobuf grows a few times on its way to JSON. */
+export const MAX_KUBE_OBJECT_BYTES = 16 * 1024 * 1024;
+
+/** Bytes of a Kubernetes list besides its items, and of the Status of a refused request. */
+export const MAX_KUBE_ENVELOPE_BYTES = 64 * 1024;
+
+/** Longest time between two chunks of a Kubernetes answer that is due at once; API servers give up on a request after 60 s themselves. */
+export const KUBE_ANSWER_TIMEOUT_MS = 75_000;
+
+/** A watch is asked to last between this and twice this, so that the watches of many clients do not end together. */
+export const KUBE_WATCH_MIN_MS = 5 * 60_000;
+
+/** How long a watch may outlive the time it was asked to last. */
+export const KUBE_WATCH_GRACE_MS = 30_000;
+
+/** Silence of a watch that has shown a bookmark before: they come every minute. */
+export const KUBE_BOOKMARK_SILENCE_MS = 3 * 60_000;
+
+/** A watch that lasted as long was a good one, even if nothing happened. */
+export const KUBE_HEALTHY_WATCH_MS = 10_000;
+
+/** Watches in a row that end early and tell nothing, after which a list is tried: it may be the resource version that does not work. */
+export const MAX_FRUITLESS_WATCHES = 5;
+
+/** Back-off of a reflector, and the longest wait that a Retry-After can impose. */
+export const KUBE_BACKOFF_MIN_MS = 800;
+export const KUBE_BACKOFF_MAX_MS = 30_000;
+export const MAX_KUBE_RETRY_AFTER_MS = 120_000;
+
+/** How long the start waits for a Kubernetes API server that cannot be reached yet. */
+export const KUBE_START_TIMEOUT_MS = 60_000;
+
+/** Work on Kubernetes objects before the event loop gets a turn. */
+export const KUBE_SLICE_MS = 10;
+
+/** Objects of one kind whose rejection is remembered, so that each is logged once. */
+export const MAX_LOGGED_REJECTIONS = 1000;
+
+/** How often the same lasting problem with the Kubernetes API is logged again. */
+export const KUBE_LOG_INTERVAL_MS = 60_000;
+
+/** Wait between two attempts to reach a remote cluster. */
+export const REMOTE_BACKOFF_MIN_MS = 500;
+export const REMOTE_BACKOFF_MAX_MS = 30_000;
+
+/** Wait between two attempts to remove the keys of a removed cluster, and how long etcd may take for one prefix of them. */
+export const DRAIN_RETRY_MIN_MS = 2_000;
+export const DRAIN_RETRY_MAX_MS = 32_000;
+export const DRAIN_TIMEOUT_MS = 60_000;
+
+/** How long an etcd may take for one page of a list: pages of big values travel over slow links. */
+export const ETCD_LIST_TIMEOUT_MS = 60_000;
+
+/** Bytes on their way to us per stream and per connection; 64 KiB, HTTP/2's default, is 1.3 MB/s over a round trip of 50 ms. */
+export const ETCD_FLOW_CONTROL_WINDOW_BYTES = 1024 * 1024;
+
+/** Requests that wait for their turn where `etcd.qps` or `etcd.maxInflight` is given. */
+export const MAX_QUEUED_ETCD_REQUESTS = 10_000;
+
+/** How often certificate and key files are looked at. */
+export const TLS_RELOAD_INTERVAL_MS = 5_000;
+
+/** Aliases of a YAML file that are followed: a few lines of them can stand for gigabytes. */
+export const MAX_YAML_ALIASES = 32;

@@ -86,7 +86,7 @@ export interface PublisherStats {
 }
 
 /** Why a key was put right although its source said nothing new. */
-export type RepairReason = 'deleted' | 'overwritten' | 'lease_lost' | 'store_replaced';
+export type RepairReason = 'deleted' | 'overwritten' | 'foreign' | 'lease_lost' | 'store_replaced';
 
 /** Why a key was not taken. */
 export type RejectReason = 'outside_prefix' | 'key_too_large' | 'value_too_large';

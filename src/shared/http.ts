@@ -1,0 +1,148 @@
+/**
+ * The HTTP servers of a daemon: health, metrics, and a small read-only JSON API.
+ *
+ * Each has a port of its own, as deployments expect. All are plain HTTP, read-only, and answer from
+ * memory; a request body is never read.
+ */
+import type { AddressInfo } from 'node:net';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { ProgramError } from './errors.ts';
+import type { Health } from './health.ts';
+import { HTTP_REQUEST_TIMEOUT_MS } from './limits.ts';
+import { formatListenAddress, type ListenAddress } from './listen-address.ts';
+import type { Registry } from './metrics.ts';
+
+/** A server cannot listen where its flag says. */
+export class ListenError extends ProgramError {
+  readonly code = 'LISTEN_FAILED';
+  readonly retriable = false;
+}
+
+export interface HttpServer {
+  readonly port: number;
+  /** Idempotent; open connections are cut. */
+  close(): Promise<void>;
+}
+
+export interface ListenOptions {
+  readonly address: ListenAddress;
+  /** The flag that chose the address, for the message where it cannot be had. */
+  readonly flag: string;
+  /** The server closes when it is aborted. */
+  readonly signal: AbortSignal;
+}
+
+const TEXT = 'text/plain; charset=utf-8';
+
+/**
+ * `/readyz`: 200 `Ready` or 500 `NotReady`. `/livez` and `/healthz`: 200 `ok`, or 500 with a line for each
+ * thing that is not well. Everything else is 404.
+ */
+export function serveHealth(health: Health, options: ListenOptions): Promise<HttpServer> {
+  const app = createApp();
+  app.setNotFoundHandler(notFound);
+  app.get('/readyz', (_, reply) =>
+    reply
+      .code(health.ready ? 200 : 500)
+      .type(TEXT)
+      .send(health.ready ? 'Ready' : 'NotReady'),
+  );
+  for (const path of ['/livez', '/healthz']) {
+    app.get(path, (_, reply) => {
+      const problems = health.problems();
+      const isWell = problems.length === 0;
+      return reply
+        .code(isWell ? 200 : 500)
+        .type(TEXT)
+        .send(isWell ? 'ok' : `${problems.join('\n')}\n`);
+    });
+  }
+  return listen(app, options);
+}
+
+/** `/metrics` in the text format of Prometheus. */
+export function serveMetrics(registry: Registry, options: ListenOptions): Promise<HttpServer> {
+  const app = createApp();
+  app.setNotFoundHandler(notFound);
+  app.get('/metrics', async (_, reply) => reply.type(registry.contentType).send(await registry.metrics()));
+  return listen(app, options);
+}
+
+/**
+ * A JSON API that is only read: `resources` gives the answer of each path at the time of the request.
+ * Errors have the form `{"code":404,"message":"…"}`, and each connection serves one request: both as
+ * clients of the original know it.
+ */
+export function serveJson(resources: Readonly<Record<string, () => unknown>>, options: ListenOptions): Promise<HttpServer> {
+  const app = createApp();
+  app.addHook('onRequest', async (_, reply) => {
+    reply.header('connection', 'close').type('application/json');
+  });
+  for (const [path, read] of Object.entries(resources)) {
+    app.get(path, (_, reply) => reply.send(`${JSON.stringify(read())}\n`));
+  }
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.replace(/\?.*/s, '');
+    const isKnown = Object.hasOwn(resources, path);
+    const code = isKnown ? 405 : 404;
+    const message = isKnown ? `method ${request.method} is not allowed, but [GET] are` : `path ${path} was not found`;
+    if (isKnown) reply.header('allow', 'GET');
+    return reply.code(code).send(JSON.stringify({ code, message }));
+  });
+  return listen(app, options);
+}
+
+function createApp(): FastifyInstance {
+  const app = fastify({
+    exposeHeadRoutes: false,
+    forceCloseConnections: true,
+    requestTimeout: HTTP_REQUEST_TIMEOUT_MS,
+    connectionTimeout: HTTP_REQUEST_TIMEOUT_MS,
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _body, done) => done(null));
+  return app;
+}
+
+function notFound(_request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return reply.code(404).type(TEXT).send('404 page not found\n');
+}
+
+async function listen(app: FastifyInstance, options: ListenOptions): Promise<HttpServer> {
+  const { address, flag, signal } = options;
+  signal.throwIfAborted();
+  await listenOn(app, address).catch((thrown: unknown) => {
+    throw new ListenError(`flag --${flag}: cannot listen on ${formatListenAddress(address)}: ${reason(thrown)}`, {
+      cause: thrown,
+    });
+  });
+  const close = () => app.close();
+  signal.addEventListener('abort', close, { once: true });
+  return {
+    port: (app.server.address() as AddressInfo).port,
+    close: async () => {
+      signal.removeEventListener('abort', close);
+      await close();
+    },
+  };
+}
+
+/** All addresses means IPv6 and IPv4 through one socket, or IPv4 where the machine has no IPv6. */
+async function listenOn(app: FastifyInstance, { host, port }: ListenAddress): Promise<void> {
+  try {
+    await app.listen({ host: host ?? '::', port });
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException;
+    if (host !== undefined || (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL')) throw thrown;
+    await app.listen({ host: '0.0.0.0', port });
+  }
+}
+
+function reason(thrown: unknown): string {
+  const { code, message } = thrown as NodeJS.ErrnoException;
+  if (code === 'EADDRINUSE') return 'the port is in use; free it or choose another';
+  if (code === 'EACCES') return 'not permitted; choose a port from 1024';
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'the host name is not known here';
+  if (code === 'EADDRNOTAVAIL') return 'the address is not one of this machine';
+  return message;
+}

@@ -1,0 +1,58 @@
+/**
+ * `cilium/.heartbeat`: the time, rewritten every minute.
+ *
+ * Readers never parse it. That it changes is what tells them that the store and the way to it work; two
+ * minutes without a change make them connect anew.
+ */
+import { type Clock, rfc3339Seconds } from '../clock.ts';
+import { asError, isAbort } from '../errors.ts';
+import { keyOf } from '../etcd/types.ts';
+import type { Logger } from '../log.ts';
+import type { SingleKeys } from './types.ts';
+
+export const HEARTBEAT_KEY = keyOf('cilium/.heartbeat');
+
+export const HEARTBEAT_INTERVAL_MS = 60_000;
+
+/** A heartbeat that takes longer is given up: the next one is on its way. */
+const HEARTBEAT_TIMEOUT_MS = 25_000;
+
+/**
+ * Writes the heartbeat at once and then every minute until `signal` is aborted, then resolves. A write that
+ * fails or takes too long is logged, once for as long as it goes on, and the next one comes all the same.
+ */
+export async function runHeartbeat(singles: SingleKeys, clock: Clock, log: Logger, signal: AbortSignal): Promise<void> {
+  let isFailing = false;
+  while (!signal.aborted) {
+    const startMs = clock.monotonicMs();
+    try {
+      await beat(singles, clock, signal);
+      if (isFailing) log.info('the heartbeat is written again');
+      isFailing = false;
+    } catch (thrown) {
+      if (isAbort(thrown, signal)) return;
+      if (!isFailing) log.warn({ error: asError(thrown).message }, 'the heartbeat cannot be written; readers will connect anew');
+      isFailing = true;
+    }
+    const restMs = Math.max(0, HEARTBEAT_INTERVAL_MS - (clock.monotonicMs() - startMs));
+    await clock.sleep(restMs, signal).catch(() => undefined);
+  }
+}
+
+async function beat(singles: SingleKeys, clock: Clock, signal: AbortSignal): Promise<void> {
+  const limit = new AbortController();
+  const onAbort = () => limit.abort(signal.reason);
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  const timer = new AbortController();
+  clock.sleep(HEARTBEAT_TIMEOUT_MS, timer.signal).then(
+    () => limit.abort(new Error(`not confirmed within ${HEARTBEAT_TIMEOUT_MS / 1000} s`)),
+    () => undefined,
+  );
+  try {
+    await singles.put(HEARTBEAT_KEY, Buffer.from(rfc3339Seconds(clock.nowMs())), limit.signal);
+  } finally {
+    timer.abort();
+    signal.removeEventListener('abort', onAbort);
+  }
+}

@@ -1,0 +1,303 @@
+/**
+ * Decides which lane writes next, and what a failed transaction means.
+ *
+ * While nothing is under way a change is written at once; while transactions are, changes gather and go
+ * together. Lanes take turns, so that no section starves another; sections in their first load come after
+ * the steady ones, in the order of their ranks.
+ */
+import { Backoff } from '../backoff.ts';
+import type { Clock } from '../clock.ts';
+import { asError, errorCode, isAbort } from '../errors.ts';
+import {
+  ClusterChangedError,
+  LeaseNotFoundError,
+  PermissionDeniedError,
+  RequestTooLargeError,
+  TooManyOperationsError,
+  TooManyRequestsError,
+} from '../etcd/errors.ts';
+import type { EtcdClient } from '../etcd/types.ts';
+import { MAX_TXN_BYTES, MAX_TXNS_IN_FLIGHT, PUBLISH_BACKOFF_MAX_MS, PUBLISH_BACKOFF_MIN_MS } from '../limits.ts';
+import type { Logger } from '../log.ts';
+import { Concurrency } from './concurrency.ts';
+import type { KeyGroup } from './key-group.ts';
+import type { Batch, Lane } from './lane.ts';
+import { type LeasePool, UNLEASED } from './lease-pool.ts';
+import type { PublisherObserver, PublisherStats } from './types.ts';
+import { waiters } from './waiters.ts';
+
+/** A group of lanes as the scheduler sees it. */
+export interface Scheduled {
+  readonly group: KeyGroup;
+  /** 0 for steady sections; higher while a first load is under way. */
+  priority(): number;
+  /** True while the group has to wait for another one. */
+  isHeld(): boolean;
+}
+
+export interface SchedulerOptions {
+  readonly client: EtcdClient;
+  readonly leases: LeasePool;
+  readonly keysPerLease: number;
+  readonly maxOperations: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly observer: PublisherObserver;
+  readonly onStoreReplaced: (reason: string) => void;
+}
+
+/** How often lanes that wait for another section are looked at again. */
+const HELD_RECHECK_MS = 50;
+/** Turns that steady sections take before one in its first load gets a turn. */
+const STEADY_TURNS = 4;
+
+export class Scheduler {
+  readonly #options: SchedulerOptions;
+  readonly #waiting = new Map<Lane, Scheduled>();
+  readonly #backoff = new Backoff({ minMs: PUBLISH_BACKOFF_MIN_MS, maxMs: PUBLISH_BACKOFF_MAX_MS });
+  readonly #concurrency = new Concurrency(MAX_TXNS_IN_FLIGHT);
+  readonly #idle = waiters();
+  readonly #busy = new Set<Lane>();
+  /** Groups that etcd does not let us write, and when they are tried again. */
+  readonly #denied = new Map<KeyGroup, { readonly backoff: Backoff; untilMs: number }>();
+  #maxOperations: number;
+  #maxBytes = MAX_TXN_BYTES;
+  #steadyTurns = 0;
+  #paused = true;
+  #backingOff = false;
+  #pumpQueued = false;
+  #rechecking = false;
+  #failing: PublisherStats['failing'];
+  #signal: AbortSignal | undefined;
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+    this.#maxOperations = options.maxOperations;
+  }
+
+  get inFlight(): number {
+    return this.#busy.size;
+  }
+
+  get failing(): PublisherStats['failing'] {
+    return this.#failing;
+  }
+
+  start(signal: AbortSignal): void {
+    this.#signal = signal;
+  }
+
+  /** Something waits in `lane`. */
+  pending(lane: Lane, scheduled: Scheduled): void {
+    if (this.#busy.has(lane) || this.#waiting.has(lane)) return;
+    this.#waiting.set(lane, scheduled);
+    this.pump();
+  }
+
+  /** No transaction is begun until `resume`; resolves when none is under way any more. */
+  async pause(signal: AbortSignal): Promise<void> {
+    this.#paused = true;
+    while (this.#busy.size > 0) await this.#idle.wait(signal);
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.pump();
+  }
+
+  /** The lanes of a group that is gone are forgotten. */
+  drop(group: KeyGroup): void {
+    for (const lane of group.lanes) this.#waiting.delete(lane);
+    this.#denied.delete(group);
+  }
+
+  /** Looks for work once the current turn of the event loop is over, so that changes of one turn go together. */
+  pump(): void {
+    if (this.#pumpQueued) return;
+    this.#pumpQueued = true;
+    queueMicrotask(() => {
+      this.#pumpQueued = false;
+      this.#begin();
+    });
+  }
+
+  #begin(): void {
+    const signal = this.#signal;
+    if (signal === undefined) return;
+    while (!this.#paused && !this.#backingOff && !signal.aborted && this.#busy.size < this.#concurrency.limit) {
+      const next = this.#next();
+      if (next === undefined) return;
+      const [lane, scheduled] = next;
+      this.#waiting.delete(lane);
+      this.#busy.add(lane);
+      void this.#run(lane, scheduled, signal);
+    }
+  }
+
+  /** The waiting lane of the lowest priority number that may go, the longest waiting of them. */
+  #next(): [Lane, Scheduled] | undefined {
+    let best: [Lane, Scheduled] | undefined;
+    let bestPriority = Number.POSITIVE_INFINITY;
+    let someHeld = false;
+    const skipSteady = this.#steadyTurns >= STEADY_TURNS;
+    for (const entry of this.#waiting) {
+      const [lane, scheduled] = entry;
+      if (!scheduled.group.isKnown) {
+        this.#waiting.delete(lane);
+        continue;
+      }
+      if (scheduled.isHeld() || this.#isDenied(scheduled.group)) {
+        someHeld = true;
+        continue;
+      }
+      let priority = scheduled.priority();
+      if (skipSteady && priority === 0) priority = Number.MAX_SAFE_INTEGER;
+      if (priority < bestPriority) [best, bestPriority] = [entry, priority];
+      if (bestPriority === 0) break;
+    }
+    if (best === undefined && someHeld) this.#recheck();
+    this.#steadyTurns = bestPriority === 0 ? this.#steadyTurns + 1 : 0;
+    return best;
+  }
+
+  async #run(lane: Lane, scheduled: Scheduled, signal: AbortSignal): Promise<void> {
+    const { group } = scheduled;
+    let batch: Batch | undefined;
+    try {
+      batch = await this.#take(group, lane, signal);
+      if (batch !== undefined) await this.#commit(group, batch, signal);
+    } catch (thrown) {
+      if (batch !== undefined) group.fail(batch);
+      if (!isAbort(thrown, signal)) this.#failed(group, batch, asError(thrown), signal);
+    }
+    this.#busy.delete(lane);
+    if (lane.pending.size > 0 && group.isKnown) this.#waiting.set(lane, scheduled);
+    if (this.#busy.size === 0) this.#idle.wake();
+    this.pump();
+  }
+
+  async #take(group: KeyGroup, lane: Lane, signal: AbortSignal): Promise<Batch | undefined> {
+    const { leases, keysPerLease } = this.#options;
+    const keys = Math.min(group.countUnleased(lane, this.#maxOperations), keysPerLease);
+    if (keys === 0) return group.take(lane, this.#maxOperations, this.#maxBytes, { lease: UNLEASED, keys });
+    const lease = await leases.reserve(keys, signal);
+    leases.release(lease, keys);
+    return group.take(lane, this.#maxOperations, this.#maxBytes, { lease, keys });
+  }
+
+  async #commit(group: KeyGroup, batch: Batch, signal: AbortSignal): Promise<void> {
+    const { client, clock, observer } = this.#options;
+    const startMs = clock.monotonicMs();
+    try {
+      const revision = await client.txn(batch.operations, { signal });
+      const latencyMs = clock.monotonicMs() - startMs;
+      group.confirm(batch, revision);
+      this.#concurrency.success(latencyMs);
+      this.#recovered(group);
+      observer.transaction('success', batch.operations.length, latencyMs / 1000);
+    } catch (thrown) {
+      observer.transaction('fail', batch.operations.length, (clock.monotonicMs() - startMs) / 1000);
+      throw thrown;
+    }
+  }
+
+  #failed(group: KeyGroup, batch: Batch | undefined, error: Error, signal: AbortSignal): void {
+    const { observer, onStoreReplaced } = this.#options;
+    observer.syncError(group.options.scope, group.options.cluster, error);
+    if (error instanceof TooManyOperationsError && this.#maxOperations > 1) {
+      this.#maxOperations = Math.max(1, (batch?.operations.length ?? this.#maxOperations) >> 1);
+      return;
+    }
+    if (error instanceof RequestTooLargeError && batch !== undefined) {
+      this.#tooLarge(group, batch);
+      return;
+    }
+    if (error instanceof ClusterChangedError) onStoreReplaced(error.message);
+    if (error instanceof TooManyRequestsError) this.#concurrency.overload();
+    this.#logFailing(error);
+    if (error instanceof PermissionDeniedError) {
+      this.#deny(group);
+      return;
+    }
+    const lostLeases =
+      error instanceof LeaseNotFoundError && batch !== undefined ? this.#findLostLeases(batch, signal) : undefined;
+    this.#backOff(signal, lostLeases);
+  }
+
+  /** Nothing else can be written either: one wait for all, then a single transaction probes. */
+  #backOff(signal: AbortSignal, until: Promise<void> | undefined): void {
+    if (this.#backingOff) return;
+    this.#backingOff = true;
+    this.#concurrency.failure();
+    void Promise.allSettled([this.#options.clock.sleep(this.#backoff.nextMs(), signal), until]).then(() => {
+      this.#backingOff = false;
+      this.pump();
+    });
+  }
+
+  /** Only this group is refused: it waits by itself, the others go on. */
+  #deny(group: KeyGroup): void {
+    const denied = this.#denied.get(group) ?? { backoff: new Backoff({ minMs: 1000, maxMs: 30_000 }), untilMs: 0 };
+    this.#denied.set(group, denied);
+    denied.untilMs = this.#options.clock.monotonicMs() + denied.backoff.nextMs();
+  }
+
+  /** Halves what goes together; a key that is too large alone is refused for good. */
+  #tooLarge(group: KeyGroup, batch: Batch): void {
+    if (batch.operations.length > 1) {
+      this.#maxBytes = Math.max(1, batchBytes(batch) >> 1);
+      return;
+    }
+    // The same batch again, so that its key is settled rather than left waiting in front of all others.
+    const again = group.take(batch.lane, 1, this.#maxBytes, { lease: UNLEASED, keys: 1 });
+    if (again !== undefined) group.refuse(again, 'value_too_large');
+  }
+
+  async #findLostLeases(batch: Batch, signal: AbortSignal): Promise<void> {
+    const { client, leases } = this.#options;
+    const used = new Set(batch.operations.flatMap((operation) => (operation.type === 'put' ? [operation.lease] : [])));
+    for (const id of used) {
+      const left = await client.leaseTimeToLive(id, { signal });
+      if (left === undefined || left.ttl <= 0) leases.lost(leases.indexOf(id));
+    }
+  }
+
+  #isDenied(group: KeyGroup): boolean {
+    return (this.#denied.get(group)?.untilMs ?? 0) > this.#options.clock.monotonicMs();
+  }
+
+  #recheck(): void {
+    if (this.#rechecking || this.#signal === undefined) return;
+    this.#rechecking = true;
+    void this.#options.clock
+      .sleep(HELD_RECHECK_MS, this.#signal)
+      .catch(() => undefined)
+      .finally(() => {
+        this.#rechecking = false;
+        this.pump();
+      });
+  }
+
+  #logFailing(error: Error): void {
+    const { clock, log } = this.#options;
+    if (this.#failing !== undefined && errorCode(this.#failing.error) === errorCode(error)) return;
+    this.#failing = { sinceMs: this.#failing?.sinceMs ?? clock.monotonicMs(), error };
+    log.warn({ code: errorCode(error), error: error.message }, 'writes to the local etcd fail; they are kept and tried again');
+  }
+
+  #recovered(group: KeyGroup): void {
+    this.#backoff.reset();
+    this.#denied.delete(group);
+    if (this.#failing === undefined || this.#denied.size > 0) return;
+    const failedForMs = Math.round(this.#options.clock.monotonicMs() - this.#failing.sinceMs);
+    this.#failing = undefined;
+    this.#options.log.info({ failedForMs }, 'writes to the local etcd succeed again');
+  }
+}
+
+function batchBytes(batch: Batch): number {
+  return batch.operations.reduce(
+    (sum, operation) => sum + operation.key.length + (operation.type === 'put' ? operation.value.length : 0),
+    0,
+  );
+}

@@ -1,0 +1,12 @@
+/** What a daemon is given by the process it runs in. */
+import type { Clock } from './clock.ts';
+import type { Logger } from './log.ts';
+import type { Registry } from './metrics.ts';
+
+export interface Runtime {
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly metrics: Registry;
+  /** Aborted when the process is to end; a daemon then finishes and its run resolves. */
+  readonly signal: AbortSignal;
+}
