@@ -1,7 +1,7 @@
 /**
  * The publisher against a model: random words of a source, random trouble, one oracle.
  *
- * A failing run prints its seed and the shrunk sequence of steps; `PUBLISHER_SEED` repeats it.
+ * A failing run prints its seed and the shrunk sequence of steps; `PUBLISHER_SEED` repeats it, `PUBLISHER_RUNS` runs more.
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -176,56 +176,71 @@ async function play(steps: readonly Step[], judge: (world: World, events: WatchE
   }
 }
 
+const MODEL_TIMEOUT_MS = 900_000;
+const runs = Number(process.env.PUBLISHER_RUNS ?? 25);
 const seed = process.env.PUBLISHER_SEED === undefined ? {} : { seed: Number(process.env.PUBLISHER_SEED) };
 
-test('with a calm etcd the prefix becomes what is desired, with no needless write, no early delete, and in order', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(calm, { minLength: 5, maxLength: 40 }), (steps) =>
-      play(steps, (world, events) => {
-        const last = new Map<EtcdKey, WatchEvent>();
-        for (const event of events) {
-          if (!event.key.startsWith(PREFIX)) continue;
-          const before = last.get(event.key);
-          const key = event.key.slice(PREFIX.length) as Name;
-          if (event.type === 'delete') expect(world.everUndesired, `${key} was deleted though desired throughout`).toContain(key);
-          if (event.type === 'put' && before?.type === 'put') {
-            expect(Number(event.value), `${key}: a value again, or an older one`).toBeGreaterThan(Number(before.value));
+test(
+  'with a calm etcd the prefix becomes what is desired, with no needless write, no early delete, and in order',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(calm, { minLength: 5, maxLength: 40 }), (steps) =>
+        play(steps, (world, events) => {
+          const last = new Map<EtcdKey, WatchEvent>();
+          for (const event of events) {
+            if (!event.key.startsWith(PREFIX)) continue;
+            const before = last.get(event.key);
+            const key = event.key.slice(PREFIX.length) as Name;
+            if (event.type === 'delete')
+              expect(world.everUndesired, `${key} was deleted though desired throughout`).toContain(key);
+            if (event.type === 'put' && before?.type === 'put') {
+              expect(Number(event.value), `${key}: a value again, or an older one`).toBeGreaterThan(Number(before.value));
+            }
+            last.set(event.key, event);
           }
-          last.set(event.key, event);
+        }),
+      ),
+      { numRuns: runs, ...seed },
+    );
+  },
+  MODEL_TIMEOUT_MS,
+);
+
+test(
+  'whatever others and etcd itself do, the prefix becomes what is desired',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(rough, { minLength: 5, maxLength: 30 }), (steps) => play(steps, () => undefined)),
+      { numRuns: runs, ...seed },
+    );
+  },
+  MODEL_TIMEOUT_MS,
+);
+
+test(
+  'an etcd that was wiped gets its data before its canary',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(calm, { minLength: 3, maxLength: 15 }), async (steps) => {
+        const world = new World();
+        await world.begin();
+        try {
+          for (const step of steps) await world.step(step);
+          await world.step({ kind: 'settle' });
+          await etcd.restart({ wipe: true });
+          await settledAs(world.outside, world.expected);
+          await until('the canary is there', () => world.outside.get(CANARY, { signal: AbortSignal.timeout(20_000) }));
+          const events = await history(world.outside, 0 as Revision);
+          const canary = events.find(({ key }) => key === CANARY);
+          for (const { key, modRevision } of events.filter(({ type, key: k }) => type === 'put' && k.startsWith(PREFIX))) {
+            expect(modRevision, `${key} came after the canary`).toBeLessThan(canary?.modRevision ?? 0);
+          }
+        } finally {
+          await world.end();
         }
       }),
-    ),
-    { numRuns: 25, ...seed },
-  );
-}, 120_000);
-
-test('whatever others and etcd itself do, the prefix becomes what is desired', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(rough, { minLength: 5, maxLength: 30 }), (steps) => play(steps, () => undefined)),
-    { numRuns: 25, ...seed },
-  );
-}, 180_000);
-
-test('an etcd that was wiped gets its data before its canary', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(calm, { minLength: 3, maxLength: 15 }), async (steps) => {
-      const world = new World();
-      await world.begin();
-      try {
-        for (const step of steps) await world.step(step);
-        await world.step({ kind: 'settle' });
-        await etcd.restart({ wipe: true });
-        await settledAs(world.outside, world.expected);
-        await until('the canary is there', () => world.outside.get(CANARY, { signal: AbortSignal.timeout(20_000) }));
-        const events = await history(world.outside, 0 as Revision);
-        const canary = events.find(({ key }) => key === CANARY);
-        for (const { key, modRevision } of events.filter(({ type, key: k }) => type === 'put' && k.startsWith(PREFIX))) {
-          expect(modRevision, `${key} came after the canary`).toBeLessThan(canary?.modRevision ?? 0);
-        }
-      } finally {
-        await world.end();
-      }
-    }),
-    { numRuns: 5, ...seed },
-  );
-}, 120_000);
+      { numRuns: Math.ceil(runs / 5), ...seed },
+    );
+  },
+  MODEL_TIMEOUT_MS,
+);

@@ -1,0 +1,62 @@
+/**
+ * How fast a remote cluster is mirrored, beside the most that this etcd can take.
+ *
+ * Each round fills a fresh etcd twice with the same keys: once by a kvstoremesh that mirrors them from another etcd,
+ * from the start of its process to its last canary, and once straight from memory in full transactions, which is the ceiling.
+ * Machines are noisy: what counts is the ratio within a round.
+ *
+ *   npm run bench -- [--keys 100000] [--rounds 3]
+ */
+import { parseArgs } from 'node:util';
+import { ceiling, fill } from './ceiling.ts';
+import { announcements, cluster, type Entry } from './dataset.ts';
+import { startEtcd } from './etcd.ts';
+import { mirror } from './kvstoremesh.ts';
+import { median, spread, table } from './report.ts';
+
+const { values } = parseArgs({
+  options: { keys: { type: 'string', default: '100000' }, rounds: { type: 'string', default: '3' } },
+});
+const keys = Number(values.keys);
+const rounds = Number(values.rounds);
+if (!Number.isSafeInteger(keys) || keys < 1 || !Number.isSafeInteger(rounds) || rounds < 1) {
+  process.stderr.write('bench: --keys and --rounds take whole numbers from 1\n');
+  process.exit(2);
+}
+
+const entries: Entry[] = [...cluster('north', 7, keys)];
+const megabytes = entries.reduce((sum, { key, value }) => sum + key.length + value.length, 0) / 1e6;
+process.stdout.write(`${keys} keys, ${megabytes.toFixed(1)} MB, ${rounds} rounds\n`);
+
+const source = await startEtcd();
+try {
+  await fill(source.endpoint, entries);
+  await fill(source.endpoint, [...announcements('north', 7)]);
+  const rows: { mirrorSeconds: number; ceilingSeconds: number; memoryMegabytes: number; cpuSeconds: number }[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const ceilingSeconds = await ceiling(entries);
+    const mirrored = await mirror({ source: source.endpoint, name: 'north', keys });
+    rows.push({ ...mirrored, ceilingSeconds });
+  }
+  process.stdout.write(
+    table(
+      ['round', 'mirror s', 'keys/s', 'ceiling s', 'mirror/ceiling', 'CPU s', 'RSS MB'],
+      rows.map((row, i) => [
+        String(i + 1),
+        row.mirrorSeconds.toFixed(2),
+        String(Math.round(keys / row.mirrorSeconds)),
+        row.ceilingSeconds.toFixed(2),
+        (row.mirrorSeconds / row.ceilingSeconds).toFixed(2),
+        row.cpuSeconds.toFixed(1),
+        row.memoryMegabytes.toFixed(0),
+      ]),
+    ),
+  );
+  const ratios = rows.map((row) => row.mirrorSeconds / row.ceilingSeconds);
+  const seconds = rows.map((row) => row.mirrorSeconds);
+  process.stdout.write(
+    `mirror: median ${median(seconds).toFixed(2)} s (${spread(seconds)}); ratio to the ceiling: median ${median(ratios).toFixed(2)} (${spread(ratios)})\n`,
+  );
+} finally {
+  await source.stop();
+}

@@ -1,0 +1,206 @@
+/**
+ * The client of one etcd cluster: see `EtcdClient` in types.ts for what each call promises.
+ */
+import type { Clock } from '../clock.ts';
+import { TLS_RELOAD_INTERVAL_MS } from '../limits.ts';
+import type { Logger } from '../log.ts';
+import { decodeHeader, decodeRange, decodeTxn, encodeTxn, type ResponseHeader } from './codec.ts';
+import type { EtcdConfig } from './config.ts';
+import { ConnectionTracker } from './connection-tracker.ts';
+import { Credentials } from './credentials.ts';
+import { Endpoints } from './endpoints.ts';
+import { EtcdConfigError, LeaseNotFoundError, ReadOnlyError, UnexpectedStatusError } from './errors.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
+import type { KeepaliveTimes } from './link.ts';
+import { listPrefix } from './list.ts';
+import { encoded, encodeRange, LEASE_GRANT, LEASE_REVOKE, LEASE_TIME_TO_LIVE, RANGE, TXN } from './methods.ts';
+import {
+  LeaseGrantRequest,
+  LeaseGrantResponse,
+  LeaseRevokeRequest,
+  LeaseTimeToLiveRequest,
+  LeaseTimeToLiveResponse,
+} from './proto/rpc.ts';
+import { type EtcdObserver, type RequestGate, Transport } from './transport.ts';
+import type {
+  CallOptions,
+  EtcdClient,
+  EtcdConnectionState,
+  EtcdKey,
+  KeyValue,
+  LeaseId,
+  LeaseTimeToLive,
+  ListOptions,
+  ListPage,
+  Revision,
+  TxnOperation,
+  WatchBatch,
+  WatchOptions,
+} from './types.ts';
+import { watchPrefix } from './watch.ts';
+
+export interface EtcdClientOptions {
+  readonly config: EtcdConfig;
+  /** For log lines and messages: `local`, or a remote cluster's name. */
+  readonly name: string;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Whatever would write is refused with ReadOnlyError before it leaves the process. */
+  readonly readOnly?: boolean | undefined;
+  /** Keys per page of lists that name no size of their own. */
+  readonly pageSize?: number | undefined;
+  readonly keepalive?: KeepaliveTimes | undefined;
+  /** No limit where absent. */
+  readonly limiter?: RequestGate | undefined;
+  readonly observer?: EtcdObserver | undefined;
+  /** Called when the connection was found, lost, or fails for another reason than before. Must not throw. */
+  readonly onStateChange?: ((state: EtcdConnectionState) => void) | undefined;
+  /** Uniform in [0, 1); for the order of the endpoints. */
+  readonly random?: (() => number) | undefined;
+}
+
+/** Connects with the first call. Throws EtcdConfigError for endpoints that are none. */
+export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
+  return new Client(options);
+}
+
+class Client implements EtcdClient {
+  readonly #options: EtcdClientOptions;
+  readonly #tracker: ConnectionTracker;
+  readonly #transport: Transport;
+  readonly #keeper: LeaseKeeper;
+  readonly #log: Logger;
+  readonly #closing = new AbortController();
+
+  constructor(options: EtcdClientOptions) {
+    const { config, clock, name, keepalive, limiter, observer, random = Math.random, onStateChange } = options;
+    if (config.endpoints.length === 0) throw new EtcdConfigError(`etcd ${name} has no endpoints`);
+    this.#options = options;
+    this.#log = options.log.child({ etcd: name });
+    const log = this.#log;
+    this.#tracker = new ConnectionTracker({ clock, log, onChange: onStateChange });
+    const credentials = new Credentials(config, log);
+    const endpoints = new Endpoints({ config, credentials, keepalive, clock, random });
+    this.#transport = new Transport({ endpoints, tracker: this.#tracker, clock, gate: limiter, observer });
+    this.#keeper = new LeaseKeeper({ transport: this.#transport, clock, log });
+    if (config.endpoints.some((url) => !url.startsWith('http://'))) void this.#reloadCredentials(credentials, endpoints);
+  }
+
+  get state(): EtcdConnectionState {
+    return this.#tracker.state;
+  }
+
+  async get(key: EtcdKey, options: CallOptions): Promise<KeyValue | undefined> {
+    const { keyValues } = await this.#transport.call({
+      method: RANGE,
+      request: encodeRange({ key }),
+      decode: decodeRange,
+      ...options,
+    });
+    return keyValues[0];
+  }
+
+  list(prefix: EtcdKey, options: ListOptions): AsyncIterable<ListPage> {
+    const { pageSize } = this.#options;
+    return listPrefix(this.#transport, prefix, pageSize === undefined ? options : { pageSize, ...options });
+  }
+
+  watch(prefix: EtcdKey, options: WatchOptions): AsyncIterable<WatchBatch> {
+    const { clock, observer } = this.#options;
+    return watchPrefix({ transport: this.#transport, clock, log: this.#log, observer }, prefix, options);
+  }
+
+  async txn(operations: readonly TxnOperation[], options: CallOptions): Promise<Revision> {
+    this.#refuseWhereReadOnly();
+    const { header } = await this.#transport.call({ method: TXN, request: encodeTxn(operations), decode: decodeTxn, ...options });
+    return header.revision;
+  }
+
+  async putIfAbsent(key: EtcdKey, value: Uint8Array, lease: LeaseId, options: CallOptions): Promise<boolean> {
+    this.#refuseWhereReadOnly();
+    const request = encodeTxn([{ type: 'put', key, value, lease }], key);
+    const { succeeded } = await this.#transport.call({ method: TXN, request, decode: decodeTxn, ...options });
+    return succeeded;
+  }
+
+  async grantLease(ttlSeconds: number, options: CallOptions): Promise<LeaseId> {
+    this.#refuseWhereReadOnly();
+    const answer = await this.#transport.call({
+      method: LEASE_GRANT,
+      request: encoded(LeaseGrantRequest.encode({ TTL: BigInt(ttlSeconds), ID: 0n })),
+      decode: withHeader(LeaseGrantResponse.decode),
+      ...options,
+    });
+    if (answer.error !== '') throw new UnexpectedStatusError(2, answer.error);
+    return answer.ID as LeaseId;
+  }
+
+  async leaseTimeToLive(lease: LeaseId, options: CallOptions): Promise<LeaseTimeToLive | undefined> {
+    try {
+      const { TTL, grantedTTL } = await this.#transport.call({
+        method: LEASE_TIME_TO_LIVE,
+        request: encoded(LeaseTimeToLiveRequest.encode({ ID: lease })),
+        decode: withHeader(LeaseTimeToLiveResponse.decode),
+        ...options,
+      });
+      return TTL < 0n ? undefined : { ttl: Number(TTL), grantedTtl: Number(grantedTTL) };
+    } catch (thrown) {
+      if (thrown instanceof LeaseNotFoundError) return undefined;
+      throw thrown;
+    }
+  }
+
+  /** A lease that does not exist counts as revoked. */
+  async revokeLease(lease: LeaseId, options: CallOptions): Promise<void> {
+    this.#refuseWhereReadOnly();
+    try {
+      const request = encoded(LeaseRevokeRequest.encode({ ID: lease }));
+      await this.#transport.call({
+        method: LEASE_REVOKE,
+        request,
+        decode: (answer) => ({ header: decodeHeader(answer) }),
+        ...options,
+      });
+    } catch (thrown) {
+      if (!(thrown instanceof LeaseNotFoundError)) throw thrown;
+    }
+  }
+
+  keepLease(lease: LeaseId, ttlSeconds: number, onLost: () => void): () => void {
+    this.#refuseWhereReadOnly();
+    return this.#keeper.keep(lease, ttlSeconds, onLost);
+  }
+
+  forgetCluster(): void {
+    this.#transport.forgetCluster();
+  }
+
+  close(): void {
+    this.#closing.abort();
+    this.#keeper.close();
+    this.#transport.close();
+  }
+
+  #refuseWhereReadOnly(): void {
+    if (this.#options.readOnly === true) throw new ReadOnlyError(this.#options.name);
+  }
+
+  /** Until the client is closed. Never rejects. */
+  async #reloadCredentials(credentials: Credentials, endpoints: Endpoints): Promise<void> {
+    const { signal } = this.#closing;
+    for (;;) {
+      await this.#options.clock.sleep(TLS_RELOAD_INTERVAL_MS, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      if (!credentials.refresh()) continue;
+      endpoints.renew();
+      endpoints.wake();
+    }
+  }
+}
+
+/** A generated decoder, with the header read by the one that checks it. */
+function withHeader<T extends object>(
+  decode: (message: Buffer) => T,
+): (message: Buffer) => Omit<T, 'header'> & { header: ResponseHeader } {
+  return (message) => ({ ...decode(message), header: decodeHeader(message) });
+}

@@ -1,0 +1,289 @@
+/**
+ * Everything that can go wrong with an etcd, one class per cause, and the only place that reads error texts.
+ *
+ * etcd tells most causes by a gRPC code it uses for several of them; the text decides. The texts are those
+ * of etcd 3.4 to 3.7, which differ in a prefix at most.
+ */
+import { type StatusObject, status } from '@grpc/grpc-js';
+import { ProgramError } from '../errors.ts';
+import type { Revision } from './types.ts';
+
+export abstract class EtcdError extends ProgramError {
+  /** The way to the etcd or the member at its end is at fault, not the request: another endpoint may do better. */
+  readonly concernsConnection: boolean = false;
+}
+
+/** The revision asked for is gone; only a new listing can go on. */
+export class CompactedError extends EtcdError {
+  readonly code = 'ETCD_COMPACTED';
+  readonly retriable = false;
+  readonly asked: Revision;
+  /** Unknown where a range was refused: etcd tells it to watches only. */
+  readonly oldestLeft: Revision | undefined;
+  constructor(asked: Revision, oldestLeft?: Revision) {
+    super(`revision ${asked} was compacted${oldestLeft === undefined ? '' : ` (oldest left: ${oldestLeft})`}; list again`);
+    this.asked = asked;
+    this.oldestLeft = oldestLeft;
+  }
+}
+
+/** The store has not reached the revision asked for: it was replaced by an older one, or a member lags behind. */
+export class FutureRevisionError extends EtcdError {
+  readonly code = 'ETCD_FUTURE_REVISION';
+  readonly retriable = false;
+  readonly asked: Revision;
+  constructor(asked: Revision) {
+    super(`the store has not reached revision ${asked}; it was emptied or restored from a backup, list again`);
+    this.asked = asked;
+  }
+}
+
+/** The answer came from another etcd cluster than all before. */
+export class ClusterChangedError extends EtcdError {
+  readonly code = 'ETCD_CLUSTER_CHANGED';
+  readonly retriable = false;
+  /** Zero where the answer named no cluster. */
+  readonly got: bigint;
+  readonly expected: bigint | undefined;
+  constructor(expected: bigint | undefined, got: bigint) {
+    const wanted = expected === undefined ? '' : ` instead of ${expected.toString(16)}`;
+    super(
+      got === 0n
+        ? `the answer names no etcd cluster${wanted}: is this endpoint an etcd?`
+        : `the answer is of etcd cluster ${got.toString(16)}${wanted}: the store behind the endpoint is another one`,
+    );
+    this.got = got;
+    this.expected = expected;
+  }
+}
+
+export class NoLeaderError extends EtcdError {
+  readonly code = 'ETCD_NO_LEADER';
+  readonly retriable = true;
+  override readonly concernsConnection = true;
+  constructor(detail: string) {
+    super(`the etcd member has no leader (${detail}): check the quorum of the cluster`);
+  }
+}
+
+export class UnavailableError extends EtcdError {
+  readonly code = 'ETCD_UNAVAILABLE';
+  readonly retriable = true;
+  override readonly concernsConnection = true;
+  constructor(detail: string) {
+    super(`etcd cannot be reached: ${detail}`);
+  }
+}
+
+export class DeadlineError extends EtcdError {
+  readonly code = 'ETCD_DEADLINE';
+  readonly retriable = true;
+  override readonly concernsConnection = true;
+  constructor(what: string, timeoutMs: number) {
+    super(`etcd did not answer ${what} within ${timeoutMs} ms; whether it was carried out is unknown`);
+  }
+}
+
+export class TlsError extends EtcdError {
+  readonly code = 'ETCD_TLS';
+  readonly retriable = true;
+  override readonly concernsConnection = true;
+  constructor(detail: string) {
+    super(
+      `TLS with etcd failed: ${detail}; check trusted-ca-file, cert-file and key-file, and the names in the server's certificate`,
+    );
+  }
+}
+
+/** A configuration that cannot be used: names the file, the line and the key, and what is allowed there. */
+export class EtcdConfigError extends EtcdError {
+  readonly code = 'ETCD_CONFIG_INVALID';
+  readonly retriable = false;
+}
+
+/** Certificate or key files of the configuration that cannot be used. */
+export class CredentialsError extends EtcdError {
+  readonly code = 'ETCD_CREDENTIALS';
+  readonly retriable = true;
+  override readonly concernsConnection = true;
+}
+
+export class TooManyRequestsError extends EtcdError {
+  readonly code = 'ETCD_TOO_MANY_REQUESTS';
+  readonly retriable = true;
+  constructor() {
+    super('etcd takes no more requests for now; send fewer, or give it more resources');
+  }
+}
+
+/** Our own queue of requests is full (see the request limiter). */
+export class QueueFullError extends EtcdError {
+  readonly code = 'ETCD_QUEUE_FULL';
+  readonly retriable = true;
+  constructor(waiting: number) {
+    super(`${waiting} requests wait for etcd already; raise etcd.qps and etcd.maxInflight, or leave them out`);
+  }
+}
+
+export class NoSpaceError extends EtcdError {
+  readonly code = 'ETCD_NO_SPACE';
+  readonly retriable = true;
+  constructor() {
+    super('the etcd database has reached its quota: compact, defragment, and disarm the alarm, or raise --quota-backend-bytes');
+  }
+}
+
+export class RequestTooLargeError extends EtcdError {
+  readonly code = 'ETCD_REQUEST_TOO_LARGE';
+  readonly retriable = false;
+  constructor() {
+    super('the request is larger than etcd takes: write less at once, or raise --max-request-bytes');
+  }
+}
+
+export class TooManyOperationsError extends EtcdError {
+  readonly code = 'ETCD_TOO_MANY_OPERATIONS';
+  readonly retriable = false;
+  constructor() {
+    super('the transaction has more operations than etcd takes: write less at once, or raise --max-txn-ops');
+  }
+}
+
+/** etcd's answer is larger than this program takes. */
+export class ResponseTooLargeError extends EtcdError {
+  readonly code = 'ETCD_RESPONSE_TOO_LARGE';
+  readonly retriable = false;
+  constructor(detail: string) {
+    super(`the answer of etcd is too large (${detail}): list in smaller pages`);
+  }
+}
+
+export class LeaseNotFoundError extends EtcdError {
+  readonly code = 'ETCD_LEASE_NOT_FOUND';
+  readonly retriable = false;
+  constructor() {
+    super('etcd does not know the lease: it expired or was revoked; grant another one');
+  }
+}
+
+export class PermissionDeniedError extends EtcdError {
+  readonly code = 'ETCD_PERMISSION_DENIED';
+  readonly retriable = true;
+  constructor() {
+    super("the etcd user lacks the permission: extend its role to this key; the user is the client certificate's common name");
+  }
+}
+
+export class UnauthenticatedError extends EtcdError {
+  readonly code = 'ETCD_UNAUTHENTICATED';
+  readonly retriable = true;
+  constructor(detail: string) {
+    super(`etcd does not know who asks (${detail}): give a client certificate whose common name is an etcd user`);
+  }
+}
+
+/** What etcd sent is no valid message, or one that cannot be true. */
+export class MalformedResponseError extends EtcdError {
+  readonly code = 'ETCD_MALFORMED_RESPONSE';
+  readonly retriable = true;
+  override readonly concernsConnection = true;
+  constructor(detail: string) {
+    super(`the answer of etcd is malformed: ${detail}`);
+  }
+}
+
+export class ReadOnlyError extends EtcdError {
+  readonly code = 'ETCD_READ_ONLY';
+  readonly retriable = false;
+  constructor(name: string) {
+    super(`the etcd ${name} is only read from`);
+  }
+}
+
+export class ClosedError extends EtcdError {
+  readonly code = 'ETCD_CLOSED';
+  readonly retriable = false;
+  constructor() {
+    super('the etcd client was closed');
+  }
+}
+
+/** An error this program has no name for. */
+export class UnexpectedStatusError extends EtcdError {
+  readonly code = 'ETCD_UNEXPECTED_STATUS';
+  readonly retriable = true;
+  override readonly concernsConnection = true;
+  readonly grpcCode: number;
+  constructor(grpcCode: number, detail: string) {
+    super(`etcd answered ${status[grpcCode] ?? `status ${grpcCode}`}: ${detail}`);
+    this.grpcCode = grpcCode;
+  }
+}
+
+/** What a call was about, for the messages. */
+export interface CallContext {
+  readonly what: string;
+  readonly timeoutMs: number;
+  /** The revision that a range or watch asked for. */
+  readonly revision?: Revision;
+}
+
+type Maker = (detail: string, context: CallContext) => EtcdError;
+
+const NO_REVISION = 0 as Revision;
+
+/** Texts decide before codes: etcd uses a code for several causes, and watches report a text alone. */
+const BY_TEXT: readonly (readonly [RegExp, Maker])[] = [
+  [/required revision has been compacted/, (_, { revision = NO_REVISION }) => new CompactedError(revision)],
+  [/required revision is a future revision/, (_, { revision = NO_REVISION }) => new FutureRevisionError(revision)],
+  [/database space exceeded/, () => new NoSpaceError()],
+  [/too many operations in txn request/, () => new TooManyOperationsError()],
+  [/request is too large|grpc: received message larger than max/, () => new RequestTooLargeError()],
+  [/Received message larger than max/, (detail) => new ResponseTooLargeError(detail)],
+  [/too many requests/, () => new TooManyRequestsError()],
+  [/requested lease not found/, () => new LeaseNotFoundError()],
+  [/no leader|leader changed|not leader|unhealthy cluster/, (detail) => new NoLeaderError(detail)],
+  [/permission denied/, () => new PermissionDeniedError()],
+  [/user name is empty|invalid auth token|authentication failed|auth: .*token/, (detail) => new UnauthenticatedError(detail)],
+  // Roles or users were changed while the request was under way.
+  [/revision of auth store is old/, (detail) => new UnavailableError(detail)],
+];
+
+const BY_CODE: Readonly<Partial<Record<number, Maker>>> = {
+  [status.UNAVAILABLE]: (detail) => (TLS_TEXT.test(detail) ? new TlsError(detail) : new UnavailableError(detail)),
+  [status.CANCELLED]: (detail) => new UnavailableError(detail),
+  [status.DEADLINE_EXCEEDED]: (_, { what, timeoutMs }) => new DeadlineError(what, timeoutMs),
+  [status.PERMISSION_DENIED]: () => new PermissionDeniedError(),
+  [status.UNAUTHENTICATED]: (detail) => new UnauthenticatedError(detail),
+};
+
+/** What OpenSSL and Node say of handshakes and certificates; the connection itself has failed then, with UNAVAILABLE. */
+const TLS_TEXT = /certificate|SSL routines|\bTLS\b|altname|wrong version number|ssl3_|tls_/i;
+
+/** The typed error for a gRPC status that is not OK. */
+export function errorOfStatus({ code, details }: Pick<StatusObject, 'code' | 'details'>, context: CallContext): EtcdError {
+  const detail = plainText(details);
+  const make = makerFor(detail) ?? BY_CODE[code];
+  if (make !== undefined) return make(detail, context);
+  // A stream that was reset without a status: the server or something in between went away.
+  if (code === status.INTERNAL && detail.includes('RST_STREAM')) return new UnavailableError(detail);
+  return new UnexpectedStatusError(code, detail);
+}
+
+/** The typed error for the reason that a watch was cancelled with; etcd gives a text there and no code. */
+export function errorOfCancelReason(reason: string, context: CallContext): EtcdError {
+  const make = makerFor(reason);
+  return make === undefined ? new UnexpectedStatusError(status.CANCELLED, reason || 'no reason given') : make(reason, context);
+}
+
+function makerFor(text: string): Maker | undefined {
+  return BY_TEXT.find(([pattern]) => pattern.test(text))?.[1];
+}
+
+/** grpc-js adds the time and an empty note to connection errors, so that no two were alike. */
+function plainText(details: string): string {
+  return details
+    .replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)/g, '')
+    .replace(/\.? Resolution note: $/, '')
+    .replace(/^No connection established\. Last error: (Error: )?/, '');
+}

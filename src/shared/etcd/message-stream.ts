@@ -1,0 +1,92 @@
+/**
+ * A bidirectional stream of which one message is in hand at a time.
+ *
+ * The library reads ahead up to 16 messages, and one message of a watch may be hundreds of megabytes. Here
+ * a message is let through only when it is asked for; meanwhile flow control stops the server.
+ */
+import {
+  type Client,
+  type ClientDuplexStream,
+  InterceptingCall,
+  type Interceptor,
+  type Metadata,
+  type ServiceError,
+} from '@grpc/grpc-js';
+
+interface Waiter {
+  resolve(message: Buffer | undefined): void;
+  reject(error: ServiceError): void;
+}
+
+const identity = (bytes: Buffer): Buffer => bytes;
+
+export class MessageStream {
+  readonly #call: ClientDuplexStream<Buffer, Buffer>;
+  /** Lets the message through that has been received and not been asked for. */
+  #held: (() => void) | undefined;
+  #waiter: Waiter | undefined;
+  #isWanted = false;
+  #ended: { readonly error: ServiceError | undefined } | undefined;
+
+  constructor(client: Client, path: string, metadata: Metadata) {
+    const gate: Interceptor = (options, nextCall) =>
+      new InterceptingCall(nextCall(options), {
+        start: (sent, _listener, next) =>
+          next(sent, { onReceiveMessage: (message, pass) => this.#received(() => pass(message)) }),
+      });
+    this.#call = client.makeBidiStreamRequest(path, identity, identity, metadata, { interceptors: [gate] });
+    this.#call.on('data', (message: Buffer) => this.#settle((waiter) => waiter.resolve(message)));
+    this.#call.on('end', () => this.#end(undefined));
+    this.#call.on('error', (error: ServiceError) => this.#end(error));
+  }
+
+  send(message: Buffer): void {
+    if (this.#ended === undefined) this.#call.write(message);
+  }
+
+  /** The next message, undefined when the server ended the stream. Rejects with the status. To be awaited before it is called again. */
+  next(): Promise<Buffer | undefined> {
+    return new Promise((resolve, reject) => {
+      if (this.#ended !== undefined) {
+        if (this.#ended.error === undefined) resolve(undefined);
+        else reject(this.#ended.error);
+        return;
+      }
+      this.#waiter = { resolve, reject };
+      this.#isWanted = true;
+      this.#letThrough();
+    });
+  }
+
+  /** Ends the stream; a pending `next` rejects. Idempotent. */
+  cancel(): void {
+    this.#call.cancel();
+    // The end is told only after what was received before it.
+    this.#isWanted = true;
+    this.#letThrough();
+  }
+
+  #received(pass: () => void): void {
+    this.#held = pass;
+    this.#letThrough();
+  }
+
+  #letThrough(): void {
+    const pass = this.#held;
+    if (pass === undefined || !this.#isWanted) return;
+    this.#held = undefined;
+    this.#isWanted = false;
+    pass();
+  }
+
+  #end(error: ServiceError | undefined): void {
+    this.#ended ??= { error };
+    this.#settle((waiter) => (error === undefined ? waiter.resolve(undefined) : waiter.reject(error)));
+  }
+
+  #settle(tell: (waiter: Waiter) => void): void {
+    const waiter = this.#waiter;
+    this.#waiter = undefined;
+    if (waiter !== undefined) tell(waiter);
+  }
+}

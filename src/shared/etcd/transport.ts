@@ -1,0 +1,248 @@
+/**
+ * Calls and streams to whichever endpoint is in use, with everything that all of them need: deadline,
+ * cancellation, the request limiter, typed errors, the cluster pin, and the state of the connection.
+ */
+import { Metadata, type ServiceError } from '@grpc/grpc-js';
+import type { Clock } from '../clock.ts';
+import { asError, errorCode } from '../errors.ts';
+import { ETCD_CALL_TIMEOUT_MS } from '../limits.ts';
+import { ClusterPin } from './cluster-pin.ts';
+import type { ResponseHeader } from './codec.ts';
+import type { ConnectionTracker } from './connection-tracker.ts';
+import type { Endpoints } from './endpoints.ts';
+import { ClosedError, ClusterChangedError, EtcdError, errorOfStatus, MalformedResponseError } from './errors.ts';
+import type { Link } from './link.ts';
+import { MessageStream } from './message-stream.ts';
+import type { Method } from './methods.ts';
+import type { Revision } from './types.ts';
+
+/** A request waits for its turn; the function it gets is to be called when it has been answered. */
+export interface RequestGate {
+  acquire(signal: AbortSignal): Promise<() => void>;
+}
+
+/** What the client reports; the daemons turn it into Prometheus series. */
+export interface EtcdObserver {
+  /** A unary call ended: `OK`, or the code of its error. Aborted ones are not reported. */
+  call(method: string, code: string, seconds: number): void;
+  /** A watch received events that it had delivered before, or out of order, and dropped them. */
+  droppedEvents(count: number): void;
+}
+
+export interface TransportOptions {
+  readonly endpoints: Endpoints;
+  readonly tracker: ConnectionTracker;
+  readonly clock: Clock;
+  readonly gate: RequestGate | undefined;
+  readonly observer: EtcdObserver | undefined;
+}
+
+export interface UnaryCall<T extends { readonly header: ResponseHeader }> {
+  readonly method: Method;
+  readonly request: Buffer;
+  decode(answer: Buffer): T;
+  readonly signal: AbortSignal;
+  readonly timeoutMs?: number | undefined;
+  /** For the message of an error. */
+  readonly revision?: Revision | undefined;
+  /** The link in use where absent. */
+  readonly link?: Link | undefined;
+  /** The current one where absent. */
+  readonly pin?: ClusterPin | undefined;
+}
+
+export interface OpenStream {
+  readonly stream: MessageStream;
+  readonly link: Link;
+  isClosed(): boolean;
+  /** Cancels the stream. Idempotent. */
+  close(): void;
+}
+
+/** etcd answers at once, and not after a timeout of its own, where a member has no leader. */
+const METADATA = new Metadata();
+METADATA.set('hasleader', 'true');
+
+const identity = (bytes: Buffer): Buffer => bytes;
+
+export class Transport {
+  readonly #options: TransportOptions;
+  readonly #cancels = new Set<() => void>();
+  #pin = new ClusterPin();
+  #isClosed = false;
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+  }
+
+  get pin(): ClusterPin {
+    return this.#pin;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Answers from now on belong to a new pin; whoever holds the old one keeps it. */
+  forgetCluster(): void {
+    this.#pin = new ClusterPin();
+    this.#options.endpoints.wake();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const cancel of [...this.#cancels]) cancel();
+    this.#options.endpoints.wake();
+    this.#options.endpoints.close();
+  }
+
+  /** One attempt. Rejects with an EtcdError, or with the signal's reason. */
+  async call<T extends { readonly header: ResponseHeader }>(call: UnaryCall<T>): Promise<T> {
+    const { signal, pin = this.#pin } = call;
+    signal.throwIfAborted();
+    const release = await this.#options.gate?.acquire(signal);
+    const startMs = this.#options.clock.monotonicMs();
+    let outcome = 'OK';
+    try {
+      const answer = decoded(call.decode, await this.#invoke(call));
+      this.#check(pin, answer.header);
+      return answer;
+    } catch (thrown) {
+      outcome = errorCode(thrown);
+      throw thrown;
+    } finally {
+      release?.();
+      if (!signal.aborted) {
+        this.#options.observer?.call(call.method.name, outcome, (this.#options.clock.monotonicMs() - startMs) / 1000);
+      }
+    }
+  }
+
+  /** Opens a stream to the link in use. `onRetire` is called when it shall move to another link. Throws an EtcdError. */
+  open(method: Method, onRetire: () => void): OpenStream {
+    if (this.#isClosed) throw new ClosedError();
+    const link = this.#link();
+    const stream = new MessageStream(link.grpc, method.path, METADATA);
+    const leave = link.use(onRetire);
+    const cancel = () => stream.cancel();
+    this.#cancels.add(cancel);
+    let isClosed = false;
+    return {
+      stream,
+      link,
+      isClosed: () => isClosed,
+      close: () => {
+        isClosed = true;
+        this.#cancels.delete(cancel);
+        cancel();
+        leave();
+      },
+    };
+  }
+
+  /** The typed error for whatever a stream's `next` rejected with. */
+  streamError(thrown: unknown, method: Method, revision?: Revision): Error {
+    if (this.#isClosed) return new ClosedError();
+    return isServiceError(thrown) ? errorOfStatus(thrown, contextOf(method, ETCD_CALL_TIMEOUT_MS, revision)) : asError(thrown);
+  }
+
+  /** A message of a stream: pins its cluster. Throws ClusterChangedError. */
+  received(pin: ClusterPin, header: ResponseHeader): void {
+    this.#check(pin, header);
+  }
+
+  /** A request or stream of `link` failed: another endpoint may be in use from now on. */
+  failed(link: Link, error: EtcdError): void {
+    if (this.#isClosed) return;
+    if (!error.concernsConnection) {
+      this.#options.tracker.refused(error);
+      return;
+    }
+    this.#options.tracker.failed(error);
+    this.#options.endpoints.failed(link, error);
+  }
+
+  /** Waits before another attempt, shorter when a lost connection returns. Rejects with the signal's reason. */
+  async pause(ms: number, signal: AbortSignal): Promise<void> {
+    if (!this.#isClosed) await this.#options.endpoints.pause(ms, signal);
+  }
+
+  #link(): Link {
+    try {
+      return this.#options.endpoints.link;
+    } catch (thrown) {
+      this.#options.tracker.failed(asError(thrown));
+      throw thrown;
+    }
+  }
+
+  #check(pin: ClusterPin, { clusterId }: ResponseHeader): void {
+    try {
+      pin.check(clusterId);
+    } catch (thrown) {
+      if (thrown instanceof ClusterChangedError && pin === this.#pin) this.#options.tracker.failed(thrown);
+      throw thrown;
+    }
+    this.#options.tracker.contact(clusterId);
+  }
+
+  async #invoke({
+    method,
+    request,
+    signal,
+    timeoutMs = ETCD_CALL_TIMEOUT_MS,
+    revision,
+    link: given,
+  }: Omit<UnaryCall<never>, 'decode'>): Promise<Buffer> {
+    if (this.#isClosed) throw new ClosedError();
+    signal.throwIfAborted();
+    const link = given ?? this.#link();
+    const leave = link.use();
+    try {
+      return await this.#send(link, method, request, signal, timeoutMs);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      if (this.#isClosed) throw new ClosedError();
+      if (!isServiceError(thrown)) throw thrown;
+      const error = errorOfStatus(thrown, contextOf(method, timeoutMs, revision));
+      this.failed(link, error);
+      throw error;
+    } finally {
+      leave();
+    }
+  }
+
+  #send(link: Link, method: Method, request: Buffer, signal: AbortSignal, timeoutMs: number): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const done = (error: ServiceError | null, answer?: Buffer) => {
+        signal.removeEventListener('abort', cancel);
+        this.#cancels.delete(cancel);
+        if (answer === undefined) reject(error);
+        else resolve(answer);
+      };
+      // The library takes a deadline by the wall clock and turns it into a duration at once.
+      const deadline = Date.now() + timeoutMs;
+      const call = link.grpc.makeUnaryRequest(method.path, identity, identity, request, METADATA, { deadline }, done);
+      const cancel = () => call.cancel();
+      signal.addEventListener('abort', cancel, { once: true });
+      this.#cancels.add(cancel);
+    });
+  }
+}
+
+function decoded<T>(decode: (answer: Buffer) => T, answer: Buffer): T {
+  try {
+    return decode(answer);
+  } catch (thrown) {
+    // The generated code has errors of its own.
+    throw thrown instanceof EtcdError ? thrown : new MalformedResponseError(asError(thrown).message);
+  }
+}
+
+function contextOf(method: Method, timeoutMs: number, revision: Revision | undefined) {
+  return { what: method.name, timeoutMs, ...(revision === undefined ? {} : { revision }) };
+}
+
+function isServiceError(thrown: unknown): thrown is ServiceError {
+  return thrown instanceof Error && 'code' in thrown && 'details' in thrown;
+}

@@ -1,0 +1,245 @@
+/**
+ * A watch that survives its connections.
+ *
+ * Each connection is a session: a stream that begins after the last event delivered. Before its first
+ * event a range at that revision proves that the store still has it: a store that was emptied or restored
+ * knows no such revision, and one that compacted it may have lost deletions (etcd before 3.5.18 does not
+ * tell so where the first revision asked for is exactly the compacted one).
+ */
+import { setImmediate as turn } from 'node:timers/promises';
+import { Backoff } from '../backoff.ts';
+import type { Clock } from '../clock.ts';
+import { asError, errorCode } from '../errors.ts';
+import {
+  ETCD_BACKOFF_MAX_MS,
+  ETCD_BACKOFF_MIN_MS,
+  ETCD_CALL_TIMEOUT_MS,
+  EVENTS_PER_SLICE,
+  MAX_ETCD_MESSAGE_BYTES,
+} from '../limits.ts';
+import type { Logger } from '../log.ts';
+import type { ClusterPin } from './cluster-pin.ts';
+import { decodeRange, decodeWatch, type EncodedEvents, readEvents, type WatchAnswer } from './codec.ts';
+import {
+  ClusterChangedError,
+  CompactedError,
+  DeadlineError,
+  EtcdError,
+  errorOfCancelReason,
+  FutureRevisionError,
+  ResponseTooLargeError,
+  UnavailableError,
+} from './errors.ts';
+import { encodeRange, encodeWatch, firstBelow, RANGE, WATCH } from './methods.ts';
+import type { EtcdObserver, OpenStream, Transport } from './transport.ts';
+import { type EtcdKey, keyText, NO_REVISION, type WatchBatch, type WatchOptions } from './types.ts';
+import { WatchCursor } from './watch-cursor.ts';
+
+export interface WatchParts {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly observer: EtcdObserver | undefined;
+}
+
+/** See `EtcdClient.watch`. */
+export async function* watchPrefix(parts: WatchParts, prefix: EtcdKey, options: WatchOptions): AsyncGenerator<WatchBatch, void> {
+  const { transport } = parts;
+  const { signal } = options;
+  const log = parts.log.child({ prefix: keyText(prefix) });
+  const backoff = new Backoff({ minMs: ETCD_BACKOFF_MIN_MS, maxMs: ETCD_BACKOFF_MAX_MS });
+  const cursor = new WatchCursor(options.from);
+  const { pin } = transport;
+  let trouble: string | undefined;
+  while (!signal.aborted && !transport.isClosed) {
+    const session = new WatchSession(parts, prefix, options, cursor, pin);
+    try {
+      await session.begin();
+      if (trouble !== undefined) log.info({ revision: cursor.delivered }, 'watch goes on');
+      trouble = undefined;
+      for await (const batch of session.batches()) {
+        backoff.reset();
+        yield batch;
+      }
+      if (!session.isRetired) throw new UnavailableError('the server ended the watch');
+    } catch (thrown) {
+      if (signal.aborted || transport.isClosed) return;
+      const error = asError(thrown);
+      const last = lastBatch(error);
+      if (last !== undefined) {
+        yield last;
+        return;
+      }
+      session.failed(error);
+      if (!session.isRetired) {
+        // What concerns the connection is logged once for all of its users.
+        const isOwn = !(error instanceof EtcdError && error.concernsConnection);
+        if (isOwn && trouble !== errorCode(error))
+          log.warn({ code: errorCode(error), reason: error.message }, 'watch is interrupted');
+        if (isOwn) trouble = errorCode(error);
+        session.close();
+        // A server that accepts watches only to end them again is not to be asked all the time.
+        if (session.hasLasted) backoff.reset();
+        await transport.pause(backoff.nextMs(), signal).catch(() => undefined);
+      }
+    } finally {
+      session.close();
+    }
+  }
+}
+
+/** What ends a watch for good. */
+function lastBatch(error: Error): WatchBatch | undefined {
+  if (error instanceof CompactedError) return { kind: 'compacted', compactRevision: error.oldestLeft ?? NO_REVISION };
+  if (error instanceof ClusterChangedError || error instanceof FutureRevisionError)
+    return { kind: 'replaced', reason: error.message };
+  return undefined;
+}
+
+/** One stream of a watch. */
+class WatchSession {
+  readonly #parts: WatchParts;
+  readonly #prefix: EtcdKey;
+  readonly #options: WatchOptions;
+  readonly #cursor: WatchCursor;
+  readonly #pin: ClusterPin;
+  readonly #onAbort = () => this.#open?.close();
+  readonly #startMs: number;
+  #open: OpenStream | undefined;
+  #isRetired = false;
+
+  constructor(parts: WatchParts, prefix: EtcdKey, options: WatchOptions, cursor: WatchCursor, pin: ClusterPin) {
+    this.#parts = parts;
+    this.#prefix = prefix;
+    this.#options = options;
+    this.#cursor = cursor;
+    this.#pin = pin;
+    this.#startMs = parts.clock.monotonicMs();
+  }
+
+  get hasLasted(): boolean {
+    return this.#parts.clock.monotonicMs() - this.#startMs >= ETCD_CALL_TIMEOUT_MS;
+  }
+
+  /** The stream was ended because the connection is replaced by another one. */
+  get isRetired(): boolean {
+    return this.#isRetired;
+  }
+
+  /** Resolves when the server watches and still has what is to be resumed from. */
+  async begin(): Promise<void> {
+    const { signal, deletesOnly = false } = this.#options;
+    const open = this.#parts.transport.open(WATCH, () => {
+      this.#isRetired = true;
+      open.close();
+    });
+    this.#open = open;
+    signal.addEventListener('abort', this.#onAbort, { once: true });
+    open.stream.send(encodeWatch(this.#prefix, this.#cursor.start, deletesOnly));
+    await this.#created(open);
+    await this.#verify(open);
+  }
+
+  /** Everything the stream brings, from its next message on; returns when the server ends it. */
+  async *batches(): AsyncGenerator<WatchBatch, void> {
+    const fragments: EncodedEvents[] = [];
+    let fragmentBytes = 0;
+    for (;;) {
+      const answer = await this.#next();
+      if (answer === undefined) return;
+      const { events, fragment, header } = answer;
+      if (events.count === 0 && !fragment && fragments.length === 0) {
+        if (!answer.created && this.#cursor.progressed(header.revision)) yield { kind: 'progress', revision: header.revision };
+        continue;
+      }
+      fragments.push(events);
+      fragmentBytes += events.message.length;
+      if (fragmentBytes > MAX_ETCD_MESSAGE_BYTES) throw new ResponseTooLargeError(`${fragmentBytes} bytes in fragments`);
+      if (fragment) continue;
+      yield* this.#deliver(fragments.splice(0));
+      fragmentBytes = 0;
+    }
+  }
+
+  failed(error: Error): void {
+    if (this.#open === undefined || this.#isRetired || !(error instanceof EtcdError)) return;
+    this.#parts.transport.failed(this.#open.link, error);
+  }
+
+  close(): void {
+    this.#options.signal.removeEventListener('abort', this.#onAbort);
+    this.#open?.close();
+  }
+
+  async #created(open: OpenStream): Promise<void> {
+    const { clock } = this.#parts;
+    const answered = new AbortController();
+    let isLate = false;
+    const late = clock.sleep(ETCD_CALL_TIMEOUT_MS, answered.signal).then(
+      () => {
+        isLate = true;
+        open.close();
+      },
+      () => undefined,
+    );
+    try {
+      const answer = await this.#next();
+      if (answer === undefined) throw new UnavailableError('the server ended the watch');
+      if (!answer.created) throw new UnavailableError('the server began the watch out of order');
+    } catch (thrown) {
+      throw isLate ? new DeadlineError(WATCH.name, ETCD_CALL_TIMEOUT_MS) : thrown;
+    } finally {
+      answered.abort();
+      await late;
+    }
+  }
+
+  /** By a key below the prefix, which whoever may watch it may read as well; it needs not exist. */
+  async #verify({ link }: OpenStream): Promise<void> {
+    const revision = this.#cursor.delivered;
+    if (revision === NO_REVISION) return;
+    await this.#parts.transport.call({
+      method: RANGE,
+      request: encodeRange({ key: firstBelow(this.#prefix), revision, keysOnly: true, limit: 1 }),
+      decode: decodeRange,
+      signal: this.#options.signal,
+      revision,
+      link,
+      pin: this.#pin,
+    });
+  }
+
+  async #next(): Promise<WatchAnswer | undefined> {
+    const { transport } = this.#parts;
+    const revision = this.#cursor.start;
+    let message: Buffer | undefined;
+    try {
+      message = await this.#open?.stream.next();
+    } catch (thrown) {
+      throw transport.streamError(thrown, WATCH, revision);
+    }
+    if (message === undefined) return undefined;
+    const answer = decodeWatch(message);
+    transport.received(this.#pin, answer.header);
+    if (answer.compactRevision > 0) throw new CompactedError(revision, answer.compactRevision);
+    if (answer.canceled)
+      throw errorOfCancelReason(answer.cancelReason, { what: WATCH.name, timeoutMs: ETCD_CALL_TIMEOUT_MS, revision });
+    return answer;
+  }
+
+  async *#deliver(parts: readonly EncodedEvents[]): AsyncGenerator<WatchBatch, void> {
+    const { observer } = this.#parts;
+    const { signal } = this.#options;
+    let left = parts.reduce((sum, { count }) => sum + count, 0);
+    for (const part of parts) {
+      for (const slice of readEvents(part, EVENTS_PER_SLICE)) {
+        left -= slice.length;
+        const { events, revision, dropped } = this.#cursor.take(slice, left === 0);
+        if (dropped > 0) observer?.droppedEvents(dropped);
+        if (events.length > 0) yield { kind: 'events', events, revision };
+        if (left > 0) await turn();
+        signal.throwIfAborted();
+      }
+    }
+  }
+}
