@@ -6,7 +6,6 @@
  */
 import type { Clock } from '../clock.ts';
 import { type EtcdClient, type EtcdKey, type KeyValue, keyOf, type Revision, type WatchEvent } from '../etcd/types.ts';
-import { DEFAULT_LIST_PAGE } from '../limits.ts';
 import type { KeyGroup } from './key-group.ts';
 import { UNKNOWN } from './key-table.ts';
 import type { LeasePool } from './lease-pool.ts';
@@ -20,7 +19,7 @@ export async function loadSection(
   signal: AbortSignal,
 ): Promise<void> {
   group.forget();
-  for await (const page of client.list(prefix, { signal, pageSize: DEFAULT_LIST_PAGE })) {
+  for await (const page of client.list(prefix, { signal })) {
     for (const keyValue of page.keyValues) group.observe(keyValue);
   }
   await adoptLeases(leases, group, signal);

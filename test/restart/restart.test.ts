@@ -1,0 +1,155 @@
+/**
+ * A restart at the size people run: what did not change makes no event, and what ended meanwhile is gone before the canary.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { startEmbeddedKubernetes } from '../../demo/kubernetes/embedded-kubernetes.ts';
+import { type EtcdClient, type EtcdKey, keyOf, NO_LEASE, type TxnOperation } from '../../src/shared/etcd/types.ts';
+import { connect, history, revisionNow } from '../publisher/rig.ts';
+import { type EtcdProcess, startEtcd } from '../support/etcd-process.ts';
+import { KubernetesRequests } from '../support/kubernetes-requests.ts';
+import { until } from '../support/until.ts';
+import { startDaemon } from './daemon.ts';
+
+const KEYS = 20_000;
+const STALE = 7;
+const signal = () => AbortSignal.timeout(60_000);
+
+async function etcdWithClient(): Promise<{ etcd: EtcdProcess; client: EtcdClient }> {
+  const etcd = await startEtcd();
+  onTestFinished(() => etcd.stop());
+  const client = connect(etcd.endpoint);
+  onTestFinished(() => client.close());
+  return { etcd, client };
+}
+
+async function temporaryDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'restart-test-'));
+  onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+async function putAll(client: EtcdClient, entries: readonly (readonly [string, string])[]): Promise<void> {
+  const operations = entries.map(
+    ([key, value]): TxnOperation => ({ type: 'put', key: keyOf(key), value: Buffer.from(value), lease: NO_LEASE }),
+  );
+  for (let i = 0; i < operations.length; i += 128) await client.txn(operations.slice(i, i + 128), { signal: signal() });
+}
+
+async function countBelow(client: EtcdClient, prefix: string): Promise<number> {
+  let count = 0;
+  for await (const page of client.list(keyOf(prefix), { signal: signal(), keysOnly: true })) count += page.keyValues.length;
+  return count;
+}
+
+/** The oracle of both tests: of the events since, those below `data`, and the canaries. */
+async function judge(client: EtcdClient, since: number, data: string, stale: readonly string[]): Promise<void> {
+  const events = await history(client, since as never);
+  const changes = events.filter(({ key }) => key.startsWith(data));
+  expect(changes.filter(({ type }) => type === 'put').map(({ key }) => key)).toEqual([]);
+  expect(changes.map(({ key }) => key as string).sort()).toEqual([...stale].sort());
+  const canaries = events.filter(({ key, type }) => key.startsWith('cilium/synced/') && type === 'put');
+  const scopeOf = (key: EtcdKey) => key.slice(data.length).split('/')[0] ?? '';
+  for (const { key, modRevision } of changes) {
+    const canary = canaries.find((candidate) => candidate.key.includes(`/${scopeOf(key)}/`));
+    expect(canary?.modRevision, `the canary of ${key}`).toBeGreaterThan(modRevision);
+  }
+}
+
+test('kvstoremesh, killed and started again, makes no event for 20,000 mirrored keys, and removes what its source lost meanwhile', async () => {
+  const source = await etcdWithClient();
+  const local = await etcdWithClient();
+  const ips = Array.from(
+    { length: KEYS },
+    (_, i) => [`cilium/state/ip/v1/default/10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, `{"IP":"${i}"}`] as const,
+  );
+  await putAll(source.client, ips);
+  await putAll(source.client, [
+    ['cilium/cluster-config/north', '{"id":7,"capabilities":{"syncedCanaries":true,"maxConnectedClusters":255}}'],
+    ...['nodes', 'services', 'identities', 'ip'].map(
+      (resource) => [`cilium/synced/north/cilium/state/${resource}/v1`, '2026-01-01T00:00:00Z'] as const,
+    ),
+    ['cilium/.heartbeat', '2026-01-01T00:00:00Z'],
+  ]);
+  const directory = await temporaryDirectory();
+  await writeFile(join(directory, 'north'), `endpoints:\n- ${source.etcd.endpoint}\n`);
+  const flags = [
+    ...['--cluster-name=west', '--cluster-id=2', `--clustermesh-config=${directory}`, '--api-serve-addr=127.0.0.1:0'],
+    `--kvstore-opt=etcd.address=${local.etcd.endpoint}`,
+  ];
+  await using first = await startDaemon('kvstoremesh', flags);
+  await first.ready();
+  expect(await countBelow(local.client, 'cilium/cache/')).toBe(KEYS);
+  await first.kill();
+
+  const lost = ips.slice(0, STALE).map(([key]) => key);
+  await source.client.txn(
+    lost.map((key) => ({ type: 'delete', key: keyOf(key) })),
+    { signal: signal() },
+  );
+  const since = await revisionNow(local.client);
+  await using second = await startDaemon('kvstoremesh', flags);
+  await second.ready();
+
+  const stale = lost.map((key) => key.replace('cilium/state/ip/v1/default/', 'cilium/cache/ip/v1/north/'));
+  await judge(local.client, since, 'cilium/cache/', stale);
+}, 240_000);
+
+test('clustermesh, killed and started again, makes no event for 20,000 exported keys, and removes what ended meanwhile', async () => {
+  const local = await etcdWithClient();
+  const kubernetes = await startEmbeddedKubernetes();
+  onTestFinished(() => kubernetes.stop());
+  const directory = await temporaryDirectory();
+  const kubeconfig = join(directory, 'kubeconfig');
+  await writeFile(kubeconfig, kubernetes.kubeconfig);
+  const requests = new KubernetesRequests({ url: kubernetes.url });
+  await createEndpoints(requests, KEYS);
+  const flags = [
+    ...['--cluster-name=east', '--cluster-id=1', `--k8s-kubeconfig-path=${kubeconfig}`],
+    `--kvstore-opt=etcd.address=${local.etcd.endpoint}`,
+  ];
+  await using first = await startDaemon('clustermesh', flags);
+  await first.ready();
+  expect(await countBelow(local.client, 'cilium/state/ip/')).toBe(KEYS);
+  await first.kill();
+
+  for (let i = 0; i < STALE; i += 1) await requests.delete(`${ENDPOINTS}/pod-${i}`);
+  const since = await revisionNow(local.client);
+  await using second = await startDaemon('clustermesh', flags);
+  await second.ready();
+
+  await judge(
+    local.client,
+    since,
+    'cilium/state/',
+    Array.from({ length: STALE }, (_, i) => `cilium/state/ip/v1/default/${address(i)}`),
+  );
+  await until('the heartbeat is there', () => local.client.get(keyOf('cilium/.heartbeat'), { signal: signal() }));
+}, 240_000);
+
+const ENDPOINTS = '/apis/cilium.io/v2/namespaces/default/ciliumendpoints';
+
+const address = (i: number) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`;
+
+async function createEndpoints(requests: KubernetesRequests, count: number): Promise<void> {
+  let next = 0;
+  const creator = async () => {
+    while (next < count) {
+      const i = next;
+      next += 1;
+      await requests.create(ENDPOINTS, {
+        apiVersion: 'cilium.io/v2',
+        kind: 'CiliumEndpoint',
+        metadata: { name: `pod-${i}`, namespace: 'default' },
+        status: {
+          id: i,
+          identity: { id: 70_000 + (i % 500) },
+          networking: { node: '172.16.0.1', addressing: [{ ipv4: address(i) }] },
+        },
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: 16 }, creator));
+}
