@@ -5,6 +5,7 @@
  * possible and 0 is nobody's.
  */
 import { ProgramError } from './errors.ts';
+import { MAX_CLUSTER_NAME_LENGTH } from './limits.ts';
 
 export interface ClusterInfo {
   readonly name: string;
@@ -18,8 +19,6 @@ export class ClusterInfoError extends ProgramError {
   readonly code = 'CLUSTER_INFO_INVALID';
   readonly retriable = false;
 }
-
-export const MAX_CLUSTER_NAME_LENGTH = 32;
 
 const CLUSTER_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 

@@ -75,8 +75,9 @@ export function serveMetrics(registry: Registry, options: ListenOptions): Promis
  */
 export function serveJson(resources: Readonly<Record<string, () => unknown>>, options: ListenOptions): Promise<HttpServer> {
   const app = createApp();
-  app.addHook('onRequest', async (_, reply) => {
+  app.addHook('onRequest', (_, reply, done) => {
     reply.header('connection', 'close').type('application/json');
+    done();
   });
   for (const [path, read] of Object.entries(resources)) {
     app.get(path, (_, reply) => reply.send(`${JSON.stringify(read())}\n`));
@@ -116,13 +117,13 @@ async function listen(app: FastifyInstance, options: ListenOptions): Promise<Htt
       cause: thrown,
     });
   });
-  const close = () => app.close();
-  signal.addEventListener('abort', close, { once: true });
+  const onAbort = () => void app.close();
+  signal.addEventListener('abort', onAbort, { once: true });
   return {
     port: (app.server.address() as AddressInfo).port,
     close: async () => {
-      signal.removeEventListener('abort', close);
-      await close();
+      signal.removeEventListener('abort', onAbort);
+      await app.close();
     },
   };
 }

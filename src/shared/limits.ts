@@ -144,10 +144,19 @@ export const ETCD_LIST_TIMEOUT_MS = 60_000;
 export const ETCD_FLOW_CONTROL_WINDOW_BYTES = 1024 * 1024;
 
 /** Requests that wait for their turn where `etcd.qps` or `etcd.maxInflight` is given. */
-export const MAX_QUEUED_ETCD_REQUESTS = 10_000;
+export const MAX_QUEUED_ETCD_REQUESTS = 1000;
 
 /** How often certificate and key files are looked at. */
 export const TLS_RELOAD_INTERVAL_MS = 5_000;
 
+/** Bytes of an etcd client file: 64 endpoints are 10 kB, and a YAML parser takes seconds for a megabyte of brackets. */
+export const MAX_ETCD_CONFIG_BYTES = 64 * 1024;
+
 /** Aliases of a YAML file that are followed: a few lines of them can stand for gigabytes. */
 export const MAX_YAML_ALIASES = 32;
+
+/** How often the CRDs still missing at the start are named in the log. */
+export const CRD_LOG_INTERVAL_MS = 10_000;
+
+/** Characters of a cluster's name: it is part of label values and of keys. */
+export const MAX_CLUSTER_NAME_LENGTH = 32;

@@ -87,7 +87,7 @@ export type WatchEvent =
  *
  * `events`: in the order of the store; a batch never splits a revision from the point of view of resuming.
  * `progress`: everything up to `revision` has been delivered.
- * `compacted`: the history asked for is gone; list again. The watch has ended.
+ * `compacted`: the history asked for is gone; list again. The watch has ended. `compactRevision` is 0 where etcd did not tell it.
  * `replaced`: the store behind the endpoint is not the one that was watched (other cluster ID, or its
  * revision went back); list again. The watch has ended.
  */

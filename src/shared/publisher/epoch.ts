@@ -228,8 +228,9 @@ export class Epoch {
       if (!this.#movesDue) continue;
       let budget = Math.ceil((LEASE_MOVES_PER_SECOND * MOVE_TICK_MS) / 1000);
       let unfinished = false;
+      // Which keys stay is known once the source has listed them; until then there is nothing to look through.
       for (const { group, stats } of [{ group: singles, stats: { listed: true } }, ...sections.values()]) {
-        if (group.isKnown) budget -= moveSome(group, budget);
+        if (group.isKnown && stats.listed) budget -= moveSome(group, budget);
         unfinished ||= !stats.listed || budget <= 0;
       }
       this.#movesDue = unfinished;

@@ -1,0 +1,107 @@
+/**
+ * An in-process Kubernetes API on the loopback interface, for the demo and for tests.
+ *
+ * It stores, lists, watches, patches and applies objects as a real API server does, for the kinds the
+ * project exports and any that a CustomResourceDefinition adds. It is no cluster: nothing is scheduled,
+ * no controller runs, nobody is asked for credentials, and all is gone when it stops.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Clock, systemClock } from '../../src/shared/clock.ts';
+import { EMBEDDED_VERSION } from './discovery.ts';
+import { HttpExchange } from './http-exchange.ts';
+import { isObject } from './json.ts';
+import { KindRegistry } from './kind-registry.ts';
+import { customResourceDefinitionKind } from './kinds/custom-resource.ts';
+import { namespaceKind } from './kinds/namespace.ts';
+import { kubeconfigText } from './kubeconfig.ts';
+import { BOOKMARK_INTERVAL_MS, HISTORY_EVENTS, IDLE_CONNECTION_MS } from './limits.ts';
+import { meshDefinitions } from './mesh-definitions.ts';
+import { ObjectStore } from './object-store.ts';
+import { type Api, handle } from './request-handler.ts';
+import type { ResourceKind } from './resource-kind.ts';
+import { ResourceRequests } from './resource-requests.ts';
+
+export interface EmbeddedOptions {
+  /** 0 or absent: any free port. */
+  readonly port?: number;
+  /** Changes kept for watches and pages; older ones are answered with 410. Defaults to HISTORY_EVENTS. */
+  readonly historyEvents?: number;
+  /** Defaults to a minute, as a real API server has it. */
+  readonly bookmarkIntervalMs?: number;
+  /** Definitions of custom kinds served from the start. Defaults to those the project reads. */
+  readonly definitions?: readonly unknown[];
+  readonly clock?: Clock;
+}
+
+export interface EmbeddedKubernetes extends AsyncDisposable {
+  readonly url: string;
+  readonly version: string;
+  /** The text of a kubeconfig that leads here. */
+  readonly kubeconfig: string;
+  /** The revision of the last change. */
+  readonly revision: number;
+  /** Forgets the history: watches and pages of earlier revisions get a 410. */
+  compact(): void;
+  /** Cuts every connection, idle or not; new ones are welcome. */
+  disconnectAll(): void;
+  /** Ends watches, connections and the server. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Namespaces every cluster has. */
+const SYSTEM_NAMESPACES = ['default', 'kube-node-lease', 'kube-public', 'kube-system'];
+
+/** Starts the API and resolves when it serves. */
+export async function startEmbeddedKubernetes(options: EmbeddedOptions = {}): Promise<EmbeddedKubernetes> {
+  const { port = 0, historyEvents = HISTORY_EVENTS, bookmarkIntervalMs = BOOKMARK_INTERVAL_MS, clock = systemClock } = options;
+  const store = new ObjectStore(historyEvents);
+  const requests = new ResourceRequests(store, clock);
+  seed(requests, options.definitions ?? meshDefinitions);
+  const api: Api = { store, kinds: new KindRegistry(store), requests, clock, bookmarkIntervalMs };
+  const ending = new AbortController();
+  const server = createServer((request: IncomingMessage, response: ServerResponse) => {
+    void handle(api, new HttpExchange(request, response, ending.signal));
+  });
+  // Longer than clients keep idle connections: one that is closed under a request looks like a fault.
+  server.keepAliveTimeout = IDLE_CONNECTION_MS;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  let stopped: Promise<void> | undefined;
+  const stop = () => {
+    stopped ??= new Promise<void>((resolve) => {
+      ending.abort();
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+    return stopped;
+  };
+  return {
+    url,
+    version: EMBEDDED_VERSION,
+    kubeconfig: kubeconfigText(url),
+    get revision() {
+      return store.revision;
+    },
+    compact: () => store.compact(),
+    disconnectAll: () => server.closeAllConnections(),
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+function seed(requests: ResourceRequests, definitions: readonly unknown[]): void {
+  const writer = { fieldManager: 'embedded', force: false, isDryRun: false };
+  const create = (kind: ResourceKind, body: unknown) => {
+    const [version = ''] = kind.versions;
+    const apiVersion = kind.group === '' ? version : `${kind.group}/${version}`;
+    const object = JSON.parse(JSON.stringify(body)) as unknown;
+    if (isObject(object as never))
+      requests.create({ kind, version, apiVersion, namespace: '', name: '', subresource: '' }, object as never, writer);
+  };
+  for (const name of SYSTEM_NAMESPACES) create(namespaceKind, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+  for (const definition of definitions) create(customResourceDefinitionKind, definition);
+}

@@ -1,0 +1,38 @@
+/** What can go wrong with the demo itself, as opposed to what it shows. */
+import { ProgramError } from '../../src/shared/errors.ts';
+
+/** A program the demo starts is not there. */
+export class MissingProgramError extends ProgramError {
+  readonly code = 'DEMO_PROGRAM_MISSING';
+  readonly retriable = false;
+}
+
+/** A process of the mesh ended although it should run. */
+export class ProcessEndedError extends ProgramError {
+  readonly code = 'DEMO_PROCESS_ENDED';
+  readonly retriable = false;
+}
+
+/** A condition did not come true in time; the message says what was seen instead. */
+export class NotInTimeError extends ProgramError {
+  readonly code = 'DEMO_NOT_IN_TIME';
+  readonly retriable = false;
+}
+
+/** The Kubernetes API refused a request, or did not answer it. */
+export class KubernetesRequestError extends ProgramError {
+  readonly code = 'DEMO_KUBERNETES_REQUEST';
+  readonly retriable = false;
+  /** The HTTP status; 0 where there was no answer. */
+  readonly status: number;
+  constructor(status: number, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.status = status;
+  }
+}
+
+/** A real cluster holds something that the demo would have to overwrite. */
+export class NamespaceTakenError extends ProgramError {
+  readonly code = 'DEMO_NAMESPACE_TAKEN';
+  readonly retriable = false;
+}

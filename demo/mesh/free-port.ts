@@ -1,0 +1,27 @@
+/** Ports that nobody listens on. */
+import { createServer } from 'node:net';
+
+const FIRST = 20_000;
+const COUNT = 12_000;
+const given = new Set<number>();
+
+/**
+ * A free port of 127.0.0.1, each time another one. It is below the range that outgoing connections are
+ * given, so that a server that was killed gets it back.
+ */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = FIRST + Math.floor(Math.random() * COUNT);
+    if (given.has(port) || !(await isFree(port))) continue;
+    given.add(port);
+    return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', () => resolve(false));
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
+  });
+}

@@ -1,0 +1,176 @@
+/**
+ * Two clusters, each of which mirrors the other over a link that can be cut. Everything is on the
+ * loopback interface, below one temporary directory, and gone at the end.
+ */
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Closing } from './closing.ts';
+import { type Cluster, type ClusterName, startCluster } from './cluster.ts';
+import type { EtcdBinary } from './etcd-binary.ts';
+import { difference, type ExportedState, expectedState, foundState } from './exported-state.ts';
+import { Guardian } from './guardian.ts';
+import { Link } from './link.ts';
+import type { MeshProcess, ProcessHost } from './mesh-process.ts';
+
+export interface MeshOptions {
+  readonly etcd: EtcdBinary;
+  /** The PATH of the user. */
+  readonly path: string;
+  /** Kubeconfigs of real clusters; a cluster that is not named gets an embedded API. */
+  readonly kubeconfigs: ReadonlyMap<string, string>;
+  readonly signal: AbortSignal;
+}
+
+export interface RemoteStatus {
+  readonly connected: boolean;
+  readonly ready: boolean;
+  /** What is wrong, in the words of kvstoremesh. */
+  readonly reason: string | undefined;
+}
+
+export class Mesh {
+  readonly directory: string;
+  readonly #options: MeshOptions;
+  readonly #closing = new Closing();
+  readonly #guardian: Guardian;
+  readonly #broken = new AbortController();
+  readonly #signal: AbortSignal;
+  #onEnd = (_process: MeshProcess, error: Error): void => this.#broken.abort(error);
+  readonly #links: Link[] = [];
+  #clusters: readonly [Cluster, Cluster] | undefined;
+  /** What each cluster showed when the links were cut; empty while they are not. */
+  readonly #shownAtCut = new Map<ClusterName, ExportedState>();
+
+  constructor(options: MeshOptions) {
+    this.#options = options;
+    this.directory = mkdtempSync(join(tmpdir(), 'mesh-demo-'));
+    this.#guardian = new Guardian(this.directory);
+    this.#signal = AbortSignal.any([options.signal, this.#broken.signal]);
+  }
+
+  /** Resolves when all but the daemons is up. `stop` has to be called in any case. */
+  async start(): Promise<void> {
+    const { etcd, path, kubeconfigs } = this.#options;
+    const host: ProcessHost = {
+      guardian: this.#guardian,
+      onUnexpectedEnd: (process, error) => this.#onEnd(process, error),
+    };
+    const start = (name: ClusterName) =>
+      startCluster({
+        name,
+        kubeconfig: kubeconfigs.get(name),
+        etcd,
+        path,
+        directory: this.directory,
+        host,
+        closing: this.#closing,
+        signal: this.#signal,
+      });
+    // Both have settled before anybody stops what they have started.
+    const [east, west] = await Promise.allSettled([start('east'), start('west')]);
+    if (east.status === 'rejected') throw east.reason;
+    if (west.status === 'rejected') throw west.reason;
+    this.#clusters = [east.value, west.value];
+    for (const cluster of this.#clusters) {
+      const other = this.other(cluster);
+      const link = await Link.to(other.etcd.port);
+      this.#closing.add(() => link.close());
+      this.#links.push(link);
+      await cluster.addRemote(other.name, link.port);
+    }
+  }
+
+  /** Aborted when the demo is interrupted, or when a process of the mesh has ended although it should run. */
+  get signal(): AbortSignal {
+    return this.#signal;
+  }
+
+  /** From now on a process that ends by itself does not break the mesh; `listener` is told. */
+  tolerateEnds(listener: (process: MeshProcess, error: Error) => void): void {
+    this.#onEnd = listener;
+  }
+
+  /** East, then west. */
+  get clusters(): readonly [Cluster, Cluster] {
+    if (this.#clusters === undefined) throw new TypeError('the mesh is not up');
+    return this.#clusters;
+  }
+
+  get east(): Cluster {
+    return this.clusters[0];
+  }
+
+  get west(): Cluster {
+    return this.clusters[1];
+  }
+
+  other(cluster: Cluster): Cluster {
+    return cluster === this.east ? this.west : this.east;
+  }
+
+  /** Processes that were started so far. */
+  get processes(): readonly MeshProcess[] {
+    return (this.#clusters ?? []).flatMap(({ etcd, apiserver, kvstoremesh }) => [
+      etcd.process,
+      apiserver.process,
+      kvstoremesh.process,
+    ]);
+  }
+
+  /**
+   * What in the etcd of `cluster` is not as it has to be: what the cluster shows of itself, and what it
+   * knows of the other one, which while the links are cut is what it knew when they were.
+   */
+  problemOf(cluster: Cluster): string | undefined {
+    const other = this.other(cluster);
+    const { values } = cluster.observer;
+    const own = difference(expectedState(cluster.workload), foundState(values, 'state', cluster.name, cluster.workload.scope));
+    const known = this.#shownAtCut.get(other.name) ?? expectedState(other.workload);
+    const mirrored = difference(known, this.knownTo(cluster));
+    const problems = [
+      ...(own === undefined ? [] : [`of ${cluster.name} itself ${own}`]),
+      ...(mirrored === undefined ? [] : [`of ${other.name} ${mirrored}`]),
+    ];
+    return problems.length === 0 ? undefined : `in ${cluster.name}'s etcd: ${problems.join('; ')}`;
+  }
+
+  /** What the etcd of `cluster` says of the other cluster. */
+  knownTo(cluster: Cluster): ExportedState {
+    const other = this.other(cluster);
+    return foundState(cluster.observer.values, 'cache', other.name, other.workload.scope);
+  }
+
+  /** How many nodes of the other cluster the etcd of `cluster` knows. */
+  nodesKnownTo(cluster: Cluster): number {
+    const prefix = `cilium/cache/nodes/v1/${this.other(cluster).name}/`;
+    return [...cluster.observer.values.keys()].filter((key) => key.startsWith(prefix)).length;
+  }
+
+  /** Asks the kvstoremesh of `cluster` about the other one. */
+  async statusAt(cluster: Cluster): Promise<RemoteStatus> {
+    const answer = await fetch(cluster.statusUrl, { signal: this.#signal });
+    const remotes = (await answer.json()) as readonly Partial<RemoteStatus & { name: string }>[];
+    const remote = remotes.find(({ name }) => name === this.other(cluster).name);
+    return { connected: remote?.connected === true, ready: remote?.ready === true, reason: remote?.reason };
+  }
+
+  cutLinks(): void {
+    for (const { name, workload } of this.clusters) this.#shownAtCut.set(name, expectedState(workload));
+    for (const link of this.#links) link.cut();
+  }
+
+  restoreLinks(): void {
+    this.#shownAtCut.clear();
+    for (const link of this.#links) link.restore();
+  }
+
+  /** Ends every process, deletes what was created in real clusters, removes the directory. Idempotent. */
+  async stop(): Promise<void> {
+    try {
+      await this.#closing.run();
+    } finally {
+      await this.#guardian.end();
+    }
+  }
+}

@@ -1,0 +1,23 @@
+/** What is around the story before it begins. */
+import type { EtcdBinary } from '../mesh/etcd-binary.ts';
+import type { Mesh } from '../mesh/mesh.ts';
+import type { Terminal } from './terminal.ts';
+
+/** The parts of both clusters, and where they are. */
+export function introduce(mesh: Mesh, etcd: EtcdBinary, terminal: Terminal): void {
+  const rows = mesh.clusters.flatMap(({ name, etcd: { endpoint }, kubernetes, isEmbedded, kubeconfig, statusUrl }) => [
+    [name, `etcd ${etcd.version}`, endpoint],
+    ['', `Kubernetes API, ${isEmbedded ? 'embedded' : 'real'}`, kubernetes.server],
+    ['', 'kubeconfig', kubeconfig],
+    ['', 'status of the mesh', statusUrl],
+  ]);
+  terminal.gap();
+  for (const [name = '', part = '', place = ''] of rows) terminal.row(`${name.padEnd(7)}${part.padEnd(26)}${place}`);
+  terminal.gap();
+  if (mesh.clusters.some(({ isEmbedded }) => isEmbedded)) {
+    terminal.remark(
+      'The embedded Kubernetes API serves kubectl get, apply, watch and delete. There is no cluster behind it: no pod ' +
+        'runs, and the demo itself plays the controllers and the agents.',
+    );
+  }
+}

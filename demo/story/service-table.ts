@@ -1,0 +1,68 @@
+/**
+ * What each cluster sees of the services of both, as a picture: a dot for each pod.
+ */
+import type { Cluster } from '../mesh/cluster.ts';
+import type { ServiceSpec } from '../mesh/manifests.ts';
+import type { Mesh } from '../mesh/mesh.ts';
+
+export const LEGEND = '● a pod of the cluster itself   ○ a pod of the other cluster, known through the mesh';
+
+interface Seen {
+  readonly own: number;
+  readonly remote: number;
+}
+
+export interface ServiceRow {
+  readonly service: string;
+  readonly east: Seen;
+  readonly west: Seen;
+  /** Why it is seen so. */
+  readonly why: string;
+}
+
+const MAX_DOTS = 8;
+
+/** The services of the moment: own pods by what is deployed, the others by what the cluster's etcd tells its agents. */
+export function serviceRows(mesh: Mesh): ServiceRow[] {
+  const known = mesh.clusters.flatMap((cluster) => [...mesh.knownTo(cluster).services.keys()]);
+  const deployed = mesh.clusters.flatMap(({ workload }) => [...workload.services.keys()]);
+  return [...new Set([...deployed, ...known])].sort().map((service) => ({
+    service,
+    east: seen(mesh, mesh.east, service),
+    west: seen(mesh, mesh.west, service),
+    why: why((mesh.east.workload.services.get(service) ?? mesh.west.workload.services.get(service))?.spec),
+  }));
+}
+
+/** A heading and a line for each service. */
+export function serviceTable(rows: readonly ServiceRow[]): string[] {
+  if (rows.length === 0) return ['no service in either cluster'];
+  const cells = rows.map(({ service, east, west, why }) => [service, dots(east), dots(west), why]);
+  const all = [['service', 'east sees', 'west sees', ''], ...cells];
+  const widths = [0, 1, 2].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  return all.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('   ')
+      .trimEnd(),
+  );
+}
+
+function seen(mesh: Mesh, cluster: Cluster, service: string): Seen {
+  return {
+    own: cluster.workload.services.get(service)?.pods.length ?? 0,
+    remote: mesh.knownTo(cluster).services.get(service)?.backends.length ?? 0,
+  };
+}
+
+function dots({ own, remote }: Seen): string {
+  const drawn = (dot: string, count: number) => (count > MAX_DOTS ? `${count}×${dot}` : dot.repeat(count));
+  return [drawn('●', own), drawn('○', remote)].filter((part) => part !== '').join(' ') || '–';
+}
+
+function why(spec: ServiceSpec | undefined): string {
+  if (spec === undefined) return '';
+  if (!spec.shared) return 'shared: "false", it stays at home';
+  if (spec.affinity === 'local') return 'global; agents prefer ●, what is exported is the same';
+  return 'global, used from both sides';
+}

@@ -1,0 +1,122 @@
+/**
+ * What a step of the story works with: the mesh, and the means to change something, to check what comes
+ * of it, and to show it.
+ */
+import { asError, ProgramError } from '../../src/shared/errors.ts';
+import type { Cluster } from '../mesh/cluster.ts';
+import type { ObservedEvent } from '../mesh/etcd-observer.ts';
+import type { Mesh } from '../mesh/mesh.ts';
+import type { Change } from '../mesh/workload.ts';
+import { LEGEND, serviceRows, serviceTable } from './service-table.ts';
+import { duration, type Terminal } from './terminal.ts';
+
+/** Something was not as expected. */
+export class StepFailedError extends ProgramError {
+  readonly code = 'DEMO_STEP_FAILED';
+  readonly retriable = false;
+  readonly expectation: string;
+  constructor(expectation: string, cause: Error) {
+    super(cause.message, { cause });
+    this.expectation = expectation;
+  }
+}
+
+/** What was seen is not what was expected. */
+export class UnexpectedError extends ProgramError {
+  readonly code = 'DEMO_UNEXPECTED';
+  readonly retriable = false;
+}
+
+export interface Step {
+  /** What happens, in plain words. */
+  readonly title: string;
+  /** Rejects with StepFailedError where something was not as expected. */
+  run(stage: Stage): Promise<void>;
+}
+
+/** Events of each etcd that agents act upon. */
+export type EventCount = () => ReadonlyMap<Cluster, readonly ObservedEvent[]>;
+
+export class Stage {
+  readonly mesh: Mesh;
+  readonly #interrupted: AbortSignal;
+  readonly #terminal: Terminal;
+  #hasLegend = false;
+
+  constructor(mesh: Mesh, terminal: Terminal, interrupted: AbortSignal) {
+    this.mesh = mesh;
+    this.#interrupted = interrupted;
+    this.#terminal = terminal;
+  }
+
+  /** A sentence for those who see this for the first time. */
+  explain(text: string): void {
+    this.#terminal.remark(text);
+  }
+
+  /** Shows `expectation` as met where `prove` resolves, with the detail it resolves with. Throws StepFailedError. */
+  async check(expectation: string, prove: () => Promise<string>): Promise<void> {
+    const progress = this.#terminal.progress(expectation);
+    let detail: string;
+    try {
+      detail = await prove();
+    } catch (thrown) {
+      this.#interrupted.throwIfAborted();
+      throw new StepFailedError(expectation, asError(thrown));
+    } finally {
+      progress.end();
+    }
+    this.#terminal.passed(expectation, detail);
+  }
+
+  /** What each cluster sees now. */
+  showServices(remark?: string): void {
+    const rows = serviceRows(this.mesh);
+    this.#terminal.table(serviceTable(rows));
+    if (rows.length > 0 && !this.#hasLegend) this.#terminal.remark(LEGEND);
+    this.#hasLegend ||= rows.length > 0;
+    if (remark !== undefined) this.#terminal.remark(remark);
+  }
+
+  /** Carries out the changes side by side; resolves with how long each etcd took since Kubernetes gave the last answer. */
+  change(...changes: readonly Change[]): Promise<string> {
+    return this.arrival(async () => {
+      await Promise.all(changes.map((carryOut) => carryOut()));
+      return performance.now();
+    });
+  }
+
+  /**
+   * Does something to the mesh and waits for both etcds to be as they have to be after that; resolves with how
+   * long each took. What has to be must be known when `action` returns its promise, which resolves with the time
+   * to count from.
+   */
+  async arrival(action: () => Promise<number>): Promise<string> {
+    const { clusters } = this.mesh;
+    const acting = action();
+    const arrivals = clusters.map((cluster) => cluster.observer.when(() => this.mesh.problemOf(cluster)));
+    const [fromMs, ...arrivedMs] = await Promise.all([acting, ...arrivals]);
+    const times = clusters.map(({ name }, index) => `${name}'s ${delay((arrivedMs[index] ?? 0) - fromMs)}`);
+    return `in ${times.join(', in ').replace("'s", "'s etcd")}`;
+  }
+
+  /** Counts from now on. The returned function tells what happened since; `caughtUp` first, to have seen it all. */
+  countEvents(): EventCount {
+    const marks = new Map(this.mesh.clusters.map((cluster) => [cluster, cluster.observer.mark]));
+    return () => new Map([...marks].map(([cluster, mark]) => [cluster, cluster.observer.dataEventsSince(mark)]));
+  }
+
+  /** Resolves when everything the etcds hold now has been seen, and is as it has to be. */
+  async caughtUp(): Promise<void> {
+    for (const cluster of this.mesh.clusters) {
+      await cluster.observer.caughtUp();
+      const problem = this.mesh.problemOf(cluster);
+      if (problem !== undefined) throw new UnexpectedError(problem);
+    }
+  }
+}
+
+/** Events may overtake the answer to the request that caused them. */
+function delay(ms: number): string {
+  return ms < 1 ? 'at once' : `after ${duration(ms)}`;
+}

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Builds the servers that tests run against real parts of, from the modules in test/tools, into .cache/tools:
+# kube-apiserver, etcd-3.6, etcd-3.7 and etcdctl. What is there already and newer than its module is kept.
+# Each step is one line. A tool that cannot be built is skipped with the reason, and so are its tests later.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+out=$PWD/.cache/tools
+log=$out/build.log
+mkdir -p "$out"
+
+# build NAME MODULE PACKAGE [LDFLAGS]
+build() {
+  name=$1 module=test/tools/$2 package=$3 ldflags="-s -w ${4:-}"
+  if [ -x "$out/$name" ] && [ "$out/$name" -nt "$module/go.mod" ] && [ "$out/$name" -nt "$module/go.sum" ]; then
+    echo "$name: up to date"
+    return
+  fi
+  if ! command -v go >/dev/null 2>&1; then
+    echo "$name: skipped: no Go in the PATH"
+    return
+  fi
+  wanted=$(sed -n 's/^go //p' "$module/go.mod")
+  found=$(go env GOVERSION | sed 's/^go//')
+  if [ "$(printf '%s\n%s\n' "$wanted" "$found" | sort -V | head -n 1)" != "$wanted" ]; then
+    echo "$name: skipped: it wants Go $wanted, this is $found"
+    return
+  fi
+  if (cd "$module" && GOTOOLCHAIN=local GOWORK=off CGO_ENABLED=0 go build -trimpath -ldflags "$ldflags" -o "$out/$name.new" "$package") >"$log" 2>&1; then
+    mv "$out/$name.new" "$out/$name"
+    echo "$name: built"
+  else
+    rm -f "$out/$name.new"
+    echo "$name: skipped: the build failed: $(grep -v '^go: downloading' "$log" | tail -n 1)"
+  fi
+}
+
+kubernetes=$(sed -n 's/^[[:space:]]*k8s.io\/kubernetes \(v[^ ]*\).*/\1/p' test/tools/kube-apiserver/go.mod)
+build etcd-3.6 etcd-3.6 go.etcd.io/etcd/server/v3
+build etcdctl etcd-3.6 go.etcd.io/etcd/etcdctl/v3
+build etcd-3.7 etcd-3.7 go.etcd.io/etcd/server/v3
+build kube-apiserver kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver "-X k8s.io/component-base/version.gitVersion=$kubernetes"

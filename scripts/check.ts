@@ -1,0 +1,16 @@
+/** What can be said about the code without running it: types, format, lint, import directions, dead code. */
+import { conclude, runSteps, type Step } from './steps.ts';
+
+export const CHECKS: readonly Step[] = [
+  ['types', 'tsc'],
+  ['format and lint', 'biome', 'check', '--error-on-warnings'],
+  ['promises', 'eslint', '--max-warnings=0', '.'],
+  ['import directions', 'depcruise', '--output-type=err', 'src', 'test', 'bench', 'demo', 'scripts'],
+  ['dead code', 'knip'],
+];
+
+if (import.meta.main) {
+  const tally = { passed: 0, failed: 0, skipped: 0 };
+  runSteps(CHECKS, tally);
+  process.exitCode = conclude(tally);
+}

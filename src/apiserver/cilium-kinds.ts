@@ -1,0 +1,86 @@
+/**
+ * The kinds of Cilium: nodes, identities, and the addresses of pods.
+ *
+ * Their CRDs are installed by Cilium's operator, which may come later than this daemon. Until then their
+ * sections are not listed, and the daemon is not ready; services are exported all the same.
+ */
+import { waitForCrds } from '../shared/k8s/crds.ts';
+import {
+  projectCiliumEndpoint,
+  projectCiliumEndpointSlice,
+  projectCiliumIdentity,
+  projectCiliumNode,
+} from '../shared/k8s/projections.ts';
+import {
+  CILIUM_ENDPOINT_SLICES,
+  CILIUM_ENDPOINTS,
+  CILIUM_IDENTITIES,
+  CILIUM_NODES,
+  CUSTOM_RESOURCE_DEFINITIONS,
+} from '../shared/k8s/resources.ts';
+import type { CiliumIdentity, CiliumNode } from '../shared/k8s/types.ts';
+import { podsOfCiliumEndpointSlice } from './converters/cilium-endpoint-slice.ts';
+import { podsOfEndpoint } from './converters/endpoint.ts';
+import { convertIdentity, namespaceOfIdentity } from './converters/identity.ts';
+import { convertPods, type Pods } from './converters/pods.ts';
+import { type ExportContext, exportNodes, exportOwned, type OwnedExport } from './exports.ts';
+import { ObjectStore } from './object-store.ts';
+import type { Kind, Reflection } from './reflection.ts';
+import type { Sections } from './sections.ts';
+
+/** A kind whose objects are owned by namespaces, and what is exported of it. */
+interface OwnedKind<T> extends Kind<T>, OwnedExport<T> {}
+
+const NODES: Kind<CiliumNode> = { resource: CILIUM_NODES, project: projectCiliumNode };
+
+const IDENTITIES: OwnedKind<CiliumIdentity> = {
+  resource: CILIUM_IDENTITIES,
+  project: projectCiliumIdentity,
+  scope: 'identities/v1',
+  namespaceOf: namespaceOfIdentity,
+  convert: convertIdentity,
+};
+
+const ADDRESSES: OwnedExport<Pods> = { scope: 'ip/v1', namespaceOf: ({ namespace }) => namespace, convert: convertPods };
+
+const ENDPOINTS: OwnedKind<Pods> = {
+  ...ADDRESSES,
+  resource: CILIUM_ENDPOINTS,
+  project: (raw) => podsOfEndpoint(projectCiliumEndpoint(raw)),
+};
+
+const ENDPOINT_SLICES: OwnedKind<Pods> = {
+  ...ADDRESSES,
+  resource: CILIUM_ENDPOINT_SLICES,
+  project: (raw) => podsOfCiliumEndpointSlice(projectCiliumEndpointSlice(raw)),
+};
+
+export interface CiliumKindsOptions {
+  readonly reflection: Reflection;
+  readonly context: ExportContext;
+  readonly sections: Sections;
+  /** Addresses come from CiliumEndpointSlices instead of CiliumEndpoints. */
+  readonly usesEndpointSlices: boolean;
+  readonly crdWaitTimeoutMs: number;
+}
+
+/** Follows the kinds of Cilium from when their CRDs are there. Rejects with a CrdTimeoutError where they don't come in time. */
+export async function exportCiliumKinds(options: CiliumKindsOptions, signal: AbortSignal): Promise<void> {
+  const { reflection, context, sections, usesEndpointSlices, crdWaitTimeoutMs: timeoutMs } = options;
+  const { connection, metrics, clock, log } = reflection.options;
+  const pods = usesEndpointSlices ? ENDPOINT_SLICES : ENDPOINTS;
+  const resources = [NODES, IDENTITIES, pods].map(({ resource }) => resource);
+  const observer = metrics.observe(CUSTOM_RESOURCE_DEFINITIONS);
+  await waitForCrds({ connection, resources, timeoutMs, observer, clock, log, signal });
+
+  const nodes = new ObjectStore<CiliumNode>(() => '');
+  exportNodes(context, sections['nodes/v1'], nodes);
+  reflection.follow(NODES, nodes);
+  const follow = <T>(kind: OwnedKind<T>) => {
+    const objects = new ObjectStore<T>(kind.namespaceOf);
+    exportOwned(context, sections[kind.scope], objects, kind);
+    reflection.follow(kind, objects);
+  };
+  follow(IDENTITIES);
+  follow(pods);
+}

@@ -1,0 +1,19 @@
+/** CiliumEndpointSlice → the pods it tells of, whose addresses are exported. All are of the namespace that the slice names. */
+import type { CiliumEndpointSlice, CoreCiliumEndpoint } from '../../shared/k8s/types.ts';
+import { addressesOf, type Pod, type Pods } from './pods.ts';
+
+export function podsOfCiliumEndpointSlice({ namespace = '', endpoints }: CiliumEndpointSlice): Pods {
+  return { namespace, pods: (endpoints ?? []).map(podOf) };
+}
+
+function podOf(endpoint: CoreCiliumEndpoint): Pod {
+  return {
+    name: endpoint.name ?? '',
+    addresses: addressesOf(endpoint.networking?.addressing),
+    nodeAddress: endpoint.networking?.node ?? '',
+    identity: endpoint.id ?? 0,
+    encryptionKey: endpoint.encryption?.key ?? 0,
+    serviceAccount: endpoint['service-account'] ?? '',
+    namedPorts: endpoint['named-ports'] ?? null,
+  };
+}

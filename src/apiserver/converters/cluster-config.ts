@@ -1,0 +1,26 @@
+/**
+ * The settings of this cluster that its peers have to know → the key `cilium/cluster-config/<cluster>`.
+ *
+ * A peer reads this before anything else; a field it doesn't find means that this cluster doesn't know the feature.
+ */
+import { jsonBoolean, jsonInteger, jsonStruct, jsonText } from '../go-json.ts';
+import { type Cluster, clusterConfigKey, type Entry } from '../keyspace.ts';
+
+export interface ClusterSettings {
+  /** 255 or 511, the same in the whole mesh. */
+  readonly maxConnectedClusters: number;
+  readonly serviceExportsEnabled: boolean;
+  /** Services are exported in the older form too, not only as endpoint slices. */
+  readonly servicesExported: boolean;
+}
+
+export function convertClusterConfig(cluster: Cluster, settings: ClusterSettings): Entry {
+  const capabilities = jsonStruct({
+    syncedCanaries: jsonBoolean(true),
+    maxConnectedClusters: jsonInteger(settings.maxConnectedClusters),
+    serviceExportsEnabled: jsonBoolean(settings.serviceExportsEnabled),
+    endpointSlicesExportMode: jsonText(settings.servicesExported ? 'services-and-endpointslices' : 'endpointslices-only'),
+  });
+  const value = jsonStruct({ id: jsonInteger(cluster.id), capabilities });
+  return { key: clusterConfigKey(cluster), value: Buffer.from(value) };
+}

@@ -1,0 +1,92 @@
+/**
+ * EndpointSlice → one key below `cilium/state/endpointslices/v1/<cluster>/`.
+ *
+ * The value is one zstd frame around a protobuf message (proto2: what is set is written, zero or not). The
+ * slice travels as it is: endpoints that are not ready too, with all labels and annotations.
+ */
+import { constants, zstdCompressSync } from 'node:zlib';
+import type { EndpointSlice, GoMap, SliceEndpoint, SlicePort } from '../../shared/k8s/types.ts';
+import { compareBytes } from '../go-json.ts';
+import { type Cluster, endpointSliceKey } from '../keyspace.ts';
+import { ProtobufWriter } from '../protobuf.ts';
+import type { Conversion } from './conversion.ts';
+
+/** Upstream exports slices of names (FQDN) too, but its readers refuse every other type than these two. */
+const READABLE_TYPES: ReadonlySet<string> = new Set(['IPv4', 'IPv6']);
+
+/** What a slice of a shared service exports: one entry, or none where no reader could use it. */
+export function convertEndpointSlice(cluster: Cluster, slice: EndpointSlice): Conversion {
+  if (!READABLE_TYPES.has(slice.addressType)) return { entries: [], rejected: [] };
+  const { name, namespace = '' } = slice.metadata;
+  const value = compress(sliceMessage(cluster, slice).finish());
+  return { entries: [{ key: endpointSliceKey(cluster, namespace, name), value }], rejected: [] };
+}
+
+/** The checksum lets a reader tell a damaged value; the size lets it allocate once. */
+function compress(message: Buffer): Buffer {
+  return zstdCompressSync(message, {
+    params: { [constants.ZSTD_c_checksumFlag]: 1, [constants.ZSTD_c_contentSizeFlag]: 1 },
+    pledgedSrcSize: message.length,
+  });
+}
+
+function sliceMessage(cluster: Cluster, slice: EndpointSlice): ProtobufWriter {
+  const { name, namespace = '', labels, annotations } = slice.metadata;
+  const message = new ProtobufWriter().text(1, cluster.name).integer(2, cluster.id).text(3, namespace).text(4, name);
+  writeMap(message, 5, labels);
+  writeMap(message, 6, annotations);
+  message.text(7, slice.addressType);
+  for (const endpoint of slice.endpoints ?? []) message.message(8, endpointMessage(endpoint));
+  for (const port of slice.ports ?? []) message.message(9, portMessage(port));
+  return message;
+}
+
+function endpointMessage(endpoint: SliceEndpoint): ProtobufWriter {
+  const message = new ProtobufWriter();
+  for (const address of endpoint.addresses ?? []) message.text(1, address);
+  message.message(2, conditionsMessage(endpoint.conditions));
+  writeText(message, 3, endpoint.hostname);
+  writeText(message, 6, endpoint.nodeName);
+  writeText(message, 7, endpoint.zone);
+  if (endpoint.hints) message.message(8, hintsMessage(endpoint.hints));
+  return message;
+}
+
+/** Present also where it is empty. */
+function conditionsMessage(conditions: SliceEndpoint['conditions'] = {}): ProtobufWriter {
+  const message = new ProtobufWriter();
+  writeBoolean(message, 1, conditions.ready);
+  writeBoolean(message, 2, conditions.serving);
+  writeBoolean(message, 3, conditions.terminating);
+  return message;
+}
+
+function hintsMessage(hints: NonNullable<SliceEndpoint['hints']>): ProtobufWriter {
+  const message = new ProtobufWriter();
+  for (const zone of hints.forZones ?? []) message.message(1, new ProtobufWriter().text(1, zone.name));
+  return message;
+}
+
+function portMessage(port: SlicePort): ProtobufWriter {
+  const message = new ProtobufWriter();
+  writeText(message, 1, port.name);
+  writeText(message, 2, port.protocol);
+  if (port.port !== undefined) message.integer(3, port.port);
+  writeText(message, 4, port.appProtocol);
+  return message;
+}
+
+function writeText(message: ProtobufWriter, field: number, text: string | undefined): void {
+  if (text !== undefined) message.text(field, text);
+}
+
+function writeBoolean(message: ProtobufWriter, field: number, value: boolean | undefined): void {
+  if (value !== undefined) message.boolean(field, value);
+}
+
+/** Entries sorted by key, so that equal maps are equal bytes. */
+function writeMap(message: ProtobufWriter, field: number, map: GoMap | undefined): void {
+  for (const [key, value] of Object.entries(map ?? {}).sort(([a], [b]) => compareBytes(a, b))) {
+    message.message(field, new ProtobufWriter().text(1, key).text(2, value));
+  }
+}

@@ -1,0 +1,17 @@
+/** CiliumEndpoint → the one pod it tells of, whose addresses are exported. */
+import type { CiliumEndpoint } from '../../shared/k8s/types.ts';
+import { addressesOf, type Pods } from './pods.ts';
+
+/** Without an identity the addresses of the pod are exported with the number 0. */
+export function podsOfEndpoint({ metadata, status = {} }: CiliumEndpoint): Pods {
+  const pod = {
+    name: metadata.name,
+    addresses: addressesOf(status.networking?.addressing),
+    nodeAddress: status.networking?.node ?? '',
+    identity: status.identity?.id ?? 0,
+    encryptionKey: status.encryption?.key ?? 0,
+    serviceAccount: status['service-account'] ?? '',
+    namedPorts: status['named-ports'] ?? null,
+  };
+  return { namespace: metadata.namespace ?? '', pods: [pod] };
+}

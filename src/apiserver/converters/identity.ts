@@ -1,0 +1,62 @@
+/**
+ * CiliumIdentity → one key below `cilium/state/identities/v1/id/`.
+ *
+ * The value is label text, not JSON: `source:key=value;` for each label, sorted by key alone (the source plays
+ * no part in the order). Readers split at the first `=` and at `;`, so values travel as they are.
+ */
+import type { CiliumIdentity } from '../../shared/k8s/types.ts';
+import { compareBytes } from '../go-json.ts';
+import { type Cluster, identityKey } from '../keyspace.ts';
+import type { Conversion } from './conversion.ts';
+
+/** The namespace an identity belongs to. The metadata label of that meaning is a copy for selectors and plays no part. */
+const NAMESPACE_LABEL = 'k8s:io.kubernetes.pod.namespace';
+
+/** The source of a label that names none. */
+const UNSPECIFIED = 'unspec';
+
+interface Label {
+  readonly source: string;
+  readonly key: string;
+  readonly value: string;
+}
+
+/** The namespace that owns the identity; empty where none does, as with reserved identities and those of CIDRs. */
+export function namespaceOfIdentity(identity: CiliumIdentity): string {
+  const labels = identity['security-labels'];
+  return (labels && Object.hasOwn(labels, NAMESPACE_LABEL) && labels[NAMESPACE_LABEL]) || '';
+}
+
+/**
+ * What `identity` exports: nothing where no namespace owns it.
+ *
+ * Nothing, too, where its labels have been taken away. Upstream ignores that update and keeps the old
+ * key, with labels that the identity no longer has, until the object is deleted.
+ */
+export function convertIdentity(cluster: Cluster, identity: CiliumIdentity): Conversion {
+  if (namespaceOfIdentity(identity) === '') return { entries: [], rejected: [] };
+  const value = Buffer.from(labelText(identity['security-labels'] ?? {}));
+  return { entries: [{ key: identityKey(cluster, identity.metadata.name), value }], rejected: [] };
+}
+
+function labelText(labels: Readonly<Record<string, string>>): string {
+  return distinctLabels(labels)
+    .sort((a, b) => compareBytes(a.key, b.key))
+    .map(({ source, key, value }) => `${source}:${key}=${value};`)
+    .join('');
+}
+
+/** Readers hold one label a key: of several sources the last in the order of their names stays, the same on every run. */
+function distinctLabels(labels: Readonly<Record<string, string>>): Label[] {
+  const byKey = new Map<string, Label>();
+  for (const [name, value] of Object.entries(labels).sort(([a], [b]) => compareBytes(a, b))) {
+    const { source, key } = splitSource(name);
+    byKey.set(key, { source, key, value });
+  }
+  return [...byKey.values()];
+}
+
+function splitSource(name: string): { source: string; key: string } {
+  const colon = name.indexOf(':');
+  return { source: name.slice(0, Math.max(0, colon)) || UNSPECIFIED, key: name.slice(colon + 1) };
+}

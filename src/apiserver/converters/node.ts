@@ -1,0 +1,95 @@
+/**
+ * CiliumNode → one key below `cilium/state/nodes/v1/<cluster>/`.
+ *
+ * The value is a Go struct that omits nothing: `null` for lists, maps and networks that are not there, empty
+ * text for single addresses. Annotations travel unfiltered.
+ */
+import type { CiliumNode, GoMap } from '../../shared/k8s/types.ts';
+import { JSON_NULL, type Json, jsonInteger, jsonList, jsonStruct, jsonText, jsonTextMap } from '../go-json.ts';
+import { canonicalAddress, type Network, parseNetwork } from '../ip.ts';
+import { type Cluster, nodeKey } from '../keyspace.ts';
+import { type Conversion, quoted } from './conversion.ts';
+
+const WIREGUARD_KEY_ANNOTATION = 'network.cilium.io/wg-pub-key';
+
+/** Address types that are names: not being addresses is no fault of theirs. */
+const NAME_TYPES: ReadonlySet<string> = new Set(['Hostname', 'InternalDNS', 'ExternalDNS']);
+
+/** What `node` exports: always one entry. Addresses and networks that can't be parsed are left out, the rest stays. */
+export function convertNode(cluster: Cluster, node: CiliumNode): Conversion {
+  const { metadata, spec = {} } = node;
+  const rejected: string[] = [];
+  const networks = readNetworks(spec.ipam?.podCIDRs ?? [], rejected);
+  const ipv4 = networks.filter((network) => network.family === 'IPv4');
+  const ipv6 = networks.filter((network) => network.family === 'IPv6');
+  const address = (field: string, text = '') => jsonText(addressOrNone(field, text, rejected));
+  const value = jsonStruct({
+    Name: jsonText(metadata.name),
+    Cluster: jsonText(cluster.name),
+    IPAddresses: listOrNull(addressList(node, rejected)),
+    IPv4AllocCIDR: networkOrNull(ipv4[0]),
+    IPv4SecondaryAllocCIDRs: listOrNull(ipv4.slice(1).map(networkJson)),
+    IPv6AllocCIDR: networkOrNull(ipv6[0]),
+    IPv6SecondaryAllocCIDRs: listOrNull(ipv6.slice(1).map(networkJson)),
+    IPv4HealthIP: address('spec.health.ipv4', spec.health?.ipv4),
+    IPv6HealthIP: address('spec.health.ipv6', spec.health?.ipv6),
+    IPv4IngressIP: address('spec.ingress.ipv4', spec.ingress?.ipv4),
+    IPv6IngressIP: address('spec.ingress.ipv6', spec.ingress?.ipv6),
+    ClusterID: jsonInteger(cluster.id),
+    Source: jsonText('custom-resource'),
+    EncryptionKey: jsonInteger((spec.encryption?.key ?? 0) & 0xff),
+    Labels: mapOrNull(metadata.labels),
+    Annotations: mapOrNull(metadata.annotations),
+    WireguardPubKey: jsonText(wireguardKey(metadata.annotations)),
+    BootID: jsonText(spec.bootid ?? ''),
+  });
+  return { entries: [{ key: nodeKey(cluster, metadata.name), value: Buffer.from(value) }], rejected };
+}
+
+function addressList(node: CiliumNode, rejected: string[]): Json[] {
+  return (node.spec?.addresses ?? []).flatMap(({ type = '', ip = '' }) => {
+    const address = canonicalAddress(ip);
+    if (address !== undefined) return [jsonStruct({ Type: jsonText(type), IP: jsonText(address) })];
+    if (!NAME_TYPES.has(type)) rejected.push(`spec.addresses: ${quoted(ip)} is not an address`);
+    return [];
+  });
+}
+
+/**
+ * Upstream cannot decode a node with a malformed pod CIDR, and then sees no change of any node until this
+ * one is mended. Here the network is left out, and the rest of the node and all others stay current.
+ */
+function readNetworks(cidrs: readonly string[], rejected: string[]): Network[] {
+  return cidrs.flatMap((cidr) => {
+    const network = parseNetwork(cidr);
+    if (network === undefined) rejected.push(`spec.ipam.podCIDRs: ${quoted(cidr)} is not a network`);
+    return network ?? [];
+  });
+}
+
+/** The family is not checked: readers take the address from the field as it is. */
+function addressOrNone(field: string, text: string, rejected: string[]): string {
+  const address = canonicalAddress(text);
+  if (address === undefined && text !== '') rejected.push(`${field}: ${quoted(text)} is not an address`);
+  return address ?? '';
+}
+
+function wireguardKey(annotations: GoMap | undefined): string {
+  return (annotations && Object.hasOwn(annotations, WIREGUARD_KEY_ANNOTATION) && annotations[WIREGUARD_KEY_ANNOTATION]) || '';
+}
+
+function networkJson(network: Network): Json {
+  return jsonStruct({ IP: jsonText(network.address), Mask: jsonText(network.mask) });
+}
+
+function networkOrNull(network: Network | undefined): Json {
+  return network === undefined ? JSON_NULL : networkJson(network);
+}
+
+function listOrNull(items: readonly Json[]): Json {
+  return items.length === 0 ? JSON_NULL : jsonList(items);
+}
+
+function mapOrNull(map: GoMap | undefined): Json {
+  return map ? jsonTextMap(map) : JSON_NULL;
+}

@@ -1,0 +1,93 @@
+/**
+ * Pods → one key per address below `cilium/state/ip/v1/default/`.
+ *
+ * Both kinds that tell of pods, CiliumEndpoint and CiliumEndpointSlice, come down to this. Several objects may
+ * claim one address; who of them is published is not decided here.
+ */
+import type { AddressPair, EndpointNamedPort, GoList } from '../../shared/k8s/types.ts';
+import { JSON_NULL, type Json, jsonInteger, jsonList, jsonStruct, jsonText } from '../go-json.ts';
+import { canonicalAddress } from '../ip.ts';
+import { type Cluster, type Entry, ipKey } from '../keyspace.ts';
+import { type Conversion, quoted } from './conversion.ts';
+
+/** A pod as it is kept: flat, because there are a hundred thousand of them. */
+export interface Pod {
+  readonly name: string;
+  /** As the agent wrote them. */
+  readonly addresses: readonly string[];
+  /** The address of the pod's node; empty where unknown. */
+  readonly nodeAddress: string;
+  readonly identity: number;
+  readonly encryptionKey: number;
+  readonly serviceAccount: string;
+  readonly namedPorts: GoList<EndpointNamedPort>;
+}
+
+/** The pods that one object tells of. */
+export interface Pods {
+  readonly namespace: string;
+  readonly pods: readonly Pod[];
+}
+
+/** All addresses of the pairs, the IPv4 address of each first. */
+export function addressesOf(pairs: GoList<AddressPair> | undefined): string[] {
+  return (pairs ?? []).flatMap(({ ipv4 = '', ipv6 = '' }) => [ipv4, ipv6]).filter((text) => text !== '');
+}
+
+/** What the pods export. A key occurs twice where two pods of an object have one address: the last one holds. */
+export function convertPods(cluster: Cluster, { namespace, pods }: Pods): Conversion {
+  const rejected: string[] = [];
+  return { entries: pods.flatMap((pod) => podEntries(cluster, namespace, pod, rejected)), rejected };
+}
+
+/**
+ * A pod that is still being created has no addresses. One that can't be parsed is skipped: upstream writes it as
+ * the key `<nil>`, shared by all such pods, which no reader can use.
+ */
+function podEntries(cluster: Cluster, namespace: string, pod: Pod, rejected: string[]): Entry[] {
+  if (pod.addresses.length === 0) return [];
+  const host = hostAddress(pod, rejected);
+  return pod.addresses.flatMap((text) => {
+    const address = canonicalAddress(text);
+    if (address !== undefined) {
+      return { key: ipKey(cluster, address), value: Buffer.from(addressJson(namespace, pod, address, host)) };
+    }
+    rejected.push(`${pod.name}: networking.addressing: ${quoted(text)} is not an address`);
+    return [];
+  });
+}
+
+/** The node's address, of either family whatever the family of the pod's. */
+function hostAddress(pod: Pod, rejected: string[]): string {
+  const host = canonicalAddress(pod.nodeAddress);
+  if (host === undefined && pod.nodeAddress !== '') {
+    rejected.push(`${pod.name}: networking.node: ${quoted(pod.nodeAddress)} is not an address`);
+  }
+  return host ?? '';
+}
+
+/** Numbers are cut to the width of the field, 32 and 8 bits, as Go does. */
+function addressJson(namespace: string, pod: Pod, address: string, host: string): Json {
+  const namedPorts = pod.namedPorts ?? [];
+  return jsonStruct({
+    IP: jsonText(address),
+    Mask: JSON_NULL,
+    HostIP: jsonText(host),
+    ID: jsonInteger(pod.identity >>> 0),
+    Key: jsonInteger(pod.encryptionKey & 0xff),
+    Metadata: jsonText(''),
+    K8sNamespace: textOrOmitted(namespace),
+    K8sPodName: textOrOmitted(pod.name),
+    K8sServiceAccount: textOrOmitted(pod.serviceAccount),
+    NamedPorts: namedPorts.length === 0 ? undefined : jsonList(namedPorts.map(namedPortJson)),
+  });
+}
+
+/** Named ports are copied unchecked: port 0 and unknown protocols pass. */
+function namedPortJson({ name = '', port = 0, protocol = '' }: EndpointNamedPort): Json {
+  return jsonStruct({ Name: jsonText(name), Port: jsonInteger(port), Protocol: jsonText(protocol) });
+}
+
+function textOrOmitted(text: string): Json | undefined {
+  return text === '' ? undefined : jsonText(text);
+}

@@ -1,0 +1,40 @@
+/** The flags of the `clustermesh` daemon. */
+import {
+  clusterFlags,
+  goRuntimeFlags,
+  kvstoreFlags,
+  logFlags,
+  serverFlags,
+  serviceFormatFlag,
+} from '../shared/flags/shared-flags.ts';
+import { bool, duration, type FlagValues, float, int, list, text } from '../shared/flags/table.ts';
+
+export const apiserverFlagTable = {
+  ...clusterFlags,
+  ...kvstoreFlags,
+  ...serverFlags,
+  ...logFlags,
+  ...goRuntimeFlags(9892, 6063),
+  'cluster-users-enabled': bool(false, 'Keep the users of the local etcd equal to the users file'),
+  'cluster-users-config-path': text('/var/lib/cilium/etcd-config/users.yaml', 'The users file'),
+  'clustermesh-default-global-namespace': bool(true, 'Whether a namespace without the annotation is exported'),
+  'clustermesh-enable-mcs-api': bool(false, 'Export ServiceExports'),
+  'clustermesh-mcs-api-install-crds': bool(true, 'Accepted; this daemon installs no CRDs', { inert: true }),
+  'clustermesh-service-v2': serviceFormatFlag,
+  'crd-wait-timeout': duration('5m', 'How long to wait for the Cilium CRDs before giving up'),
+  'enable-cilium-endpoint-slice': bool(false, 'Read CiliumEndpointSlices instead of CiliumEndpoints'),
+  'enable-k8s': bool(true, 'Has to be true: Kubernetes is what this daemon exports'),
+  'enable-k8s-api-discovery': bool(false, 'Accepted; nothing depends on discovered API groups', { inert: true }),
+  'enable-k8s-endpoint-slice': bool(true, 'Accepted; EndpointSlices are always used', { inert: true }),
+  'k8s-api-server-urls': list('Kubernetes API servers, tried in order; empty for the kubeconfig or the pod’s own'),
+  'k8s-client-burst': int(20, 'Requests to Kubernetes that may exceed --k8s-client-qps for a moment'),
+  'k8s-client-qps': float(10, 'Requests to Kubernetes a second; 0 for no limit'),
+  'k8s-client-connection-keep-alive': duration('30s', 'Interval of TCP keepalive probes to Kubernetes'),
+  'k8s-client-connection-timeout': duration('30s', 'How long connecting to Kubernetes may take'),
+  'k8s-heartbeat-timeout': duration('30s', 'How long Kubernetes may be silent before the connection is made anew'),
+  'k8s-kubeconfig-path': text('', 'The kubeconfig file; empty inside a pod'),
+  'k8s-service-proxy-name': text('', 'Value of the label service.kubernetes.io/service-proxy-name to handle; empty for none'),
+};
+
+/** The flags of one run, by name in camel case; durations in milliseconds. */
+export type ApiserverFlags = FlagValues<typeof apiserverFlagTable>;

@@ -1,0 +1,73 @@
+/**
+ * Which object has a key, where several may claim one.
+ *
+ * The address of a pod that ended is given to the next while both objects still exist, and a pod
+ * that moves between slices is in both for a moment. The first to claim a key has it; the others wait in line
+ * in the order of their claims, and what they say meanwhile is remembered, so that the next one is
+ * published with its latest value the moment the first lets go.
+ */
+import type { EtcdKey } from '../shared/etcd/types.ts';
+import type { Sink } from '../shared/publisher/types.ts';
+import type { Entry } from './keyspace.ts';
+
+/** Claims of one key in their order; the first is published, and its value, which the publisher has, is not kept. */
+type Line = Map<string, Uint8Array | undefined>;
+
+export class KeyClaims {
+  readonly #sink: Pick<Sink, 'upsert' | 'remove'>;
+  readonly #keysOf = new Map<string, readonly EtcdKey[]>();
+  /** The owner alone, which is the rule, or a line of two or more. */
+  readonly #holders = new Map<EtcdKey, string | Line>();
+
+  constructor(sink: Pick<Sink, 'upsert' | 'remove'>) {
+    this.#sink = sink;
+  }
+
+  /** `owner` claims exactly `entries` from now on; what it claimed before and no longer does is let go. Of equal keys the last holds. */
+  claim(owner: string, entries: readonly Entry[]): void {
+    const claimed = new Map(entries.map(({ key, value }) => [key, value] as const));
+    for (const key of this.#keysOf.get(owner) ?? []) if (!claimed.has(key)) this.#letGo(owner, key);
+    for (const [key, value] of claimed) this.#take(owner, key, value);
+    if (claimed.size === 0) this.#keysOf.delete(owner);
+    else this.#keysOf.set(owner, [...claimed.keys()]);
+  }
+
+  #take(owner: string, key: EtcdKey, value: Uint8Array): void {
+    const holder = this.#holders.get(key);
+    if (holder === undefined) this.#holders.set(key, owner);
+    if (holder === undefined || firstOf(holder) === owner) this.#sink.upsert(key, value);
+    else if (typeof holder === 'string') {
+      this.#holders.set(
+        key,
+        new Map([
+          [holder, undefined],
+          [owner, value],
+        ]),
+      );
+    } else holder.set(owner, value);
+  }
+
+  #letGo(owner: string, key: EtcdKey): void {
+    const holder = this.#holders.get(key);
+    if (holder === undefined || typeof holder === 'string') {
+      this.#holders.delete(key);
+      this.#sink.remove(key);
+      return;
+    }
+    const wasFirst = firstOf(holder) === owner;
+    holder.delete(owner);
+    const next = firstOf(holder);
+    if (wasFirst) {
+      const value = holder.get(next);
+      if (value !== undefined) this.#sink.upsert(key, value);
+      holder.set(next, undefined);
+    }
+    if (holder.size === 1) this.#holders.set(key, next);
+  }
+}
+
+function firstOf(holder: string | Line): string {
+  if (typeof holder === 'string') return holder;
+  const [first = ''] = holder.keys();
+  return first;
+}

@@ -1,0 +1,43 @@
+/** Follows kinds of Kubernetes objects, each by a job of its own. */
+import type { Clock } from '../shared/clock.ts';
+import type { JobGroup } from '../shared/jobs.ts';
+import type { KubeConnection } from '../shared/k8s/connection.ts';
+import type { ReflectorEvent } from '../shared/k8s/observer.ts';
+import { type ResourceHandler, runReflector } from '../shared/k8s/reflector.ts';
+import { type Resource, resourceName } from '../shared/k8s/resources.ts';
+import type { Logger } from '../shared/log.ts';
+import type { KubernetesMetrics } from './kubernetes-metrics.ts';
+
+export interface ReflectionOptions {
+  readonly connection: KubeConnection;
+  readonly jobs: JobGroup;
+  readonly metrics: KubernetesMetrics;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface Kind<T> {
+  readonly resource: Resource;
+  readonly project: (raw: unknown) => T;
+}
+
+export class Reflection {
+  readonly options: ReflectionOptions;
+
+  constructor(options: ReflectionOptions) {
+    this.options = options;
+  }
+
+  /** Keeps `handler` equal to all objects of `kind` until the jobs are stopped. `onEvent` hears how it goes. */
+  follow<T>(kind: Kind<T>, handler: ResourceHandler<T>, onEvent?: (event: ReflectorEvent) => void): void {
+    const { connection, jobs, metrics, clock, log } = this.options;
+    const observe = metrics.observe(kind.resource);
+    const observer = (event: ReflectorEvent) => {
+      observe(event);
+      onEvent?.(event);
+    };
+    jobs.startJob(`reflector of ${resourceName(kind.resource)}`, (signal) =>
+      runReflector({ ...kind, connection, handler, observer, clock, log, signal }),
+    );
+  }
+}

@@ -1,0 +1,168 @@
+/** The `clustermesh` daemon, wired together: Kubernetes as the source, one publisher, the local etcd. */
+import { once } from 'node:events';
+import { parseClusterInfo } from '../shared/cluster-info.ts';
+import { keyOf } from '../shared/etcd/types.ts';
+import { FlagError } from '../shared/flags/error.ts';
+import { Health } from '../shared/health.ts';
+import { serveHealth, serveMetrics } from '../shared/http.ts';
+import { JobGroup } from '../shared/jobs.ts';
+import { type KubeConnection, openConnection } from '../shared/k8s/connection.ts';
+import { runHeartbeat as runKubernetesHeartbeat } from '../shared/k8s/heartbeat.ts';
+import { projectNamespace } from '../shared/k8s/projections.ts';
+import { NAMESPACES } from '../shared/k8s/resources.ts';
+import { checkVersion } from '../shared/k8s/version.ts';
+import { parseKvstoreOptions } from '../shared/kvstore-options.ts';
+import { parseListenAddress } from '../shared/listen-address.ts';
+import { runHeartbeat } from '../shared/publisher/heartbeat.ts';
+import { PublisherMetrics } from '../shared/publisher/metrics.ts';
+import { createPublisher } from '../shared/publisher/publisher.ts';
+import type { Publisher } from '../shared/publisher/types.ts';
+import type { Runtime } from '../shared/runtime.ts';
+import { VERSION } from '../shared/version.ts';
+import { exportCiliumKinds } from './cilium-kinds.ts';
+import { convertClusterConfig } from './converters/cluster-config.ts';
+import type { ApiserverFlags } from './flags.ts';
+import { type Cluster, canaryKey } from './keyspace.ts';
+import { KubernetesMetrics } from './kubernetes-metrics.ts';
+import { type LocalEtcd, openLocalEtcd } from './local-etcd.ts';
+import { Namespaces } from './namespaces.ts';
+import { ObjectRejections } from './object-rejections.ts';
+import { Reflection } from './reflection.ts';
+import { openSections, type Sections } from './sections.ts';
+import { exportServiceKinds } from './service-kinds.ts';
+
+/** Everything that is written is below it. */
+const ROOT = keyOf('cilium/');
+
+/** Runs until the signal is aborted, then resolves; what was written stays. Rejects when it cannot start or go on. */
+export async function runApiserver(flags: ApiserverFlags, runtime: Runtime): Promise<void> {
+  parseClusterInfo(flags);
+  refuseUsers(flags);
+  const kvstore = parseKvstoreOptions(flags.kvstoreOpt);
+  const { clock, log } = runtime;
+  const stop = new AbortController();
+  const jobs = new JobGroup({ signal: AbortSignal.any([runtime.signal, stop.signal]), log });
+  const { signal } = jobs;
+  let connection: KubeConnection | undefined;
+  let etcd: LocalEtcd | undefined;
+  try {
+    const health = await serve(flags, runtime, signal);
+    connection = await openKubernetes(flags, runtime);
+    const { server } = connection;
+    log.info({ server, version: await checkVersion({ connection, clock, log, signal }) }, 'connected to Kubernetes');
+    etcd = await openLocalEtcd(kvstore, { clock, log, signal });
+    startExport({ flags, runtime, jobs, health, connection, etcd });
+    await jobs.done();
+  } finally {
+    stop.abort();
+    etcd?.client.close();
+    await connection?.close();
+  }
+}
+
+/** Half of what was asked for would go unnoticed until somebody is refused by etcd. */
+function refuseUsers(flags: ApiserverFlags): void {
+  if (!flags.clusterUsersEnabled) return;
+  throw new FlagError(
+    'flag --cluster-users-enabled: true is not possible, this build does not manage users of etcd; allowed: false',
+  );
+}
+
+async function serve(flags: ApiserverFlags, { metrics }: Runtime, signal: AbortSignal): Promise<Health> {
+  const health = new Health(metrics);
+  await serveHealth(health, { address: { host: undefined, port: flags.healthPort }, flag: 'health-port', signal });
+  const address = parseListenAddress(flags.prometheusServeAddr);
+  if (address !== undefined) await serveMetrics(metrics, { address, flag: 'prometheus-serve-addr', signal });
+  return health;
+}
+
+function openKubernetes(flags: ApiserverFlags, { clock, log }: Runtime): Promise<KubeConnection> {
+  return openConnection({
+    kubeconfigPath: flags.k8sKubeconfigPath,
+    serverUrls: flags.k8sApiServerUrls,
+    userAgent: `clustermesh-apiserver/${VERSION.version}`,
+    connectTimeoutMs: flags.k8sClientConnectionTimeoutMs,
+    keepAliveMs: flags.k8sClientConnectionKeepAliveMs,
+    rate: { perSecond: flags.k8sClientQps, burst: flags.k8sClientBurst },
+    clock,
+    log,
+  });
+}
+
+interface Parts {
+  readonly flags: ApiserverFlags;
+  readonly runtime: Runtime;
+  readonly jobs: JobGroup;
+  readonly health: Health;
+  readonly connection: KubeConnection;
+  readonly etcd: LocalEtcd;
+}
+
+function startExport({ flags, runtime, jobs, health, connection, etcd }: Parts): void {
+  const { clock, log, metrics } = runtime;
+  const cluster = { name: flags.clusterName, id: flags.clusterId };
+  const servicesExported = flags.clustermeshServiceV2 !== 'only-endpointslice';
+  const publisherMetrics = new PublisherMetrics(metrics, clock);
+  const leaseTtlSeconds = flags.kvstoreLeaseTtlMs / 1000;
+  const publisher = createPublisher({ client: etcd.client, root: ROOT, leaseTtlSeconds, clock, log, observer: publisherMetrics });
+  publisherMetrics.setPublisher(publisher);
+  const sections = openSections({ publisher, metrics: publisherMetrics, cluster, servicesExported });
+
+  const namespaces = new Namespaces(flags.clustermeshDefaultGlobalNamespace);
+  const context = { cluster, namespaces, rejections: new ObjectRejections(log, metrics), clock, signal: jobs.signal };
+  const reflection = new Reflection({ connection, jobs, metrics: new KubernetesMetrics(metrics), clock, log });
+  reflection.follow({ resource: NAMESPACES, project: projectNamespace }, namespaces);
+  exportServiceKinds({
+    reflection,
+    context,
+    sections,
+    serviceProxyName: flags.k8sServiceProxyName,
+    servicesExported,
+    serviceExportsEnabled: flags.clustermeshEnableMcsApi,
+  });
+
+  const start = (name: string, run: (signal: AbortSignal) => Promise<void>) => jobs.startJob(name, run);
+  start('publisher', (signal) => publisher.run(signal));
+  start('heartbeat', (signal) => runHeartbeat(publisher.singles, clock, log, signal));
+  start('announcement', async (signal) => {
+    await announce({ flags, cluster, servicesExported, publisher, sections }, signal);
+    health.markReady();
+    etcd.endBootstrap();
+    log.info('ready');
+    await untilAborted(signal);
+  });
+  start('Cilium kinds', async (signal) => {
+    const usesEndpointSlices = flags.enableCiliumEndpointSlice;
+    const crdWaitTimeoutMs = flags.crdWaitTimeoutMs;
+    await exportCiliumKinds({ reflection, context, sections, usesEndpointSlices, crdWaitTimeoutMs }, signal);
+    await untilAborted(signal);
+  });
+  const intervalMs = flags.k8sHeartbeatTimeoutMs;
+  if (intervalMs > 0)
+    start('Kubernetes heartbeat', (signal) => runKubernetesHeartbeat({ connection, intervalMs, clock, log, signal }));
+}
+
+interface Announcement {
+  readonly flags: ApiserverFlags;
+  readonly cluster: Cluster;
+  readonly servicesExported: boolean;
+  readonly publisher: Publisher;
+  readonly sections: Sections;
+}
+
+/** Tells the peers how this cluster is set up; resolves when all that it exports is in etcd. */
+async function announce(options: Announcement, signal: AbortSignal): Promise<void> {
+  const { flags, cluster, servicesExported, publisher, sections } = options;
+  const config = convertClusterConfig(cluster, {
+    maxConnectedClusters: flags.maxConnectedClusters,
+    serviceExportsEnabled: flags.clustermeshEnableMcsApi,
+    servicesExported,
+  });
+  await publisher.singles.put(config.key, config.value, signal);
+  if (!servicesExported) await publisher.singles.remove(canaryKey(cluster, 'services/v1'), signal);
+  await Promise.all(Object.values(sections).map((section) => section.whenSynced(signal)));
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
+}

@@ -1,0 +1,40 @@
+/**
+ * The sections of the local etcd that this daemon owns, one for each scope.
+ *
+ * Nodes and identities are loaded before the addresses that refer to them, and services last. A key without
+ * a lease was written by somebody else and is left alone.
+ */
+import type { PublisherMetrics } from '../shared/publisher/metrics.ts';
+import type { Publisher, Section } from '../shared/publisher/types.ts';
+import { type Cluster, canaryKey, type Scope, scopePrefix } from './keyspace.ts';
+
+export type Sections = Readonly<Record<Scope, Section>>;
+
+export interface SectionsOptions {
+  readonly publisher: Publisher;
+  readonly metrics: PublisherMetrics;
+  readonly cluster: Cluster;
+  /** Where not, the section of services empties itself of what an earlier run left, and readers are not told that it is complete. */
+  readonly servicesExported: boolean;
+}
+
+/** Opens all of them at once, so that each knows whom it has to wait for. */
+export function openSections({ publisher, metrics, cluster, servicesExported }: SectionsOptions): Sections {
+  const open = (scope: Scope, rank: number, announced = true) => {
+    const prefix = scopePrefix(cluster, scope);
+    const canary = announced ? { canary: canaryKey(cluster, scope) } : {};
+    const section = publisher.section({ scope, cluster: cluster.name, prefix, rank, owns: 'leased', ...canary });
+    metrics.addSection(section);
+    return section;
+  };
+  const sections = {
+    'nodes/v1': open('nodes/v1', 0),
+    'identities/v1': open('identities/v1', 0),
+    'ip/v1': open('ip/v1', 1),
+    'services/v1': open('services/v1', 2, servicesExported),
+    'endpointslices/v1': open('endpointslices/v1', 2),
+    'serviceexports/v1': open('serviceexports/v1', 2),
+  };
+  if (!servicesExported) sections['services/v1'].listed();
+  return sections;
+}

@@ -1,0 +1,51 @@
+/** The kinds of Kubernetes itself that services are made of, and the wishes to share them under the MCS API. */
+import { projectEndpointSlice, projectService, projectServiceExport } from '../shared/k8s/projections.ts';
+import { endpointSlicesOf, SERVICE_EXPORTS, servicesOf } from '../shared/k8s/resources.ts';
+import type { EndpointSlice, ObjectMeta, Service, ServiceExport } from '../shared/k8s/types.ts';
+import { type ExportContext, exportEndpointSlices, exportServiceExports, exportServices } from './exports.ts';
+import { ObjectStore } from './object-store.ts';
+import type { Reflection } from './reflection.ts';
+import type { Sections } from './sections.ts';
+import { ServiceSlices } from './service-slices.ts';
+
+export interface ServiceKindsOptions {
+  readonly reflection: Reflection;
+  readonly context: ExportContext;
+  readonly sections: Sections;
+  /** Empty for the default service proxy. */
+  readonly serviceProxyName: string;
+  /** Services are exported in the older form too, not only as endpoint slices. */
+  readonly servicesExported: boolean;
+  readonly serviceExportsEnabled: boolean;
+}
+
+export function exportServiceKinds(options: ServiceKindsOptions): void {
+  const { reflection, context, sections, serviceProxyName } = options;
+  const services = new ObjectStore<Service>(namespaceOf);
+  const slices = new ObjectStore<EndpointSlice>(namespaceOf);
+  const objects = { services, slices, slicesByService: new ServiceSlices(slices) };
+  if (options.servicesExported) exportServices(context, sections['services/v1'], objects);
+  exportEndpointSlices(context, sections['endpointslices/v1'], objects);
+
+  const serviceExports = new ObjectStore<ServiceExport>(namespaceOf);
+  exportServiceExports(context, sections['serviceexports/v1'], services, serviceExports);
+  if (options.serviceExportsEnabled) followServiceExports(reflection, serviceExports);
+  else serviceExports.listed();
+
+  reflection.follow({ resource: servicesOf(serviceProxyName), project: projectService }, services);
+  reflection.follow({ resource: endpointSlicesOf(serviceProxyName), project: projectEndpointSlice }, slices);
+}
+
+/**
+ * Where the CRD is not installed there are no exports, and that is a complete listing of them: readers must
+ * not wait. Once it is installed, what comes is exported; upstream looks for the CRD only at its start.
+ */
+function followServiceExports(reflection: Reflection, serviceExports: ObjectStore<ServiceExport>): void {
+  reflection.follow({ resource: SERVICE_EXPORTS, project: projectServiceExport }, serviceExports, (event) => {
+    if (event.type === 'state' && event.state === 'missing') serviceExports.listed();
+  });
+}
+
+function namespaceOf({ metadata }: { readonly metadata: ObjectMeta }): string {
+  return metadata.namespace ?? '';
+}

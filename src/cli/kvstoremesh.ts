@@ -1,0 +1,27 @@
+/** `kvstoremesh`: the daemon that mirrors the other clusters. */
+import { kvstoremeshFlagTable } from '../kvstoremesh/flags.ts';
+import { parseFlags } from '../shared/flags/parse.ts';
+import type { Runtime } from '../shared/runtime.ts';
+import type { Command } from './command.ts';
+import { runDaemon } from './daemon.ts';
+import { commandHelp } from './help.ts';
+
+const NAME = 'kvstoremesh';
+const SUMMARY = 'Mirror what the other clusters of the mesh export into the local etcd, next to the agents';
+
+export const kvstoremesh: Command = {
+  summary: SUMMARY,
+  async run(argv) {
+    const flags = parseFlags(kvstoremeshFlagTable, argv);
+    if (flags === 'help') {
+      process.stdout.write(commandHelp(NAME, SUMMARY, kvstoremeshFlagTable));
+      return 0;
+    }
+    const run = async (runtime: Runtime) => {
+      // Loaded here, so that no other command pays for it.
+      const { runKvstoremesh } = await import('../kvstoremesh/run.ts');
+      await runKvstoremesh(flags.values, runtime);
+    };
+    return runDaemon({ name: NAME, metricPrefix: 'cilium_kvstoremesh_', run }, flags);
+  },
+};

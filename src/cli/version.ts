@@ -1,0 +1,13 @@
+/** `version`: one line that tells which program this is. */
+import { VERSION } from '../shared/version.ts';
+import type { Command } from './command.ts';
+import { PROGRAM } from './help.ts';
+
+export const version: Command = {
+  summary: 'Show the version',
+  async run() {
+    const { version, revision, arch } = VERSION;
+    process.stdout.write(`${PROGRAM} ${version} ${revision} node ${process.versions.node} ${process.platform}/${arch}\n`);
+    return 0;
+  },
+};

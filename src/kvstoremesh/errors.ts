@@ -1,0 +1,28 @@
+/** What goes wrong between this cluster and a remote one. */
+import { ProgramError } from '../shared/errors.ts';
+
+/** Another store answers than the one that was listed: its revisions mean something else. */
+export class SourceReplacedError extends ProgramError {
+  readonly code = 'SOURCE_REPLACED';
+  readonly retriable = true;
+
+  constructor(reason: string) {
+    super(`the etcd of the remote is another one now (${reason}); connecting anew`);
+  }
+}
+
+/** Nothing was heard of the remote for longer than a working connection is silent. */
+export class ConnectionLostError extends ProgramError {
+  readonly code = 'CONNECTION_LOST';
+  readonly retriable = true;
+}
+
+/** The configuration of the remote has changed; not a failure. */
+export class ReconfiguredError extends ProgramError {
+  readonly code = 'RECONFIGURED';
+  readonly retriable = true;
+
+  constructor() {
+    super('the configuration of the remote cluster has changed');
+  }
+}

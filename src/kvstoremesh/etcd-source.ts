@@ -1,0 +1,103 @@
+/**
+ * A prefix of a remote etcd as a source of keys: a listing, then every change, for as long as it goes.
+ *
+ * Pages of one revision, then a watch from the next one, so that nothing is missed and nothing comes twice.
+ * A history that was compacted away is listed again; the receiver knows which of the keys it holds were not
+ * named. A listing that breaks off is begun anew and is never taken for a complete one. Values are passed on
+ * as they are.
+ */
+import { Backoff } from '../shared/backoff.ts';
+import type { Clock } from '../shared/clock.ts';
+import { asError, errorCode } from '../shared/errors.ts';
+import { ClusterChangedError } from '../shared/etcd/errors.ts';
+import type { EtcdClient, EtcdKey, Revision, WatchEvent } from '../shared/etcd/types.ts';
+import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, EVENTS_PER_SLICE } from '../shared/limits.ts';
+import type { Logger } from '../shared/log.ts';
+import type { Sink } from '../shared/publisher/types.ts';
+import { SourceReplacedError } from './errors.ts';
+
+export interface EtcdSourceOptions {
+  readonly client: EtcdClient;
+  readonly prefix: EtcdKey;
+  readonly sink: Sink;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Feeds `sink` until the signal is aborted, then rejects with its reason. Rejects with SourceReplacedError
+ * when another store answers: then everything that is known of the remote has to be asked for again.
+ * Every other failure is logged and tried again, with back-off.
+ */
+export async function runEtcdSource(options: EtcdSourceOptions): Promise<never> {
+  const { prefix, sink, clock, log, signal } = options;
+  const backoff = new Backoff({ minMs: ETCD_BACKOFF_MIN_MS, maxMs: ETCD_BACKOFF_MAX_MS });
+  let isFailing = false;
+  for (;;) {
+    const startMs = clock.monotonicMs();
+    try {
+      const revision = await list(options);
+      sink.listed();
+      isFailing = false;
+      const reason = await follow(options, revision);
+      signal.throwIfAborted();
+      sink.interrupted(reason);
+      log.info({ prefix, revision, reason }, 'the place in the history of the remote is lost; listing again');
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const error = asError(thrown);
+      if (error instanceof ClusterChangedError) throw new SourceReplacedError(error.message);
+      if (error instanceof SourceReplacedError) throw error;
+      if (!isFailing)
+        log.warn({ prefix, code: errorCode(error), error: error.message }, 'a prefix of the remote cannot be read; trying again');
+      isFailing = true;
+      sink.interrupted(error.message);
+    }
+    // A watch that fails right after each listing must not become a storm of listings.
+    if (clock.monotonicMs() - startMs >= ETCD_BACKOFF_MAX_MS) backoff.reset();
+    await clock.sleep(backoff.nextMs(), signal);
+  }
+}
+
+/** Names every key of the prefix; the revision they are of. */
+async function list({ client, prefix, sink, signal }: EtcdSourceOptions): Promise<Revision> {
+  let revision: Revision | undefined;
+  for await (const page of client.list(prefix, { signal })) {
+    for (const { key, value } of page.keyValues) sink.upsert(key, value);
+    revision = page.revision;
+  }
+  signal.throwIfAborted();
+  if (revision === undefined) throw new TypeError('a listing without a page');
+  return revision;
+}
+
+/** Passes on what changes after `revision`; resolves with the reason when only a new listing can go on. */
+async function follow({ client, prefix, sink, signal }: EtcdSourceOptions, revision: Revision): Promise<string> {
+  for await (const batch of client.watch(prefix, { signal, from: (revision + 1) as Revision })) {
+    switch (batch.kind) {
+      case 'events':
+        await deliver(batch.events, sink, signal);
+        break;
+      case 'progress':
+        break;
+      case 'compacted':
+        return `the history before revision ${batch.compactRevision} was compacted`;
+      case 'replaced':
+        throw new SourceReplacedError(batch.reason);
+    }
+  }
+  return 'the watch ended';
+}
+
+/** In order, with a turn of the event loop for others between slices. */
+async function deliver(events: readonly WatchEvent[], sink: Sink, signal: AbortSignal): Promise<void> {
+  for (let from = 0; from < events.length; from += EVENTS_PER_SLICE) {
+    if (from > 0) await new Promise((resolve) => setImmediate(resolve));
+    signal.throwIfAborted();
+    for (const event of events.slice(from, from + EVENTS_PER_SLICE)) {
+      if (event.type === 'put') sink.upsert(event.key, event.value);
+      else sink.remove(event.key);
+    }
+  }
+}

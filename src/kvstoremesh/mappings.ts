@@ -1,0 +1,145 @@
+/**
+ * The six kinds of keys that are mirrored, as data.
+ *
+ * A remote's keys are below `cilium/state`, or below `cilium/cache` where the remote is a mirror itself.
+ * Ours are below `cilium/cache` in either case, in the same form, so that mirrors can be chained. Only the
+ * `id/` part of the identities travels: the rest belongs to the allocator of the remote.
+ */
+import { type EtcdKey, keyOf } from '../shared/etcd/types.ts';
+import type { ClusterConfig } from './cluster-config.ts';
+
+/** Which formats of services the local agents read. */
+export type ServiceFormat = 'prefer-legacy' | 'prefer-endpointslice' | 'only-endpointslice';
+
+/** The name of a kind in logs and in the status. */
+export type MappingName = 'nodes' | 'identities' | 'endpoints' | 'services' | 'endpoint slices' | 'service exports';
+
+export interface Mapping {
+  readonly name: MappingName;
+  /** The part of the keys that names the kind and its version; a canary ends with it. */
+  readonly scope: string;
+  /** What stands between the scope and a key's own part below `cilium/state`. */
+  readonly stateTail: (cluster: string) => string;
+  /** The same below `cilium/cache`, for a source that is a mirror and for what we write. */
+  readonly cacheTail: (cluster: string) => string;
+  /** Lower ranks are loaded first: readers look up the nodes and identities that the others name. */
+  readonly rank: number;
+  /** Goes when the remote is not heard of for too long: traffic is balanced over it. */
+  readonly expires: boolean;
+  /** Whether the remote exports this kind and somebody reads it. */
+  readonly enabled: (config: ClusterConfig, format: ServiceFormat) => boolean;
+}
+
+const always = () => true;
+const ownTail = (cluster: string) => `${cluster}/`;
+
+export const MAPPINGS: readonly Mapping[] = [
+  { name: 'nodes', scope: 'nodes/v1', stateTail: ownTail, cacheTail: ownTail, rank: 0, expires: false, enabled: always },
+  {
+    name: 'identities',
+    scope: 'identities/v1',
+    stateTail: () => 'id/',
+    cacheTail: (cluster) => `${cluster}/id/`,
+    rank: 0,
+    expires: false,
+    enabled: always,
+  },
+  {
+    name: 'endpoints',
+    scope: 'ip/v1',
+    stateTail: () => 'default/',
+    cacheTail: ownTail,
+    rank: 1,
+    expires: false,
+    enabled: always,
+  },
+  {
+    name: 'services',
+    scope: 'services/v1',
+    stateTail: ownTail,
+    cacheTail: ownTail,
+    rank: 2,
+    expires: true,
+    enabled: (config, format) => config.endpointSlicesExportMode !== 'endpointslices-only' && format !== 'only-endpointslice',
+  },
+  {
+    name: 'endpoint slices',
+    scope: 'endpointslices/v1',
+    stateTail: ownTail,
+    cacheTail: ownTail,
+    rank: 2,
+    expires: true,
+    // An unknown mode exports both: what it adds is unknown here, what it contains is not.
+    enabled: (config) => config.endpointSlicesExportMode !== '',
+  },
+  {
+    name: 'service exports',
+    scope: 'serviceexports/v1',
+    stateTail: ownTail,
+    cacheTail: ownTail,
+    rank: 2,
+    expires: true,
+    // Present with either value: its absence tells of a remote that does not know the kind.
+    enabled: (config) => config.serviceExportsEnabled !== undefined,
+  },
+];
+
+/** Where the keys of `cluster` are read. `cached`: the source is a mirror itself. */
+export function sourcePrefix(mapping: Mapping, cluster: string, cached: boolean): EtcdKey {
+  return cached ? destinationPrefix(mapping, cluster) : keyOf(`cilium/state/${mapping.scope}/${mapping.stateTail(cluster)}`);
+}
+
+/** Where they are written; no key is ever written outside. */
+export function destinationPrefix(mapping: Mapping, cluster: string): EtcdKey {
+  return keyOf(`cilium/cache/${mapping.scope}/${mapping.cacheTail(cluster)}`);
+}
+
+/** The key whose presence in the source says that its keys are complete. */
+export function sourceCanary(mapping: Mapping, cluster: string, cached: boolean): EtcdKey {
+  return keyOf(`${canaryPrefix(cluster)}cilium/${cached ? 'cache' : 'state'}/${mapping.scope}`);
+}
+
+/** The key that says so of ours. */
+export function destinationCanary(mapping: Mapping, cluster: string): EtcdKey {
+  return sourceCanary(mapping, cluster, true);
+}
+
+export function canaryPrefix(cluster: string): EtcdKey {
+  return keyOf(`cilium/synced/${cluster}/`);
+}
+
+export function clusterConfigKey(cluster: string): EtcdKey {
+  return keyOf(`cilium/cluster-config/${cluster}`);
+}
+
+/** What a removed cluster leaves behind, in the order it is removed: services before the addresses and identities they lead to. */
+export function drainPrefixes(cluster: string): readonly EtcdKey[] {
+  const byRank = [...MAPPINGS].sort((a, b) => b.rank - a.rank);
+  return [
+    canaryPrefix(cluster),
+    // The whole of the cluster's identities: old versions also wrote beside `id/`.
+    ...byRank.map(({ scope }) => keyOf(`cilium/cache/${scope}/${cluster}/`)),
+  ];
+}
+
+/**
+ * The key below `to` for `key` below `from`, or undefined where none can be formed: `key` is outside of
+ * `from`, or nothing is left of its own part.
+ *
+ * The own part travels byte for byte, `.` and `..` included, but runs of slashes become one and slashes at
+ * its ends go, as everywhere in this key space. Without that an own part of nothing but slashes would be
+ * written as the prefix itself.
+ */
+export function rekey(from: EtcdKey, to: EtcdKey, key: EtcdKey): EtcdKey | undefined {
+  if (!key.startsWith(from)) return undefined;
+  const own = collapse(key.slice(from.length));
+  return own === '' ? undefined : (`${to}${own}` as EtcdKey);
+}
+
+function collapse(own: string): string {
+  if (!own.startsWith('/') && !own.endsWith('/') && !own.includes('//')) return own;
+  return own
+    .split('/')
+    .filter((element) => element !== '')
+    .join('/');
+}

@@ -1,0 +1,128 @@
+/**
+ * `GET /v1/cluster`: what each remote cluster looks like, in the form of the original's API.
+ *
+ * Which members are present is part of the form, because its readers render what is there: zero, false and
+ * empty are left out, but for `last-failure`, which is always there, and for the kinds that a remote may not
+ * have, which are there exactly when it has them. `reason` is ours: why a cluster is not mirrored as it should be.
+ */
+import type { ClusterConfig } from './cluster-config.ts';
+import type { MappingName } from './mappings.ts';
+import type { Mirror } from './mirror.ts';
+import type { RemoteCluster } from './remote-cluster.ts';
+import type { RemotePhase } from './remote-state.ts';
+
+export interface RemoteClusterStatus {
+  readonly config?: RemoteConfigStatus;
+  readonly connected?: true;
+  /** RFC 3339 with milliseconds; the year 1 for never. */
+  readonly 'last-failure': string;
+  readonly name: string;
+  readonly 'num-endpoint-slices'?: number;
+  readonly 'num-endpoints'?: number;
+  readonly 'num-failures'?: number;
+  readonly 'num-identities'?: number;
+  readonly 'num-nodes'?: number;
+  readonly 'num-service-exports'?: number;
+  readonly 'num-shared-services'?: number;
+  readonly ready?: true;
+  readonly reason?: string;
+  readonly status: string;
+  readonly synced: RemoteSyncedStatus;
+}
+
+export interface RemoteConfigStatus {
+  readonly 'cluster-id'?: number;
+  readonly 'endpoint-slices-export-mode'?: string;
+  readonly kvstoremesh?: true;
+  readonly required: true;
+  readonly retrieved?: true;
+  readonly 'service-exports-enabled'?: boolean;
+  readonly 'sync-canaries'?: true;
+}
+
+export interface RemoteSyncedStatus {
+  readonly 'endpoint-slices'?: boolean;
+  readonly endpoints?: true;
+  readonly identities?: true;
+  readonly nodes?: true;
+  readonly 'service-exports'?: boolean;
+  readonly services?: true;
+}
+
+const NEVER = '0001-01-01T00:00:00.000Z';
+const SILENT = 'nobody writes the heartbeat of the remote; check that its clustermesh-apiserver runs';
+
+export function remoteClusterStatus(remote: RemoteCluster): RemoteClusterStatus {
+  const { phase, failures, lastFailureMs, isSilent } = remote.state;
+  const byName = new Map(remote.mirrors.map((mirror) => [mirror.mapping.name, mirror]));
+  const count = (name: MappingName) => byName.get(name)?.count || undefined;
+  const reason = reasonOf(phase) ?? (isSilent ? SILENT : undefined);
+  return present<RemoteClusterStatus>({
+    config: configOf(phase),
+    connected: phase.kind !== 'connecting' || undefined,
+    'last-failure': lastFailureMs === undefined ? NEVER : new Date(lastFailureMs).toISOString(),
+    name: remote.name,
+    'num-endpoint-slices': count('endpoint slices'),
+    'num-endpoints': count('endpoints'),
+    'num-failures': failures || undefined,
+    'num-identities': count('identities'),
+    'num-nodes': count('nodes'),
+    'num-service-exports': count('service exports'),
+    'num-shared-services': count('services'),
+    ready: isRemoteReady(remote) || undefined,
+    reason,
+    status: statusOf(phase, remote.endpoints),
+    synced: syncedOf(byName),
+  });
+}
+
+/** Connected, accepted, and every kind it has was listed over this connection. */
+export function isRemoteReady(remote: RemoteCluster): boolean {
+  return remote.state.phase.kind === 'mirroring' && remote.mirrors.every(({ enabled, listed }) => listed || !enabled);
+}
+
+function reasonOf(phase: RemotePhase): string | undefined {
+  return phase.kind === 'retrieved' ? 'waiting for the local etcd to take the cluster config' : phase.reason;
+}
+
+function configOf(phase: RemotePhase): RemoteConfigStatus | undefined {
+  if (phase.kind === 'connecting') return undefined;
+  if (phase.kind === 'waiting') return { required: true };
+  const { config }: { config: ClusterConfig } = phase;
+  return present<RemoteConfigStatus>({
+    'cluster-id': config.id || undefined,
+    'endpoint-slices-export-mode': config.endpointSlicesExportMode || undefined,
+    kvstoremesh: config.cached || undefined,
+    required: true,
+    retrieved: true,
+    'service-exports-enabled': config.serviceExportsEnabled,
+    'sync-canaries': config.syncedCanaries || undefined,
+  });
+}
+
+/** Worded as the original's line about an etcd whose members are not asked one by one. */
+function statusOf(phase: RemotePhase, endpoints: number): string {
+  if (phase.kind === 'connecting') return 'Waiting for initial connection to be established';
+  const quorum = 'leases=0, lock leases=0, has-quorum=true: endpoint status checks are disabled';
+  return `etcd: ${endpoints}/${endpoints} connected, ${quorum}, ID: ${phase.etcdClusterId}`;
+}
+
+function syncedOf(mirrors: ReadonlyMap<MappingName, Mirror>): RemoteSyncedStatus {
+  const listed = (name: MappingName) => mirrors.get(name)?.listed || undefined;
+  const optional = (name: MappingName) => (mirrors.get(name)?.enabled ? (mirrors.get(name)?.listed ?? false) : undefined);
+  const services = mirrors.get('services');
+  return present<RemoteSyncedStatus>({
+    'endpoint-slices': optional('endpoint slices'),
+    endpoints: listed('endpoints'),
+    identities: listed('identities'),
+    nodes: listed('nodes'),
+    'service-exports': optional('service exports'),
+    // A kind that is not mirrored lacks nothing.
+    services: services === undefined || !services.enabled || services.listed || undefined,
+  });
+}
+
+/** Without the members that are undefined. */
+function present<T extends object>(members: { readonly [Member in keyof T]-?: T[Member] | undefined }): T {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as T;
+}

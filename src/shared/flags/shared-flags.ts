@@ -1,0 +1,50 @@
+/** The flags that both daemons have, with the same meaning. */
+import { address, bool, choice, duration, int, list, map, text, uint16, uint32 } from './table.ts';
+
+export const clusterFlags = {
+  'cluster-id': uint32(0, 'Number of this cluster, unique in the mesh, 1 to the value of --max-connected-clusters'),
+  'cluster-name': text('default', 'Name of this cluster, unique in the mesh, at most 32 of a-z, 0-9 and "-"'),
+  'max-connected-clusters': uint32(255, 'Clusters the mesh may have, the same everywhere in it: 255 or 511'),
+};
+
+export const kvstoreFlags = {
+  kvstore: choice(['etcd'], 'etcd', 'Kind of the store that is written to'),
+  'kvstore-lease-ttl': duration('15m', 'How long written keys outlive this process', { min: '25s', max: '24h' }),
+  'kvstore-max-consecutive-quorum-errors': uint32(2, 'Accepted; a connection is judged by its keepalive', { inert: true }),
+  'kvstore-opt': map('Option of the store, key=value; repeatable, or separated by commas'),
+};
+
+/** The service formats that are exported or mirrored: see the documents of the field for the three words. */
+export const serviceFormatFlag = choice(
+  ['prefer-legacy', 'prefer-endpointslice', 'only-endpointslice'],
+  'prefer-legacy',
+  'Which formats of services travel',
+  { hidden: true },
+);
+
+export const serverFlags = {
+  'health-port': uint16(9880, 'Port of the health server, on all addresses'),
+  'prometheus-serve-addr': address('', 'Address of the metrics server, such as :9962; empty for none'),
+};
+
+export const logFlags = {
+  debug: bool(false, 'Log what is of use only when something is being searched', { shorthand: 'D' }),
+  'log-driver': list('Accepted; lines of JSON go to standard error', { inert: true }),
+  'log-opt': map('Accepted; lines of JSON go to standard error', { inert: true }),
+};
+
+/** Diagnostics of the Go runtime, which this program does not have. */
+export function goRuntimeFlags(gopsPort: number, pprofPort: number) {
+  const inert = { inert: true };
+  return {
+    'controller-group-metrics': list('Accepted; Go runtime only', inert),
+    'enable-gops': bool(true, 'Accepted; Go runtime only', inert),
+    'gops-port': uint16(gopsPort, 'Accepted; Go runtime only', inert),
+    pprof: bool(false, 'Accepted; Go runtime only', inert),
+    'pprof-address': text('localhost', 'Accepted; Go runtime only', inert),
+    'pprof-block-profile-rate': int(0, 'Accepted; Go runtime only', inert),
+    'pprof-mutex-profile-fraction': int(0, 'Accepted; Go runtime only', inert),
+    'pprof-port': uint16(pprofPort, 'Accepted; Go runtime only', inert),
+    'shell-sock-path': text('/var/run/cilium/shell.sock', 'Accepted; Go runtime only', inert),
+  };
+}

@@ -1,0 +1,122 @@
+/**
+ * A table of flags, and the type of what it parses to.
+ *
+ * `{ 'cluster-id': uint32(0, '…'), 'kvstore-lease-ttl': duration('15m', '…') }` parses to
+ * `{ clusterId: number, kvstoreLeaseTtlMs: number }`: names in camel case, durations in milliseconds
+ * and named so.
+ */
+import { parseDurationMs } from '../duration.ts';
+import {
+  addressKind,
+  boolKind,
+  choiceKind,
+  decimalKind,
+  durationKind,
+  INT,
+  type Kind,
+  listKind,
+  mapKind,
+  textKind,
+  UINT16,
+  UINT32,
+  wholeKind,
+} from './kinds.ts';
+
+export interface FlagOptions {
+  /** One letter: `-D`. */
+  readonly shorthand?: string;
+  /** Works, but help does not show it. */
+  readonly hidden?: boolean;
+  /** Accepted, so that existing manifests start; nothing reads it. */
+  readonly inert?: boolean;
+}
+
+export interface Flag<T, Suffix extends string = ''> extends FlagOptions {
+  readonly kind: Kind<T>;
+  readonly default: T;
+  /** One sentence without a full stop. */
+  readonly usage: string;
+  /** Appended to the name of the parsed value: the unit, where the number has one. */
+  readonly suffix: Suffix;
+}
+
+export type FlagTable = Readonly<Record<string, Flag<unknown, string>>>;
+
+type Camel<Name extends string> = Name extends `${infer Head}-${infer Tail}` ? `${Head}${Capitalize<Camel<Tail>>}` : Name;
+
+/** What a table parses to. */
+export type FlagValues<Table extends FlagTable> = {
+  readonly [Name in keyof Table & string as `${Camel<Name>}${Table[Name]['suffix']}`]: Table[Name]['default'];
+};
+
+/** The name of the parsed value: `kvstore-lease-ttl` with suffix `Ms` is `kvstoreLeaseTtlMs`. */
+export function valueName(name: string, flag: Flag<unknown, string>): string {
+  return name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase()) + flag.suffix;
+}
+
+/** The environment variable that sets the flag where the command line does not. */
+export function environmentName(name: string): string {
+  return `CILIUM_${name.toUpperCase().replaceAll('-', '_')}`;
+}
+
+export function bool(preset: boolean, usage: string, options: FlagOptions = {}): Flag<boolean> {
+  return { kind: boolKind, default: preset, usage, suffix: '', ...options };
+}
+
+export function text(preset: string, usage: string, options: FlagOptions = {}): Flag<string> {
+  return { kind: textKind, default: preset, usage, suffix: '', ...options };
+}
+
+export function address(preset: string, usage: string, options: FlagOptions = {}): Flag<string> {
+  return { kind: addressKind, default: preset, usage, suffix: '', ...options };
+}
+
+export function choice<const T extends string>(
+  choices: readonly T[],
+  preset: NoInfer<T>,
+  usage: string,
+  options: FlagOptions = {},
+): Flag<T> {
+  return { kind: choiceKind(choices), default: preset, usage, suffix: '', ...options };
+}
+
+export function uint32(preset: number, usage: string, options: FlagOptions = {}): Flag<number> {
+  return { kind: wholeKind('uint32', UINT32), default: preset, usage, suffix: '', ...options };
+}
+
+export function uint16(preset: number, usage: string, options: FlagOptions = {}): Flag<number> {
+  return { kind: wholeKind('uint16', UINT16), default: preset, usage, suffix: '', ...options };
+}
+
+export function int(preset: number, usage: string, options: FlagOptions = {}): Flag<number> {
+  return { kind: wholeKind('int', INT), default: preset, usage, suffix: '', ...options };
+}
+
+export function float(preset: number, usage: string, options: FlagOptions = {}): Flag<number> {
+  return { kind: decimalKind, default: preset, usage, suffix: '', ...options };
+}
+
+export interface DurationOptions extends FlagOptions {
+  readonly min?: string;
+  readonly max?: string;
+}
+
+export function duration(preset: string, usage: string, options: DurationOptions = {}): Flag<number, 'Ms'> {
+  const { min = '0s', max, ...others } = options;
+  const range = { min: milliseconds(min), max: max === undefined ? Number.MAX_SAFE_INTEGER : milliseconds(max) };
+  return { kind: durationKind(range), default: milliseconds(preset), usage, suffix: 'Ms', ...others };
+}
+
+export function list(usage: string, options: FlagOptions = {}): Flag<readonly string[]> {
+  return { kind: listKind, default: [], usage, suffix: '', ...options };
+}
+
+export function map(usage: string, options: FlagOptions = {}): Flag<ReadonlyMap<string, string>> {
+  return { kind: mapKind, default: new Map(), usage, suffix: '', ...options };
+}
+
+function milliseconds(preset: string): number {
+  const value = parseDurationMs(preset);
+  if (value === undefined) throw new TypeError(`${preset} is not a duration`);
+  return value;
+}

@@ -1,0 +1,245 @@
+/**
+ * The connection to the Kubernetes API: requests over HTTP/1.1 with the credentials of the moment, to
+ * one of several servers.
+ *
+ * A watch holds a socket of its own; short requests share idle ones. A server that cannot be reached
+ * or that fails is left for the next in the list. Nothing is retried here besides that, and a request
+ * that was refused with 401, once, with credentials read anew.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { Agent } from 'undici';
+import type { Clock } from '../clock.ts';
+import { asError } from '../errors.ts';
+import { KUBE_ANSWER_TIMEOUT_MS, KUBE_LOG_INTERVAL_MS, MAX_KUBE_ENVELOPE_BYTES } from '../limits.ts';
+import type { Logger } from '../log.ts';
+import { type Access, ANONYMOUS, type Credentials, type TlsMaterial } from './access.ts';
+import { explain, KubeBody } from './body.ts';
+import {
+  KubeConfigError,
+  type KubeError,
+  KubeSilenceError,
+  KubeStatusError,
+  KubeUnauthorizedError,
+  KubeUnreachableError,
+} from './errors.ts';
+import { parseJson } from './json.ts';
+import { RequestRate } from './request-rate.ts';
+import { SilenceWatchdog } from './silence.ts';
+import { purposeText, type RequestPurpose, statusError } from './status.ts';
+
+export interface ConnectionOptions {
+  /** '' for the service account of the pod. */
+  readonly kubeconfigPath: string;
+  /** Instead of the server that the credentials name. http servers among them are sent no credentials. */
+  readonly serverUrls: readonly string[];
+  readonly userAgent: string;
+  /** For TCP and TLS together. */
+  readonly connectTimeoutMs: number;
+  /** Idle time of a socket before the kernel probes its peer. */
+  readonly keepAliveMs: number;
+  /** Limit on requests; `perSecond` 0 for none. */
+  readonly rate: { readonly perSecond: number; readonly burst: number };
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface KubeRequest {
+  readonly purpose: RequestPurpose;
+  /** With its query, without the server. */
+  readonly path: string;
+  readonly accept: string;
+  readonly signal: AbortSignal;
+  /** Longest silence before the answer, credentials and connecting included. */
+  readonly timeoutMs?: number;
+}
+
+/** Makes ready, without a request. Throws KubeConfigError where the configuration can never work. */
+export async function openConnection(options: ConnectionOptions): Promise<KubeConnection> {
+  const urls = options.serverUrls.map(parseServerUrl);
+  if (options.kubeconfigPath === '' && urls.length > 0 && urls.every((url) => url.protocol === 'http:')) {
+    return new KubeConnection(options, urls, ANONYMOUS);
+  }
+  // The library takes a while to load and is of no use to the other commands.
+  const { loadKubeConfig } = await import('./kubeconfig.ts');
+  const credentials = await loadKubeConfig(options.kubeconfigPath);
+  return new KubeConnection(options, urls.length > 0 ? urls : [credentials.server], credentials);
+}
+
+export class KubeConnection {
+  readonly #options: ConnectionOptions;
+  readonly #servers: readonly URL[];
+  readonly #credentials: Credentials;
+  readonly #rate: RequestRate;
+  #current = 0;
+  #moveLoggedMs = Number.NEGATIVE_INFINITY;
+  #agent: { readonly tls: TlsMaterial; readonly dispatcher: Agent } | undefined;
+  /** Replaced agents whose watches have not ended yet. */
+  readonly #retired = new Set<Agent>();
+
+  constructor(options: ConnectionOptions, servers: readonly URL[], credentials: Credentials) {
+    this.#options = options;
+    this.#servers = servers;
+    this.#credentials = credentials;
+    this.#rate = new RequestRate({ ...options.rate, clock: options.clock });
+  }
+
+  /** The server that the next request goes to. */
+  get server(): string {
+    return this.#server().href;
+  }
+
+  /**
+   * Sends a GET and resolves with the body of its answer, which the caller closes in any case. Throws a
+   * KubeError, or the signal's reason. Tries each server once where none can be reached.
+   */
+  async open(request: KubeRequest): Promise<KubeBody> {
+    for (let left = this.#servers.length; ; left -= 1) {
+      await this.#rate.turn(request.signal);
+      try {
+        return await this.#attempt(request);
+      } catch (thrown) {
+        if (!(thrown instanceof KubeUnreachableError) || left <= 1) throw thrown;
+      }
+    }
+  }
+
+  /** Sends a GET and parses its small answer. Throws like `open`. */
+  async get(request: KubeRequest): Promise<unknown> {
+    const body = await this.open(request);
+    try {
+      return parseJson(await body.text(MAX_KUBE_ENVELOPE_BYTES), purposeText(request.purpose));
+    } finally {
+      body.close();
+    }
+  }
+
+  /** Breaks every request under way with `reason`; whoever sent it sends it again, over a new socket. */
+  async reset(reason: KubeError): Promise<void> {
+    const agents = [...this.#retired];
+    if (this.#agent !== undefined) agents.push(this.#agent.dispatcher);
+    this.#agent = undefined;
+    this.#retired.clear();
+    await Promise.all(agents.map((agent) => agent.destroy(reason)));
+  }
+
+  /** Turns to the next server, where `failed` is still the one in use. */
+  leave(failed: string): void {
+    if (this.#servers.length < 2 || this.server !== failed) return;
+    this.#current = (this.#current + 1) % this.#servers.length;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs - this.#moveLoggedMs < KUBE_LOG_INTERVAL_MS) return;
+    this.#moveLoggedMs = nowMs;
+    this.#options.log.warn({ failed, server: this.server }, 'turned to another Kubernetes API server');
+  }
+
+  /** Ends every request and frees every socket; whoever sends requests is to be ended before. Idempotent. */
+  close(): Promise<void> {
+    return this.reset(new KubeUnreachableError('the connection to the Kubernetes API was closed'));
+  }
+
+  async #attempt(request: KubeRequest): Promise<KubeBody> {
+    const server = this.#server();
+    const what = `${purposeText(request.purpose)} at ${server.origin}`;
+    const { timeoutMs = KUBE_ANSWER_TIMEOUT_MS } = request;
+    const watchdog = new SilenceWatchdog(this.#options.clock, request.signal, timeoutMs, what);
+    try {
+      return await watchdog.guard(this.#authorized(request, server, watchdog, what));
+    } catch (thrown) {
+      const error = explain(thrown, watchdog.signal, what);
+      watchdog.dispose();
+      if (isServerFailure(error)) this.leave(server.href);
+      throw error;
+    }
+  }
+
+  async #authorized(request: KubeRequest, server: URL, watchdog: SilenceWatchdog, what: string): Promise<KubeBody> {
+    const access = await this.#credentials.access();
+    try {
+      return await this.#send(request, server, access, watchdog, what);
+    } catch (thrown) {
+      if (!(thrown instanceof KubeUnauthorizedError)) throw thrown;
+      await this.#reloadCredentials();
+      const renewed = await this.#credentials.access();
+      if (isDeepStrictEqual(renewed, access)) throw thrown;
+      return this.#send(request, server, renewed, watchdog, what);
+    }
+  }
+
+  /** Credentials never travel in plain text, except to a server that the kubeconfig itself names. */
+  async #send(request: KubeRequest, server: URL, access: Access, watchdog: SilenceWatchdog, what: string): Promise<KubeBody> {
+    const isTrusted = server.protocol === 'https:' || server.href === this.#credentials.server?.href;
+    const answer = await this.#dispatcher(access.tls).request({
+      origin: server.origin,
+      path: `${server.pathname.replace(/\/$/, '')}${request.path}`,
+      method: 'GET',
+      headers: { ...(isTrusted ? access.headers : {}), accept: request.accept, 'user-agent': this.#options.userAgent },
+      signal: watchdog.signal,
+    });
+    const body = new KubeBody(answer.body, watchdog, what);
+    if (answer.statusCode === 200) return body;
+    const text = await body.text(MAX_KUBE_ENVELOPE_BYTES);
+    const retryAfter = answer.headers['retry-after'];
+    throw statusError(
+      request.purpose,
+      answer.statusCode,
+      jsonOrNothing(text),
+      typeof retryAfter === 'string' ? retryAfter : undefined,
+    );
+  }
+
+  /** The credentials in use stay where the new ones cannot be read. */
+  async #reloadCredentials(): Promise<void> {
+    await this.#credentials.reload().catch((thrown: unknown) => {
+      this.#options.log.warn({ reason: asError(thrown).message }, 'cannot read the Kubernetes credentials again');
+    });
+  }
+
+  #server(): URL {
+    return this.#servers[this.#current] as URL;
+  }
+
+  /** The agent for `tls`. One of other material is retired: it takes no new request and closes once its watches have ended. */
+  #dispatcher(tls: TlsMaterial): Agent {
+    if (this.#agent !== undefined && isDeepStrictEqual(this.#agent.tls, tls)) return this.#agent.dispatcher;
+    if (this.#agent !== undefined) this.#retire(this.#agent.dispatcher);
+    const { connectTimeoutMs, keepAliveMs } = this.#options;
+    const dispatcher = new Agent({
+      allowH2: false,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { ...tls, timeout: connectTimeoutMs, keepAlive: true, keepAliveInitialDelay: keepAliveMs },
+    });
+    this.#agent = { tls, dispatcher };
+    return dispatcher;
+  }
+
+  #retire(agent: Agent): void {
+    this.#retired.add(agent);
+    agent.close().then(
+      () => this.#retired.delete(agent),
+      () => this.#retired.delete(agent),
+    );
+  }
+}
+
+/** Whether another server might do better. A busy one (429) or a lagging one (504) is still the right one to ask. */
+function isServerFailure(error: Error): boolean {
+  if (error instanceof KubeStatusError) return error.status >= 500 && error.status !== 504;
+  return error instanceof KubeUnreachableError || error instanceof KubeSilenceError;
+}
+
+function parseServerUrl(text: string): URL {
+  const url = URL.parse(text);
+  if (url === null || !['http:', 'https:'].includes(url.protocol)) {
+    throw new KubeConfigError(`"${text}" is not the URL of a Kubernetes API server (https://host:port)`);
+  }
+  return url;
+}
+
+function jsonOrNothing(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * From an object as the API server sends it to what this program keeps of it, one projection a kind.
+ *
+ * They run on every object of a list: managed fields, status and annotations of others make most of an
+ * object and are dropped before the next one is decoded. They are also where the shape of an object is
+ * checked, once; each throws a ShapeError that names the field.
+ */
+import { flag, integer, list, record, text, textMap, textMapOf } from './shape.ts';
+import type {
+  CiliumEndpoint,
+  CiliumEndpointSlice,
+  CiliumIdentity,
+  CiliumNode,
+  CustomResourceDefinitionMetadata,
+  EndpointSlice,
+  Namespace,
+  Service,
+  ServiceExport,
+} from './types.ts';
+
+/** Names of annotations such as `service.cilium.io/global` and `io.cilium/global-service`. */
+const isCiliumName = (name: string): boolean => /(^|\.)cilium\.io\/|^io\.cilium\//.test(name);
+
+const identityOnly = record({ name: text }, { namespace: text });
+const ciliumAnnotated = record({ name: text }, { namespace: text, annotations: textMapOf(isCiliumName) });
+const ciliumAnnotatedLabelled = record(
+  { name: text },
+  { namespace: text, labels: textMap, annotations: textMapOf(isCiliumName) },
+);
+const fullyDescribed = record({ name: text }, { namespace: text, labels: textMap, annotations: textMap });
+
+const namespace = record({ metadata: ciliumAnnotated });
+
+export function projectNamespace(raw: unknown): Namespace {
+  return namespace(raw, '');
+}
+
+const servicePort = record({ port: integer }, { name: text, protocol: text, appProtocol: text });
+
+const serviceSpec = record(
+  {},
+  {
+    type: text,
+    clusterIP: text,
+    clusterIPs: list(text),
+    ports: list(servicePort),
+    selector: textMap,
+    ipFamilies: list(text),
+    sessionAffinity: text,
+    sessionAffinityConfig: record({}, { clientIP: record({}, { timeoutSeconds: integer }) }),
+    internalTrafficPolicy: text,
+    trafficDistribution: text,
+  },
+);
+
+const service = record({ metadata: ciliumAnnotatedLabelled }, { spec: serviceSpec });
+
+/** Keeps the annotations of Cilium alone: those of others are not exported and can be as long as the object. */
+export function projectService(raw: unknown): Service {
+  return service(raw, '');
+}
+
+const sliceEndpoint = record(
+  {},
+  {
+    addresses: list(text),
+    conditions: record({}, { ready: flag, serving: flag, terminating: flag }),
+    hostname: text,
+    nodeName: text,
+    zone: text,
+    hints: record({}, { forZones: list(record({ name: text })) }),
+  },
+);
+
+const endpointSlice = record(
+  { metadata: fullyDescribed, addressType: text },
+  { endpoints: list(sliceEndpoint), ports: list(record({}, { name: text, protocol: text, port: integer, appProtocol: text })) },
+);
+
+export function projectEndpointSlice(raw: unknown): EndpointSlice {
+  return endpointSlice(raw, '');
+}
+
+const addressPair = record({}, { ipv4: text, ipv6: text });
+
+const nodeSpec = record(
+  {},
+  {
+    addresses: list(record({}, { type: text, ip: text })),
+    ipam: record({}, { podCIDRs: list(text) }),
+    health: addressPair,
+    ingress: addressPair,
+    encryption: record({}, { key: integer }),
+    bootid: text,
+  },
+);
+
+const ciliumNode = record({ metadata: fullyDescribed }, { spec: nodeSpec });
+
+export function projectCiliumNode(raw: unknown): CiliumNode {
+  return ciliumNode(raw, '');
+}
+
+const ciliumIdentity = record({ metadata: identityOnly }, { 'security-labels': textMap });
+
+export function projectCiliumIdentity(raw: unknown): CiliumIdentity {
+  return ciliumIdentity(raw, '');
+}
+
+/** What a CiliumEndpoint's status and an entry of a CiliumEndpointSlice have in common. */
+const endpointFields = {
+  networking: record({}, { addressing: list(addressPair), node: text }),
+  encryption: record({}, { key: integer }),
+  'service-account': text,
+  'named-ports': list(record({}, { name: text, port: integer, protocol: text })),
+};
+
+const ciliumEndpoint = record(
+  { metadata: identityOnly },
+  { status: record({}, { ...endpointFields, identity: record({}, { id: integer }) }) },
+);
+
+export function projectCiliumEndpoint(raw: unknown): CiliumEndpoint {
+  return ciliumEndpoint(raw, '');
+}
+
+const ciliumEndpointSlice = record(
+  { metadata: identityOnly },
+  { namespace: text, endpoints: list(record({}, { ...endpointFields, name: text, id: integer })) },
+);
+
+export function projectCiliumEndpointSlice(raw: unknown): CiliumEndpointSlice {
+  return ciliumEndpointSlice(raw, '');
+}
+
+const serviceExport = record(
+  { metadata: record({ name: text }, { namespace: text, creationTimestamp: text }) },
+  { spec: record({}, { exportedLabels: textMap, exportedAnnotations: textMap }) },
+);
+
+export function projectServiceExport(raw: unknown): ServiceExport {
+  return serviceExport(raw, '');
+}
+
+const customResourceDefinition = record({ metadata: identityOnly });
+
+export function projectCustomResourceDefinition(raw: unknown): CustomResourceDefinitionMetadata {
+  return customResourceDefinition(raw, '');
+}

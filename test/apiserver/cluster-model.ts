@@ -1,0 +1,164 @@
+/**
+ * The exports of a whole cluster without Kubernetes and etcd: objects go in as the API server would send them,
+ * keys come out as a publisher would hold them.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { podsOfCiliumEndpointSlice } from '../../src/apiserver/converters/cilium-endpoint-slice.ts';
+import { podsOfEndpoint } from '../../src/apiserver/converters/endpoint.ts';
+import { convertIdentity, namespaceOfIdentity } from '../../src/apiserver/converters/identity.ts';
+import { convertPods, type Pods } from '../../src/apiserver/converters/pods.ts';
+import {
+  exportEndpointSlices,
+  exportNodes,
+  exportOwned,
+  exportServiceExports,
+  exportServices,
+} from '../../src/apiserver/exports.ts';
+import type { Cluster, Scope } from '../../src/apiserver/keyspace.ts';
+import { Namespaces } from '../../src/apiserver/namespaces.ts';
+import { ObjectRejections } from '../../src/apiserver/object-rejections.ts';
+import { ObjectStore } from '../../src/apiserver/object-store.ts';
+import { ServiceSlices } from '../../src/apiserver/service-slices.ts';
+import { systemClock } from '../../src/shared/clock.ts';
+import {
+  projectCiliumEndpoint,
+  projectCiliumEndpointSlice,
+  projectCiliumIdentity,
+  projectCiliumNode,
+  projectEndpointSlice,
+  projectNamespace,
+  projectService,
+  projectServiceExport,
+} from '../../src/shared/k8s/projections.ts';
+import type {
+  CiliumIdentity,
+  CiliumNode,
+  EndpointSlice,
+  ObjectId,
+  ObjectMeta,
+  Service,
+  ServiceExport,
+} from '../../src/shared/k8s/types.ts';
+import { type Logger, silentLogger } from '../../src/shared/log.ts';
+import { Registry } from '../../src/shared/metrics.ts';
+import { type RecordingSink, recordingSink } from './recording-sink.ts';
+
+/** An object as YAML has it. */
+export interface Manifest {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+}
+
+interface Store {
+  upsert(raw: unknown, id: ObjectId): void;
+  remove(id: ObjectId): void;
+  listed(): void;
+}
+
+/** Above the number of objects that any test changes at once. */
+const SETTLING_TURNS = 500;
+
+const namespaceOf = ({ metadata }: { readonly metadata: ObjectMeta }) => metadata.namespace ?? '';
+
+export interface ModelOptions {
+  readonly cluster?: Cluster;
+  readonly isGlobalByDefault?: boolean;
+  readonly log?: Logger;
+}
+
+export class ClusterModel {
+  readonly sinks: Readonly<Record<Scope, RecordingSink>> = {
+    'nodes/v1': recordingSink(),
+    'identities/v1': recordingSink(),
+    'ip/v1': recordingSink(),
+    'services/v1': recordingSink(),
+    'endpointslices/v1': recordingSink(),
+    'serviceexports/v1': recordingSink(),
+  };
+  readonly metrics = new Registry('test_');
+  readonly #stores: Readonly<Record<string, Store>>;
+
+  constructor({ cluster = { name: 'east', id: 7 }, isGlobalByDefault = true, log = silentLogger }: ModelOptions = {}) {
+    const { sinks } = this;
+    const namespaces = new Namespaces(isGlobalByDefault);
+    const rejections = new ObjectRejections(log, this.metrics);
+    const context = { cluster, namespaces, rejections, clock: systemClock, signal: new AbortController().signal };
+    const nodes = new ObjectStore<CiliumNode>(() => '');
+    const identities = new ObjectStore<CiliumIdentity>(namespaceOfIdentity);
+    const pods = new ObjectStore<Pods>(({ namespace }) => namespace);
+    const services = new ObjectStore<Service>(namespaceOf);
+    const slices = new ObjectStore<EndpointSlice>(namespaceOf);
+    const exported = new ObjectStore<ServiceExport>(namespaceOf);
+    const objects = { services, slices, slicesByService: new ServiceSlices(slices) };
+
+    exportNodes(context, sinks['nodes/v1'], nodes);
+    exportOwned(context, sinks['identities/v1'], identities, {
+      scope: 'identities/v1',
+      namespaceOf: namespaceOfIdentity,
+      convert: convertIdentity,
+    });
+    exportOwned(context, sinks['ip/v1'], pods, {
+      scope: 'ip/v1',
+      namespaceOf: ({ namespace }) => namespace,
+      convert: convertPods,
+    });
+    exportServices(context, sinks['services/v1'], objects);
+    exportEndpointSlices(context, sinks['endpointslices/v1'], objects);
+    exportServiceExports(context, sinks['serviceexports/v1'], services, exported);
+
+    this.#stores = {
+      Namespace: projected(projectNamespace, namespaces),
+      CiliumNode: projected(projectCiliumNode, nodes),
+      CiliumIdentity: projected(projectCiliumIdentity, identities),
+      CiliumEndpoint: projected((raw) => podsOfEndpoint(projectCiliumEndpoint(raw)), pods),
+      CiliumEndpointSlice: projected((raw) => podsOfCiliumEndpointSlice(projectCiliumEndpointSlice(raw)), pods),
+      Service: projected(projectService, services),
+      EndpointSlice: projected(projectEndpointSlice, slices),
+      ServiceExport: projected(projectServiceExport, exported),
+    };
+  }
+
+  apply(...manifests: readonly Manifest[]): void {
+    for (const manifest of manifests) this.#store(manifest.kind).upsert(manifest, idOf(manifest));
+  }
+
+  remove(kind: string, name: string, namespace = ''): void {
+    this.#store(kind).remove({ namespace, name });
+  }
+
+  /** All kinds, or those named. */
+  listed(kinds: readonly string[] = Object.keys(this.#stores)): void {
+    for (const kind of kinds) this.#store(kind).listed();
+  }
+
+  /** All that was said has been evaluated: each turn of the event loop evaluates one object of each export at least. */
+  async settled(): Promise<void> {
+    for (let turn = 0; turn < SETTLING_TURNS; turn += 1) await nextTurn();
+  }
+
+  /** What all sections hold, values as text. */
+  texts(): Record<string, string> {
+    return Object.assign({}, ...Object.values(this.sinks).map((sink) => sink.texts()));
+  }
+
+  #store(kind: string): Store {
+    const store = this.#stores[kind];
+    if (store === undefined) throw new Error(`no kind ${kind}`);
+    return store;
+  }
+}
+
+function projected<T>(
+  project: (raw: unknown) => T,
+  store: { upsert(object: T, id: ObjectId): void; remove(id: ObjectId): void; listed(): void },
+): Store {
+  return {
+    upsert: (raw, id) => store.upsert(project(raw), id),
+    remove: (id) => store.remove(id),
+    listed: () => store.listed(),
+  };
+}
+
+function idOf({ metadata }: Manifest): ObjectId {
+  return { namespace: metadata.namespace ?? '', name: metadata.name };
+}

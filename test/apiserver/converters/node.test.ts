@@ -1,0 +1,90 @@
+import { expect, test } from 'vitest';
+import { convertNode } from '../../../src/apiserver/converters/node.ts';
+import type { CiliumNode } from '../../../src/shared/k8s/types.ts';
+
+const east = { name: 'east', id: 7 };
+
+function convert(node: CiliumNode) {
+  const { entries, rejected } = convertNode(east, node);
+  const [entry] = entries;
+  const text = Buffer.from(entry?.value ?? '').toString();
+  return { key: entry?.key, text, value: JSON.parse(text) as Record<string, unknown>, rejected };
+}
+
+test('a node without a spec has all fields, with nothing in them', () => {
+  expect(convert({ metadata: { name: 'n' } })).toMatchObject({
+    key: 'cilium/state/nodes/v1/east/n',
+    text:
+      '{"Name":"n","Cluster":"east","IPAddresses":null,"IPv4AllocCIDR":null,"IPv4SecondaryAllocCIDRs":null,' +
+      '"IPv6AllocCIDR":null,"IPv6SecondaryAllocCIDRs":null,"IPv4HealthIP":"","IPv6HealthIP":"","IPv4IngressIP":"",' +
+      '"IPv6IngressIP":"","ClusterID":7,"Source":"custom-resource","EncryptionKey":0,"Labels":null,"Annotations":null,' +
+      '"WireguardPubKey":"","BootID":""}',
+    rejected: [],
+  });
+});
+
+test('the first pod network of each family is the primary one, the others keep their order', () => {
+  const podCIDRs = ['fd50::/112', '10.50.0.0/24', '10.50.1.0/24', 'fd50:1::/112', '10.50.2.0/24'];
+  expect(convert({ metadata: { name: 'n' }, spec: { ipam: { podCIDRs } } }).value).toMatchObject({
+    IPv4AllocCIDR: { IP: '10.50.0.0', Mask: '////AA==' },
+    IPv4SecondaryAllocCIDRs: [
+      { IP: '10.50.1.0', Mask: '////AA==' },
+      { IP: '10.50.2.0', Mask: '////AA==' },
+    ],
+    IPv6AllocCIDR: { IP: 'fd50::', Mask: '//////////////////8AAA==' },
+    IPv6SecondaryAllocCIDRs: [{ IP: 'fd50:1::', Mask: '//////////////////8AAA==' }],
+  });
+});
+
+test('a pod network that is none is left out and told, and the rest of the node stays', () => {
+  const spec = { ipam: { podCIDRs: ['10.76.0.0', '10.77.0.0/24'] }, addresses: [{ type: 'InternalIP', ip: '192.168.31.2' }] };
+  const { value, rejected } = convert({ metadata: { name: 'n' }, spec });
+  expect(value).toMatchObject({
+    IPAddresses: [{ Type: 'InternalIP', IP: '192.168.31.2' }],
+    IPv4AllocCIDR: { IP: '10.77.0.0' },
+    IPv4SecondaryAllocCIDRs: null,
+  });
+  expect(rejected).toEqual(['spec.ipam.podCIDRs: "10.76.0.0" is not a network']);
+});
+
+test('names among the addresses are left out silently, what should be an address and is not is told', () => {
+  const addresses = [
+    { type: 'Hostname', ip: 'n' },
+    { type: 'InternalDNS', ip: 'n.internal' },
+    { type: 'InternalIP', ip: 'FD10::1' },
+    { type: 'InternalIP', ip: 'nonsense' },
+    { ip: '192.0.2.1' },
+  ];
+  const { value, rejected } = convert({ metadata: { name: 'n' }, spec: { addresses } });
+  expect(value).toMatchObject({
+    IPAddresses: [
+      { Type: 'InternalIP', IP: 'fd10::1' },
+      { Type: '', IP: '192.0.2.1' },
+    ],
+  });
+  expect(rejected).toEqual(['spec.addresses: "nonsense" is not an address']);
+});
+
+test('health and ingress addresses that are none are empty', () => {
+  const spec = { health: { ipv4: 'nope', ipv6: 'fd50::c8' }, ingress: { ipv4: '10.50.0.201', ipv6: '' } };
+  const { value, rejected } = convert({ metadata: { name: 'n' }, spec });
+  expect(value).toMatchObject({ IPv4HealthIP: '', IPv6HealthIP: 'fd50::c8', IPv4IngressIP: '10.50.0.201', IPv6IngressIP: '' });
+  expect(rejected).toEqual(['spec.health.ipv4: "nope" is not an address']);
+});
+
+test('the WireGuard key is a field of its own and stays among the annotations', () => {
+  const annotations = { 'network.cilium.io/wg-pub-key': 'key=', other: 'kept' };
+  expect(convert({ metadata: { name: 'n', annotations, labels: { zone: 'z1' } } }).value).toMatchObject({
+    WireguardPubKey: 'key=',
+    Annotations: annotations,
+    Labels: { zone: 'z1' },
+  });
+});
+
+test.each([
+  [255, 255],
+  [256, 0],
+  [257, 1],
+])('the encryption key %i is cut to its eight bits: %i', (key, exported) => {
+  expect(convert({ metadata: { name: 'n' }, spec: { encryption: { key } } }).value).toMatchObject({ EncryptionKey: exported });
+});

@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest';
+import { convertServiceExport } from '../../../src/apiserver/converters/service-export.ts';
+import type { Service, ServiceExport } from '../../../src/shared/k8s/types.ts';
+
+const east = { name: 'east', id: 7 };
+const metadata = { namespace: 'shop', name: 'web', creationTimestamp: '2026-02-03T04:05:06Z' };
+const plain: Service['spec'] = {
+  type: 'ClusterIP',
+  clusterIP: '10.96.7.7',
+  sessionAffinity: 'None',
+  internalTrafficPolicy: 'Cluster',
+};
+
+function convert(spec: Service['spec'], exportSpec: ServiceExport['spec'] = {}) {
+  const service: Service = {
+    metadata: { namespace: 'shop', name: 'web', creationTimestamp: '2020-01-01T00:00:00Z' },
+    spec: { ...plain, ...spec },
+  };
+  const { entries } = convertServiceExport(east, { metadata, spec: exportSpec }, service);
+  return entries.map(({ key, value }) => [key, Buffer.from(value).toString()]);
+}
+
+test('a plain service has its fields in order, and the age of its export', () => {
+  const spec = { ports: [{ name: 'http', protocol: 'TCP', port: 80 }, { port: 9 }], ipFamilies: ['IPv4', 'IPv6'] };
+  expect(convert(spec)).toEqual([
+    [
+      'cilium/state/serviceexports/v1/east/shop/web',
+      '{"cluster":"east","name":"web","namespace":"shop","exportCreationTimestamp":"2026-02-03T04:05:06Z",' +
+        '"ports":[{"name":"http","protocol":"TCP","port":80},{"port":9}],"type":"ClusterSetIP","sessionAffinity":"None",' +
+        '"ipFamilies":["IPv4","IPv6"],"internalTrafficPolicy":"Cluster"}',
+    ],
+  ]);
+});
+
+test('exported labels and annotations are there twice, under the names that older and newer readers know', () => {
+  const [[, text] = []] = convert({}, { exportedLabels: { b: '2', a: '1' }, exportedAnnotations: { note: '<x>' } });
+  expect(text).toContain(
+    String.raw`"namespace":"shop","annotations":{"note":"\u003cx\u003e"},"labels":{"a":"1","b":"2"},"Labels":{"a":"1","b":"2"},"Annotations":{"note":"\u003cx\u003e"},"exportCreationTimestamp"`,
+  );
+});
+
+test('what a service says of its traffic travels with it', () => {
+  const [[, text] = []] = convert({
+    clusterIP: 'None',
+    ports: [{ name: 'h', protocol: 'TCP', appProtocol: 'http', port: 80 }],
+    sessionAffinity: 'ClientIP',
+    sessionAffinityConfig: { clientIP: { timeoutSeconds: 99 } },
+    internalTrafficPolicy: 'Local',
+    trafficDistribution: 'PreferClose',
+  });
+  expect(text).toContain(
+    '"ports":[{"name":"h","protocol":"TCP","appProtocol":"http","port":80}],"type":"Headless","sessionAffinity":"ClientIP",' +
+      '"sessionAffinityConfig":{"clientIP":{"timeoutSeconds":99}},"internalTrafficPolicy":"Local","trafficDistribution":"PreferClose"}',
+  );
+});
+
+test('a service without ports has an empty list of them', () => {
+  expect(convert({ ports: null })[0]?.[1]).toContain('"ports":[],');
+});
+
+test('a service that is a name for something outside is not exported', () => {
+  expect(convert({ type: 'ExternalName' })).toEqual([]);
+});

@@ -1,0 +1,274 @@
+/** What etcd does not do, or not always: answers of a server that breaks its promises. */
+import {
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type sendUnaryData,
+  status,
+} from '@grpc/grpc-js';
+import { expect, onTestFinished, test } from 'vitest';
+import { encoded, RANGE, WATCH } from '../../src/shared/etcd/methods.ts';
+import {
+  RangeRequest,
+  RangeResponse,
+  type WatchCreateRequest,
+  WatchRequest,
+  WatchResponse,
+} from '../../src/shared/etcd/proto/rpc.ts';
+import { keyOf } from '../../src/shared/etcd/types.ts';
+import { until } from '../support/until.ts';
+import { connect, hurriedClock, listAll, record, recordingLogger, seen, soon } from './rig.ts';
+
+const header = (revision: number, clusterId = 7n) => ({ clusterId, memberId: 1n, revision: BigInt(revision), raftTerm: 1n });
+const answer = (revision: number, rest: Partial<WatchResponse> = {}): WatchResponse => ({
+  header: header(revision),
+  watchId: 0n,
+  created: false,
+  canceled: false,
+  compactRevision: 0n,
+  cancelReason: '',
+  fragment: false,
+  events: [],
+  ...rest,
+});
+const eventsAt = (...revisions: number[]) =>
+  revisions.map((revision) => ({
+    type: 0 as const,
+    kv: {
+      key: Buffer.from(`k/${revision}`),
+      value: Buffer.from('v'),
+      modRevision: BigInt(revision),
+      createRevision: 1n,
+      version: 1n,
+      lease: 0n,
+    },
+  }));
+
+interface FaultyWatch {
+  readonly request: WatchCreateRequest;
+  send(message: WatchResponse): void;
+  /** Ends the stream with UNAVAILABLE. */
+  drop(): void;
+}
+
+interface Faults {
+  /** Called for each watch; `created` is answered before. */
+  watch?(watch: FaultyWatch, nth: number): void;
+  range?(request: RangeRequest): RangeResponse;
+  /** Sent instead of `created`. */
+  created?: WatchResponse;
+}
+
+async function faultyEtcd(faults: Faults): Promise<{ readonly endpoint: string; readonly watches: WatchCreateRequest[] }> {
+  const server = new Server({ 'grpc.max_send_message_length': -1 });
+  const watches: WatchCreateRequest[] = [];
+  const raw = { requestSerialize: same, requestDeserialize: same, responseSerialize: same, responseDeserialize: same };
+  server.addService(
+    {
+      range: { path: RANGE.path, requestStream: false, responseStream: false, ...raw },
+      watch: { path: WATCH.path, requestStream: true, responseStream: true, ...raw },
+    },
+    {
+      range: (call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
+        const nothing = { header: header(1000), kvs: [], more: false, count: 0n };
+        done(null, encoded(RangeResponse.encode(faults.range?.(RangeRequest.decode(call.request)) ?? nothing)));
+      },
+      watch: (call: ServerDuplexStream<Buffer, Buffer>) => {
+        call.on('error', () => undefined);
+        call.on('data', (message: Buffer) => {
+          const { requestUnion } = WatchRequest.decode(message);
+          if (requestUnion?.$case !== 'createRequest') return;
+          watches.push(requestUnion.createRequest);
+          const send = (response: WatchResponse) => void call.write(encoded(WatchResponse.encode(response)));
+          send(faults.created ?? answer(1000, { created: true }));
+          const drop = () => void call.emit('error', { code: status.UNAVAILABLE, details: 'dropped by the test' });
+          faults.watch?.({ request: requestUnion.createRequest, send, drop }, watches.length);
+        });
+      },
+    },
+  );
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
+  });
+  onTestFinished(() => server.forceShutdown());
+  return { endpoint: `http://127.0.0.1:${port}`, watches };
+}
+
+const same = (bytes: Buffer): Buffer => bytes;
+const quick = { clock: hurriedClock(20) };
+
+test('fragments are joined, and the position moves with the last one only', async () => {
+  const { endpoint, watches } = await faultyEtcd({
+    watch: ({ send, drop }, nth) => {
+      if (nth > 2) return;
+      send(answer(20, { events: eventsAt(10, 11), fragment: true }));
+      send(answer(20, { events: eventsAt(11, 12), fragment: true }));
+      if (nth === 1) drop();
+      else send(answer(20, { events: eventsAt(12) }));
+    },
+  });
+  const watch = record(connect(endpoint, quick), 'k/', 10);
+  expect((await seen(watch, 5)).map(({ modRevision }) => modRevision)).toEqual([10, 11, 11, 12, 12]);
+  expect(watches.map(({ startRevision }) => startRevision)).toEqual([10n, 10n]);
+  expect(watch.last()).toMatchObject({ revision: 12 });
+});
+
+test('events are asked for as whole answers and with progress notifications', async () => {
+  const { endpoint, watches } = await faultyEtcd({ watch: ({ send }) => send(answer(20, { events: eventsAt(10) })) });
+  await seen(record(connect(endpoint), 'k/', 10, { deletesOnly: true }), 1);
+  expect(watches).toEqual([
+    { key: Buffer.from('k/'), rangeEnd: Buffer.from('k0'), startRevision: 10n, progressNotify: true, filters: [0] },
+  ]);
+});
+
+test('neither the answer to the request nor the header of another one moves the position', async () => {
+  const { endpoint, watches } = await faultyEtcd({
+    watch: ({ send, drop }, nth) => {
+      if (nth === 1) {
+        send(answer(900, { events: eventsAt(10) }));
+        setTimeout(drop, 50);
+      } else send(answer(900, { events: eventsAt(11) }));
+    },
+  });
+  const watch = record(connect(endpoint, quick), 'k/', 10);
+  expect((await seen(watch, 2)).map(({ modRevision }) => modRevision)).toEqual([10, 11]);
+  expect(watches.map(({ startRevision }) => startRevision)).toEqual([10n, 11n]);
+});
+
+test('progress moves the position, but older progress does not move it back', async () => {
+  const { endpoint, watches } = await faultyEtcd({
+    watch: ({ send, drop }, nth) => {
+      if (nth > 1) return;
+      send(answer(50));
+      send(answer(40));
+      setTimeout(drop, 50);
+    },
+  });
+  const watch = record(connect(endpoint, quick), 'k/', 10);
+  await until('the watch has resumed', () => watches.length === 2);
+  expect(watches.map(({ startRevision }) => startRevision)).toEqual([10n, 51n]);
+  expect(watch.batches).toEqual([{ kind: 'progress', revision: 50 }]);
+});
+
+test('an event that a progress notification was ahead of is still delivered', async () => {
+  const { endpoint } = await faultyEtcd({
+    watch: ({ send }) => {
+      send(answer(50));
+      send(answer(50, { events: eventsAt(45) }));
+    },
+  });
+  const watch = record(connect(endpoint), 'k/', 10);
+  expect((await seen(watch, 1)).map(({ modRevision }) => modRevision)).toEqual([45]);
+});
+
+test('events that come twice or from the past are dropped and counted', async () => {
+  let dropped = 0;
+  const { endpoint } = await faultyEtcd({
+    watch: ({ send }) => {
+      send(answer(50, { events: eventsAt(5, 10, 12) }));
+      send(answer(50, { events: eventsAt(11, 12) }));
+      send(answer(50, { events: eventsAt(13, 9, 14) }));
+    },
+  });
+  const observer = {
+    call: () => undefined,
+    droppedEvents: (count: number) => {
+      dropped += count;
+    },
+  };
+  const watch = record(connect(endpoint, { observer }), 'k/', 10);
+  expect((await seen(watch, 4)).map(({ modRevision }) => modRevision)).toEqual([10, 12, 13, 14]);
+  expect(dropped).toBe(4);
+});
+
+test('a compaction that comes with the answer to the request is a value', async () => {
+  const { endpoint } = await faultyEtcd({ created: answer(50, { created: true, canceled: true, compactRevision: 30n }) });
+  const watch = record(connect(endpoint), 'k/', 10);
+  await until('the watch has ended', watch.hasEnded);
+  expect(watch.batches).toEqual([{ kind: 'compacted', compactRevision: 30 }]);
+});
+
+test('a compaction that is told by its text alone is a value', async () => {
+  const cancelReason = 'etcdserver: mvcc: required revision has been compacted';
+  const { endpoint } = await faultyEtcd({ watch: ({ send }) => send(answer(50, { canceled: true, cancelReason })) });
+  const watch = record(connect(endpoint), 'k/', 10);
+  await until('the watch has ended', watch.hasEnded);
+  expect(watch.batches).toEqual([{ kind: 'compacted', compactRevision: 0 }]);
+});
+
+test('a watch that is cancelled for another reason is tried again, logged once, and logged again when it goes on', async () => {
+  const { endpoint } = await faultyEtcd({
+    watch: ({ send }, nth) => {
+      if (nth <= 4)
+        send(
+          answer(50, {
+            canceled: true,
+            cancelReason: nth <= 2 ? 'etcdserver: permission denied' : 'etcdserver: too many requests',
+          }),
+        );
+      else send(answer(50, { events: eventsAt(10) }));
+    },
+  });
+  const { log, lines } = recordingLogger();
+  const watch = record(connect(endpoint, { ...quick, log }), 'k/', 10);
+  await seen(watch, 1);
+  const own = lines.filter(({ msg }) => msg.startsWith('watch')).map(({ msg, code }) => `${msg} ${code ?? ''}`);
+  expect(own.filter((line) => line.includes('interrupted'))).toEqual(
+    expect.arrayContaining(['watch is interrupted ETCD_PERMISSION_DENIED']),
+  );
+  expect(own.length).toBeLessThanOrEqual(8);
+});
+
+test('a message of another cluster in the middle of a watch ends it, as does one of no cluster', async () => {
+  for (const clusterId of [8n, 0n]) {
+    const { endpoint } = await faultyEtcd({
+      watch: ({ send }) => {
+        send(answer(50, { events: eventsAt(10) }));
+        send(answer(50, { events: eventsAt(11), header: header(50, clusterId) }));
+      },
+    });
+    const watch = record(connect(endpoint), 'k/', 10);
+    await until('the watch has ended', watch.hasEnded);
+    expect(watch.batches.map(({ kind }) => kind)).toEqual(['events', 'replaced']);
+  }
+});
+
+test('an answer without a header is an error by name', async () => {
+  const { endpoint } = await faultyEtcd({ range: () => ({ header: undefined, kvs: [], more: false, count: 0n }) });
+  await expect(connect(endpoint).get(keyOf('k'), soon())).rejects.toMatchObject({ code: 'ETCD_CLUSTER_CHANGED', got: 0n });
+});
+
+test('garbage in a watch is an error, and the watch begins anew where it was', async () => {
+  const { endpoint, watches } = await faultyEtcd({
+    watch: ({ send }, nth) => {
+      send(answer(50, { events: nth === 1 ? [...eventsAt(10), { type: 0, kv: undefined }] : eventsAt(10) }));
+    },
+  });
+  const watch = record(connect(endpoint, quick), 'k/', 10);
+  await seen(watch, 1);
+  expect(watches.map(({ startRevision }) => startRevision)).toEqual([10n, 10n]);
+});
+
+test('a list that does not get on is an error and not an endless loop', async () => {
+  const kv = { key: Buffer.from('k/a'), value: Buffer.alloc(0), modRevision: 1n, createRevision: 1n, version: 1n, lease: 0n };
+  const { endpoint } = await faultyEtcd({ range: () => ({ header: header(50), kvs: [kv], more: true, count: 5n }) });
+  await expect(listAll(connect(endpoint), 'k/')).rejects.toMatchObject({ code: 'ETCD_MALFORMED_RESPONSE' });
+  const empty = await faultyEtcd({ range: () => ({ header: header(50), kvs: [], more: true, count: 5n }) });
+  await expect(listAll(connect(empty.endpoint), 'k/')).rejects.toMatchObject({ code: 'ETCD_MALFORMED_RESPONSE' });
+});
+
+test('a server that ends every watch at once is asked less and less often', async () => {
+  const { endpoint, watches } = await faultyEtcd({ watch: ({ drop }) => drop() });
+  record(connect(endpoint), 'k/', 10);
+  await until('it has been asked a few times', () => watches.length >= 4);
+  const early = watches.length;
+  await until('a while has passed', () => waitedMs() > 1500);
+  // Without back-off there would be hundreds.
+  expect(watches.length - early).toBeLessThan(20);
+});
+
+const startMs = performance.now();
+const waitedMs = () => performance.now() - startMs;

@@ -1,0 +1,104 @@
+/**
+ * Where this program does something else than the original on purpose, and what it does instead.
+ *
+ * Each entry turns a part of a recorded dump into the dump that is expected of this program, so a deviation is
+ * asserted as strictly as all the rest, and one that changes nothing is an error.
+ */
+import type { DumpEntry } from './etcd-dump.ts';
+import { recordedDump, type Scenario } from './scenario.ts';
+
+export interface Deviation {
+  readonly scenario: string;
+  readonly steps: readonly number[];
+  /** The keys it is about. */
+  readonly keys: RegExp;
+  readonly why: string;
+  /** `absent`: no such key. `step`: the keys are as recorded after that step. `edit`: their text is changed. */
+  readonly ours: 'absent' | { readonly step: number; readonly edit?: Edit } | { readonly edit: Edit };
+}
+
+type Edit = (value: string) => string;
+
+const REPAIRED = 'keys that somebody else deleted are written again at once';
+const REFILLED = 'an etcd that comes back empty is filled again at once, the cluster configuration with the rest';
+const STALE = 'keys of an earlier run whose objects are gone are removed right after the first listing';
+const UNPARSABLE = 'an address that cannot be parsed is skipped, rather than exported under the key <nil>';
+const MALFORMED = 'a malformed pod CIDR costs its node that CIDR, and other nodes nothing';
+const MOVED_SLICE = 'a slice that moves to another service leaves no backends behind';
+const EXTERNAL_NAME = 'an ExternalName service has no cluster IP, hence no frontend, rather than one without address';
+const NAMES = 'endpoint slices of host names are not exported, as readers refuse every address type but IPv4 and IPv6';
+const UNLABELLED = 'an identity that loses its namespace label loses its key';
+
+const withoutFrontends: Edit = (value) => value.replace(/"frontends":\{.*?\},"backends"/, '"frontends":{},"backends"');
+const withoutBackend = (address: string): Edit => {
+  const backend = new RegExp(`"${address.replaceAll('.', '\\.')}":\\{(?:"[^"]*":\\{[^}]*\\},?)*\\},?`);
+  return (value) => value.replace(backend, '');
+};
+
+export const deviations: readonly Deviation[] = [
+  {
+    scenario: 'etcd-wiped-keys',
+    steps: [2],
+    keys: /\/services\/v1\/harbor\/ember\/web$|\/nodes\/v1\/harbor\/pine-1$/,
+    why: REPAIRED,
+    ours: { step: 1 },
+  },
+  { scenario: 'etcd-wiped-keys', steps: [3, 4], keys: /\/nodes\/v1\/harbor\/pine-1$/, why: REPAIRED, ours: { step: 1 } },
+  { scenario: 'etcd-wiped-keys', steps: [4], keys: /^cilium\/(?:state\/(?!nodes)|synced)/, why: REPAIRED, ours: { step: 3 } },
+  {
+    scenario: 'etcd-wiped-keys',
+    steps: [5],
+    keys: /\/(?:identities|ip|serviceexports)\/v1\/|^cilium\/synced/,
+    why: REPAIRED,
+    ours: { step: 3 },
+  },
+  { scenario: 'etcd-replaced', steps: [2], keys: /^cilium\//, why: REFILLED, ours: { step: 1 } },
+  { scenario: 'etcd-replaced', steps: [3], keys: /^cilium\/cluster-config\//, why: REFILLED, ours: { step: 1 } },
+  { scenario: 'etcd-replaced-short-lease', steps: [2], keys: /^cilium\/cluster-config\//, why: REFILLED, ours: { step: 1 } },
+  {
+    scenario: 'start-existing',
+    steps: [5],
+    keys: /\/harbor\/pine-1$|\/id\/465001$|\/harbor\/dawn\/web(?:-1)?$/,
+    why: STALE,
+    ours: 'absent',
+  },
+  { scenario: 'endpoints-edge', steps: [1, 2, 4], keys: /\/<nil>$/, why: UNPARSABLE, ours: 'absent' },
+  {
+    scenario: 'nodes-malformed',
+    steps: [2, 3],
+    keys: /\/yew-2$/,
+    why: MALFORMED,
+    ours: { step: 4, edit: (value) => value.replace(/"IPv4AllocCIDR":\{[^}]*\}/, '"IPv4AllocCIDR":null') },
+  },
+  { scenario: 'nodes-malformed', steps: [3], keys: /\/yew-3$/, why: MALFORMED, ours: { step: 4 } },
+  {
+    scenario: 'svc-slices-multi',
+    steps: [4, 5],
+    keys: /\/services\/v1\/harbor\/fleet\/barge$/,
+    why: MOVED_SLICE,
+    ours: { edit: withoutBackend('10.26.0.1') },
+  },
+  { scenario: 'svc-types', steps: [1, 2, 3, 4], keys: /\/mill\/extports$/, why: EXTERNAL_NAME, ours: { edit: withoutFrontends } },
+  { scenario: 'svc-types', steps: [1, 2, 3], keys: /\/mill\/ext$/, why: EXTERNAL_NAME, ours: { edit: withoutFrontends } },
+  { scenario: 'svc-slice-ports', steps: [1, 2, 3], keys: /\/shape\/(?:fqdn-1|mixed-f)$/, why: NAMES, ours: 'absent' },
+  { scenario: 'identities-edge', steps: [2, 3], keys: /\/id\/(?:196608|65536)$/, why: UNLABELLED, ours: 'absent' },
+];
+
+/** What this program is to leave in etcd after a step: what was recorded, with the deviations in place. */
+export function expectedDump(scenario: Scenario, step: number): readonly DumpEntry[] {
+  const ours = deviations.filter((each) => each.scenario === scenario.name && each.steps.includes(step));
+  return ours.reduce((dump, deviation) => deviated(dump, deviation, scenario), recordedDump(scenario, step));
+}
+
+function deviated(dump: readonly DumpEntry[], { keys, ours }: Deviation, scenario: Scenario): readonly DumpEntry[] {
+  const concerned = ({ key }: DumpEntry) => keys.test(key);
+  const others = dump.filter((entry) => !concerned(entry));
+  if (ours === 'absent') return others;
+  const source = 'step' in ours ? recordedDump(scenario, ours.step) : dump;
+  const replaced = source.filter(concerned).map((entry) => edited(entry, ours.edit));
+  return [...others, ...replaced].toSorted((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+function edited(entry: DumpEntry, edit: Edit | undefined): DumpEntry {
+  return edit === undefined || typeof entry.value !== 'string' ? entry : { ...entry, value: edit(entry.value) };
+}

@@ -1,0 +1,200 @@
+/**
+ * Carries out a scenario: its steps on Kubernetes, etcd and the daemon, and after each the comparison.
+ *
+ * A step is over as soon as etcd holds what is expected and goes on holding it for a moment, so a quick
+ * daemon makes a quick run and a slow start does no harm.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd-process.ts';
+import type { KubernetesProvider } from '../../support/kubernetes-provider.ts';
+import { until } from '../../support/until.ts';
+import { Daemon } from './daemon.ts';
+import { expectedDump } from './deviations.ts';
+import { compareDumps } from './dump-comparison.ts';
+import { callEtcd, type DumpEntry, dumpEtcd } from './etcd-dump.ts';
+import type { Action, EtcdTarget, Scenario, Step } from './scenario.ts';
+
+/** How long etcd must hold what is expected. */
+const HOLD_MS = 500;
+const POLL_MS = 50;
+/** How long etcd may hold something else. */
+const SETTLE_WITHIN_MS = 20_000;
+/** The version of etcd the recordings were made with; another one serves where it is missing. */
+const RECORDED_ETCD = '3.6';
+
+/** Runs a scenario. Rejects with what differs, and the daemon's last words. */
+export async function runScenario(scenario: Scenario, kubernetes: KubernetesProvider): Promise<void> {
+  const run = new ScenarioRun(scenario, kubernetes, await startEtcd(etcdOptions()));
+  try {
+    await run.carryOut();
+  } catch (error) {
+    const words = run.daemonOutput.trim().split('\n').slice(-15).join('\n');
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\nthe daemon's last words:\n${words}`, {
+      cause: error,
+    });
+  } finally {
+    await run.cleanUp();
+  }
+}
+
+class ScenarioRun {
+  readonly #scenario: Scenario;
+  readonly #kubernetes: KubernetesProvider;
+  readonly #etcd: EtcdProcess;
+  readonly #directory = mkdtempSync(join(tmpdir(), 'golden-'));
+  #daemon: Daemon | undefined;
+
+  constructor(scenario: Scenario, kubernetes: KubernetesProvider, etcd: EtcdProcess) {
+    this.#scenario = scenario;
+    this.#kubernetes = kubernetes;
+    this.#etcd = etcd;
+  }
+
+  get daemonOutput(): string {
+    return this.#daemon?.output ?? '(it was not started)';
+  }
+
+  async carryOut(): Promise<void> {
+    const { steps } = this.#scenario;
+    await this.#kubernetes.clean();
+    const startsByItself = !steps.some((step) => step.actions.some(({ type }) => type === 'start'));
+    if (startsByItself) await this.#start();
+    for (const step of steps) {
+      await this.#act(step);
+      if (step.exits) await this.#expectRefusal(step);
+      else this.#expectRunning(step);
+      await this.#expectDump(step);
+    }
+    if (this.#daemon?.end === undefined) await this.#stop('SIGTERM');
+  }
+
+  async cleanUp(): Promise<void> {
+    if (this.#daemon !== undefined && this.#daemon.end === undefined) await this.#daemon.stop('SIGKILL');
+    await this.#etcd.stop();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  async #act(step: Step): Promise<void> {
+    // A wait at the end only gives the daemon time; the comparison waits by itself, for as long as it takes.
+    const actions = step.actions.at(-1)?.type === 'wait' ? step.actions.slice(0, -1) : step.actions;
+    for (const action of actions) await this.#carryOut(action);
+  }
+
+  async #carryOut(action: Action): Promise<void> {
+    switch (action.type) {
+      case 'apply':
+        return this.#kubernetes.apply(join(this.#scenario.directory, action.file));
+      case 'applyStatus':
+        return this.#kubernetes.applyStatus(join(this.#scenario.directory, action.file));
+      case 'delete':
+        for (const reference of action.references) await this.#kubernetes.delete(reference);
+        return;
+      case 'start':
+        return this.#start();
+      case 'stop':
+        return this.#stop(action.signal);
+      case 'restart':
+        await this.#stop(action.signal);
+        return this.#start();
+      case 'etcdPut':
+        return putKeys(this.#etcd.endpoint, join(this.#scenario.directory, action.file));
+      case 'etcdDelete':
+        for (const target of action.targets) await callEtcd(this.#etcd.endpoint, 'kv/deleterange', rangeOf(target));
+        return;
+      case 'etcdStop':
+        return this.#etcd.kill();
+      case 'etcdStart':
+        return this.#etcd.restart({ wipe: action.wipe });
+      case 'etcdRestart':
+        await this.#etcd.kill();
+        await pause(action.downMs);
+        return this.#etcd.restart({ wipe: action.wipe });
+      case 'wait':
+        await pause(action.ms);
+    }
+  }
+
+  async #start(): Promise<void> {
+    const etcdConfigFile = join(this.#directory, 'etcd.yaml');
+    writeFileSync(etcdConfigFile, `endpoints: [${this.#etcd.endpoint}]\n`);
+    const { flags } = this.#scenario;
+    const daemon = await Daemon.start({ flags, etcdConfigFile, kubeconfigFile: this.#kubernetes.kubeconfigFile });
+    this.#daemon = daemon;
+    const canary = `cilium/synced/${flags.clusterName}/`;
+    const hasBegun = async () => (await this.#dump()).some(({ key }) => key.startsWith(canary)) || daemon.end !== undefined;
+    await until('the daemon has written a canary', hasBegun, { withinMs: 30_000 });
+  }
+
+  async #stop(signal: NodeJS.Signals): Promise<void> {
+    const end = await this.#daemon?.stop(signal);
+    if (signal !== 'SIGKILL' && end?.code !== 0)
+      throw new Error(`after ${signal} the daemon ended with ${JSON.stringify(end)}, not with status 0`);
+  }
+
+  async #expectRefusal(step: Step): Promise<void> {
+    const end = await this.#daemon?.whenEnded();
+    if (end?.code === 0)
+      throw new Error(`step ${step.number}: the daemon ended with status 0; it should have refused its settings`);
+  }
+
+  #expectRunning(step: Step): void {
+    const wasStopped = step.actions.some(({ type }) => type === 'stop') || this.#daemon === undefined;
+    const end = this.#daemon?.end;
+    if (end !== undefined && end.signal === null && !wasStopped && end.code !== 0)
+      throw new Error(`step ${step.number}: the daemon ended by itself, with ${JSON.stringify(end)}`);
+  }
+
+  async #expectDump(step: Step): Promise<void> {
+    const expected = expectedDump(this.#scenario, step.number);
+    const deadline = performance.now() + SETTLE_WITHIN_MS + longestWaitMs(step);
+    let equalSince: number | undefined;
+    for (;;) {
+      const actual = await this.#dump().catch(() => undefined);
+      const { meaning, bytes } = compareDumps(expected, actual ?? []);
+      const now = performance.now();
+      if (actual === undefined || meaning.length + bytes.length > 0) equalSince = undefined;
+      else equalSince ??= now;
+      if (equalSince !== undefined && now - equalSince >= HOLD_MS) return;
+      if (now >= deadline && equalSince === undefined)
+        throw new Error([`step ${step.number}:`, ...meaning, ...bytes].join('\n  '));
+      await pause(POLL_MS);
+    }
+  }
+
+  #dump(): Promise<readonly DumpEntry[]> {
+    return dumpEtcd(this.#etcd.endpoint, this.#scenario);
+  }
+}
+
+function etcdOptions(): { readonly version?: string } {
+  const newest = etcdVersions().at(-1)?.version;
+  const hasRecorded = etcdVersions().some(({ minor }) => minor === RECORDED_ETCD);
+  if (hasRecorded) return { version: RECORDED_ETCD };
+  return newest === undefined ? {} : { version: newest };
+}
+
+function longestWaitMs(step: Step): number {
+  return Math.max(0, ...step.actions.map((action) => (action.type === 'wait' ? action.ms : 0)));
+}
+
+async function putKeys(endpoint: string, file: string): Promise<void> {
+  const entries = JSON.parse(readFileSync(file, 'utf8')) as { key: string; value: string; ttl?: number }[];
+  for (const { key, value, ttl } of entries) {
+    const grant = ttl === undefined ? { ID: '0' } : ((await callEtcd(endpoint, 'lease/grant', { TTL: ttl })) as { ID: string });
+    await callEtcd(endpoint, 'kv/put', { key: base64(key), value: base64(value), lease: grant.ID });
+  }
+}
+
+function rangeOf({ key, prefix }: EtcdTarget) {
+  if (key !== undefined) return { key: base64(key) };
+  if (prefix === undefined || prefix === '') return { key: 'AA==', range_end: 'AA==' };
+  const last = prefix.charCodeAt(prefix.length - 1);
+  return { key: base64(prefix), range_end: base64(`${prefix.slice(0, -1)}${String.fromCharCode(last + 1)}`) };
+}
+
+function base64(text: string): string {
+  return Buffer.from(text, 'utf8').toString('base64');
+}

@@ -1,0 +1,91 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Health } from '../../src/shared/health.ts';
+import { type HttpServer, ListenError, serveHealth } from '../../src/shared/http.ts';
+import { Registry } from '../../src/shared/metrics.ts';
+
+let stop: AbortController;
+let registry: Registry;
+let health: Health;
+let server: HttpServer;
+
+beforeEach(async () => {
+  stop = new AbortController();
+  registry = new Registry('test_');
+  health = new Health(registry);
+  server = await serveHealth(health, { address: { host: undefined, port: 0 }, flag: 'health-port', signal: stop.signal });
+});
+
+afterEach(async () => {
+  stop.abort();
+  await server.close();
+});
+
+async function get(path: string, host = '127.0.0.1'): Promise<{ status: number; type: string | null; body: string }> {
+  const response = await fetch(`http://${host}:${server.port}${path}`);
+  return { status: response.status, type: response.headers.get('content-type'), body: await response.text() };
+}
+
+test('readiness is told without a line break and never goes back', async () => {
+  expect(await get('/readyz')).toEqual({ status: 500, type: 'text/plain; charset=utf-8', body: 'NotReady' });
+  health.markReady();
+  health.addCheck('etcd', () => 'unreachable');
+  expect(await get('/readyz')).toEqual({ status: 200, type: 'text/plain; charset=utf-8', body: 'Ready' });
+});
+
+test('the time to readiness is shown once it is known, and not changed later', async () => {
+  expect(await registry.metrics()).toContain('test_bootstrap_seconds 0');
+  health.markReady();
+  const first = await registry.metrics();
+  expect(first).toMatch(/^test_bootstrap_seconds [\d.]*[1-9]/m);
+  health.markReady();
+  expect(await registry.metrics()).toBe(first);
+});
+
+test.each(['/healthz', '/livez'])('%s names what is not well until it is removed', async (path) => {
+  expect(await get(path)).toEqual({ status: 200, type: 'text/plain; charset=utf-8', body: 'ok' });
+  health.addCheck('fine', () => undefined);
+  const remove = health.addCheck('etcd', () => 'no space left');
+  health.addCheck('kubernetes', () => 'no watch for 90s');
+  expect(await get(path)).toMatchObject({ status: 500, body: 'etcd: no space left\nkubernetes: no watch for 90s\n' });
+  remove();
+  expect(await get(path)).toMatchObject({ status: 500, body: 'kubernetes: no watch for 90s\n' });
+});
+
+test.each(['/', '/health', '/metrics', '/readyz/', '/readyz%00'])('%s is not found', async (path) => {
+  expect((await get(path)).status).toBe(404);
+});
+
+test('all addresses means IPv4 and, where the machine has it, IPv6', async () => {
+  expect((await get('/livez', '127.0.0.1')).status).toBe(200);
+  const six = await get('/livez', '[::1]').catch(() => undefined);
+  if (six !== undefined) expect(six.status).toBe(200);
+});
+
+test('a port in use is refused with the flag that names it', async () => {
+  const address = { host: undefined, port: server.port };
+  const second = serveHealth(health, { address, flag: 'health-port', signal: stop.signal });
+  await expect(second).rejects.toThrow(
+    `flag --health-port: cannot listen on :${server.port}: the port is in use; free it or choose another`,
+  );
+  await expect(second).rejects.toBeInstanceOf(ListenError);
+});
+
+test('an address that is none of the machine is refused', async () => {
+  const address = { host: '192.0.2.1', port: 0 };
+  await expect(serveHealth(health, { address, flag: 'api-serve-addr', signal: stop.signal })).rejects.toThrow(
+    'flag --api-serve-addr: cannot listen on 192.0.2.1:0: the address is not one of this machine',
+  );
+});
+
+test('the server is gone when its signal is aborted, open connections too', async () => {
+  await get('/livez');
+  stop.abort();
+  await server.close();
+  await expect(get('/livez')).rejects.toThrow();
+});
+
+test('a server is not started for a signal that was aborted before', async () => {
+  stop.abort(new Error('stopping'));
+  const late = serveHealth(health, { address: { host: undefined, port: 0 }, flag: 'health-port', signal: stop.signal });
+  await expect(late).rejects.toThrow('stopping');
+});

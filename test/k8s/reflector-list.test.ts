@@ -1,0 +1,234 @@
+/** What a reflector makes of lists: streamed, paged, whole, cut, refused. */
+import { test as base, expect } from 'vitest';
+import { until } from '../support/until.ts';
+import { eventLine, FakeApiserver, type SeenRequest, sendJson, status } from './fake-apiserver.ts';
+import { HastyClock, ReflectorRun, WIDGETS_PATH } from './rig.ts';
+
+const test = base.extend<{ api: FakeApiserver }>({
+  // biome-ignore lint/correctness/noEmptyPattern: vitest looks at the pattern for the fixtures it has to prepare
+  api: async ({}, use) => {
+    await using api = await FakeApiserver.start();
+    api.collection(WIDGETS_PATH);
+    await use(api);
+  },
+});
+
+const isList = ({ query }: SeenRequest) => !query.has('watch');
+const isPage = ({ query }: SeenRequest) => query.has('continue');
+
+function fill(api: FakeApiserver, count: number): string[] {
+  const names = Array.from({ length: count }, (_, n) => `ns/w${String(n).padStart(6, '0')}`);
+  for (const name of names) api.collection(WIDGETS_PATH).put(name);
+  return names;
+}
+
+/** Tells the watch that it has to list again. */
+async function expire(api: FakeApiserver): Promise<void> {
+  await until('the watch is open', () => api.watchers.size === 1);
+  api.writeToWatches(eventLine('ERROR', { kind: 'Status', code: 410, reason: 'Expired' }));
+}
+
+test('a server that streams lists is asked once, for list and watch together', async ({ api }) => {
+  const names = fill(api, 3);
+  await using run = await ReflectorRun.start(api.url);
+  await run.holds(names);
+  await run.listed();
+  api.collection(WIDGETS_PATH).put('ns/later');
+  await run.holds([...names, 'ns/later']);
+
+  expect(api.requests).toHaveLength(1);
+  const query = Object.fromEntries(api.requests[0]?.query ?? []);
+  expect(query).toEqual({
+    watch: 'true',
+    allowWatchBookmarks: 'true',
+    sendInitialEvents: 'true',
+    resourceVersionMatch: 'NotOlderThan',
+    timeoutSeconds: expect.toSatisfy((text: string) => Number(text) >= 300 && Number(text) <= 600),
+  });
+  expect(run.events).toContainEqual({ type: 'list', mode: 'stream', objects: 3, durationMs: expect.any(Number) });
+});
+
+test('a server that refuses to stream is listed by pages, from memory first, and watched from there', async ({ api }) => {
+  api.streamingLists = 'refused';
+  const names = fill(api, 1_201);
+  await using run = await ReflectorRun.start(api.url);
+  await run.holds(names);
+  await until('the watch is open', () => api.watchers.size === 1);
+
+  expect(api.lists.map(({ query }) => [query.get('limit'), query.get('resourceVersion'), query.has('continue')])).toEqual([
+    ['500', '0', false],
+    ['500', null, true],
+    ['500', null, true],
+  ]);
+  expect(api.watches.at(-1)?.query.get('resourceVersion')).toBe(String(api.collection(WIDGETS_PATH).version));
+
+  await expire(api);
+  await run.listed(2);
+  expect(api.watches.filter(({ query }) => query.has('sendInitialEvents'))).toHaveLength(1);
+});
+
+test('a server that ignores the wish for a stream is listed by pages', async ({ api }) => {
+  api.streamingLists = 'ignored';
+  const names = fill(api, 2);
+  await using run = await ReflectorRun.start(api.url);
+  await run.holds(names);
+  await run.listed();
+  expect(api.lists).toHaveLength(1);
+});
+
+test('a stream that breaks before the list is complete removes nothing, and pages of this moment follow', async ({ api }) => {
+  const names = fill(api, 3);
+  await using run = await ReflectorRun.start(api.url);
+  await run.listed();
+  api.collection(WIDGETS_PATH).remove(names[0] ?? '');
+  await run.holds(names.slice(1));
+  api.fail(
+    ({ query }) => query.has('sendInitialEvents'),
+    (_, response) => {
+      response.write(eventLine('ADDED', { metadata: { name: 'other', resourceVersion: '3' } }));
+      setImmediate(() => response.socket?.resetAndDestroy());
+      return true;
+    },
+  );
+  await expire(api);
+
+  await run.listed(2);
+  expect(run.told.slice(-4)).toEqual(['+other', `+${names[1]}`, `+${names[2]}`, '-other'].concat('listed').slice(-4));
+  expect(api.lists[0]?.query.get('resourceVersion')).toBeNull();
+  await run.holds(names.slice(1));
+});
+
+test('a snapshot lost between two pages leads to a whole list, and what vanished meanwhile is removed', async ({ api }) => {
+  api.streamingLists = 'refused';
+  const names = fill(api, 700);
+  const widgets = api.collection(WIDGETS_PATH);
+  api.fail(isPage, (_, response) => {
+    widgets.remove(names[0] ?? '');
+    widgets.compact();
+    return status(410, 'Expired')({} as SeenRequest, response);
+  });
+  await using run = await ReflectorRun.start(api.url);
+  await run.listed();
+
+  expect(run.names).toEqual(names.slice(1));
+  expect(run.told).toContain(`-${names[0]}`);
+  expect(run.listings).toBe(1);
+  const last = api.lists.at(-1)?.query;
+  expect([last?.get('limit'), last?.get('resourceVersion'), last?.get('continue')]).toEqual([null, null, null]);
+});
+
+test('a server too busy for a page is asked for the same page again', async ({ api }) => {
+  api.streamingLists = 'refused';
+  const names = fill(api, 700);
+  api.fail(isPage, status(503, 'ServiceUnavailable', { 'retry-after': '1' }), 2);
+  await using run = await ReflectorRun.start(api.url);
+  await run.holds(names);
+  await run.listed();
+
+  expect(api.lists.filter((request) => !isPage(request))).toHaveLength(1);
+  expect(run.failures).toEqual(['KUBE_THROTTLED', 'KUBE_THROTTLED']);
+});
+
+test('a relist names the version last seen, and takes the answer whole', async ({ api }) => {
+  api.streamingLists = 'refused';
+  const names = fill(api, 600);
+  const widgets = api.collection(WIDGETS_PATH);
+  await using run = await ReflectorRun.start(api.url);
+  await run.listed();
+  widgets.put('ns/last');
+  await run.holds([...names, 'ns/last']);
+  const version = String(widgets.version);
+  widgets.remove('ns/last');
+  await run.holds(names);
+  const removal = String(widgets.version);
+  expect(removal).not.toBe(version);
+
+  const before = api.lists.length;
+  await expire(api);
+  await run.listed(2);
+
+  const relist = api.lists[before]?.query;
+  // This server pages what it lists from memory, so it wants paging.
+  expect([relist?.get('limit'), relist?.get('resourceVersion')]).toEqual(['500', removal]);
+});
+
+const broken: ReadonlyArray<readonly [string, string]> = [
+  [
+    'that ends early',
+    '{"kind":"List","metadata":{"resourceVersion":"5"},"items":[{"metadata":{"name":"x","resourceVersion":"2"}},',
+  ],
+  ['whose item is not JSON', '{"kind":"List","metadata":{"resourceVersion":"5"},"items":[{nonsense}]}'],
+  ['whose item is no object', '{"kind":"List","metadata":{"resourceVersion":"5"},"items":["x"]}'],
+  ['that is not JSON', '<html>Bad Gateway</html>'],
+  ['without a version', '{"kind":"List","metadata":{},"items":[]}'],
+  ['that closes more than it opens', '}'],
+];
+
+test.for(broken)('the body of a list %s is no list: nothing is removed, and another follows', async ([, body], { api }) => {
+  api.streamingLists = 'refused';
+  const names = fill(api, 2);
+  await using run = await ReflectorRun.start(api.url);
+  await run.listed();
+  api.fail(isList, (_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' }).end(body);
+    return true;
+  });
+  await expire(api);
+  await until('the broken list is noticed', () => run.failures.includes('KUBE_DECODE'));
+  await run.listed(2);
+
+  expect(run.told).not.toContain(`-${names[0]}`);
+  await run.holds(names);
+});
+
+test('a server that repeats a page is not asked for ever', async ({ api }) => {
+  api.streamingLists = 'refused';
+  api.faults.push((request, response) => {
+    if (!isList(request)) return false;
+    return sendJson(response, 200, { metadata: { resourceVersion: '5', continue: 'same' }, items: [] });
+  });
+  await using run = await ReflectorRun.start(api.url);
+  await until('the list is given up', () => run.failures.includes('KUBE_DECODE'));
+  expect(run.listings).toBe(0);
+});
+
+test('a list of everything in one answer is taken item by item, wherever its chunks are cut', async ({ api }) => {
+  api.streamingLists = 'refused';
+  const count = 20_000;
+  const item = { metadata: { name: '', namespace: 'ns', resourceVersion: '2' }, payload: 'x"\\ü'.repeat(100) };
+  api.faults.push((request, response) => {
+    if (!isList(request)) return false;
+    response.write('{"kind":"List","items":[');
+    for (let n = 0; n < count; n += 1) {
+      response.write((n === 0 ? '' : ',') + JSON.stringify({ ...item, metadata: { ...item.metadata, name: `w${n}` } }));
+    }
+    response.end('],"metadata":{"resourceVersion":"7"}}');
+    return true;
+  });
+  await using run = await ReflectorRun.start(api.url, {
+    clock: new HastyClock(1),
+    project: (raw) => (raw as typeof item).payload.length,
+  });
+  await run.listed();
+  expect(run.objects.size).toBe(count);
+  expect(new Set(run.objects.values())).toEqual(new Set([item.payload.length]));
+  await until('the watch is open', () => api.watches.at(-1)?.query.get('resourceVersion') === '7');
+});
+
+test('metadata alone is asked for where that is all there is to know', async ({ api }) => {
+  api.streamingLists = 'refused';
+  await using run = await ReflectorRun.start(api.url, {
+    resource: {
+      kind: 'Widget',
+      group: 'test.io',
+      version: 'v1',
+      plural: 'widgets',
+      metadataOnly: true,
+      labelSelector: '!skip,a!=b',
+    },
+  });
+  await until('the watch is open', () => api.watchers.size === 1, { status: () => run.status() });
+  expect(api.lists[0]?.headers.accept).toContain('as=PartialObjectMetadataList;g=meta.k8s.io;v=v1');
+  expect(api.watches.at(-1)?.headers.accept).toContain('as=PartialObjectMetadata;g=meta.k8s.io;v=v1');
+  for (const request of api.requests) expect(request.query.get('labelSelector')).toBe('!skip,a!=b');
+});

@@ -1,0 +1,169 @@
+/**
+ * A reflector on an API server, with a handler that remembers, and a clock that is in a hurry.
+ */
+import { type Clock, systemClock } from '../../src/shared/clock.ts';
+import { type ConnectionOptions, type KubeConnection, openConnection } from '../../src/shared/k8s/connection.ts';
+import type { ReflectorEvent } from '../../src/shared/k8s/observer.ts';
+import { runReflector } from '../../src/shared/k8s/reflector.ts';
+import type { Resource } from '../../src/shared/k8s/resources.ts';
+import type { ObjectId } from '../../src/shared/k8s/types.ts';
+import { silentLogger } from '../../src/shared/log.ts';
+import { until, within } from '../support/until.ts';
+
+export const WIDGETS: Resource = { kind: 'Widget', group: 'test.io', version: 'v1', plural: 'widgets' };
+export const WIDGETS_PATH = '/apis/test.io/v1/widgets';
+
+/** Runs `factor` times as fast as time does, and jumps where a test says so. */
+export class HastyClock implements Clock {
+  readonly #factor: number;
+  #warpedMs = 0;
+  readonly #sleepers = new Set<() => void>();
+
+  constructor(factor = 20) {
+    this.#factor = factor;
+  }
+
+  nowMs(): number {
+    return Date.now();
+  }
+
+  monotonicMs(): number {
+    return performance.now() * this.#factor + this.#warpedMs;
+  }
+
+  async sleep(ms: number, signal: AbortSignal): Promise<void> {
+    const dueMs = this.monotonicMs() + ms;
+    while (this.monotonicMs() < dueMs) {
+      const early = new AbortController();
+      const wake = () => early.abort();
+      this.#sleepers.add(wake);
+      const leftMs = Math.max(0, dueMs - this.monotonicMs()) / this.#factor;
+      await systemClock.sleep(leftMs, AbortSignal.any([signal, early.signal])).catch(() => undefined);
+      this.#sleepers.delete(wake);
+      signal.throwIfAborted();
+    }
+  }
+
+  warp(ms: number): void {
+    this.#warpedMs += ms;
+    for (const wake of this.#sleepers) wake();
+  }
+}
+
+export function connectionOptions(changes: Partial<ConnectionOptions> = {}): ConnectionOptions {
+  return {
+    kubeconfigPath: '',
+    serverUrls: [],
+    userAgent: 'test/1',
+    connectTimeoutMs: 5_000,
+    keepAliveMs: 30_000,
+    rate: { perSecond: 0, burst: 1 },
+    clock: systemClock,
+    log: silentLogger,
+    ...changes,
+  };
+}
+
+export interface RunOptions {
+  readonly resource?: Resource;
+  readonly clock?: Clock;
+  readonly connection?: Partial<ConnectionOptions>;
+  readonly project?: (raw: unknown) => unknown;
+}
+
+/** One reflector under observation. */
+export class ReflectorRun implements AsyncDisposable {
+  /** What the handler holds, by `namespace/name`. */
+  readonly objects = new Map<string, unknown>();
+  /** Every word told to the handler, in order: `+ns/name`, `-ns/name`, `listed`. */
+  readonly told: string[] = [];
+  readonly events: ReflectorEvent[] = [];
+  readonly connection: KubeConnection;
+  readonly clock: Clock;
+  readonly #stop = new AbortController();
+  readonly #ended: Promise<void>;
+
+  private constructor(connection: KubeConnection, clock: Clock, options: RunOptions) {
+    this.connection = connection;
+    this.clock = clock;
+    const key = ({ namespace, name }: ObjectId) => (namespace === '' ? name : `${namespace}/${name}`);
+    this.#ended = runReflector<unknown>({
+      connection,
+      clock,
+      resource: options.resource ?? WIDGETS,
+      project: options.project ?? ((raw) => raw),
+      handler: {
+        upsert: (object, id) => {
+          this.objects.set(key(id), object);
+          this.told.push(`+${key(id)}`);
+        },
+        remove: (id) => {
+          if (!this.objects.delete(key(id))) throw new Error(`${key(id)} was removed and never told`);
+          this.told.push(`-${key(id)}`);
+        },
+        listed: () => this.told.push('listed'),
+      },
+      log: silentLogger,
+      signal: this.#stop.signal,
+      observer: (event) => this.events.push(event),
+    });
+    this.#ended.catch(() => undefined);
+  }
+
+  static async start(serverUrl: string | readonly string[], options: RunOptions = {}): Promise<ReflectorRun> {
+    const clock = options.clock ?? new HastyClock();
+    const serverUrls = typeof serverUrl === 'string' ? [serverUrl] : serverUrl;
+    const connection = await openConnection(connectionOptions({ serverUrls, clock, ...options.connection }));
+    return new ReflectorRun(connection, clock, options);
+  }
+
+  get names(): string[] {
+    return [...this.objects.keys()].sort();
+  }
+
+  /** Complete lists so far. */
+  get listings(): number {
+    return this.told.filter((word) => word === 'listed').length;
+  }
+
+  get relists(): string[] {
+    return this.events.flatMap((event) => (event.type === 'relist' ? [event.reason] : []));
+  }
+
+  /** Codes of the failures so far. */
+  get failures(): string[] {
+    return this.events.flatMap((event) => (event.type === 'failure' ? [event.error.code] : []));
+  }
+
+  get state(): string | undefined {
+    return this.events.flatMap((event) => (event.type === 'state' ? [event.state] : [])).at(-1);
+  }
+
+  holds(names: readonly string[]): Promise<unknown> {
+    const wanted = [...names].sort();
+    return until(`the handler holds ${wanted}`, () => isEqual(this.names, wanted), { status: () => this.status() });
+  }
+
+  listed(times = 1): Promise<unknown> {
+    return until(`${times} complete lists`, () => this.listings >= times, { status: () => this.status() });
+  }
+
+  status(): unknown {
+    return { told: this.told.slice(-10), failures: this.failures.slice(-5), state: this.state, relists: this.relists };
+  }
+
+  /** Aborts the reflector and waits until it has ended, which is at once. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await within('the reflector ends', this.#ended, 5_000);
+    await this.connection.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
+
+function isEqual(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((value, index) => value === other[index]);
+}

@@ -1,0 +1,179 @@
+import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { kvstoremeshFlagTable } from '../../src/kvstoremesh/flags.ts';
+import { runKvstoremesh } from '../../src/kvstoremesh/run.ts';
+import type { RemoteClusterStatus } from '../../src/kvstoremesh/status.ts';
+import { systemClock } from '../../src/shared/clock.ts';
+import { parseFlags } from '../../src/shared/flags/parse.ts';
+import { silentLogger } from '../../src/shared/log.ts';
+import { createRegistry } from '../../src/shared/metrics.ts';
+import { VERSION } from '../../src/shared/version.ts';
+import { etcdVersions, freePort } from '../support/etcd-process.ts';
+import { until, within } from '../support/until.ts';
+import { type Remote, type Store, startFullRemote, startLocal, startRemote } from './mesh.ts';
+
+interface Daemon {
+  readonly ended: Promise<void>;
+  get(server: 'health' | 'api' | 'metrics', path: string): Promise<{ status: number; body: string }>;
+  stop(): Promise<void>;
+}
+
+let directory: string;
+const daemons: Daemon[] = [];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'kvstoremesh-'));
+});
+afterEach(async () => {
+  await Promise.all(daemons.splice(0).map((daemon) => daemon.stop()));
+  rmSync(directory, { recursive: true, force: true });
+});
+
+async function start(local: Store, ...flags: string[]): Promise<Daemon> {
+  const ports = { health: await freePort(), api: await freePort(), metrics: await freePort() };
+  const parsed = parseFlags(kvstoremeshFlagTable, [
+    '--cluster-name=harbor',
+    '--cluster-id=200',
+    `--clustermesh-config=${directory}`,
+    `--kvstore-opt=etcd.address=${local.process.endpoint}`,
+    `--health-port=${ports.health}`,
+    `--api-serve-addr=127.0.0.1:${ports.api}`,
+    `--prometheus-serve-addr=127.0.0.1:${ports.metrics}`,
+    ...flags,
+  ]);
+  if (parsed === 'help') throw new Error('no flags');
+  const stop = new AbortController();
+  const metrics = createRegistry('cilium_kvstoremesh_', VERSION);
+  const runtime = { log: silentLogger, clock: systemClock, metrics, signal: stop.signal };
+  const ended = runKvstoremesh(parsed.values, runtime);
+  ended.catch(() => undefined);
+  const daemon: Daemon = {
+    ended,
+    get: async (server, path) => {
+      const answer = await fetch(`http://127.0.0.1:${ports[server]}${path}`);
+      return { status: answer.status, body: await answer.text() };
+    },
+    stop: async () => {
+      stop.abort(new Error('stopped by the test'));
+      await ended.catch(() => undefined);
+    },
+  };
+  daemons.push(daemon);
+  return daemon;
+}
+
+const configure = (remote: Remote, name = remote.name) =>
+  writeFileSync(join(directory, name), `endpoints: ["${remote.proxy.endpoint}"]\n`);
+const clusters = async (daemon: Daemon): Promise<RemoteClusterStatus[]> =>
+  JSON.parse((await daemon.get('api', '/v1/cluster')).body);
+const readyz = async (daemon: Daemon) => {
+  const { status, body } = await daemon.get('health', '/readyz');
+  return `${status} ${body}`;
+};
+
+describe.skipIf(etcdVersions().length === 0)('the daemon', { timeout: 60_000 }, () => {
+  test('is ready once the clusters of its start are mirrored, and says how they are', async () => {
+    await using local = await startLocal();
+    await using berlin = await startRemote('berlin');
+    await berlin.configure(7);
+    await berlin.fill('1');
+    configure(berlin);
+    configure(berlin, 'harbor');
+    configure(berlin, 'Not_A_Name');
+    const daemon = await start(local);
+    await until('it waits for canaries', async () => (await clusters(daemon))[0]?.connected);
+    expect(await readyz(daemon)).toBe('500 NotReady');
+    await berlin.announce();
+    await until('it is ready', async () => (await readyz(daemon)) === '200 Ready');
+    expect(await clusters(daemon)).toEqual([
+      {
+        config: {
+          'cluster-id': 7,
+          'endpoint-slices-export-mode': 'services-and-endpointslices',
+          required: true,
+          retrieved: true,
+          'service-exports-enabled': true,
+          'sync-canaries': true,
+        },
+        connected: true,
+        'last-failure': '0001-01-01T00:00:00.000Z',
+        name: 'berlin',
+        'num-endpoint-slices': 1,
+        'num-endpoints': 1,
+        'num-identities': 1,
+        'num-nodes': 1,
+        'num-service-exports': 1,
+        'num-shared-services': 1,
+        ready: true,
+        status: expect.stringMatching(
+          /^etcd: 1\/1 connected, leases=0, lock leases=0, has-quorum=true: endpoint status checks are disabled, ID: [0-9a-f]+$/,
+        ),
+        synced: {
+          'endpoint-slices': true,
+          endpoints: true,
+          identities: true,
+          nodes: true,
+          'service-exports': true,
+          services: true,
+        },
+      },
+    ]);
+    const { body } = await daemon.get('metrics', '/metrics');
+    expect(body).toContain('cilium_kvstoremesh_remote_clusters 1\n');
+    expect(body).toContain('cilium_kvstoremesh_remote_cluster_readiness_status{target_cluster="berlin"} 1\n');
+    expect(body).toContain('cilium_kvstoremesh_remote_cluster_failures{target_cluster="berlin"} 0\n');
+    expect(body).toMatch(/^cilium_kvstoremesh_bootstrap_seconds \d/m);
+  });
+
+  test('follows its directory while it runs', async () => {
+    await using local = await startLocal();
+    await using berlin = await startFullRemote('berlin', 7);
+    const daemon = await start(local, '--disable-drain-on-disconnection');
+    await until('it is ready without any cluster', async () => (await readyz(daemon)) === '200 Ready');
+    expect((await daemon.get('api', '/v1/cluster')).body).toBe('[]\n');
+    configure(berlin);
+    await until('it is mirrored', async () => (await clusters(daemon))[0]?.ready);
+    writeFileSync(join(directory, 'berlin'), 'endpoints: [');
+    await until('the error is told', async () =>
+      String((await clusters(daemon))[0]?.reason).includes(join(directory, 'berlin:')),
+    );
+    configure(berlin);
+    await until('it is mirrored again', async () => (await clusters(daemon))[0]?.ready);
+    unlinkSync(join(directory, 'berlin'));
+    await until('it is gone', async () => (await clusters(daemon)).length === 0);
+    expect((await daemon.get('metrics', '/metrics')).body).not.toContain('berlin');
+    expect(await readyz(daemon)).toBe('200 Ready');
+  });
+
+  test('waits for a cluster that cannot be reached only for its time', async () => {
+    await using local = await startLocal();
+    await using gone = await startFullRemote('gone', 8);
+    await gone.process.kill();
+    configure(gone);
+    const daemon = await start(local, '--per-cluster-ready-timeout=1s');
+    await until('it says so', async () => (await readyz(daemon)) === '500 NotReady');
+    await until('it is ready', async () => (await readyz(daemon)) === '200 Ready');
+    expect((await clusters(daemon))[0]?.connected).toBeUndefined();
+  });
+
+  test('stops at once and leaves what it wrote', async () => {
+    await using local = await startLocal();
+    await using berlin = await startFullRemote('berlin', 7);
+    configure(berlin);
+    const daemon = await start(local, '--enable-heartbeat');
+    await until('it is ready', async () => (await readyz(daemon)) === '200 Ready');
+    const before = await local.dump();
+    expect(before['cilium/.heartbeat']).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+    await within('it stops', daemon.stop(), 5_000);
+    expect(await local.dump()).toEqual(before);
+    expect(Object.keys(before).length).toBe(14);
+  });
+
+  test('does not start without its directory, and names the flag', async () => {
+    await using local = await startLocal();
+    const daemon = await start(local, `--clustermesh-config=${directory}/missing`);
+    await expect(daemon.ended).rejects.toThrow(/--clustermesh-config: .*missing cannot be read/);
+  });
+});

@@ -1,0 +1,14 @@
+import { availableParallelism } from 'node:os';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    // Tests start processes and measure what stays behind: each file has a process of its own.
+    pool: 'forks',
+    maxWorkers: Math.min(4, Math.max(2, Math.floor(availableParallelism() / 2))),
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 10_000,
+  },
+});
