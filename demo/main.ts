@@ -24,7 +24,7 @@ async function run(options: DemoOptions, env: SearchEnvironment, interrupted: Ab
   const mesh = new Mesh({ etcd, path: env.PATH ?? '', kubeconfigs: options.kubeconfigs, signal: interrupted });
   let isTold = false;
   try {
-    terminal.title('A mesh of two clusters, with nothing but processes of this machine');
+    terminal.title('A mesh of two clusters');
     const starting = terminal.progress('starting');
     await mesh.start().finally(() => starting.end());
     introduce(mesh, etcd, terminal);

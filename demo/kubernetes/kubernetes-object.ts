@@ -1,7 +1,7 @@
 /**
  * A Kubernetes object as stored and served, and the few fields every kind has.
  */
-import { at, isObject, type Json, type JsonObject, objectOr, textOf, withFields } from './json.ts';
+import { at, type Json, type JsonObject, objectOr, textOf, withFields } from './json.ts';
 
 export interface KubernetesObject {
   readonly apiVersion: string;
@@ -51,9 +51,4 @@ export function withField(object: KubernetesObject, name: string, value: Json | 
 /** `object` as a client of `apiVersion` sees it. Versions of a kind differ in their name only. */
 export function inVersion(object: KubernetesObject, apiVersion: string): KubernetesObject {
   return object.apiVersion === apiVersion ? object : { ...object, apiVersion };
-}
-
-/** True where `value` has the shape of an object that can be stored. */
-export function isKubernetesObject(value: Json): value is JsonObject {
-  return isObject(value) && (value.metadata === undefined || isObject(value.metadata));
 }

@@ -1,10 +1,9 @@
 /** The steps about failures: a link that is cut, daemons that are killed. */
-import type { Cluster } from '../mesh/cluster.ts';
 import type { ObservedEvent } from '../mesh/etcd-observer.ts';
 import { eventsBetween, expectedState } from '../mesh/exported-state.ts';
 import { until } from '../mesh/until.ts';
 import { REBEL_BASE } from './service-steps.ts';
-import { type EventCount, type Step, UnexpectedError } from './stage.ts';
+import { type Step, UnexpectedError } from './stage.ts';
 import { duration } from './terminal.ts';
 
 /** A daemon takes half a minute of silence for a restart, and some seconds to ask once more. */
@@ -69,7 +68,7 @@ const killKvstoremesh: Step = {
   title: 'Kill the kvstoremesh of west with kill -9, and start it again',
   async run(stage) {
     const { west } = stage.mesh;
-    stage.explain('Counted are events below cilium/state, cilium/cache and cilium/cluster-config: what agents act upon.');
+    stage.explain('Counted is what agents act upon: cilium/state, cilium/cache and cilium/cluster-config.');
     const count = stage.countEvents();
     await stage.check('it is ready again', async () => {
       await west.kvstoremesh.process.kill();
@@ -77,7 +76,7 @@ const killKvstoremesh: Step = {
     });
     await stage.check('the restart caused 0 watch events, agents have noticed nothing', async () => {
       await stage.caughtUp();
-      for (const cluster of stage.mesh.clusters) assertNoEvents(eventsAt(count, cluster));
+      for (const cluster of stage.mesh.clusters) assertNoEvents(count(cluster));
       return "0 in west's etcd, 0 in east's";
     });
   },
@@ -94,7 +93,7 @@ const killApiserver: Step = {
       await east.workload.deletePod(REBEL_BASE.name)();
       for (const cluster of stage.mesh.clusters) {
         await cluster.observer.caughtUp();
-        assertNoEvents(eventsAt(count, cluster));
+        assertNoEvents(count(cluster));
       }
       return '0 watch events';
     });
@@ -109,8 +108,8 @@ const killApiserver: Step = {
       await stage.caughtUp();
       const after = expectedState(east.workload);
       const expected = eventsBetween(before, after, 'state', east.name);
-      assertEvents(eventsAt(count, east), expected);
-      assertEvents(eventsAt(count, west), eventsBetween(before, after, 'cache', east.name));
+      assertEvents(count(east), expected);
+      assertEvents(count(west), eventsBetween(before, after, 'cache', east.name));
       return `${expected.size} in east's etcd and the same ${expected.size} in west's (${[...expected].map(kindOf).join(', ')})`;
     });
     stage.showServices();
@@ -126,10 +125,6 @@ function kindOf(event: string): string {
   };
   const resource = event.split('/')[2] ?? '';
   return names[resource] ?? resource;
-}
-
-function eventsAt(count: EventCount, cluster: Cluster): readonly ObservedEvent[] {
-  return count().get(cluster) ?? [];
 }
 
 function assertNoEvents(events: readonly ObservedEvent[]): void {

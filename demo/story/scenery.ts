@@ -16,7 +16,7 @@ export function introduce(mesh: Mesh, etcd: EtcdBinary, terminal: Terminal): voi
   terminal.gap();
   if (mesh.clusters.some(({ isEmbedded }) => isEmbedded)) {
     terminal.remark(
-      'The embedded Kubernetes API serves kubectl get, apply, watch and delete. There is no cluster behind it: no pod ' +
+      'All of these are processes of this machine on the loopback interface. The embedded Kubernetes API serves kubectl get, apply, watch and delete. There is no cluster behind it: no pod ' +
         'runs, and the demo itself plays the controllers and the agents.',
     );
   }

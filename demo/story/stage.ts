@@ -5,6 +5,7 @@
 import { asError, ProgramError } from '../../src/shared/errors.ts';
 import type { Cluster } from '../mesh/cluster.ts';
 import type { ObservedEvent } from '../mesh/etcd-observer.ts';
+import { NAMESPACE } from '../mesh/manifests.ts';
 import type { Mesh } from '../mesh/mesh.ts';
 import type { Change } from '../mesh/workload.ts';
 import { LEGEND, serviceRows, serviceTable } from './service-table.ts';
@@ -34,8 +35,8 @@ export interface Step {
   run(stage: Stage): Promise<void>;
 }
 
-/** Events of each etcd that agents act upon. */
-export type EventCount = () => ReadonlyMap<Cluster, readonly ObservedEvent[]>;
+/** Events in the etcd of a cluster that agents act upon. */
+export type EventCount = (cluster: Cluster) => readonly ObservedEvent[];
 
 export class Stage {
   readonly mesh: Mesh;
@@ -100,10 +101,16 @@ export class Stage {
     return `in ${times.join(', in ').replace("'s", "'s etcd")}`;
   }
 
-  /** Counts from now on. The returned function tells what happened since; `caughtUp` first, to have seen it all. */
+  /**
+   * Counts from now on. The returned function tells what happened since; `caughtUp` first, to have seen it all.
+   * A real cluster has a life of its own: then only what is about the demo counts.
+   */
   countEvents(): EventCount {
-    const marks = new Map(this.mesh.clusters.map((cluster) => [cluster, cluster.observer.mark]));
-    return () => new Map([...marks].map(([cluster, mark]) => [cluster, cluster.observer.dataEventsSince(mark)]));
+    const { clusters } = this.mesh;
+    const marks = new Map(clusters.map((cluster) => [cluster, cluster.observer.mark]));
+    const isAlone = clusters.every(({ isEmbedded }) => isEmbedded);
+    const counts = ({ key }: ObservedEvent) => isAlone || key.includes(`/${NAMESPACE}/`);
+    return (cluster) => cluster.observer.dataEventsSince(marks.get(cluster) ?? 0).filter(counts);
   }
 
   /** Resolves when everything the etcds hold now has been seen, and is as it has to be. */

@@ -14,7 +14,6 @@ declare const jsonBrand: unique symbol;
 export type Json = string & { readonly [jsonBrand]: true };
 
 export const JSON_NULL = 'null' as Json;
-export const JSON_EMPTY_OBJECT = '{}' as Json;
 
 const BEYOND_JSON_STRINGIFY = /[<>&\u2028\u2029]/;
 const BEYOND_JSON_STRINGIFY_ALL = /[<>&\u2028\u2029]/g;

@@ -23,11 +23,6 @@ export function canonicalAddress(text: string): string | undefined {
   return bytes && addressText(bytes);
 }
 
-/** The family of a canonical address. */
-export function familyOf(canonical: string): IpFamily {
-  return canonical.includes(':') ? 'IPv6' : 'IPv4';
-}
-
 /**
  * The network `text` (`10.0.0.7/24`) stands for; undefined where it is not one. Host bits are cleared.
  * A network of IPv4 addresses in IPv6 form is none: it belongs to neither family.

@@ -16,7 +16,7 @@ export interface Change<T> {
 }
 
 /** `namespace/name`, as kubectl and logs name an object; just the name where the kind has no namespace. */
-export function idText({ namespace, name }: ObjectId): string {
+function idText({ namespace, name }: ObjectId): string {
   return namespace === '' ? name : `${namespace}/${name}`;
 }
 

@@ -103,7 +103,7 @@ function startExport({ flags, runtime, jobs, health, connection, etcd }: Parts):
   const cluster = { name: flags.clusterName, id: flags.clusterId };
   const servicesExported = flags.clustermeshServiceV2 !== 'only-endpointslice';
   const publisherMetrics = new PublisherMetrics(metrics, clock);
-  const leaseTtlSeconds = flags.kvstoreLeaseTtlMs / 1000;
+  const leaseTtlSeconds = Math.ceil(flags.kvstoreLeaseTtlMs / 1000);
   const publisher = createPublisher({ client: etcd.client, root: ROOT, leaseTtlSeconds, clock, log, observer: publisherMetrics });
   publisherMetrics.setPublisher(publisher);
   const sections = openSections({ publisher, metrics: publisherMetrics, cluster, servicesExported });

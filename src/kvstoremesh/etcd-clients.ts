@@ -8,7 +8,7 @@ import type { EtcdClient } from '../shared/etcd/types.ts';
 import type { KvstoreOptions } from '../shared/kvstore-options.ts';
 import { ETCD_KEEPALIVE_TIME_MS, ETCD_KEEPALIVE_TIMEOUT_MS } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
-import type { OpenedSource } from './remote-cluster.ts';
+import type { OpenedSource } from './remote-context.ts';
 
 export interface ClientParts {
   readonly kvstore: KvstoreOptions;

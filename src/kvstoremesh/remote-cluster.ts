@@ -6,60 +6,23 @@
  * remote is looked at again. What was written stays through all of it: only `release` and the drain let go.
  */
 import { Backoff } from '../shared/backoff.ts';
-import type { Clock } from '../shared/clock.ts';
-import type { ClusterInfo } from '../shared/cluster-info.ts';
-import { errorCode } from '../shared/errors.ts';
+import { asError, ProgramError } from '../shared/errors.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
 import { REMOTE_BACKOFF_MAX_MS, REMOTE_BACKOFF_MIN_MS } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
 import { HEARTBEAT_KEY } from '../shared/publisher/heartbeat.ts';
-import type { Publisher } from '../shared/publisher/types.ts';
 import { CacheTtl } from './cache-ttl.ts';
-import { CanaryGate } from './canary-gate.ts';
-import { type ClusterConfig, mirroredClusterConfig, sameClusterConfig } from './cluster-config.ts';
-import { clusterConfigReadings, READINGS_TIMING, type ReadingsTiming } from './cluster-config-readings.ts';
-import type { ClusterIds } from './cluster-ids.ts';
+import { type ClusterConfig, sameClusterConfig } from './cluster-config.ts';
+import { clusterConfigReadings } from './cluster-config-readings.ts';
 import { ReconfiguredError } from './errors.ts';
 import { runEtcdSource } from './etcd-source.ts';
 import { checkHeartbeat, Heartbeat } from './heartbeat-check.ts';
-import { canaryPrefix, clusterConfigKey, MAPPINGS, type ServiceFormat, sourceCanary } from './mappings.ts';
-import { Mirror, type MirrorOptions } from './mirror.ts';
-import { ownStoreProblem } from './own-store.ts';
+import { clusterConfigKey, MAPPINGS } from './mappings.ts';
+import { Mirror } from './mirror.ts';
+import { REMOTE_TIMING, type RemoteClusterContext, type RemoteTiming } from './remote-context.ts';
+import { runSession } from './remote-session.ts';
 import { INITIAL_STATE, nextState, type RemoteEvent, type RemoteState } from './remote-state.ts';
 import { ScopeEnded, TaskScope } from './task-scope.ts';
-
-/** A client of the remote's etcd, made from its file as it is now. */
-export interface OpenedSource {
-  readonly client: EtcdClient;
-  /** Endpoints of the file. */
-  readonly endpoints: number;
-}
-
-/** What all remote clusters of a daemon share. */
-export interface RemoteClusterContext extends Omit<MirrorOptions, 'cluster'> {
-  readonly own: ClusterInfo;
-  readonly local: EtcdClient;
-  readonly publisher: Publisher;
-  readonly ids: ClusterIds;
-  readonly serviceFormat: ServiceFormat;
-  /** After so long without a remote its services are withdrawn; 0 for never. */
-  readonly cacheTtlMs: number;
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** Reads the file and opens a client; rejects with what is wrong with the file. */
-  readonly open: (path: string, cluster: string) => Promise<OpenedSource>;
-  readonly timing?: RemoteTiming;
-}
-
-export interface RemoteTiming {
-  readonly readings: ReadingsTiming;
-  /** A refused cluster is looked at again after this time. */
-  readonly refusedMs: number;
-  /** A connection that lasted longer was a good one: the next attempt comes at once. */
-  readonly stableMs: number;
-}
-
-const TIMING: RemoteTiming = { readings: READINGS_TIMING, refusedMs: 10_000, stableMs: 60_000 };
 
 export class RemoteCluster {
   readonly name: string;
@@ -139,7 +102,7 @@ export class RemoteCluster {
   }
 
   get #timing(): RemoteTiming {
-    return this.#context.timing ?? TIMING;
+    return this.#context.timing ?? REMOTE_TIMING;
   }
 
   #apply(event: RemoteEvent): void {
@@ -159,7 +122,7 @@ export class RemoteCluster {
     const { phase } = this.#state;
     const wasConnected = phase.kind !== 'connecting';
     const isNews = wasConnected || phase.reason !== reason.message;
-    const line = { code: errorCode(reason), reason: reason.message };
+    const line = reason instanceof ProgramError ? { code: reason.code, reason: reason.message } : { err: reason };
     if (isOurs) this.#log.info(line, 'connecting anew');
     else if (wasConnected) this.#log.warn(line, 'the connection to the remote cluster is lost; what it told stays');
     else if (isNews) this.#log.warn(line, 'the remote cluster cannot be reached; trying again');
@@ -190,6 +153,10 @@ export class RemoteCluster {
       this.#log.info({ etcdClusterId }, 'connected to the remote cluster');
       this.#watchHeartbeat(client, scope);
       await this.#followConfig(client, scope);
+    } catch (thrown) {
+      // Whoever uses the client learns why it is closed before it is.
+      scope.abort(asError(thrown));
+      throw thrown;
     } finally {
       client.close();
     }
@@ -241,53 +208,16 @@ export class RemoteCluster {
 
   /** A session that fails ends the connection. */
   #beginSession(client: EtcdClient, config: ClusterConfig, connection: TaskScope): TaskScope {
+    this.#cacheTtl.stop();
+    const { phase } = this.#state;
+    if (phase.kind !== 'connecting') this.#apply({ kind: 'connected', etcdClusterId: phase.etcdClusterId });
+    const { name: cluster, mirrors } = this;
+    const apply = (event: RemoteEvent) => this.#apply(event);
     const session = new TaskScope(connection.signal);
-    session.run((signal) => this.#session(client, config, session, signal));
+    session.run(() => runSession({ cluster, config, client, mirrors, context: this.#context, log: this.#log, apply, session }));
     void session.ended().then((reason) => {
       if (!(reason instanceof ScopeEnded)) connection.abort(reason);
     });
     return session;
-  }
-
-  /** The cluster config first, then everything else, each kind as its canary allows. */
-  async #session(client: EtcdClient, config: ClusterConfig, session: TaskScope, signal: AbortSignal): Promise<void> {
-    const { clock, publisher, serviceFormat } = this.#context;
-    const log = this.#log;
-    this.#cacheTtl.stop();
-    await this.#accept(client, config, signal);
-    this.#apply({ kind: 'retrieved', config });
-    await publisher.singles.put(clusterConfigKey(this.name), mirroredClusterConfig(config), signal);
-    this.#apply({ kind: 'mirroring' });
-    log.info({ config }, 'the remote cluster is mirrored');
-
-    const canaryOf = (mirror: Mirror) => sourceCanary(mirror.mapping, this.name, config.cached);
-    const gate = config.syncedCanaries ? new CanaryGate(this.mirrors.map(canaryOf)) : undefined;
-    for (const mirror of this.mirrors) {
-      const enabled = mirror.mapping.enabled(config, serviceFormat);
-      mirror.enable(enabled);
-      if (!enabled) continue;
-      session.run(async (mirrorSignal) => {
-        await gate?.open(canaryOf(mirror), mirrorSignal);
-        await mirror.follow(client, config.cached, mirrorSignal);
-      });
-    }
-    if (gate === undefined) return;
-    const prefix = canaryPrefix(this.name);
-    session.run((gateSignal) => runEtcdSource({ client, prefix, sink: gate, clock, log, signal: gateSignal }));
-  }
-
-  /** Resolves once the remote may be mirrored; says why as long as it may not. */
-  async #accept(client: EtcdClient, config: ClusterConfig, signal: AbortSignal): Promise<void> {
-    const { clock, own, local, ids } = this.#context;
-    let reported: string | undefined;
-    for (;;) {
-      const reason =
-        (await ownStoreProblem({ source: client, local, own, cluster: this.name, signal })) ?? ids.reserve(this.name, config.id);
-      if (reason === undefined) return;
-      this.#apply({ kind: 'refused', config, reason });
-      if (reason !== reported) this.#log.error({ reason }, 'the remote cluster is refused and not mirrored');
-      reported = reason;
-      await clock.sleep(this.#timing.refusedMs, signal);
-    }
   }
 }

@@ -7,7 +7,8 @@
 import type { Logger } from '../shared/log.ts';
 import type { ConfigChange } from './config-directory.ts';
 import { drainCluster } from './drain.ts';
-import { RemoteCluster, type RemoteClusterContext } from './remote-cluster.ts';
+import { RemoteCluster } from './remote-cluster.ts';
+import type { RemoteClusterContext } from './remote-context.ts';
 import { TaskScope } from './task-scope.ts';
 
 export interface RemoteClustersOptions {

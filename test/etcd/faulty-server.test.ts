@@ -8,6 +8,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { expect, onTestFinished, test } from 'vitest';
+import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import { encoded, RANGE, WATCH } from '../../src/shared/etcd/methods.ts';
 import {
   RangeRequest,
@@ -17,6 +18,7 @@ import {
   WatchResponse,
 } from '../../src/shared/etcd/proto/rpc.ts';
 import { keyOf } from '../../src/shared/etcd/types.ts';
+import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, ETCD_CALL_TIMEOUT_MS } from '../../src/shared/limits.ts';
 import { until } from '../support/until.ts';
 import { connect, hurriedClock, listAll, record, recordingLogger, seen, soon } from './rig.ts';
 
@@ -215,11 +217,11 @@ test('a watch that is cancelled for another reason is tried again, logged once, 
   const { log, lines } = recordingLogger();
   const watch = record(connect(endpoint, { ...quick, log }), 'k/', 10);
   await seen(watch, 1);
-  const own = lines.filter(({ msg }) => msg.startsWith('watch')).map(({ msg, code }) => `${msg} ${code ?? ''}`);
-  expect(own.filter((line) => line.includes('interrupted'))).toEqual(
-    expect.arrayContaining(['watch is interrupted ETCD_PERMISSION_DENIED']),
-  );
-  expect(own.length).toBeLessThanOrEqual(8);
+  expect(lines.filter(({ msg }) => msg.startsWith('watch')).map(({ msg, code }) => [msg, code])).toEqual([
+    ['watch is interrupted', 'ETCD_PERMISSION_DENIED'],
+    ['watch is interrupted', 'ETCD_TOO_MANY_REQUESTS'],
+    ['watch goes on', undefined],
+  ]);
 });
 
 test('a message of another cluster in the middle of a watch ends it, as does one of no cluster', async () => {
@@ -260,15 +262,22 @@ test('a list that does not get on is an error and not an endless loop', async ()
   await expect(listAll(connect(empty.endpoint), 'k/')).rejects.toMatchObject({ code: 'ETCD_MALFORMED_RESPONSE' });
 });
 
-test('a server that ends every watch at once is asked less and less often', async () => {
+test('a server that ends every watch at once is asked less and less often, up to the longest wait', async () => {
+  const waitsMs: number[] = [];
+  const clock: Clock = {
+    ...systemClock,
+    sleep: (ms, signal) => {
+      if (ms === ETCD_CALL_TIMEOUT_MS) return systemClock.sleep(ms, signal);
+      waitsMs.push(ms);
+      return systemClock.sleep(5, signal);
+    },
+  };
   const { endpoint, watches } = await faultyEtcd({ watch: ({ drop }) => drop() });
-  record(connect(endpoint), 'k/', 10);
-  await until('it has been asked a few times', () => watches.length >= 4);
-  const early = watches.length;
-  await until('a while has passed', () => waitedMs() > 1500);
-  // Without back-off there would be hundreds.
-  expect(watches.length - early).toBeLessThan(20);
+  record(connect(endpoint, { clock }), 'k/', 10);
+  await until('it has been asked a dozen times', () => watches.length >= 14);
+  for (const [attempt, ms] of waitsMs.slice(0, 13).entries()) {
+    const full = Math.min(ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS * 2 ** attempt);
+    expect(ms).toBeGreaterThanOrEqual(full / 2);
+    expect(ms).toBeLessThanOrEqual(full);
+  }
 });
-
-const startMs = performance.now();
-const waitedMs = () => performance.now() - startMs;

@@ -178,6 +178,23 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
     await until('the canaries are back', async () => Object.keys(await local.dump('cilium/synced/')).length === 6);
   });
 
+  test('a local etcd that is away at the start is no failure of any remote', async () => {
+    await using local = await startLocal();
+    await using berlin = await startFullRemote('berlin', 7);
+    await local.process.kill();
+    await using mesh = new Mesh(local);
+    mesh.add(berlin);
+    await mesh.until(
+      'the reason is told',
+      'berlin',
+      ({ connected, reason }) => connected && reason?.includes('cannot be reached'),
+    );
+    await local.process.restart();
+    await mesh.synced('berlin');
+    await mesh.holds(berlin.keys('1', 'cache'));
+    expect(mesh.status('berlin')?.['num-failures']).toBeUndefined();
+  });
+
   test('what is not heard of for too long loses its services only, and gets them back', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);

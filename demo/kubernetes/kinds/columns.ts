@@ -13,7 +13,7 @@ export const AGE_COLUMN = column('Age', (object, nowMs) => {
 });
 
 /** The two largest units at most, as kubectl prints ages: `45s`, `3m12s`, `5h`, `12d`. */
-export function age(ms: number): string {
+function age(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const minutes = Math.floor(seconds / 60);
   const hours = Math.floor(minutes / 60);

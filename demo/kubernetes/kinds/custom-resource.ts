@@ -131,7 +131,7 @@ function columnsOf(version: JsonObject): readonly Column[] {
 }
 
 /** The value at a JSON path of fields and list positions: `.status.networking.addressing[0].ipv4`, dots in names written `\.`. */
-export function atPath(object: JsonObject, path: string): Json | undefined {
+function atPath(object: JsonObject, path: string): Json | undefined {
   let current: Json | undefined = object;
   for (const [, name, position] of path.matchAll(/\.((?:\\.|[^.[\\])+)|\[(\d+)\]/g)) {
     if (name !== undefined) current = at(current, name.replaceAll('\\', ''));

@@ -55,9 +55,9 @@ export async function* watchPrefix(parts: WatchParts, prefix: EtcdKey, options: 
     const session = new WatchSession(parts, prefix, options, cursor, pin);
     try {
       await session.begin();
-      if (trouble !== undefined) log.info({ revision: cursor.delivered }, 'watch goes on');
-      trouble = undefined;
       for await (const batch of session.batches()) {
+        if (trouble !== undefined) log.info({ revision: cursor.delivered }, 'watch goes on');
+        trouble = undefined;
         backoff.reset();
         yield batch;
       }

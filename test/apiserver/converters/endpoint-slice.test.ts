@@ -69,6 +69,11 @@ test('labels and annotations are sorted by name', () => {
   );
 });
 
+test('text is UTF-8, and lengths count its bytes', () => {
+  const metadata = { namespace: 'shop', name: 'web-1', annotations: { b: 'ü' } };
+  expect(message({ metadata })).toBe(`${HEAD}\x32\x07\x0a\x01b\x12\x02\xc3\xbc${IPV4}`);
+});
+
 test('equal slices are equal bytes', () => {
   expect(convert({ endpoints: [{ addresses: ['10.0.0.1'] }] }).value).toEqual(
     convert({ endpoints: [{ addresses: ['10.0.0.1'] }] }).value,

@@ -1,0 +1,42 @@
+/** What all remote clusters of a daemon share. */
+import type { Clock } from '../shared/clock.ts';
+import type { ClusterInfo } from '../shared/cluster-info.ts';
+import type { EtcdClient } from '../shared/etcd/types.ts';
+import type { Logger } from '../shared/log.ts';
+import type { Publisher } from '../shared/publisher/types.ts';
+import { READINGS_TIMING, type ReadingsTiming } from './cluster-config-readings.ts';
+import type { ClusterIds } from './cluster-ids.ts';
+import type { ServiceFormat } from './mappings.ts';
+import type { MirrorOptions } from './mirror.ts';
+
+/** A client of the remote's etcd, made from its file as it is now. */
+export interface OpenedSource {
+  readonly client: EtcdClient;
+  /** Endpoints of the file. */
+  readonly endpoints: number;
+}
+
+export interface RemoteClusterContext extends Omit<MirrorOptions, 'cluster'> {
+  readonly own: ClusterInfo;
+  readonly local: EtcdClient;
+  readonly publisher: Publisher;
+  readonly ids: ClusterIds;
+  readonly serviceFormat: ServiceFormat;
+  /** After so long without a remote its services are withdrawn; 0 for never. */
+  readonly cacheTtlMs: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Reads the file and opens a client; rejects with what is wrong with the file. */
+  readonly open: (path: string, cluster: string) => Promise<OpenedSource>;
+  readonly timing?: RemoteTiming;
+}
+
+export interface RemoteTiming {
+  readonly readings: ReadingsTiming;
+  /** A refused cluster is looked at again after this time. */
+  readonly refusedMs: number;
+  /** A connection that lasted longer was a good one: the next attempt comes at once. */
+  readonly stableMs: number;
+}
+
+export const REMOTE_TIMING: RemoteTiming = { readings: READINGS_TIMING, refusedMs: 10_000, stableMs: 60_000 };

@@ -1,0 +1,194 @@
+import { createServer, type Socket } from 'node:net';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { DeadlineError, NoLeaderError, UnavailableError } from '../../src/shared/etcd/errors.ts';
+import { keyOf } from '../../src/shared/etcd/types.ts';
+import { type EtcdProcess, freePort, startEtcd } from '../support/etcd-process.ts';
+import { until } from '../support/until.ts';
+import {
+  connect,
+  etcdForTest,
+  FAST_KEEPALIVE,
+  FAST_PINGS,
+  proxyForTest,
+  put,
+  putMany,
+  record,
+  recordingLogger,
+  revisionOf,
+  seen,
+  soon,
+} from './rig.ts';
+
+let etcd: EtcdProcess;
+beforeAll(async () => {
+  etcd = await startEtcd({ args: FAST_PINGS });
+});
+afterAll(() => etcd.stop());
+
+const first = () => 0;
+
+test('a call to nobody fails at once with the reason, without its time', async () => {
+  const port = await freePort();
+  const client = connect(`http://127.0.0.1:${port}`);
+  await expect(client.get(keyOf('a'), soon())).rejects.toThrow(new UnavailableError(`connect ECONNREFUSED 127.0.0.1:${port}`));
+  expect(client.state).toMatchObject({ connected: false, lastError: { code: 'ETCD_UNAVAILABLE', retriable: true } });
+});
+
+test('a name that nobody knows is told as such', async () => {
+  await expect(connect('http://no-such-host.invalid:2379').get(keyOf('a'), soon())).rejects.toThrow(/no-such-host\.invalid/);
+});
+
+test('a call that is not answered fails by its deadline, although the connection stands', async () => {
+  const proxy = await proxyForTest(etcd.port);
+  const client = connect(proxy.endpoint);
+  await put(client, 'a');
+  proxy.blackHole('toClient');
+  await expect(client.get(keyOf('a'), { ...soon(), timeoutMs: 100 })).rejects.toThrow(DeadlineError);
+  expect(client.state).toMatchObject({ connected: false, lastError: { code: 'ETCD_DEADLINE' } });
+  await proxy.heal();
+  await until('the etcd answers again', () => client.get(keyOf('a'), soon()));
+  expect(client.state.connected).toBe(true);
+});
+
+test('with two endpoints a call that failed goes to the other one next, and back when that one fails', async () => {
+  const [one, two] = [await proxyForTest(etcd.port), await proxyForTest(etcd.port)];
+  const client = connect([one.endpoint, two.endpoint], { random: first });
+  await put(client, 'over/a');
+  expect([one.accepted, two.accepted]).toEqual([1, 0]);
+  await one.refuse();
+  one.cut();
+  await put(client, 'over/b').catch(() => put(client, 'over/b'));
+  expect([one.accepted, two.accepted]).toEqual([1, 1]);
+  await one.heal();
+  await two.refuse();
+  two.cut();
+  await until('the first one is used again', () => put(client, 'over/c'));
+  expect(one.accepted).toBe(2);
+});
+
+test('with two endpoints a watch loses nothing while they take turns in failing', async () => {
+  const [one, two] = [await proxyForTest(etcd.port), await proxyForTest(etcd.port)];
+  const direct = connect(etcd.endpoint);
+  const from = (await revisionOf(direct)) + 1;
+  const watch = record(connect([one.endpoint, two.endpoint], { keepalive: FAST_KEEPALIVE }), 'turns/', from);
+  const written: string[] = [];
+  for (const [round, proxy] of [one, two, one, two].entries()) {
+    written.push(...(await putMany(direct, `turns/${round}/`, 200, 20)));
+    if (round % 2 === 0) {
+      await proxy.refuse();
+      proxy.cut();
+    } else proxy.blackHole();
+    written.push(...(await putMany(direct, `turns/${round}x/`, 200, 20)));
+    await seen(watch, written.length);
+    await proxy.heal();
+  }
+  expect(watch.events.map(({ key }) => key)).toEqual(written);
+});
+
+test('a member without a leader is left for one that has one', async () => {
+  const [lonely, port] = [await lonelyMember(), etcd.port];
+  const alone = connect(lonely.endpoint);
+  await until('the member says so', async () => {
+    const error = await alone.get(keyOf('a'), soon()).catch((thrown: unknown) => thrown);
+    return error instanceof NoLeaderError;
+  });
+  const client = connect([lonely.endpoint, `http://127.0.0.1:${port}`], { random: first });
+  const watch = record(client, 'leader/', 1);
+  await until('the other one answers', () => put(client, 'leader/a'), { withinMs: 20_000 });
+  await seen(watch, 1);
+});
+
+test('a connection that comes back ends the wait of everybody', async () => {
+  const proxy = await proxyForTest(etcd.port);
+  const direct = connect(etcd.endpoint);
+  const { log, lines } = recordingLogger();
+  const client = connect(proxy.endpoint, { log });
+  const from = (await revisionOf(direct)) + 1;
+  const watches = ['back/', 'back/a', 'back/b'].map((prefix) => record(client, prefix, from));
+  await until('the client is connected', () => client.state.connected);
+  await proxy.refuse();
+  proxy.cut();
+  await until('the loss is noticed', () => !client.state.connected);
+  await putMany(direct, 'back/a', 5);
+  await putMany(direct, 'back/b', 5);
+  await proxy.heal();
+  for (const [at, watch] of watches.entries()) await seen(watch, at === 0 ? 10 : 5);
+  expect(lines.map(({ msg }) => msg)).toEqual(['etcd connected', 'etcd connection lost', 'etcd connected']);
+});
+
+test('somebody who accepts connections and never answers is given up, and costs one socket at a time', async () => {
+  const sockets = new Set<Socket>();
+  const mute = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', () => undefined);
+    socket.resume();
+  });
+  await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    mute.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const address = mute.address();
+  const client = connect(`http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`);
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    await expect(client.get(keyOf('a'), { ...soon(), timeoutMs: 50 })).rejects.toThrow(DeadlineError);
+  }
+  await until('all sockets but one are closed', () => sockets.size <= 1);
+  client.close();
+  await until('all sockets are closed', () => sockets.size === 0);
+});
+
+test('a hundred connections that were cut leave nothing behind', async () => {
+  const own = await etcdForTest();
+  const proxy = await proxyForTest(own.port);
+  const client = connect(proxy.endpoint);
+  const watch = record(client, 'k/', 1);
+  const count = (kind: string) => process.getActiveResourcesInfo().filter((each) => each === kind).length;
+  await put(client, 'k/0');
+  await seen(watch, 1);
+  const before = { sockets: count('TCPSocketWrap'), timers: count('Timeout') };
+  for (let round = 1; round <= 100; round += 1) {
+    proxy.cut();
+    await until('the etcd takes writes again', () => put(client, `k/${round}`));
+    await seen(watch, round + 1);
+  }
+  await until(
+    'no more than before is left',
+    () => count('TCPSocketWrap') <= before.sockets && count('Timeout') <= before.timers + 1,
+    {
+      status: () => ({ before, sockets: count('TCPSocketWrap'), timers: count('Timeout') }),
+    },
+  );
+  expect(proxy.connections).toBe(1);
+});
+
+test('latency and short stalls are no loss of the connection', async () => {
+  const own = await etcdForTest({ args: FAST_PINGS });
+  const proxy = await proxyForTest(own.port);
+  const changes: boolean[] = [];
+  const client = connect(proxy.endpoint, {
+    keepalive: { timeMs: 300, timeoutMs: 3000 },
+    onStateChange: ({ connected }) => changes.push(connected),
+  });
+  proxy.delay(250);
+  const watch = record(client, 'k/', 1);
+  await Promise.all(Array.from({ length: 20 }, (_, at) => put(client, `k/${at}`)));
+  await seen(watch, 20);
+  expect(changes).toEqual([true]);
+});
+
+/** One of three members of a cluster, the other two of which do not run. */
+async function lonelyMember(): Promise<{ readonly endpoint: string }> {
+  const [a, b, c] = [await freePort(), await freePort(), await freePort()];
+  const peers = [`default=http://127.0.0.1:${a}`, `b=http://127.0.0.1:${b}`, `c=http://127.0.0.1:${c}`].join(',');
+  const member = await etcdForTest({
+    args: [
+      `--listen-peer-urls=http://127.0.0.1:${a}`,
+      `--initial-advertise-peer-urls=http://127.0.0.1:${a}`,
+      `--initial-cluster=${peers}`,
+    ],
+    withoutLeader: true,
+  });
+  return member;
+}
