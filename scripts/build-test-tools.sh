@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds the servers that tests run against real parts of, from the modules in test/tools, into .cache/tools:
 # kube-apiserver, etcd-3.6, etcd-3.7 and etcdctl. What is there already and newer than its module is kept.
-# Each step is one line. A tool that cannot be built is skipped with the reason, and so are its tests later.
+# Nothing is said of those; every other tool is one line. One that cannot be built is skipped with the reason, and so are
+# its tests later.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 out=$PWD/.cache/tools
@@ -12,7 +13,6 @@ mkdir -p "$out"
 build() {
   name=$1 module=test/tools/$2 package=$3 ldflags="-s -w ${4:-}"
   if [ -x "$out/$name" ] && [ "$out/$name" -nt "$module/go.mod" ] && [ "$out/$name" -nt "$module/go.sum" ]; then
-    echo "$name: up to date"
     return
   fi
   if ! command -v go >/dev/null 2>&1; then
@@ -25,12 +25,13 @@ build() {
     echo "$name: skipped: it wants Go $wanted, this is $found"
     return
   fi
+  printf '%s: building ... ' "$name"
   if (cd "$module" && GOTOOLCHAIN=local GOWORK=off CGO_ENABLED=0 go build -trimpath -ldflags "$ldflags" -o "$out/$name.new" "$package") >"$log" 2>&1; then
     mv "$out/$name.new" "$out/$name"
-    echo "$name: built"
+    echo "done"
   else
     rm -f "$out/$name.new"
-    echo "$name: skipped: the build failed: $(grep -v '^go: downloading' "$log" | tail -n 1)"
+    echo "skipped, the build failed: $(grep -v '^go: downloading' "$log" | tail -n 1)"
   fi
 }
 

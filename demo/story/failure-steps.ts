@@ -33,7 +33,7 @@ const cutLink: Step = {
     });
     await stage.check('nothing that was known is withdrawn', async () => {
       await stage.caughtUp();
-      assertNoEvents(eventsAt(count, mesh.west));
+      assertNoEvents(count(mesh.west));
       return "not one watch event in west's etcd";
     });
   },

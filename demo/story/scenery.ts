@@ -14,10 +14,9 @@ export function introduce(mesh: Mesh, etcd: EtcdBinary, terminal: Terminal): voi
   terminal.gap();
   for (const [name = '', part = '', place = ''] of rows) terminal.row(`${name.padEnd(7)}${part.padEnd(26)}${place}`);
   terminal.gap();
-  if (mesh.clusters.some(({ isEmbedded }) => isEmbedded)) {
-    terminal.remark(
-      'All of these are processes of this machine on the loopback interface. The embedded Kubernetes API serves kubectl get, apply, watch and delete. There is no cluster behind it: no pod ' +
-        'runs, and the demo itself plays the controllers and the agents.',
-    );
-  }
+  if (mesh.clusters.every(({ isEmbedded }) => !isEmbedded)) return;
+  terminal.remark(
+    'The embedded Kubernetes API is good for kubectl get, apply, watch and delete. There is no cluster behind it: no ' +
+      'pod runs, and the demo itself plays the controllers and the agents.',
+  );
 }

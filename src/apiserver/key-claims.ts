@@ -35,16 +35,12 @@ export class KeyClaims {
   #take(owner: string, key: EtcdKey, value: Uint8Array): void {
     const holder = this.#holders.get(key);
     if (holder === undefined) this.#holders.set(key, owner);
-    if (holder === undefined || firstOf(holder) === owner) this.#sink.upsert(key, value);
-    else if (typeof holder === 'string') {
-      this.#holders.set(
-        key,
-        new Map([
-          [holder, undefined],
-          [owner, value],
-        ]),
-      );
-    } else holder.set(owner, value);
+    if (holder === undefined || firstOf(holder) === owner) {
+      this.#sink.upsert(key, value);
+      return;
+    }
+    const line: Line = typeof holder === 'string' ? new Map([[holder, undefined]]) : holder;
+    this.#holders.set(key, line.set(owner, value));
   }
 
   #letGo(owner: string, key: EtcdKey): void {

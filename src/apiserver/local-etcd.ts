@@ -10,7 +10,7 @@ import { ETCD_KEEPALIVE_TIME_MS, ETCD_KEEPALIVE_TIMEOUT_MS } from '../shared/lim
 import type { Logger } from '../shared/log.ts';
 
 /** How often a configuration file that is not there, or not usable yet, is looked for. */
-const CONFIG_RETRY_MS = 5_000;
+const CONFIG_RETRY_MS = 1_000;
 
 export interface LocalEtcd {
   readonly client: EtcdClient;

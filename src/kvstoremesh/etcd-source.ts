@@ -23,6 +23,8 @@ export interface EtcdSourceOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;
+  /** The prefix cannot be read, or can again: undefined. */
+  readonly onFailing?: (error: Error | undefined) => void;
 }
 
 /**
@@ -31,7 +33,7 @@ export interface EtcdSourceOptions {
  * Every other failure is logged and tried again, with back-off.
  */
 export async function runEtcdSource(options: EtcdSourceOptions): Promise<never> {
-  const { prefix, sink, clock, log, signal } = options;
+  const { prefix, sink, clock, log, signal, onFailing } = options;
   const backoff = new Backoff({ minMs: ETCD_BACKOFF_MIN_MS, maxMs: ETCD_BACKOFF_MAX_MS });
   let isFailing = false;
   for (;;) {
@@ -39,6 +41,7 @@ export async function runEtcdSource(options: EtcdSourceOptions): Promise<never> 
     try {
       const revision = await list(options);
       sink.listed();
+      if (isFailing) onFailing?.(undefined);
       isFailing = false;
       const reason = await follow(options, revision);
       signal.throwIfAborted();
@@ -52,6 +55,7 @@ export async function runEtcdSource(options: EtcdSourceOptions): Promise<never> 
       if (!isFailing)
         log.warn({ prefix, code: errorCode(error), error: error.message }, 'a prefix of the remote cannot be read; trying again');
       isFailing = true;
+      onFailing?.(error);
       sink.interrupted(error.message);
     }
     // A watch that fails right after each listing must not become a storm of listings.

@@ -9,8 +9,9 @@ import { type EtcdClient, type EtcdKey, keyText } from '../shared/etcd/types.ts'
 import type { Logger } from '../shared/log.ts';
 import type { PublisherMetrics } from '../shared/publisher/metrics.ts';
 import type { Publisher, Section, Sink } from '../shared/publisher/types.ts';
+import type { CanaryGate } from './canary-gate.ts';
 import { runEtcdSource } from './etcd-source.ts';
-import { destinationCanary, destinationPrefix, type Mapping, rekey, sourcePrefix } from './mappings.ts';
+import { destinationCanary, destinationPrefix, type Mapping, rekey, sourceCanary, sourcePrefix } from './mappings.ts';
 
 export interface MirrorOptions {
   readonly cluster: string;
@@ -27,6 +28,7 @@ export class Mirror {
   #enabled = false;
   #listed = false;
   #refused = false;
+  #problem: string | undefined;
 
   constructor(mapping: Mapping, options: MirrorOptions) {
     this.mapping = mapping;
@@ -53,26 +55,40 @@ export class Mirror {
     return this.#section?.stats.desired ?? 0;
   }
 
+  /** Why it is not read at the moment; undefined where it is, or where there is no connection. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
   /** The kind is about to be mirrored, or is not: then what there is of it goes, and its canary is written all the same. */
   enable(enabled: boolean): void {
     const section = this.#ensureSection();
     this.#enabled = enabled;
     this.#listed = false;
+    this.#problem = undefined;
     if (!enabled) section.clear();
   }
 
-  /** Mirrors until the signal is aborted; rejects as `runEtcdSource` does. */
-  async follow(client: EtcdClient, cached: boolean, signal: AbortSignal): Promise<never> {
+  /** Mirrors once the gate lets it, until the signal is aborted; rejects as `runEtcdSource` does. */
+  async follow(client: EtcdClient, cached: boolean, gate: CanaryGate | undefined, signal: AbortSignal): Promise<never> {
     const { cluster, clock, log } = this.#options;
+    const canary = sourceCanary(this.mapping, cluster, cached);
+    this.#problem = `waiting for ${canary}, which its writer sets once everything is exported`;
+    await gate?.open(canary, signal);
+    this.#problem = undefined;
     const prefix = sourcePrefix(this.mapping, cluster, cached);
     const section = this.#ensureSection();
+    const onFailing = (error: Error | undefined) => {
+      this.#problem = error?.message;
+    };
     section.interrupted('a connection to the remote begins');
-    return runEtcdSource({ client, prefix, sink: this.#rekeyed(prefix, section), clock, log, signal });
+    return runEtcdSource({ client, prefix, sink: this.#rekeyed(prefix, section), clock, log, signal, onFailing });
   }
 
   /** The connection is over. Keys stay. */
   disconnected(): void {
     this.#listed = false;
+    this.#problem = undefined;
   }
 
   /** What was mirrored is withdrawn; the canary stays. The next listing brings it back. */

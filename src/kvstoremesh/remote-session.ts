@@ -39,16 +39,12 @@ export async function runSession(options: SessionOptions): Promise<void> {
   apply({ kind: 'mirroring' });
   log.info({ config }, 'the remote cluster is mirrored');
 
-  const canaryOf = (mirror: Mirror) => sourceCanary(mirror.mapping, cluster, config.cached);
-  const gate = config.syncedCanaries ? new CanaryGate(mirrors.map(canaryOf)) : undefined;
+  const canaries = mirrors.map(({ mapping }) => sourceCanary(mapping, cluster, config.cached));
+  const gate = config.syncedCanaries ? new CanaryGate(canaries) : undefined;
   for (const mirror of mirrors) {
     const enabled = mirror.mapping.enabled(config, serviceFormat);
     mirror.enable(enabled);
-    if (!enabled) continue;
-    session.run(async (signal) => {
-      await gate?.open(canaryOf(mirror), signal);
-      await mirror.follow(client, config.cached, signal);
-    });
+    if (enabled) session.run((signal) => mirror.follow(client, config.cached, gate, signal));
   }
   if (gate === undefined) return;
   const prefix = canaryPrefix(cluster);

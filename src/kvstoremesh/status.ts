@@ -56,7 +56,8 @@ export function remoteClusterStatus(remote: RemoteCluster): RemoteClusterStatus 
   const { phase, failures, lastFailureMs, isSilent } = remote.state;
   const byName = new Map(remote.mirrors.map((mirror) => [mirror.mapping.name, mirror]));
   const count = (name: MappingName) => byName.get(name)?.count || undefined;
-  const reason = reasonOf(phase) ?? (isSilent ? SILENT : undefined);
+  const hindered = remote.mirrors.find(({ problem }) => problem !== undefined);
+  const kindReason = hindered && `${hindered.mapping.name}: ${hindered.problem}`;
   return present<RemoteClusterStatus>({
     config: configOf(phase),
     connected: phase.kind !== 'connecting' || undefined,
@@ -70,7 +71,7 @@ export function remoteClusterStatus(remote: RemoteCluster): RemoteClusterStatus 
     'num-service-exports': count('service exports'),
     'num-shared-services': count('services'),
     ready: isRemoteReady(remote) || undefined,
-    reason,
+    reason: reasonOf(phase) ?? kindReason ?? (isSilent ? SILENT : undefined),
     status: statusOf(phase, remote.endpoints),
     synced: syncedOf(byName),
   });

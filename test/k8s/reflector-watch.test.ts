@@ -100,6 +100,7 @@ test('an expired version, told as an event, leads to a list', async ({ api }) =>
   await run.listed(2);
   expect(run.relists).toEqual(['expired']);
   expect(run.names).toEqual(['ns/a']);
+  expect(run.failures).toEqual([]);
 });
 
 test('a version that the server has not reached leads to a list of this moment', async ({ api }) => {
@@ -197,6 +198,18 @@ test('a watch that falls silent is given up, sooner where it has shown bookmarks
   expect([...api.watchers][0]).toBe(resumed);
   clock.warp(500_000);
   await until('the second one is given up, too', () => ![...api.watchers].includes(resumed as never));
+});
+
+test('a proxy that holds every watch back still lets lists through, again and again', async ({ api }) => {
+  const widgets = api.collection(WIDGETS_PATH);
+  widgets.put('ns/a');
+  api.faults.push((request) => isWatch(request));
+  await using run = await ReflectorRun.start(api.url, { clock: new HastyClock(400) });
+  await run.holds(['ns/a']);
+  widgets.put('ns/b');
+
+  await run.holds(['ns/a', 'ns/b']);
+  expect(run.relists).toContain('no_progress');
 });
 
 const spoiled: ReadonlyArray<readonly [string, (api: FakeApiserver) => void]> = [

@@ -204,9 +204,13 @@ export class Mesh implements AsyncDisposable {
     this.#ended = Promise.allSettled([publisher.run(signal), this.remotes.ended()]);
   }
 
-  add(remote: Remote, name = remote.name): void {
+  add(remote: Remote): void {
+    this.addFile(remote.name, `endpoints: ["${remote.proxy.endpoint}"]\n`);
+  }
+
+  addFile(name: string, content: string): void {
     const path = join(this.#directory, name);
-    writeFileSync(path, `endpoints: ["${remote.proxy.endpoint}"]\n`);
+    writeFileSync(path, content);
     this.remotes.apply({ kind: 'added', cluster: name, path });
   }
 

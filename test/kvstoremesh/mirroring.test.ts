@@ -118,6 +118,9 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster', { timeout: 60_0
     await mesh.holds(nodes);
     expect(Object.keys(await local.dump('cilium/synced/'))).toEqual(['cilium/synced/berlin/cilium/cache/nodes/v1']);
     expect(mesh.status('berlin')?.ready).toBeUndefined();
+    expect(mesh.status('berlin')?.reason).toMatch(
+      /^identities: waiting for cilium\/synced\/berlin\/cilium\/state\/identities\/v1, /,
+    );
     await berlin.announce('services');
     await mesh.holds({ ...nodes, 'cilium/cache/services/v1/berlin/shop/1': 'service 1' });
     await berlin.announce();

@@ -23,7 +23,7 @@ import type {
 } from '../../src/shared/publisher/types.ts';
 import { until } from '../support/until.ts';
 
-export const ROOT = keyOf('cilium/');
+const ROOT = keyOf('cilium/');
 export const PREFIX = keyOf('cilium/cache/nodes/v1/west/');
 export const CANARY = keyOf('cilium/synced/west/cilium/cache/nodes/v1');
 
@@ -34,7 +34,7 @@ export interface Recorded extends PublisherObserver {
   operations: number;
 }
 
-export function recorder(): Recorded {
+function recorder(): Recorded {
   const repairs = new Map<RepairReason, number>();
   const rejections: RejectReason[] = [];
   const recorded: Recorded = {

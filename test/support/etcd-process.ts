@@ -36,8 +36,6 @@ export interface EtcdOptions {
   readonly tls?: EtcdTls;
   /** The cluster ID follows from it. Every process has its own unless told otherwise. */
   readonly clusterToken?: string;
-  /** Does not wait for a leader, which a member of a larger cluster never has on its own. */
-  readonly withoutLeader?: boolean;
 }
 
 export interface RestartOptions {
@@ -180,7 +178,7 @@ class Server implements EtcdProcess {
       async () => {
         if (child.exitCode !== null || child.signalCode !== null) return 'ended';
         const answer = await fetch(`${this.metricsEndpoint}/health`);
-        return (await answer.text()).includes('"true"') || this.#options.withoutLeader === true;
+        return (await answer.text()).includes('"true"');
       },
       { withinMs: 20_000, status: () => this.#output.slice(-2_000) },
     );

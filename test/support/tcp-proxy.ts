@@ -148,7 +148,10 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   };
 }
 
-/** One direction of one connection: passes chunks on in order, one at a time, under the faults of the moment. */
+/** Bytes that a direction takes in advance while it is delayed or held. */
+const MAX_WAITING_BYTES = 64 * 1024;
+
+/** One direction of one connection: passes chunks on in order, under the faults of the moment. */
 class Pump {
   readonly #from: Socket;
   readonly #to: Socket;
@@ -156,8 +159,10 @@ class Pump {
   readonly #faults: Faults;
   readonly #bytes: Record<Direction, number>;
   readonly #cut: () => void;
-  #waiting: Buffer | undefined;
-  #ended = false;
+  #waiting: { chunk: Buffer; readonly dueMs: number }[] = [];
+  #waitingBytes = 0;
+  #isBusy = false;
+  #hasEnded = false;
 
   constructor(from: Socket, to: Socket, direction: Direction, faults: Faults, bytes: Record<Direction, number>, cut: () => void) {
     this.#from = from;
@@ -167,54 +172,61 @@ class Pump {
     this.#bytes = bytes;
     this.#cut = cut;
     from.on('data', (chunk: Buffer) => {
-      from.pause();
-      this.#waiting = chunk;
+      this.#waiting.push({ chunk, dueMs: performance.now() + faults.delayMs });
+      this.#waitingBytes += chunk.length;
+      if (this.#waitingBytes > MAX_WAITING_BYTES) from.pause();
       this.wake();
     });
     from.on('end', () => {
-      this.#ended = true;
+      this.#hasEnded = true;
       this.wake();
     });
   }
 
   wake(): void {
-    if (this.#faults.held.has(this.#direction)) return;
-    const chunk = this.#waiting;
-    if (chunk === undefined) {
-      if (this.#ended) this.#to.end();
+    if (this.#isBusy || this.#faults.held.has(this.#direction)) return;
+    const next = this.#waiting[0];
+    if (next === undefined) {
+      if (this.#hasEnded) this.#to.end();
       return;
     }
-    this.#waiting = undefined;
-    if (this.#faults.delayMs === 0) this.#pass(chunk);
-    else setTimeout(() => this.#pass(chunk), this.#faults.delayMs);
+    const waitMs = next.dueMs - performance.now();
+    if (waitMs <= 0) this.#pass(next);
+    else this.#later(waitMs);
   }
 
-  #pass(chunk: Buffer): void {
+  #later(ms: number): void {
+    this.#isBusy = true;
+    setTimeout(() => {
+      this.#isBusy = false;
+      this.wake();
+    }, ms);
+  }
+
+  #pass(next: { chunk: Buffer }): void {
     if (this.#to.destroyed) return;
     const faults = this.#faults;
-    const inward = this.#direction === 'toClient';
-    let part = chunk;
-    if (inward && faults.bytesPerSecond > 0) part = part.subarray(0, Math.max(1, Math.ceil(faults.bytesPerSecond / 50)));
-    if (inward) part = part.subarray(0, faults.cutAfter);
+    const isInward = this.#direction === 'toClient';
+    let part = next.chunk;
+    if (isInward && faults.bytesPerSecond > 0) part = part.subarray(0, Math.max(1, Math.ceil(faults.bytesPerSecond / 50)));
+    if (isInward) part = part.subarray(0, faults.cutAfter);
+    const isLast = isInward && part.length === faults.cutAfter;
+    if (isInward) faults.cutAfter -= part.length;
     this.#bytes[this.#direction] += part.length;
-    const rest = chunk.subarray(part.length);
-    const isLast = inward && part.length === faults.cutAfter;
-    if (inward) faults.cutAfter -= part.length;
+    this.#waitingBytes -= part.length;
+    next.chunk = next.chunk.subarray(part.length);
+    if (next.chunk.length === 0) this.#waiting.shift();
+    this.#isBusy = true;
     this.#to.write(part, () => {
+      this.#isBusy = false;
       if (isLast) {
         faults.cutAfter = Number.POSITIVE_INFINITY;
         this.#cut();
-      } else if (rest.length > 0) {
-        const next = () => {
-          this.#waiting = rest;
-          this.wake();
-        };
-        if (faults.bytesPerSecond > 0) setTimeout(next, 20);
-        else next();
-      } else {
-        this.#from.resume();
-        if (this.#ended) this.wake();
+        return;
       }
+      if (this.#waitingBytes <= MAX_WAITING_BYTES) this.#from.resume();
+      if (isInward && faults.bytesPerSecond > 0) this.#later(20);
+      else this.wake();
     });
   }
 }

@@ -26,6 +26,7 @@ import {
   KubeExpiredError,
   KubeFutureVersionError,
   KubeMissingError,
+  KubeSilenceError,
   KubeStatusError,
   KubeThrottledError,
   StreamingListUnsupportedError,
@@ -110,9 +111,11 @@ class Reflector<T> {
     for (;;) {
       let failure: KubeError | undefined;
       try {
-        const relist = await this.#listAndWatch();
-        this.#options.observer?.({ type: 'relist', reason: relist.reason });
-        failure = relist.failure;
+        const { reason, failure: cause } = await this.#listAndWatch();
+        this.#options.observer?.({ type: 'relist', reason });
+        this.#log.info({ reason }, 'listing again');
+        // That versions grow old is the ordinary course of things.
+        failure = reason === 'expired' || reason === 'future_version' ? undefined : cause;
       } catch (thrown) {
         if (!(thrown instanceof KubeError)) throw thrown;
         failure = thrown;
@@ -149,7 +152,9 @@ class Reflector<T> {
       this.#log.debug({ code: failure.code, reason: failure.message }, 'no streaming list, listing by pages');
       return undefined;
     }
-    if (end.openedMs === undefined && !(failure instanceof KubeStatusError)) throw failure;
+    // Besides refusals, silence: a proxy that holds streams back may let pages through.
+    const mayPagesWork = end.openedMs !== undefined || failure instanceof KubeStatusError || failure instanceof KubeSilenceError;
+    if (!mayPagesWork) throw failure;
     this.#note(failure, 0);
     return undefined;
   }
@@ -265,7 +270,7 @@ class Reflector<T> {
     if (end.events > 0 || lastedMs >= KUBE_HEALTHY_WATCH_MS) {
       this.#backoff.reset();
       this.#fruitlessWatches = 0;
-    } else if (failure === undefined || failure instanceof KubeDecodeError || failure instanceof KubeStatusError) {
+    } else if (failure === undefined || FRUITLESS.some((type) => failure instanceof type)) {
       this.#fruitlessWatches += 1;
     }
     if (this.#fruitlessWatches >= MAX_FRUITLESS_WATCHES) {
@@ -315,6 +320,9 @@ class Reflector<T> {
     this.#log[isNews ? 'warn' : 'debug'](fields, 'trying the Kubernetes API again');
   }
 }
+
+/** Failures that a list might get around: the server is there and lets us in, yet this watch leads nowhere. */
+const FRUITLESS = [KubeDecodeError, KubeSilenceError, KubeStatusError];
 
 function relistReason(failure: KubeError | undefined): RelistReason | undefined {
   if (failure instanceof KubeExpiredError) return 'expired';

@@ -8,7 +8,7 @@
 import { Backoff } from '../backoff.ts';
 import { type Clock, rfc3339Seconds } from '../clock.ts';
 import { asError, errorCode } from '../errors.ts';
-import { type EtcdClient, type EtcdKey, keyOf, type Revision } from '../etcd/types.ts';
+import type { EtcdClient, EtcdKey, Revision } from '../etcd/types.ts';
 import {
   AUDIT_INTERVAL_MS,
   MAX_KEYS_PER_LEASE,
@@ -21,6 +21,7 @@ import { Epoch, type EpochEnd } from './epoch.ts';
 import { KeyGroup } from './key-group.ts';
 import type { Lane } from './lane.ts';
 import { LeasePool } from './lease-pool.ts';
+import { currentRevision } from './observed-keys.ts';
 import { canaryValue, PublishedSection } from './published-section.ts';
 import { type Scheduled, Scheduler } from './scheduler.ts';
 import { PublishedSingleKeys } from './single-keys.ts';
@@ -162,9 +163,7 @@ class EtcdPublisher implements Publisher {
     }
     for (const section of this.#sections.values()) section.group.forget();
     this.#singlesGroup.forget();
-    for await (const page of client.list(keyOf(`${root}.revision/`), { signal, pageSize: 1, keysOnly: true }))
-      return page.revision;
-    throw new Error('a list yields at least one page');
+    return currentRevision(client, root, signal);
   }
 
   async #runEpoch(from: Revision, previous: EpochEnd, signal: AbortSignal): Promise<EpochEnd> {

@@ -1,0 +1,131 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CertificateAuthority, opensslMissing } from '../k8s/certificates.ts';
+import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
+import { FULL, Mesh, startLocal } from './mesh.ts';
+
+/** Why the tests cannot run here; undefined where they can. */
+function missing(): string | undefined {
+  if (etcdVersions().length === 0) return 'no etcd';
+  try {
+    execFileSync('etcdctl', ['version'], { stdio: 'ignore' });
+  } catch {
+    return 'no etcdctl in the PATH';
+  }
+  return opensslMissing();
+}
+
+const reason = missing();
+
+/** What the original grants to the clients of a cluster's etcd that come from other clusters. */
+const REMOTE_ROLE = [
+  ['cilium/.heartbeat', 'cilium/.heartbeau'],
+  ['cilium/state/', 'cilium/state0'],
+  ['cilium/cluster-config/berlin'],
+  ['cilium/synced/berlin/', 'cilium/synced/berlin0'],
+];
+
+describe.skipIf(reason !== undefined)(`a remote with users and roles ${reason ?? ''}`, { timeout: 60_000 }, () => {
+  let directory: string;
+  let ca: CertificateAuthority;
+  let etcd: EtcdProcess;
+
+  const file = (name: string) => join(directory, name);
+  const etcdctl = (...args: string[]) =>
+    execFileSync('etcdctl', [...args, `--endpoints=${etcd.endpoint}`, ...tls('root', 'cacert', 'cert', 'key')], {
+      env: { ...process.env, ETCDCTL_API: '3' },
+      stdio: 'ignore',
+    });
+  const tls = (user: string, caFlag: string, certFlag: string, keyFlag: string) => [
+    `--${caFlag}=${file('ca.crt')}`,
+    `--${certFlag}=${file(`${user}.crt`)}`,
+    `--${keyFlag}=${file(`${user}.key`)}`,
+  ];
+  const configOf = (user: string) =>
+    [
+      `endpoints: ["${etcd.endpoint}"]`,
+      `trusted-ca-file: ${file('ca.crt')}`,
+      `cert-file: ${file(`${user}.crt`)}`,
+      `key-file: ${file(`${user}.key`)}`,
+      '',
+    ].join('\n');
+  const grant = (user: string, ranges: readonly (readonly string[])[]) => {
+    etcdctl('user', 'add', user, '--no-password');
+    etcdctl('role', 'add', user);
+    for (const range of ranges) etcdctl('role', 'grant-permission', user, 'read', ...range);
+    etcdctl('user', 'grant-role', user, user);
+  };
+
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'rights-'));
+    ca = new CertificateAuthority();
+    writeFileSync(file('ca.crt'), ca.cert);
+    for (const user of ['server', 'root', 'remote', 'partly', 'nobody']) {
+      const { cert, key } = ca.sign(user);
+      writeFileSync(file(`${user}.crt`), cert);
+      writeFileSync(file(`${user}.key`), key);
+    }
+    etcd = await startEtcd({
+      tls: { certFile: file('server.crt'), keyFile: file('server.key'), clientCaFile: file('ca.crt') },
+    });
+    etcdctl('put', 'cilium/cluster-config/berlin', JSON.stringify({ id: 7, capabilities: { ...FULL, syncedCanaries: false } }));
+    etcdctl('put', 'cilium/cluster-config/oslo', '{}');
+    etcdctl('put', 'cilium/state/nodes/v1/berlin/n', 'node');
+    etcdctl('put', 'cilium/state/ip/v1/default/10.7.0.1', 'ip');
+    etcdctl('user', 'add', 'root', '--no-password');
+    etcdctl('user', 'grant-role', 'root', 'root');
+    grant('remote', REMOTE_ROLE);
+    grant('partly', [
+      ['cilium/.heartbeat', 'cilium/.heartbeau'],
+      ['cilium/state/nodes/', 'cilium/state/nodes0'],
+      ['cilium/cluster-config/berlin'],
+    ]);
+    etcdctl('auth', 'enable');
+  }, 60_000);
+
+  afterAll(async () => {
+    await etcd?.stop();
+    ca?.[Symbol.dispose]();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  test('is mirrored with the rights that the original grants', async () => {
+    await using local = await startLocal();
+    await using mesh = new Mesh(local);
+    mesh.addFile('berlin', configOf('remote'));
+    await mesh.synced('berlin');
+    await mesh.holds({ 'cilium/cache/nodes/v1/berlin/n': 'node', 'cilium/cache/ip/v1/berlin/10.7.0.1': 'ip' });
+  });
+
+  test('is mirrored as far as the rights go', async () => {
+    await using local = await startLocal();
+    await using mesh = new Mesh(local);
+    mesh.addFile('berlin', configOf('partly'));
+    await mesh.until('nodes are read', 'berlin', ({ synced }) => synced.nodes);
+    await mesh.holds({ 'cilium/cache/nodes/v1/berlin/n': 'node' });
+    await mesh.until('the lack is told', 'berlin', (status) =>
+      status.reason?.match(/^\w[\w ]*: the etcd user lacks the permission/),
+    );
+    expect(mesh.status('berlin')?.synced.endpoints).toBeUndefined();
+    expect(mesh.status('berlin')?.ready).toBeUndefined();
+  });
+
+  test('that denies its cluster config is told with the remedy', async () => {
+    await using local = await startLocal();
+    await using mesh = new Mesh(local);
+    mesh.addFile('oslo', configOf('remote'));
+    await mesh.until('it is told', 'oslo', ({ reason }) => reason?.includes('denies reading cilium/cluster-config/oslo'));
+    expect(await local.dump()).toEqual({});
+  });
+
+  test('that does not know the user is told as such', async () => {
+    await using local = await startLocal();
+    await using mesh = new Mesh(local);
+    mesh.addFile('berlin', configOf('nobody'));
+    await mesh.until('it is told', 'berlin', ({ reason }) => reason !== undefined);
+    expect(mesh.status('berlin')?.reason).toMatch(/user|permission/);
+  });
+});
