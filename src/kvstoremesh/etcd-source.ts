@@ -9,7 +9,7 @@
 import { Backoff } from '../shared/backoff.ts';
 import type { Clock } from '../shared/clock.ts';
 import { asError, errorCode } from '../shared/errors.ts';
-import { ClusterChangedError } from '../shared/etcd/errors.ts';
+import { ClusterChangedError, EtcdError } from '../shared/etcd/errors.ts';
 import type { EtcdClient, EtcdKey, Revision, WatchEvent } from '../shared/etcd/types.ts';
 import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, EVENTS_PER_SLICE } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
@@ -52,8 +52,14 @@ export async function runEtcdSource(options: EtcdSourceOptions): Promise<never> 
       const error = asError(thrown);
       if (error instanceof ClusterChangedError) throw new SourceReplacedError(error.message);
       if (error instanceof SourceReplacedError) throw error;
-      if (!isFailing)
-        log.warn({ prefix, code: errorCode(error), error: error.message }, 'a prefix of the remote cannot be read; trying again');
+      // What concerns the connection is logged once for all of its users.
+      const isOwn = !(error instanceof EtcdError && error.concernsConnection);
+      if (isOwn && !isFailing) {
+        log.warn(
+          { prefix, code: errorCode(error), reason: error.message },
+          'a prefix of the remote cannot be read; trying again',
+        );
+      }
       isFailing = true;
       onFailing?.(error);
       sink.interrupted(error.message);

@@ -1,0 +1,103 @@
+/**
+ * Certificate authorities for tests, made with the `openssl` command.
+ */
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface CertificateFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+export interface CertificateRequest {
+  /** The common name: etcd takes that of a client for the user's name. */
+  readonly name: string;
+  /** `DNS:…` and `IP:…`. */
+  readonly alternatives?: readonly string[];
+}
+
+export interface Authority {
+  readonly caFile: string;
+  issue(request: CertificateRequest): CertificateFiles;
+}
+
+/** True where certificates can be made. */
+export function canMakeCertificates(): boolean {
+  try {
+    // Issuing in one step came with version 3.
+    return /^OpenSSL ([3-9]|\d\d)/.test(execFileSync('openssl', ['version'], { encoding: 'utf8', stdio: 'pipe' }));
+  } catch {
+    return false;
+  }
+}
+
+/** A directory that `remove` removes, in which any number of authorities can be made. */
+export class CertificateDirectory {
+  readonly path = mkdtempSync(join(tmpdir(), 'certificates-'));
+  #serial = 0;
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+
+  authority(name: string): Authority {
+    const directory = this.#subdirectory();
+    const ca = { certFile: join(directory, 'ca.crt'), keyFile: join(directory, 'ca.key') };
+    makeCertificate(ca, { name }, ['-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign']);
+    return {
+      caFile: ca.certFile,
+      issue: (request) => {
+        const issued = this.#subdirectory();
+        const files = { certFile: join(issued, 'tls.crt'), keyFile: join(issued, 'tls.key') };
+        makeCertificate(files, request, [
+          '-CA',
+          ca.certFile,
+          '-CAkey',
+          ca.keyFile,
+          '-addext',
+          'extendedKeyUsage=serverAuth,clientAuth',
+        ]);
+        return files;
+      },
+    };
+  }
+
+  /** Copies `files` to a place where the test may exchange them. */
+  place(files: CertificateFiles): CertificateFiles {
+    const directory = this.#subdirectory();
+    const placed = { certFile: join(directory, 'tls.crt'), keyFile: join(directory, 'tls.key') };
+    replaceFiles(placed, files);
+    return placed;
+  }
+
+  #subdirectory(): string {
+    this.#serial += 1;
+    const directory = join(this.path, String(this.#serial));
+    mkdirSync(directory);
+    return directory;
+  }
+}
+
+/** Puts the content of `files` in the place of `placed`. */
+export function replaceFiles(placed: CertificateFiles, files: CertificateFiles): void {
+  copyFileSync(files.certFile, placed.certFile);
+  copyFileSync(files.keyFile, placed.keyFile);
+}
+
+function makeCertificate(
+  files: CertificateFiles,
+  { name, alternatives = [] }: CertificateRequest,
+  more: readonly string[],
+): void {
+  const names = alternatives.length === 0 ? [] : ['-addext', `subjectAltName=${alternatives.join(',')}`];
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', files.keyFile];
+  execFileSync(
+    'openssl',
+    ['req', '-x509', '-days', '2', '-subj', `/CN=${name}`, ...key, '-out', files.certFile, ...names, ...more],
+    {
+      stdio: 'pipe',
+    },
+  );
+}
