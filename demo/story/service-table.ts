@@ -63,6 +63,6 @@ function dots({ own, remote }: Seen): string {
 function why(spec: ServiceSpec | undefined): string {
   if (spec === undefined) return '';
   if (!spec.shared) return 'shared: "false", it stays at home';
-  if (spec.affinity === 'local') return 'global; agents prefer ●, what is exported is the same';
+  if (spec.affinity === 'local') return 'global; agents prefer ●, the export is the same';
   return 'global, used from both sides';
 }

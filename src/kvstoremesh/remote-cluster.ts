@@ -7,6 +7,7 @@
  */
 import { Backoff } from '../shared/backoff.ts';
 import { asError, ProgramError } from '../shared/errors.ts';
+import { EtcdError } from '../shared/etcd/errors.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
 import { REMOTE_BACKOFF_MAX_MS, REMOTE_BACKOFF_MIN_MS } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
@@ -36,6 +37,7 @@ export class RemoteCluster {
   readonly #cacheTtl: CacheTtl;
   #state: RemoteState = INITIAL_STATE;
   #endpoints = 0;
+  #connectedMs: number | undefined;
   /** The present attempt or connection. */
   #scope: TaskScope | undefined;
 
@@ -75,15 +77,14 @@ export class RemoteCluster {
       const scope = new TaskScope(signal);
       this.#scope = scope;
       this.#cacheTtl.start();
-      const startMs = this.#context.clock.monotonicMs();
+      this.#connectedMs = undefined;
       scope.run((connectionSignal) => this.#connection(scope, connectionSignal));
       const reason = await scope.ended();
       for (const mirror of this.mirrors) mirror.disconnected();
       if (signal.aborted) break;
       this.#onLost(reason);
-      if (this.#context.clock.monotonicMs() - startMs >= this.#timing.stableMs) this.#backoff.reset();
-      if (reason instanceof ReconfiguredError) this.#backoff.reset();
-      else await this.#pause(signal);
+      if (reason instanceof ReconfiguredError || this.#wasStable()) this.#backoff.reset();
+      if (!(reason instanceof ReconfiguredError)) await this.#pause(signal);
     }
     this.#cacheTtl.stop();
     this.#apply({ kind: 'lost', reason: undefined, counts: false, nowMs: 0 });
@@ -103,6 +104,10 @@ export class RemoteCluster {
 
   get #timing(): RemoteTiming {
     return this.#context.timing ?? REMOTE_TIMING;
+  }
+
+  #wasStable(): boolean {
+    return this.#connectedMs !== undefined && this.#context.clock.monotonicMs() - this.#connectedMs >= this.#timing.stableMs;
   }
 
   #apply(event: RemoteEvent): void {
@@ -147,7 +152,8 @@ export class RemoteCluster {
     const { client, endpoints } = await this.#context.open(this.#path, this.name);
     this.#endpoints = endpoints;
     try {
-      await client.get(HEARTBEAT_KEY, { signal });
+      await this.#firstAnswer(client, signal);
+      this.#connectedMs = this.#context.clock.monotonicMs();
       const etcdClusterId = client.state.clusterId ?? '';
       this.#apply({ kind: 'connected', etcdClusterId });
       this.#log.info({ etcdClusterId }, 'connected to the remote cluster');
@@ -159,6 +165,21 @@ export class RemoteCluster {
       throw thrown;
     } finally {
       client.close();
+    }
+  }
+
+  /** The same client dials again while nothing answers; what it cannot mend is for a new one. */
+  async #firstAnswer(client: EtcdClient, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        await client.get(HEARTBEAT_KEY, { signal });
+        return;
+      } catch (thrown) {
+        signal.throwIfAborted();
+        if (!(thrown instanceof EtcdError && thrown.concernsConnection)) throw thrown;
+        this.#onLost(thrown);
+        await this.#context.clock.sleep(this.#backoff.nextMs(), signal);
+      }
     }
   }
 

@@ -15,7 +15,7 @@ test('a dot is a pod: filled for the own cluster, empty for the other one', () =
 
 test('more pods than can be counted at a glance are a number', () => {
   const [, row] = serviceTable([{ service: 'a', east: { own: 12, remote: 9 }, west: { own: 8, remote: 0 }, why: '' }]);
-  expect(row).toBe('a         12×● 9×○   ●●●●●●●●');
+  expect(row).toBe('a         12×● 9×○    ●●●●●●●●');
 });
 
 test('no services are told in words', () => {

@@ -12,7 +12,7 @@ import { RemoteClusters } from '../../src/kvstoremesh/remote-clusters.ts';
 import { type RemoteClusterStatus, remoteClusterStatus } from '../../src/kvstoremesh/status.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import { createEtcdClient } from '../../src/shared/etcd/client.ts';
-import { type EtcdClient, type EtcdKey, keyOf, NO_LEASE, type Revision } from '../../src/shared/etcd/types.ts';
+import { type EtcdClient, keyOf, NO_LEASE, type Revision } from '../../src/shared/etcd/types.ts';
 import { silentLogger } from '../../src/shared/log.ts';
 import { Registry } from '../../src/shared/metrics.ts';
 import { PublisherMetrics } from '../../src/shared/publisher/metrics.ts';
@@ -30,7 +30,7 @@ export const FULL = {
   endpointSlicesExportMode: 'services-and-endpointslices',
 };
 
-export function clientOf(endpoint: string): EtcdClient {
+function clientOf(endpoint: string): EtcdClient {
   return createEtcdClient({ config: { endpoints: [endpoint] }, name: 'test', log: silentLogger, clock: systemClock });
 }
 
@@ -278,5 +278,3 @@ export class Mesh implements AsyncDisposable {
 export async function startLocal(options: EtcdOptions = {}): Promise<Store> {
   return new Store(await startEtcd(options));
 }
-
-export type { EtcdKey };

@@ -11,7 +11,7 @@ import { connect, history, revisionNow } from '../publisher/rig.ts';
 import { type EtcdProcess, startEtcd } from '../support/etcd-process.ts';
 import { KubernetesRequests } from '../support/kubernetes-requests.ts';
 import { until } from '../support/until.ts';
-import { startDaemon } from './daemon.ts';
+import { startDaemon } from '../support/daemon.ts';
 
 const KEYS = 20_000;
 const STALE = 7;

@@ -62,7 +62,8 @@ export async function startKubeApiserver(): Promise<KubeApiserver> {
   };
   try {
     const certificate = join(directory, 'certs', 'apiserver.crt');
-    await until('the kube-apiserver has its certificate', () => existsSync(certificate), {
+    // It writes the key after the certificates: these are complete then.
+    await until('the kube-apiserver has its certificate', () => existsSync(join(directory, 'certs', 'apiserver.key')), {
       withinMs: 60_000,
       status: () => output.slice(-2_000),
     });

@@ -4,8 +4,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { freePort } from '../support/etcd-process.ts';
-import { until } from '../support/until.ts';
+import { freePort } from './etcd-process.ts';
+import { until } from './until.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/clustermesh-apiserver', import.meta.url));
 
@@ -23,7 +23,10 @@ export async function startDaemon(command: 'clustermesh' | 'kvstoremesh', flags:
   const healthPort = await freePort();
   const child: ChildProcess = spawn(LAUNCHER, [command, `--health-port=${healthPort}`, ...flags], {
     stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, CLUSTERMESH_NODE: process.execPath },
   });
+  running.add(child);
+  child.once('exit', () => running.delete(child));
   let log = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     log += text;
@@ -53,3 +56,8 @@ export async function startDaemon(command: 'clustermesh' | 'kvstoremesh', flags:
     [Symbol.asyncDispose]: kill,
   };
 }
+
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});

@@ -1,0 +1,82 @@
+import { status } from '@grpc/grpc-js';
+import { expect, test } from 'vitest';
+import { errorOfCancelReason, errorOfStatus } from '../../src/shared/etcd/errors.ts';
+import type { Revision } from '../../src/shared/etcd/types.ts';
+
+const context = { what: 'Range', timeoutMs: 500, revision: 5 as Revision };
+
+/** As etcd 3.4 to 3.7, gRPC and Node say them. */
+const CAUSES: readonly (readonly [number, string, string])[] = [
+  [status.OUT_OF_RANGE, 'etcdserver: mvcc: required revision has been compacted', 'ETCD_COMPACTED'],
+  [status.OUT_OF_RANGE, 'etcdserver: mvcc: required revision is a future revision', 'ETCD_FUTURE_REVISION'],
+  [status.RESOURCE_EXHAUSTED, 'etcdserver: mvcc: database space exceeded', 'ETCD_NO_SPACE'],
+  [status.RESOURCE_EXHAUSTED, 'etcdserver: too many requests', 'ETCD_TOO_MANY_REQUESTS'],
+  [status.RESOURCE_EXHAUSTED, 'Received message larger than max (9815196 vs 4194304)', 'ETCD_RESPONSE_TOO_LARGE'],
+  [status.RESOURCE_EXHAUSTED, 'grpc: received message larger than max (3000047 vs. 2097152)', 'ETCD_REQUEST_TOO_LARGE'],
+  [status.INVALID_ARGUMENT, 'etcdserver: request is too large', 'ETCD_REQUEST_TOO_LARGE'],
+  [status.INVALID_ARGUMENT, 'etcdserver: too many operations in txn request', 'ETCD_TOO_MANY_OPERATIONS'],
+  [status.INVALID_ARGUMENT, 'etcdserver: duplicate key given in txn request', 'ETCD_UNEXPECTED_STATUS'],
+  [status.INVALID_ARGUMENT, 'etcdserver: user name is empty', 'ETCD_UNAUTHENTICATED'],
+  [status.INVALID_ARGUMENT, 'etcdserver: revision of auth store is old', 'ETCD_UNAVAILABLE'],
+  [status.UNAUTHENTICATED, 'etcdserver: invalid auth token', 'ETCD_UNAUTHENTICATED'],
+  [status.PERMISSION_DENIED, 'etcdserver: permission denied', 'ETCD_PERMISSION_DENIED'],
+  [status.NOT_FOUND, 'etcdserver: requested lease not found', 'ETCD_LEASE_NOT_FOUND'],
+  [status.UNAVAILABLE, 'etcdserver: no leader', 'ETCD_NO_LEADER'],
+  [status.UNAVAILABLE, 'etcdserver: leader changed', 'ETCD_NO_LEADER'],
+  [status.UNAVAILABLE, 'etcdserver: request timed out', 'ETCD_UNAVAILABLE'],
+  [status.UNAVAILABLE, 'etcdserver: request timed out, possibly due to previous leader failure', 'ETCD_UNAVAILABLE'],
+  [status.UNAVAILABLE, 'No connection established. Last error: Error: self-signed certificate in certificate chain', 'ETCD_TLS'],
+  [
+    status.UNAVAILABLE,
+    "Last error: Hostname/IP does not match certificate's altnames: Host: a. is not in the cert's altnames: DNS:b",
+    'ETCD_TLS',
+  ],
+  [status.UNAVAILABLE, '40C7F0A1:error:0A00010B:SSL routines:ssl3_get_record:wrong version number', 'ETCD_TLS'],
+  [status.UNAVAILABLE, 'read ECONNRESET', 'ETCD_UNAVAILABLE'],
+  [status.CANCELLED, 'Call cancelled', 'ETCD_UNAVAILABLE'],
+  [status.INTERNAL, 'Received RST_STREAM with code 2 (Internal server error)', 'ETCD_UNAVAILABLE'],
+  [status.DEADLINE_EXCEEDED, 'Deadline exceeded after 0.501s,LB pick: 0.002s,remote_addr=127.0.0.1:2379', 'ETCD_DEADLINE'],
+  [status.UNIMPLEMENTED, 'Received HTTP status code 404', 'ETCD_UNEXPECTED_STATUS'],
+  [status.UNKNOWN, '', 'ETCD_UNEXPECTED_STATUS'],
+];
+
+test.each(CAUSES)('status %i with "%s" is %s', (code, details, expected) => {
+  expect(errorOfStatus({ code, details }, context)).toMatchObject({ code: expected });
+});
+
+test('a watch that is cancelled tells why by its text alone', () => {
+  expect(errorOfCancelReason('etcdserver: permission denied', context)).toMatchObject({ code: 'ETCD_PERMISSION_DENIED' });
+  expect(errorOfCancelReason('rpc error: code = PermissionDenied desc = etcdserver: permission denied', context)).toMatchObject({
+    code: 'ETCD_PERMISSION_DENIED',
+  });
+  expect(errorOfCancelReason('etcdserver: mvcc: required revision has been compacted', context)).toMatchObject({
+    code: 'ETCD_COMPACTED',
+    asked: 5,
+  });
+  expect(errorOfCancelReason('', context)).toMatchObject({
+    code: 'ETCD_UNEXPECTED_STATUS',
+    message: expect.stringContaining('no reason given'),
+  });
+});
+
+test('two failures to connect read alike, whenever they were', () => {
+  const details = (time: string) =>
+    `No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1 (${time}). Resolution note: `;
+  const messages = ['2026-01-02T03:04:05.678Z', '2026-02-03T04:05:06.789Z'].map(
+    (time) => errorOfStatus({ code: status.UNAVAILABLE, details: details(time) }, context).message,
+  );
+  expect(messages).toEqual(Array(2).fill('etcd cannot be reached: connect ECONNREFUSED 127.0.0.1:1'));
+});
+
+test('whether to try again, and elsewhere, follows from the cause', () => {
+  const of = (code: number, details: string) => errorOfStatus({ code, details }, context);
+  expect(of(status.UNAVAILABLE, 'read ECONNRESET')).toMatchObject({ retriable: true, concernsConnection: true });
+  expect(of(status.RESOURCE_EXHAUSTED, 'etcdserver: too many requests')).toMatchObject({
+    retriable: true,
+    concernsConnection: false,
+  });
+  expect(of(status.NOT_FOUND, 'etcdserver: requested lease not found')).toMatchObject({
+    retriable: false,
+    concernsConnection: false,
+  });
+});
