@@ -14,7 +14,7 @@ export class Link {
   private constructor(targetPort: number) {
     this.#server = createServer((near) => {
       if (this.#isCut) {
-        near.resetAndDestroy();
+        near.destroy();
         return;
       }
       const far = dial({ port: targetPort, host: '127.0.0.1' });
@@ -40,7 +40,7 @@ export class Link {
   /** Breaks every connection, and every later attempt to make one. */
   cut(): void {
     this.#isCut = true;
-    for (const socket of this.#open) socket.resetAndDestroy();
+    for (const socket of this.#open) socket.destroy();
   }
 
   /** New connections get through again. */

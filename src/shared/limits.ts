@@ -65,7 +65,7 @@ export const MAX_CLUSTER_CONFIG_BYTES = 64 * 1024;
 export const MAX_REMOTE_CLUSTERS = 511;
 
 /** How long a later rank's first load waits for an earlier rank whose listing has not even begun. */
-export const LOAD_ORDER_GRACE_MS = 250;
+export const LOAD_ORDER_GRACE_MS = 2_000;
 
 /** How often a publisher asks its etcd for keys that somebody else wrote, and every how many of these audits compares everything. */
 export const AUDIT_INTERVAL_MS = 60_000;

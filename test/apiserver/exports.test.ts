@@ -135,6 +135,15 @@ test('an identity that moves to an unknown namespace keeps its key until the nam
   expect(model.texts()[IDENTITY]).toBe('k8s:app=moved;k8s:io.kubernetes.pod.namespace=nowhere;');
 });
 
+test('an object that has moved away from a namespace is none of its concern any more', async () => {
+  const model = await running(namespace('shop'), namespace('other'), identity());
+  model.apply(identity({ 'k8s:app': 'moved', 'k8s:io.kubernetes.pod.namespace': 'other' }));
+  await model.settled();
+  model.remove('Namespace', 'shop');
+  await model.settled();
+  expect(Object.keys(model.texts())).toEqual([IDENTITY]);
+});
+
 test('an identity whose labels end loses its key', async () => {
   const model = await running(namespace('shop'), identity());
   model.apply(identity({}));

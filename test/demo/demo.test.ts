@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { etcdVersions } from '../support/etcd-process.ts';
 import { until } from '../support/until.ts';
-import { DemoRun, STORY_WITHIN_MS } from './demo-run.ts';
+import { DemoRun, TEST_TIMEOUT_MS } from './demo-run.ts';
 
 const missing = [
   ...(etcdVersions().length === 0 ? ['no etcd was found'] : []),
@@ -11,9 +11,9 @@ const missing = [
 ];
 const has = (program: string) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
 
-describe.skipIf(missing.length > 0)(`the demo (${missing.join(', ') || 'with real processes'})`, { concurrent: true }, () => {
-  test('the story ends with status 0, in lines of 100 columns without colours, and leaves nothing behind', {
-    timeout: STORY_WITHIN_MS,
+describe.skipIf(missing.length > 0)(`the demo (${missing.join(', ') || 'with real processes'})`, () => {
+  test.concurrent('the story ends with status 0, in lines of 100 columns without colours, and leaves nothing behind', {
+    timeout: TEST_TIMEOUT_MS,
   }, async () => {
     await using demo = new DemoRun(['--once']);
 
@@ -29,10 +29,9 @@ describe.skipIf(missing.length > 0)(`the demo (${missing.join(', ') || 'with rea
     await demo.leavesNothing();
   });
 
-  test.skipIf(!has('curl'))(
-    'every line it suggests works, and Ctrl-C removes everything',
-    { timeout: STORY_WITHIN_MS },
-    async () => {
+  test
+    .skipIf(!has('curl'))
+    .concurrent('every line it suggests works, and Ctrl-C removes everything', { timeout: TEST_TIMEOUT_MS }, async () => {
       await using demo = new DemoRun([]);
       await demo.prints('Ctrl-C ends it');
       const commands = suggestedCommands(demo.output);
@@ -61,11 +60,10 @@ describe.skipIf(missing.length > 0)(`the demo (${missing.join(', ') || 'with rea
 
       expect(await demo.ended, demo.errors).toBe(0);
       await demo.leavesNothing();
-    },
-  );
+    });
 
   test('a process that dies in the middle of the story fails it, with its name and its log', {
-    timeout: STORY_WITHIN_MS,
+    timeout: TEST_TIMEOUT_MS,
   }, async () => {
     await using demo = new DemoRun(['--once']);
     await demo.prints(/ready: (east|west) after/);
@@ -81,7 +79,7 @@ describe.skipIf(missing.length > 0)(`the demo (${missing.join(', ') || 'with rea
     await demo.leavesNothing();
   });
 
-  test('nothing is left behind when the demo itself is killed', { timeout: STORY_WITHIN_MS }, async () => {
+  test('nothing is left behind when the demo itself is killed', { timeout: TEST_TIMEOUT_MS }, async () => {
     await using demo = new DemoRun([]);
     await demo.prints('Start two clusters');
     await until('all its processes run', () => demo.processes.filter(({ command }) => !command.includes('guardian')).length >= 6);
@@ -92,7 +90,7 @@ describe.skipIf(missing.length > 0)(`the demo (${missing.join(', ') || 'with rea
     await demo.leavesNothing();
   });
 
-  test('an interrupted story ends with status 130 and leaves nothing behind', { timeout: STORY_WITHIN_MS }, async () => {
+  test('an interrupted story ends with status 130 and leaves nothing behind', { timeout: TEST_TIMEOUT_MS }, async () => {
     await using demo = new DemoRun(['--once']);
     await demo.prints('Start two clusters');
 

@@ -6,15 +6,17 @@ import { readFileSync } from 'node:fs';
 import { Etcd3, type IPermissionRequest, Range } from 'etcd3';
 import type { Authority } from '../support/certificates.ts';
 
-export type OracleCredentials = { readonly authority: Authority; readonly user: string };
+interface OracleCredentials {
+  readonly authority: Authority;
+  readonly user: string;
+}
 
 /** A client of the `etcd3` package, for administration and for reads that are compared with what the product does. */
 export function oracle(endpoint: string, credentials?: OracleCredentials): Etcd3 {
-  const hosts = endpoint;
-  if (credentials === undefined) return new Etcd3({ hosts });
+  if (credentials === undefined) return new Etcd3({ hosts: endpoint });
   const { certFile, keyFile } = credentials.authority.issue({ name: credentials.user });
   return new Etcd3({
-    hosts,
+    hosts: endpoint,
     credentials: {
       rootCertificate: readFileSync(credentials.authority.caFile),
       certChain: readFileSync(certFile),

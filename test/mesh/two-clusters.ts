@@ -127,9 +127,9 @@ function operator(api: KubernetesProvider, directory: string, later: Later): Pic
   }
   const cli = kubectl(api.kubeconfigFile);
   later(() => cli[Symbol.dispose]());
-  const manifest = join(directory, 'objects.json');
+  const manifest = join(directory, 'objects.yaml');
   const run = async (objects: readonly Manifest[], ...command: string[]) => {
-    writeFileSync(manifest, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
+    writeFileSync(manifest, objects.map((object) => stringify(object)).join('---\n'));
     await cli.run(...command, '-f', manifest);
   };
   return {

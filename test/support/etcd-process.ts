@@ -9,68 +9,19 @@ import { accessSync, constants, existsSync, globSync, mkdtempSync, rmSync, statf
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { containersChosen } from './container-engine.ts';
+import { ETCD_IMAGES, startEtcdContainer } from './etcd-container.ts';
+import { type EtcdBinary, type EtcdOptions, type EtcdProcess, etcdFlags, type RestartOptions } from './etcd-server.ts';
 import { until } from './until.ts';
 
-export interface EtcdBinary {
-  readonly path: string;
-  /** `3.4.23` */
-  readonly version: string;
-  /** `3.4` */
-  readonly minor: string;
-}
-
-export interface EtcdTls {
-  readonly certFile: string;
-  readonly keyFile: string;
-  /** Clients must show a certificate of this authority. */
-  readonly clientCaFile?: string;
-}
-
-export interface EtcdOptions {
-  /** A version found by `etcdVersions`, whole or minor; the first one found otherwise. */
-  readonly version?: string;
-  /** Kept on stop when given; otherwise a temporary one is made and removed. */
-  readonly dataDir?: string;
-  /** Further flags, such as `--quota-backend-bytes=16777216`. */
-  readonly args?: readonly string[];
-  readonly tls?: EtcdTls;
-  /** The cluster ID follows from it. Every process has its own unless told otherwise. */
-  readonly clusterToken?: string;
-}
-
-export interface RestartOptions {
-  /** Begins with an empty store, of the same cluster ID unless `clusterToken` is given. */
-  readonly wipe?: boolean;
-  readonly clusterToken?: string;
-}
-
-export interface EtcdProcess extends AsyncDisposable {
-  readonly binary: EtcdBinary;
-  /** `http://127.0.0.1:port`, or `https://…` with TLS. */
-  readonly endpoint: string;
-  readonly port: number;
-  /** Plain HTTP, also with TLS: `/health` and `/metrics`. */
-  readonly metricsEndpoint: string;
-  readonly dataDir: string;
-  readonly pid: number;
-  /** The last lines the server wrote. */
-  readonly output: string;
-  /** Ends the server and removes a temporary data directory. Idempotent. */
-  stop(): Promise<void>;
-  /** SIGKILL; the data stays for `restart`. */
-  kill(): Promise<void>;
-  /** SIGSTOP: the server neither answers nor closes connections. */
-  pause(): void;
-  resume(): void;
-  /** Starts the server on the same port once more, killing it first where it runs. */
-  restart(options?: RestartOptions): Promise<void>;
-}
+export type { EtcdBinary, EtcdOptions, EtcdProcess } from './etcd-server.ts';
 
 let found: readonly EtcdBinary[] | undefined;
 
 /** Every etcd binary of this machine, one per version, oldest first. Empty where there is none. */
 export function etcdVersions(): readonly EtcdBinary[] {
   if (found !== undefined) return found;
+  if (containersChosen()) return ETCD_IMAGES;
   const given = process.env.ETCD_BIN;
   const candidates =
     given !== undefined && given !== ''
@@ -90,7 +41,10 @@ export function etcdVersions(): readonly EtcdBinary[] {
 
 /** Starts a server and waits until it serves. */
 export async function startEtcd(options: EtcdOptions = {}): Promise<EtcdProcess> {
-  const server = new Server(pickBinary(options.version), options, await freePort(), await freePort());
+  const binary = pickBinary(options.version);
+  const [port, metricsPort] = [await freePort(), await freePort()];
+  if (containersChosen()) return startEtcdContainer(binary, options, port, metricsPort);
+  const server = new Server(binary, options, port, metricsPort);
   await server.start();
   return server;
 }
@@ -218,27 +172,16 @@ class Server implements EtcdProcess {
   }
 
   #arguments(): string[] {
-    const { tls, args = [] } = this.#options;
-    // One member needs no peer port that anybody knows; the cluster ID follows from token and peer URL.
-    const peer = 'http://127.0.0.1:0';
-    return [
-      `--data-dir=${this.dataDir}`,
-      `--listen-client-urls=${this.endpoint}`,
-      `--advertise-client-urls=${this.endpoint}`,
-      `--listen-peer-urls=${peer}`,
-      `--initial-advertise-peer-urls=${peer}`,
-      `--initial-cluster=default=${peer}`,
-      `--initial-cluster-token=${this.#clusterToken}`,
-      `--listen-metrics-urls=http://127.0.0.1:${this.#metricsPort}`,
-      '--heartbeat-interval=10',
-      '--election-timeout=100',
-      '--logger=zap',
-      '--log-level=warn',
-      ...(this.binary.minor === '3.4' ? [] : ['--unsafe-no-fsync']),
-      ...(tls === undefined ? [] : [`--cert-file=${tls.certFile}`, `--key-file=${tls.keyFile}`]),
-      ...(tls?.clientCaFile === undefined ? [] : [`--trusted-ca-file=${tls.clientCaFile}`, '--client-cert-auth']),
-      ...args,
-    ];
+    return etcdFlags({
+      minor: this.binary.minor,
+      dataDir: this.dataDir,
+      clusterToken: this.#clusterToken,
+      listenUrl: this.endpoint,
+      advertisedUrl: this.endpoint,
+      metricsUrl: this.metricsEndpoint,
+      tls: this.#options.tls,
+      args: this.#options.args,
+    });
   }
 }
 

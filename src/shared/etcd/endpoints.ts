@@ -24,12 +24,10 @@ export interface EndpointsOptions {
 
 /** An endpoint and its link, which is made when it is first asked for and again after it was retired. */
 class Endpoint {
-  readonly url: string;
   readonly #options: LinkOptions;
   #link: Link | undefined;
 
-  constructor(url: string, options: LinkOptions) {
-    this.url = url;
+  constructor(options: LinkOptions) {
     this.#options = options;
   }
 
@@ -70,20 +68,12 @@ export class Endpoints {
 
   constructor(options: EndpointsOptions) {
     this.#clock = options.clock;
-    const all = linkOptionsOf(options).map(({ url, ...link }, index) => {
-      return new Endpoint(url, { ...link, onRecovered: () => this.#recovered(index) });
-    });
-    this.#all = all;
-    this.#at = Math.floor(options.random() * all.length);
+    this.#all = linkOptionsOf(options).map((link, index) => new Endpoint({ ...link, onRecovered: () => this.#recovered(index) }));
   }
 
   /** The link in use. Throws CredentialsError. */
   get link(): Link {
     return this.#current.link;
-  }
-
-  get url(): string {
-    return this.#current.url;
   }
 
   get #current(): Endpoint {
@@ -137,17 +127,11 @@ export class Endpoints {
   }
 }
 
-function linkOptionsOf({
-  config,
-  credentials,
-  keepalive,
-  random,
-}: EndpointsOptions): (Omit<LinkOptions, 'onRecovered'> & { url: string })[] {
+function linkOptionsOf({ config, credentials, keepalive, random }: EndpointsOptions): Omit<LinkOptions, 'onRecovered'>[] {
   const dialled = config.endpoints.flatMap((text) => {
-    const { url, secure, host, port } = parseEndpoint(text);
+    const { secure, host, port } = parseEndpoint(text);
     const addresses = config.hostAliases?.get(host.toLowerCase()) ?? [host];
     return addresses.map((address) => ({
-      url,
       host,
       target: targetOf(address, port),
       authority: hostPort(host, port),

@@ -132,7 +132,7 @@ export class LeaseKeeper {
     for (;;) {
       const message = await stream.next();
       if (message === undefined) throw new UnavailableError('the server ended the keep-alive stream');
-      transport.received(pin, decodeHeader(message));
+      transport.contact(pin, decodeHeader(message));
       onAnswer();
       const { ID, TTL } = LeaseKeepAliveResponse.decode(message);
       const lease = ID as LeaseId;

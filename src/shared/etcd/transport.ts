@@ -10,7 +10,7 @@ import { ClusterPin } from './cluster-pin.ts';
 import type { ResponseHeader } from './codec.ts';
 import type { ConnectionTracker } from './connection-tracker.ts';
 import type { Endpoints } from './endpoints.ts';
-import { ClosedError, ClusterChangedError, EtcdError, errorOfStatus, MalformedResponseError } from './errors.ts';
+import { ClosedError, EtcdError, errorOfStatus, MalformedResponseError } from './errors.ts';
 import type { Link } from './link.ts';
 import { MessageStream } from './message-stream.ts';
 import type { Method } from './methods.ts';
@@ -37,7 +37,7 @@ export interface TransportOptions {
   readonly observer: EtcdObserver | undefined;
 }
 
-export interface UnaryCall<T extends { readonly header: ResponseHeader }> {
+interface Invocation<T> {
   readonly method: Method;
   readonly request: Buffer;
   decode(answer: Buffer): T;
@@ -47,6 +47,9 @@ export interface UnaryCall<T extends { readonly header: ResponseHeader }> {
   readonly revision?: Revision | undefined;
   /** The link in use where absent. */
   readonly link?: Link | undefined;
+}
+
+export interface UnaryCall<T extends { readonly header: ResponseHeader }> extends Invocation<T> {
   /** The current one where absent. */
   readonly pin?: ClusterPin | undefined;
 }
@@ -104,8 +107,8 @@ export class Transport {
     const startMs = this.#options.clock.monotonicMs();
     let outcome = 'OK';
     try {
-      const answer = decoded(call.decode, await this.#invoke(call));
-      this.#check(pin, answer.header);
+      const answer = await this.#invoke(call);
+      this.contact(pin, answer.header);
       return answer;
     } catch (thrown) {
       outcome = errorCode(thrown);
@@ -146,9 +149,15 @@ export class Transport {
     return isServiceError(thrown) ? errorOfStatus(thrown, contextOf(method, ETCD_CALL_TIMEOUT_MS, revision)) : asError(thrown);
   }
 
-  /** A message of a stream: pins its cluster. Throws ClusterChangedError. */
-  received(pin: ClusterPin, header: ResponseHeader): void {
-    this.#check(pin, header);
+  /** An answer came, or a message of a stream. Throws ClusterChangedError where it is of another cluster than `pin` says. */
+  contact(pin: ClusterPin, { clusterId }: ResponseHeader): void {
+    try {
+      pin.check(clusterId);
+    } catch (thrown) {
+      if (pin === this.#pin) this.#options.tracker.failed(asError(thrown));
+      throw thrown;
+    }
+    this.#options.tracker.contact(clusterId);
   }
 
   /** A request or stream of `link` failed: another endpoint may be in use from now on. */
@@ -176,36 +185,26 @@ export class Transport {
     }
   }
 
-  #check(pin: ClusterPin, { clusterId }: ResponseHeader): void {
-    try {
-      pin.check(clusterId);
-    } catch (thrown) {
-      if (thrown instanceof ClusterChangedError && pin === this.#pin) this.#options.tracker.failed(thrown);
-      throw thrown;
-    }
-    this.#options.tracker.contact(clusterId);
-  }
-
-  async #invoke({
+  async #invoke<T>({
     method,
     request,
+    decode,
     signal,
     timeoutMs = ETCD_CALL_TIMEOUT_MS,
     revision,
     link: given,
-  }: Omit<UnaryCall<never>, 'decode'>): Promise<Buffer> {
+  }: Invocation<T>): Promise<T> {
     if (this.#isClosed) throw new ClosedError();
     signal.throwIfAborted();
     const link = given ?? this.#link();
     const leave = link.use();
     try {
-      return await this.#send(link, method, request, signal, timeoutMs);
+      return decoded(decode, await this.#send(link, method, request, signal, timeoutMs));
     } catch (thrown) {
       signal.throwIfAborted();
       if (this.#isClosed) throw new ClosedError();
-      if (!isServiceError(thrown)) throw thrown;
-      const error = errorOfStatus(thrown, contextOf(method, timeoutMs, revision));
-      this.failed(link, error);
+      const error = isServiceError(thrown) ? errorOfStatus(thrown, contextOf(method, timeoutMs, revision)) : thrown;
+      if (error instanceof EtcdError) this.failed(link, error);
       throw error;
     } finally {
       leave();

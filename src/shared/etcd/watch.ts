@@ -220,7 +220,7 @@ class WatchSession {
     }
     if (message === undefined) return undefined;
     const answer = decodeWatch(message);
-    transport.received(this.#pin, answer.header);
+    transport.contact(this.#pin, answer.header);
     if (answer.compactRevision > 0) throw new CompactedError(revision, answer.compactRevision);
     if (answer.canceled)
       throw errorOfCancelReason(answer.cancelReason, { what: WATCH.name, timeoutMs: ETCD_CALL_TIMEOUT_MS, revision });

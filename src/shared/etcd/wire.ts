@@ -8,10 +8,10 @@
 import { MalformedResponseError } from './errors.ts';
 import type { Revision } from './types.ts';
 
-export const VARINT = 0;
-export const FIXED64 = 1;
-export const BYTES = 2;
-export const FIXED32 = 5;
+const VARINT = 0;
+const FIXED64 = 1;
+const BYTES = 2;
+const FIXED32 = 5;
 
 const TWO_32 = 2 ** 32;
 
