@@ -3,8 +3,7 @@
  * interface.
  */
 
-import type { AddressInfo } from 'node:net';
-import { createServer, connect as dial, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer, connect as dial, type Server, type Socket } from 'node:net';
 
 export class Link {
   readonly #server: Server;

@@ -54,7 +54,7 @@ export class MeshProcess {
       host.onUnexpectedEnd(this, new ProcessEndedError(`${this.name} ${how}`));
     };
     child.once('error', (error) => onEnd(`cannot be started: ${error.message}`));
-    child.once('exit', (status, signal) => onEnd(`has ended with ${signal ?? `status ${status}`}`));
+    child.once('exit', (status, signal) => onEnd(`has ended with ${signal ?? `status ${status}: ${this.logTail(1).join()}`}`));
     if (child.pid !== undefined) host.guardian.guard(child.pid);
   }
 

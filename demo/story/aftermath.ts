@@ -21,12 +21,13 @@ export function suggest(mesh: Mesh, etcd: EtcdBinary, env: SearchEnvironment, te
     terminal.paragraph(what);
     for (const command of commands) terminal.command(command);
   }
-  terminal.title('What changes in either etcd is shown here. Ctrl-C ends it and removes everything.');
-  terminal.gap();
 }
 
-/** Resolves when `interrupted` is aborted. */
+/** Shows what happens in the mesh; resolves when `interrupted` is aborted. */
 export async function stayUp(mesh: Mesh, terminal: Terminal, interrupted: AbortSignal): Promise<void> {
+  const stays = mesh.signal.aborted ? 'The mesh is broken, and stays as it is' : 'What changes in either etcd is shown here';
+  terminal.title(`${stays}. Ctrl-C ends it and removes everything.`);
+  terminal.gap();
   for (const { name, observer } of mesh.clusters) {
     observer.onDataEvent(({ type, key }) => terminal.row(`${name}'s etcd  ${type === 'put' ? '+' : '−'} ${key}`));
   }

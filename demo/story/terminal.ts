@@ -60,7 +60,7 @@ export class Terminal {
   table([heading = '', ...rows]: readonly string[]): void {
     this.gap();
     this.row(this.#style('dim', heading));
-    for (const row of rows) this.row(row);
+    for (const row of rows) this.row(row.replace(/[●○]+/g, (dots) => this.#style(dots.startsWith('●') ? 'green' : 'cyan', dots)));
   }
 
   /** `detail` may be empty. */

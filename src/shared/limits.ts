@@ -140,6 +140,9 @@ export const DRAIN_TIMEOUT_MS = 60_000;
 /** How long an etcd may take for one page of a list: pages of big values travel over slow links. */
 export const ETCD_LIST_TIMEOUT_MS = 60_000;
 
+/** How long a server that accepted a connection may take to begin to speak; below the deadline of a call, which else hides the reason. */
+export const ETCD_DIAL_TIMEOUT_MS = 8_000;
+
 /** Bytes on their way to us per stream and per connection; 64 KiB, HTTP/2's default, is 1.3 MB/s over a round trip of 50 ms. */
 export const ETCD_FLOW_CONTROL_WINDOW_BYTES = 1024 * 1024;
 

@@ -18,7 +18,7 @@ import {
   WatchResponse,
 } from '../../src/shared/etcd/proto/rpc.ts';
 import { keyOf } from '../../src/shared/etcd/types.ts';
-import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, ETCD_CALL_TIMEOUT_MS } from '../../src/shared/limits.ts';
+import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, ETCD_CALL_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS } from '../../src/shared/limits.ts';
 import { until } from '../support/until.ts';
 import { connect, hurriedClock, listAll, record, recordingLogger, seen, soon } from './rig.ts';
 
@@ -267,7 +267,7 @@ test('a server that ends every watch at once is asked less and less often, up to
   const clock: Clock = {
     ...systemClock,
     sleep: (ms, signal) => {
-      if (ms === ETCD_CALL_TIMEOUT_MS) return systemClock.sleep(ms, signal);
+      if (ms === ETCD_CALL_TIMEOUT_MS || ms === ETCD_DIAL_TIMEOUT_MS) return systemClock.sleep(ms, signal);
       waitsMs.push(ms);
       return systemClock.sleep(5, signal);
     },

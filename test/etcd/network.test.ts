@@ -1,7 +1,9 @@
-import { createServer, type Socket } from 'node:net';
+import { createServer, connect as dial, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import { DeadlineError, NoLeaderError, UnavailableError } from '../../src/shared/etcd/errors.ts';
 import { keyOf } from '../../src/shared/etcd/types.ts';
+import { ETCD_DIAL_TIMEOUT_MS } from '../../src/shared/limits.ts';
 import { type EtcdProcess, freePort, startEtcd } from '../support/etcd-process.ts';
 import { until } from '../support/until.ts';
 import {
@@ -137,6 +139,29 @@ test('somebody who accepts connections and never answers is given up, and costs 
   await until('all sockets but one are closed', () => sockets.size <= 1);
   client.close();
   await until('all sockets are closed', () => sockets.size === 0);
+});
+
+test('somebody who accepts a connection after an outage and never answers is given up as well', async () => {
+  const port = await freePort();
+  const impatient: Clock = {
+    ...systemClock,
+    sleep: (ms, signal) => systemClock.sleep(ms === ETCD_DIAL_TIMEOUT_MS ? 500 : ms, signal),
+  };
+  const client = connect(`http://127.0.0.1:${port}`, { clock: impatient });
+  await expect(client.get(keyOf('a'), soon())).rejects.toThrow(UnavailableError);
+  let accepted = 0;
+  const middlebox = createServer((socket) => {
+    accepted += 1;
+    socket.on('error', () => undefined);
+    if (accepted === 1) return;
+    const onward = dial(etcd.port, '127.0.0.1').on('error', () => undefined);
+    socket.pipe(onward).pipe(socket);
+    socket.on('close', () => onward.destroy());
+  });
+  await new Promise<void>((resolve) => middlebox.listen(port, '127.0.0.1', resolve));
+  onTestFinished(() => void middlebox.close());
+  await until('a later connection is of use', () => put(client, 'middlebox/a'), { withinMs: 20_000 });
+  expect(accepted).toBeGreaterThanOrEqual(2);
 });
 
 test('thirty connections that were cut leave nothing behind', async () => {

@@ -14,7 +14,7 @@ import {
   type WatchBatch,
   type WatchEvent,
 } from '../../src/shared/etcd/types.ts';
-import { ETCD_CALL_TIMEOUT_MS } from '../../src/shared/limits.ts';
+import { ETCD_CALL_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS } from '../../src/shared/limits.ts';
 import { type Logger, silentLogger } from '../../src/shared/log.ts';
 import { type EtcdOptions, type EtcdProcess, startEtcd } from '../support/etcd-process.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
@@ -24,13 +24,12 @@ import { until } from '../support/until.ts';
 export const FAST_KEEPALIVE = { timeMs: 300, timeoutMs: 500 };
 export const FAST_PINGS = ['--grpc-keepalive-min-time=50ms'];
 
-/** Back-off and other waits take `maxMs` at most; the time that an answer may take is left as it is. */
+/** Back-off and other waits take `maxMs` at most; the time that somebody else may take is left as it is. */
 export function hurriedClock(maxMs: number): Clock {
-  return {
-    ...systemClock,
-    sleep: (ms, signal) => systemClock.sleep(ms === ETCD_CALL_TIMEOUT_MS ? ms : Math.min(ms, maxMs), signal),
-  };
+  return { ...systemClock, sleep: (ms, signal) => systemClock.sleep(PATIENCE.has(ms) ? ms : Math.min(ms, maxMs), signal) };
 }
+
+const PATIENCE = new Set([ETCD_CALL_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS]);
 
 /** A client that is closed when the test has finished. */
 export function connect(endpoints: string | readonly string[], options: Partial<EtcdClientOptions> = {}): EtcdClient {

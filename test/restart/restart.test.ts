@@ -8,10 +8,10 @@ import { expect, onTestFinished, test } from 'vitest';
 import { startEmbeddedKubernetes } from '../../demo/kubernetes/embedded-kubernetes.ts';
 import { type EtcdClient, type EtcdKey, keyOf, NO_LEASE, type TxnOperation } from '../../src/shared/etcd/types.ts';
 import { connect, history, revisionNow } from '../publisher/rig.ts';
+import { startDaemon } from '../support/daemon.ts';
 import { type EtcdProcess, startEtcd } from '../support/etcd-process.ts';
 import { KubernetesRequests } from '../support/kubernetes-requests.ts';
 import { until } from '../support/until.ts';
-import { startDaemon } from '../support/daemon.ts';
 
 const KEYS = 20_000;
 const STALE = 7;

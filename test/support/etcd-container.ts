@@ -8,12 +8,10 @@ import { type ContainerPlan, type RunningContainer, startContainer } from './con
 import { type EtcdBinary, type EtcdOptions, type EtcdProcess, etcdFlags, type RestartOptions } from './etcd-server.ts';
 import { until } from './until.ts';
 
+const NEWEST = image('3.6.12');
+
 /** A server for each minor version, oldest first; the path is an image. */
-export const ETCD_IMAGES: readonly EtcdBinary[] = ['3.4.35', '3.5.21', '3.6.12'].map((version) => ({
-  path: `gcr.io/etcd-development/etcd:v${version}`,
-  version,
-  minor: version.split('.').slice(0, 2).join('.'),
-}));
+export const ETCD_IMAGES: readonly EtcdBinary[] = [image('3.4.35'), image('3.5.21'), NEWEST];
 
 /** Where the server listens inside of its container. */
 export const ETCD_CLIENT_PORT = 2379;
@@ -76,25 +74,18 @@ export function etcdContainer({
   };
 }
 
-/** Starts a server and waits until it serves. */
+/** Starts a server, the newest unless told otherwise, and waits until it serves. */
 export async function startEtcdContainer(
-  image: EtcdBinary,
-  options: EtcdOptions,
-  port: number,
-  metricsPort: number,
-  network?: string,
+  options: Pick<EtcdContainerOptions, 'port' | 'metricsPort'> & Partial<EtcdContainerOptions>,
 ): Promise<EtcdProcess> {
-  const clusterToken = options.clusterToken ?? `test-${port}-${process.pid}`;
-  const server = new Server({
-    ...options,
-    image,
-    port,
-    metricsPort,
-    clusterToken,
-    ...(network === undefined ? {} : { network }),
-  });
+  const clusterToken = `test-${options.port}-${process.pid}`;
+  const server = new Server({ image: NEWEST, clusterToken, ...options });
   await server.start();
   return server;
+}
+
+function image(version: string): EtcdBinary {
+  return { path: `gcr.io/etcd-development/etcd:v${version}`, version, minor: version.split('.').slice(0, 2).join('.') };
 }
 
 class Server implements EtcdProcess {

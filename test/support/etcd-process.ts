@@ -43,7 +43,7 @@ export function etcdVersions(): readonly EtcdBinary[] {
 export async function startEtcd(options: EtcdOptions = {}): Promise<EtcdProcess> {
   const binary = pickBinary(options.version);
   const [port, metricsPort] = [await freePort(), await freePort()];
-  if (containersChosen()) return startEtcdContainer(binary, options, port, metricsPort);
+  if (containersChosen()) return startEtcdContainer({ ...options, image: binary, port, metricsPort });
   const server = new Server(binary, options, port, metricsPort);
   await server.start();
   return server;
@@ -92,7 +92,6 @@ class Server implements EtcdProcess {
   readonly metricsEndpoint: string;
   readonly dataDir: string;
   readonly #options: EtcdOptions;
-  readonly #metricsPort: number;
   #clusterToken: string;
   #child: ChildProcess | undefined;
   #output = '';
@@ -101,7 +100,6 @@ class Server implements EtcdProcess {
     this.binary = binary;
     this.#options = options;
     this.port = port;
-    this.#metricsPort = metricsPort;
     this.endpoint = `${options.tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
     this.metricsEndpoint = `http://127.0.0.1:${metricsPort}`;
     this.dataDir = options.dataDir ?? mkdtempSync(join(scratchDirectory(), 'etcd-test-'));

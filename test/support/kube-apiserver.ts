@@ -69,7 +69,11 @@ export async function startKubeApiserver(): Promise<KubeApiserver> {
     });
     const url = `https://127.0.0.1:${port}`;
     const requests = new KubernetesRequests({ url, token, ca: () => readFileSync(certificate) });
-    await untilServing(requests, child, () => output);
+    await untilServing(
+      requests,
+      () => output,
+      () => child.exitCode,
+    );
     const kubeconfig = kubeconfigText(url, token, readFileSync(certificate));
     return { url, kubeconfig, requests, stop, [Symbol.asyncDispose]: stop };
   } catch (error) {
@@ -78,10 +82,15 @@ export async function startKubeApiserver(): Promise<KubeApiserver> {
   }
 }
 
-async function untilServing(requests: KubernetesRequests, child: ChildProcess, output: () => string): Promise<void> {
+/** Waits until the server serves every kind the project reads, of which those of Cilium are defined here. */
+export async function untilServing(
+  requests: KubernetesRequests,
+  output: () => string,
+  exitCode: () => number | null = () => null,
+): Promise<void> {
   const options = { withinMs: 60_000, status: () => output().slice(-2_000) };
   const isReady = async () => {
-    if (child.exitCode !== null) throw new Error(`it ended with status ${child.exitCode}`);
+    if (exitCode() !== null) throw new Error(`it ended with status ${exitCode()}`);
     return (await requests.send('GET', '/readyz')).code === 200;
   };
   await until('the kube-apiserver is ready', isReady, options);
@@ -97,32 +106,43 @@ async function untilServing(requests: KubernetesRequests, child: ChildProcess, o
 }
 
 function serverArguments(directory: string, etcd: EtcdProcess, port: number, token: string): string[] {
+  writeServerFiles(directory, token);
+  return [
+    ...serverFlags(etcd.endpoint, (name) => join(directory, name)),
+    `--secure-port=${port}`,
+    '--bind-address=127.0.0.1',
+    `--cert-dir=${join(directory, 'certs')}`,
+  ];
+}
+
+/** What `serverFlags` names: the keys of service accounts, and the token of the only user. */
+export const SERVER_FILES = ['service-accounts.pub', 'service-accounts.key', 'tokens.csv'] as const;
+
+export function writeServerFiles(directory: string, token: string): void {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', {
     modulusLength: 2048,
     publicKeyEncoding: { type: 'spki', format: 'pem' },
     privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
   });
-  const file = (name: string, text: string) => {
-    const path = join(directory, name);
-    writeFileSync(path, text, { mode: 0o600 });
-    return path;
-  };
+  const texts = [publicKey, privateKey, `${token},test,1,"system:masters"\n`];
+  for (const [i, name] of SERVER_FILES.entries()) writeFileSync(join(directory, name), texts[i] ?? '', { mode: 0o600 });
+}
+
+/** What a server is told wherever it runs; `at` says where it finds its files. */
+export function serverFlags(etcdUrl: string, at: (name: (typeof SERVER_FILES)[number]) => string): string[] {
   return [
-    `--etcd-servers=${etcd.endpoint}`,
-    `--secure-port=${port}`,
-    '--bind-address=127.0.0.1',
-    `--cert-dir=${join(directory, 'certs')}`,
+    `--etcd-servers=${etcdUrl}`,
     '--service-account-issuer=https://kubernetes.default',
-    `--service-account-key-file=${file('service-accounts.pub', publicKey)}`,
-    `--service-account-signing-key-file=${file('service-accounts.key', privateKey)}`,
+    `--service-account-key-file=${at('service-accounts.pub')}`,
+    `--service-account-signing-key-file=${at('service-accounts.key')}`,
     '--authorization-mode=RBAC',
-    `--token-auth-file=${file('tokens.csv', `${token},test,1,"system:masters"\n`)}`,
+    `--token-auth-file=${at('tokens.csv')}`,
     '--service-cluster-ip-range=10.96.0.0/12,fd00:96::/108',
     '--disable-admission-plugins=ServiceAccount',
   ];
 }
 
-function kubeconfigText(url: string, token: string, certificate: Buffer): string {
+export function kubeconfigText(url: string, token: string, certificate: Buffer): string {
   const cluster = { server: url, 'certificate-authority-data': certificate.toString('base64') };
   return stringify({
     apiVersion: 'v1',

@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { startEmbeddedKubernetes } from '../../demo/kubernetes/embedded-kubernetes.ts';
+import { containersChosen } from './container-engine.ts';
 import { kubeApiserverMissing, startKubeApiserver } from './kube-apiserver.ts';
+import { startKubeApiserverContainer } from './kubernetes-container.ts';
 import { KubernetesRequests } from './kubernetes-requests.ts';
 
 export type ProviderName = 'embedded' | 'real';
@@ -60,7 +62,7 @@ const SYSTEM_NAMESPACES = ['default', 'kube-node-lease', 'kube-public', 'kube-sy
 
 /** Why a provider cannot be started here; undefined where it can. */
 export function providerMissing(name: ProviderName): string | undefined {
-  return name === 'real' ? kubeApiserverMissing() : undefined;
+  return name === 'real' && !containersChosen() ? kubeApiserverMissing() : undefined;
 }
 
 export async function startKubernetes(name: ProviderName): Promise<KubernetesProvider> {
@@ -68,7 +70,7 @@ export async function startKubernetes(name: ProviderName): Promise<KubernetesPro
     const server = await startEmbeddedKubernetes();
     return new Provider(name, server.kubeconfig, new KubernetesRequests({ url: server.url }), () => server.stop());
   }
-  const server = await startKubeApiserver();
+  const server = await (containersChosen() ? startKubeApiserverContainer() : startKubeApiserver());
   return new Provider(name, server.kubeconfig, server.requests, () => server.stop());
 }
 

@@ -3,11 +3,14 @@
  * whatever address it was reached at.
  *
  * The library neither limits how long a handshake takes nor gives up its socket when the channel is
- * closed meanwhile. Therefore every socket is known here and ends with the dialer.
+ * closed meanwhile: somebody in between who accepts connections and never answers would stop it for
+ * good. Therefore every socket is known here, has a time to become of use, and ends with the dialer.
  */
 import { isIP, type Socket } from 'node:net';
 import { connect } from 'node:tls';
 import { CallCredentials, ChannelCredentials } from '@grpc/grpc-js';
+import type { Clock } from '../clock.ts';
+import { ETCD_DIAL_TIMEOUT_MS } from '../limits.ts';
 import type { Credentials } from './credentials.ts';
 
 type SecureConnector = ReturnType<ChannelCredentials['_createSecureConnector']>;
@@ -18,15 +21,19 @@ export interface DialerOptions {
   /** The name that the server's certificate must carry. */
   readonly host: string;
   readonly skipVerify: boolean;
+  readonly clock: Clock;
 }
 
 export class Dialer extends ChannelCredentials {
   readonly #options: DialerOptions;
+  readonly #isConnected: () => boolean;
   readonly #sockets = new Set<Socket>();
 
-  constructor(options: DialerOptions) {
+  /** `isConnected` tells whether the channel has a connection that works. */
+  constructor(options: DialerOptions, isConnected: () => boolean) {
     super();
     this.#options = options;
+    this.#isConnected = isConnected;
   }
 
   /** Destroys every socket, whatever has become of its connection. */
@@ -45,8 +52,7 @@ export class Dialer extends ChannelCredentials {
   override _createSecureConnector(): SecureConnector {
     return {
       connect: async (socket) => {
-        this.#sockets.add(socket);
-        socket.once('close', () => this.#sockets.delete(socket));
+        void this.#watchOver(socket);
         const { credentials } = this.#options;
         if (credentials === undefined) return { socket, secure: false };
         return { socket: await this.#handshake(socket, credentials), secure: true };
@@ -55,6 +61,20 @@ export class Dialer extends ChannelCredentials {
       getCallCredentials: () => CallCredentials.createEmpty(),
       destroy: () => undefined,
     };
+  }
+
+  /** Never rejects. */
+  async #watchOver(socket: Socket): Promise<void> {
+    const closed = new AbortController();
+    this.#sockets.add(socket);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      closed.abort();
+    });
+    await this.#options.clock.sleep(ETCD_DIAL_TIMEOUT_MS, closed.signal).catch(() => undefined);
+    if (!closed.signal.aborted && !this.#isConnected()) {
+      socket.destroy(new Error(`connected, but no answer within ${ETCD_DIAL_TIMEOUT_MS} ms`));
+    }
   }
 
   #handshake(socket: Socket, credentials: Credentials): Promise<Socket> {

@@ -127,7 +127,7 @@ export class Endpoints {
   }
 }
 
-function linkOptionsOf({ config, credentials, keepalive, random }: EndpointsOptions): Omit<LinkOptions, 'onRecovered'>[] {
+function linkOptionsOf({ config, credentials, keepalive, clock, random }: EndpointsOptions): Omit<LinkOptions, 'onRecovered'>[] {
   const dialled = config.endpoints.flatMap((text) => {
     const { secure, host, port } = parseEndpoint(text);
     const addresses = config.hostAliases?.get(host.toLowerCase()) ?? [host];
@@ -138,6 +138,7 @@ function linkOptionsOf({ config, credentials, keepalive, random }: EndpointsOpti
       credentials: secure ? credentials : undefined,
       skipVerify: config.skipVerify === true,
       keepalive,
+      clock,
     }));
   });
   return shuffled(dialled, random);

@@ -42,7 +42,7 @@ export class Link {
   #isClosed = false;
 
   constructor(options: LinkOptions) {
-    this.#dialer = new Dialer(options);
+    this.#dialer = new Dialer(options, () => this.isReady);
     this.#onRecovered = options.onRecovered;
     this.grpc = new Client(options.target, this.#dialer, channelOptions(options));
     this.#watchState(State.IDLE);

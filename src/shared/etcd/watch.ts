@@ -2,9 +2,9 @@
  * A watch that survives its connections.
  *
  * Each connection is a session: a stream that begins after the last event delivered. Before its first
- * event a range at that revision proves that the store still has it: a store that was emptied or restored
- * knows no such revision, and one that compacted it may have lost deletions (etcd before 3.5.18 does not
- * tell so where the first revision asked for is exactly the compacted one).
+ * event a range at that revision proves that the store still has it. A store that was emptied or restored
+ * has not reached it; one that was compacted at exactly the next revision watches without complaint,
+ * although older releases of etcd have lost the deletions of that revision.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { Backoff } from '../backoff.ts';
@@ -74,9 +74,9 @@ export async function* watchPrefix(parts: WatchParts, prefix: EtcdKey, options: 
       if (!session.isRetired) {
         // What concerns the connection is logged once for all of its users.
         const isOwn = !(error instanceof EtcdError && error.concernsConnection);
-        if (isOwn && trouble !== errorCode(error))
-          log.warn({ code: errorCode(error), reason: error.message }, 'watch is interrupted');
-        if (isOwn) trouble = errorCode(error);
+        const code = errorCode(error);
+        if (isOwn && trouble !== code) log.warn({ code, reason: error.message }, 'watch is interrupted');
+        if (isOwn) trouble = code;
         session.close();
         // A server that accepts watches only to end them again is not to be asked all the time.
         if (session.hasLasted) backoff.reset();
@@ -91,8 +91,11 @@ export async function* watchPrefix(parts: WatchParts, prefix: EtcdKey, options: 
 /** What ends a watch for good. */
 function lastBatch(error: Error): WatchBatch | undefined {
   if (error instanceof CompactedError) return { kind: 'compacted', compactRevision: error.oldestLeft ?? NO_REVISION };
-  if (error instanceof ClusterChangedError || error instanceof FutureRevisionError)
+  // A history that is too much for one message can never be had, a list can.
+  if (error instanceof ResponseTooLargeError) return { kind: 'compacted', compactRevision: NO_REVISION };
+  if (error instanceof ClusterChangedError || error instanceof FutureRevisionError) {
     return { kind: 'replaced', reason: error.message };
+  }
   return undefined;
 }
 
@@ -222,8 +225,9 @@ class WatchSession {
     const answer = decodeWatch(message);
     transport.contact(this.#pin, answer.header);
     if (answer.compactRevision > 0) throw new CompactedError(revision, answer.compactRevision);
-    if (answer.canceled)
+    if (answer.canceled) {
       throw errorOfCancelReason(answer.cancelReason, { what: WATCH.name, timeoutMs: ETCD_CALL_TIMEOUT_MS, revision });
+    }
     return answer;
   }
 
