@@ -3,22 +3,20 @@
  * it ought to be by what is deployed.
  *
  * All three have the same form, so that they can be compared: keys without what differs between the
- * places, and the backends of each service.
+ * places, and of the values what the story is about.
  */
+import { zstdDecompressSync } from 'node:zlib';
 import type { EtcdKey } from '../../src/shared/etcd/types.ts';
 import { MARK_LABEL, NAMESPACE, type Scope, sliceName } from './manifests.ts';
 import type { Workload } from './workload.ts';
 
-export interface ExportedService {
-  /** Addresses, sorted. */
-  readonly backends: readonly string[];
-  readonly mark: string | undefined;
-}
+/** By key: `services/v1/clustermesh-demo/rebel-base`, `ip/v1/10.1.0.11`. */
+export type ExportedState = ReadonlyMap<string, ExportedValue>;
 
-export interface ExportedState {
-  /** `services/v1/clustermesh-demo/rebel-base`, `ip/v1/10.1.0.11` */
-  readonly keys: ReadonlySet<string>;
-  readonly services: ReadonlyMap<string, ExportedService>;
+export interface ExportedValue {
+  /** Of the pods of a service or of an endpoint slice, sorted. */
+  readonly addresses: readonly string[];
+  readonly mark?: string | undefined;
 }
 
 /** Where the keys are: below `cilium/state` in the cluster's own etcd, below `cilium/cache` in a mirror. */
@@ -37,28 +35,35 @@ const KINDS: Readonly<Record<string, Readonly<Record<Place, (cluster: string) =>
 /** Kinds whose keys start with a namespace. */
 const NAMESPACED = ['services/v1', 'endpointslices/v1'];
 
-/** What `cluster` ought to show. */
+/** Values of the other kinds never change. */
+const UNCHANGING: ExportedValue = { addresses: [] };
+
+/** The key of a service of the demo. */
+export function serviceKey(name: string): string {
+  return `services/v1/${NAMESPACE}/${name}`;
+}
+
+/** What the cluster of `workload` ought to show. */
 export function expectedState(workload: Workload): ExportedState {
+  const state = new Map<string, ExportedValue>();
   const everything = workload.scope === 'everything';
-  const keys = new Set<string>(everything ? [`nodes/v1/${workload.site.nodeName}`] : []);
-  const services = new Map<string, ExportedService>();
+  if (everything) state.set(`nodes/v1/${workload.site.nodeName}`, UNCHANGING);
   for (const [name, { spec, pods, identity, mark }] of workload.services) {
     if (everything) {
-      keys.add(`identities/v1/${identity}`);
-      for (const { ip } of pods) keys.add(`ip/v1/${ip}`);
+      state.set(`identities/v1/${identity}`, UNCHANGING);
+      for (const { ip } of pods) state.set(`ip/v1/${ip}`, UNCHANGING);
     }
     if (!spec.shared) continue;
-    keys.add(`services/v1/${NAMESPACE}/${name}`);
-    keys.add(`endpointslices/v1/${NAMESPACE}/${sliceName(name)}`);
-    services.set(name, { backends: pods.map(({ ip }) => ip).sort(), mark });
+    const addresses = pods.map(({ ip }) => ip).sort();
+    state.set(serviceKey(name), { addresses, mark });
+    state.set(`endpointslices/v1/${NAMESPACE}/${sliceName(name)}`, { addresses });
   }
-  return { keys, services };
+  return state;
 }
 
 /** What the etcd with these `values` says of `cluster` in that place. In the scope `services` only what belongs to the demo is looked at. */
 export function foundState(values: ReadonlyMap<EtcdKey, Buffer>, place: Place, cluster: string, scope: Scope): ExportedState {
-  const keys = new Set<string>();
-  const services = new Map<string, ExportedService>();
+  const state = new Map<string, ExportedValue>();
   for (const [kind, tails] of Object.entries(KINDS)) {
     if (scope === 'services' && !NAMESPACED.includes(kind)) continue;
     const prefix = `cilium/${place}/${kind}/${tails[place](cluster)}`;
@@ -66,45 +71,38 @@ export function foundState(values: ReadonlyMap<EtcdKey, Buffer>, place: Place, c
       if (!key.startsWith(prefix)) continue;
       const own = key.slice(prefix.length);
       if (scope === 'services' && !own.startsWith(`${NAMESPACE}/`)) continue;
-      keys.add(`${kind}/${own}`);
-      if (kind === 'services/v1') services.set(own.slice(NAMESPACE.length + 1), decodeService(value));
+      state.set(`${kind}/${own}`, decode(kind, value));
     }
   }
-  return { keys, services };
+  return state;
 }
 
 /** What of `found` is not as in `expected`, in words; undefined where nothing is. */
 export function difference(expected: ExportedState, found: ExportedState): string | undefined {
-  const missing = [...expected.keys.difference(found.keys)].map((key) => `${key} is missing`);
-  const unexpected = [...found.keys.difference(expected.keys)].map((key) => `${key} should not be there`);
-  const changed = [...expected.services].flatMap(([name, { backends, mark }]) => {
-    const service = found.services.get(name);
-    if (service === undefined) return [];
-    const seen = service.backends.join(' ');
-    if (seen !== backends.join(' '))
-      return [`${name} has the backends ${seen || 'none'} instead of ${backends.join(' ') || 'none'}`];
-    return service.mark === mark ? [] : [`${name} is an older version`];
+  const missing = [...expected.keys()].filter((key) => !found.has(key)).map((key) => `${key} is missing`);
+  const others = [...found].flatMap(([key, value]) => {
+    const wanted = expected.get(key);
+    if (wanted === undefined) return [`${key} should not be there`];
+    return isSame(wanted, value) ? [] : [`${key} has ${text(value)} instead of ${text(wanted)}`];
   });
-  const all = [...missing, ...unexpected, ...changed];
+  const all = [...missing, ...others];
   return all.length === 0 ? undefined : all.join(', ');
 }
 
 /** One event for each key that differs, as `put <key>` and `delete <key>`, with the keys of that place. */
 export function eventsBetween(before: ExportedState, after: ExportedState, place: Place, cluster: string): ReadonlySet<string> {
-  const changed = [...after.services].flatMap(([name, { backends, mark }]) => {
-    const previous = before.services.get(name);
-    const hasMoved = previous?.backends.join(' ') !== backends.join(' ');
-    return [
-      ...(hasMoved || previous?.mark !== mark ? [`services/v1/${NAMESPACE}/${name}`] : []),
-      ...(hasMoved ? [`endpointslices/v1/${NAMESPACE}/${sliceName(name)}`] : []),
-    ];
-  });
-  const puts = [...after.keys.difference(before.keys).union(new Set(changed))];
-  const deletes = [...before.keys.difference(after.keys)];
-  return new Set([
-    ...puts.map((key) => `put ${placed(key, place, cluster)}`),
-    ...deletes.map((key) => `delete ${placed(key, place, cluster)}`),
-  ]);
+  const isNews = ([key, value]: [string, ExportedValue]) => !isSame(before.get(key), value);
+  const puts = [...after].filter(isNews).map(([key]) => `put ${placed(key, place, cluster)}`);
+  const gone = [...before.keys()].filter((key) => !after.has(key));
+  return new Set([...puts, ...gone.map((key) => `delete ${placed(key, place, cluster)}`)]);
+}
+
+function isSame(a: ExportedValue | undefined, b: ExportedValue): boolean {
+  return a !== undefined && text(a) === text(b);
+}
+
+function text({ addresses, mark }: ExportedValue): string {
+  return [addresses.join(' ') || 'no addresses', ...(mark === undefined ? [] : [`mark ${mark}`])].join(', ');
 }
 
 function placed(key: string, place: Place, cluster: string): string {
@@ -113,10 +111,21 @@ function placed(key: string, place: Place, cluster: string): string {
   return `cilium/${place}/${kind}/${KINDS[kind]?.[place](cluster)}${own.join('/')}`;
 }
 
-function decodeService(value: Buffer): ExportedService {
+function decode(kind: string, value: Buffer): ExportedValue {
+  if (kind === 'services/v1') return decodeService(value);
+  return kind === 'endpointslices/v1' ? decodeSlice(value) : UNCHANGING;
+}
+
+function decodeService(value: Buffer): ExportedValue {
   const { backends, labels } = JSON.parse(value.toString('utf8')) as {
     readonly backends?: Readonly<Record<string, unknown>>;
     readonly labels?: Readonly<Record<string, string>>;
   };
-  return { backends: Object.keys(backends ?? {}).sort(), mark: labels?.[MARK_LABEL] };
+  return { addresses: Object.keys(backends ?? {}).sort(), mark: labels?.[MARK_LABEL] };
+}
+
+/** A compressed protobuf message, in which nothing but its addresses looks like one. */
+function decodeSlice(value: Buffer): ExportedValue {
+  const message = zstdDecompressSync(value).toString('latin1');
+  return { addresses: (message.match(/\d+\.\d+\.\d+\.\d+/g) ?? []).sort() };
 }

@@ -2,6 +2,7 @@
  * What each cluster sees of the services of both, as a picture: a dot for each pod.
  */
 import type { Cluster } from '../mesh/cluster.ts';
+import { serviceKey } from '../mesh/exported-state.ts';
 import type { ServiceSpec } from '../mesh/manifests.ts';
 import type { Mesh } from '../mesh/mesh.ts';
 
@@ -24,9 +25,8 @@ const MAX_DOTS = 8;
 
 /** The services of the moment: own pods by what is deployed, the others by what the cluster's etcd tells its agents. */
 export function serviceRows(mesh: Mesh): ServiceRow[] {
-  const known = mesh.clusters.flatMap((cluster) => [...mesh.knownTo(cluster).services.keys()]);
   const deployed = mesh.clusters.flatMap(({ workload }) => [...workload.services.keys()]);
-  return [...new Set([...deployed, ...known])].sort().map((service) => ({
+  return [...new Set(deployed)].sort().map((service) => ({
     service,
     east: seen(mesh, mesh.east, service),
     west: seen(mesh, mesh.west, service),
@@ -51,7 +51,7 @@ export function serviceTable(rows: readonly ServiceRow[]): string[] {
 function seen(mesh: Mesh, cluster: Cluster, service: string): Seen {
   return {
     own: cluster.workload.services.get(service)?.pods.length ?? 0,
-    remote: mesh.knownTo(cluster).services.get(service)?.backends.length ?? 0,
+    remote: mesh.knownTo(cluster).get(serviceKey(service))?.addresses.length ?? 0,
   };
 }
 

@@ -125,5 +125,5 @@ export class Stage {
 
 /** Events may overtake the answer to the request that caused them. */
 function delay(ms: number): string {
-  return ms < 1 ? 'at once' : `after ${duration(ms)}`;
+  return ms < 1 ? 'within 1 ms' : `after ${duration(ms)}`;
 }

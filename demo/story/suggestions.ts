@@ -38,7 +38,7 @@ function readWithCurl({ west }: Mesh): Suggestion[] {
   const range = { key: base64('cilium/cache/'), range_end: base64('cilium/cache0'), keys_only: true };
   return [
     {
-      what: "How much west's agents know of east, in base64; etcdctl shows it in plain text:",
+      what: "All that west's agents know of east, in base64 (etcdctl shows it in plain text):",
       commands: [`curl -s ${west.etcd.endpoint}/v3/kv/range -d '${JSON.stringify(range)}'`],
     },
   ];

@@ -1,6 +1,7 @@
 /** The `clustermesh` daemon, wired together: Kubernetes as the source, one publisher, the local etcd. */
 import { once } from 'node:events';
 import { parseClusterInfo } from '../shared/cluster-info.ts';
+import { type LocalEtcd, openLocalEtcd } from '../shared/etcd/local-etcd.ts';
 import { keyOf } from '../shared/etcd/types.ts';
 import { FlagError } from '../shared/flags/error.ts';
 import { Health } from '../shared/health.ts';
@@ -24,7 +25,6 @@ import { convertClusterConfig } from './converters/cluster-config.ts';
 import type { ApiserverFlags } from './flags.ts';
 import { type Cluster, canaryKey } from './keyspace.ts';
 import { KubernetesMetrics } from './kubernetes-metrics.ts';
-import { type LocalEtcd, openLocalEtcd } from './local-etcd.ts';
 import { Namespaces } from './namespaces.ts';
 import { ObjectRejections } from './object-rejections.ts';
 import { Reflection } from './reflection.ts';
@@ -50,7 +50,7 @@ export async function runApiserver(flags: ApiserverFlags, runtime: Runtime): Pro
     connection = await openKubernetes(flags, runtime);
     const { server } = connection;
     log.info({ server, version: await checkVersion({ connection, clock, log, signal }) }, 'connected to Kubernetes');
-    etcd = await openLocalEtcd(kvstore, { clock, log, signal });
+    etcd = await openLocalEtcd(kvstore, { clock, log }, signal);
     startExport({ flags, runtime, jobs, health, connection, etcd });
     await jobs.done();
   } finally {

@@ -33,6 +33,8 @@ export class Mirror {
   constructor(mapping: Mapping, options: MirrorOptions) {
     this.mapping = mapping;
     this.#options = options;
+    // Before the remote is heard of: what an earlier run mirrored of it is kept alive meanwhile.
+    this.#ensureSection();
   }
 
   /** The remote exports the kind and it is mirrored; as last heard, also while the connection is away. */

@@ -73,6 +73,8 @@ export class RemoteCluster {
 
   /** Runs until the signal is aborted, then resolves. Whatever goes wrong is this cluster's own affair. */
   async run(signal: AbortSignal): Promise<void> {
+    // Ends with the signal at the latest, and then it does not matter any more.
+    void this.#context.publisher.singles.keep(clusterConfigKey(this.name), signal).catch(() => undefined);
     while (!signal.aborted) {
       const scope = new TaskScope(signal);
       this.#scope = scope;

@@ -1,7 +1,7 @@
 /** The `kvstoremesh` daemon, wired together: remote etcds as sources, one publisher, the local etcd. */
 import { once } from 'node:events';
 import { parseClusterInfo } from '../shared/cluster-info.ts';
-import { RequestLimiter } from '../shared/etcd/request-limiter.ts';
+import { openLocalEtcd } from '../shared/etcd/local-etcd.ts';
 import { keyOf } from '../shared/etcd/types.ts';
 import { Health } from '../shared/health.ts';
 import { serveHealth, serveJson, serveMetrics } from '../shared/http.ts';
@@ -16,11 +16,11 @@ import type { Runtime } from '../shared/runtime.ts';
 import { ClusterIds } from './cluster-ids.ts';
 import { type ConfigDirectoryOptions, watchConfigDirectory } from './config-directory.ts';
 import { DRAIN_GRACE_MS } from './drain.ts';
-import { openLocalEtcd, openRemoteEtcd } from './etcd-clients.ts';
 import type { KvstoremeshFlags } from './flags.ts';
 import { type ClusterProgress, isReady, type ReadinessLimits } from './readiness.ts';
 import type { RemoteCluster } from './remote-cluster.ts';
 import { RemoteClusters } from './remote-clusters.ts';
+import { openRemoteEtcd } from './remote-etcd.ts';
 import { registerRemoteMetrics } from './remote-metrics.ts';
 import { remoteClusterStatus } from './status.ts';
 
@@ -42,8 +42,7 @@ export async function runKvstoremesh(flags: KvstoremeshFlags, runtime: Runtime):
   await serve(flags, metrics, health, () => clusters?.all ?? [], signal);
 
   const parts = { kvstore, clock, log };
-  const limiter = new RequestLimiter({ qps: kvstore.bootstrapQps ?? kvstore.qps, maxInFlight: kvstore.maxInflight }, clock);
-  const local = await openLocalEtcd(parts, limiter, signal);
+  const { client: local, endBootstrap } = await openLocalEtcd(kvstore, { clock, log }, signal);
   try {
     const publisherMetrics = new PublisherMetrics(metrics, clock);
     const publisher = createPublisher({
@@ -81,7 +80,7 @@ export async function runKvstoremesh(flags: KvstoremeshFlags, runtime: Runtime):
       jobs.startJob('readiness', async (jobSignal) => {
         await untilReady(configured, remotes, limits, runtime, jobSignal);
         health.markReady();
-        limiter.setQps(kvstore.qps);
+        endBootstrap();
         await once(jobSignal, 'abort');
       });
     const directory = { path: flags.clustermeshConfig, ownName: own.name, clock, log, signal };

@@ -17,10 +17,10 @@ import {
   WatchRequest,
   WatchResponse,
 } from '../../src/shared/etcd/proto/rpc.ts';
-import { keyOf } from '../../src/shared/etcd/types.ts';
+import { keyOf, type Revision } from '../../src/shared/etcd/types.ts';
 import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, ETCD_CALL_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS } from '../../src/shared/limits.ts';
 import { until } from '../support/until.ts';
-import { connect, hurriedClock, listAll, record, recordingLogger, seen, soon } from './rig.ts';
+import { connect, hurriedClock, listAll, proxyForTest, record, recordingLogger, seen, soon } from './rig.ts';
 
 const header = (revision: number, clusterId = 7n) => ({ clusterId, memberId: 1n, revision: BigInt(revision), raftTerm: 1n });
 const answer = (revision: number, rest: Partial<WatchResponse> = {}): WatchResponse => ({
@@ -62,7 +62,13 @@ interface Faults {
   created?: WatchResponse;
 }
 
-async function faultyEtcd(faults: Faults): Promise<{ readonly endpoint: string; readonly watches: WatchCreateRequest[] }> {
+interface FaultyEtcd {
+  readonly endpoint: string;
+  readonly port: number;
+  readonly watches: WatchCreateRequest[];
+}
+
+async function faultyEtcd(faults: Faults): Promise<FaultyEtcd> {
   const server = new Server({ 'grpc.max_send_message_length': -1 });
   const watches: WatchCreateRequest[] = [];
   const raw = { requestSerialize: same, requestDeserialize: same, responseSerialize: same, responseDeserialize: same };
@@ -96,7 +102,7 @@ async function faultyEtcd(faults: Faults): Promise<{ readonly endpoint: string; 
     );
   });
   onTestFinished(() => server.forceShutdown());
-  return { endpoint: `http://127.0.0.1:${port}`, watches };
+  return { endpoint: `http://127.0.0.1:${port}`, port, watches };
 }
 
 const same = (bytes: Buffer): Buffer => bytes;
@@ -184,6 +190,31 @@ test('events that come twice or from the past are dropped and counted', async ()
   const watch = record(connect(endpoint, { observer }), 'k/', 10);
   expect((await seen(watch, 4)).map(({ modRevision }) => modRevision)).toEqual([10, 12, 13, 14]);
   expect(dropped).toBe(4);
+});
+
+test('of many big answers that nobody reads, few are taken', async () => {
+  const big = (revision: number) =>
+    eventsAt(revision).map(({ type, kv }) => ({ type, kv: { ...kv, value: Buffer.alloc(5_000_000, 'v') } }));
+  const { port } = await faultyEtcd({
+    watch: ({ send }) => {
+      for (let revision = 10; revision < 20; revision += 1) send(answer(50, { events: big(revision) }));
+    },
+  });
+  const proxy = await proxyForTest(port);
+  const abort = new AbortController();
+  const slow = connect(proxy.endpoint)
+    .watch(keyOf('k/'), { signal: abort.signal, from: 10 as Revision })
+    [Symbol.asyncIterator]();
+  expect((await slow.next()).value).toMatchObject({ kind: 'events', revision: 10 });
+  await until('the flow stops', async () => {
+    const taken = proxy.bytes.toClient;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    return taken > 5_000_000 && proxy.bytes.toClient === taken;
+  });
+  expect(proxy.bytes.toClient).toBeLessThan(20_000_000);
+  for (let revision = 11; revision < 20; revision += 1) expect((await slow.next()).value).toMatchObject({ revision });
+  abort.abort();
+  expect(await slow.next()).toMatchObject({ done: true });
 });
 
 test('a compaction that comes with the answer to the request is a value', async () => {

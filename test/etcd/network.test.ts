@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import { DeadlineError, NoLeaderError, UnavailableError } from '../../src/shared/etcd/errors.ts';
 import { keyOf } from '../../src/shared/etcd/types.ts';
-import { ETCD_DIAL_TIMEOUT_MS } from '../../src/shared/limits.ts';
+import { ETCD_CALL_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS } from '../../src/shared/limits.ts';
 import { type EtcdProcess, freePort, startEtcd } from '../support/etcd-process.ts';
 import { until } from '../support/until.ts';
 import {
@@ -100,7 +100,31 @@ test('a member without a leader is left for one that has one', async () => {
   await seen(watch, 1);
 });
 
-test('a connection that comes back ends the wait of everybody', async () => {
+test('a connection that comes back ends a wait, however long it is', async () => {
+  const proxy = await proxyForTest(etcd.port);
+  const direct = connect(etcd.endpoint);
+  let waits = 0;
+  const slow: Clock = {
+    ...systemClock,
+    sleep: (ms, signal) => {
+      if (ms === ETCD_CALL_TIMEOUT_MS || ms === ETCD_DIAL_TIMEOUT_MS) return systemClock.sleep(ms, signal);
+      waits += 1;
+      return systemClock.sleep(waits === 1 ? 1 : 3_600_000, signal);
+    },
+  };
+  const from = (await revisionOf(direct)) + 1;
+  const watch = record(connect(proxy.endpoint, { clock: slow }), 'wake/', from);
+  await put(direct, 'wake/a');
+  await seen(watch, 1);
+  await proxy.refuse();
+  proxy.cut();
+  await until('the watch waits for an hour', () => waits === 2);
+  await put(direct, 'wake/b');
+  await proxy.heal();
+  await seen(watch, 2);
+});
+
+test('a connection that comes back is told of once, and to everybody', async () => {
   const proxy = await proxyForTest(etcd.port);
   const direct = connect(etcd.endpoint);
   const { log, lines } = recordingLogger();

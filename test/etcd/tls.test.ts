@@ -178,7 +178,7 @@ describe.skipIf(!canMakeCertificates()).each(etcdVersions())(
     beforeAll(async () => {
       directory = new CertificateDirectory();
       authority = directory.authority('mesh');
-      const server = authority.issue({ name: 'etcd', alternatives: ['IP:127.0.0.1'] });
+      const server = authority.issue({ name: 'etcd', alternatives: ['IP:127.0.0.1', 'DNS:localhost'] });
       etcd = await startEtcd({ version, tls: { ...server, clientCaFile: authority.caFile } });
       administrator = await enableUsers(etcd, authority, authority.issue({ name: 'root' }), ['reader']);
       await administrator.allowReading('reader', 'open/');

@@ -20,7 +20,8 @@ export async function enableUsers(
   names: readonly string[],
 ): Promise<Administrator> {
   const admin = new Etcd3({
-    hosts: etcd.endpoint,
+    // The package sends the host as the server name, which must not be an address.
+    hosts: etcd.endpoint.replace('127.0.0.1', 'localhost'),
     credentials: {
       rootCertificate: readFileSync(authority.caFile),
       privateKey: readFileSync(root.keyFile),

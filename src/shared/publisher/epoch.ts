@@ -121,7 +121,7 @@ export class Epoch {
   async #loadOne(section: PublishedSection): Promise<void> {
     const { client, leases, observer, storeWasReplaced } = this.#options;
     const { group, options } = section;
-    await this.#retried(() => loadSection(client, leases, group, options.prefix, this.#abort.signal));
+    await this.#retried(() => loadSection(client, leases, section, this.#abort.signal));
     if (this.#options.sections.get(options.prefix) !== section) return;
     this.#buffers.get(group)?.applyTo(group);
     this.#buffers.delete(group);

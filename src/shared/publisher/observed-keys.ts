@@ -9,20 +9,27 @@ import { type EtcdClient, type EtcdKey, type KeyValue, keyOf, type Revision, typ
 import type { KeyGroup } from './key-group.ts';
 import { UNKNOWN } from './key-table.ts';
 import type { LeasePool } from './lease-pool.ts';
+import type { SectionOptions } from './types.ts';
 
-/** Lists `prefix` in etcd into `group` and adopts the leases found. The group must be forgotten and quiet. */
+/**
+ * Lists a section in etcd and adopts the leases found, that of its canary too: what an earlier run wrote stays for as long
+ * as the source has not listed anything else. The group must be forgotten and quiet.
+ */
 export async function loadSection(
   client: EtcdClient,
   leases: LeasePool,
-  group: KeyGroup,
-  prefix: EtcdKey,
+  section: { readonly group: KeyGroup; readonly options: SectionOptions },
   signal: AbortSignal,
 ): Promise<void> {
+  const { group, options } = section;
+  const { prefix, canary } = options;
   group.forget();
   for await (const page of client.list(prefix, { signal })) {
     for (const keyValue of page.keyValues) group.observe(keyValue);
   }
   await adoptLeases(leases, group, signal);
+  const announced = canary === undefined ? undefined : await client.get(canary, { signal });
+  if (announced !== undefined) await leases.adopt([leases.indexOf(announced.lease)], () => true, signal);
 }
 
 /** Reads every key that `group` desires, one by one, and adopts the leases found. */

@@ -9,6 +9,7 @@ import type { Clock } from '../clock.ts';
 import type { EtcdClient, EtcdKey } from '../etcd/types.ts';
 import { PUBLISH_BACKOFF_MAX_MS, PUBLISH_BACKOFF_MIN_MS } from '../limits.ts';
 import type { KeyGroup } from './key-group.ts';
+import { ABSENT } from './key-table.ts';
 import { adoptLeases } from './observed-keys.ts';
 import type { SingleKeys } from './types.ts';
 import { waiters } from './waiters.ts';
@@ -50,6 +51,11 @@ export class PublishedSingleKeys implements SingleKeys {
     this.#options.group.abandon(key);
   }
 
+  async keep(key: EtcdKey, signal: AbortSignal): Promise<void> {
+    const slot = this.#options.group.table.slotOf(key);
+    if (slot === undefined || !this.#options.group.table.isDesired(slot)) await this.#observe(key, signal);
+  }
+
   async #settled(signal: AbortSignal): Promise<void> {
     const waiting = waiters();
     const promise = waiting.wait(signal);
@@ -66,7 +72,9 @@ export class PublishedSingleKeys implements SingleKeys {
       try {
         const keyValue = await client.get(key, { signal });
         if (before !== epoch()) continue;
-        if (keyValue === undefined) return;
+        const slot = group.table.slotOf(key);
+        const isNews = slot === undefined || (group.table.revision[slot] === ABSENT && !group.isMoving(slot));
+        if (keyValue === undefined || !isNews) return;
         group.observe(keyValue);
         await adoptLeases(group.options.leases, group, signal);
         return;

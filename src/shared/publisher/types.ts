@@ -68,6 +68,8 @@ export interface SingleKeys {
   remove(key: EtcdKey, signal: AbortSignal): Promise<void>;
   /** Stops desiring `key` without removing it. */
   release(key: EtcdKey): void;
+  /** Keeps alive what an earlier run left under `key`, whatever it is, until somebody puts or removes it. */
+  keep(key: EtcdKey, signal: AbortSignal): Promise<void>;
 }
 
 export interface Publisher {

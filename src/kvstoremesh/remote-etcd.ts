@@ -1,0 +1,20 @@
+/** The client of a remote's etcd, from its file in the configuration directory. */
+import { createEtcdClient } from '../shared/etcd/client.ts';
+import { readEtcdConfig } from '../shared/etcd/config.ts';
+import { clientOptions, type EtcdSurroundings, limiterOf } from '../shared/etcd/local-etcd.ts';
+import type { KvstoreOptions } from '../shared/kvstore-options.ts';
+import type { OpenedSource } from './remote-context.ts';
+
+export interface RemoteEtcdParts extends EtcdSurroundings {
+  readonly kvstore: KvstoreOptions;
+}
+
+/** A client, for reading alone, of the etcd that `path` names now. Rejects with what is wrong with the file. */
+export async function openRemoteEtcd(path: string, cluster: string, parts: RemoteEtcdParts): Promise<OpenedSource> {
+  // The higher limit of a first load is for the local etcd alone: a remote has other readers too.
+  const { bootstrapQps: _, ...kvstore } = parts.kvstore;
+  const config = await readEtcdConfig(path);
+  const limiter = limiterOf(kvstore, parts.clock);
+  const client = createEtcdClient({ ...clientOptions(kvstore, parts), config, name: cluster, limiter, readOnly: true });
+  return { client, endpoints: config.endpoints.length };
+}

@@ -1,0 +1,70 @@
+/** Clients made from the options of the store: of the local etcd, which both daemons write to, and of any other. */
+import type { Clock } from '../clock.ts';
+import { asError, errorCode } from '../errors.ts';
+import type { KvstoreOptions } from '../kvstore-options.ts';
+import { ETCD_KEEPALIVE_TIME_MS, ETCD_KEEPALIVE_TIMEOUT_MS } from '../limits.ts';
+import type { Logger } from '../log.ts';
+import { createEtcdClient, type EtcdClientOptions } from './client.ts';
+import { type EtcdConfig, readEtcdConfig } from './config.ts';
+import { RequestLimiter } from './request-limiter.ts';
+import type { EtcdClient } from './types.ts';
+
+/** How often a configuration file that is not there, or not usable yet, is looked for. */
+const CONFIG_RETRY_MS = 1_000;
+
+export interface LocalEtcd {
+  readonly client: EtcdClient;
+  /** The limit on requests that holds during the first load gives way to the one that holds after it. */
+  endBootstrap(): void;
+}
+
+export interface EtcdSurroundings {
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/**
+ * A client, as soon as there is a configuration to make it from: in a starting pod the file may come later
+ * than we do. Rejects only with the signal's reason.
+ */
+export async function openLocalEtcd(
+  options: KvstoreOptions,
+  surroundings: EtcdSurroundings,
+  signal: AbortSignal,
+): Promise<LocalEtcd> {
+  const { clock, log } = surroundings;
+  const limiter = limiterOf(options, clock);
+  let reported: string | undefined;
+  for (;;) {
+    try {
+      const config = await localConfig(options);
+      const client = createEtcdClient({ ...clientOptions(options, surroundings), config, name: 'local', limiter });
+      return { client, endBootstrap: () => limiter?.setQps(options.qps) };
+    } catch (thrown) {
+      const { message } = asError(thrown);
+      if (message !== reported)
+        log.warn({ code: errorCode(thrown), reason: message }, 'waiting for the configuration of the local etcd');
+      reported = message;
+      await clock.sleep(CONFIG_RETRY_MS, signal);
+    }
+  }
+}
+
+/** The limit that the options ask for, at first that of the first load; none where they name none. */
+export function limiterOf({ qps, bootstrapQps, maxInflight }: KvstoreOptions, clock: Clock): RequestLimiter | undefined {
+  if (qps === undefined && bootstrapQps === undefined && maxInflight === undefined) return undefined;
+  return new RequestLimiter({ qps: bootstrapQps ?? qps, maxInFlight: maxInflight }, clock);
+}
+
+/** What every client takes from the options of the store. */
+export function clientOptions(
+  options: KvstoreOptions,
+  { clock, log }: EtcdSurroundings,
+): Omit<EtcdClientOptions, 'config' | 'name'> {
+  const { limit, keepaliveTimeMs = ETCD_KEEPALIVE_TIME_MS, keepaliveTimeoutMs = ETCD_KEEPALIVE_TIMEOUT_MS } = options;
+  return { clock, log, pageSize: limit, keepalive: { timeMs: keepaliveTimeMs, timeoutMs: keepaliveTimeoutMs } };
+}
+
+async function localConfig({ etcdConfigPath, address }: KvstoreOptions): Promise<EtcdConfig> {
+  return etcdConfigPath === undefined ? { endpoints: [address ?? ''] } : await readEtcdConfig(etcdConfigPath);
+}

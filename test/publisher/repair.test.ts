@@ -1,0 +1,100 @@
+import { describe, expect, test } from 'vitest';
+import { keyOf } from '../../src/shared/etcd/types.ts';
+import { startEtcd } from '../support/etcd-process.ts';
+import { until } from '../support/until.ts';
+import { publisherFixture, signal } from './fixture.ts';
+import { below, bytes, CANARY, contents, settledAs, startRig, texts } from './rig.ts';
+
+const fixture = publisherFixture();
+const { outside, start, loaded } = fixture;
+
+describe('repair', () => {
+  test('puts back a key, and a canary, that somebody deleted', async () => {
+    const { rig } = await loaded({ a: '1', b: '1' });
+    await rig.client.txn(
+      [
+        { type: 'delete', key: below('a') },
+        { type: 'delete', key: CANARY },
+      ],
+      { signal: signal() },
+    );
+    await settledAs(rig.client, { a: '1', b: '1' });
+    const canary = await until('the canary is back', () => rig.client.get(CANARY, { signal: signal() }));
+    expect(canary.modRevision).toBeGreaterThan((await contents(rig.client)).get(below('a'))?.modRevision ?? 0);
+    expect(rig.recorded.repairs.get('deleted')).toBe(2);
+  });
+
+  test('finds by audit a key that was overwritten and one that nobody desires', async () => {
+    const { rig } = await loaded({ a: '1' }, { auditIntervalMs: 50 });
+    await rig.client.txn(
+      [
+        { type: 'put', key: below('a'), value: bytes('tampered'), lease: 0n as never },
+        { type: 'put', key: below('foreign'), value: bytes('x'), lease: 0n as never },
+      ],
+      { signal: signal() },
+    );
+    await settledAs(rig.client, { a: '1' });
+    expect(rig.recorded.repairs.get('overwritten')).toBe(1);
+    expect(rig.recorded.repairs.get('foreign')).toBe(1);
+  });
+
+  test('leaves alone what another replica wrote with the same value', async () => {
+    const { rig } = await loaded({ a: '1' }, { auditIntervalMs: 50 });
+    const lease = (await contents(rig.client)).get(below('a'))?.lease ?? (0n as never);
+    await rig.client.txn([{ type: 'put', key: below('a'), value: bytes('1'), lease }], { signal: signal() });
+    const revision = (await contents(rig.client)).get(below('a'))?.modRevision;
+    await rig.client.txn([{ type: 'put', key: below('proof'), value: bytes('x'), lease: 0n as never }], { signal: signal() });
+    await until('an audit went by', () => rig.recorded.repairs.get('foreign') === 1);
+    expect((await contents(rig.client)).get(below('a'))?.modRevision).toBe(revision);
+  });
+
+  test('restores single keys at once, deleted or overwritten', async () => {
+    const key = keyOf('cilium/cluster-config/west');
+    const rig = start();
+    await rig.publisher.singles.put(key, bytes('{"id":2}'), signal());
+    await rig.client.txn([{ type: 'delete', key }], { signal: signal() });
+    await until('the deleted key is back', () => rig.client.get(key, { signal: signal() }));
+    await rig.client.txn([{ type: 'put', key, value: bytes('junk'), lease: 0n as never }], { signal: signal() });
+    await until(
+      'the value is back',
+      async () => (await rig.client.get(key, { signal: signal() }))?.value.toString() === '{"id":2}',
+    );
+  });
+});
+
+describe('the local etcd', () => {
+  test('that comes back empty is filled again, the canary last', async () => {
+    const { rig } = await loaded({ a: '1', b: '2' });
+    await rig.publisher.singles.put(keyOf('cilium/cluster-config/west'), bytes('{}'), signal());
+    await fixture.etcd.restart({ wipe: true });
+    await settledAs(rig.client, { a: '1', b: '2' });
+    const canary = await until('the canary is back', () => rig.client.get(CANARY, { signal: signal() }));
+    await until('the config is back', () => rig.client.get(keyOf('cilium/cluster-config/west'), { signal: signal() }));
+    const data = Math.max(...[...(await contents(rig.client)).values()].map(({ modRevision }) => modRevision));
+    expect(canary.modRevision).toBeGreaterThan(data);
+  });
+
+  test('that is away takes up the latest of what happened meanwhile', async () => {
+    const { rig, section } = await loaded({ a: '1', b: '1' });
+    await fixture.etcd.stop();
+    section.upsert(below('a'), bytes('2'));
+    section.upsert(below('a'), bytes('3'));
+    section.remove(below('b'));
+    section.upsert(below('c'), bytes('1'));
+    await until('the publisher says that its writes fail', () => rig.publisher.stats.failing !== undefined, { withinMs: 20_000 });
+    await fixture.etcd.restart();
+    await settledAs(rig.client, { a: '3', c: '1' });
+  });
+
+  test('that allows fewer operations than expected is found out once', async () => {
+    const strict = await startEtcd({ args: ['--max-txn-ops=16'] });
+    const rig = startRig({ endpoint: strict.endpoint });
+    const section = rig.section();
+    for (let i = 0; i < 500; i += 1) section.upsert(below(`k${i}`), bytes('v'));
+    section.listed();
+    await section.whenSynced(signal());
+    expect(Object.keys(await texts(rig.client))).toHaveLength(500);
+    await rig.stop();
+    await strict.stop();
+  });
+});
