@@ -34,7 +34,7 @@ export interface ReadingsTiming {
   readonly silenceMs: number;
 }
 
-export const READINGS_TIMING: ReadingsTiming = { presentMs: 5_000, absentMs: 2_000, silenceMs: 30_000 };
+export const READINGS_TIMING: ReadingsTiming = { presentMs: 5_000, absentMs: 2_000, silenceMs: 15_000 };
 
 /**
  * Yields the first reading and every one that differs from the one before. Throws ConnectionLostError or

@@ -6,7 +6,7 @@ import { publisherFixture, signal } from './fixture.ts';
 import { below, bytes, CANARY, contents, settledAs, startRig, texts } from './rig.ts';
 
 const fixture = publisherFixture();
-const { outside, start, loaded } = fixture;
+const { start, loaded } = fixture;
 
 describe('repair', () => {
   test('puts back a key, and a canary, that somebody deleted', async () => {
