@@ -20,7 +20,9 @@ const cutLink: Step = {
       return '';
     });
     stage.showServices('The link is cut: ○ is what was known before.');
-    stage.explain('A quarter of a minute of silence counts as a restart of the other side; after that kvstoremesh calls it a loss.');
+    stage.explain(
+      'A quarter of a minute of silence counts as a restart of the other side; after that kvstoremesh calls it a loss.',
+    );
     await stage.check('GET /v1/cluster says not connected, in both clusters', async () => {
       const tookMs = await until(
         async () => {
