@@ -167,11 +167,25 @@ export function varintSize(value: number): number {
   return size;
 }
 
+/** The last 64-bit value that was encoded: the keys of a transaction share few leases. */
+let lastValue = 0n;
+let lastVarint = Buffer.of(0);
+
+/** A 64-bit `value` as a varint. */
+function varint64(value: bigint): Buffer {
+  if (value === lastValue) return lastVarint;
+  const bytes: number[] = [];
+  let rest = BigInt.asUintN(64, value);
+  for (; rest >= 0x80n; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
+  bytes.push(Number(rest));
+  lastValue = value;
+  lastVarint = Buffer.from(bytes);
+  return lastVarint;
+}
+
 /** Bytes that a 64-bit `value` takes as a varint. */
 export function varint64Size(value: bigint): number {
-  let size = 1;
-  for (let rest = BigInt.asUintN(64, value); rest >= 0x80n; rest >>= 7n) size += 1;
-  return size;
+  return varint64(value).length;
 }
 
 /** Writes into a buffer of exactly the size that was computed before. */
@@ -195,14 +209,7 @@ export class WireWriter {
   }
 
   varint64(value: bigint): void {
-    let rest = BigInt.asUintN(64, value);
-    while (rest >= 0x80n) {
-      this.buffer[this.position] = Number(rest & 0x7fn) | 0x80;
-      this.position += 1;
-      rest >>= 7n;
-    }
-    this.buffer[this.position] = Number(rest);
-    this.position += 1;
+    this.position += varint64(value).copy(this.buffer, this.position);
   }
 
   /** A string with one character per byte, after its length. */
