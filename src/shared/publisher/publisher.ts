@@ -23,10 +23,11 @@ import type { Lane } from './lane.ts';
 import { LeasePool } from './lease-pool.ts';
 import { currentRevision } from './observed-keys.ts';
 import { canaryValue, PublishedSection } from './published-section.ts';
-import { type Scheduled, Scheduler } from './scheduler.ts';
+import { Scheduler } from './scheduler.ts';
 import { PublishedSingleKeys } from './single-keys.ts';
 import { SlabStore } from './slab.ts';
 import type { Publisher, PublisherObserver, PublisherStats, Section, SectionOptions } from './types.ts';
+import type { Scheduled } from './waiting-lanes.ts';
 
 export interface PublisherOptions {
   /** The local etcd. The publisher is the only one to call its `forgetCluster`. */

@@ -25,15 +25,7 @@ import type { Batch, Lane } from './lane.ts';
 import { type LeasePool, UNLEASED } from './lease-pool.ts';
 import type { PublisherObserver, PublisherStats } from './types.ts';
 import { waiters } from './waiters.ts';
-
-/** A group of lanes as the scheduler sees it. */
-export interface Scheduled {
-  readonly group: KeyGroup;
-  /** 0 for steady sections; higher while a first load is under way. */
-  priority(): number;
-  /** True while the group has to wait for another one. */
-  isHeld(): boolean;
-}
+import { type Scheduled, WaitingLanes } from './waiting-lanes.ts';
 
 export interface SchedulerOptions {
   readonly client: EtcdClient;
@@ -48,12 +40,9 @@ export interface SchedulerOptions {
 
 /** How often lanes that wait for another section are looked at again. */
 const HELD_RECHECK_MS = 50;
-/** Turns that steady sections take before one in its first load gets a turn. */
-const STEADY_TURNS = 4;
-
 export class Scheduler {
   readonly #options: SchedulerOptions;
-  readonly #waiting = new Map<Lane, Scheduled>();
+  readonly #waiting = new WaitingLanes();
   readonly #backoff = new Backoff({ minMs: PUBLISH_BACKOFF_MIN_MS, maxMs: PUBLISH_BACKOFF_MAX_MS });
   readonly #concurrency = new Concurrency(MAX_TXNS_IN_FLIGHT);
   readonly #idle = waiters();
@@ -62,7 +51,6 @@ export class Scheduler {
   readonly #denied = new Map<KeyGroup, { readonly backoff: Backoff; untilMs: number }>();
   #maxOperations: number;
   #maxBytes = MAX_TXN_BYTES;
-  #steadyTurns = 0;
   #paused = true;
   #backingOff = false;
   #pumpQueued = false;
@@ -89,8 +77,8 @@ export class Scheduler {
 
   /** Something waits in `lane`. */
   pending(lane: Lane, scheduled: Scheduled): void {
-    if (this.#busy.has(lane) || this.#waiting.has(lane)) return;
-    this.#waiting.set(lane, scheduled);
+    if (this.#busy.has(lane)) return;
+    this.#waiting.add(lane, scheduled);
     this.pump();
   }
 
@@ -128,36 +116,20 @@ export class Scheduler {
       const next = this.#next();
       if (next === undefined) return;
       const [lane, scheduled] = next;
-      this.#waiting.delete(lane);
       this.#busy.add(lane);
       void this.#run(lane, scheduled, signal);
     }
   }
 
-  /** The waiting lane of the lowest priority number that may go, the longest waiting of them. */
   #next(): [Lane, Scheduled] | undefined {
-    let best: [Lane, Scheduled] | undefined;
-    let bestPriority = Number.POSITIVE_INFINITY;
     let someHeld = false;
-    const skipSteady = this.#steadyTurns >= STEADY_TURNS;
-    for (const entry of this.#waiting) {
-      const [lane, scheduled] = entry;
-      if (!scheduled.group.isKnown) {
-        this.#waiting.delete(lane);
-        continue;
-      }
-      if (scheduled.isHeld() || this.#isDenied(scheduled.group)) {
-        someHeld = true;
-        continue;
-      }
-      let priority = scheduled.priority();
-      if (skipSteady && priority === 0) priority = Number.MAX_SAFE_INTEGER;
-      if (priority < bestPriority) [best, bestPriority] = [entry, priority];
-      if (bestPriority === 0) break;
-    }
-    if (best === undefined && someHeld) this.#recheck();
-    this.#steadyTurns = bestPriority === 0 ? this.#steadyTurns + 1 : 0;
-    return best;
+    const next = this.#waiting.next((scheduled) => {
+      if (!scheduled.isHeld() && !this.#isDenied(scheduled.group)) return true;
+      someHeld = true;
+      return false;
+    });
+    if (next === undefined && someHeld) this.#recheck();
+    return next;
   }
 
   async #run(lane: Lane, scheduled: Scheduled, signal: AbortSignal): Promise<void> {
@@ -171,7 +143,7 @@ export class Scheduler {
       if (!isAbort(thrown, signal)) this.#failed(group, batch, asError(thrown), signal);
     }
     this.#busy.delete(lane);
-    if (lane.pending.size > 0 && group.isKnown) this.#waiting.set(lane, scheduled);
+    if (lane.pending.size > 0 && group.isKnown) this.#waiting.add(lane, scheduled);
     if (this.#busy.size === 0) this.#idle.wake();
     this.pump();
   }

@@ -1,0 +1,62 @@
+/**
+ * The lanes that wait for a transaction, in the order of their turns.
+ *
+ * A queue for each priority: 0 for steady sections, above that the ranks of those in their first load. Within a
+ * queue lanes take turns. The steady ones come first, but every few turns one of the others is let in.
+ */
+import type { KeyGroup } from './key-group.ts';
+import type { Lane } from './lane.ts';
+
+/** A group of lanes as the scheduler sees it. */
+export interface Scheduled {
+  readonly group: KeyGroup;
+  /** 0 for steady sections; higher while a first load is under way. */
+  priority(): number;
+  /** True while the group has to wait for another one. */
+  isHeld(): boolean;
+}
+
+/** Turns that steady sections take before one in its first load gets a turn. */
+const STEADY_TURNS = 4;
+
+export class WaitingLanes {
+  readonly #queues: Map<Lane, Scheduled>[] = [];
+  readonly #priorities = new Map<Lane, number>();
+  #steadyTurns = 0;
+
+  /** The lane waits, behind those of its priority that wait already. */
+  add(lane: Lane, scheduled: Scheduled): void {
+    if (this.#priorities.has(lane)) return;
+    const priority = scheduled.priority();
+    this.#priorities.set(lane, priority);
+    this.#queue(priority).set(lane, scheduled);
+  }
+
+  delete(lane: Lane): void {
+    const priority = this.#priorities.get(lane);
+    if (priority === undefined) return;
+    this.#priorities.delete(lane);
+    this.#queue(priority).delete(lane);
+  }
+
+  /** Takes the lane whose turn it is, of those that `mayGo` lets; lanes of groups that are not known are forgotten. */
+  next(mayGo: (scheduled: Scheduled) => boolean): [Lane, Scheduled] | undefined {
+    const first = this.#steadyTurns >= STEADY_TURNS ? 1 : 0;
+    const order = this.#queues.map((_, i) => (i + first) % this.#queues.length);
+    for (const priority of order) {
+      for (const [lane, scheduled] of this.#queue(priority)) {
+        if (scheduled.group.isKnown && !mayGo(scheduled)) continue;
+        this.delete(lane);
+        if (!scheduled.group.isKnown) continue;
+        this.#steadyTurns = priority === 0 ? this.#steadyTurns + 1 : 0;
+        return [lane, scheduled];
+      }
+    }
+    return undefined;
+  }
+
+  #queue(priority: number): Map<Lane, Scheduled> {
+    while (this.#queues.length <= priority) this.#queues.push(new Map());
+    return this.#queues[priority] as Map<Lane, Scheduled>;
+  }
+}
