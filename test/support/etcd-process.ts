@@ -103,6 +103,7 @@ class Server implements EtcdProcess {
     this.endpoint = `${options.tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
     this.metricsEndpoint = `http://127.0.0.1:${metricsPort}`;
     this.dataDir = options.dataDir ?? mkdtempSync(join(scratchDirectory(), 'etcd-test-'));
+    if (options.dataDir === undefined) temporary.add(this.dataDir);
     this.#clusterToken = options.clusterToken ?? `test-${port}-${process.pid}`;
   }
 
@@ -139,7 +140,7 @@ class Server implements EtcdProcess {
 
   async stop(): Promise<void> {
     await this.kill();
-    if (this.#options.dataDir === undefined) rmSync(this.dataDir, { recursive: true, force: true });
+    if (temporary.delete(this.dataDir)) rmSync(this.dataDir, { recursive: true, force: true });
   }
 
   async kill(): Promise<void> {
@@ -184,6 +185,8 @@ class Server implements EtcdProcess {
 }
 
 const running = new Set<ChildProcess>();
+const temporary = new Set<string>();
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
+  for (const directory of temporary) rmSync(directory, { recursive: true, force: true });
 });
