@@ -88,9 +88,9 @@ describe.skipIf(missing !== undefined)(`kubectl${missing === undefined ? '' : ` 
     const waiting = run('wait --for=create svc/web --timeout=20s');
     await run(`apply -f ${manifest}`);
     expect(await waiting).toContain('service/web condition met');
-    const gone = run('wait --for=delete svc/web --timeout=20s');
-    await run('delete svc web --wait=false');
-    expect(await gone).toContain('condition met');
+    // Returns when its own watch has seen the object go.
+    expect(await run('delete svc web --timeout=20s')).toContain('"web" deleted');
+    await expect(run('get svc web')).rejects.toThrow('NotFound');
   });
 
   test('creates and deletes pods and namespaces', async () => {
