@@ -1,9 +1,10 @@
-import { describe, expect, test } from 'vitest';
-import { keyOf } from '../../src/shared/etcd/types.ts';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { NoSpaceError } from '../../src/shared/etcd/errors.ts';
+import { keyOf, prefixEnd } from '../../src/shared/etcd/types.ts';
 import { startEtcd } from '../support/etcd-process.ts';
 import { until } from '../support/until.ts';
 import { publisherFixture, signal } from './fixture.ts';
-import { below, bytes, CANARY, contents, settledAs, startRig, texts } from './rig.ts';
+import { below, bytes, CANARY, contents, PREFIX, revisionNow, settledAs, startRig, texts } from './rig.ts';
 
 const fixture = publisherFixture();
 const { start, loaded } = fixture;
@@ -84,6 +85,37 @@ describe('the local etcd', () => {
     await until('the publisher says that its writes fail', () => rig.publisher.stats.failing !== undefined, { withinMs: 20_000 });
     await fixture.etcd.restart();
     await settledAs(rig.client, { a: '3', c: '1' });
+  });
+
+  test('that is out of space is said to be, and takes what is desired then once there is room', async () => {
+    const small = await startEtcd({ args: ['--quota-backend-bytes=4194304'] });
+    onTestFinished(() => small.stop());
+    const maintain = async (path: string, body: unknown) => {
+      const answer = await fetch(`${small.endpoint}/v3/${path}`, { method: 'POST', body: JSON.stringify(body) });
+      if (!answer.ok) throw new Error(`${path}: ${await answer.text()}`);
+      return (await answer.json()) as { readonly alarms?: readonly { readonly memberID: string }[] };
+    };
+    const rig = startRig({ endpoint: small.endpoint });
+    onTestFinished(() => rig.stop());
+    const section = rig.section();
+    let keys = 0;
+    const fill = () => {
+      for (const end = keys + 20; keys < end; keys += 1) section.upsert(below(`k${keys}`), Buffer.alloc(64 * 1024, keys));
+      return rig.publisher.stats.failing?.error instanceof NoSpaceError;
+    };
+    await until('the publisher names the reason', fill, { withinMs: 20_000 });
+
+    section.listed();
+    for (let i = 0; i < keys; i += 1) section.remove(below(`k${i}`));
+    section.upsert(below('small'), bytes('1'));
+    await rig.client.txn([{ type: 'delete', key: PREFIX, end: prefixEnd(PREFIX) }], { signal: signal() });
+    await maintain('kv/compaction', { revision: String(await revisionNow(rig.client)), physical: true });
+    await maintain('maintenance/defragment', {});
+    const { alarms = [] } = await maintain('maintenance/alarm', { action: 'GET' });
+    for (const { memberID } of alarms) await maintain('maintenance/alarm', { action: 'DEACTIVATE', alarm: 'NOSPACE', memberID });
+    await section.whenSynced(AbortSignal.timeout(25_000));
+    await settledAs(rig.client, { small: '1' });
+    expect(rig.publisher.stats.failing).toBeUndefined();
   });
 
   test('that allows fewer operations than expected is found out once', async () => {
