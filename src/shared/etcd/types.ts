@@ -156,7 +156,10 @@ export interface EtcdClient {
    */
   watch(prefix: EtcdKey, options: WatchOptions): AsyncIterable<WatchBatch>;
 
-  /** All operations at one revision, which is returned. No key may be named twice. */
+  /**
+   * All operations at one revision, which is returned. No key may be named twice. The operations are encoded before the
+   * call returns its promise: buffers of values may be used again after that.
+   */
   txn(operations: readonly TxnOperation[], options: CallOptions): Promise<Revision>;
 
   /** Puts `key` only where it does not exist. True where it was put. */

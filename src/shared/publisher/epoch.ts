@@ -51,7 +51,7 @@ export class Epoch {
   readonly #queue: PublishedSection[] = [];
   readonly #tasks = new Set<Promise<void>>();
   #loading = 0;
-  #movesDue = true;
+  #movesDue = false;
   #end: EpochEnd | undefined;
 
   constructor(options: EpochOptions) {
@@ -121,13 +121,13 @@ export class Epoch {
   async #loadOne(section: PublishedSection): Promise<void> {
     const { client, leases, observer, storeWasReplaced } = this.#options;
     const { group, options } = section;
-    await this.#retried(() => loadSection(client, leases, section, this.#abort.signal));
+    const hasForeign = await this.#retried(() => loadSection(client, leases, section, this.#abort.signal));
     if (this.#options.sections.get(options.prefix) !== section) return;
     this.#buffers.get(group)?.applyTo(group);
     this.#buffers.delete(group);
     group.known();
     section.onKnown();
-    this.#movesDue = true;
+    this.#movesDue ||= hasForeign;
     if (!storeWasReplaced) return;
     observer.repair('store_replaced', group.pendingCount);
     section.rearmCanary();
@@ -137,19 +137,19 @@ export class Epoch {
     const { client, leases, singles } = this.#options;
     const buffer = new DeletionBuffer();
     this.#buffers.set(singles, buffer);
-    await this.#retried(() => loadSingles(client, leases, singles, this.#abort.signal));
+    const hasForeign = await this.#retried(() => loadSingles(client, leases, singles, this.#abort.signal));
+    this.#movesDue ||= hasForeign;
     buffer.applyTo(singles);
     this.#buffers.delete(singles);
     singles.known();
   }
 
-  async #retried(load: () => Promise<void>): Promise<void> {
+  async #retried<T>(load: () => Promise<T>): Promise<T> {
     const backoff = new Backoff({ minMs: ETCD_BACKOFF_MIN_MS, maxMs: ETCD_BACKOFF_MAX_MS });
     let reported: string | undefined;
     for (;;) {
       try {
-        await load();
-        return;
+        return await load();
       } catch (thrown) {
         this.#abort.signal.throwIfAborted();
         const code = errorCode(thrown);

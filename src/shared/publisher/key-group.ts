@@ -6,7 +6,7 @@
  * overtake each other. When the turn of a key comes, the value written is the latest, and nothing is
  * written where etcd holds it already.
  */
-import type { EtcdKey, KeyValue, Revision, TxnOperation } from '../etcd/types.ts';
+import type { EtcdKey, KeyValue, LeaseId, Revision, TxnOperation } from '../etcd/types.ts';
 import { LANES_PER_SECTION, MAX_KEY_BYTES, MAX_VALUE_BYTES } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import { digest } from './digest.ts';
@@ -218,11 +218,13 @@ export class KeyGroup {
 
   /**
    * The next transaction of `lane`: at most `maxOperations` and about `maxBytes`, and no more keys that need a lease
-   * than `room` has; undefined where nothing that waits makes a difference.
+   * than `room` has; undefined where nothing that waits makes a difference. Its values are views, good until the
+   * next change of the table: the transaction is to be encoded at once.
    */
   take(lane: Lane, maxOperations: number, maxBytes: number, room: LeaseRoom): Batch | undefined {
     const slots: Slot[] = [];
     const operations: TxnOperation[] = [];
+    const digests: number[] = [];
     let bytes = 0;
     let unleased = 0;
     for (const slot of lane.pending) {
@@ -240,18 +242,19 @@ export class KeyGroup {
         unleased += 1;
       }
       operations.push(action === 'put' ? this.#put(slot, key, room.lease) : { type: 'delete', key });
+      digests.push(this.#sent.low, this.#sent.high);
       slots.push(slot);
       if (operations.length >= maxOperations) break;
     }
     this.#reach();
-    return operations.length === 0 ? undefined : lane.begin(slots, operations);
+    return operations.length === 0 ? undefined : lane.begin(slots, operations, Uint32Array.from(digests));
   }
 
   /** The batch was written at `revision`. */
   confirm(batch: Batch, revision: Revision): void {
     for (const [i, slot] of batch.slots.entries()) {
       const operation = batch.operations[i];
-      if (operation?.type === 'put') this.#confirmPut(slot, operation, revision);
+      if (operation?.type === 'put') this.#confirmPut(batch, i, operation.lease, revision);
       else this.#observeAbsent(slot);
       if ((batch.touches.get(slot) ?? 0) > revision) {
         this.#observeAbsent(slot);
@@ -293,20 +296,21 @@ export class KeyGroup {
     leases.moved(current, lease);
     this.table.lease[slot] = lease;
     this.#clearFlag(slot, FLAG_MOVE);
-    // A copy: the block may be given to another value while the transaction is under way.
-    return { type: 'put', key, value: Buffer.from(this.table.value(slot)), lease: leases.id(lease) };
+    const value = this.table.value(slot);
+    digest(value, this.#sent);
+    return { type: 'put', key, value, lease: leases.id(lease) };
   }
 
-  #confirmPut(slot: Slot, operation: TxnOperation & { type: 'put' }, revision: Revision): void {
+  #confirmPut({ slots, digests }: Batch, index: number, sentLease: LeaseId, revision: Revision): void {
+    const slot = slots[index] as Slot;
     const lease = this.table.lease[slot] ?? UNLEASED;
-    if (this.options.leases.id(lease) !== operation.lease) {
+    if (this.options.leases.id(lease) !== sentLease) {
       // Its lease was lost while the write was under way: the key is gone with it.
       this.#observeAbsent(slot);
       this.enqueue(slot);
       return;
     }
-    digest(operation.value, this.#sent);
-    this.table.observeDigest(slot, this.#sent.low, this.#sent.high, revision, lease);
+    this.table.observeDigest(slot, digests[2 * index] as number, digests[2 * index + 1] as number, revision, lease);
   }
 
   #finish(batch: Batch): void {

@@ -12,6 +12,8 @@ export interface Batch {
   readonly lane: Lane;
   readonly slots: readonly Slot[];
   readonly operations: readonly TxnOperation[];
+  /** Of the values that are put: two words for each slot. */
+  readonly digests: Uint32Array;
   /** What others did to its keys while it was under way: its own revision decides what that means. */
   readonly touches: Map<Slot, Revision>;
 }
@@ -49,9 +51,9 @@ export class Lane {
     this.#evenOut();
   }
 
-  begin(slots: readonly Slot[], operations: readonly TxnOperation[]): Batch {
+  begin(slots: readonly Slot[], operations: readonly TxnOperation[], digests: Uint32Array): Batch {
     for (const slot of slots) this.pending.delete(slot);
-    this.#inFlight = { lane: this, slots, operations, touches: new Map() };
+    this.#inFlight = { lane: this, slots, operations, digests, touches: new Map() };
     return this.#inFlight;
   }
 

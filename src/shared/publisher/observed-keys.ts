@@ -13,40 +13,44 @@ import type { SectionOptions } from './types.ts';
 
 /**
  * Lists a section in etcd and adopts the leases found, that of its canary too: what an earlier run wrote stays for as long
- * as the source has not listed anything else. The group must be forgotten and quiet.
+ * as the source has not listed anything else. The group must be forgotten and quiet. True where keys were found that hang
+ * on no lease of ours, and have to move if they are desired.
  */
 export async function loadSection(
   client: EtcdClient,
   leases: LeasePool,
   section: { readonly group: KeyGroup; readonly options: SectionOptions },
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   const { group, options } = section;
   const { prefix, canary } = options;
   group.forget();
   for await (const page of client.list(prefix, { signal })) {
     for (const keyValue of page.keyValues) group.observe(keyValue);
   }
-  await adoptLeases(leases, group, signal);
+  const hasForeign = await adoptLeases(leases, group, signal);
   const announced = canary === undefined ? undefined : await client.get(canary, { signal });
   if (announced !== undefined) await leases.adopt([leases.indexOf(announced.lease)], () => true, signal);
+  return hasForeign;
 }
 
 /** Reads every key that `group` desires, one by one, and adopts the leases found. */
-export async function loadSingles(client: EtcdClient, leases: LeasePool, group: KeyGroup, signal: AbortSignal): Promise<void> {
+export async function loadSingles(client: EtcdClient, leases: LeasePool, group: KeyGroup, signal: AbortSignal): Promise<boolean> {
   group.forget();
   for (const slot of group.table.slots()) {
     const keyValue = await client.get(group.table.key(slot), { signal });
     if (keyValue !== undefined) group.observe(keyValue);
   }
-  await adoptLeases(leases, group, signal);
+  return adoptLeases(leases, group, signal);
 }
 
-export async function adoptLeases(leases: LeasePool, group: KeyGroup, signal: AbortSignal): Promise<void> {
+/** Adopts the leases that the keys found hang on. True where some hang on none of ours even then. */
+export async function adoptLeases(leases: LeasePool, group: KeyGroup, signal: AbortSignal): Promise<boolean> {
   const { table } = group;
   const found = new Set<number>();
   const needed = new Set<number>();
   for (const slot of table.slots()) {
+    if ((table.revision[slot] as number) <= 0) continue;
     const lease = table.lease[slot] as number;
     found.add(lease);
     if (table.isDesired(slot)) needed.add(lease);
@@ -54,6 +58,7 @@ export async function adoptLeases(leases: LeasePool, group: KeyGroup, signal: Ab
   // A lease on which only keys of an unfinished listing hang is needed too, as far as we can tell yet.
   const isNeeded = (index: number) => needed.has(index) || group.options.owns === 'prefix';
   await leases.adopt(found, isNeeded, signal);
+  return [...found].some((index) => !leases.isOurs(index));
 }
 
 /** The revision of the store now; linearizable. */

@@ -20,7 +20,7 @@ import type { EtcdClient } from '../etcd/types.ts';
 import { MAX_TXN_BYTES, MAX_TXNS_IN_FLIGHT, PUBLISH_BACKOFF_MAX_MS, PUBLISH_BACKOFF_MIN_MS } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import { Concurrency } from './concurrency.ts';
-import type { KeyGroup } from './key-group.ts';
+import type { KeyGroup, LeaseRoom } from './key-group.ts';
 import type { Batch, Lane } from './lane.ts';
 import { type LeasePool, UNLEASED } from './lease-pool.ts';
 import type { PublisherObserver, PublisherStats } from './types.ts';
@@ -136,7 +136,10 @@ export class Scheduler {
     const { group } = scheduled;
     let batch: Batch | undefined;
     try {
-      batch = await this.#take(group, lane, signal);
+      const { lease, keys } = await this.#reserve(group, lane, signal);
+      if (keys > 0) this.#options.leases.release(lease, keys);
+      // Nothing may come between these two: the batch has views of values that may change with the next turn.
+      batch = group.take(lane, this.#maxOperations, this.#maxBytes, { lease, keys });
       if (batch !== undefined) await this.#commit(group, batch, signal);
     } catch (thrown) {
       if (batch !== undefined) group.fail(batch);
@@ -148,13 +151,11 @@ export class Scheduler {
     this.pump();
   }
 
-  async #take(group: KeyGroup, lane: Lane, signal: AbortSignal): Promise<Batch | undefined> {
+  /** Room on a lease for those of the next keys that need one. */
+  async #reserve(group: KeyGroup, lane: Lane, signal: AbortSignal): Promise<LeaseRoom> {
     const { leases, keysPerLease } = this.#options;
     const keys = Math.min(group.countUnleased(lane, this.#maxOperations), keysPerLease);
-    if (keys === 0) return group.take(lane, this.#maxOperations, this.#maxBytes, { lease: UNLEASED, keys });
-    const lease = await leases.reserve(keys, signal);
-    leases.release(lease, keys);
-    return group.take(lane, this.#maxOperations, this.#maxBytes, { lease, keys });
+    return { lease: keys === 0 ? UNLEASED : await leases.reserve(keys, signal), keys };
   }
 
   async #commit(group: KeyGroup, batch: Batch, signal: AbortSignal): Promise<void> {

@@ -38,7 +38,10 @@ export class PublishedSingleKeys implements SingleKeys {
 
   /** Like `put`, for a value that differs from whatever etcd holds. */
   async write(key: EtcdKey, value: Uint8Array, signal: AbortSignal): Promise<void> {
-    this.#options.group.desire(key, value);
+    const { group } = this.#options;
+    const slot = group.desire(key, value);
+    // One whose value is right already may hang on no lease, or on somebody else's.
+    if (slot !== undefined && group.needsMove(slot)) group.requestMove(slot);
     await this.#settled(signal);
   }
 
