@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the servers that tests run against real parts of, from the modules in test/tools, into .cache/tools:
-# kube-apiserver, etcd-3.6, etcd-3.7 and etcdctl. What is there already and newer than its module is kept.
+# kube-apiserver, etcd-3.5, etcd-3.6, etcd-3.7 and etcdctl. What is there already and newer than its module is kept.
 # Nothing is said of those; every other tool is one line. One that cannot be built is skipped with the reason, and so are
 # its tests later.
 set -u
@@ -36,6 +36,7 @@ build() {
 }
 
 kubernetes=$(sed -n 's/^[[:space:]]*k8s.io\/kubernetes \(v[^ ]*\).*/\1/p' test/tools/kube-apiserver/go.mod)
+build etcd-3.5 etcd-3.5 go.etcd.io/etcd/server/v3
 build etcd-3.6 etcd-3.6 go.etcd.io/etcd/server/v3
 build etcdctl etcd-3.6 go.etcd.io/etcd/etcdctl/v3
 build etcd-3.7 etcd-3.7 go.etcd.io/etcd/server/v3
