@@ -144,6 +144,8 @@ class EtcdPublisher implements Publisher {
     } finally {
       this.#stopped.abort();
       this.#leases.close();
+      // Aborted with the signal: whoever waits for our end may rely on nothing being under way any more.
+      await this.#scheduler.pause(new AbortController().signal);
     }
   }
 
