@@ -1,4 +1,6 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { test as anyTest, expect, onTestFinished } from 'vitest';
 import { FencedClient } from '../../src/kvstoremesh/fenced-client.ts';
 import { LOCK_PREFIX } from '../../src/kvstoremesh/leader-lock.ts';
 import { runLeadership, type Term } from '../../src/kvstoremesh/leadership.ts';
@@ -8,9 +10,12 @@ import { ConditionFailedError } from '../../src/shared/etcd/errors.ts';
 import { type EtcdClient, type EtcdKey, keyOf, type LeaseId, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { silentLogger } from '../../src/shared/log.ts';
 import { Registry } from '../../src/shared/metrics.ts';
+import { etcdVersions } from '../support/etcd-process.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { until, within } from '../support/until.ts';
 import { type Store, startLocal } from './mesh.ts';
+
+const test = anyTest.skipIf(etcdVersions().length === 0);
 
 /** The shortest that etcd grants is 2 s. */
 const SHORT_TTL_SECONDS = 3;
@@ -258,4 +263,39 @@ test('a replica stops in time while its etcd is away', async () => {
   await replica.leads();
   await store.process.kill();
   await within('it stops', replica.stop(), 5_000);
+});
+
+/** Why a test that needs etcdctl cannot run; undefined where it can. */
+function missing(): string | undefined {
+  try {
+    execFileSync('etcdctl', ['version'], { stdio: 'ignore' });
+    return undefined;
+  } catch {
+    return 'no etcdctl in the PATH';
+  }
+}
+
+test('etcdctl lock, which is the recipe that the original uses, and a replica wait for each other', async (context) => {
+  const reason = missing();
+  if (reason !== undefined) context.skip(reason);
+  await using store = await startLocal();
+  const lock = () => {
+    const child = spawn('etcdctl', [`--endpoints=${store.process.endpoint}`, 'lock', LOCK_PREFIX.slice(0, -1)], {
+      env: { ...process.env, ETCDCTL_API: '3' },
+    });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    return { child, acquired: once(child.stdout, 'data').then(([data]) => String(data).trim()) };
+  };
+  const before = lock();
+  const acquired = await within('etcdctl has the lock', before.acquired);
+  expect(acquired).toBe((await queue(store))[0]?.key);
+  const replica = new Replica(store);
+  await queueOf(store, 2);
+  const after = lock();
+  await queueOf(store, 3);
+  expect(replica.isLeading).toBe(false);
+  before.child.kill('SIGTERM');
+  await replica.leads();
+  await replica.stop();
+  expect(await within('etcdctl has the lock', after.acquired)).toBe((await queue(store))[0]?.key);
 });

@@ -115,6 +115,20 @@ describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { t
     expect((await locks(local)).length).toBe(1);
   });
 
+  test('a leader stops in time although its etcd does not answer', async () => {
+    await using local = await startLocal();
+    await using berlin = await startFullRemote('berlin', 7);
+    writeFileSync(join(directory, 'berlin'), `endpoints: ["${berlin.proxy.endpoint}"]\n`);
+    const daemon = await start(local, LONG_TTL_SECONDS);
+    await untilLeading(daemon);
+    local.process.pause();
+    onTestFinished(() => local.process.resume());
+    await berlin.fill('2');
+    daemon.send('SIGTERM');
+    expect(await within('it stops', daemon.ended(), 5_000)).toBe(0);
+    local.process.resume();
+  });
+
   test('a leader that was suspended for longer than its lease stands by when it goes on, and writes nothing', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
