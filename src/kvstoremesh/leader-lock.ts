@@ -23,7 +23,7 @@ export const LOCK_LEASE_TTL_SECONDS = 25;
 const WITHDRAW_TIMEOUT_MS = 2_000;
 
 export interface LeaderLockOptions {
-  /** The local etcd. Nobody else may use it to write while no candidacy is elected: its cluster may be forgotten then. */
+  /** The local etcd. Its cluster may be forgotten as long as nobody is elected: no publisher may run on it then. */
   readonly client: EtcdClient;
   readonly ttlSeconds: number;
   readonly clock: Clock;

@@ -29,7 +29,7 @@ import { SlabStore } from './slab.ts';
 import type { Publisher, PublisherObserver, PublisherStats, Section, SectionOptions } from './types.ts';
 
 export interface PublisherOptions {
-  /** The local etcd. The publisher is the only one to call its `forgetCluster`. */
+  /** The local etcd. While the publisher runs it is the only one to call its `forgetCluster`. */
   readonly client: EtcdClient;
   /** Everything published starts with it; deletions below it are watched. */
   readonly root: EtcdKey;
@@ -144,7 +144,7 @@ class EtcdPublisher implements Publisher {
     } finally {
       this.#stopped.abort();
       this.#leases.close();
-      // Aborted with the signal: whoever waits for our end may rely on nothing being under way any more.
+      // The signal has aborted what is under way; its owner may rely on all of it having ended.
       await this.#scheduler.pause(new AbortController().signal);
     }
   }
