@@ -76,6 +76,11 @@ const killKvstoremesh: Step = {
       await west.kvstoremesh.process.kill();
       return `after ${duration(await west.kvstoremesh.start())}`;
     });
+    await stage.check('it mirrors again: the lock of the killed one ends 25 s after its last sign of life', async () => {
+      const { mesh } = stage;
+      const isMirroring = async () => ((await mesh.statusAt(west)).ready ? undefined : 'west does not mirror east');
+      return `after another ${duration(await until(isMirroring, { signal: mesh.signal }))}`;
+    });
     await stage.check('the restart caused 0 watch events, agents have noticed nothing', async () => {
       await stage.caughtUp();
       for (const cluster of stage.mesh.clusters) assertNoEvents(count(cluster));

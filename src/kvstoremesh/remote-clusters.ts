@@ -26,6 +26,7 @@ interface Running {
 
 interface Draining {
   readonly kind: 'draining';
+  readonly remote: RemoteCluster;
   /** The path of the file that came back meanwhile. */
   returned: string | undefined;
 }
@@ -67,6 +68,12 @@ export class RemoteClusters {
     throw await this.#scope.ended();
   }
 
+  /** The keys of all clusters are left as they are and nobody looks after them any more. Only after `ended` has rejected. */
+  release(): void {
+    for (const { remote } of this.#entries.values()) remote.release();
+    this.#entries.clear();
+  }
+
   #logOf(cluster: string): Logger {
     return this.#options.context.log.child({ cluster });
   }
@@ -92,7 +99,7 @@ export class RemoteClusters {
   async #remove({ remote, scope }: Running): Promise<void> {
     const { context, drainGraceMs } = this.#options;
     const log = this.#logOf(remote.name);
-    const entry: Draining = { kind: 'draining', returned: undefined };
+    const entry: Draining = { kind: 'draining', remote, returned: undefined };
     this.#entries.set(remote.name, entry);
     await scope.end();
     if (drainGraceMs === undefined) {

@@ -3,6 +3,7 @@ import { systemClock } from '../../src/shared/clock.ts';
 import {
   ClosedError,
   CompactedError,
+  ConditionFailedError,
   EtcdConfigError,
   FutureRevisionError,
   LeaseNotFoundError,
@@ -102,6 +103,18 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     expect(await client.putIfAbsent(keyOf('absent/a'), bytes('first'), NO_LEASE, soon())).toBe(true);
     expect(await client.putIfAbsent(keyOf('absent/a'), bytes('second'), NO_LEASE, soon())).toBe(false);
     expect((await client.get(keyOf('absent/a'), soon()))?.value).toEqual(bytes('first'));
+  });
+
+  test('a transaction is carried out only if its conditions hold, and else nothing of it is', async () => {
+    const client = connect(etcd.endpoint);
+    const put = (key: string) => ({ type: 'put', key: keyOf(`if/${key}`), value: bytes(''), lease: NO_LEASE }) as const;
+    const only = (key: string, exists: boolean) => ({ key: keyOf(`if/${key}`), exists });
+    await client.txn([put('a')], { ...soon(), onlyIf: [only('a', false)] });
+    await client.txn([put('b')], { ...soon(), onlyIf: [only('a', true), only('b', false)] });
+    for (const onlyIf of [[only('a', false)], [only('x', true)], [only('a', true), only('b', false)]]) {
+      await expect(client.txn([put('a'), put('c')], { ...soon(), onlyIf })).rejects.toThrow(ConditionFailedError);
+    }
+    expect((await listAll(client, 'if/')).map(({ key }) => key)).toEqual(['if/a', 'if/b']);
   });
 
   test('leases are granted, told of and revoked, and what is gone is undefined', async () => {

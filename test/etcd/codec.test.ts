@@ -3,7 +3,14 @@ import { expect, test } from 'vitest';
 import { decodeHeader, decodeRange, decodeTxn, decodeWatch, encodeTxn, readEvents } from '../../src/shared/etcd/codec.ts';
 import { EtcdError } from '../../src/shared/etcd/errors.ts';
 import { Event_EventType, type KeyValue as WireKeyValue } from '../../src/shared/etcd/proto/kv.ts';
-import { Compare_CompareTarget, RangeResponse, TxnRequest, TxnResponse, WatchResponse } from '../../src/shared/etcd/proto/rpc.ts';
+import {
+  Compare_CompareResult,
+  Compare_CompareTarget,
+  RangeResponse,
+  TxnRequest,
+  TxnResponse,
+  WatchResponse,
+} from '../../src/shared/etcd/proto/rpc.ts';
 import { type EtcdKey, keyBytes, type LeaseId, type TxnOperation, type WatchEvent } from '../../src/shared/etcd/types.ts';
 
 const MAX_REVISION = BigInt(Number.MAX_SAFE_INTEGER);
@@ -53,37 +60,38 @@ test('a transaction is encoded as the generated code does it', () => {
     fc.record({ type: fc.constant('delete' as const), key: anyKey, end: anyKey }),
     fc.record({ type: fc.constant('delete' as const), key: anyKey }),
   );
+  const anyCondition = fc.record({ key: anyKey, exists: fc.boolean() });
   fc.assert(
-    fc.property(fc.array(anyOperation, { maxLength: 200 }), fc.option(anyKey, { nil: undefined }), (operations, absent) => {
-      const success = operations.map((operation) => ({
-        request:
-          operation.type === 'put'
-            ? ({
-                $case: 'requestPut',
-                requestPut: { key: keyBytes(operation.key), value: Buffer.from(operation.value), lease: operation.lease },
-              } as const)
-            : ({
-                $case: 'requestDeleteRange',
-                requestDeleteRange: { key: keyBytes(operation.key), rangeEnd: Buffer.from(operation.end ?? '', 'latin1') },
-              } as const),
-      }));
-      const decoded = TxnRequest.decode(encodeTxn(operations, absent));
-      expect(decoded.success).toEqual(success);
-      expect(decoded.compare).toEqual(
-        absent === undefined
-          ? []
-          : [
-              {
-                result: 0,
-                target: Compare_CompareTarget.CREATE,
-                key: keyBytes(absent),
-                targetUnion: { $case: 'createRevision', createRevision: 0n },
-              },
-            ],
-      );
-      if (absent === undefined)
-        expect(encodeTxn(operations)).toEqual(bufferOf(TxnRequest.encode({ compare: [], success, failure: [] })));
-    }),
+    fc.property(
+      fc.array(anyOperation, { maxLength: 200 }),
+      fc.array(anyCondition, { maxLength: 3 }),
+      (operations, conditions) => {
+        const success = operations.map((operation) => ({
+          request:
+            operation.type === 'put'
+              ? ({
+                  $case: 'requestPut',
+                  requestPut: { key: keyBytes(operation.key), value: Buffer.from(operation.value), lease: operation.lease },
+                } as const)
+              : ({
+                  $case: 'requestDeleteRange',
+                  requestDeleteRange: { key: keyBytes(operation.key), rangeEnd: Buffer.from(operation.end ?? '', 'latin1') },
+                } as const),
+        }));
+        const decoded = TxnRequest.decode(encodeTxn(operations, conditions));
+        expect(decoded.success).toEqual(success);
+        expect(decoded.compare).toEqual(
+          conditions.map(({ key, exists }) => ({
+            result: exists ? Compare_CompareResult.GREATER : Compare_CompareResult.EQUAL,
+            target: Compare_CompareTarget.CREATE,
+            key: keyBytes(key),
+            targetUnion: { $case: 'createRevision', createRevision: 0n },
+          })),
+        );
+        if (conditions.length === 0)
+          expect(encodeTxn(operations)).toEqual(bufferOf(TxnRequest.encode({ compare: [], success, failure: [] })));
+      },
+    ),
   );
 });
 

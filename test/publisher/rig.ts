@@ -153,10 +153,10 @@ export async function revisionNow(client: EtcdClient): Promise<Revision> {
 /** Every event below ROOT after `since`, read back from the store's own history. */
 export async function history(client: EtcdClient, since: Revision): Promise<WatchEvent[]> {
   const sentinel = keyOf('cilium/~end-of-history');
-  await client.txn([{ type: 'put', key: sentinel, value: bytes(String(Math.random())), lease: 0n as never }], {
+  // Its own revision, and not that of the store: others may go on writing.
+  const last = await client.txn([{ type: 'put', key: sentinel, value: bytes(String(Math.random())), lease: 0n as never }], {
     signal: AbortSignal.timeout(10_000),
   });
-  const last = await revisionNow(client);
   const events: WatchEvent[] = [];
   const abort = new AbortController();
   for await (const batch of client.watch(ROOT, { signal: abort.signal, from: (since + 1) as Revision })) {

@@ -15,13 +15,23 @@ export interface Daemon extends AsyncDisposable {
   readonly log: string;
   /** Resolves when `/readyz` says so. */
   ready(): Promise<void>;
+  /** False from when the process is gone. */
+  readonly isRunning: boolean;
+  send(signal: NodeJS.Signals): void;
+  /** Resolves with the exit status when the process is gone; null where a signal ended it. */
+  ended(): Promise<number | null>;
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<void>;
 }
 
-export async function startDaemon(command: 'clustermesh' | 'kvstoremesh', flags: readonly string[]): Promise<Daemon> {
+/** `program`: what is run in place of the launcher, and its first arguments. */
+export async function startDaemon(
+  command: 'clustermesh' | 'kvstoremesh',
+  flags: readonly string[],
+  [program, ...first]: readonly [string, ...string[]] = [LAUNCHER],
+): Promise<Daemon> {
   const healthPort = await freePort();
-  const child: ChildProcess = spawn(LAUNCHER, [command, `--health-port=${healthPort}`, ...flags], {
+  const child: ChildProcess = spawn(program, [...first, command, `--health-port=${healthPort}`, ...flags], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, CLUSTERMESH_NODE: process.execPath },
   });
@@ -31,11 +41,14 @@ export async function startDaemon(command: 'clustermesh' | 'kvstoremesh', flags:
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     log += text;
   });
+  const isRunning = () => child.exitCode === null && child.signalCode === null;
+  const ended = async () => {
+    if (isRunning()) await once(child, 'exit');
+    return child.exitCode;
+  };
   const kill = async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, 'exit');
     child.kill('SIGKILL');
-    await gone;
+    await ended();
   };
   return {
     healthPort,
@@ -52,6 +65,11 @@ export async function startDaemon(command: 'clustermesh' | 'kvstoremesh', flags:
         { withinMs: 90_000, status: () => log.slice(-2000) },
       );
     },
+    get isRunning() {
+      return isRunning();
+    },
+    send: (signal) => void child.kill(signal),
+    ended,
     kill,
     [Symbol.asyncDispose]: kill,
   };

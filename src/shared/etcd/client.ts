@@ -9,7 +9,7 @@ import type { EtcdConfig } from './config.ts';
 import { ConnectionTracker } from './connection-tracker.ts';
 import { Credentials } from './credentials.ts';
 import { Endpoints } from './endpoints.ts';
-import { EtcdConfigError, LeaseNotFoundError, ReadOnlyError, UnexpectedStatusError } from './errors.ts';
+import { ConditionFailedError, EtcdConfigError, LeaseNotFoundError, ReadOnlyError, UnexpectedStatusError } from './errors.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import type { KeepaliveTimes } from './link.ts';
 import { listPrefix } from './list.ts';
@@ -34,6 +34,7 @@ import type {
   ListPage,
   Revision,
   TxnOperation,
+  TxnOptions,
   WatchBatch,
   WatchOptions,
 } from './types.ts';
@@ -110,15 +111,17 @@ class Client implements EtcdClient {
     return watchPrefix({ transport: this.#transport, clock, log: this.#log, observer }, prefix, options);
   }
 
-  async txn(operations: readonly TxnOperation[], options: CallOptions): Promise<Revision> {
+  async txn(operations: readonly TxnOperation[], { onlyIf, ...options }: TxnOptions): Promise<Revision> {
     this.#refuseWhereReadOnly();
-    const { header } = await this.#transport.call({ method: TXN, request: encodeTxn(operations), decode: decodeTxn, ...options });
+    const request = encodeTxn(operations, onlyIf);
+    const { header, succeeded } = await this.#transport.call({ method: TXN, request, decode: decodeTxn, ...options });
+    if (!succeeded) throw new ConditionFailedError();
     return header.revision;
   }
 
   async putIfAbsent(key: EtcdKey, value: Uint8Array, lease: LeaseId, options: CallOptions): Promise<boolean> {
     this.#refuseWhereReadOnly();
-    const request = encodeTxn([{ type: 'put', key, value, lease }], key);
+    const request = encodeTxn([{ type: 'put', key, value, lease }], [{ key, exists: false }]);
     const { succeeded } = await this.#transport.call({ method: TXN, request, decode: decodeTxn, ...options });
     return succeeded;
   }

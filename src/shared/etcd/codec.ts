@@ -13,6 +13,7 @@ import {
   NO_LEASE,
   NO_REVISION,
   type Revision,
+  type TxnCondition,
   type TxnOperation,
   type WatchEvent,
 } from './types.ts';
@@ -50,27 +51,17 @@ const NO_HEADER: ResponseHeader = { clusterId: 0n, revision: NO_REVISION };
 const NO_BYTES: Buffer = Buffer.alloc(0);
 
 /**
- * A transaction that does all `operations`, provided that `absent` does not exist where it is given.
+ * A transaction that does all `operations`, provided that all `conditions` hold.
  * Keys and values are not checked: etcd refuses a key that is empty or named twice.
  */
-export function encodeTxn(operations: readonly TxnOperation[], absent?: EtcdKey): Buffer {
-  const compareSize = absent === undefined ? 0 : sizeOfBytes(absent.length) + 4;
+export function encodeTxn(operations: readonly TxnOperation[], conditions: readonly TxnCondition[] = []): Buffer {
   const sizes = operations.map(operationSize);
-  const total = sizes.reduce(
-    (sum, size) => sum + sizeOfBytes(sizeOfBytes(size)),
-    absent === undefined ? 0 : sizeOfBytes(compareSize),
-  );
-  const writer = new WireWriter(total);
-  if (absent !== undefined) {
+  const compares = conditions.reduce((sum, condition) => sum + sizeOfBytes(compareSize(condition)), 0);
+  const writer = new WireWriter(sizes.reduce((sum, size) => sum + sizeOfBytes(sizeOfBytes(size)), compares));
+  for (const condition of conditions) {
     writer.varint(0x0a);
-    writer.varint(compareSize);
-    // Target CREATE, equal to a create_revision of 0, which a key has that does not exist.
-    writer.varint(0x10);
-    writer.varint(1);
-    writer.varint(0x1a);
-    writer.latin1(absent);
-    writer.varint(0x28);
-    writer.varint(0);
+    writer.varint(compareSize(condition));
+    writeCompare(writer, condition);
   }
   for (const [index, operation] of operations.entries()) {
     const size = sizes[index] as number;
@@ -81,6 +72,24 @@ export function encodeTxn(operations: readonly TxnOperation[], absent?: EtcdKey)
     writeOperation(writer, operation);
   }
   return writer.buffer;
+}
+
+/** A key that does not exist has the create_revision 0: equal to it (the default) or greater. */
+function writeCompare(writer: WireWriter, { key, exists }: TxnCondition): void {
+  if (exists) {
+    writer.varint(0x08);
+    writer.varint(1);
+  }
+  writer.varint(0x10);
+  writer.varint(1);
+  writer.varint(0x1a);
+  writer.latin1(key);
+  writer.varint(0x28);
+  writer.varint(0);
+}
+
+function compareSize({ key, exists }: TxnCondition): number {
+  return sizeOfBytes(key.length) + (exists ? 6 : 4);
 }
 
 function writeOperation(writer: WireWriter, operation: TxnOperation): void {

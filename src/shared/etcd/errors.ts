@@ -166,6 +166,15 @@ export class LeaseNotFoundError extends EtcdError {
   }
 }
 
+/** What a transaction was to be done under did not hold; nothing was done. */
+export class ConditionFailedError extends EtcdError {
+  readonly code = 'ETCD_CONDITION_FAILED';
+  readonly retriable = false;
+  constructor() {
+    super('etcd did not carry out the transaction: its condition does not hold');
+  }
+}
+
 export class PermissionDeniedError extends EtcdError {
   readonly code = 'ETCD_PERMISSION_DENIED';
   readonly retriable = true;

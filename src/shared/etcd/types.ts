@@ -115,6 +115,17 @@ export interface CallOptions {
   readonly timeoutMs?: number;
 }
 
+/** What has to hold at the moment of a transaction. */
+export interface TxnCondition {
+  readonly key: EtcdKey;
+  readonly exists: boolean;
+}
+
+export interface TxnOptions extends CallOptions {
+  /** Where one of them does not hold nothing is done. */
+  readonly onlyIf?: readonly TxnCondition[];
+}
+
 /** How long a lease lives, as the server sees it. */
 export interface LeaseTimeToLive {
   /** Seconds left. */
@@ -158,9 +169,10 @@ export interface EtcdClient {
 
   /**
    * All operations at one revision, which is returned. No key may be named twice. The operations are encoded before the
-   * call returns its promise: buffers of values may be used again after that.
+   * call returns its promise: buffers of values may be used again after that. Rejects with ConditionFailedError as
+   * `onlyIf` says.
    */
-  txn(operations: readonly TxnOperation[], options: CallOptions): Promise<Revision>;
+  txn(operations: readonly TxnOperation[], options: TxnOptions): Promise<Revision>;
 
   /** Puts `key` only where it does not exist. True where it was put. */
   putIfAbsent(key: EtcdKey, value: Uint8Array, lease: LeaseId, options: CallOptions): Promise<boolean>;

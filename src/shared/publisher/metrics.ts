@@ -71,8 +71,8 @@ export class PublisherMetrics implements PublisherObserver {
     for (const reason of REPAIR_REASONS) this.#repairs.inc({ reason }, 0);
   }
 
-  /** The publisher whose totals are shown. */
-  setPublisher(publisher: Publisher): void {
+  /** The publisher whose totals are shown from now on; without one they are 0. */
+  setPublisher(publisher: Publisher | undefined): void {
     this.#publisher = publisher;
   }
 

@@ -30,7 +30,7 @@ import type { Publisher, PublisherObserver, PublisherStats, Section, SectionOpti
 import type { Scheduled } from './waiting-lanes.ts';
 
 export interface PublisherOptions {
-  /** The local etcd. The publisher is the only one to call its `forgetCluster`. */
+  /** The local etcd. While the publisher runs it is the only one to call its `forgetCluster`. */
   readonly client: EtcdClient;
   /** Everything published starts with it; deletions below it are watched. */
   readonly root: EtcdKey;
@@ -145,6 +145,8 @@ class EtcdPublisher implements Publisher {
     } finally {
       this.#stopped.abort();
       this.#leases.close();
+      // The signal has aborted what is under way; its owner may rely on all of it having ended.
+      await this.#scheduler.pause(new AbortController().signal);
     }
   }
 

@@ -1,0 +1,134 @@
+/**
+ * What the leader does for a term: one publisher, the heartbeat, and the remote clusters that its directory names.
+ *
+ * Each term begins from nothing but what etcd holds: it is listed, and only differences are written. At its end keys
+ * and leases stay, for the next leader to take over.
+ */
+import { once } from 'node:events';
+import type { ClusterInfo } from '../shared/cluster-info.ts';
+import { keyOf } from '../shared/etcd/types.ts';
+import { JobGroup } from '../shared/jobs.ts';
+import type { KvstoreOptions } from '../shared/kvstore-options.ts';
+import { runHeartbeat } from '../shared/publisher/heartbeat.ts';
+import type { PublisherMetrics } from '../shared/publisher/metrics.ts';
+import { createPublisher } from '../shared/publisher/publisher.ts';
+import type { Runtime } from '../shared/runtime.ts';
+import { ClusterIds } from './cluster-ids.ts';
+import { type ConfigDirectoryOptions, watchConfigDirectory } from './config-directory.ts';
+import { DRAIN_GRACE_MS } from './drain.ts';
+import type { KvstoremeshFlags } from './flags.ts';
+import type { Term } from './leadership.ts';
+import { type ClusterProgress, isReady, type ReadinessLimits } from './readiness.ts';
+import type { RemoteCluster } from './remote-cluster.ts';
+import { RemoteClusters } from './remote-clusters.ts';
+import { openRemoteEtcd } from './remote-etcd.ts';
+
+/** Everything that is written is below it. */
+const ROOT = keyOf('cilium/');
+
+/** How often an unready daemon looks whether it is ready. */
+const READINESS_INTERVAL_MS = 200;
+
+export interface LeaderOptions {
+  readonly flags: KvstoremeshFlags;
+  readonly own: ClusterInfo;
+  readonly kvstore: KvstoreOptions;
+  readonly runtime: Omit<Runtime, 'signal' | 'metrics'>;
+  readonly metrics: PublisherMetrics;
+  /** The remote clusters from now on; undefined when the term is over. */
+  readonly onRemotes: (remotes: RemoteClusters | undefined) => void;
+  /** The clusters of the start are loaded or excused. */
+  readonly onReady: () => void;
+}
+
+/** Resolves when the term is over and nothing of it runs on. Rejects where the daemon cannot go on. */
+export async function lead(term: Term, options: LeaderOptions): Promise<void> {
+  const { flags, own, runtime, metrics, onRemotes, onReady } = options;
+  const { clock, log } = runtime;
+  const jobs = new JobGroup({ signal: term.signal, log });
+  const { signal } = jobs;
+  const publisher = createPublisher({
+    client: term.client,
+    root: ROOT,
+    leaseTtlSeconds: flags.kvstoreLeaseTtlMs / 1000,
+    clock,
+    log,
+    observer: metrics,
+  });
+  metrics.setPublisher(publisher);
+  jobs.startJob('publisher', (jobSignal) => publisher.run(jobSignal));
+  if (flags.enableHeartbeat) jobs.startJob('heartbeat', (jobSignal) => runHeartbeat(publisher.singles, clock, log, jobSignal));
+
+  const parts = { kvstore: options.kvstore, clock, log };
+  const remotes = new RemoteClusters({
+    context: {
+      own,
+      local: term.client,
+      publisher,
+      metrics,
+      ids: new ClusterIds(own, flags.allowIdConflicts),
+      serviceFormat: flags.clustermeshServiceV2,
+      cacheTtlMs: flags.clustermeshCacheTtlMs,
+      clock,
+      log,
+      open: (path, cluster) => openRemoteEtcd(path, cluster, parts),
+    },
+    drainGraceMs: flags.disableDrainOnDisconnection ? undefined : DRAIN_GRACE_MS,
+    signal,
+  });
+  onRemotes(remotes);
+  jobs.startJob('remote clusters', () => remotes.ended());
+  const limits = { perClusterMs: flags.perClusterReadyTimeoutMs, globalMs: flags.globalReadyTimeoutMs };
+  const onFirst = (configured: readonly RemoteCluster[]) =>
+    jobs.startJob('readiness', async (jobSignal) => {
+      await untilReady(configured, remotes, limits, runtime, jobSignal);
+      onReady();
+      await once(jobSignal, 'abort');
+    });
+  const directory = { path: flags.clustermeshConfig, ownName: own.name, clock, log, signal };
+  jobs.startJob('configuration directory', () => followDirectory(directory, remotes, onFirst));
+  try {
+    await jobs.done();
+  } finally {
+    onRemotes(undefined);
+    remotes.release();
+    metrics.setPublisher(undefined);
+  }
+}
+
+/** Adds, reconnects and removes clusters as their files say. `onFirst` is called when those of the start are added. */
+async function followDirectory(
+  directory: ConfigDirectoryOptions,
+  remotes: RemoteClusters,
+  onFirst: (configured: readonly RemoteCluster[]) => void,
+): Promise<void> {
+  let isFirst = true;
+  for await (const changes of watchConfigDirectory(directory)) {
+    for (const change of changes) remotes.apply(change);
+    if (isFirst) onFirst(remotes.all);
+    isFirst = false;
+  }
+}
+
+/** Resolves when the clusters of the start are loaded or excused. */
+async function untilReady(
+  configured: readonly RemoteCluster[],
+  remotes: RemoteClusters,
+  limits: ReadinessLimits,
+  { clock, log }: LeaderOptions['runtime'],
+  signal: AbortSignal,
+): Promise<void> {
+  const startMs = clock.monotonicMs();
+  const progress = (): ClusterProgress[] =>
+    configured.map((remote) => ({
+      createdMs: remote.createdMs,
+      hasBegun: remote.state.hasBegun,
+      isSynced: remote.isSynced,
+      isRemoved: !remotes.all.includes(remote),
+    }));
+  while (!isReady(progress(), limits, startMs, clock.monotonicMs())) await clock.sleep(READINESS_INTERVAL_MS, signal);
+  log.info(
+    { clusters: configured.length, unsynced: configured.filter((each) => !each.isSynced).map(({ name }) => name) },
+    'ready',
+  );
+}
