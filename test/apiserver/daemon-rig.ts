@@ -18,7 +18,8 @@ import { type EtcdClient, type KeyValue, keyOf, NO_LEASE } from '../../src/share
 import { parseFlags } from '../../src/shared/flags/parse.ts';
 import { silentLogger } from '../../src/shared/log.ts';
 import { Registry } from '../../src/shared/metrics.ts';
-import { type EtcdProcess, freePort, startEtcd } from '../support/etcd-process.ts';
+import { type EtcdProcess, startEtcd } from '../support/etcd-process.ts';
+import { freePort } from '../support/free-port.ts';
 import { within } from '../support/until.ts';
 import type { Manifest } from './cluster-model.ts';
 

@@ -10,7 +10,8 @@ import { parseFlags } from '../../src/shared/flags/parse.ts';
 import { silentLogger } from '../../src/shared/log.ts';
 import { createRegistry } from '../../src/shared/metrics.ts';
 import { VERSION } from '../../src/shared/version.ts';
-import { etcdVersions, freePort } from '../support/etcd-process.ts';
+import { etcdVersions } from '../support/etcd-process.ts';
+import { freePort } from '../support/free-port.ts';
 import { until, within } from '../support/until.ts';
 import { type Remote, type Store, startFullRemote, startLocal, startRemote } from './mesh.ts';
 

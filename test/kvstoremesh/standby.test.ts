@@ -9,7 +9,8 @@ import type { RemoteClusterStatus } from '../../src/kvstoremesh/status.ts';
 import { NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { history } from '../publisher/rig.ts';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
-import { etcdVersions, freePort } from '../support/etcd-process.ts';
+import { etcdVersions } from '../support/etcd-process.ts';
+import { freePort } from '../support/free-port.ts';
 import { until, within } from '../support/until.ts';
 import { type Remote, type Store, startFullRemote, startLocal } from './mesh.ts';
 

@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { canMakeCertificates } from './certificates.ts';
 import { containerEngineMissing, containersChosen } from './container-engine.ts';
 import { ETCD_IMAGES, etcdContainer, startEtcdContainer } from './etcd-container.ts';
-import { freePort } from './etcd-process.ts';
+import { freePort } from './free-port.ts';
 import { kubeApiserverContainer, startKubeApiserverContainer } from './kubernetes-container.ts';
 import { until } from './until.ts';
 

@@ -4,7 +4,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { freePort } from './etcd-process.ts';
+import { freePort } from './free-port.ts';
 import { until } from './until.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/clustermesh-apiserver', import.meta.url));

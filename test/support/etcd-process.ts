@@ -6,12 +6,12 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { accessSync, constants, existsSync, globSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { containersChosen } from './container-engine.ts';
 import { ETCD_IMAGES, startEtcdContainer } from './etcd-container.ts';
 import { type EtcdBinary, type EtcdOptions, type EtcdProcess, etcdFlags, type RestartOptions } from './etcd-server.ts';
+import { freePort } from './free-port.ts';
 import { until } from './until.ts';
 
 export type { EtcdBinary, EtcdOptions, EtcdProcess } from './etcd-server.ts';
@@ -47,19 +47,6 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<EtcdProcess>
   const server = new Server(binary, options, port, metricsPort);
   await server.start();
   return server;
-}
-
-/** A free port below the range that outgoing connections are given, so that a server gets it back on restart. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    const isFree = await new Promise<boolean>((resolve) => {
-      const probe = createServer();
-      probe.once('error', () => resolve(false));
-      probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
-    });
-    if (isFree) return port;
-  }
 }
 
 function versionOf(path: string): string | undefined {

@@ -11,7 +11,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { meshDefinitions } from '../../demo/kubernetes/mesh-definitions.ts';
-import { type EtcdProcess, etcdVersions, freePort, startEtcd } from './etcd-process.ts';
+import { type EtcdProcess, etcdVersions, startEtcd } from './etcd-process.ts';
+import { freePort } from './free-port.ts';
 import { KubernetesRequests } from './kubernetes-requests.ts';
 import { until } from './until.ts';
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { CertificateDirectory, type CertificateFiles } from './certificates.ts';
 import { type ContainerPlan, startContainer } from './container-engine.ts';
 import { ETCD_CLIENT_PORT, startEtcdContainer } from './etcd-container.ts';
-import { freePort } from './etcd-process.ts';
+import { freePort } from './free-port.ts';
 import {
   type KubeApiserver,
   kubeconfigText,

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { freePort } from '../../support/etcd-process.ts';
+import { freePort } from '../../support/free-port.ts';
 import { within } from '../../support/until.ts';
 import type { ScenarioFlags } from './scenario.ts';
 
