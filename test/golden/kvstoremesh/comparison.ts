@@ -8,7 +8,8 @@ import { differencesOf, shortened } from '../value-differences.ts';
 import { type ClusterStatus, type DumpEntry, keyText, type Observation, type Recording } from './observation.ts';
 import type { Step } from './scenario.ts';
 
-type Permissions = Pick<Step, 'mayDiffer' | 'apiMayDiffer'>;
+/** What is not compared. */
+export type Permissions = Pick<Step, 'mayDiffer' | 'apiMayDiffer'>;
 
 /** Where etcd, the API or readiness are not as recorded. */
 export function compareState(expected: Recording, actual: Observation, step: Permissions): readonly string[] {

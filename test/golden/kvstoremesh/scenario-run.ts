@@ -12,7 +12,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { DaemonProcess } from '../daemon-process.ts';
 import { compareState, needlessWrites } from './comparison.ts';
 import { type DaemonSettings, startDaemon } from './daemon.ts';
-import { expectationOf } from './deviations.ts';
+import { expectationOf, permissionsOf } from './deviations.ts';
 import { type Observation, observeApi, observeEtcd, observeReadyz } from './observation.ts';
 import type { Scenario, Step } from './scenario.ts';
 import type { Action } from './scenario-actions.ts';
@@ -50,6 +50,7 @@ class ScenarioRun {
   readonly #scenario: Scenario;
   readonly #stage: ScenarioStage;
   #daemon: DaemonProcess | undefined;
+  #isToRun = false;
   #startedAtMs = 0;
   #revisions: Observation['revisions'] = new Map();
 
@@ -72,7 +73,7 @@ class ScenarioRun {
         throw new Error(`step ${step.number}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
       }
     }
-    if (this.#daemon?.end === undefined) await this.#stop('SIGTERM');
+    if (this.#isToRun) await this.#stop('SIGTERM');
   }
 
   async killDaemon(): Promise<void> {
@@ -82,6 +83,7 @@ class ScenarioRun {
   async #act(action: Action): Promise<void> {
     switch (action.type) {
       case 'startDaemon':
+        this.#isToRun = true;
         this.#startedAtMs = performance.now();
         this.#daemon = startDaemon(this.#settings());
         return;
@@ -100,6 +102,7 @@ class ScenarioRun {
   }
 
   async #stop(signal: NodeJS.Signals): Promise<void> {
+    this.#isToRun = false;
     const end = await this.#daemon?.stop(signal);
     if (signal !== 'SIGKILL' && end?.code !== 0)
       throw new Error(`after ${signal} the daemon ended with ${JSON.stringify(end)}, not with status 0`);
@@ -107,16 +110,17 @@ class ScenarioRun {
 
   async #expect(step: Step): Promise<void> {
     const expected = expectationOf(this.#scenario, step.number);
+    const permissions = permissionsOf(this.#scenario, step);
     const begin = performance.now();
     const floor = this.#floorMs(step, begin);
     const deadline = Math.max(begin, floor) + (step.takesLong ? LONG_SETTLE_WITHIN_MS : SETTLE_WITHIN_MS);
     const holdMs = this.#holdMs(step);
     let equalSince: number | undefined;
     for (;;) {
-      if (this.#daemon?.end !== undefined && !step.exits)
+      if (this.#isToRun && this.#daemon?.end !== undefined)
         throw new Error(`the daemon ended by itself, with ${JSON.stringify(this.#daemon.end)}`);
       const actual = await this.#observe();
-      const differences = actual === undefined ? ['the local etcd does not answer'] : compareState(expected, actual, step);
+      const differences = actual === undefined ? ['the local etcd does not answer'] : compareState(expected, actual, permissions);
       const now = performance.now();
       equalSince = differences.length === 0 ? (equalSince ?? now) : undefined;
       if (actual !== undefined && equalSince !== undefined && now >= floor && now - equalSince >= holdMs) {

@@ -34,8 +34,6 @@ export interface Step {
   /** Counts from 1. */
   readonly number: number;
   readonly actions: readonly Action[];
-  /** The daemon was stopped. */
-  readonly exits: boolean;
   /** Not over before so many seconds. */
   readonly settleSeconds: number;
   /** Not over before so many seconds after the actions, or after the daemon's start: what holds, holds for a while only. */
@@ -82,7 +80,6 @@ interface ScenarioFile {
 }
 
 interface StepFile {
-  readonly exits?: boolean;
   readonly settle?: number;
   readonly after?: number;
   readonly at?: number;
@@ -123,7 +120,6 @@ function stepOf(file: StepFile, number: number): Step {
   return {
     number,
     actions: actionsOf(file),
-    exits: file.exits === true,
     settleSeconds: settle,
     ...(after === undefined ? {} : { afterSeconds: after }),
     ...(at === undefined ? {} : { atSeconds: at }),
