@@ -18,7 +18,8 @@ export type Action =
     }
   | { readonly type: 'flip'; readonly source: string; readonly to: string }
   | { readonly type: 'restartLocal'; readonly downMs: number; readonly wipe: boolean }
-  | { readonly type: 'startDaemon' | 'revokeLocalLeases' }
+  | { readonly type: 'revokeLocalLeases' }
+  | { readonly type: 'startDaemon' }
   | { readonly type: 'stopDaemon'; readonly signal: NodeJS.Signals }
   | { readonly type: 'wait'; readonly ms: number };
 

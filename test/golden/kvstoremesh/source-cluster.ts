@@ -15,12 +15,16 @@ const HEARTBEAT = Buffer.from('cilium/.heartbeat');
 export class SourceCluster {
   readonly #etcd: EtcdProcess;
   readonly #proxy: TcpProxy;
-  readonly #beating: NodeJS.Timeout | undefined;
+  #beating: NodeJS.Timeout | undefined;
 
   private constructor(etcd: EtcdProcess, proxy: TcpProxy, hasHeartbeat: boolean) {
     this.#etcd = etcd;
     this.#proxy = proxy;
-    this.#beating = hasHeartbeat ? setInterval(() => this.#beat().catch(() => undefined), HEARTBEAT_INTERVAL_MS) : undefined;
+    if (!hasHeartbeat) return;
+    this.#beating = setInterval(() => {
+      // It may be down just now.
+      this.#beat().catch(() => undefined);
+    }, HEARTBEAT_INTERVAL_MS);
   }
 
   static async start(entries: readonly InputEntry[], hasHeartbeat: boolean): Promise<SourceCluster> {
