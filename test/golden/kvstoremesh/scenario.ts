@@ -36,10 +36,11 @@ export interface Step {
   readonly actions: readonly Action[];
   /** Not over before so many seconds. */
   readonly settleSeconds: number;
-  /** Not over before so many seconds after the actions, or after the daemon's start: what holds, holds for a while only. */
+  /** What is recorded holds for a while only: seconds after the actions when that is sure to have begun. */
   readonly afterSeconds?: number;
+  /** The same, in seconds after the start of the daemon. */
   readonly atSeconds?: number;
-  /** There is something that the original waited for by itself. */
+  /** The recording waited for certain keys to come or go: the daemon may have to try again first. */
   readonly takesLong: boolean;
   /** True for a key that another program may treat better than the original did. */
   readonly mayDiffer: (key: string) => boolean;
