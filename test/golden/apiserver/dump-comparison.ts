@@ -5,6 +5,7 @@
  * other bytes are told apart; the frame of a compressed value is free and is not compared.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { differencesOf, shortened } from '../value-differences.ts';
 import type { DumpEntry } from './etcd-dump.ts';
 
 export interface DumpDifference {
@@ -25,7 +26,7 @@ export function compareDumps(expected: readonly DumpEntry[], actual: readonly Du
     else if (want === undefined) meaning.push(`too many ${key} = ${shortened(parsed(have))}`);
     else {
       if (want.leased !== have.leased) meaning.push(`lease    ${key}: leased should be ${want.leased}`);
-      const differences = differencesOf(parsed(want), parsed(have), '');
+      const differences = differencesOf(parsed(want), parsed(have));
       meaning.push(...differences.map((difference) => `differs  ${key}${difference}`));
       if (differences.length === 0 && !hasSameBytes(want, have)) bytes.push(bytesLine(want, have));
     }
@@ -51,26 +52,4 @@ function parsed({ value, decoded }: DumpEntry): unknown {
   } catch {
     return value;
   }
-}
-
-/** Where two values differ: ` at .frontends.10.0.0.1: expected …, got …`. */
-function differencesOf(expected: unknown, actual: unknown, path: string): string[] {
-  if (isDeepStrictEqual(expected, actual)) return [];
-  if (isFields(expected) && isFields(actual)) {
-    const names = [...new Set([...Object.keys(expected), ...Object.keys(actual)])].toSorted();
-    return names.flatMap((name) => differencesOf(expected[name], actual[name], `${path}.${name}`));
-  }
-  if (Array.isArray(expected) && Array.isArray(actual) && expected.length === actual.length) {
-    return expected.flatMap((item, index) => differencesOf(item, actual[index], `${path}[${index}]`));
-  }
-  return [` at ${path === '' ? 'the value' : path}: expected ${shortened(expected)}, got ${shortened(actual)}`];
-}
-
-function isFields(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function shortened(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing';
-  return text.length > 400 ? `${text.slice(0, 400)}…` : text;
 }

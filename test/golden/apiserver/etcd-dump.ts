@@ -2,12 +2,9 @@
  * The whole content of an etcd in the form of the recordings: sorted by key, with times made equal.
  */
 import { zstdDecompressSync } from 'node:zlib';
+import { readEtcd } from '../etcd-gateway.ts';
+import { type Binary, binary, textOrBinary } from '../recorded-bytes.ts';
 import { decodeEndpointSlice } from './endpoint-slice-message.ts';
-
-/** Bytes that are no text. */
-export interface Binary {
-  readonly base64: string;
-}
 
 export interface DumpEntry {
   readonly key: string;
@@ -26,24 +23,10 @@ const HEARTBEAT = 'cilium/.heartbeat';
 
 /** Reads everything from the etcd at `endpoint`, an http URL. The heartbeat is left out unless asked for. */
 export async function dumpEtcd(endpoint: string, options: { readonly hasHeartbeat: boolean }): Promise<readonly DumpEntry[]> {
-  const { kvs = [] } = (await callEtcd(endpoint, 'kv/range', { key: 'AA==', range_end: 'AA==' })) as {
-    kvs?: { key: string; value?: string; lease?: string }[];
-  };
-  return kvs
-    .map(({ key, value = '', lease = '0' }) => entryOf(Buffer.from(key, 'base64'), Buffer.from(value, 'base64'), lease !== '0'))
+  return (await readEtcd(endpoint))
+    .map(({ key, value, leaseId }) => entryOf(key, value, leaseId !== '0'))
     .filter(({ key }) => options.hasHeartbeat || key !== HEARTBEAT)
     .toSorted((a, b) => (a.key < b.key ? -1 : 1));
-}
-
-/** One call of etcd's JSON gateway: `method` such as `kv/put`, bytes in base64. */
-export async function callEtcd(endpoint: string, method: string, body: unknown): Promise<unknown> {
-  const response = await fetch(`${endpoint}/v3/${method}`, {
-    method: 'POST',
-    body: JSON.stringify(body),
-    signal: AbortSignal.timeout(5_000),
-  });
-  if (!response.ok) throw new Error(`etcd ${method}: ${response.status} ${await response.text()}`);
-  return response.json();
 }
 
 /** A key and its value as the recordings have them. */
@@ -53,7 +36,7 @@ export function entryOf(keyBytes: Buffer, value: Buffer, leased: boolean): DumpE
     return { key, value: value.toString('utf8').replace(ONLY_TIME, TIME), leased };
   }
   if (key.includes('/endpointslices/')) return sliceEntry(key, value, leased);
-  const text = textOf(value);
+  const text = textOrBinary(value);
   const isExport = key.includes('/serviceexports/') && typeof text === 'string';
   return { key, value: isExport ? text.replace(EXPORT_TIME, `$1"${TIME}"`) : text, leased };
 }
@@ -63,15 +46,6 @@ function sliceEntry(key: string, value: Buffer, leased: boolean): DumpEntry {
     const message = zstdDecompressSync(value);
     return { key, value: binary(value), decoded: decodeEndpointSlice(message), protobuf: binary(message), leased };
   } catch {
-    return { key, value: textOf(value), leased };
+    return { key, value: textOrBinary(value), leased };
   }
-}
-
-function textOf(value: Buffer): string | Binary {
-  const text = value.toString('utf8');
-  return Buffer.from(text, 'utf8').equals(value) ? text : binary(value);
-}
-
-function binary(bytes: Buffer): Binary {
-  return { base64: bytes.toString('base64') };
 }

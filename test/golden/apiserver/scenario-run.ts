@@ -8,13 +8,15 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd-process.ts';
+import { type EtcdProcess, startEtcd } from '../../support/etcd-process.ts';
 import type { KubernetesProvider } from '../../support/kubernetes-provider.ts';
 import { until } from '../../support/until.ts';
-import { Daemon } from './daemon.ts';
+import type { DaemonProcess } from '../daemon-process.ts';
+import { callEtcd, prefixRange, putKey, recordedEtcd } from '../etcd-gateway.ts';
+import { startDaemon } from './daemon.ts';
 import { expectedDump } from './deviations.ts';
 import { compareDumps } from './dump-comparison.ts';
-import { callEtcd, type DumpEntry, dumpEtcd } from './etcd-dump.ts';
+import { type DumpEntry, dumpEtcd } from './etcd-dump.ts';
 import type { Action, EtcdTarget, Scenario, Step } from './scenario.ts';
 
 /** How long etcd must hold what is expected. */
@@ -22,19 +24,15 @@ const HOLD_MS = 500;
 const POLL_MS = 50;
 /** How long etcd may hold something else. */
 const SETTLE_WITHIN_MS = 20_000;
-/** The version of etcd the recordings were made with; another one serves where it is missing. */
-const RECORDED_ETCD = '3.6';
 
 /** Runs a scenario. Rejects with what differs, and the daemon's last words. */
 export async function runScenario(scenario: Scenario, kubernetes: KubernetesProvider): Promise<void> {
-  const run = new ScenarioRun(scenario, kubernetes, await startEtcd(etcdOptions()));
+  const run = new ScenarioRun(scenario, kubernetes, await startEtcd(recordedEtcd()));
   try {
     await run.carryOut();
   } catch (error) {
-    const words = run.daemonOutput.trim().split('\n').slice(-15).join('\n');
-    throw new Error(`${error instanceof Error ? error.message : String(error)}\nthe daemon's last words:\n${words}`, {
-      cause: error,
-    });
+    const message = error instanceof Error ? error.message : String(error);
+    throw new Error(`${message}\nthe daemon's last words:\n${run.lastWords}`, { cause: error });
   } finally {
     await run.cleanUp();
   }
@@ -45,7 +43,7 @@ class ScenarioRun {
   readonly #kubernetes: KubernetesProvider;
   readonly #etcd: EtcdProcess;
   readonly #directory = mkdtempSync(join(tmpdir(), 'golden-'));
-  #daemon: Daemon | undefined;
+  #daemon: DaemonProcess | undefined;
 
   constructor(scenario: Scenario, kubernetes: KubernetesProvider, etcd: EtcdProcess) {
     this.#scenario = scenario;
@@ -53,8 +51,8 @@ class ScenarioRun {
     this.#etcd = etcd;
   }
 
-  get daemonOutput(): string {
-    return this.#daemon?.output ?? '(it was not started)';
+  get lastWords(): string {
+    return this.#daemon?.lastWords ?? '(it was not started)';
   }
 
   async carryOut(): Promise<void> {
@@ -121,7 +119,7 @@ class ScenarioRun {
     const etcdConfigFile = join(this.#directory, 'etcd.yaml');
     writeFileSync(etcdConfigFile, `endpoints: [${this.#etcd.endpoint}]\n`);
     const { flags } = this.#scenario;
-    const daemon = await Daemon.start({ flags, etcdConfigFile, kubeconfigFile: this.#kubernetes.kubeconfigFile });
+    const daemon = await startDaemon({ flags, etcdConfigFile, kubeconfigFile: this.#kubernetes.kubeconfigFile });
     this.#daemon = daemon;
     const canary = `cilium/synced/${flags.clusterName}/`;
     const hasBegun = async () => (await this.#dump()).some(({ key }) => key.startsWith(canary)) || daemon.end !== undefined;
@@ -169,32 +167,15 @@ class ScenarioRun {
   }
 }
 
-function etcdOptions(): { readonly version?: string } {
-  const newest = etcdVersions().at(-1)?.version;
-  const hasRecorded = etcdVersions().some(({ minor }) => minor === RECORDED_ETCD);
-  if (hasRecorded) return { version: RECORDED_ETCD };
-  return newest === undefined ? {} : { version: newest };
-}
-
 function longestWaitMs(step: Step): number {
   return Math.max(0, ...step.actions.map((action) => (action.type === 'wait' ? action.ms : 0)));
 }
 
 async function putKeys(endpoint: string, file: string): Promise<void> {
   const entries = JSON.parse(readFileSync(file, 'utf8')) as { key: string; value: string; ttl?: number }[];
-  for (const { key, value, ttl } of entries) {
-    const grant = ttl === undefined ? { ID: '0' } : ((await callEtcd(endpoint, 'lease/grant', { TTL: ttl })) as { ID: string });
-    await callEtcd(endpoint, 'kv/put', { key: base64(key), value: base64(value), lease: grant.ID });
-  }
+  for (const { key, value, ttl } of entries) await putKey(endpoint, Buffer.from(key), Buffer.from(value), ttl);
 }
 
-function rangeOf({ key, prefix }: EtcdTarget) {
-  if (key !== undefined) return { key: base64(key) };
-  if (prefix === undefined || prefix === '') return { key: 'AA==', range_end: 'AA==' };
-  const last = prefix.charCodeAt(prefix.length - 1);
-  return { key: base64(prefix), range_end: base64(`${prefix.slice(0, -1)}${String.fromCharCode(last + 1)}`) };
-}
-
-function base64(text: string): string {
-  return Buffer.from(text, 'utf8').toString('base64');
+function rangeOf({ key, prefix = '' }: EtcdTarget) {
+  return key === undefined ? prefixRange(Buffer.from(prefix)) : { key: Buffer.from(key).toString('base64') };
 }
