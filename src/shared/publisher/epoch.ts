@@ -247,11 +247,11 @@ export class Epoch {
   }
 
   async #auditOne(section: PublishedSection, full: boolean): Promise<void> {
-    const { client, clock, log, observer } = this.#options;
+    const { client, log, observer } = this.#options;
     const { group, options } = section;
     const since = full ? undefined : this.#audited.get(group);
     try {
-      const findings = await auditSection(group, options.prefix, { client, clock, since, signal: this.#abort.signal });
+      const findings = await auditSection(group, options.prefix, { client, since, signal: this.#abort.signal });
       this.#audited.set(group, (findings.revision + 1) as Revision);
       const { overwritten, deleted, foreign } = findings;
       if (overwritten + deleted + foreign === 0) return;

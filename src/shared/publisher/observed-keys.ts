@@ -4,7 +4,6 @@
  * The publisher never reads a value to compare it later: it keeps digests. What others do to its keys shows as a
  * deletion that it did not ask for, or as a mod revision that is not its own.
  */
-import type { Clock } from '../clock.ts';
 import { type EtcdClient, type EtcdKey, type KeyValue, keyOf, type Revision, type WatchEvent } from '../etcd/types.ts';
 import type { KeyGroup } from './key-group.ts';
 import { UNKNOWN } from './key-table.ts';
@@ -91,7 +90,6 @@ export interface AuditFindings {
 
 export interface AuditOptions {
   readonly client: EtcdClient;
-  readonly clock: Clock;
   readonly signal: AbortSignal;
   /** Only keys written since then; undefined compares everything. */
   readonly since: Revision | undefined;

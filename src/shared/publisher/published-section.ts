@@ -5,12 +5,12 @@
  * it named all; what etcd holds beyond that is stale and is removed; once the last of these writes and removals
  * is confirmed, the canary is written, and readers may trust that what they see is complete.
  */
-import { type EtcdKey, keyOf } from '../etcd/types.ts';
+import type { EtcdKey } from '../etcd/types.ts';
 import { LOAD_ORDER_GRACE_MS, LOAD_ORDER_HOLD_MS } from '../limits.ts';
 import type { KeyGroup } from './key-group.ts';
 import { ABSENT } from './key-table.ts';
 import type { Section, SectionOptions, SectionStats } from './types.ts';
-import { type Waiters, waiters } from './waiters.ts';
+import { calledBack, type Waiters, waiters } from './waiters.ts';
 
 export interface SectionHooks {
   /** The canary's time has come; resolves when it is confirmed. */
@@ -105,11 +105,7 @@ export class PublishedSection implements Section {
   }
 
   flushed(signal: AbortSignal): Promise<void> {
-    const waiting = waiters();
-    const promise = waiting.wait(signal);
-    const giveUp = this.group.whenSettled(() => waiting.wake());
-    signal.addEventListener('abort', giveUp, { once: true });
-    return promise.finally(() => signal.removeEventListener('abort', giveUp));
+    return calledBack((wake) => this.group.whenSettled(wake), signal);
   }
 
   /** What etcd holds below the prefix has just been listed. */
@@ -176,9 +172,4 @@ export class PublishedSection implements Section {
     this.#syncedWaiters.wake();
     this.#hooks.onSynced();
   }
-}
-
-/** The time a canary carries when it is written. */
-export function canaryValue(timestamp: string): Uint8Array {
-  return Buffer.from(keyOf(timestamp), 'latin1');
 }

@@ -22,7 +22,7 @@ import { KeyGroup } from './key-group.ts';
 import type { Lane } from './lane.ts';
 import { LeasePool } from './lease-pool.ts';
 import { currentRevision } from './observed-keys.ts';
-import { canaryValue, PublishedSection } from './published-section.ts';
+import { PublishedSection } from './published-section.ts';
 import { Scheduler } from './scheduler.ts';
 import { PublishedSingleKeys } from './single-keys.ts';
 import { SlabStore } from './slab.ts';
@@ -194,7 +194,7 @@ class EtcdPublisher implements Publisher {
   }
 
   async #writeCanary(key: EtcdKey): Promise<void> {
-    await this.singles.write(key, canaryValue(rfc3339Seconds(this.#options.clock.nowMs())), this.#stopped.signal);
+    await this.singles.write(key, Buffer.from(rfc3339Seconds(this.#options.clock.nowMs())), this.#stopped.signal);
   }
 
   #leaseLost(lease: number): void {

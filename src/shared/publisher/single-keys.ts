@@ -12,7 +12,7 @@ import type { KeyGroup } from './key-group.ts';
 import { ABSENT } from './key-table.ts';
 import { adoptLeases } from './observed-keys.ts';
 import type { SingleKeys } from './types.ts';
-import { waiters } from './waiters.ts';
+import { calledBack } from './waiters.ts';
 
 export interface SingleKeysOptions {
   readonly group: KeyGroup;
@@ -42,12 +42,13 @@ export class PublishedSingleKeys implements SingleKeys {
     const slot = group.desire(key, value);
     // One whose value is right already may hang on no lease, or on somebody else's.
     if (slot !== undefined && group.needsMove(slot)) group.requestMove(slot);
-    await this.#settled(signal);
+    await calledBack((wake) => group.whenSettled(wake), signal);
   }
 
   async remove(key: EtcdKey, signal: AbortSignal): Promise<void> {
-    this.#options.group.removeUnseen(key);
-    await this.#settled(signal);
+    const { group } = this.#options;
+    group.removeUnseen(key);
+    await calledBack((wake) => group.whenSettled(wake), signal);
   }
 
   release(key: EtcdKey): void {
@@ -57,13 +58,6 @@ export class PublishedSingleKeys implements SingleKeys {
   async keep(key: EtcdKey, signal: AbortSignal): Promise<void> {
     const slot = this.#options.group.table.slotOf(key);
     if (slot === undefined || !this.#options.group.table.isDesired(slot)) await this.#observe(key, signal);
-  }
-
-  async #settled(signal: AbortSignal): Promise<void> {
-    const waiting = waiters();
-    const promise = waiting.wait(signal);
-    const giveUp = this.#options.group.whenSettled(() => waiting.wake());
-    await promise.finally(giveUp);
   }
 
   async #observe(key: EtcdKey, signal: AbortSignal): Promise<void> {

@@ -32,3 +32,14 @@ export function waiters(): Waiters {
     },
   };
 }
+
+/**
+ * Resolves when `begin` calls back, rejects when `signal` is aborted first. What `begin` returns gives up waiting; it is
+ * called in either case.
+ */
+export async function calledBack(begin: (wake: () => void) => () => void, signal: AbortSignal): Promise<void> {
+  const waiting = waiters();
+  const promise = waiting.wait(signal);
+  const giveUp = begin(() => waiting.wake());
+  await promise.finally(giveUp);
+}
