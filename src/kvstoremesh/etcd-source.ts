@@ -19,6 +19,8 @@ import { SourceReplacedError } from './errors.ts';
 export interface EtcdSourceOptions {
   readonly client: EtcdClient;
   readonly prefix: EtcdKey;
+  /** Only the key that the prefix itself is. */
+  readonly exact?: boolean;
   readonly sink: Sink;
   readonly clock: Clock;
   readonly log: Logger;
@@ -71,9 +73,9 @@ export async function runEtcdSource(options: EtcdSourceOptions): Promise<never> 
 }
 
 /** Names every key of the prefix; the revision they are of. */
-async function list({ client, prefix, sink, signal }: EtcdSourceOptions): Promise<Revision> {
+async function list({ client, prefix, exact = false, sink, signal }: EtcdSourceOptions): Promise<Revision> {
   let revision: Revision | undefined;
-  for await (const page of client.list(prefix, { signal })) {
+  for await (const page of client.list(prefix, { signal, exact })) {
     for (const { key, value } of page.keyValues) sink.upsert(key, value);
     revision = page.revision;
   }
@@ -83,8 +85,9 @@ async function list({ client, prefix, sink, signal }: EtcdSourceOptions): Promis
 }
 
 /** Passes on what changes after `revision`; resolves with the reason when only a new listing can go on. */
-async function follow({ client, prefix, sink, signal }: EtcdSourceOptions, revision: Revision): Promise<string> {
-  for await (const batch of client.watch(prefix, { signal, from: (revision + 1) as Revision })) {
+async function follow(options: EtcdSourceOptions, revision: Revision): Promise<string> {
+  const { client, prefix, exact = false, sink, signal } = options;
+  for await (const batch of client.watch(prefix, { signal, exact, from: (revision + 1) as Revision })) {
     switch (batch.kind) {
       case 'events':
         await deliver(batch.events, sink, signal);

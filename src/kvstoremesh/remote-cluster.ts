@@ -14,7 +14,7 @@ import type { Logger } from '../shared/log.ts';
 import { HEARTBEAT_KEY } from '../shared/publisher/heartbeat.ts';
 import { CacheTtl } from './cache-ttl.ts';
 import { type ClusterConfig, sameClusterConfig } from './cluster-config.ts';
-import { clusterConfigReadings } from './cluster-config-readings.ts';
+import { ConfigChanges, clusterConfigReadings } from './cluster-config-readings.ts';
 import { ReconfiguredError } from './errors.ts';
 import { runEtcdSource } from './etcd-source.ts';
 import { checkHeartbeat, Heartbeat } from './heartbeat-check.ts';
@@ -204,10 +204,12 @@ export class RemoteCluster {
   /** Mirrors as the remote's cluster config says, and begins again whenever it says something else. */
   async #followConfig(client: EtcdClient, scope: TaskScope): Promise<void> {
     const { clock } = this.#context;
+    const changes = this.#watchConfig(client, scope);
     let session: { readonly scope: TaskScope; readonly config: ClusterConfig } | undefined;
     try {
       const timing = this.#timing.readings;
-      for await (const reading of clusterConfigReadings({ client, cluster: this.name, clock, signal: scope.signal, timing })) {
+      const options = { client, cluster: this.name, clock, signal: scope.signal, timing, changes };
+      for await (const reading of clusterConfigReadings(options)) {
         const isMirroring = this.#state.phase.kind === 'mirroring';
         if (reading.kind === 'absent') {
           this.#log.warn({ reason: reading.reason }, 'the remote cluster does not say what it is');
@@ -227,6 +229,15 @@ export class RemoteCluster {
     } finally {
       await session?.scope.end();
     }
+  }
+
+  /** The rights of a remote user cover this single key and no range around it. */
+  #watchConfig(client: EtcdClient, scope: TaskScope): ConfigChanges {
+    const { clock } = this.#context;
+    const changes = new ConfigChanges();
+    const source = { client, prefix: clusterConfigKey(this.name), exact: true, sink: changes, clock, log: this.#log };
+    scope.run((signal) => runEtcdSource({ ...source, signal }));
+    return changes;
   }
 
   /** A session that fails ends the connection. */
