@@ -15,12 +15,15 @@ import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, EVENTS_PER_SLICE } from '../s
 import type { Logger } from '../shared/log.ts';
 import type { Sink } from '../shared/publisher/types.ts';
 import { SourceReplacedError } from './errors.ts';
+import type { ListTurns } from './list-turns.ts';
 
 export interface EtcdSourceOptions {
   readonly client: EtcdClient;
   readonly prefix: EtcdKey;
   /** Only the key that the prefix itself is. */
   readonly exact?: boolean;
+  /** Where given, the prefix is listed when it is its turn. */
+  readonly turns?: ListTurns;
   readonly sink: Sink;
   readonly clock: Clock;
   readonly log: Logger;
@@ -41,7 +44,7 @@ export async function runEtcdSource(options: EtcdSourceOptions): Promise<never> 
   for (;;) {
     const startMs = clock.monotonicMs();
     try {
-      const revision = await list(options);
+      const revision = await listInTurn(options);
       sink.listed();
       if (isFailing) onFailing?.(undefined);
       isFailing = false;
@@ -69,6 +72,15 @@ export async function runEtcdSource(options: EtcdSourceOptions): Promise<never> 
     // A watch that fails right after each listing must not become a storm of listings.
     if (clock.monotonicMs() - startMs >= ETCD_BACKOFF_MAX_MS) backoff.reset();
     await clock.sleep(backoff.nextMs(), signal);
+  }
+}
+
+async function listInTurn(options: EtcdSourceOptions): Promise<Revision> {
+  const endTurn = await options.turns?.take(options.signal);
+  try {
+    return await list(options);
+  } finally {
+    endTurn?.();
   }
 }
 

@@ -9,7 +9,7 @@ import { Backoff } from '../shared/backoff.ts';
 import { asError, ProgramError } from '../shared/errors.ts';
 import { EtcdError } from '../shared/etcd/errors.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
-import { REMOTE_BACKOFF_MAX_MS, REMOTE_BACKOFF_MIN_MS } from '../shared/limits.ts';
+import { RECONNECT_SPREAD_MS, REMOTE_BACKOFF_MAX_MS, REMOTE_BACKOFF_MIN_MS } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
 import { HEARTBEAT_KEY } from '../shared/publisher/heartbeat.ts';
 import { CacheTtl } from './cache-ttl.ts';
@@ -47,8 +47,9 @@ export class RemoteCluster {
     this.#context = context;
     this.#log = context.log.child({ cluster: name });
     this.createdMs = context.clock.monotonicMs();
-    const { cacheTtlMs: ttlMs, clock } = context;
-    this.#cacheTtl = new CacheTtl({ ttlMs, clock, onExpired: () => this.#withdraw() });
+    const { cacheTtlMs: ttlMs, brake, clock } = context;
+    const [onExpired, onHeld] = [() => this.#withdraw(), () => this.#hold()];
+    this.#cacheTtl = new CacheTtl({ cluster: name, ttlMs, brake, clock, onExpired, onHeld });
     this.mirrors = MAPPINGS.map((mapping) => new Mirror(mapping, { ...context, cluster: name, log: this.#log }));
   }
 
@@ -71,19 +72,25 @@ export class RemoteCluster {
     return this.#cacheTtl.revocations;
   }
 
+  /** Its services would have been withdrawn, were not most of the other clusters away as well. */
+  get isWithdrawalHeld(): boolean {
+    return this.#cacheTtl.isHeld;
+  }
+
   /** Runs until the signal is aborted, then resolves. Whatever goes wrong is this cluster's own affair. */
   async run(signal: AbortSignal): Promise<void> {
     // Ends with the signal at the latest, and then it does not matter any more.
     void this.#context.publisher.singles.keep(clusterConfigKey(this.name), signal).catch(() => undefined);
+    this.#cacheTtl.start();
     while (!signal.aborted) {
       const scope = new TaskScope(signal);
       this.#scope = scope;
-      this.#cacheTtl.start();
       this.#connectedMs = undefined;
       scope.run((connectionSignal) => this.#connection(scope, connectionSignal));
       const reason = await scope.ended();
       for (const mirror of this.mirrors) mirror.disconnected();
       if (signal.aborted) break;
+      this.#cacheTtl.start();
       this.#onLost(reason);
       if (reason instanceof ReconfiguredError || this.#wasStable()) this.#backoff.reset();
       if (!(reason instanceof ReconfiguredError)) await this.#pause(signal);
@@ -124,6 +131,14 @@ export class RemoteCluster {
     for (const mirror of this.mirrors) if (mirror.mapping.expires) mirror.withdraw();
   }
 
+  #hold(): void {
+    const { cacheTtlMs: ttlMs, brake } = this.#context;
+    this.#log.warn(
+      { ttlMs, unheard: brake.unheard },
+      'the remote cluster was not heard of for too long, but neither were most others; its services are kept: check the network of this cluster',
+    );
+  }
+
   #onLost(reason: Error): void {
     const isOurs = reason instanceof ReconfiguredError;
     const { phase } = this.#state;
@@ -145,7 +160,11 @@ export class RemoteCluster {
   async #pause(signal: AbortSignal): Promise<void> {
     const scope = new TaskScope(signal);
     this.#scope = scope;
-    await this.#context.clock.sleep(this.#backoff.nextMs(), scope.signal).catch(() => undefined);
+    const { brake, clock } = this.#context;
+    // Remotes that were lost together, as when this cluster was cut off, do not come back in the same instant.
+    const spreadMs = Math.min(REMOTE_BACKOFF_MAX_MS, brake.unheard * RECONNECT_SPREAD_MS) * Math.random();
+    const pauseMs = Math.min(REMOTE_BACKOFF_MAX_MS, this.#backoff.nextMs() + spreadMs);
+    await clock.sleep(pauseMs, scope.signal).catch(() => undefined);
     await scope.end();
   }
 

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { CacheTtl } from '../../src/kvstoremesh/cache-ttl.ts';
 import { CanaryGate } from '../../src/kvstoremesh/canary-gate.ts';
 import { ConfigChanges, clusterConfigReadings, READINGS_TIMING } from '../../src/kvstoremesh/cluster-config-readings.ts';
 import { ConnectionLostError, SourceReplacedError } from '../../src/kvstoremesh/errors.ts';
@@ -174,45 +173,5 @@ describe('a gate of canaries', () => {
     stop.abort(reason);
     await expect(waiting).rejects.toBe(reason);
     await expect(gate.open(canary, stop.signal)).rejects.toBe(reason);
-  });
-});
-
-describe('the time a remote may be away', () => {
-  function ttl(ttlMs: number) {
-    const clock = new ManualClock();
-    let expired = 0;
-    const onExpired = () => {
-      expired += 1;
-    };
-    return { clock, cache: new CacheTtl({ ttlMs, clock, onExpired }), expired: () => expired };
-  }
-
-  test('runs from the first start, and once only', async () => {
-    const { clock, cache, expired } = ttl(20_000);
-    cache.start();
-    await clock.advance(15_000);
-    cache.start();
-    await clock.advance(5_000);
-    expect(expired()).toBe(1);
-    cache.start();
-    await clock.advance(60_000);
-    expect([expired(), cache.revocations]).toEqual([1, 1]);
-    cache.stop();
-    cache.start();
-    await clock.advance(20_000);
-    expect(cache.revocations).toBe(2);
-  });
-
-  test('does not run out when the remote is back before, nor where there is none', async () => {
-    const { clock, cache, expired } = ttl(20_000);
-    cache.start();
-    await clock.advance(19_999);
-    cache.stop();
-    await clock.advance(60_000);
-    expect([expired(), clock.sleeping]).toEqual([0, 0]);
-    const none = ttl(0);
-    none.cache.start();
-    await none.clock.advance(3_600_000);
-    expect(none.expired()).toBe(0);
   });
 });

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClusterIds } from '../../src/kvstoremesh/cluster-ids.ts';
+import { mirroredClusters } from '../../src/kvstoremesh/leftovers.ts';
 import { clusterConfigKey } from '../../src/kvstoremesh/mappings.ts';
 import type { RemoteCluster } from '../../src/kvstoremesh/remote-cluster.ts';
 import { RemoteClusters } from '../../src/kvstoremesh/remote-clusters.ts';
@@ -229,6 +230,11 @@ export class Mesh implements AsyncDisposable {
 
   remove(name: string): void {
     this.remotes.apply({ kind: 'removed', cluster: name });
+  }
+
+  /** What a daemon does a while after its start. */
+  async removeLeftovers(): Promise<void> {
+    this.remotes.removeLeftovers(await mirroredClusters(this.#client, this.#stop.signal));
   }
 
   find(name: string): RemoteCluster | undefined {
