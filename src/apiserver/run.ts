@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { parseClusterInfo } from '../shared/cluster-info.ts';
 import { type LocalEtcd, openLocalEtcd } from '../shared/etcd/local-etcd.ts';
+import { EtcdMetrics } from '../shared/etcd/metrics.ts';
 import { keyOf } from '../shared/etcd/types.ts';
 import { FlagError } from '../shared/flags/error.ts';
 import { Health } from '../shared/health.ts';
@@ -50,7 +51,7 @@ export async function runApiserver(flags: ApiserverFlags, runtime: Runtime): Pro
     connection = await openKubernetes(flags, runtime);
     const { server } = connection;
     log.info({ server, version: await checkVersion({ connection, clock, log, signal }) }, 'connected to Kubernetes');
-    etcd = await openLocalEtcd(kvstore, { clock, log }, signal);
+    etcd = await openLocalEtcd(kvstore, { clock, log, metrics: new EtcdMetrics(runtime.metrics) }, signal);
     startExport({ flags, runtime, jobs, health, connection, etcd });
     await jobs.done();
   } finally {

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { Backoff } from '../shared/backoff.ts';
 import type { ClusterInfo } from '../shared/cluster-info.ts';
 import { asError } from '../shared/errors.ts';
+import type { EtcdMetrics } from '../shared/etcd/metrics.ts';
 import { type EtcdClient, keyOf } from '../shared/etcd/types.ts';
 import { JobGroup } from '../shared/jobs.ts';
 import type { KvstoreOptions } from '../shared/kvstore-options.ts';
@@ -25,7 +26,7 @@ import { mirroredClusters } from './leftovers.ts';
 import { type ClusterProgress, isReady, type ReadinessLimits } from './readiness.ts';
 import type { RemoteCluster } from './remote-cluster.ts';
 import { RemoteClusters } from './remote-clusters.ts';
-import { openRemoteEtcd } from './remote-etcd.ts';
+import { openRemoteEtcd, remoteClientName } from './remote-etcd.ts';
 
 /** Everything that is written is below it. */
 const ROOT = keyOf('cilium/');
@@ -52,6 +53,7 @@ export interface LeaderOptions {
   readonly timing: LeaderTiming;
   readonly runtime: Omit<Runtime, 'signal' | 'metrics'>;
   readonly metrics: PublisherMetrics;
+  readonly etcdMetrics: EtcdMetrics;
   /** The remote clusters from now on; undefined when the term is over. */
   readonly onRemotes: (remotes: RemoteClusters | undefined) => void;
   /** The clusters of the start are loaded or excused. */
@@ -60,7 +62,7 @@ export interface LeaderOptions {
 
 /** Resolves when the term is over and nothing of it runs on. Rejects where the daemon cannot go on. */
 export async function lead(term: Term, options: LeaderOptions): Promise<void> {
-  const { flags, own, timing, runtime, metrics, onRemotes, onReady } = options;
+  const { flags, own, timing, runtime, metrics, etcdMetrics, onRemotes, onReady } = options;
   const { clock, log } = runtime;
   const jobs = new JobGroup({ signal: term.signal, log });
   const { signal } = jobs;
@@ -76,13 +78,14 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
   jobs.startJob('publisher', (jobSignal) => publisher.run(jobSignal));
   if (flags.enableHeartbeat) jobs.startJob('heartbeat', (jobSignal) => runHeartbeat(publisher.singles, clock, log, jobSignal));
 
-  const parts = { kvstore: options.kvstore, clock, log };
+  const parts = { kvstore: options.kvstore, clock, log, metrics: etcdMetrics };
   const remotes = new RemoteClusters({
     context: {
       own,
       local: term.client,
       publisher,
       metrics,
+      onQuorumError: (error) => etcdMetrics.quorumError(error),
       ids: new ClusterIds(own, flags.allowIdConflicts),
       serviceFormat: flags.clustermeshServiceV2,
       cacheTtlMs: flags.clustermeshCacheTtlMs,
@@ -90,6 +93,7 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
       log,
       open: (path, cluster) => openRemoteEtcd(path, cluster, parts),
     },
+    onEnded: (cluster) => etcdMetrics.forget(remoteClientName(cluster)),
     drainGraceMs: flags.disableDrainOnDisconnection ? undefined : timing.drainGraceMs,
     signal,
   });

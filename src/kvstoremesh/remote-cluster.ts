@@ -210,6 +210,7 @@ export class RemoteCluster {
     const heartbeat = new Heartbeat(clock);
     const onSilent = () => {
       if (!this.#state.isSilent) log.warn('nobody writes the heartbeat of the remote cluster; it answers and is mirrored');
+      this.#context.onQuorumError('no event received');
       this.#apply({ kind: 'silent', nowMs: clock.nowMs() });
     };
     const onBeating = () => {

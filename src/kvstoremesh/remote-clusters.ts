@@ -17,6 +17,8 @@ import { TaskScope } from './task-scope.ts';
 
 export interface RemoteClustersOptions {
   readonly context: Omit<RemoteClusterContext, 'brake' | 'turns'>;
+  /** Nothing of the cluster runs any more. */
+  readonly onEnded?: (cluster: string) => void;
   /** Undefined: nothing is removed when a cluster's file goes. */
   readonly drainGraceMs: number | undefined;
   readonly signal: AbortSignal;
@@ -106,9 +108,10 @@ export class RemoteClusters {
 
   /** The keys of all clusters are left as they are and nobody looks after them any more. Only after `ended` has rejected. */
   release(): void {
-    for (const entry of this.#entries.values()) {
+    for (const [cluster, entry] of this.#entries) {
       if (entry.kind === 'running') entry.remote.release();
       else entry.release();
+      this.#options.onEnded?.(cluster);
     }
     this.#entries.clear();
   }
@@ -137,13 +140,14 @@ export class RemoteClusters {
 
   /** `end` resolves when nothing feeds the keys any more. */
   #remove(cluster: string, release: () => void, end: () => Promise<void>): void {
-    const { context, drainGraceMs } = this.#options;
+    const { context, drainGraceMs, onEnded } = this.#options;
     const { publisher, local, clock } = context;
     const log = this.#logOf(cluster);
     const entry: Draining = { kind: 'draining', release, returned: undefined };
     this.#entries.set(cluster, entry);
     this.#scope.run(async (signal) => {
       await end();
+      onEnded?.(cluster);
       if (drainGraceMs === undefined) {
         log.warn('the remote cluster was removed; its keys stay, as --disable-drain-on-disconnection says');
         release();

@@ -28,6 +28,8 @@ export interface RemoteClusterContext extends Omit<MirrorOptions, 'cluster'> {
   readonly brake: WithdrawalBrake;
   readonly clock: Clock;
   readonly log: Logger;
+  /** A remote answers, but does not show that all is well with it: why. */
+  readonly onQuorumError: (error: string) => void;
   /** Reads the file and opens a client; rejects with what is wrong with the file. */
   readonly open: (path: string, cluster: string) => Promise<OpenedSource>;
   readonly timing?: RemoteTiming;

@@ -1,6 +1,7 @@
 /** The `kvstoremesh` daemon, wired together: its servers, the local etcd, and whoever leads over it. */
 import { parseClusterInfo } from '../shared/cluster-info.ts';
 import { openLocalEtcd } from '../shared/etcd/local-etcd.ts';
+import { EtcdMetrics } from '../shared/etcd/metrics.ts';
 import { Health } from '../shared/health.ts';
 import { serveHealth, serveJson, serveMetrics } from '../shared/http.ts';
 import { JobGroup } from '../shared/jobs.ts';
@@ -34,7 +35,8 @@ export async function runKvstoremesh(
   let clusters: RemoteClusters | undefined;
   await serve(flags, metrics, health, () => clusters?.all ?? [], signal);
 
-  const { client, endBootstrap } = await openLocalEtcd(kvstore, { clock, log }, signal);
+  const etcdMetrics = new EtcdMetrics(metrics);
+  const { client, endBootstrap } = await openLocalEtcd(kvstore, { clock, log, metrics: etcdMetrics }, signal);
   try {
     const leader = {
       flags,
@@ -43,6 +45,7 @@ export async function runKvstoremesh(
       timing,
       runtime: { clock, log },
       metrics: new PublisherMetrics(metrics, clock),
+      etcdMetrics,
       onRemotes: (remotes: RemoteClusters | undefined) => {
         clusters = remotes;
       },

@@ -323,17 +323,21 @@ describe('on its own', () => {
     const calls: string[] = [];
     const client = connect(etcd.endpoint, {
       observer: {
-        call: (method, code, seconds) => {
-          expect(seconds).toBeGreaterThanOrEqual(0);
-          calls.push(`${method} ${code}`);
-        },
+        begin:
+          ({ action, kind, key }) =>
+          (outcome) => {
+            expect(outcome?.seconds).toBeGreaterThanOrEqual(0);
+            calls.push(`${action} ${kind} ${key} ${outcome?.code}`);
+          },
+        events: () => undefined,
         droppedEvents: () => undefined,
+        certificates: () => undefined,
       },
     });
     await put(client, 'a');
     await client.get(keyOf('a'), soon());
     await client.txn([{ type: 'put', key: keyOf('a'), value: bytes(''), lease: 7n as LeaseId }], soon()).catch(() => undefined);
-    expect(calls).toEqual(['Txn OK', 'Range OK', 'Txn ETCD_LEASE_NOT_FOUND']);
+    expect(calls).toEqual(['Update set a OK', 'Get read a OK', 'Update set a ETCD_LEASE_NOT_FOUND']);
   });
 
   test('requests wait for the limiter', async () => {

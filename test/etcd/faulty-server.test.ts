@@ -182,7 +182,9 @@ test('events that come twice or from the past are dropped and counted', async ()
     },
   });
   const observer = {
-    call: () => undefined,
+    begin: () => () => undefined,
+    events: () => undefined,
+    certificates: () => undefined,
     droppedEvents: (count: number) => {
       dropped += count;
     },

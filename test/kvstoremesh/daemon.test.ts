@@ -144,7 +144,8 @@ describe.skipIf(etcdVersions().length === 0)('the daemon', { timeout: 60_000 }, 
     await until('it is mirrored again', async () => (await clusters(daemon))[0]?.ready);
     unlinkSync(join(directory, 'berlin'));
     await until('it is gone', async () => (await clusters(daemon)).length === 0);
-    expect((await daemon.get('metrics', '/metrics')).body).not.toContain('berlin');
+    const series = async () => (await daemon.get('metrics', '/metrics')).body;
+    await until('its series are gone', async () => !(await series()).includes('berlin'));
     expect(await readyz(daemon)).toBe('200 Ready');
   });
 

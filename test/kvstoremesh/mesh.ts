@@ -9,10 +9,11 @@ import { mirroredClusters } from '../../src/kvstoremesh/leftovers.ts';
 import { clusterConfigKey } from '../../src/kvstoremesh/mappings.ts';
 import type { RemoteCluster } from '../../src/kvstoremesh/remote-cluster.ts';
 import { RemoteClusters } from '../../src/kvstoremesh/remote-clusters.ts';
-import { openRemoteEtcd } from '../../src/kvstoremesh/remote-etcd.ts';
+import { openRemoteEtcd, remoteClientName } from '../../src/kvstoremesh/remote-etcd.ts';
 import { type RemoteClusterStatus, remoteClusterStatus } from '../../src/kvstoremesh/status.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import { createEtcdClient } from '../../src/shared/etcd/client.ts';
+import { EtcdMetrics } from '../../src/shared/etcd/metrics.ts';
 import { type EtcdClient, keyOf, NO_LEASE, type Revision } from '../../src/shared/etcd/types.ts';
 import { silentLogger } from '../../src/shared/log.ts';
 import { Registry } from '../../src/shared/metrics.ts';
@@ -179,6 +180,7 @@ export class Mesh implements AsyncDisposable {
     this.local = local;
     this.#client = clientOf(local.process.endpoint);
     const metrics = new PublisherMetrics(this.registry, clock);
+    const etcdMetrics = new EtcdMetrics(this.registry);
     const publisher = createPublisher({
       client: this.#client,
       root: keyOf('cilium/'),
@@ -193,18 +195,20 @@ export class Mesh implements AsyncDisposable {
         local: this.#client,
         publisher,
         metrics,
+        onQuorumError: (error) => etcdMetrics.quorumError(error),
         ids: new ClusterIds(OWN, allowIdConflicts),
         serviceFormat: 'prefer-legacy',
         cacheTtlMs,
         clock,
         log,
-        open: (path, cluster) => openRemoteEtcd(path, cluster, { kvstore, clock, log }),
+        open: (path, cluster) => openRemoteEtcd(path, cluster, { kvstore, clock, log, metrics: etcdMetrics }),
         timing: {
           readings: { presentMs: readingsMs, absentMs: readingsMs, leastMs: 50, silenceMs },
           refusedMs: 50,
           stableMs: 60_000,
         },
       },
+      onEnded: (cluster) => etcdMetrics.forget(remoteClientName(cluster)),
       drainGraceMs: 'graceMs' in options ? options.graceMs : graceMs,
       signal,
     });

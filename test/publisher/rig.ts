@@ -42,8 +42,7 @@ function recorder(): Recorded {
     rejections,
     transactions: 0,
     operations: 0,
-    transaction: (outcome, operations) => {
-      if (outcome !== 'success') return;
+    transaction: (operations) => {
       recorded.transactions += 1;
       recorded.operations += operations;
     },

@@ -14,6 +14,7 @@ import { LeaseKeeper } from './lease-keeper.ts';
 import type { KeepaliveTimes } from './link.ts';
 import { listPrefix } from './list.ts';
 import { encoded, encodeRange, LEASE_GRANT, LEASE_REVOKE, LEASE_TIME_TO_LIVE, RANGE, TXN } from './methods.ts';
+import { type EtcdObserver, subjectOfTxn } from './observer.ts';
 import {
   LeaseGrantRequest,
   LeaseGrantResponse,
@@ -21,7 +22,7 @@ import {
   LeaseTimeToLiveRequest,
   LeaseTimeToLiveResponse,
 } from './proto/rpc.ts';
-import { type EtcdObserver, type RequestGate, Transport } from './transport.ts';
+import { type RequestGate, Transport } from './transport.ts';
 import type {
   CallOptions,
   EtcdClient,
@@ -80,7 +81,7 @@ class Client implements EtcdClient {
     this.#log = options.log.child({ etcd: name });
     const log = this.#log;
     this.#tracker = new ConnectionTracker({ clock, log, onChange: onStateChange });
-    const credentials = new Credentials(config, log);
+    const credentials = new Credentials(config, log, observer);
     const endpoints = new Endpoints({ config, credentials, keepalive, clock, random });
     this.#transport = new Transport({ endpoints, tracker: this.#tracker, clock, gate: limiter, observer });
     this.#keeper = new LeaseKeeper({ transport: this.#transport, clock, log });
@@ -96,6 +97,7 @@ class Client implements EtcdClient {
       method: RANGE,
       request: encodeRange({ key }),
       decode: decodeRange,
+      subject: { action: 'Get', kind: 'read', key },
       ...options,
     });
     return keyValues[0];
@@ -114,7 +116,8 @@ class Client implements EtcdClient {
   async txn(operations: readonly TxnOperation[], { onlyIf, ...options }: TxnOptions): Promise<Revision> {
     this.#refuseWhereReadOnly();
     const request = encodeTxn(operations, onlyIf);
-    const { header, succeeded } = await this.#transport.call({ method: TXN, request, decode: decodeTxn, ...options });
+    const subject = subjectOfTxn(operations);
+    const { header, succeeded } = await this.#transport.call({ method: TXN, request, decode: decodeTxn, subject, ...options });
     if (!succeeded) throw new ConditionFailedError();
     return header.revision;
   }
@@ -122,7 +125,8 @@ class Client implements EtcdClient {
   async putIfAbsent(key: EtcdKey, value: Uint8Array, lease: LeaseId, options: CallOptions): Promise<boolean> {
     this.#refuseWhereReadOnly();
     const request = encodeTxn([{ type: 'put', key, value, lease }], [{ key, exists: false }]);
-    const { succeeded } = await this.#transport.call({ method: TXN, request, decode: decodeTxn, ...options });
+    const subject = { action: 'Lock', kind: 'set', key } as const;
+    const { succeeded } = await this.#transport.call({ method: TXN, request, decode: decodeTxn, subject, ...options });
     return succeeded;
   }
 
@@ -132,6 +136,7 @@ class Client implements EtcdClient {
       method: LEASE_GRANT,
       request: encoded(LeaseGrantRequest.encode({ TTL: BigInt(ttlSeconds), ID: 0n })),
       decode: withHeader(LeaseGrantResponse.decode),
+      subject: { action: 'AcquireLease', kind: 'set', key: undefined },
       ...options,
     });
     if (answer.error !== '') throw new UnexpectedStatusError(2, answer.error);
@@ -144,6 +149,7 @@ class Client implements EtcdClient {
         method: LEASE_TIME_TO_LIVE,
         request: encoded(LeaseTimeToLiveRequest.encode({ ID: lease })),
         decode: withHeader(LeaseTimeToLiveResponse.decode),
+        subject: { action: 'LeaseTimeToLive', kind: 'read', key: undefined },
         ...options,
       });
       return TTL < 0n ? undefined : { ttl: Number(TTL), grantedTtl: Number(grantedTTL) };
@@ -162,6 +168,7 @@ class Client implements EtcdClient {
         method: LEASE_REVOKE,
         request,
         decode: (answer) => ({ header: decodeHeader(answer) }),
+        subject: { action: 'RevokeLease', kind: 'delete', key: undefined },
         ...options,
       });
     } catch (thrown) {

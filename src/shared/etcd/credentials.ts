@@ -5,13 +5,14 @@
  * key that does not match) leaves the credentials in use as they are and is logged once; the next
  * change is tried again. Key material is never logged.
  */
-import { createHash } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { asError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { EtcdConfig } from './config.ts';
 import { CredentialsError } from './errors.ts';
+import type { EtcdObserver } from './observer.ts';
 
 interface Files {
   readonly ca: string | undefined;
@@ -22,15 +23,18 @@ interface Files {
 export class Credentials {
   readonly #config: EtcdConfig;
   readonly #log: Logger;
+  readonly #observer: Pick<EtcdObserver, 'certificates'> | undefined;
   #context: SecureContext | undefined;
   /** Of the content that `#context` was made of. */
   #digest: string | undefined;
   /** What was logged last about files that cannot be used. */
   #refused: string | undefined;
 
-  constructor(config: EtcdConfig, log: Logger) {
+  /** `observer` is told whenever other files are used than before. */
+  constructor(config: EtcdConfig, log: Logger, observer?: Pick<EtcdObserver, 'certificates'>) {
     this.#config = config;
     this.#log = log;
+    this.#observer = observer;
   }
 
   /** Of the files as they were when they could be used last. Throws CredentialsError where they never could. */
@@ -72,7 +76,21 @@ export class Credentials {
     if (digest === this.#digest) return false;
     this.#context = this.#contextOf(files);
     this.#digest = digest;
+    this.#observer?.certificates(this.#expiriesOf(files));
     return true;
+  }
+
+  #expiriesOf({ ca, cert }: Files): ReadonlyMap<string, number> {
+    const { caFile, certFile } = this.#config;
+    const contents = [
+      [caFile, ca],
+      [certFile, cert],
+    ] as const;
+    const expiries = new Map<string, number>();
+    for (const [file, content] of contents) {
+      if (file !== undefined && content !== undefined) expiries.set(file, firstExpiryMs(content));
+    }
+    return expiries;
   }
 
   #contextOf({ ca, cert, key }: Files): SecureContext {
@@ -88,6 +106,12 @@ export class Credentials {
       throw new CredentialsError(`TLS files ${names} cannot be used: ${asError(thrown).message}; write all of them anew`);
     }
   }
+}
+
+/** Of the certificates in a PEM file that OpenSSL has taken. */
+function firstExpiryMs(pem: string): number {
+  const certificates = pem.match(/-----BEGIN (TRUSTED )?CERTIFICATE-----[^-]+-----END (TRUSTED )?CERTIFICATE-----/g) ?? [];
+  return Math.min(...certificates.map((certificate) => new X509Certificate(certificate).validToDate.getTime()));
 }
 
 function read(key: string, file: string | undefined): string | undefined {

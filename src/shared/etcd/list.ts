@@ -25,6 +25,7 @@ export async function* listPrefix(transport: Transport, prefix: EtcdKey, options
       method: RANGE,
       request: encodeRange({ key, end, limit: pageSize, revision, keysOnly, minModRevision }),
       decode: decodeRange,
+      subject: { action: 'ListPrefix', kind: 'read', key: prefix },
       signal,
       timeoutMs: ETCD_LIST_TIMEOUT_MS,
       revision,

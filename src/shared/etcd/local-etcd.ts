@@ -6,6 +6,7 @@ import { ETCD_KEEPALIVE_TIME_MS, ETCD_KEEPALIVE_TIMEOUT_MS } from '../limits.ts'
 import type { Logger } from '../log.ts';
 import { createEtcdClient, type EtcdClientOptions } from './client.ts';
 import { type EtcdConfig, readEtcdConfig } from './config.ts';
+import type { EtcdMetrics } from './metrics.ts';
 import { RequestLimiter } from './request-limiter.ts';
 import type { EtcdClient } from './types.ts';
 
@@ -21,6 +22,7 @@ export interface LocalEtcd {
 export interface EtcdSurroundings {
   readonly clock: Clock;
   readonly log: Logger;
+  readonly metrics: EtcdMetrics;
 }
 
 /**
@@ -32,13 +34,14 @@ export async function openLocalEtcd(
   surroundings: EtcdSurroundings,
   signal: AbortSignal,
 ): Promise<LocalEtcd> {
-  const { clock, log } = surroundings;
+  const { clock, log, metrics } = surroundings;
   const limiter = limiterOf(options, clock);
   let reported: string | undefined;
   for (;;) {
     try {
       const config = await localConfig(options);
-      const client = createEtcdClient({ ...clientOptions(options, surroundings), config, name: 'local', limiter });
+      const observer = metrics.client('etcd', limiter);
+      const client = createEtcdClient({ ...clientOptions(options, surroundings), config, name: 'local', limiter, observer });
       return { client, endBootstrap: () => limiter?.setQps(options.qps) };
     } catch (thrown) {
       const { message } = asError(thrown);

@@ -40,6 +40,15 @@ export class RequestLimiter {
     return this.#waiting.size;
   }
 
+  /** Requests a second, and at once after a pause; undefined for no limit. */
+  get qps(): number | undefined {
+    return Number.isFinite(this.#qps) ? this.#qps : undefined;
+  }
+
+  get maxInFlight(): number | undefined {
+    return Number.isFinite(this.#maxInFlight) ? this.#maxInFlight : undefined;
+  }
+
   /** Another rate from now on, such as after the first load; undefined for none. */
   setQps(qps: number | undefined): void {
     this.#refill();

@@ -2,6 +2,7 @@
  * Calls and streams to whichever endpoint is in use, with everything that all of them need: deadline,
  * cancellation, the request limiter, typed errors, the cluster pin, and the state of the connection.
  */
+
 import { Metadata, type ServiceError } from '@grpc/grpc-js';
 import type { Clock } from '../clock.ts';
 import { asError, errorCode } from '../errors.ts';
@@ -14,19 +15,12 @@ import { ClosedError, EtcdError, errorOfStatus, MalformedResponseError } from '.
 import type { Link } from './link.ts';
 import { MessageStream } from './message-stream.ts';
 import type { Method } from './methods.ts';
+import type { CallSubject, EtcdObserver } from './observer.ts';
 import type { Revision } from './types.ts';
 
 /** A request waits for its turn; the function it gets is to be called when it has been answered. */
 export interface RequestGate {
   acquire(signal: AbortSignal): Promise<() => void>;
-}
-
-/** What the client reports; the daemons turn it into Prometheus series. */
-export interface EtcdObserver {
-  /** A unary call ended: `OK`, or the code of its error. Aborted ones are not reported. */
-  call(method: string, code: string, seconds: number): void;
-  /** A watch received events that it had delivered before, or out of order, and dropped them. */
-  droppedEvents(count: number): void;
 }
 
 export interface TransportOptions {
@@ -52,6 +46,7 @@ interface Invocation<T> {
 export interface UnaryCall<T extends { readonly header: ResponseHeader }> extends Invocation<T> {
   /** The current one where absent. */
   readonly pin?: ClusterPin | undefined;
+  readonly subject: CallSubject;
 }
 
 export interface OpenStream {
@@ -101,23 +96,25 @@ export class Transport {
 
   /** One attempt. Rejects with an EtcdError, or with the signal's reason. */
   async call<T extends { readonly header: ResponseHeader }>(call: UnaryCall<T>): Promise<T> {
-    const { signal, pin = this.#pin } = call;
+    const { signal, pin = this.#pin, subject } = call;
+    const { gate, clock, observer } = this.#options;
     signal.throwIfAborted();
-    const release = await this.#options.gate?.acquire(signal);
-    const startMs = this.#options.clock.monotonicMs();
-    let outcome = 'OK';
+    const askedMs = clock.monotonicMs();
+    const release = await gate?.acquire(signal);
+    const startMs = clock.monotonicMs();
+    const end = observer?.begin(subject);
+    let code = 'OK';
     try {
       const answer = await this.#invoke(call);
       this.contact(pin, answer.header);
       return answer;
     } catch (thrown) {
-      outcome = errorCode(thrown);
+      code = errorCode(thrown);
       throw thrown;
     } finally {
       release?.();
-      if (!signal.aborted) {
-        this.#options.observer?.call(call.method.name, outcome, (this.#options.clock.monotonicMs() - startMs) / 1000);
-      }
+      const seconds = (clock.monotonicMs() - startMs) / 1000;
+      end?.(signal.aborted ? undefined : { code, seconds, waitSeconds: (startMs - askedMs) / 1000 });
     }
   }
 

@@ -31,7 +31,8 @@ import {
   UnavailableError,
 } from './errors.ts';
 import { encodeRange, encodeWatch, firstBelow, RANGE, WATCH } from './methods.ts';
-import type { EtcdObserver, OpenStream, Transport } from './transport.ts';
+import type { EtcdObserver } from './observer.ts';
+import type { OpenStream, Transport } from './transport.ts';
 import { type EtcdKey, keyText, NO_REVISION, type WatchBatch, type WatchOptions } from './types.ts';
 import { WatchCursor } from './watch-cursor.ts';
 
@@ -205,6 +206,7 @@ class WatchSession {
       method: RANGE,
       request: encodeRange({ key: firstBelow(this.#prefix), revision, keysOnly: true, limit: 1 }),
       decode: decodeRange,
+      subject: { action: 'Get', kind: 'read', key: this.#prefix },
       signal: this.#options.signal,
       revision,
       link,
@@ -232,7 +234,8 @@ class WatchSession {
   }
 
   async *#deliver(parts: readonly EncodedEvents[]): AsyncGenerator<WatchBatch, void> {
-    const { observer } = this.#parts;
+    const { observer, clock } = this.#parts;
+    const arrivedMs = clock.monotonicMs();
     const { signal } = this.#options;
     let left = parts.reduce((sum, { count }) => sum + count, 0);
     for (const part of parts) {
@@ -240,6 +243,7 @@ class WatchSession {
         left -= slice.length;
         const { events, revision, dropped } = this.#cursor.take(slice, left === 0);
         if (dropped > 0) observer?.droppedEvents(dropped);
+        observer?.events(events, (clock.monotonicMs() - arrivedMs) / 1000);
         if (events.length > 0) yield { kind: 'events', events, revision };
         if (left > 0) await turn();
         signal.throwIfAborted();

@@ -19,7 +19,6 @@ export class PublisherMetrics implements PublisherObserver {
   readonly #addedAtMs = new Map<Section, number>();
   #publisher: Publisher | undefined;
 
-  readonly #operations: Histogram<'scope' | 'kind' | 'action' | 'outcome'>;
   readonly #batchOperations: Histogram;
   readonly #syncErrors: Counter<SectionLabel>;
   readonly #queueSize: Gauge<SectionLabel>;
@@ -31,12 +30,6 @@ export class PublisherMetrics implements PublisherObserver {
   constructor(registry: Registry, clock: Clock) {
     this.#clock = clock;
     const section = ['scope', 'source_cluster'] as const;
-    this.#operations = registry.histogram('kvstore_operations_duration_seconds', 'Duration of operations on etcd', [
-      'scope',
-      'kind',
-      'action',
-      'outcome',
-    ]);
     this.#batchOperations = registry.histogram(
       'publisher_batch_operations',
       'Operations of one transaction',
@@ -94,8 +87,7 @@ export class PublisherMetrics implements PublisherObserver {
     for (const action of ['read', 'write']) this.#initialSync.remove({ ...labels, action });
   }
 
-  transaction(outcome: 'success' | 'fail', operations: number, seconds: number): void {
-    this.#operations.observe({ scope: 'publisher', kind: 'set', action: 'Txn', outcome }, seconds);
+  transaction(operations: number): void {
     this.#batchOperations.observe(operations);
   }
 

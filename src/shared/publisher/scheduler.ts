@@ -161,17 +161,11 @@ export class Scheduler {
   async #commit(group: KeyGroup, batch: Batch, signal: AbortSignal): Promise<void> {
     const { client, clock, observer } = this.#options;
     const startMs = clock.monotonicMs();
-    try {
-      const revision = await client.txn(batch.operations, { signal });
-      const latencyMs = clock.monotonicMs() - startMs;
-      group.confirm(batch, revision);
-      this.#concurrency.success(latencyMs);
-      this.#recovered(group);
-      observer.transaction('success', batch.operations.length, latencyMs / 1000);
-    } catch (thrown) {
-      observer.transaction('fail', batch.operations.length, (clock.monotonicMs() - startMs) / 1000);
-      throw thrown;
-    }
+    observer.transaction(batch.operations.length);
+    const revision = await client.txn(batch.operations, { signal });
+    group.confirm(batch, revision);
+    this.#concurrency.success(clock.monotonicMs() - startMs);
+    this.#recovered(group);
   }
 
   #failed(group: KeyGroup, batch: Batch | undefined, error: Error, signal: AbortSignal): void {

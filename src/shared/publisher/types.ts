@@ -95,7 +95,8 @@ export type RejectReason = 'outside_prefix' | 'key_too_large' | 'value_too_large
 
 /** What the publisher reports; the daemons turn it into Prometheus series. */
 export interface PublisherObserver {
-  transaction(outcome: 'success' | 'fail', operations: number, seconds: number): void;
+  /** A transaction of so many operations was sent. */
+  transaction(operations: number): void;
   syncError(scope: string, cluster: string, error: Error): void;
   repair(reason: RepairReason, keys: number): void;
   rejected(reason: RejectReason, scope: string, cluster: string): void;

@@ -1,0 +1,183 @@
+/**
+ * The calls to etcd as Prometheus series, under the original's names.
+ *
+ * A transaction counts as one operation. The `api_limiter` families show what the limits of `--kvstore-opt` do to the
+ * calls of each client: `etcd` is the local one, `etcd-<cluster>` that of a remote cluster.
+ */
+import type { Counter, Gauge, Histogram, Registry } from '../metrics.ts';
+import type { CallOutcome, CallSubject, EtcdObserver } from './observer.ts';
+import type { RequestLimiter } from './request-limiter.ts';
+import type { EtcdKey, WatchEvent } from './types.ts';
+
+/** Calls of which means and extremes are taken: the last so many. */
+const RECENT_CALLS = 128;
+
+const EVENT_QUEUE_BUCKETS = [0.002, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1];
+
+export class EtcdMetrics {
+  readonly #clients = new Map<string, ClientSeries>();
+  readonly #operations: Histogram<'scope' | 'kind' | 'action' | 'outcome'>;
+  readonly #eventsQueue: Histogram<'scope' | 'action'>;
+  readonly #quorumErrors: Counter<'error'>;
+  readonly #requests: Counter<'api_call' | 'outcome' | 'return_code'>;
+  readonly #dropped: Counter;
+
+  constructor(registry: Registry) {
+    this.#operations = registry.histogram('kvstore_operations_duration_seconds', 'Duration of operations on etcd', [
+      'scope',
+      'kind',
+      'action',
+      'outcome',
+    ]);
+    this.#eventsQueue = registry.histogram(
+      'kvstore_events_queue_seconds',
+      'Seconds that a received event waited to be taken up',
+      ['scope', 'action'],
+      EVENT_QUEUE_BUCKETS,
+    );
+    this.#quorumErrors = registry.counter('kvstore_quorum_errors_total', 'Failed checks of the quorum of an etcd', ['error']);
+    this.#dropped = registry.counter('kvstore_dropped_events_total', 'Events that came twice or out of order, and were dropped');
+    this.#requests = registry.counter('api_limiter_processed_requests_total', 'Calls to etcd', [
+      'api_call',
+      'outcome',
+      'return_code',
+    ]);
+    this.#limiterGauges(registry);
+    registry.gauge(
+      'certificate_expiry_timestamp_seconds',
+      'Unix time at which the first certificate of a TLS file in use ends',
+      ['file'],
+      (gauge) => {
+        gauge.reset();
+        for (const { expiries } of this.#clients.values()) {
+          for (const [file, expiryMs] of expiries) gauge.set({ file }, expiryMs / 1000);
+        }
+      },
+    );
+  }
+
+  /** The observer of a client. Another one of the same name, such as that of the next connection, goes on with its series. */
+  client(name: string, limiter: RequestLimiter | undefined): EtcdObserver {
+    const series = this.#clients.get(name) ?? new ClientSeries();
+    this.#clients.set(name, series);
+    series.limiter = limiter;
+    return {
+      begin: (subject) => {
+        series.inFlight += 1;
+        return (outcome) => {
+          series.inFlight -= 1;
+          if (outcome !== undefined) this.#ended(name, series, subject, outcome);
+        };
+      },
+      events: (events, seconds) => this.#received(events, seconds),
+      droppedEvents: (count) => this.#dropped.inc(count),
+      certificates: (expiries) => {
+        series.expiries = expiries;
+      },
+    };
+  }
+
+  /** The client is gone, and its series with it. */
+  forget(name: string): void {
+    const series = this.#clients.get(name);
+    if (series === undefined) return;
+    this.#clients.delete(name);
+    for (const return_code of series.codes) {
+      this.#requests.remove({ api_call: name, outcome: outcomeOf(return_code), return_code });
+    }
+  }
+
+  /** An etcd answers but does not show that it has a quorum. */
+  quorumError(error: string): void {
+    this.#quorumErrors.inc({ error });
+  }
+
+  #ended(name: string, series: ClientSeries, { action, kind, key }: CallSubject, outcome: CallOutcome): void {
+    const { code, seconds, waitSeconds } = outcome;
+    const result = outcomeOf(code);
+    this.#operations.observe({ scope: key === undefined ? 'lease' : scopeOf(key), kind, action, outcome: result }, seconds);
+    // A removed client may still end its last calls.
+    if (this.#clients.get(name) !== series) return;
+    this.#requests.inc({ api_call: name, outcome: result, return_code: code });
+    series.codes.add(code);
+    series.processing.add(seconds);
+    series.waiting.add(waitSeconds);
+  }
+
+  #received(events: readonly WatchEvent[], seconds: number): void {
+    for (const { type, key } of events) {
+      this.#eventsQueue.observe({ scope: scopeOf(key), action: type === 'put' ? 'modify' : 'delete' }, seconds);
+    }
+  }
+
+  #limiterGauges(registry: Registry): void {
+    const gauge = (name: string, help: string, values: (series: ClientSeries) => Record<string, number | undefined>) =>
+      registry.gauge(name, help, ['api_call', 'value'], (target: Gauge<'api_call' | 'value'>) => {
+        target.reset();
+        for (const [api_call, series] of this.#clients) {
+          for (const [value, number] of Object.entries(values(series)))
+            if (number !== undefined) target.set({ api_call, value }, number);
+        }
+      });
+    gauge('api_limiter_processing_duration_seconds', 'Duration of the last calls to etcd', ({ processing }) => ({
+      mean: processing.mean,
+    }));
+    gauge('api_limiter_wait_duration_seconds', 'How long the last calls to etcd were held back', ({ waiting }) => ({
+      mean: waiting.mean,
+      min: waiting.min,
+      max: waiting.max,
+    }));
+    gauge('api_limiter_rate_limit', 'Calls to etcd a second; none where there is no limit', ({ limiter }) => ({
+      limit: limiter?.qps,
+      burst: limiter?.qps,
+    }));
+    gauge('api_limiter_requests_in_flight', 'Calls to etcd under way; no limit where there is none', (series) => ({
+      'in-flight': series.inFlight,
+      limit: series.limiter?.maxInFlight,
+    }));
+  }
+}
+
+/** What is known of the calls of one client. */
+class ClientSeries {
+  readonly processing = new RecentValues();
+  readonly waiting = new RecentValues();
+  /** Outcomes seen: there are as many as classes of errors. */
+  readonly codes = new Set<string>();
+  inFlight = 0;
+  limiter: RequestLimiter | undefined;
+  expiries: ReadonlyMap<string, number> = new Map();
+}
+
+class RecentValues {
+  readonly #values: number[] = [];
+  #next = 0;
+
+  add(value: number): void {
+    this.#values[this.#next] = value;
+    this.#next = (this.#next + 1) % RECENT_CALLS;
+  }
+
+  get mean(): number {
+    return this.#values.reduce((sum, value) => sum + value, 0) / Math.max(1, this.#values.length);
+  }
+
+  get min(): number {
+    return this.#values.length === 0 ? 0 : Math.min(...this.#values);
+  }
+
+  get max(): number {
+    return Math.max(0, ...this.#values);
+  }
+}
+
+function outcomeOf(code: string): 'success' | 'fail' {
+  return code === 'OK' ? 'success' : 'fail';
+}
+
+/** `nodes/v1` of `cilium/state/nodes/v1/…`: the third and fourth part of a key, or its first 12 characters where it has no fourth. */
+export function scopeOf(key: EtcdKey): string {
+  const parts = key.split('/', 5);
+  const [, , kind, version] = parts;
+  return kind === undefined || version === undefined ? key.slice(0, 12) : `${kind}/${version}`;
+}

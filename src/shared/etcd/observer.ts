@@ -1,0 +1,36 @@
+/** What a client of etcd reports of itself; the daemons turn it into Prometheus series. */
+import type { EtcdKey, TxnOperation, WatchEvent } from './types.ts';
+
+/** What a call is for, in the words of the original's metrics: `Get`, `ListPrefix`, `Update`, `AcquireLease` and so on. */
+export interface CallSubject {
+  readonly action: string;
+  readonly kind: 'read' | 'set' | 'delete';
+  /** The first key it is about; undefined for leases. */
+  readonly key: EtcdKey | undefined;
+}
+
+export interface CallOutcome {
+  /** `OK`, or the code of the error. */
+  readonly code: string;
+  readonly seconds: number;
+  /** How long the limiter held the call back before that. */
+  readonly waitSeconds: number;
+}
+
+export interface EtcdObserver {
+  /** A unary call begins. What is returned is called once when it is over, with undefined where it was given up. */
+  begin(subject: CallSubject): (outcome: CallOutcome | undefined) => void;
+  /** A watch handed on events that had arrived `seconds` before. */
+  events(events: readonly WatchEvent[], seconds: number): void;
+  /** A watch received events that it had delivered before, or out of order, and dropped them. */
+  droppedEvents(count: number): void;
+  /** The TLS files in use from now on, and when the first certificate of each ends, in milliseconds since 1970. */
+  certificates(expiries: ReadonlyMap<string, number>): void;
+}
+
+/** A transaction is named after its first operation. */
+export function subjectOfTxn(operations: readonly TxnOperation[]): CallSubject {
+  const [first] = operations;
+  if (first?.type !== 'delete') return { action: 'Update', kind: 'set', key: first?.key };
+  return { action: first.end === undefined ? 'Delete' : 'DeletePrefix', kind: 'delete', key: first.key };
+}

@@ -1,0 +1,91 @@
+import { X509Certificate } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { systemClock } from '../../src/shared/clock.ts';
+import { createEtcdClient } from '../../src/shared/etcd/client.ts';
+import { EtcdMetrics, scopeOf } from '../../src/shared/etcd/metrics.ts';
+import { RequestLimiter } from '../../src/shared/etcd/request-limiter.ts';
+import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
+import { silentLogger } from '../../src/shared/log.ts';
+import { Registry } from '../../src/shared/metrics.ts';
+import { CertificateDirectory, canMakeCertificates } from '../support/certificates.ts';
+import { etcdVersions, startEtcd } from '../support/etcd-process.ts';
+import { record, seen } from './rig.ts';
+
+test.each([
+  ['cilium/state/nodes/v1/east/n1', 'nodes/v1'],
+  ['cilium/synced/east/cilium/state/nodes/v1', 'east/cilium'],
+  ['cilium/synced/east/', 'east/'],
+  ['cilium/cluster-config/east', 'cilium/clust'],
+  ['cilium/.heartbeat', 'cilium/.hear'],
+])('the scope of %s is %s, as in the original', (key, scope) => {
+  expect(scopeOf(keyOf(key))).toBe(scope);
+});
+
+describe.skipIf(etcdVersions().length === 0)('calls to an etcd', { timeout: 30_000 }, () => {
+  test('are counted by what they are for, their events too, and a client that is forgotten leaves no series', async () => {
+    await using etcd = await startEtcd();
+    const registry = new Registry('t_');
+    const metrics = new EtcdMetrics(registry);
+    const limiter = new RequestLimiter({ qps: 500, maxInFlight: 7 }, systemClock);
+    const observer = metrics.client('etcd-berlin', limiter);
+    const config = { endpoints: [etcd.endpoint] };
+    const client = createEtcdClient({ config, name: 'berlin', clock: systemClock, log: silentLogger, limiter, observer });
+    const options = { signal: AbortSignal.timeout(10_000) };
+    const key = keyOf('cilium/state/nodes/v1/east/n1');
+    const from = await client.txn([{ type: 'put', key, value: Buffer.from('x'), lease: NO_LEASE }], options);
+    await client.get(key, options);
+    for await (const _ of client.list(keyOf('cilium/state/nodes/v1/'), options)) break;
+    await client.grantLease(60, options);
+    await client.txn([{ type: 'delete', key }], options);
+    await client
+      .txn([{ type: 'put', key, value: Buffer.from('x'), lease: 7n as typeof NO_LEASE }], options)
+      .catch(() => undefined);
+    await seen(record(client, 'cilium/state/nodes/v1/', from), 2);
+    metrics.quorumError('no event received');
+    const scrape = await registry.metrics();
+    const operations = (labels: string) => `t_kvstore_operations_duration_seconds_count{${labels}}`;
+    for (const line of [
+      `${operations('scope="nodes/v1",kind="set",action="Update",outcome="success"')} 1`,
+      `${operations('scope="nodes/v1",kind="set",action="Update",outcome="fail"')} 1`,
+      `${operations('scope="nodes/v1",kind="delete",action="Delete",outcome="success"')} 1`,
+      `${operations('scope="nodes/v1",kind="read",action="ListPrefix",outcome="success"')} 1`,
+      `${operations('scope="lease",kind="set",action="AcquireLease",outcome="success"')} 1`,
+      't_kvstore_events_queue_seconds_count{scope="nodes/v1",action="modify"} 1',
+      't_kvstore_events_queue_seconds_count{scope="nodes/v1",action="delete"} 1',
+      't_kvstore_quorum_errors_total{error="no event received"} 1',
+      't_api_limiter_processed_requests_total{api_call="etcd-berlin",outcome="fail",return_code="ETCD_LEASE_NOT_FOUND"} 1',
+      't_api_limiter_rate_limit{api_call="etcd-berlin",value="limit"} 500',
+      't_api_limiter_requests_in_flight{api_call="etcd-berlin",value="limit"} 7',
+      't_api_limiter_requests_in_flight{api_call="etcd-berlin",value="in-flight"} 0',
+    ]) {
+      expect(scrape).toContain(`${line}\n`);
+    }
+    expect(scrape).toMatch(/t_api_limiter_wait_duration_seconds\{api_call="etcd-berlin",value="mean"\} \d/);
+    client.close();
+    metrics.forget('etcd-berlin');
+    expect(await registry.metrics()).not.toContain('berlin');
+  });
+});
+
+test.skipIf(!canMakeCertificates())('the TLS files in use show when the first of their certificates ends', async () => {
+  const directory = new CertificateDirectory();
+  onTestFinished(() => directory.remove());
+  const authority = directory.authority('ca');
+  const { certFile, keyFile } = authority.issue({ name: 'client' });
+  const bundle = join(directory.path, 'bundle.crt');
+  writeFileSync(bundle, readFileSync(certFile, 'utf8') + readFileSync(authority.caFile, 'utf8'));
+  const registry = new Registry('t_');
+  const metrics = new EtcdMetrics(registry);
+  const config = { endpoints: ['https://127.0.0.1:1'], caFile: bundle, certFile, keyFile };
+  const observer = metrics.client('etcd', undefined);
+  const client = createEtcdClient({ config, name: 'local', clock: systemClock, log: silentLogger, observer });
+  onTestFinished(() => client.close());
+  await client.get(keyOf('a'), { signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
+  const ends = [certFile, authority.caFile].map((file) => new X509Certificate(readFileSync(file)).validToDate.getTime() / 1000);
+  const scrape = await registry.metrics();
+  expect(scrape).toContain(`t_certificate_expiry_timestamp_seconds{file="${certFile}"} ${ends[0]}`);
+  expect(scrape).toContain(`t_certificate_expiry_timestamp_seconds{file="${bundle}"} ${Math.min(...ends)}`);
+  expect(scrape).not.toContain(keyFile);
+});
