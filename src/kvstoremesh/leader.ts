@@ -26,7 +26,7 @@ import { mirroredClusters } from './leftovers.ts';
 import { type ClusterProgress, isReady, type ReadinessLimits } from './readiness.ts';
 import type { RemoteCluster } from './remote-cluster.ts';
 import { RemoteClusters } from './remote-clusters.ts';
-import { openRemoteEtcd, remoteClientName } from './remote-etcd.ts';
+import { openRemoteEtcd } from './remote-etcd.ts';
 
 /** Everything that is written is below it. */
 const ROOT = keyOf('cilium/');
@@ -93,7 +93,7 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
       log,
       open: (path, cluster) => openRemoteEtcd(path, cluster, parts),
     },
-    onEnded: (cluster) => etcdMetrics.forget(remoteClientName(cluster)),
+    onEnded: (cluster) => etcdMetrics.forgetRemote(cluster),
     drainGraceMs: flags.disableDrainOnDisconnection ? undefined : timing.drainGraceMs,
     signal,
   });

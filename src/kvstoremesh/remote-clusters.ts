@@ -17,7 +17,7 @@ import { TaskScope } from './task-scope.ts';
 
 export interface RemoteClustersOptions {
   readonly context: Omit<RemoteClusterContext, 'brake' | 'turns'>;
-  /** Nothing of the cluster runs any more. */
+  /** Nothing of the cluster runs any more; called again when its keys are gone. */
   readonly onEnded?: (cluster: string) => void;
   /** Undefined: nothing is removed when a cluster's file goes. */
   readonly drainGraceMs: number | undefined;
@@ -154,6 +154,7 @@ export class RemoteClusters {
       } else {
         await drainCluster({ cluster, singles: publisher.singles, local, graceMs: drainGraceMs, release, clock, log, signal });
       }
+      onEnded?.(cluster);
       this.#entries.delete(cluster);
       if (entry.returned !== undefined) this.#add(cluster, entry.returned);
     });

@@ -9,18 +9,13 @@ export interface RemoteEtcdParts extends EtcdSurroundings {
   readonly kvstore: KvstoreOptions;
 }
 
-/** What the client of a remote is called in metrics. */
-export function remoteClientName(cluster: string): string {
-  return `etcd-${cluster}`;
-}
-
 /** A client, for reading alone, of the etcd that `path` names now. Rejects with what is wrong with the file. */
 export async function openRemoteEtcd(path: string, cluster: string, parts: RemoteEtcdParts): Promise<OpenedSource> {
   // The higher limit of a first load is for the local etcd alone: a remote has other readers too.
   const { bootstrapQps: _, ...kvstore } = parts.kvstore;
   const config = await readEtcdConfig(path);
   const limiter = limiterOf(kvstore, parts.clock);
-  const observer = parts.metrics.client(remoteClientName(cluster), limiter);
+  const observer = parts.metrics.remoteClient(cluster, limiter);
   const client = createEtcdClient({ ...clientOptions(kvstore, parts), config, name: cluster, limiter, observer, readOnly: true });
   return { client, endpoints: config.endpoints.length };
 }

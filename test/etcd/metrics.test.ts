@@ -29,11 +29,13 @@ describe.skipIf(etcdVersions().length === 0)('calls to an etcd', { timeout: 30_0
     const registry = new Registry('t_');
     const metrics = new EtcdMetrics(registry);
     const limiter = new RequestLimiter({ qps: 500, maxInFlight: 7 }, systemClock);
-    const observer = metrics.client('etcd-berlin', limiter);
+    const observer = metrics.remoteClient('berlin', limiter);
     const config = { endpoints: [etcd.endpoint] };
     const client = createEtcdClient({ config, name: 'berlin', clock: systemClock, log: silentLogger, limiter, observer });
     const options = { signal: AbortSignal.timeout(10_000) };
     const key = keyOf('cilium/state/nodes/v1/east/n1');
+    const canaries = keyOf('cilium/synced/berlin/');
+    for await (const _ of client.list(canaries, options)) break;
     const from = await client.txn([{ type: 'put', key, value: Buffer.from('x'), lease: NO_LEASE }], options);
     await client.get(key, options);
     for await (const _ of client.list(keyOf('cilium/state/nodes/v1/'), options)) break;
@@ -54,6 +56,7 @@ describe.skipIf(etcdVersions().length === 0)('calls to an etcd', { timeout: 30_0
       `${operations('scope="lease",kind="set",action="AcquireLease",outcome="success"')} 1`,
       't_kvstore_events_queue_seconds_count{scope="nodes/v1",action="modify"} 1',
       't_kvstore_events_queue_seconds_count{scope="nodes/v1",action="delete"} 1',
+      `${operations('scope="berlin/",kind="read",action="ListPrefix",outcome="success"')} 1`,
       't_kvstore_quorum_errors_total{error="no event received"} 1',
       't_api_limiter_processed_requests_total{api_call="etcd-berlin",outcome="fail",return_code="ETCD_LEASE_NOT_FOUND"} 1',
       't_api_limiter_rate_limit{api_call="etcd-berlin",value="limit"} 500',
@@ -64,7 +67,7 @@ describe.skipIf(etcdVersions().length === 0)('calls to an etcd', { timeout: 30_0
     }
     expect(scrape).toMatch(/t_api_limiter_wait_duration_seconds\{api_call="etcd-berlin",value="mean"\} \d/);
     client.close();
-    metrics.forget('etcd-berlin');
+    metrics.forgetRemote('berlin');
     expect(await registry.metrics()).not.toContain('berlin');
   });
 });

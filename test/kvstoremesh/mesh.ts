@@ -9,7 +9,7 @@ import { mirroredClusters } from '../../src/kvstoremesh/leftovers.ts';
 import { clusterConfigKey } from '../../src/kvstoremesh/mappings.ts';
 import type { RemoteCluster } from '../../src/kvstoremesh/remote-cluster.ts';
 import { RemoteClusters } from '../../src/kvstoremesh/remote-clusters.ts';
-import { openRemoteEtcd, remoteClientName } from '../../src/kvstoremesh/remote-etcd.ts';
+import { openRemoteEtcd } from '../../src/kvstoremesh/remote-etcd.ts';
 import { type RemoteClusterStatus, remoteClusterStatus } from '../../src/kvstoremesh/status.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import { createEtcdClient } from '../../src/shared/etcd/client.ts';
@@ -208,7 +208,7 @@ export class Mesh implements AsyncDisposable {
           stableMs: 60_000,
         },
       },
-      onEnded: (cluster) => etcdMetrics.forget(remoteClientName(cluster)),
+      onEnded: (cluster) => etcdMetrics.forgetRemote(cluster),
       drainGraceMs: 'graceMs' in options ? options.graceMs : graceMs,
       signal,
     });

@@ -12,10 +12,15 @@ import type { EtcdKey, WatchEvent } from './types.ts';
 /** Calls of which means and extremes are taken: the last so many. */
 const RECENT_CALLS = 128;
 
+/** Only the scopes of these keys name a cluster. */
+const CANARIES = 'cilium/synced/';
+
 const EVENT_QUEUE_BUCKETS = [0.002, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1];
 
 export class EtcdMetrics {
   readonly #clients = new Map<string, ClientSeries>();
+  /** How to remove the series whose scope names a cluster: those of its canaries, on any client. */
+  readonly #byCluster = new Map<string, Map<string, () => void>>();
   readonly #operations: Histogram<'scope' | 'kind' | 'action' | 'outcome'>;
   readonly #eventsQueue: Histogram<'scope' | 'action'>;
   readonly #quorumErrors: Counter<'error'>;
@@ -77,8 +82,16 @@ export class EtcdMetrics {
     };
   }
 
-  /** The client is gone, and its series with it. */
-  forget(name: string): void {
+  /** The observer of the clients of a remote cluster. */
+  remoteClient(cluster: string, limiter: RequestLimiter | undefined): EtcdObserver {
+    return this.client(remoteName(cluster), limiter);
+  }
+
+  /** The remote cluster is gone, and its series with it. Idempotent. */
+  forgetRemote(cluster: string): void {
+    for (const remove of this.#byCluster.get(cluster)?.values() ?? []) remove();
+    this.#byCluster.delete(cluster);
+    const name = remoteName(cluster);
     const series = this.#clients.get(name);
     if (series === undefined) return;
     this.#clients.delete(name);
@@ -95,7 +108,9 @@ export class EtcdMetrics {
   #ended(name: string, series: ClientSeries, { action, kind, key }: CallSubject, outcome: CallOutcome): void {
     const { code, seconds, waitSeconds } = outcome;
     const result = outcomeOf(code);
-    this.#operations.observe({ scope: key === undefined ? 'lease' : scopeOf(key), kind, action, outcome: result }, seconds);
+    const labels = { scope: key === undefined ? 'lease' : scopeOf(key), kind, action, outcome: result };
+    this.#operations.observe(labels, seconds);
+    if (key?.startsWith(CANARIES)) this.#remember(key, Object.values(labels), () => this.#operations.remove(labels));
     // A removed client may still end its last calls.
     if (this.#clients.get(name) !== series) return;
     this.#requests.inc({ api_call: name, outcome: result, return_code: code });
@@ -106,8 +121,17 @@ export class EtcdMetrics {
 
   #received(events: readonly WatchEvent[], seconds: number): void {
     for (const { type, key } of events) {
-      this.#eventsQueue.observe({ scope: scopeOf(key), action: type === 'put' ? 'modify' : 'delete' }, seconds);
+      const labels = { scope: scopeOf(key), action: type === 'put' ? 'modify' : 'delete' };
+      this.#eventsQueue.observe(labels, seconds);
+      if (key.startsWith(CANARIES)) this.#remember(key, Object.values(labels), () => this.#eventsQueue.remove(labels));
     }
+  }
+
+  #remember(canary: EtcdKey, labels: readonly string[], remove: () => void): void {
+    const [cluster = ''] = canary.slice(CANARIES.length).split('/', 1);
+    const removals = this.#byCluster.get(cluster) ?? new Map<string, () => void>();
+    removals.set(labels.join(), remove);
+    this.#byCluster.set(cluster, removals);
   }
 
   #limiterGauges(registry: Registry): void {
@@ -169,6 +193,10 @@ class RecentValues {
   get max(): number {
     return Math.max(0, ...this.#values);
   }
+}
+
+function remoteName(cluster: string): string {
+  return `etcd-${cluster}`;
 }
 
 function outcomeOf(code: string): 'success' | 'fail' {
