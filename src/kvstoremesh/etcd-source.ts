@@ -25,6 +25,8 @@ export interface EtcdSourceOptions {
   readonly signal: AbortSignal;
   /** The prefix cannot be read, or can again: undefined. */
   readonly onFailing?: (error: Error | undefined) => void;
+  /** The listing under way has that many keys, as the remote counts them. Called before the keys of each page. */
+  readonly onAnnounced?: (keys: number) => void;
 }
 
 /**
@@ -71,9 +73,10 @@ export async function runEtcdSource(options: EtcdSourceOptions): Promise<never> 
 }
 
 /** Names every key of the prefix; the revision they are of. */
-async function list({ client, prefix, sink, signal }: EtcdSourceOptions): Promise<Revision> {
+async function list({ client, prefix, sink, signal, onAnnounced }: EtcdSourceOptions): Promise<Revision> {
   let revision: Revision | undefined;
   for await (const page of client.list(prefix, { signal })) {
+    onAnnounced?.(page.total);
     for (const { key, value } of page.keyValues) sink.upsert(key, value);
     revision = page.revision;
   }

@@ -16,7 +16,7 @@ import type { Runtime } from '../shared/runtime.ts';
 import { ClusterIds } from './cluster-ids.ts';
 import { type ConfigDirectoryOptions, watchConfigDirectory } from './config-directory.ts';
 import { DRAIN_GRACE_MS } from './drain.ts';
-import type { KvstoremeshFlags } from './flags.ts';
+import { type KvstoremeshFlags, remoteLimits } from './flags.ts';
 import type { Term } from './leadership.ts';
 import { type ClusterProgress, isReady, type ReadinessLimits } from './readiness.ts';
 import type { RemoteCluster } from './remote-cluster.ts';
@@ -68,6 +68,7 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
       metrics,
       ids: new ClusterIds(own, flags.allowIdConflicts),
       serviceFormat: flags.clustermeshServiceV2,
+      limits: remoteLimits(flags),
       cacheTtlMs: flags.clustermeshCacheTtlMs,
       clock,
       log,

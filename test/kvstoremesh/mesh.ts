@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClusterIds } from '../../src/kvstoremesh/cluster-ids.ts';
 import { clusterConfigKey } from '../../src/kvstoremesh/mappings.ts';
+import type { RemoteLimits } from '../../src/kvstoremesh/remote-bounds.ts';
 import type { RemoteCluster } from '../../src/kvstoremesh/remote-cluster.ts';
 import { RemoteClusters } from '../../src/kvstoremesh/remote-clusters.ts';
 import { openRemoteEtcd } from '../../src/kvstoremesh/remote-etcd.ts';
@@ -22,6 +23,8 @@ import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
 const OWN = { name: 'harbor', id: 200, maxConnectedClusters: 255 };
+
+const NO_LIMITS: RemoteLimits = { keys: 0, bytes: 0, 'key-size': 0, 'value-size': 0, 'change-rate': 0 };
 
 export const FULL = {
   syncedCanaries: true,
@@ -156,6 +159,8 @@ export interface MeshOptions {
   readonly allowIdConflicts?: boolean;
   /** Without an answer for so long a connection is lost. */
   readonly silenceMs?: number;
+  /** The bounds of each remote; none by default. */
+  readonly limits?: Partial<RemoteLimits>;
 }
 
 /** The mirroring part of the daemon, over a local etcd. */
@@ -169,7 +174,7 @@ export class Mesh implements AsyncDisposable {
   readonly #ended: Promise<unknown>;
 
   constructor(local: Store, options: MeshOptions = {}) {
-    const { graceMs = 50, cacheTtlMs = 0, pageSize, allowIdConflicts = false, silenceMs = 30_000 } = options;
+    const { graceMs = 50, cacheTtlMs = 0, pageSize, allowIdConflicts = false, silenceMs = 30_000, limits } = options;
     const { signal } = this.#stop;
     const [clock, log] = [systemClock, silentLogger];
     const kvstore = pageSize === undefined ? {} : { limit: pageSize };
@@ -192,11 +197,12 @@ export class Mesh implements AsyncDisposable {
         metrics,
         ids: new ClusterIds(OWN, allowIdConflicts),
         serviceFormat: 'prefer-legacy',
+        limits: { ...NO_LIMITS, ...limits },
         cacheTtlMs,
         clock,
         log,
         open: (path, cluster) => openRemoteEtcd(path, cluster, { kvstore, clock, log }),
-        timing: { readings: { presentMs: 50, absentMs: 50, silenceMs }, refusedMs: 50, stableMs: 60_000 },
+        timing: { readings: { presentMs: 50, absentMs: 50, silenceMs }, refusedMs: 50, stoppedMs: 400, stableMs: 60_000 },
       },
       drainGraceMs: 'graceMs' in options ? options.graceMs : graceMs,
       signal,
