@@ -52,7 +52,7 @@ export function boundedCanaries(
   log: Logger,
   stop: (reason: BoundExceededError) => void,
 ): BoundedSink {
-  return new BoundedSink({
+  const sink = new BoundedSink({
     bounds,
     share: bounds.canaries,
     prefixBytes: prefix.length,
@@ -61,4 +61,6 @@ export function boundedCanaries(
     growth: () => NO_GROWTH,
     stop,
   });
+  sink.interrupted('a listing begins');
+  return sink;
 }

@@ -90,6 +90,7 @@ async function untilStopped(options: SessionOptions, onComplete: () => void): Pr
     scope.run((signal) => runEtcdSource({ client, prefix, sink, clock, log, signal, onAnnounced }));
   }
   const reason = await scope.ended();
+  bounds.canaries.end();
   if (!(reason instanceof BoundExceededError)) throw reason;
   for (const mirror of mirrors) mirror.disconnected();
   return reason;

@@ -168,6 +168,7 @@ export class Mesh implements AsyncDisposable {
   readonly local: Store;
   readonly remotes: RemoteClusters;
   readonly registry = new Registry('test_');
+  readonly limits: RemoteLimits;
   readonly #directory = mkdtempSync(join(tmpdir(), 'mesh-'));
   readonly #stop = new AbortController();
   readonly #client: EtcdClient;
@@ -179,6 +180,7 @@ export class Mesh implements AsyncDisposable {
     const [clock, log] = [systemClock, silentLogger];
     const kvstore = pageSize === undefined ? {} : { limit: pageSize };
     this.local = local;
+    this.limits = { ...NO_LIMITS, ...limits };
     this.#client = clientOf(local.process.endpoint);
     const metrics = new PublisherMetrics(this.registry, clock);
     const publisher = createPublisher({
@@ -197,7 +199,7 @@ export class Mesh implements AsyncDisposable {
         metrics,
         ids: new ClusterIds(OWN, allowIdConflicts),
         serviceFormat: 'prefer-legacy',
-        limits: { ...NO_LIMITS, ...limits },
+        limits: this.limits,
         cacheTtlMs,
         clock,
         log,
