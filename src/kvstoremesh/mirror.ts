@@ -12,6 +12,7 @@ import type { Publisher, Section } from '../shared/publisher/types.ts';
 import { BoundedSink } from './bounded-sink.ts';
 import type { CanaryGate } from './canary-gate.ts';
 import { runEtcdSource } from './etcd-source.ts';
+import type { ListTurns } from './list-turns.ts';
 import { destinationCanary, destinationPrefix, type Mapping, rekey, sourceCanary, sourcePrefix } from './mappings.ts';
 import { RefusedKeys } from './refused-keys.ts';
 import { RekeyedSink } from './rekeyed-sink.ts';
@@ -22,6 +23,7 @@ export interface MirrorOptions {
   readonly publisher: Publisher;
   readonly metrics: Pick<PublisherMetrics, 'addSection' | 'removeSection' | 'rejected'>;
   readonly bounds: RemoteBounds;
+  readonly turns: ListTurns;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -95,7 +97,7 @@ export class Mirror {
   /** Mirrors once the gate lets it, until the signal is aborted; rejects as `runEtcdSource` does. */
   async follow(options: FollowOptions): Promise<never> {
     const { client, cached, gate, signal } = options;
-    const { cluster, clock, log } = this.#options;
+    const { cluster, turns, clock, log } = this.#options;
     const canary = sourceCanary(this.mapping, cluster, cached);
     this.#problem = `waiting for ${canary}, which its writer sets once everything is exported`;
     await gate?.open(canary, signal);
@@ -107,7 +109,7 @@ export class Mirror {
     const sink = this.#sink(prefix, this.#ensureSection(), options);
     sink.interrupted('a connection to the remote begins');
     const onAnnounced = (keys: number) => sink.announce(keys);
-    return runEtcdSource({ client, prefix, sink, clock, log, signal, onFailing, onAnnounced });
+    return runEtcdSource({ client, prefix, sink, turns, clock, log, signal, onFailing, onAnnounced });
   }
 
   /** The connection is over. Keys stay. */

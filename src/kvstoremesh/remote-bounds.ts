@@ -106,8 +106,8 @@ export class RemoteBounds {
   readonly limits: RemoteLimits;
   readonly #clock: Clock;
   readonly #shares: Share[] = [];
-  /** For the canaries: read like any kind, but never held. */
-  readonly canaries = this.share(() => NOTHING);
+  /** For the canaries: bounded like the keys, but apart from them, and never held. */
+  readonly canaries = new Share(() => NOTHING);
   readonly #exceeded = new Map<BoundName, number>(BOUND_NAMES.map((bound) => [bound, 0]));
   #changes = 0;
   #tokens: number;
@@ -120,10 +120,9 @@ export class RemoteBounds {
     this.#filledMs = clock.monotonicMs();
   }
 
-  /** Of all kinds. */
-  get usage(): Usage {
-    for (const share of this.#shares) share.refresh();
-    return this.#sum();
+  /** What is mirrored, of all kinds. */
+  get held(): Usage {
+    return this.#sum('held');
   }
 
   /** Changes received, listings not counted. */
@@ -162,8 +161,8 @@ export class RemoteBounds {
 
   /** The bound that is exceeded once `share` has grown by `growth`. */
   exceededWith(share: Share, growth: Usage): 'keys' | 'bytes' | undefined {
-    share.refresh();
-    return this.#exceededBy(this.#sum(), growth, 1);
+    const own = share.refresh();
+    return this.#exceededBy(share === this.canaries ? own : this.#sum('seen'), growth, 1);
   }
 
   /**
@@ -171,13 +170,7 @@ export class RemoteBounds {
    * it, but no more than that: a remote whose listings never end, each with other keys, does not fill the local etcd.
    */
   get overflow(): 'keys' | 'bytes' | undefined {
-    let keys = 0;
-    let bytes = 0;
-    for (const { held } of this.#shares) {
-      keys += held.keys;
-      bytes += held.bytes;
-    }
-    return this.#exceededBy({ keys, bytes }, NOTHING, 2);
+    return this.#exceededBy(this.held, NOTHING, 2);
   }
 
   #exceededBy(usage: Usage, growth: Usage, times: number): 'keys' | 'bytes' | undefined {
@@ -187,12 +180,13 @@ export class RemoteBounds {
     return undefined;
   }
 
-  #sum(): Usage {
+  #sum(what: 'held' | 'seen'): Usage {
     let keys = 0;
     let bytes = 0;
-    for (const { seen } of this.#shares) {
-      keys += seen.keys;
-      bytes += seen.bytes;
+    for (const share of this.#shares) {
+      const usage = share[what];
+      keys += usage.keys;
+      bytes += usage.bytes;
     }
     return { keys, bytes };
   }

@@ -28,13 +28,13 @@ export function registerRemoteMetrics(registry: Registry, clusters: () => readon
   );
   perCluster(
     'remote_cluster_keys',
-    'Keys of the remote cluster, as they count for --remote-max-keys',
-    ({ bounds }) => bounds.usage.keys,
+    'Keys mirrored of the remote cluster; --remote-max-keys bounds them',
+    ({ bounds }) => bounds.held.keys,
   );
   perCluster(
     'remote_cluster_bytes',
-    'Bytes of the keys and values of the remote cluster, as they count for --remote-max-bytes',
-    ({ bounds }) => bounds.usage.bytes,
+    'Bytes of the keys and values mirrored of the remote cluster; --remote-max-bytes bounds them',
+    ({ bounds }) => bounds.held.bytes,
   );
   perCluster('remote_cluster_stopped', 'Whether the remote cluster exceeds a bound and is not mirrored further', ({ state }) =>
     Number(state.phase.kind === 'stopped'),

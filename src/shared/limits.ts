@@ -186,3 +186,13 @@ export const MAX_SLASHED_BYTES = 8 * 1024 * 1024;
 
 /** Longest wait before a remote that has exceeded a bound is read again. */
 export const REMOTE_STOPPED_RETRY_MS = 60_000;
+
+/** Prefixes of remotes that are listed at the same time, over all remotes, and how long one may keep others waiting. */
+export const MAX_CONCURRENT_REMOTE_LISTS = 32;
+export const LIST_TURN_MS = 10_000;
+
+/** How much longer, for each remote that is away, the first attempt to reach one of them again may wait. */
+export const RECONNECT_SPREAD_MS = 50;
+
+/** How often it is looked whether enough remotes are heard of again to withdraw the services of those that are not. */
+export const WITHDRAWAL_BRAKE_INTERVAL_MS = 5_000;

@@ -79,7 +79,7 @@ describe('the bounds of a remote', () => {
     b.list(names(2));
     b.sink.listed();
     a.sink.upsert(keyOf('k/0'), Buffer.from('changed'));
-    expect(bounds.usage.keys).toBe(5);
+    expect(bounds.held.keys).toBe(5);
     expect([...a.stops, ...b.stops]).toEqual([]);
     b.sink.upsert(keyOf('k/one-more'), Buffer.from('v'));
     expect(b.stops.map(({ bound }) => bound)).toEqual(['keys']);
@@ -92,7 +92,7 @@ describe('the bounds of a remote', () => {
     const a = kind();
     a.list(['x'], 'four');
     a.sink.listed();
-    expect(bounds.usage.bytes).toBe(5);
+    expect(bounds.held.bytes).toBe(5);
     a.sink.upsert(keyOf('k/x'), Buffer.from('nine long'));
     expect(a.stops).toEqual([]);
     a.sink.upsert(keyOf('k/x'), Buffer.from('now it is ten'));
@@ -143,7 +143,7 @@ describe('the bounds of a remote', () => {
         sink.announce(10);
         for (const name of names(2, `${round}-${page}-`)) sink.upsert(keyOf(`k/${name}`), Buffer.from('v'));
       }
-      expect(bounds.usage.keys).toBeLessThanOrEqual(22);
+      expect(bounds.held.keys).toBeLessThanOrEqual(22);
     }
     expect(a.held.usage.keys).toBeLessThanOrEqual(22);
     expect(a.stops.length).toBeGreaterThan(0);
