@@ -91,7 +91,9 @@ export class Mirror {
     this.#enabled = enabled;
     this.#listed = false;
     this.#problem = undefined;
-    if (!enabled) section.clear();
+    // What is held is about to be compared with what there is: until then it counts for nothing.
+    if (enabled) this.#share.begin();
+    else section.clear();
   }
 
   /** Mirrors once the gate lets it, until the signal is aborted; rejects as `runEtcdSource` does. */
