@@ -7,7 +7,7 @@ import {
   serverFlags,
   serviceFormatFlag,
 } from '../shared/flags/shared-flags.ts';
-import { address, bool, duration, type FlagValues, text, uint } from '../shared/flags/table.ts';
+import { address, bool, choice, duration, type FlagValues, text, uint } from '../shared/flags/table.ts';
 import {
   MAX_KEY_BYTES,
   MAX_REMOTE_BYTES,
@@ -34,6 +34,11 @@ export const kvstoremeshFlagTable = {
   'disable-drain-on-disconnection': bool(false, 'Keep what was mirrored of a cluster whose file was removed', { hidden: true }),
   'enable-heartbeat': bool(false, 'Write the heartbeat key, where nothing else of this cluster does'),
   'global-ready-timeout': duration('10m', 'After this time the daemon is ready, whatever is missing'),
+  'import-guard': choice(
+    ['off', 'warn', 'drop'],
+    'warn',
+    'What remote clusters claim that is not theirs: not looked at, told, or also not mirrored',
+  ),
   'per-cluster-ready-timeout': duration('15s', 'After this time a cluster that cannot be reached no longer delays readiness'),
   'remote-max-bytes': uint(MAX_REMOTE_BYTES, 'Bytes of the keys and values of a remote cluster; 0 for no bound'),
   'remote-max-change-rate': uint(

@@ -12,6 +12,7 @@ import type { Publisher, Section } from '../shared/publisher/types.ts';
 import { BoundedSink } from './bounded-sink.ts';
 import type { CanaryGate } from './canary-gate.ts';
 import { runEtcdSource } from './etcd-source.ts';
+import type { RemoteGuard } from './import-guard/remote-guard.ts';
 import type { ListTurns } from './list-turns.ts';
 import { destinationCanary, destinationPrefix, type Mapping, rekey, sourceCanary, sourcePrefix } from './mappings.ts';
 import { RefusedKeys } from './refused-keys.ts';
@@ -23,6 +24,8 @@ export interface MirrorOptions {
   readonly publisher: Publisher;
   readonly metrics: Pick<PublisherMetrics, 'addSection' | 'removeSection' | 'rejected'>;
   readonly bounds: RemoteBounds;
+  /** Undefined where nothing is guarded. */
+  readonly guard: RemoteGuard | undefined;
   readonly turns: ListTurns;
   readonly clock: Clock;
   readonly log: Logger;
@@ -158,10 +161,11 @@ export class Mirror {
     return { keys, bytes: bytes - keys * this.#section.options.prefix.length };
   }
 
-  /** What the remote says passes its bounds, gets its new prefix, and reaches the section. */
+  /** What the remote says passes its bounds, gets its new prefix, is judged, and reaches the section. */
   #sink(from: EtcdKey, section: Section, { stop, onListed }: FollowOptions): BoundedSink {
     const to = section.options.prefix;
     const refused = this.#refused;
+    const { guard, bounds } = this.#options;
     const next = {
       upsert: (key: EtcdKey, value: Uint8Array) => section.upsert(key, value),
       remove: (key: EtcdKey) => section.remove(key),
@@ -180,11 +184,17 @@ export class Mirror {
       return { keys: 0, bytes: valueBytes - before };
     };
     return new BoundedSink({
-      bounds: this.#options.bounds,
+      bounds,
       share: this.#share,
       prefixBytes: from.length,
       refused,
-      next: new RekeyedSink({ from, to, next, refused, isNamed: (key) => section.isNamed(key) }),
+      next: new RekeyedSink({
+        from,
+        to,
+        next: guard?.sink(this.mapping, next) ?? next,
+        refused,
+        isNamed: (key) => section.isNamed(key),
+      }),
       growth,
       stop,
     });

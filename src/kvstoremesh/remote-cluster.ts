@@ -18,6 +18,7 @@ import { ConfigChanges, clusterConfigReadings } from './cluster-config-readings.
 import { ReconfiguredError } from './errors.ts';
 import { runEtcdSource } from './etcd-source.ts';
 import { checkHeartbeat, Heartbeat } from './heartbeat-check.ts';
+import type { RemoteGuard } from './import-guard/remote-guard.ts';
 import { clusterConfigKey, MAPPINGS } from './mappings.ts';
 import { Mirror } from './mirror.ts';
 import { RemoteBounds } from './remote-bounds.ts';
@@ -30,6 +31,8 @@ export class RemoteCluster {
   readonly name: string;
   readonly mirrors: readonly Mirror[];
   readonly bounds: RemoteBounds;
+  /** Undefined where nothing is guarded. */
+  readonly guard: RemoteGuard | undefined;
   /** Monotonic milliseconds. */
   readonly createdMs: number;
   readonly #path: string;
@@ -53,7 +56,8 @@ export class RemoteCluster {
     const [onExpired, onHeld] = [() => this.#withdraw(), () => this.#hold()];
     this.#cacheTtl = new CacheTtl({ cluster: name, ttlMs, brake, clock, onExpired, onHeld });
     this.bounds = new RemoteBounds(context.limits, clock);
-    const options = { ...context, cluster: name, bounds: this.bounds, log: this.#log };
+    this.guard = context.guard.remote(name, this.#log);
+    const options = { ...context, cluster: name, bounds: this.bounds, guard: this.guard, log: this.#log };
     this.mirrors = MAPPINGS.map((mapping) => new Mirror(mapping, options));
   }
 
@@ -100,6 +104,7 @@ export class RemoteCluster {
       if (!(reason instanceof ReconfiguredError)) await this.#pause(signal);
     }
     this.#cacheTtl.stop();
+    this.guard?.forget();
     this.#apply({ kind: 'lost', reason: undefined, counts: false, nowMs: 0 });
   }
 
@@ -269,11 +274,11 @@ export class RemoteCluster {
     this.#cacheTtl.stop();
     const { phase } = this.#state;
     if (phase.kind !== 'connecting') this.#apply({ kind: 'connected', etcdClusterId: phase.etcdClusterId });
-    const { name: cluster, mirrors, bounds } = this;
+    const { name: cluster, mirrors, bounds, guard } = this;
     const apply = (event: RemoteEvent) => this.#apply(event);
     const session = new TaskScope(connection.signal);
     const context = this.#context;
-    session.run(() => runSession({ cluster, config, client, mirrors, bounds, context, log: this.#log, apply, session }));
+    session.run(() => runSession({ cluster, config, client, mirrors, bounds, guard, context, log: this.#log, apply, session }));
     void session.ended().then((reason) => {
       if (!(reason instanceof ScopeEnded)) connection.abort(reason);
     });

@@ -8,6 +8,7 @@ import type { Publisher } from '../shared/publisher/types.ts';
 import type { WithdrawalBrake } from './cache-ttl.ts';
 import { READINGS_TIMING, type ReadingsTiming } from './cluster-config-readings.ts';
 import type { ClusterIds } from './cluster-ids.ts';
+import type { ImportGuard } from './import-guard/guard.ts';
 import type { ServiceFormat } from './mappings.ts';
 import type { MirrorOptions } from './mirror.ts';
 import type { RemoteLimits } from './remote-bounds.ts';
@@ -19,12 +20,13 @@ export interface OpenedSource {
   readonly endpoints: number;
 }
 
-export interface RemoteClusterContext extends Omit<MirrorOptions, 'cluster' | 'bounds'> {
+export interface RemoteClusterContext extends Omit<MirrorOptions, 'cluster' | 'bounds' | 'guard'> {
   readonly own: ClusterInfo;
   readonly local: EtcdClient;
   readonly publisher: Publisher;
   readonly ids: ClusterIds;
   readonly serviceFormat: ServiceFormat;
+  readonly guard: ImportGuard;
   /** Of each remote. */
   readonly limits: RemoteLimits;
   /** After so long without a remote its services are withdrawn; 0 for never. */

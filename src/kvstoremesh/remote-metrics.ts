@@ -3,9 +3,39 @@
  * scrape, so that a cluster has its series from the moment it is configured, and none once it is not.
  */
 import type { Registry } from '../shared/metrics.ts';
+import { FINDING_KINDS } from './import-guard/findings.ts';
+import { UNCHECKED_REASONS } from './import-guard/remote-guard.ts';
 import { BOUND_NAMES, type RemoteLimits } from './remote-bounds.ts';
 import type { RemoteCluster } from './remote-cluster.ts';
 import { isRemoteReady } from './status.ts';
+
+function registerGuardMetrics(registry: Registry, clusters: () => readonly RemoteCluster[]): void {
+  const guards = () => clusters().flatMap(({ name, guard }) => (guard === undefined ? [] : [{ name, guard }]));
+  registry.gauge('import_guard_findings', 'What the import guard has found and is there', ['target_cluster', 'kind'], (gauge) => {
+    gauge.reset();
+    for (const { name, guard } of guards())
+      for (const kind of FINDING_KINDS) gauge.set({ target_cluster: name, kind }, guard.findings.count(kind));
+  });
+  registry.counter('import_guard_findings_total', 'What the import guard has found', ['target_cluster', 'kind'], (counter) => {
+    counter.reset();
+    for (const { name, guard } of guards())
+      for (const kind of FINDING_KINDS) counter.inc({ target_cluster: name, kind }, guard.findings.total(kind));
+  });
+  registry.counter('import_guard_dropped_values_total', 'Values that were not mirrored for it', ['target_cluster'], (counter) => {
+    counter.reset();
+    for (const { name, guard } of guards()) counter.inc({ target_cluster: name }, guard.dropped);
+  });
+  registry.counter(
+    'import_guard_unchecked_values_total',
+    'Values the import guard could not judge, or not completely',
+    ['target_cluster', 'reason'],
+    (counter) => {
+      counter.reset();
+      for (const { name, guard } of guards())
+        for (const reason of UNCHECKED_REASONS) counter.inc({ target_cluster: name, reason }, guard.unchecked(reason));
+    },
+  );
+}
 
 export function registerRemoteMetrics(registry: Registry, clusters: () => readonly RemoteCluster[], limits: RemoteLimits): void {
   registry.gauge('remote_clusters', 'Remote clusters that are configured', [], (gauge) => gauge.set(clusters().length));
@@ -53,6 +83,7 @@ export function registerRemoteMetrics(registry: Registry, clusters: () => readon
         for (const bound of BOUND_NAMES) counter.inc({ target_cluster: name, bound }, bounds.exceeded(bound));
     },
   );
+  registerGuardMetrics(registry, clusters);
   const bounds = registry.gauge('remote_cluster_bounds', 'The bounds of every remote cluster; 0 for none', ['bound']);
   for (const bound of BOUND_NAMES) bounds.set({ bound }, limits[bound]);
 }

@@ -11,6 +11,7 @@ import type { Logger } from '../shared/log.ts';
 import { boundedCanaries, CanaryGate } from './canary-gate.ts';
 import { type ClusterConfig, mirroredClusterConfig } from './cluster-config.ts';
 import { runEtcdSource } from './etcd-source.ts';
+import type { RemoteGuard } from './import-guard/remote-guard.ts';
 import { canaryPrefix, clusterConfigKey, sourceCanary } from './mappings.ts';
 import type { Mirror } from './mirror.ts';
 import { ownStoreProblem } from './own-store.ts';
@@ -25,6 +26,7 @@ export interface SessionOptions {
   readonly client: EtcdClient;
   readonly mirrors: readonly Mirror[];
   readonly bounds: RemoteBounds;
+  readonly guard: RemoteGuard | undefined;
   readonly context: RemoteClusterContext;
   readonly log: Logger;
   readonly apply: (event: RemoteEvent) => void;
@@ -34,10 +36,11 @@ export interface SessionOptions {
 
 /** Mirrors until the session is ended, then rejects with its reason. A remote that exceeds a bound stops as it is and is tried again. */
 export async function runSession(options: SessionOptions): Promise<never> {
-  const { cluster, config, context, log, apply, session } = options;
+  const { cluster, config, context, log, guard, apply, session } = options;
   const { clock, publisher, timing = REMOTE_TIMING } = context;
   await untilAccepted(options);
   apply({ kind: 'retrieved', config });
+  if (guard !== undefined) guard.clusterId = config.id;
   await publisher.singles.put(clusterConfigKey(cluster), mirroredClusterConfig(config), session.signal);
   apply({ kind: 'mirroring' });
   log.info({ config }, 'the remote cluster is mirrored');

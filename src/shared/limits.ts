@@ -196,3 +196,23 @@ export const RECONNECT_SPREAD_MS = 50;
 
 /** How often it is looked whether enough remotes are heard of again to withdraw the services of those that are not. */
 export const WITHDRAWAL_BRAKE_INTERVAL_MS = 5_000;
+
+/** Findings of one kind about one remote that are followed, and of which each is logged; beyond that they are only counted. */
+export const MAX_FINDINGS = 1000;
+export const MAX_LOGGED_FINDINGS = 100;
+
+/** Findings that one answer of the API lists. */
+export const MAX_LISTED_FINDINGS = 1000;
+
+/** Addresses of all remotes that are compared with each other (50 bytes each), and those that several claim. */
+export const MAX_GUARDED_ADDRESSES = 4_000_000;
+export const MAX_SHARED_ADDRESSES = 100_000;
+
+/** Pod CIDRs that are compared with each other, of one node and of all remotes; their trie; and whom one of them is held against at once. */
+export const MAX_POD_CIDRS_PER_NODE = 64;
+export const MAX_POD_CIDRS = 200_000;
+export const MAX_POD_CIDR_TRIE_NODES = 2_000_000;
+export const MAX_OVERLAPS_PER_POD_CIDR = 16;
+
+/** Bytes of the part of a node's value that lists its pod CIDRs. */
+export const MAX_POD_CIDR_BYTES = 16 * 1024;

@@ -5,6 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClusterIds } from '../../src/kvstoremesh/cluster-ids.ts';
+import { ImportGuard } from '../../src/kvstoremesh/import-guard/guard.ts';
+import type { ImportGuardMode } from '../../src/kvstoremesh/import-guard/remote-guard.ts';
 import { mirroredClusters } from '../../src/kvstoremesh/leftovers.ts';
 import { clusterConfigKey } from '../../src/kvstoremesh/mappings.ts';
 import type { RemoteLimits } from '../../src/kvstoremesh/remote-bounds.ts';
@@ -162,6 +164,7 @@ export interface MeshOptions {
   readonly silenceMs?: number;
   /** The bounds of each remote; none by default. */
   readonly limits?: Partial<RemoteLimits>;
+  readonly importGuard?: ImportGuardMode;
   /** Between two reads of a cluster config of which its watch tells nothing. */
   readonly readingsMs?: number;
 }
@@ -179,7 +182,7 @@ export class Mesh implements AsyncDisposable {
 
   constructor(local: Store, options: MeshOptions = {}) {
     const { graceMs = 50, cacheTtlMs = 0, pageSize, allowIdConflicts = false } = options;
-    const { silenceMs = 30_000, readingsMs = 50, limits } = options;
+    const { silenceMs = 30_000, readingsMs = 50, limits, importGuard = 'warn' } = options;
     const { signal } = this.#stop;
     const [clock, log] = [systemClock, silentLogger];
     const kvstore = pageSize === undefined ? {} : { limit: pageSize };
@@ -204,6 +207,7 @@ export class Mesh implements AsyncDisposable {
         ids: new ClusterIds(OWN, allowIdConflicts),
         serviceFormat: 'prefer-legacy',
         limits: this.limits,
+        guard: new ImportGuard(importGuard, OWN),
         cacheTtlMs,
         clock,
         log,
