@@ -1,5 +1,8 @@
 /** Addresses and prefixes as remotes write them: the last part of a key, or the CIDRs of a node. */
-import { IPv6 } from 'ipaddr.js';
+import ipaddr from 'ipaddr.js';
+
+/** The last two groups as an IPv4 address. */
+const LONGEST_IPV6 = 45;
 
 /** The bits of an address, 4 or 16 bytes, and how many of them count. Those beyond are 0. */
 export interface Prefix {
@@ -30,7 +33,7 @@ export function addressText(key: AddressKey): string {
   if (typeof key === 'number') return [24, 16, 8, 0].map((shift) => (key >>> shift) & 0xff).join('.');
   const bytes = Buffer.from(key, 'latin1').subarray(0, -1);
   const length = key.charCodeAt(key.length - 1);
-  const text = bytes.length === 4 ? bytes.join('.') : new IPv6([...bytes]).toRFC5952String();
+  const text = bytes.length === 4 ? bytes.join('.') : new ipaddr.IPv6([...bytes]).toRFC5952String();
   return length === bytes.length * 8 ? text : `${text}/${length}`;
 }
 
@@ -54,11 +57,40 @@ function keyOfPrefix({ bytes, length }: Prefix): AddressKey {
 function addressBytes(text: string): Uint8Array | undefined {
   const ipv4 = ipv4Bits(text, 0, text.length);
   if (ipv4 !== undefined) return Uint8Array.of(ipv4 >>> 24, (ipv4 >>> 16) & 0xff, (ipv4 >>> 8) & 0xff, ipv4 & 0xff);
-  if (text.length > 45 || !text.includes(':') || text.includes('%') || !IPv6.isValid(text)) return undefined;
-  const bytes = Uint8Array.from(IPv6.parse(text).toByteArray());
+  const bytes = text.length <= LONGEST_IPV6 ? ipv6Bytes(text) : undefined;
+  if (bytes === undefined) return undefined;
   // An IPv4 address in the clothes of IPv6 is that address.
   const isMapped = bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
   return isMapped ? bytes.subarray(12) : bytes;
+}
+
+/** Eight groups of four hexadecimal digits, one run of zeros left out, the last two perhaps as an IPv4 address (RFC 4291). No zone. */
+function ipv6Bytes(text: string): Uint8Array | undefined {
+  const halves = text.split('::');
+  const head = groupsOf(halves[0] ?? '');
+  const tail = halves.length === 2 ? groupsOf(halves[1] ?? '') : [];
+  if (head === undefined || tail === undefined || halves.length > 2) return undefined;
+  const left = 8 - head.length - tail.length;
+  if (halves.length === 2 ? left < 1 : left !== 0) return undefined;
+  const bytes = new Uint8Array(16);
+  for (const [i, group] of [...head, ...new Array<number>(left).fill(0), ...tail].entries()) {
+    bytes[2 * i] = group >> 8;
+    bytes[2 * i + 1] = group & 0xff;
+  }
+  return bytes;
+}
+
+function groupsOf(half: string): number[] | undefined {
+  if (half === '') return [];
+  const groups: number[] = [];
+  const texts = half.split(':');
+  for (const [i, text] of texts.entries()) {
+    const ipv4 = i === texts.length - 1 ? ipv4Bits(text, 0, text.length) : undefined;
+    if (ipv4 !== undefined) groups.push(ipv4 >>> 16, ipv4 & 0xffff);
+    else if (/^[0-9a-fA-F]{1,4}$/.test(text)) groups.push(Number.parseInt(text, 16));
+    else return undefined;
+  }
+  return groups;
 }
 
 /** Four decimal numbers without leading zeros, as 32 bits with a sign. */
