@@ -6,12 +6,13 @@
  * named. A listing that breaks off is begun anew and is never taken for a complete one. Values are passed on
  * as they are.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import { Backoff } from '../shared/backoff.ts';
 import type { Clock } from '../shared/clock.ts';
 import { asError, errorCode } from '../shared/errors.ts';
 import { ClusterChangedError, EtcdError } from '../shared/etcd/errors.ts';
 import type { EtcdClient, EtcdKey, Revision, WatchEvent } from '../shared/etcd/types.ts';
-import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, EVENTS_PER_SLICE } from '../shared/limits.ts';
+import { BYTES_PER_SLICE, ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, EVENTS_PER_SLICE } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Sink } from '../shared/publisher/types.ts';
 import { SourceReplacedError } from './errors.ts';
@@ -30,6 +31,8 @@ export interface EtcdSourceOptions {
   readonly signal: AbortSignal;
   /** The prefix cannot be read, or can again: undefined. */
   readonly onFailing?: (error: Error | undefined) => void;
+  /** The listing under way has that many keys, as the remote counts them. Called before the keys of each page. */
+  readonly onAnnounced?: (keys: number) => void;
 }
 
 /**
@@ -85,10 +88,19 @@ async function listInTurn(options: EtcdSourceOptions): Promise<Revision> {
 }
 
 /** Names every key of the prefix; the revision they are of. */
-async function list({ client, prefix, exact = false, sink, signal }: EtcdSourceOptions): Promise<Revision> {
+async function list({ client, prefix, exact = false, sink, signal, onAnnounced }: EtcdSourceOptions): Promise<Revision> {
   let revision: Revision | undefined;
   for await (const page of client.list(prefix, { signal, exact })) {
-    for (const { key, value } of page.keyValues) sink.upsert(key, value);
+    onAnnounced?.(page.total);
+    let bytes = 0;
+    for (const { key, value } of page.keyValues) {
+      sink.upsert(key, value);
+      bytes += value.length;
+      if (bytes < BYTES_PER_SLICE) continue;
+      bytes = 0;
+      await turn();
+      signal.throwIfAborted();
+    }
     revision = page.revision;
   }
   signal.throwIfAborted();
@@ -117,12 +129,21 @@ async function follow(options: EtcdSourceOptions, revision: Revision): Promise<s
 
 /** In order, with a turn of the event loop for others between slices. */
 async function deliver(events: readonly WatchEvent[], sink: Sink, signal: AbortSignal): Promise<void> {
-  for (let from = 0; from < events.length; from += EVENTS_PER_SLICE) {
-    if (from > 0) await new Promise((resolve) => setImmediate(resolve));
-    signal.throwIfAborted();
-    for (const event of events.slice(from, from + EVENTS_PER_SLICE)) {
-      if (event.type === 'put') sink.upsert(event.key, event.value);
-      else sink.remove(event.key);
+  let count = 0;
+  let bytes = 0;
+  signal.throwIfAborted();
+  for (const event of events) {
+    if (count >= EVENTS_PER_SLICE || bytes >= BYTES_PER_SLICE) {
+      [count, bytes] = [0, 0];
+      await turn();
+      signal.throwIfAborted();
+    }
+    count += 1;
+    if (event.type === 'put') {
+      sink.upsert(event.key, event.value);
+      bytes += event.value.length;
+    } else {
+      sink.remove(event.key);
     }
   }
 }

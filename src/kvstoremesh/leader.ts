@@ -20,7 +20,8 @@ import type { Runtime } from '../shared/runtime.ts';
 import { ClusterIds } from './cluster-ids.ts';
 import { type ConfigDirectoryOptions, watchConfigDirectory } from './config-directory.ts';
 import { DRAIN_GRACE_MS } from './drain.ts';
-import type { KvstoremeshFlags } from './flags.ts';
+import { type KvstoremeshFlags, remoteLimits } from './flags.ts';
+import { ImportGuard } from './import-guard/guard.ts';
 import type { Term } from './leadership.ts';
 import { mirroredClusters } from './leftovers.ts';
 import { type ClusterProgress, isReady, type ReadinessLimits } from './readiness.ts';
@@ -88,6 +89,8 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
       onQuorumError: (error) => etcdMetrics.quorumError(error),
       ids: new ClusterIds(own, flags.allowIdConflicts),
       serviceFormat: flags.clustermeshServiceV2,
+      limits: remoteLimits(flags),
+      guard: new ImportGuard(flags.importGuard, own),
       cacheTtlMs: flags.clustermeshCacheTtlMs,
       clock,
       log,

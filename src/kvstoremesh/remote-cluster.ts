@@ -18,8 +18,10 @@ import { ConfigChanges, clusterConfigReadings } from './cluster-config-readings.
 import { ReconfiguredError } from './errors.ts';
 import { runEtcdSource } from './etcd-source.ts';
 import { checkHeartbeat, Heartbeat } from './heartbeat-check.ts';
+import type { RemoteGuard } from './import-guard/remote-guard.ts';
 import { clusterConfigKey, MAPPINGS } from './mappings.ts';
 import { Mirror } from './mirror.ts';
+import { RemoteBounds } from './remote-bounds.ts';
 import { REMOTE_TIMING, type RemoteClusterContext, type RemoteTiming } from './remote-context.ts';
 import { runSession } from './remote-session.ts';
 import { INITIAL_STATE, nextState, type RemoteEvent, type RemoteState } from './remote-state.ts';
@@ -28,6 +30,9 @@ import { ScopeEnded, TaskScope } from './task-scope.ts';
 export class RemoteCluster {
   readonly name: string;
   readonly mirrors: readonly Mirror[];
+  readonly bounds: RemoteBounds;
+  /** Undefined where nothing is guarded. */
+  readonly guard: RemoteGuard | undefined;
   /** Monotonic milliseconds. */
   readonly createdMs: number;
   readonly #path: string;
@@ -50,7 +55,10 @@ export class RemoteCluster {
     const { cacheTtlMs: ttlMs, brake, clock } = context;
     const [onExpired, onHeld] = [() => this.#withdraw(), () => this.#hold()];
     this.#cacheTtl = new CacheTtl({ cluster: name, ttlMs, brake, clock, onExpired, onHeld });
-    this.mirrors = MAPPINGS.map((mapping) => new Mirror(mapping, { ...context, cluster: name, log: this.#log }));
+    this.bounds = new RemoteBounds(context.limits, clock);
+    this.guard = context.guard.remote(name, this.#log);
+    const options = { ...context, cluster: name, bounds: this.bounds, guard: this.guard, log: this.#log };
+    this.mirrors = MAPPINGS.map((mapping) => new Mirror(mapping, options));
   }
 
   get state(): RemoteState {
@@ -96,6 +104,7 @@ export class RemoteCluster {
       if (!(reason instanceof ReconfiguredError)) await this.#pause(signal);
     }
     this.#cacheTtl.stop();
+    this.guard?.forget();
     this.#apply({ kind: 'lost', reason: undefined, counts: false, nowMs: 0 });
   }
 
@@ -230,7 +239,8 @@ export class RemoteCluster {
       const timing = this.#timing.readings;
       const options = { client, cluster: this.name, clock, signal: scope.signal, timing, changes };
       for await (const reading of clusterConfigReadings(options)) {
-        const isMirroring = this.#state.phase.kind === 'mirroring';
+        const { kind } = this.#state.phase;
+        const isMirroring = kind === 'mirroring' || kind === 'stopped';
         if (reading.kind === 'absent') {
           this.#log.warn({ reason: reading.reason }, 'the remote cluster does not say what it is');
           if (!isMirroring) {
@@ -265,10 +275,11 @@ export class RemoteCluster {
     this.#cacheTtl.stop();
     const { phase } = this.#state;
     if (phase.kind !== 'connecting') this.#apply({ kind: 'connected', etcdClusterId: phase.etcdClusterId });
-    const { name: cluster, mirrors } = this;
+    const { name: cluster, mirrors, bounds, guard } = this;
     const apply = (event: RemoteEvent) => this.#apply(event);
     const session = new TaskScope(connection.signal);
-    session.run(() => runSession({ cluster, config, client, mirrors, context: this.#context, log: this.#log, apply, session }));
+    const context = this.#context;
+    session.run(() => runSession({ cluster, config, client, mirrors, bounds, guard, context, log: this.#log, apply, session }));
     void session.ended().then((reason) => {
       if (!(reason instanceof ScopeEnded)) connection.abort(reason);
     });

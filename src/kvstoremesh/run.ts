@@ -10,7 +10,8 @@ import { parseListenAddress } from '../shared/listen-address.ts';
 import type { Registry } from '../shared/metrics.ts';
 import { PublisherMetrics } from '../shared/publisher/metrics.ts';
 import type { Runtime } from '../shared/runtime.ts';
-import type { KvstoremeshFlags } from './flags.ts';
+import { type KvstoremeshFlags, remoteLimits } from './flags.ts';
+import { importGuardReport } from './import-guard/report.ts';
 import { LEADER_TIMING, type LeaderTiming, lead } from './leader.ts';
 import { LEADERSHIP_TIMING, type LeadershipTiming, runLeadership, type Term } from './leadership.ts';
 import type { RemoteCluster } from './remote-cluster.ts';
@@ -70,10 +71,14 @@ async function serve(
   clusters: () => readonly RemoteCluster[],
   signal: AbortSignal,
 ): Promise<void> {
-  registerRemoteMetrics(metrics, clusters);
+  registerRemoteMetrics(metrics, clusters, remoteLimits(flags));
   await serveHealth(health, { address: { host: undefined, port: flags.healthPort }, flag: 'health-port', signal });
   const api = parseListenAddress(flags.apiServeAddr);
-  const resources = { '/v1/cluster': () => clusters().map(remoteClusterStatus) };
+  const findings = () => clusters().flatMap(({ name, guard }) => (guard === undefined ? [] : [[name, guard.findings] as const]));
+  const resources = {
+    '/v1/cluster': () => clusters().map(remoteClusterStatus),
+    '/v1/import-guard': () => importGuardReport(flags.importGuard, findings()),
+  };
   if (api !== undefined) await serveJson(resources, { address: api, flag: 'api-serve-addr', signal });
   const scrapes = parseListenAddress(flags.prometheusServeAddr);
   if (scrapes !== undefined) await serveMetrics(metrics, { address: scrapes, flag: 'prometheus-serve-addr', signal });

@@ -3,11 +3,14 @@
  *
  * Which members are present is part of the form, because its readers render what is there: zero, false and
  * empty are left out, but for `last-failure`, which is always there, and for the kinds that a remote may not
- * have, which are there exactly when it has them. `reason` is ours: why a cluster is not mirrored as it should be.
+ * have, which are there exactly when it has them. Ours are `reason`, why a cluster is not mirrored as it should be,
+ * `stopped-by` and `import-findings`.
  */
 import type { ClusterConfig } from './cluster-config.ts';
+import { FINDING_KINDS, type FindingKind } from './import-guard/findings.ts';
 import type { MappingName } from './mappings.ts';
 import type { Mirror } from './mirror.ts';
+import type { StoppingBound } from './remote-bounds.ts';
 import type { RemoteCluster } from './remote-cluster.ts';
 import type { RemotePhase } from './remote-state.ts';
 
@@ -16,6 +19,8 @@ export interface RemoteClusterStatus {
   readonly connected?: true;
   /** RFC 3339 with milliseconds; the year 1 for never. */
   readonly 'last-failure': string;
+  /** What the import guard has found, by kind; kinds without a finding left out. */
+  readonly 'import-findings'?: Partial<Record<FindingKind, number>>;
   readonly name: string;
   readonly 'num-endpoint-slices'?: number;
   readonly 'num-endpoints'?: number;
@@ -27,6 +32,8 @@ export interface RemoteClusterStatus {
   readonly ready?: true;
   readonly reason?: string;
   readonly status: string;
+  /** The bound that the remote exceeds. */
+  readonly 'stopped-by'?: StoppingBound;
   readonly synced: RemoteSyncedStatus;
 }
 
@@ -62,6 +69,7 @@ export function remoteClusterStatus(remote: RemoteCluster): RemoteClusterStatus 
     config: configOf(phase),
     connected: phase.kind !== 'connecting' || undefined,
     'last-failure': lastFailureMs === undefined ? NEVER : new Date(lastFailureMs).toISOString(),
+    'import-findings': findingsOf(remote),
     name: remote.name,
     'num-endpoint-slices': count('endpoint slices'),
     'num-endpoints': count('endpoints'),
@@ -73,6 +81,7 @@ export function remoteClusterStatus(remote: RemoteCluster): RemoteClusterStatus 
     ready: isRemoteReady(remote) || undefined,
     reason: reasonOf(phase) ?? kindReason ?? (isSilent ? SILENT : undefined),
     status: statusOf(phase, remote.endpoints),
+    'stopped-by': phase.kind === 'stopped' ? phase.bound : undefined,
     synced: syncedOf(byName),
   });
 }
@@ -80,6 +89,11 @@ export function remoteClusterStatus(remote: RemoteCluster): RemoteClusterStatus 
 /** Connected, accepted, and every kind it has was listed over this connection. */
 export function isRemoteReady(remote: RemoteCluster): boolean {
   return remote.state.phase.kind === 'mirroring' && remote.mirrors.every(({ enabled, listed }) => listed || !enabled);
+}
+
+function findingsOf({ guard }: RemoteCluster): Partial<Record<FindingKind, number>> | undefined {
+  const found = FINDING_KINDS.map((kind) => [kind, guard?.findings.count(kind) ?? 0] as const).filter(([, count]) => count > 0);
+  return found.length === 0 ? undefined : Object.fromEntries(found);
 }
 
 function reasonOf(phase: RemotePhase): string | undefined {

@@ -1,0 +1,170 @@
+/**
+ * What the import guard costs a key: the keys of a cluster, from the pages of a listing in memory through a mirror
+ * into the sections of a publisher, with `--import-guard` off and warn in turns. What counts is the ratio within a round.
+ *
+ * Besides: the memory of an address that is compared, and the time for values made to be slow.
+ *
+ *   node bench/import-guard.ts [--keys 200000] [--rounds 7]
+ */
+import { parseArgs } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { addressKey } from '../src/kvstoremesh/import-guard/addresses.ts';
+import { foreignIdentity, nodeClaim, serviceClaim } from '../src/kvstoremesh/import-guard/claims.ts';
+import { DuplicateIps } from '../src/kvstoremesh/import-guard/duplicate-ips.ts';
+import { ImportGuard } from '../src/kvstoremesh/import-guard/guard.ts';
+import type { ImportGuardMode } from '../src/kvstoremesh/import-guard/remote-guard.ts';
+import { ListTurns } from '../src/kvstoremesh/list-turns.ts';
+import { MAPPINGS } from '../src/kvstoremesh/mappings.ts';
+import { Mirror } from '../src/kvstoremesh/mirror.ts';
+import { RemoteBounds } from '../src/kvstoremesh/remote-bounds.ts';
+import { systemClock } from '../src/shared/clock.ts';
+import type { EtcdClient, EtcdKey, KeyValue, ListPage, Revision } from '../src/shared/etcd/types.ts';
+import { keyOf, NO_LEASE } from '../src/shared/etcd/types.ts';
+import { silentLogger } from '../src/shared/log.ts';
+import { Registry } from '../src/shared/metrics.ts';
+import { PublisherMetrics } from '../src/shared/publisher/metrics.ts';
+import { createPublisher } from '../src/shared/publisher/publisher.ts';
+import { cluster } from './dataset.ts';
+import { median, spread, table } from './report.ts';
+
+const { values } = parseArgs({
+  options: { keys: { type: 'string', default: '200000' }, rounds: { type: 'string', default: '7' } },
+});
+const [keys, rounds] = [Number(values.keys), Number(values.rounds)];
+if (!Number.isSafeInteger(keys) || keys < 1 || !Number.isSafeInteger(rounds) || rounds < 1) {
+  process.stderr.write('bench: --keys and --rounds take whole numbers from 1\n');
+  process.exit(2);
+}
+
+const PAGE = 1000;
+const OWN = { name: 'west', id: 2, maxConnectedClusters: 255 };
+const LIMITS = { keys: 10 * keys, bytes: 2 ** 40, 'key-size': 8192, 'value-size': 2 ** 20, 'change-rate': 5000 };
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+const revision = 1 as Revision;
+const entries: KeyValue[] = [...cluster('north', 7, keys)].map((entry) => ({ ...entry, modRevision: revision, lease: NO_LEASE }));
+
+/** An etcd that holds `entries` and never changes; as much of a client as a mirror asks for. */
+const client: Partial<EtcdClient> = {
+  async *list(prefix: EtcdKey) {
+    const below = entries.filter(({ key }) => key.startsWith(prefix));
+    for (let at = 0; at === 0 || at < below.length; at += PAGE) {
+      yield { keyValues: below.slice(at, at + PAGE), revision, total: below.length } satisfies ListPage;
+    }
+  },
+  async *watch(_prefix: EtcdKey, { signal }: { signal: AbortSignal }) {
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  },
+};
+
+/** Nanoseconds for each key of a listing of all kinds. */
+async function listing(mode: ImportGuardMode): Promise<number> {
+  const [clock, log] = [systemClock, silentLogger];
+  const observer = new PublisherMetrics(new Registry('bench_'), clock);
+  const idle = {} as EtcdClient;
+  const publisher = createPublisher({ client: idle, root: keyOf('cilium/'), leaseTtlSeconds: 900, clock, log, observer });
+  const bounds = new RemoteBounds(LIMITS, clock);
+  const guard = new ImportGuard(mode, OWN).remote('north', log);
+  if (guard !== undefined) guard.clusterId = 7;
+  const shared = { publisher, metrics: observer, turns: new ListTurns(clock), bounds, guard, clock, log };
+  const mirrors = MAPPINGS.map((mapping) => new Mirror(mapping, { ...shared, cluster: 'north' }));
+  const stop = new AbortController();
+  collect();
+  const startMs = performance.now();
+  const done = Promise.withResolvers<void>();
+  let left = mirrors.length;
+  const onListed = () => {
+    left -= 1;
+    if (left === 0) done.resolve();
+  };
+  const follow = {
+    client: client as EtcdClient,
+    cached: false,
+    gate: undefined,
+    signal: stop.signal,
+    onListed,
+    stop: done.reject,
+  };
+  const following = mirrors.map((mirror) => mirror.follow(follow).catch(() => undefined));
+  await done.promise;
+  const nanoseconds = ((performance.now() - startMs) * 1e6) / keys;
+  stop.abort(new Error('listed'));
+  await Promise.all(following);
+  return nanoseconds;
+}
+
+/** Bytes of an address, and nanoseconds to claim it. */
+function addresses(text: (i: number) => string): { bytes: number; nanoseconds: number } {
+  const texts = Array.from({ length: keys }, (_, i) => text(i));
+  const duplicates = new DuplicateIps(() => undefined);
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  const startMs = performance.now();
+  for (const each of texts) {
+    const key = addressKey(each);
+    if (key !== undefined) duplicates.claim(0, key, 1);
+  }
+  const nanoseconds = ((performance.now() - startMs) * 1e6) / keys;
+  collect();
+  const bytes = (process.memoryUsage().heapUsed - before) / duplicates.size;
+  // The texts have to live as long as the measurement.
+  return { bytes: texts.length > 0 ? bytes : 0, nanoseconds };
+}
+
+function hostile(): [string, string, () => unknown][] {
+  const filled = (unit: string) => unit.repeat(Math.floor(1_500_000 / unit.length));
+  return [
+    ['lists in lists', `{"x":${filled('[')}`, 'service'],
+    ['members', `{${filled('"a":1,')}"b":1}`, 'service'],
+    ['members with escapes', `{${filled('"\\u0061":1,')}"b":1}`, 'service'],
+    ['names of the cluster', `{${filled('"cluster":"north",')}"b":1}`, 'service'],
+    ['escaped names', `{${filled('"cluster":"n\\u006frth",')}"b":1}`, 'service'],
+    ['identities', `{${filled('"ID":458752,')}"b":1}`, 'entry'],
+    ['pod CIDRs', `{"IPv4SecondaryAllocCIDRs":[${filled('{"IP":"10.0.0.0","Mask":"////AA=="},')}null]}`, 'node'],
+    ['members of pod CIDRs', `{${filled('"IPv4AllocCIDR":{"IP":"10.0.0.0","Mask":"////AA=="},')}"b":1}`, 'node'],
+    ['one string', `{"x":"${filled('\\"')}"}`, 'service'],
+  ].map(([name = '', text = '', kind]) => {
+    const value = Buffer.from(text);
+    if (kind === 'entry') return [name, `${value.length}`, () => foreignIdentity(value, () => true)];
+    if (kind === 'node') return [name, `${value.length}`, () => nodeClaim(value, 'north', 7)];
+    return [name, `${value.length}`, () => serviceClaim(value, 'north', 7)];
+  });
+}
+
+process.stdout.write(`${keys} keys, ${rounds} rounds\n`);
+await listing('off');
+await listing('warn');
+const rows: { off: number; warn: number }[] = [];
+for (let round = 0; round < rounds; round += 1) rows.push({ off: await listing('off'), warn: await listing('warn') });
+process.stdout.write(
+  table(
+    ['round', 'off ns/key', 'warn ns/key', 'warn/off'],
+    rows.map(({ off, warn }, i) => [String(i + 1), off.toFixed(0), warn.toFixed(0), (warn / off).toFixed(2)]),
+  ),
+);
+const ratios = rows.map(({ off, warn }) => warn / off);
+process.stdout.write(`warn/off: median ${median(ratios).toFixed(2)} (${spread(ratios)})\n\n`);
+
+const kinds = [
+  ['IPv4', addresses((i) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`)],
+  ['IPv6', addresses((i) => `fd00:${(i >> 16).toString(16)}::${(i & 0xffff).toString(16)}`)],
+] as const;
+process.stdout.write(
+  table(
+    ['address', 'bytes', 'ns'],
+    kinds.map(([name, { bytes, nanoseconds }]) => [name, bytes.toFixed(0), nanoseconds.toFixed(0)]),
+  ),
+);
+const slow = hostile().map(([name, bytes, read]) => {
+  read();
+  const times = Array.from({ length: rounds }, () => {
+    const startMs = performance.now();
+    read();
+    return performance.now() - startMs;
+  });
+  return [name, bytes, median(times).toFixed(1), spread(times)];
+});
+process.stdout.write(`\n${table(['value of', 'bytes', 'ms', 'spread'], slow)}`);

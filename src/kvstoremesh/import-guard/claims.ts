@@ -1,0 +1,147 @@
+/** What the values of a remote claim, as far as the guard asks: undefined where a value cannot be read as the agents would. */
+import { MAX_CLUSTER_NAME_LENGTH, MAX_POD_CIDR_BYTES, MAX_POD_CIDRS_PER_NODE } from '../../shared/limits.ts';
+import { maskedPrefix, type Prefix } from './addresses.ts';
+import { asciiOf, isNull, JsonMembers, uint32Of } from './json-members.ts';
+
+export interface OwnerClaim {
+  /** The cluster of the name `cluster` is claimed, or none. */
+  readonly isForeign: boolean;
+  /** The name of the other cluster, where one is claimed that could be one. */
+  readonly name: string | undefined;
+  /** The ID of the other cluster, where one is claimed. */
+  readonly id: number | undefined;
+}
+
+export interface NodeClaim extends OwnerClaim {
+  readonly podCidrs: readonly Prefix[];
+  /** Not all of them could be read. */
+  readonly isPartial: boolean;
+}
+
+const ENTRY = new JsonMembers('id');
+const SERVICE = new JsonMembers('cluster', 'clusterid');
+const NODE = new JsonMembers(
+  'cluster',
+  'clusterid',
+  'ipv4alloccidr',
+  'ipv4secondaryalloccidrs',
+  'ipv6alloccidr',
+  'ipv6secondaryalloccidrs',
+);
+
+const QUOTE = 0x22;
+
+/** A node has four members with CIDRs, each once. */
+const MAX_CIDR_MEMBERS = 16;
+
+/** Where a name is decoded: one that is longer is of no cluster. */
+const NAME = Buffer.alloc(MAX_CLUSTER_NAME_LENGTH);
+
+/** The first identity of an ip entry that is not `allowed`; `none` where there is no such. */
+export function foreignIdentity(value: Buffer, allowed: (identity: number) => boolean): number | 'none' | undefined {
+  let foreign: number | 'none' = 'none';
+  let isReadable = true;
+  const isObject = ENTRY.scan(value, (_, from, to) => {
+    const identity = uint32Of(value, from, to);
+    if (identity === undefined) isReadable &&= isNull(value, from, to);
+    else if (foreign === 'none' && !allowed(identity)) foreign = identity;
+  });
+  return isObject && isReadable ? foreign : undefined;
+}
+
+export function serviceClaim(value: Buffer, cluster: string, id: number): OwnerClaim | undefined {
+  const owner = new OwnerReader(value, cluster, id);
+  return SERVICE.scan(value, (index, from, to) => owner.read(index, from, to)) && owner.isReadable ? owner : undefined;
+}
+
+export function nodeClaim(value: Buffer, cluster: string, id: number): NodeClaim | undefined {
+  const owner = new OwnerReader(value, cluster, id);
+  const podCidrs: Prefix[] = [];
+  let isPartial = false;
+  let members = 0;
+  const isObject = NODE.scan(value, (index, from, to) => {
+    if (index < 2) {
+      owner.read(index, from, to);
+      return;
+    }
+    members += 1;
+    if (members > MAX_CIDR_MEMBERS || !readCidrs(value, from, to, podCidrs)) isPartial = true;
+  });
+  if (!isObject || !owner.isReadable) return undefined;
+  const { isForeign, name, id: otherId } = owner;
+  return { isForeign, name, id: otherId, podCidrs, isPartial };
+}
+
+/** Reads `cluster` (0) and `clusterID` (1). A value without them claims nothing. */
+class OwnerReader implements OwnerClaim {
+  isReadable = true;
+  isForeign = false;
+  name: string | undefined;
+  id: number | undefined;
+  readonly #value: Buffer;
+  readonly #cluster: string;
+  readonly #clusterId: number;
+
+  constructor(value: Buffer, cluster: string, clusterId: number) {
+    this.#value = value;
+    this.#cluster = cluster;
+    this.#clusterId = clusterId;
+  }
+
+  read(index: number, from: number, to: number): void {
+    if (isNull(this.#value, from, to)) return;
+    if (index === 0) this.#readName(from, to);
+    else this.#readId(from, to);
+  }
+
+  #readName(from: number, to: number): void {
+    if (this.#value[from] !== QUOTE) {
+      this.isReadable = false;
+      return;
+    }
+    const length = asciiOf(this.#value, from + 1, to - 1, NAME);
+    if (length === 0 || (length === this.#cluster.length && this.#isOwnName())) return;
+    if (!this.isForeign && length > 0) this.name = NAME.toString('latin1', 0, length);
+    this.isForeign = true;
+  }
+
+  #isOwnName(): boolean {
+    for (let i = 0; i < this.#cluster.length; i += 1) if (NAME[i] !== this.#cluster.charCodeAt(i)) return false;
+    return true;
+  }
+
+  #readId(from: number, to: number): void {
+    const id = uint32Of(this.#value, from, to);
+    if (id === undefined) this.isReadable = false;
+    else if (id !== 0 && id !== this.#clusterId) {
+      this.isForeign = true;
+      this.id = id;
+    }
+  }
+}
+
+/** One CIDR or a list of them, `{"IP":"10.7.0.0","Mask":"////AA=="}` each; false where one of them is none, or is too much. */
+function readCidrs(value: Buffer, from: number, to: number, into: Prefix[]): boolean {
+  if (to - from > MAX_POD_CIDR_BYTES) return false;
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(value.toString('utf8', from, to));
+  } catch {
+    return false;
+  }
+  let isComplete = true;
+  for (const each of Array.isArray(parsed) ? parsed : [parsed]) {
+    if (each === null) continue;
+    const prefix = prefixOf(each);
+    if (prefix === undefined || into.length >= MAX_POD_CIDRS_PER_NODE) isComplete = false;
+    else into.push(prefix);
+  }
+  return isComplete;
+}
+
+function prefixOf(cidr: unknown): Prefix | undefined {
+  if (typeof cidr !== 'object' || cidr === null) return undefined;
+  const members = new Map(Object.entries(cidr).map(([name, member]) => [name.toLowerCase(), member as unknown]));
+  const [address, mask] = [members.get('ip'), members.get('mask')];
+  return typeof address === 'string' && typeof mask === 'string' ? maskedPrefix(address, Buffer.from(mask, 'base64')) : undefined;
+}

@@ -1,0 +1,111 @@
+/**
+ * What the guard has found about one remote: present findings by kind and key, and how many there ever were.
+ *
+ * Findings beyond a bound are counted but not followed. A key's finding is logged once, never with its value.
+ */
+import { type EtcdKey, keyText } from '../../shared/etcd/types.ts';
+import { MAX_FINDINGS, MAX_LOGGED_FINDINGS } from '../../shared/limits.ts';
+import type { Logger } from '../../shared/log.ts';
+
+export const FINDING_KINDS = ['identity-range', 'foreign-cluster', 'duplicate-ip', 'pod-cidr-overlap'] as const;
+export type FindingKind = (typeof FINDING_KINDS)[number];
+
+export interface Finding {
+  readonly kind: FindingKind;
+  /** As it is mirrored. */
+  readonly key: EtcdKey;
+  /** The name of the other cluster that is concerned, where it is known. */
+  readonly otherCluster: string | undefined;
+  readonly problem: string;
+}
+
+interface Followed extends Finding {
+  /** The listing that last named the key. */
+  listing: number;
+}
+
+const PROBLEMS: Readonly<Record<FindingKind, string>> = {
+  'identity-range': 'an identity outside of the range of the cluster ID; check the cluster IDs of the mesh',
+  'foreign-cluster': 'the value claims the name or the ID of another cluster; check the name and the ID of the cluster',
+  'duplicate-ip': 'another cluster claims the same address; check that the pod CIDRs of the clusters differ',
+  'pod-cidr-overlap': 'a pod CIDR overlaps one of another cluster; give the clusters pod CIDRs that differ',
+};
+
+export class Findings {
+  readonly #log: Logger;
+  readonly #present = new Map<FindingKind, Map<EtcdKey, Followed>>(FINDING_KINDS.map((kind) => [kind, new Map()]));
+  readonly #totals = new Map<FindingKind, number>();
+  readonly #logged = new Map<FindingKind, Set<EtcdKey>>(FINDING_KINDS.map((kind) => [kind, new Set()]));
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  /** `key` has a finding of `kind`, which counts where it had none. `listing`: for kinds that are retained by it. */
+  add(kind: FindingKind, key: EtcdKey, otherCluster: string | undefined, listing = 0): void {
+    const present = this.#of(kind);
+    const known = present.get(key);
+    if (known !== undefined && known.otherCluster === otherCluster) {
+      known.listing = listing;
+      return;
+    }
+    if (known === undefined) {
+      this.#totals.set(kind, this.total(kind) + 1);
+      this.#report(kind, key, otherCluster);
+    }
+    if (known !== undefined || present.size < MAX_FINDINGS) {
+      present.set(key, { kind, key, otherCluster, problem: PROBLEMS[kind], listing });
+    }
+  }
+
+  /** The finding of `key`, where it has one, is still there. */
+  keep(kind: FindingKind, key: EtcdKey, listing: number): void {
+    const known = this.#of(kind).get(key);
+    if (known !== undefined) known.listing = listing;
+  }
+
+  /** `key` has no finding of `kind` (any more). */
+  clear(kind: FindingKind, key: EtcdKey): void {
+    const present = this.#of(kind);
+    if (present.size > 0) present.delete(key);
+  }
+
+  /** Keeps those of `kind` below `prefix` that `listing` has named. */
+  retain(kind: FindingKind, prefix: string, listing: number): void {
+    const present = this.#of(kind);
+    for (const [key, finding] of present) if (finding.listing !== listing && key.startsWith(prefix)) present.delete(key);
+  }
+
+  clearAll(): void {
+    for (const present of this.#present.values()) present.clear();
+  }
+
+  /** Those that are present and followed. */
+  count(kind: FindingKind): number {
+    return this.#of(kind).size;
+  }
+
+  /** How many there ever were. */
+  total(kind: FindingKind): number {
+    return this.#totals.get(kind) ?? 0;
+  }
+
+  *[Symbol.iterator](): IterableIterator<Finding> {
+    for (const present of this.#present.values()) yield* present.values();
+  }
+
+  #of(kind: FindingKind): Map<EtcdKey, Followed> {
+    return this.#present.get(kind) as Map<EtcdKey, Followed>;
+  }
+
+  #report(kind: FindingKind, key: EtcdKey, otherCluster: string | undefined): void {
+    const logged = this.#logged.get(kind) as Set<EtcdKey>;
+    if (logged.has(key) || logged.size > MAX_LOGGED_FINDINGS) return;
+    logged.add(key);
+    if (logged.size > MAX_LOGGED_FINDINGS) {
+      this.#log.warn({ kind }, 'more findings of the import guard of this kind are counted, and not logged');
+    } else {
+      this.#log.warn({ kind, key: keyText(key), otherCluster, problem: PROBLEMS[kind] }, 'the import guard has found something');
+    }
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * The members of a JSON object that somebody asks for, found without making anything of the rest.
+ *
+ * The values are written by a remote: they may be long, deep or broken. One pass over the bytes with a counter for
+ * the depth costs the same whatever they are. Readers are Go programs, for which a name matches in any letter case
+ * and the last of several wins: every occurrence is told.
+ */
+
+/** Calls for each member whose name is `names[index]`: its value is `json[from, to)`. */
+export type MemberVisitor = (index: number, from: number, to: number) => void;
+
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const BACKSLASH = 0x5c;
+const OPEN_LIST = 0x5b;
+const CLOSE_LIST = 0x5d;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+const SLASH = 0x2f;
+const SMALL_K = 0x6b;
+const SMALL_S = 0x73;
+const SMALL_U = 0x75;
+const LONG_S = 0x17f;
+const KELVIN = 0x212a;
+const LOWER_CASE = 0x20;
+
+const BROKEN = -1;
+
+export class JsonMembers {
+  readonly #names: readonly string[];
+  readonly #scratch: Buffer;
+
+  /** `names`: ASCII letters and digits, in lower case. */
+  constructor(...names: readonly string[]) {
+    this.#names = names;
+    this.#scratch = Buffer.alloc(Math.max(...names.map(({ length }) => length)));
+  }
+
+  /** False where `json` is no JSON object; members before the mistake may have been told. What lies inside of other values is not judged. */
+  scan(json: Buffer, visit: MemberVisitor): boolean {
+    let at = afterSpace(json, 0);
+    if (json[at] !== OPEN_OBJECT) return false;
+    at = afterSpace(json, at + 1);
+    if (json[at] === CLOSE_OBJECT) return afterSpace(json, at + 1) === json.length;
+    for (;;) {
+      if (json[at] !== QUOTE) return false;
+      const nameFrom = at + 1;
+      at = afterString(json, at);
+      if (at === BROKEN) return false;
+      const nameTo = at - 1;
+      at = afterSpace(json, at);
+      if (json[at] !== COLON) return false;
+      const from = afterSpace(json, at + 1);
+      at = afterValue(json, from);
+      if (at === BROKEN) return false;
+      const index = this.#find(json, nameFrom, nameTo);
+      if (index >= 0) visit(index, from, at);
+      at = afterSpace(json, at);
+      if (json[at] === CLOSE_OBJECT) return afterSpace(json, at + 1) === json.length;
+      if (json[at] !== COMMA) return false;
+      at = afterSpace(json, at + 1);
+    }
+  }
+
+  #find(json: Buffer, from: number, to: number): number {
+    const length = to - from;
+    for (let index = 0; index < this.#names.length; index += 1) {
+      const name = this.#names[index] as string;
+      if (name.length === length && isSameWord(json, from, name)) return index;
+    }
+    if (isPlain(json, from, to)) return -1;
+    const decoded = asciiOf(json, from, to, this.#scratch, true);
+    return this.#names.findIndex((name) => name.length === decoded && isSameWord(this.#scratch, 0, name));
+  }
+}
+
+/**
+ * The bytes of the string whose content is `json[from, to)`, its escapes resolved, in `into`; how many they are. Less
+ * than 0 where they are not all ASCII, or more than there is room for. `folding`: also the two letters beyond ASCII
+ * that Go takes for letters of ASCII in another case.
+ */
+export function asciiOf(json: Buffer, from: number, to: number, into: Buffer, folding = false): number {
+  let length = 0;
+  for (let at = from; at < to; length += 1) {
+    if (length >= into.length) return -1;
+    let code = json[at] as number;
+    at += 1;
+    if (code === BACKSLASH) {
+      const kind = json[at] as number;
+      at += 1;
+      if (kind === SMALL_U) {
+        code = hexOf(json, at, to);
+        at += 4;
+      } else {
+        code = kind;
+        if (kind !== QUOTE && kind !== BACKSLASH && kind !== SLASH) return -1;
+      }
+    } else if (code === 0xc5 && json[at] === 0xbf) {
+      code = LONG_S;
+      at += 1;
+    } else if (code === 0xe2 && json[at] === 0x84 && json[at + 1] === 0xaa) {
+      code = KELVIN;
+      at += 2;
+    } else if (code >= 0x80) {
+      return -1;
+    }
+    if (folding && code === LONG_S) code = SMALL_S;
+    if (folding && code === KELVIN) code = SMALL_K;
+    if (code < 0 || code >= 0x80) return -1;
+    into[length] = code;
+  }
+  return length;
+}
+
+/** Four hexadecimal digits; less than 0 where they are none. */
+function hexOf(json: Buffer, from: number, to: number): number {
+  let code = 0;
+  for (let at = from; at < from + 4; at += 1) {
+    const byte = at < to ? (json[at] as number) : 0;
+    const letter = (byte | LOWER_CASE) - 0x61;
+    const digit = byte >= 0x30 && byte <= 0x39 ? byte - 0x30 : letter >= 0 && letter < 6 ? letter + 10 : -1;
+    if (digit < 0) return -1;
+    code = code * 16 + digit;
+  }
+  return code;
+}
+
+/** The whole number `json[from, to)` from 0 to 2^32 - 1; undefined where it is none. */
+export function uint32Of(json: Buffer, from: number, to: number): number | undefined {
+  if (to - from > 10 || to === from || (json[from] === 0x30 && to - from > 1)) return undefined;
+  let number = 0;
+  for (let at = from; at < to; at += 1) {
+    const digit = (json[at] as number) - 0x30;
+    if (digit < 0 || digit > 9) return undefined;
+    number = number * 10 + digit;
+  }
+  return number <= 0xffff_ffff ? number : undefined;
+}
+
+/** `null` leaves a member as if it were not there. */
+export function isNull(json: Buffer, from: number, to: number): boolean {
+  return to - from === 4 && json[from] === 0x6e && json.toString('latin1', from, to) === 'null';
+}
+
+/** ASCII without escapes. */
+function isPlain(json: Buffer, from: number, to: number): boolean {
+  for (let at = from; at < to; at += 1) {
+    const byte = json[at] as number;
+    if (byte === BACKSLASH || byte >= 0x80) return false;
+  }
+  return true;
+}
+
+function isSameWord(json: Buffer, from: number, word: string): boolean {
+  for (let i = 0; i < word.length; i += 1) {
+    if (((json[from + i] as number) | LOWER_CASE) !== word.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+function afterSpace(json: Buffer, from: number): number {
+  let at = from;
+  for (;;) {
+    const byte = json[at];
+    if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return at;
+    at += 1;
+  }
+}
+
+/** Where the string that begins at `from` has ended. */
+function afterString(json: Buffer, from: number): number {
+  for (let at = from + 1; at < json.length; at += 1) {
+    const byte = json[at];
+    if (byte === QUOTE) return at + 1;
+    if (byte === BACKSLASH) at += 1;
+  }
+  return BROKEN;
+}
+
+function afterValue(json: Buffer, from: number): number {
+  const first = json[from];
+  if (first === QUOTE) return afterString(json, from);
+  if (first === OPEN_OBJECT || first === OPEN_LIST) return afterNested(json, from);
+  let at = from;
+  while (at < json.length && !isAfterScalar(json[at] as number)) at += 1;
+  return at === from ? BROKEN : at;
+}
+
+function isAfterScalar(byte: number): boolean {
+  return byte === COMMA || byte === CLOSE_OBJECT || byte === CLOSE_LIST || byte <= 0x20;
+}
+
+function afterNested(json: Buffer, from: number): number {
+  let depth = 0;
+  for (let at = from; at < json.length; at += 1) {
+    const byte = json[at];
+    if (byte === QUOTE) {
+      at = afterString(json, at) - 1;
+      if (at < 0) return BROKEN;
+    } else if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
+      depth += 1;
+    } else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) {
+      depth -= 1;
+      if (depth === 0) return at + 1;
+    }
+  }
+  return BROKEN;
+}

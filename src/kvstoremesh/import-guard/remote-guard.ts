@@ -1,0 +1,238 @@
+/**
+ * What one remote claims, judged key by key on its way to the local etcd.
+ *
+ * What agents would be misled by is a finding: an identity outside of the remote's range, a node or a service of
+ * another cluster. Of these nothing is mirrored where the mode is `drop`: the key is treated as absent, because agents
+ * would take an older value for the present one. Addresses and pod CIDRs that two remotes claim are only told: nobody
+ * here knows who is right. Values that cannot be read are counted and passed on; agents refuse them.
+ */
+import type { EtcdKey } from '../../shared/etcd/types.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { KeySink } from '../bounded-sink.ts';
+import { destinationPrefix, MAPPINGS, type Mapping, type MappingName } from '../mappings.ts';
+import { addressKey } from './addresses.ts';
+import { foreignIdentity, nodeClaim, type OwnerClaim, serviceClaim } from './claims.ts';
+import type { DuplicateIps } from './duplicate-ips.ts';
+import { type FindingKind, Findings } from './findings.ts';
+import type { IdentityRange } from './identity-range.ts';
+import type { PodCidrs } from './pod-cidrs.ts';
+
+export const UNCHECKED_REASONS = ['undecodable', 'no-room'] as const;
+export type UncheckedReason = (typeof UNCHECKED_REASONS)[number];
+
+/** `warn`: findings are told. `drop`: and what claims to be another cluster's is not mirrored. */
+export type ImportGuardMode = 'off' | 'warn' | 'drop';
+
+/** What the guards of all remotes share. */
+export interface GuardedMesh {
+  readonly mode: ImportGuardMode;
+  readonly identities: IdentityRange;
+  readonly duplicateIps: DuplicateIps;
+  readonly podCidrs: PodCidrs;
+  /** The name of the cluster with `id`, where it is one of this mesh. */
+  nameOf(id: number): string | undefined;
+  /** `name`, where it is that of a cluster of this mesh. */
+  known(name: string): string | undefined;
+}
+
+export interface RemoteGuardOptions {
+  readonly guard: GuardedMesh;
+  /** Under which claims are kept; below 1024. */
+  readonly owner: number;
+  readonly cluster: string;
+  readonly log: Logger;
+  readonly onForgotten: () => void;
+}
+
+/** True where the key may be mirrored whatever the mode. */
+type Judge = (key: EtcdKey, own: string, value: Buffer, listing: number) => boolean;
+
+/** What is kept of a kind beside its findings. */
+interface ClaimKeeper {
+  readonly keep?: (key: EtcdKey, own: string, listing: number) => void;
+  readonly remove?: (key: EtcdKey, own: string, listing: number) => void;
+  readonly begin?: () => void;
+  readonly listed?: (listing: number) => void;
+}
+
+const DECIMAL = /^\d{1,15}$/;
+
+export class RemoteGuard {
+  readonly cluster: string;
+  readonly findings: Findings;
+  /** As the remote says; 0 before. */
+  clusterId = 0;
+  readonly #options: RemoteGuardOptions;
+  readonly #unchecked = new Map<UncheckedReason, number>();
+  #dropped = 0;
+  /** Listings of all kinds so far. */
+  #listings = 0;
+
+  constructor(options: RemoteGuardOptions) {
+    this.cluster = options.cluster;
+    this.#options = options;
+    this.findings = new Findings(options.log);
+  }
+
+  /** Values that were not mirrored. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Values that could not be judged, or not completely. */
+  unchecked(reason: UncheckedReason): number {
+    return this.#unchecked.get(reason) ?? 0;
+  }
+
+  keyOf(name: MappingName, own: string): EtcdKey | undefined {
+    const mapping = MAPPINGS.find((each) => each.name === name);
+    return mapping && (`${destinationPrefix(mapping, this.cluster)}${own}` as EtcdKey);
+  }
+
+  /** What passes to `next`, a receiver of mirrored keys; `next` itself for kinds of which nothing is judged. */
+  sink(mapping: Mapping, next: KeySink): KeySink {
+    switch (mapping.name) {
+      case 'identities':
+        return this.#guarded(mapping, next, 'identity-range', (key, own, _, listing) => this.#judgeIdentity(key, own, listing));
+      case 'endpoints':
+        return this.#guardedEndpoints(mapping, next);
+      case 'nodes':
+        return this.#guardedNodes(mapping, next);
+      case 'services':
+        return this.#guarded(mapping, next, 'foreign-cluster', (key, _, value, listing) =>
+          this.#judgeOwner(key, serviceClaim(value, this.cluster, this.clusterId), listing),
+        );
+      default:
+        return next;
+    }
+  }
+
+  /** The remote is not configured any more. */
+  forget(): void {
+    this.#options.onForgotten();
+    this.findings.clearAll();
+  }
+
+  #guardedEndpoints(mapping: Mapping, next: KeySink): KeySink {
+    const { guard, owner } = this.#options;
+    const { duplicateIps } = guard;
+    const release = (own: string, listing: number) => {
+      const address = addressKey(own);
+      if (address !== undefined) duplicateIps.release(owner, address, listing);
+    };
+    const judge: Judge = (key, own, value, listing) => {
+      const isFine = this.#judgeEndpoint(key, value, listing);
+      const address = addressKey(own);
+      if (!isFine && guard.mode === 'drop') release(own, listing);
+      else if (address === undefined) this.#count('undecodable');
+      else if (!duplicateIps.claim(owner, address, listing)) this.#count('no-room');
+      return isFine;
+    };
+    return this.#guarded(mapping, next, 'identity-range', judge, {
+      keep: (_, own, listing) => {
+        const address = addressKey(own);
+        if (address !== undefined) duplicateIps.claim(owner, address, listing);
+      },
+      remove: (_, own, listing) => release(own, listing),
+      begin: () => duplicateIps.begin(owner),
+      listed: (listing) => duplicateIps.sweep(owner, listing),
+    });
+  }
+
+  #guardedNodes(mapping: Mapping, next: KeySink): KeySink {
+    const { guard, owner } = this.#options;
+    const { podCidrs } = guard;
+    const judge: Judge = (key, _, value, listing) => {
+      const claim = nodeClaim(value, this.cluster, this.clusterId);
+      const isFine = this.#judgeOwner(key, claim, listing);
+      const isDropped = !isFine && guard.mode === 'drop';
+      if (claim?.isPartial) this.#count('undecodable');
+      if (!podCidrs.set(owner, key, isDropped ? [] : (claim?.podCidrs ?? []), listing)) this.#count('no-room');
+      return isFine;
+    };
+    return this.#guarded(mapping, next, 'foreign-cluster', judge, {
+      keep: (key, _, listing) => podCidrs.keep(owner, key, listing),
+      remove: (key) => podCidrs.remove(owner, key),
+      listed: (listing) => podCidrs.sweep(owner, listing),
+    });
+  }
+
+  #guarded(mapping: Mapping, next: KeySink, kind: FindingKind, judge: Judge, claims: ClaimKeeper = {}): KeySink {
+    const prefix = destinationPrefix(mapping, this.cluster);
+    const isDropping = this.#options.guard.mode === 'drop';
+    const { findings } = this;
+    let listing = 0;
+    return {
+      upsert: (key, value) => {
+        const bytes = Buffer.isBuffer(value) ? value : Buffer.from(value);
+        const isFine = judge(key, key.slice(prefix.length), bytes, listing);
+        if (isFine) findings.clear(kind, key);
+        if (isFine || !isDropping) {
+          next.upsert(key, value);
+          return;
+        }
+        this.#dropped += 1;
+        next.remove(key);
+      },
+      keep: (key) => {
+        findings.keep(kind, key, listing);
+        claims.keep?.(key, key.slice(prefix.length), listing);
+        next.keep(key);
+      },
+      remove: (key) => {
+        findings.clear(kind, key);
+        claims.remove?.(key, key.slice(prefix.length), listing);
+        next.remove(key);
+      },
+      interrupted: (reason) => {
+        this.#listings += 1;
+        listing = this.#listings;
+        claims.begin?.();
+        next.interrupted(reason);
+      },
+      listed: () => {
+        findings.retain(kind, prefix, listing);
+        claims.listed?.(listing);
+        next.listed();
+      },
+    };
+  }
+
+  #judgeIdentity(key: EtcdKey, own: string, listing: number): boolean {
+    if (!DECIMAL.test(own)) {
+      this.#count('undecodable');
+      return true;
+    }
+    const identity = Number(own);
+    const { identities } = this.#options.guard;
+    return identities.isOf(this.clusterId, identity) || this.#foundIdentity(key, identity, listing);
+  }
+
+  #judgeEndpoint(key: EtcdKey, value: Buffer, listing: number): boolean {
+    const { identities } = this.#options.guard;
+    const foreign = foreignIdentity(value, (id) => identities.isReserved(id) || identities.isOf(this.clusterId, id));
+    if (foreign === undefined) this.#count('undecodable');
+    return typeof foreign !== 'number' || this.#foundIdentity(key, foreign, listing);
+  }
+
+  #judgeOwner(key: EtcdKey, claim: OwnerClaim | undefined, listing: number): boolean {
+    if (claim === undefined) this.#count('undecodable');
+    if (claim === undefined || !claim.isForeign) return true;
+    const { guard } = this.#options;
+    const byName = claim.name === undefined ? undefined : guard.known(claim.name);
+    const byId = claim.id === undefined ? undefined : guard.nameOf(claim.id);
+    this.findings.add('foreign-cluster', key, byName ?? byId, listing);
+    return false;
+  }
+
+  #foundIdentity(key: EtcdKey, identity: number, listing: number): false {
+    const { guard } = this.#options;
+    const owner = guard.identities.ownerOf(identity);
+    this.findings.add('identity-range', key, owner === undefined ? undefined : guard.nameOf(owner), listing);
+    return false;
+  }
+
+  #count(reason: UncheckedReason): void {
+    this.#unchecked.set(reason, this.unchecked(reason) + 1);
+  }
+}
