@@ -163,3 +163,14 @@ export const CRD_LOG_INTERVAL_MS = 10_000;
 
 /** Characters of a cluster's name: it is part of label values and of keys. */
 export const MAX_CLUSTER_NAME_LENGTH = 32;
+
+/** Bytes of a status API's answer, and how long the debugging command waits for it: 511 clusters are 500 kB. */
+export const MAX_STATUS_BYTES = 8 * 1024 * 1024;
+export const STATUS_TIMEOUT_MS = 30_000;
+
+/** Characters of one text of a status that are shown: a reason may quote a remote. */
+export const MAX_STATUS_TEXT_LENGTH = 2000;
+
+/** Characters of a path given with `-o jsonpath=`, and how deep `..` looks into an answer. */
+export const MAX_JSON_PATH_LENGTH = 4096;
+export const MAX_JSON_PATH_DEPTH = 64;
