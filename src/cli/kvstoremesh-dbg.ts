@@ -5,7 +5,7 @@ import { ProgramError } from '../shared/errors.ts';
 import { parseFlags } from '../shared/flags/parse.ts';
 import type { Command } from './command.ts';
 import { commandGroup } from './command-group.ts';
-import { statusFlagTable } from './dbg-flags.ts';
+import { meshTroubleshootFlagTable, ownClusterName, statusFlagTable } from './dbg-flags.ts';
 import { commandHelp } from './help.ts';
 import { print } from './output.ts';
 import { structuredOutput } from './structured-output.ts';
@@ -13,6 +13,7 @@ import { structuredOutput } from './structured-output.ts';
 const NAME = 'kvstoremesh-dbg';
 const EXIT_UNAVAILABLE = 1;
 const STATUS_SUMMARY = 'Show the state of the remote clusters';
+const TROUBLESHOOT_SUMMARY = 'Check the way to the etcds of the remote clusters, step by step';
 
 const status: Command = {
   summary: STATUS_SUMMARY,
@@ -37,9 +38,28 @@ const status: Command = {
   },
 };
 
+const troubleshoot: Command = {
+  summary: TROUBLESHOOT_SUMMARY,
+  async run(argv) {
+    const flags = parseFlags(meshTroubleshootFlagTable, argv, undefined, { takesOperands: true });
+    if (flags === 'help') {
+      print(commandHelp(`${NAME} troubleshoot`, TROUBLESHOOT_SUMMARY, meshTroubleshootFlagTable, '[clusters...]'));
+      return 0;
+    }
+    const { clustermeshConfig: directory, etcdConfig, includeLocal, timeoutMs } = flags.values;
+    // Loaded here, so that no other command pays for it.
+    const { etcdCheckTools: tools } = await import('./etcd-check-tools.ts');
+    const { troubleshootMesh } = await import('../shared/troubleshoot/troubleshoot.ts');
+    const localConfig = includeLocal ? etcdConfig : undefined;
+    const options = { tools, timeoutMs, ownName: ownClusterName(), localConfig, directory, clusters: flags.operands };
+    for await (const text of troubleshootMesh(options)) print(text);
+    return 0;
+  },
+};
+
 export const kvstoremeshDbg = commandGroup({
   name: NAME,
   summary: 'Show what the daemon kvstoremesh does, and find out why it does not reach an etcd',
-  commands: { status },
+  commands: { status, troubleshoot },
   leadingFlags: ['-H', '--host'],
 });

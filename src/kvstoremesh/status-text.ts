@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { formatDuration } from '../shared/duration.ts';
 import { ProgramError } from '../shared/errors.ts';
 import { MAX_REMOTE_CLUSTERS, MAX_STATUS_TEXT_LENGTH } from '../shared/limits.ts';
+import { printable } from '../shared/printable.ts';
 
 /** What answers is no KVStoreMesh, or one whose form is not known. */
 export class StatusFormError extends ProgramError {
@@ -17,7 +18,8 @@ export class StatusFormError extends ProgramError {
 
 const flag = z.boolean().default(false);
 const count = z.int().nonnegative().default(0);
-const text = z.string().transform(printable);
+/** Names and reasons may be of a remote's making. */
+const text = z.string().transform((given) => printable(given, MAX_STATUS_TEXT_LENGTH));
 
 const CLUSTER = z.object({
   name: text,
@@ -154,10 +156,4 @@ function notesOn({ name, reason, connected, ready }: ShownCluster): readonly str
   const remedy = `"kvstoremesh-dbg troubleshoot ${name}" checks the way to it step by step`;
   if (reason !== undefined) return [connected ? `${name}: ${reason}` : `${name}: ${reason}; ${remedy}`];
   return connected || ready ? [] : [`${name}: not connected; ${remedy}`];
-}
-
-/** Without what a terminal would act upon, on one line, and of bounded length: names and reasons may be of a remote's making. */
-function printable(given: string): string {
-  const cut = given.length > MAX_STATUS_TEXT_LENGTH ? `${given.slice(0, MAX_STATUS_TEXT_LENGTH)}…` : given;
-  return cut.replaceAll(/\p{Cc}/gu, ' ');
 }
