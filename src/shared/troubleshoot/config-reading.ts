@@ -17,6 +17,12 @@ import { fileFailure, MISTRUST_TEXT } from './go-errors.ts';
 /** Parses the content of a file, whose name is for messages; throws where it cannot be used. */
 export type ConfigParser = (text: string, file: string) => CheckedConfig;
 
+/** The part of the file that is not etcd's own. */
+const ALIASES = 'cilium-host-aliases';
+
+/** For a parser that wants one. */
+const ANY_ENDPOINT = { endpoints: ['https://none:2379'] };
+
 /** Something that ends the report below the path, and what to do about it. */
 class Unusable extends Error {
   readonly remedy: string;
@@ -32,7 +38,11 @@ export async function readConfig(path: string, parseConfig: ConfigParser): Promi
   try {
     const text = await readText(path, MAX_ETCD_CONFIG_BYTES, 'mount the file, or name another one');
     const shape = shapeOf(text);
-    if (shape === undefined) return { kind: 'unparsable', text: messageOf(() => parseConfig(text, path)) };
+    if (shape === undefined)
+      return { kind: 'unparsable', text: messageOf(() => parseConfig(text, path)) ?? 'no keys and values in it' };
+    const aliases = messageOf(() => parseConfig(JSON.stringify({ [ALIASES]: shape[ALIASES], ...ANY_ENDPOINT }), path));
+    // The message about the whole file has the right line.
+    if (aliases !== undefined) return { kind: 'unparsable', text: messageOf(() => parseConfig(text, path)) ?? aliases };
     const config = parsed(shape, text, path, parseConfig);
     const authorities = await readAuthorities(config.caFile);
     return { kind: 'usable', config, authorities, client: await readClient(config, authorities) };
@@ -45,7 +55,7 @@ export async function readConfig(path: string, parseConfig: ConfigParser): Promi
 /** The members of the file; undefined where it is no YAML or has none. */
 function shapeOf(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    const content: unknown = parse(text, { maxAliasCount: MAX_YAML_ALIASES, uniqueKeys: false, logLevel: 'silent' });
+    const content: unknown = parse(text, { maxAliasCount: MAX_YAML_ALIASES, uniqueKeys: false, logLevel: 'error' });
     return typeof content === 'object' && content !== null && !Array.isArray(content)
       ? (content as Readonly<Record<string, unknown>>)
       : undefined;
@@ -60,13 +70,13 @@ function parsed(shape: Readonly<Record<string, unknown>>, text: string, path: st
   const isEmpty = endpoints === undefined || endpoints === null || (Array.isArray(endpoints) && endpoints.length === 0);
   if (!isEmpty) return parseConfig(text, path);
   // JSON is YAML too.
-  return { ...parseConfig(JSON.stringify({ ...shape, endpoints: ['https://none:2379'] }), path), endpoints: [] };
+  return { ...parseConfig(JSON.stringify({ ...shape, ...ANY_ENDPOINT }), path), endpoints: [] };
 }
 
-function messageOf(work: () => unknown): string {
+function messageOf(work: () => unknown): string | undefined {
   try {
     work();
-    return 'no keys and values in it';
+    return undefined;
   } catch (thrown) {
     return asError(thrown).message;
   }

@@ -35,8 +35,9 @@ function handshakeVerdict({ alert, code, text }: Failure, client: ClientCertific
   if (text.includes('first record')) return 'it answers, but not with TLS; check the port, or write http if it serves plain text';
   if (code === DEADLINE)
     return 'it accepts connections and then says nothing; check which proxy or load balancer stands there, and whether its backends are well';
-  if (code === 'EOF' || code === 'ECONNRESET')
-    return 'it closes the connection during the TLS handshake; check which proxy or load balancer stands there';
+  if (code === 'EOF' || code === 'ECONNRESET') {
+    return 'it closes the connection in the middle of TLS; check the port, whether it serves plain text (http), and which proxy stands there';
+  }
   return `the TLS handshake failed: ${text}; check the port, and the versions of TLS that the server allows`;
 }
 
