@@ -12,6 +12,7 @@ import type { Runtime } from '../shared/runtime.ts';
 import type { KvstoremeshFlags } from './flags.ts';
 import { lead } from './leader.ts';
 import { LEADERSHIP_TIMING, type LeadershipTiming, runLeadership, type Term } from './leadership.ts';
+import { OPENAPI } from './openapi.ts';
 import type { RemoteCluster } from './remote-cluster.ts';
 import type { RemoteClusters } from './remote-clusters.ts';
 import { registerRemoteMetrics } from './remote-metrics.ts';
@@ -67,7 +68,7 @@ async function serve(
   registerRemoteMetrics(metrics, clusters);
   await serveHealth(health, { address: { host: undefined, port: flags.healthPort }, flag: 'health-port', signal });
   const api = parseListenAddress(flags.apiServeAddr);
-  const resources = { '/v1/cluster': () => clusters().map(remoteClusterStatus) };
+  const resources = { '/v1/cluster': () => clusters().map(remoteClusterStatus), '/swagger.json': () => OPENAPI };
   if (api !== undefined) await serveJson(resources, { address: api, flag: 'api-serve-addr', signal });
   const scrapes = parseListenAddress(flags.prometheusServeAddr);
   if (scrapes !== undefined) await serveMetrics(metrics, { address: scrapes, flag: 'prometheus-serve-addr', signal });
