@@ -4,23 +4,34 @@ import type { FlagTable } from '../shared/flags/table.ts';
 
 export const PROGRAM = 'clustermesh-apiserver';
 
+type Summaries = Readonly<Record<string, { readonly summary: string }>>;
+
 /** What the program can do, by subcommand. */
-export function programHelp(commands: Readonly<Record<string, { readonly summary: string }>>): string {
+export function programHelp(commands: Summaries): string {
+  return listing(PROGRAM, 'Connects the services, nodes, identities and endpoints of Cilium clusters', commands);
+}
+
+/** What a subcommand that has subcommands of its own can do. */
+export function groupHelp(name: string, summary: string, commands: Summaries): string {
+  return listing(`${PROGRAM} ${name}`, summary, commands);
+}
+
+function listing(called: string, summary: string, commands: Summaries): string {
   const width = Math.max(...Object.keys(commands).map((name) => name.length));
-  const rows = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(width)}   ${summary}\n`);
+  const rows = Object.entries(commands).map((command) => `  ${command[0].padEnd(width)}   ${command[1].summary}\n`);
   return [
-    'Connects the services, nodes, identities and endpoints of Cilium clusters.\n\n',
-    `Usage:\n  ${PROGRAM} <command> [flags]\n\n`,
+    `${summary}.\n\n`,
+    `Usage:\n  ${called} <command> [flags]\n\n`,
     `Commands:\n${rows.join('')}\n`,
-    `"${PROGRAM} <command> --help" lists the flags of a command.\n`,
+    `"${called} <command> --help" lists the flags of a command.\n`,
   ].join('');
 }
 
-/** What one subcommand does, and its flags. */
-export function commandHelp(name: string, summary: string, table: FlagTable): string {
+/** What one subcommand does, and its flags. `operands`: what it takes besides flags. */
+export function commandHelp(name: string, summary: string, table: FlagTable, operands = ''): string {
   return [
     `${summary}.\n\n`,
-    `Usage:\n  ${PROGRAM} ${name} [flags]\n\n`,
+    `Usage:\n  ${PROGRAM} ${name} [flags]${operands === '' ? '' : ` ${operands}`}\n\n`,
     'A flag that is not given takes the environment variable in brackets, else its default.\n\n',
     `Flags:\n${flagHelp(table)}`,
   ].join('');

@@ -14,6 +14,7 @@ import { type KvstoremeshFlags, remoteLimits } from './flags.ts';
 import { importGuardReport } from './import-guard/report.ts';
 import { LEADER_TIMING, type LeaderTiming, lead } from './leader.ts';
 import { LEADERSHIP_TIMING, type LeadershipTiming, runLeadership, type Term } from './leadership.ts';
+import { OPENAPI } from './openapi.ts';
 import type { RemoteCluster } from './remote-cluster.ts';
 import type { RemoteClusters } from './remote-clusters.ts';
 import { registerRemoteMetrics } from './remote-metrics.ts';
@@ -78,6 +79,7 @@ async function serve(
   const resources = {
     '/v1/cluster': () => clusters().map(remoteClusterStatus),
     '/v1/import-guard': () => importGuardReport(flags.importGuard, findings()),
+    '/swagger.json': () => OPENAPI,
   };
   if (api !== undefined) await serveJson(resources, { address: api, flag: 'api-serve-addr', signal });
   const scrapes = parseListenAddress(flags.prometheusServeAddr);

@@ -17,10 +17,10 @@ import type { RemotePhase } from './remote-state.ts';
 export interface RemoteClusterStatus {
   readonly config?: RemoteConfigStatus;
   readonly connected?: true;
-  /** RFC 3339 with milliseconds; the year 1 for never. */
-  readonly 'last-failure': string;
   /** What the import guard has found, by kind; kinds without a finding left out. */
   readonly 'import-findings'?: Partial<Record<FindingKind, number>>;
+  /** RFC 3339 with milliseconds; the year 1 for never. */
+  readonly 'last-failure': string;
   readonly name: string;
   readonly 'num-endpoint-slices'?: number;
   readonly 'num-endpoints'?: number;
@@ -58,6 +58,8 @@ export interface RemoteSyncedStatus {
 
 const NEVER = '0001-01-01T00:00:00.000Z';
 const SILENT = 'nobody writes the heartbeat of the remote; check that its clustermesh-apiserver runs';
+const HELD =
+  'its services are kept beyond --clustermesh-cache-ttl, since most clusters are away: check the network of this cluster';
 
 export function remoteClusterStatus(remote: RemoteCluster): RemoteClusterStatus {
   const { phase, failures, lastFailureMs, isSilent } = remote.state;
@@ -68,8 +70,8 @@ export function remoteClusterStatus(remote: RemoteCluster): RemoteClusterStatus 
   return present<RemoteClusterStatus>({
     config: configOf(phase),
     connected: phase.kind !== 'connecting' || undefined,
-    'last-failure': lastFailureMs === undefined ? NEVER : new Date(lastFailureMs).toISOString(),
     'import-findings': findingsOf(remote),
+    'last-failure': lastFailureMs === undefined ? NEVER : new Date(lastFailureMs).toISOString(),
     name: remote.name,
     'num-endpoint-slices': count('endpoint slices'),
     'num-endpoints': count('endpoints'),
@@ -79,7 +81,7 @@ export function remoteClusterStatus(remote: RemoteCluster): RemoteClusterStatus 
     'num-service-exports': count('service exports'),
     'num-shared-services': count('services'),
     ready: isRemoteReady(remote) || undefined,
-    reason: reasonOf(phase) ?? kindReason ?? (isSilent ? SILENT : undefined),
+    reason: reasonOf(remote) ?? kindReason ?? (isSilent ? SILENT : undefined),
     status: statusOf(phase, remote.endpoints),
     'stopped-by': phase.kind === 'stopped' ? phase.bound : undefined,
     synced: syncedOf(byName),
@@ -96,8 +98,9 @@ function findingsOf({ guard }: RemoteCluster): Partial<Record<FindingKind, numbe
   return found.length === 0 ? undefined : Object.fromEntries(found);
 }
 
-function reasonOf(phase: RemotePhase): string | undefined {
-  return phase.kind === 'retrieved' ? 'waiting for the local etcd to take the cluster config' : phase.reason;
+function reasonOf({ state: { phase }, isWithdrawalHeld }: RemoteCluster): string | undefined {
+  if (phase.kind === 'retrieved') return 'waiting for the local etcd to take the cluster config';
+  return isWithdrawalHeld ? [HELD, phase.reason].filter((each) => each !== undefined).join('; ') : phase.reason;
 }
 
 function configOf(phase: RemotePhase): RemoteConfigStatus | undefined {

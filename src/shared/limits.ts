@@ -219,3 +219,32 @@ export const MAX_POD_CIDR_BYTES = 16 * 1024;
 
 /** Bytes of a remote's values that are taken before the event loop gets a turn: 20 ms each megabyte, where they are made to be slow. */
 export const BYTES_PER_SLICE = 2 * 1024 * 1024;
+
+/** Bytes of a status API's answer, and how long the debugging command waits for it: 511 clusters are 500 kB. */
+export const MAX_STATUS_BYTES = 8 * 1024 * 1024;
+export const STATUS_TIMEOUT_MS = 30_000;
+
+/** Characters of one text of a status that are shown: a reason may quote a remote. */
+export const MAX_STATUS_TEXT_LENGTH = 2000;
+
+/** Characters of a path given with `-o jsonpath=`, and how deep `..` looks into an answer. */
+export const MAX_JSON_PATH_LENGTH = 4096;
+export const MAX_JSON_PATH_DEPTH = 64;
+
+/** Elements in a row, of a certificate that is looked into: one has a few dozen. */
+export const MAX_DER_ELEMENTS = 10_000;
+
+/** Certificates of one file: bundles of authorities have some 150. */
+export const MAX_CERTIFICATES_PER_FILE = 500;
+
+/** Bytes read of an answer to `GET /version`: etcd's has a hundred, whatever else answers may have any. */
+export const MAX_VERSION_ANSWER_BYTES = 8 * 1024;
+
+/** Bytes of a file with certificates or a key: bundles of authorities have a quarter of a megabyte. */
+export const MAX_PEM_FILE_BYTES = 4 * 1024 * 1024;
+
+/** Etcds that are checked at the same time: each may take its whole timeout. */
+export const MAX_CONCURRENT_CHECKS = 16;
+
+/** How long before its end a certificate is warned of. */
+export const EXPIRY_WARNING_MS = 30 * 24 * 3_600_000;

@@ -17,6 +17,8 @@ export interface ParsedFlags<Table extends FlagTable> {
   readonly effective: Readonly<Record<string, string>>;
   /** Flags that were set although nothing reads them. */
   readonly inert: readonly string[];
+  /** What stands between the flags, where the command takes that. */
+  readonly operands: readonly string[];
 }
 
 /** One flag of a command line, its value still text. */
@@ -27,14 +29,19 @@ interface Setting {
 
 const HELP = 'help';
 
-/** Throws FlagError at the first thing that is wrong; `help` where it is asked for before that. */
+/**
+ * Throws FlagError at the first thing that is wrong; `help` where it is asked for before that. With
+ * `takesOperands`, arguments that are no flags are collected rather than refused.
+ */
 export function parseFlags<Table extends FlagTable>(
   table: Table,
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>> = process.env,
+  options: { readonly takesOperands?: boolean } = {},
 ): ParsedFlags<Table> | typeof HELP {
   const set = new Map<string, unknown>();
-  for (const { name, text } of settings(table, argv)) {
+  const operands: string[] = [];
+  for (const { name, text } of settings(table, argv, options.takesOperands ? operands : undefined)) {
     const flag = flagOf(table, name);
     if (flag === undefined) return HELP;
     const value = parseValue(flag, text, `flag --${name}`);
@@ -45,10 +52,13 @@ export function parseFlags<Table extends FlagTable>(
     if (set.has(name) || text === undefined || text === '') continue;
     set.set(name, parseValue(flag, text, `environment variable ${environmentName(name)}`));
   }
-  return assemble(table, set);
+  return { ...assemble(table, set), operands };
 }
 
-function assemble<Table extends FlagTable>(table: Table, set: ReadonlyMap<string, unknown>): ParsedFlags<Table> {
+function assemble<Table extends FlagTable>(
+  table: Table,
+  set: ReadonlyMap<string, unknown>,
+): Omit<ParsedFlags<Table>, 'operands'> {
   const values: Record<string, unknown> = {};
   const effective: Record<string, string> = {};
   for (const name of Object.keys(table).sort()) {
@@ -61,11 +71,15 @@ function assemble<Table extends FlagTable>(table: Table, set: ReadonlyMap<string
   return { values: values as FlagValues<Table>, effective, inert };
 }
 
-/** The flags of `argv` in order; `help` is yielded for `--help` and `-h`. */
-function* settings(table: FlagTable, argv: readonly string[]): Generator<Setting> {
+/** The flags of `argv` in order; `help` is yielded for `--help` and `-h`. What is no flag goes into `operands`, where there are any. */
+function* settings(table: FlagTable, argv: readonly string[], operands: string[] | undefined): Generator<Setting> {
   let lastBoolean: string | undefined;
   for (let index = 0; index < argv.length; index++) {
     const argument = argv[index] ?? '';
+    if (operands !== undefined && !argument.startsWith('-')) {
+      operands.push(argument);
+      continue;
+    }
     if (!argument.startsWith('-') || argument === '-' || argument === '--') throw unexpected(argument, lastBoolean);
     const { name, text } = split(table, argument);
     const kind = flagOf(table, name)?.kind;

@@ -15,7 +15,7 @@ export type Permissions = Pick<Step, 'mayDiffer' | 'apiMayDiffer'>;
 export function compareState(expected: Recording, actual: Observation, step: Permissions): readonly string[] {
   return [
     ...compareDumps(expected.dump, actual.dump, step),
-    ...(step.apiMayDiffer ? [] : compareApi(expected.api, actual.api)),
+    ...(step.apiMayDiffer ? [] : [...compareApi(expected.api, actual.api), ...compareStatus(expected.status, actual.status)]),
     ...(step.apiMayDiffer || expected.readyz === actual.readyz
       ? []
       : [`readyz   expected ${expected.readyz}, got ${actual.readyz}`]),
@@ -88,6 +88,13 @@ export function compareApi(expected: Recording['api'], actual: Observation['api'
       (difference) => `api      ${String(want.name)}${difference}`,
     ),
   );
+}
+
+export function compareStatus(expected: string | undefined, actual: string | undefined): string[] {
+  const [want, have] = [expected, actual].map((text) => text?.split('\n') ?? []);
+  return Array.from({ length: Math.max(want?.length ?? 0, have?.length ?? 0) }, (_, index) => index)
+    .filter((index) => want?.[index] !== have?.[index])
+    .map((index) => `status   line ${index + 1}: expected ${shortened(want?.[index])}, got ${shortened(have?.[index])}`);
 }
 
 /** Mirrored keys that were written though there was nothing to write. Fewer writes than the original's are fine. */

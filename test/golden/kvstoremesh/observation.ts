@@ -7,7 +7,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type KeyValue, readEtcd } from '../etcd-gateway.ts';
 import { type Binary, textOrBinary } from '../recorded-bytes.ts';
+import { comparableText } from './comparable-text.ts';
 import type { Scenario } from './scenario.ts';
+import { recordedStatus, shownStatus } from './status-text.ts';
 
 /** Values too long for a recording. */
 interface Digest {
@@ -29,6 +31,8 @@ export interface Observation {
   readonly revisions: ReadonlyMap<string, string>;
   /** The list of clusters, or what came in its place. */
   readonly api: readonly ClusterStatus[] | string;
+  /** What the command shows of it; undefined where there is no list of clusters. */
+  readonly status: string | undefined;
   /** Status and text of `/readyz`. */
   readonly readyz: string;
 }
@@ -44,6 +48,7 @@ export function recordingOf(scenario: Scenario, step: number): Recording {
   return {
     dump: JSON.parse(read('expected.json')) as readonly DumpEntry[],
     api: JSON.parse(read('api.json')) as Recording['api'],
+    status: recordedStatus(scenario, step),
     readyz: read('readyz.txt').trim(),
     written: new Set((JSON.parse(read('writes.json')) as { written: readonly string[] }).written),
   };
@@ -96,11 +101,12 @@ function recordedValue(bytes: Buffer): DumpEntry['value'] {
 }
 
 /** Asks the status API; `volatile` members of a cluster are hidden. */
-export async function observeApi(port: number, volatile: readonly string[]): Promise<Observation['api']> {
+export async function observeApi(port: number, volatile: readonly string[]): Promise<Pick<Observation, 'api' | 'status'>> {
   const answer = await get(port, '/v1/cluster');
-  if (answer === undefined) return 'unreachable';
-  if (answer.status !== 200) return `${answer.status} ${answer.body}`;
-  return (JSON.parse(answer.body) as ClusterStatus[]).map((status) => comparableStatus(status, volatile));
+  if (answer === undefined) return { api: 'unreachable', status: undefined };
+  if (answer.status !== 200) return { api: `${answer.status} ${answer.body}`, status: undefined };
+  const clusters = JSON.parse(answer.body) as ClusterStatus[];
+  return { api: clusters.map((status) => comparableStatus(status, volatile)), status: shownStatus(clusters, volatile) };
 }
 
 export async function observeReadyz(port: number): Promise<string> {
@@ -117,13 +123,6 @@ export function comparableStatus(cluster: ClusterStatus, volatile: readonly stri
     return [member, member === 'last-failure' && isTime ? TIME : value];
   });
   return Object.fromEntries(members) as ClusterStatus;
-}
-
-function comparableText(text: string): string {
-  return text
-    .replaceAll(/\bID: [0-9a-f]+/g, 'ID: <id>')
-    .replaceAll(/cluster ID has changed: expected \d+, got \d+/g, 'cluster ID has changed: expected <id>, got <id>')
-    .replaceAll(/127\.0\.0\.1:\d+/g, '127.0.0.1:<port>');
 }
 
 async function get(port: number, path: string): Promise<{ readonly status: number; readonly body: string } | undefined> {

@@ -8,13 +8,14 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { prefixRange } from '../etcd-gateway.ts';
-import { compareApi, compareDumps, compareState, needlessWrites } from './comparison.ts';
+import { compareApi, compareDumps, compareState, compareStatus, needlessWrites } from './comparison.ts';
 import { ConfigDirectory } from './config-directory.ts';
 import { deviations, expectationOf, permissionsOf, reasonToSkip } from './deviations.ts';
 import { bytesOf } from './input-bytes.ts';
-import { comparableStatus, type DumpEntry, entryOf, recordingOf } from './observation.ts';
+import { comparableStatus, type DumpEntry, entryOf, type Observation, recordingOf } from './observation.ts';
 import { readScenario, scenarioNames } from './scenario.ts';
 import { actionsOf } from './scenario-actions.ts';
+import { shownStatus } from './status-text.ts';
 
 const scenarios = scenarioNames().map(readScenario);
 const steps = scenarios.flatMap((scenario) => scenario.steps.map((step) => ({ scenario, step })));
@@ -40,6 +41,39 @@ describe('recordings', () => {
     expect(binary?.mayDiffer('cilium/cache/nodes/v1/berlin')).toBe(true);
     expect(binary?.mayDiffer('cilium/cache/nodes/v1/berlin/plain')).toBe(false);
   });
+});
+
+describe('the text of the status command', () => {
+  const shown = steps.filter(({ scenario, step }) => recordingOf(scenario, step.number).status !== undefined);
+
+  test('is that of the original for every answer that was recorded', () => {
+    expect(shown.length).toBeGreaterThan(180);
+    for (const { scenario, step } of shown) {
+      const { api, status } = recordingOf(scenario, step.number);
+      expect(shownStatus(answerOf(api), scenario.volatile), `${scenario.name}, step ${step.number}`).toBe(status);
+    }
+  });
+
+  test('a line that differs, is missing or too many is a difference', () => {
+    expect(compareStatus('a\nb\n', 'a\nb\n')).toEqual([]);
+    expect(compareStatus('a\nb\n', 'a\nc\n')).toEqual(['status   line 2: expected "b", got "c"']);
+    expect(compareStatus('a\n', 'a\nb\n')).toHaveLength(2);
+    expect(compareStatus('a\n', undefined)).toHaveLength(2);
+    expect(compareStatus(undefined, 'a\n')).toHaveLength(2);
+    expect(compareStatus(undefined, undefined)).toEqual([]);
+  });
+
+  /** Members that the recordings hide have some value again. */
+  function answerOf(api: Observation['api']): unknown {
+    if (typeof api === 'string') throw new Error(`nobody answered: ${api}`);
+    return api.map((cluster) =>
+      Object.fromEntries(
+        Object.entries(cluster)
+          .filter(([, value]) => value !== '<volatile>')
+          .map(([member, value]) => [member, value === '<time>' ? '2026-03-01T10:20:30.123Z' : value]),
+      ),
+    );
+  }
 });
 
 describe('deviations', () => {
@@ -109,7 +143,14 @@ describe('comparing', () => {
     expect(compareApi([berlin], [{ ...berlin, 'num-failures': 1 }])).toHaveLength(1);
     expect(compareApi([berlin], [])).toHaveLength(1);
     expect(compareApi([berlin], 'unreachable')).toHaveLength(1);
-    const state = { dump: [], api: [berlin], readyz: '200 Ready', written: new Set<string>(), revisions: new Map() };
+    const state = {
+      dump: [],
+      api: [berlin],
+      status: 'a\n',
+      readyz: '200 Ready',
+      written: new Set<string>(),
+      revisions: new Map(),
+    };
     expect(compareState(state, { ...state, readyz: '500 NotReady' }, STRICT)).toEqual([
       'readyz   expected 200 Ready, got 500 NotReady',
     ]);

@@ -151,6 +151,6 @@ class ScenarioRun {
     const { apiPort, healthPort } = this.#stage.daemonSettings;
     const seen = await observeEtcd(this.#stage.local.endpoint, this.#scenario).catch(() => undefined);
     if (seen === undefined) return undefined;
-    return { ...seen, api: await observeApi(apiPort, this.#scenario.volatile), readyz: await observeReadyz(healthPort) };
+    return { ...seen, ...(await observeApi(apiPort, this.#scenario.volatile)), readyz: await observeReadyz(healthPort) };
   }
 }

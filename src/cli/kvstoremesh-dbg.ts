@@ -1,0 +1,65 @@
+/** `kvstoremesh-dbg`: what a running `kvstoremesh` says of itself, and why it does not reach an etcd. */
+import { fetchStatus, StatusUnavailableError } from '../kvstoremesh/status-client.ts';
+import { statusText } from '../kvstoremesh/status-text.ts';
+import { ProgramError } from '../shared/errors.ts';
+import { parseFlags } from '../shared/flags/parse.ts';
+import type { Command } from './command.ts';
+import { commandGroup } from './command-group.ts';
+import { meshTroubleshootFlagTable, ownClusterName, statusFlagTable } from './dbg-flags.ts';
+import { commandHelp } from './help.ts';
+import { print } from './output.ts';
+import { structuredOutput } from './structured-output.ts';
+
+const NAME = 'kvstoremesh-dbg';
+const EXIT_UNAVAILABLE = 1;
+const STATUS_SUMMARY = 'Show the state of the remote clusters';
+const TROUBLESHOOT_SUMMARY = 'Check the way to the etcds of the remote clusters, step by step';
+
+const status: Command = {
+  summary: STATUS_SUMMARY,
+  async run(argv) {
+    const flags = parseFlags(statusFlagTable, argv);
+    if (flags === 'help') {
+      print(commandHelp(`${NAME} status`, STATUS_SUMMARY, statusFlagTable));
+      return 0;
+    }
+    const { host, output, verbose } = flags.values;
+    const format = output === '' ? undefined : structuredOutput(output);
+    try {
+      const answer = await fetchStatus(host);
+      print(format === undefined ? statusText(answer, { verbose, nowMs: Date.now() }) : format(answer));
+      return 0;
+    } catch (thrown) {
+      if (!(thrown instanceof ProgramError)) throw thrown;
+      const what = thrown instanceof StatusUnavailableError ? 'retrieve' : 'output';
+      print(`Failed to ${what} status information: ${thrown.message}\n`);
+      return EXIT_UNAVAILABLE;
+    }
+  },
+};
+
+const troubleshoot: Command = {
+  summary: TROUBLESHOOT_SUMMARY,
+  async run(argv) {
+    const flags = parseFlags(meshTroubleshootFlagTable, argv, undefined, { takesOperands: true });
+    if (flags === 'help') {
+      print(commandHelp(`${NAME} troubleshoot`, TROUBLESHOOT_SUMMARY, meshTroubleshootFlagTable, '[clusters...]'));
+      return 0;
+    }
+    const { clustermeshConfig: directory, etcdConfig, includeLocal, timeoutMs } = flags.values;
+    // Loaded here, so that no other command pays for it.
+    const { etcdCheckTools: tools } = await import('./etcd-check-tools.ts');
+    const { troubleshootMesh } = await import('../shared/troubleshoot/troubleshoot.ts');
+    const localConfig = includeLocal ? etcdConfig : undefined;
+    const options = { tools, timeoutMs, ownName: ownClusterName(), localConfig, directory, clusters: flags.operands };
+    for await (const text of troubleshootMesh(options)) print(text);
+    return 0;
+  },
+};
+
+export const kvstoremeshDbg = commandGroup({
+  name: NAME,
+  summary: 'Show what the daemon kvstoremesh does, and find out why it does not reach an etcd',
+  commands: { status, troubleshoot },
+  leadingFlags: ['-H', '--host'],
+});

@@ -1,0 +1,168 @@
+/**
+ * What a certificate says, in the forms of Go's programs: names, hexadecimal numbers, times.
+ */
+import { X509Certificate } from 'node:crypto';
+import { asError, ProgramError } from '../errors.ts';
+import { MAX_CERTIFICATES_PER_FILE } from '../limits.ts';
+import {
+  contentOf,
+  context,
+  type DerElement,
+  elementsOf,
+  INTEGER,
+  inside,
+  OBJECT_IDENTIFIER,
+  OCTET_STRING,
+  objectIdentifier,
+  SEQUENCE,
+} from './der.ts';
+import { commonName, distinguishedName } from './distinguished-name.ts';
+
+/** Bytes that are no certificate. */
+export class CertificateError extends ProgramError {
+  readonly code = 'CERTIFICATE_MALFORMED';
+  readonly retriable = false;
+}
+
+export interface Certificate {
+  readonly x509: X509Certificate;
+  /** Colon-separated hexadecimal, as the key IDs. */
+  readonly serialNumber: string;
+  readonly subject: string;
+  readonly issuer: string;
+  /** Of the subject. */
+  readonly commonName: string | undefined;
+  /** Names and addresses, in the order of the certificate. */
+  readonly alternativeNames: readonly string[];
+  readonly subjectKeyId: string | undefined;
+  readonly authorityKeyId: string | undefined;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
+const SUBJECT_KEY_ID = '2.5.29.14';
+const ALTERNATIVE_NAMES = '2.5.29.17';
+const AUTHORITY_KEY_ID = '2.5.29.35';
+
+/** Throws CertificateError. */
+export function certificateOf(source: X509Certificate | Buffer): Certificate {
+  try {
+    const x509 = source instanceof X509Certificate ? source : new X509Certificate(source);
+    const [body] = inside(elementsOf(x509.raw)[0], SEQUENCE);
+    const fields = inside(body, SEQUENCE);
+    const [serial, , issuer, , subject] = fields[0]?.tag === context(0) ? fields.slice(1) : fields;
+    const extensions = extensionsOf(fields);
+    const subjectKey = extensions.get(SUBJECT_KEY_ID);
+    const authorityKey = extensions.get(AUTHORITY_KEY_ID);
+    return {
+      x509,
+      serialNumber: colonHex(magnitude(contentOf(serial, INTEGER))),
+      subject: distinguishedName(subject),
+      issuer: distinguishedName(issuer),
+      commonName: commonName(subject),
+      alternativeNames: alternativeNames(extensions.get(ALTERNATIVE_NAMES)),
+      subjectKeyId: subjectKey && colonHex(contentOf(elementsOf(subjectKey)[0], OCTET_STRING)),
+      authorityKeyId: authorityKey && keyIdOf(authorityKey),
+      notBeforeMs: x509.validFromDate.getTime(),
+      notAfterMs: x509.validToDate.getTime(),
+    };
+  } catch (thrown) {
+    throw new CertificateError(`not a certificate: ${asError(thrown).message}`, { cause: thrown });
+  }
+}
+
+const PEM = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
+
+/** Every certificate of a PEM file, whatever else is in it. Throws CertificateError, also where there is none. */
+export function certificatesOf(pem: string): readonly Certificate[] {
+  const blocks = pem.match(PEM) ?? [];
+  if (blocks.length === 0) throw new CertificateError('no certificate found');
+  if (blocks.length > MAX_CERTIFICATES_PER_FILE)
+    throw new CertificateError(`more than ${MAX_CERTIFICATES_PER_FILE} certificates`);
+  return blocks.map((block) => certificateOf(Buffer.from(block)));
+}
+
+/** `2026-01-01 00:00:00 +0000 UTC` */
+export function goTime(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')} +0000 UTC`;
+}
+
+/**
+ * The issuers of `leaf` up to a root, the leaf not among them; undefined where none of `roots` is reached. Names, signatures and
+ * the right to issue decide; times don't.
+ */
+export function chainOf(
+  leaf: Certificate,
+  intermediates: readonly Certificate[],
+  roots: readonly Certificate[],
+): readonly Certificate[] | undefined {
+  const chain: Certificate[] = [];
+  let current = leaf;
+  for (let depth = 0; depth <= intermediates.length; depth += 1) {
+    const root = roots.find((candidate) => isIssuedBy(current, candidate) || candidate.x509.raw.equals(current.x509.raw));
+    if (root !== undefined) return [...chain, root];
+    const next = intermediates.find(
+      (candidate) => candidate !== current && !chain.includes(candidate) && isIssuedBy(current, candidate),
+    );
+    if (next === undefined) return undefined;
+    chain.push(next);
+    current = next;
+  }
+  return undefined;
+}
+
+function isIssuedBy(certificate: Certificate, issuer: Certificate): boolean {
+  try {
+    return issuer.x509.ca && certificate.x509.checkIssued(issuer.x509) && certificate.x509.verify(issuer.x509.publicKey);
+  } catch {
+    // A key that OpenSSL does not take.
+    return false;
+  }
+}
+
+function extensionsOf(fields: readonly DerElement[]): ReadonlyMap<string, Buffer> {
+  const last = fields.at(-1);
+  if (last?.tag !== context(3)) return new Map();
+  const [list] = elementsOf(last.content);
+  return new Map(
+    inside(list, SEQUENCE).map((extension) => {
+      const parts = inside(extension, SEQUENCE);
+      return [objectIdentifier(contentOf(parts[0], OBJECT_IDENTIFIER)), contentOf(parts.at(-1), OCTET_STRING)];
+    }),
+  );
+}
+
+/** The key ID of an authority may be missing: an issuer and a serial number can take its place. */
+function keyIdOf(extension: Buffer): string | undefined {
+  const keyId = inside(elementsOf(extension)[0], SEQUENCE).find(({ tag }) => tag === 0x80);
+  return keyId && colonHex(keyId.content);
+}
+
+const DNS_NAME = 0x82;
+const IP_ADDRESS = 0x87;
+const URI = 0x86;
+const EMAIL = 0x81;
+
+function alternativeNames(extension: Buffer | undefined): readonly string[] {
+  if (extension === undefined) return [];
+  return inside(elementsOf(extension)[0], SEQUENCE).flatMap(({ tag, content }) => {
+    if (tag === DNS_NAME || tag === EMAIL || tag === URI) return [content.toString('utf8')];
+    return tag === IP_ADDRESS ? [addressText(content)] : [];
+  });
+}
+
+function addressText(bytes: Buffer): string {
+  if (bytes.length === 4) return bytes.join('.');
+  if (bytes.length !== 16) return colonHex(bytes);
+  const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16));
+  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
+}
+
+/** A positive number has a zero in front where its first bit is set. */
+function magnitude(content: Buffer): Buffer {
+  return content.length > 1 && content[0] === 0 ? content.subarray(1) : content;
+}
+
+function colonHex(bytes: Buffer): string {
+  return bytes.toString('hex').replaceAll(/..(?=.)/g, '$&:');
+}

@@ -1,0 +1,129 @@
+/**
+ * The last step: whether our own client gets an answer, and, of a remote cluster, whether it is the right one and says enough.
+ */
+import { asError } from '../errors.ts';
+import { CredentialsError, EtcdConfigError, EtcdError, PermissionDeniedError } from '../etcd/errors.ts';
+import { type EtcdClient, type KeyValue, keyOf, type ListOptions } from '../etcd/types.ts';
+import type { CheckedConfig, ClientFindings, ClusterFindings } from './findings.ts';
+
+export interface ClientCheckOptions {
+  readonly config: CheckedConfig;
+  /** Absent for the local etcd, of which no more is asked than one key. */
+  readonly cluster: string | undefined;
+  readonly connect: (config: CheckedConfig, name: string) => EtcdClient;
+  /** What the value of a cluster configuration says; throws where it cannot be read. */
+  readonly describe: (value: Buffer) => ClusterDescription;
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+}
+
+export interface ClusterDescription {
+  readonly id: number;
+  /** Its keys are below `cilium/cache`. */
+  readonly cached: boolean;
+}
+
+const HEARTBEAT = keyOf('cilium/.heartbeat');
+const CONFIGS = 'cilium/cluster-config/';
+
+/** Keys of the answer that stands for a large one: nodes have a kilobyte each. */
+const LARGE_PAGE = 100;
+const NAMES_PAGE = 20;
+
+/** Never rejects. */
+export async function checkClient(options: ClientCheckOptions): Promise<ClientFindings> {
+  const { config, cluster, connect, signal } = options;
+  let client: EtcdClient;
+  try {
+    client = connect(config, cluster ?? 'local');
+  } catch (thrown) {
+    return { kind: 'created-not', error: asError(thrown) };
+  }
+  try {
+    await firstAnswer(client, options);
+    const { clusterId = '' } = client.state;
+    return {
+      kind: 'connected',
+      clusterId,
+      cluster: cluster === undefined ? undefined : await lookInto(client, cluster, options),
+    };
+  } catch (thrown) {
+    return failed(thrown, client, signal);
+  } finally {
+    client.close();
+  }
+}
+
+/** Whether the key exists plays no part: an answer is one. Each endpoint is tried, in equal shares of the time. */
+async function firstAnswer(client: EtcdClient, { config, signal, timeoutMs }: ClientCheckOptions): Promise<void> {
+  const aliases = [...(config.hostAliases?.values() ?? [])].reduce((sum, addresses) => sum + addresses.length, 0);
+  const attempts = Math.max(1, config.endpoints.length, aliases);
+  for (let left = attempts; ; left -= 1) {
+    try {
+      await client.get(HEARTBEAT, { signal, timeoutMs: Math.max(1, Math.floor(timeoutMs / attempts)) });
+      return;
+    } catch (thrown) {
+      const isWorthAnother = thrown instanceof EtcdError && thrown.concernsConnection && !(thrown instanceof CredentialsError);
+      if (left <= 1 || !isWorthAnother || signal.aborted) throw thrown;
+    }
+  }
+}
+
+function failed(thrown: unknown, client: EtcdClient, signal: AbortSignal): ClientFindings {
+  // Where the time is up, why the attempts before had failed says more.
+  const error = signal.aborted ? (client.state.lastError ?? asError(thrown)) : asError(thrown);
+  if (error instanceof EtcdConfigError || error instanceof CredentialsError) return { kind: 'created-not', error };
+  const isConnection = signal.aborted || !(error instanceof EtcdError) || error.concernsConnection;
+  return { kind: isConnection ? 'unreachable' : 'refused', error };
+}
+
+async function lookInto(client: EtcdClient, cluster: string, { describe, signal }: ClientCheckOptions): Promise<ClusterFindings> {
+  const found = await outcome(() => client.get(keyOf(`${CONFIGS}${cluster}`), { signal }), signal);
+  const value = found.kind === 'value' ? found.value?.value : undefined;
+  const description = value === undefined ? undefined : described(value, describe);
+  const synced = `cilium/synced/${cluster}/`;
+  const nodes = `cilium/${description?.cached ? 'cache' : 'state'}/nodes/v1/${cluster}/`;
+  const small = await firstPage(client, synced, { signal, pageSize: 1 });
+  const large = await firstPage(client, nodes, { signal, pageSize: LARGE_PAGE });
+  const isStalled = signal.aborted && small.kind !== 'unanswered' && large.kind === 'unanswered';
+  const names = await firstPage(client, CONFIGS, { signal, pageSize: NAMES_PAGE, keysOnly: true });
+  return {
+    config: configKind(found.kind, value !== undefined, description !== undefined),
+    id: description?.id,
+    names: names.kind === 'value' ? names.value.map(({ key }) => key.slice(CONFIGS.length)) : [],
+    denied: [...(small.kind === 'denied' ? [synced] : []), ...(large.kind === 'denied' ? [nodes] : [])],
+    isStalled,
+  };
+}
+
+function configKind(outcomeKind: Outcome<unknown>['kind'], isThere: boolean, isReadable: boolean): ClusterFindings['config'] {
+  if (outcomeKind !== 'value') return outcomeKind;
+  if (!isThere) return 'absent';
+  return isReadable ? 'present' : 'malformed';
+}
+
+function described(value: Buffer, describe: ClientCheckOptions['describe']): ClusterDescription | undefined {
+  try {
+    return describe(value);
+  } catch {
+    return undefined;
+  }
+}
+
+type Outcome<T> = { readonly kind: 'value'; readonly value: T } | { readonly kind: 'denied' | 'unanswered' };
+
+async function outcome<T>(work: () => Promise<T>, signal: AbortSignal): Promise<Outcome<T>> {
+  try {
+    if (signal.aborted) return { kind: 'unanswered' };
+    return { kind: 'value', value: await work() };
+  } catch (thrown) {
+    return { kind: thrown instanceof PermissionDeniedError ? 'denied' : 'unanswered' };
+  }
+}
+
+async function firstPage(client: EtcdClient, prefix: string, options: ListOptions): Promise<Outcome<readonly KeyValue[]>> {
+  return outcome(async () => {
+    for await (const { keyValues } of client.list(keyOf(prefix), options)) return keyValues;
+    return [];
+  }, options.signal);
+}

@@ -1,0 +1,151 @@
+/**
+ * The file of one etcd, and the files that it names.
+ *
+ * What is wrong with them ends the report in one of two places, as in the original: nothing can be read of the file, or it
+ * can be read and not be used.
+ */
+import { createPrivateKey } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import { getCACertificates } from 'node:tls';
+import { parse } from 'yaml';
+import { asError } from '../errors.ts';
+import { MAX_ETCD_CONFIG_BYTES, MAX_PEM_FILE_BYTES, MAX_YAML_ALIASES } from '../limits.ts';
+import { type Certificate, certificatesOf, chainOf } from './certificate.ts';
+import type { CheckedConfig, ClientCertificates, ConfigFindings, TrustedCertificates } from './findings.ts';
+import { fileFailure, MISTRUST_TEXT } from './go-errors.ts';
+
+/** Parses the content of a file, whose name is for messages; throws where it cannot be used. */
+export type ConfigParser = (text: string, file: string) => CheckedConfig;
+
+/** The part of the file that is not etcd's own. */
+const ALIASES = 'cilium-host-aliases';
+
+/** For a parser that wants one. */
+const ANY_ENDPOINT = { endpoints: ['https://none:2379'] };
+
+/** Something that ends the report below the path, and what to do about it. */
+class Unusable extends Error {
+  readonly remedy: string;
+
+  constructor(text: string, remedy: string) {
+    super(text);
+    this.remedy = remedy;
+  }
+}
+
+/** Never rejects. `nowMs` is the wall clock. */
+export async function readConfig(path: string, parseConfig: ConfigParser): Promise<ConfigFindings> {
+  try {
+    const text = await readText(path, MAX_ETCD_CONFIG_BYTES, 'mount the file, or name another one');
+    const shape = shapeOf(text);
+    if (shape === undefined)
+      return { kind: 'unparsable', text: messageOf(() => parseConfig(text, path)) ?? 'no keys and values in it' };
+    const aliases = messageOf(() => parseConfig(JSON.stringify({ [ALIASES]: shape[ALIASES], ...ANY_ENDPOINT }), path));
+    // The message about the whole file has the right line.
+    if (aliases !== undefined) return { kind: 'unparsable', text: messageOf(() => parseConfig(text, path)) ?? aliases };
+    const config = parsed(shape, text, path, parseConfig);
+    const authorities = await readAuthorities(config.caFile);
+    return { kind: 'usable', config, authorities, client: await readClient(config, authorities) };
+  } catch (thrown) {
+    const remedy = thrown instanceof Unusable ? thrown.remedy : 'correct the file';
+    return { kind: 'unusable', text: asError(thrown).message, remedy };
+  }
+}
+
+/** The members of the file; undefined where it is no YAML or has none. */
+function shapeOf(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const content: unknown = parse(text, { maxAliasCount: MAX_YAML_ALIASES, uniqueKeys: false, logLevel: 'error' });
+    return typeof content === 'object' && content !== null && !Array.isArray(content)
+      ? (content as Readonly<Record<string, unknown>>)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A file without endpoints is refused by whoever connects; here it is looked into. */
+function parsed(shape: Readonly<Record<string, unknown>>, text: string, path: string, parseConfig: ConfigParser): CheckedConfig {
+  const { endpoints } = shape;
+  const isEmpty = endpoints === undefined || endpoints === null || (Array.isArray(endpoints) && endpoints.length === 0);
+  if (!isEmpty) return parseConfig(text, path);
+  // JSON is YAML too.
+  return { ...parseConfig(JSON.stringify({ ...shape, ...ANY_ENDPOINT }), path), endpoints: [] };
+}
+
+function messageOf(work: () => unknown): string | undefined {
+  try {
+    work();
+    return undefined;
+  } catch (thrown) {
+    return asError(thrown).message;
+  }
+}
+
+async function readAuthorities(file: string | undefined): Promise<TrustedCertificates | undefined> {
+  if (file === undefined) return undefined;
+  const pem = await readText(file, MAX_PEM_FILE_BYTES, 'mount the file that trusted-ca-file names');
+  return { pem, certificates: parsedCertificates(pem, file, 'put the certificate of the authority into it') };
+}
+
+async function readClient(
+  config: CheckedConfig,
+  authorities: TrustedCertificates | undefined,
+): Promise<ClientCertificates | undefined> {
+  const { certFile, keyFile } = config;
+  if (certFile === undefined || keyFile === undefined) return undefined;
+  const certPem = await readText(certFile, MAX_PEM_FILE_BYTES, 'mount the file that cert-file names');
+  const keyPem = await readText(keyFile, MAX_PEM_FILE_BYTES, 'mount the file that key-file names');
+  const [leaf, ...intermediates] = parsedCertificates(certPem, certFile, 'put the certificate of the client into it');
+  if (leaf === undefined) throw new Unusable('no certificate found', 'put the certificate of the client into cert-file');
+  checkKey(leaf, keyPem, keyFile);
+  const roots = authorities?.certificates ?? systemAuthorities(leaf, intermediates);
+  const isTrusted = chainOf(leaf, intermediates, roots) !== undefined;
+  return { certPem, keyPem, chain: [leaf, ...intermediates], mistrust: isTrusted ? undefined : MISTRUST_TEXT };
+}
+
+function checkKey(leaf: Certificate, keyPem: string, keyFile: string): void {
+  const remedy = `write the key that belongs to the certificate into ${keyFile}; certificate and key are replaced together`;
+  let isPair: boolean;
+  try {
+    isPair = leaf.x509.checkPrivateKey(createPrivateKey(keyPem));
+  } catch {
+    // OpenSSL's message is of no use to anybody.
+    throw new Unusable('tls: failed to parse private key', remedy);
+  }
+  if (!isPair) throw new Unusable('tls: private key does not match public key', remedy);
+}
+
+/** Those of the system that may have issued one of the certificates; there are too many to parse them all. */
+function systemAuthorities(leaf: Certificate, intermediates: readonly Certificate[]): readonly Certificate[] {
+  const issuers = [leaf, ...intermediates].map(({ issuer }) => issuer);
+  return getCACertificates('system')
+    .flatMap((pem) => {
+      try {
+        return certificatesOf(pem);
+      } catch {
+        return [];
+      }
+    })
+    .filter(({ subject }) => issuers.includes(subject));
+}
+
+function parsedCertificates(pem: string, file: string, remedy: string): readonly Certificate[] {
+  try {
+    return certificatesOf(pem);
+  } catch (thrown) {
+    throw new Unusable(`${file}: ${asError(thrown).message}`, remedy);
+  }
+}
+
+async function readText(path: string, maxBytes: number, remedy: string): Promise<string> {
+  try {
+    await using handle = await open(path);
+    const { size } = await handle.stat();
+    if (size > maxBytes) throw new Unusable(`${path}: larger than ${maxBytes} bytes`, remedy);
+    return await handle.readFile('utf8');
+  } catch (thrown) {
+    if (thrown instanceof Unusable) throw thrown;
+    throw new Unusable(fileFailure(path, thrown).text, remedy);
+  }
+}

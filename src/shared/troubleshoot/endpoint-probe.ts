@@ -1,0 +1,178 @@
+/**
+ * One endpoint, step by step: name, TCP, TLS, and whether an etcd speaks at its end.
+ *
+ * Nothing is trusted and nothing is refused on the way: also a certificate that must not be trusted is shown.
+ */
+import { lookup } from 'node:dns/promises';
+import { once } from 'node:events';
+import { connect as dial, isIP, type LookupFunction, type Socket } from 'node:net';
+import { createSecureContext, getCACertificates, connect as secure, type TLSSocket } from 'node:tls';
+import { MAX_VERSION_ANSWER_BYTES } from '../limits.ts';
+import { type Certificate, certificateOf } from './certificate.ts';
+import type {
+  ClientCertificates,
+  EndpointFindings,
+  Failure,
+  TlsFindings,
+  TrustedCertificates,
+  VersionAnswer,
+} from './findings.ts';
+import { isFailure } from './findings.ts';
+import { DEADLINE, dialFailure, lookupFailure, mistrustFailure, tlsFailure } from './go-errors.ts';
+
+export interface ProbeOptions {
+  readonly authorities: TrustedCertificates | undefined;
+  readonly client: ClientCertificates | undefined;
+  readonly hostAliases: ReadonlyMap<string, readonly string[]>;
+  /** Wall clock, for the validity of certificates. */
+  readonly nowMs: number;
+  /** The deadline of all steps together. */
+  readonly signal: AbortSignal;
+}
+
+/** `url` is an endpoint with scheme, host and port. Never rejects. */
+export async function probeEndpoint(url: string, options: ProbeOptions): Promise<EndpointFindings> {
+  const { protocol, hostname, port } = new URL(url);
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const isSecure = protocol === 'https:';
+  const address = `${hostname}:${port || (isSecure ? '443' : '80')}`;
+  const resolved = isIP(host) === 0 ? await resolve(host, options) : undefined;
+  const about = { url, host, address, isSecure, resolved };
+  if (isFailure(resolved)) return { ...about, tcp: { ...resolved, text: `dial tcp: ${resolved.text}` }, tls: undefined };
+  const socket = await connect(resolved ?? [host], address, options.signal);
+  if (isFailure(socket)) return { ...about, tcp: socket, tls: undefined };
+  try {
+    const tcp = { failed: false, remote: remoteOf(socket) } as const;
+    return { ...about, tcp, tls: isSecure ? await probeTls(socket, host, address, options) : undefined };
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function resolve(host: string, { hostAliases, signal }: ProbeOptions): Promise<readonly string[] | Failure> {
+  const given = hostAliases.get(host.toLowerCase());
+  if (given !== undefined) return given;
+  try {
+    const found = await abortable(lookup(host, { all: true }), signal);
+    return found.map(({ address }) => address);
+  } catch (thrown) {
+    return lookupFailure(host, thrown, signal.aborted);
+  }
+}
+
+async function connect(addresses: readonly string[], address: string, signal: AbortSignal): Promise<Socket | Failure> {
+  const known = addresses.map((each) => ({ address: each, family: isIP(each) }));
+  const look: LookupFunction = (_, options, callback) =>
+    options.all ? callback(null, known) : callback(null, known[0]?.address ?? '', known[0]?.family);
+  const port = Number(address.slice(address.lastIndexOf(':') + 1));
+  // The lookup decides where it goes; the host is but a label that must not look like an address.
+  const socket = dial({ host: 'endpoint', port, lookup: look, autoSelectFamily: true });
+  try {
+    await once(socket, 'connect', { signal });
+    // From now on whoever uses the socket waits for its events; an error in between must not end the process.
+    socket.on('error', () => undefined);
+    return socket;
+  } catch (thrown) {
+    socket.on('error', () => undefined);
+    socket.destroy();
+    const [only] = addresses;
+    const dialled = addresses.length === 1 && only !== undefined && isIP(only) === 4 ? `${only}:${port}` : address;
+    return dialFailure(dialled, thrown, signal.aborted);
+  }
+}
+
+async function probeTls(socket: Socket, host: string, address: string, options: ProbeOptions): Promise<TlsFindings | Failure> {
+  const { authorities, client, signal, nowMs } = options;
+  try {
+    const stream = secure({
+      socket,
+      host,
+      ...(isIP(host) === 0 ? { servername: host } : {}),
+      secureContext: createSecureContext({
+        ca: authorities?.pem ?? getCACertificates('system'),
+        ...(client === undefined ? {} : { cert: client.certPem, key: client.keyPem }),
+        minVersion: 'TLSv1.2',
+      }),
+      rejectUnauthorized: false,
+    });
+    stream.on('error', () => undefined);
+    await once(stream, 'secureConnect', { signal });
+    const certificates = presented(stream);
+    const mistrust = mistrustOf(stream, certificates, nowMs);
+    const { standardName: cipher } = stream.getCipher();
+    const version = versionName(stream.getProtocol());
+    // Asked for all the same where the server is not to be trusted: whether it takes the client is another question.
+    return { failed: false, version, cipher, certificates, mistrust, answer: await askVersion(stream, address, signal) };
+  } catch (thrown) {
+    return tlsFailure(thrown, signal.aborted);
+  }
+}
+
+/** Codes of Node for a name that does not fit; names are verified by the client, not here. */
+const NAME_CODES = ['ERR_TLS_CERT_ALTNAME_INVALID', 'HOSTNAME_MISMATCH'];
+
+function mistrustOf(stream: TLSSocket, [leaf]: readonly Certificate[], nowMs: number): Failure | undefined {
+  const error: unknown = stream.authorizationError;
+  if (error === null || error === undefined) return undefined;
+  const code = typeof error === 'string' ? error : String((error as NodeJS.ErrnoException).code);
+  return NAME_CODES.includes(code) ? undefined : mistrustFailure(code, nowMs, leaf?.notBeforeMs ?? 0, leaf?.notAfterMs ?? 0);
+}
+
+function presented(stream: TLSSocket): readonly Certificate[] {
+  const leaf = stream.getPeerX509Certificate();
+  const certificates = leaf === undefined ? [] : [certificateOf(leaf)];
+  for (let next = leaf?.issuerCertificate; next !== undefined && certificates.length < 10; next = next.issuerCertificate) {
+    certificates.push(certificateOf(next));
+  }
+  return certificates;
+}
+
+/**
+ * `GET /version`. With TLS 1.3 a server that refuses the client's certificate says so only after the handshake, hence something has
+ * to be read.
+ */
+async function askVersion(stream: TLSSocket, address: string, signal: AbortSignal): Promise<VersionAnswer> {
+  const stop = () => stream.destroy();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    stream.write(`GET /version HTTP/1.1\r\nHost: ${address}\r\nConnection: close\r\n\r\n`);
+    let text = '';
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      text += chunk.toString('latin1');
+      const version = /"etcdserver":"(\d[0-9A-Za-z.+-]{0,40})"/.exec(text)?.[1];
+      if (version !== undefined) return { kind: 'version', version };
+      if (text.length > MAX_VERSION_ANSWER_BYTES) break;
+    }
+    return text === '' ? failedAnswer('EOF', 'EOF') : { kind: 'unknown' };
+  } catch (thrown) {
+    return signal.aborted ? failedAnswer(DEADLINE, 'i/o timeout') : { kind: 'failed', failure: tlsFailure(thrown, false) };
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+function failedAnswer(code: string, text: string): VersionAnswer {
+  return { kind: 'failed', failure: { failed: true, code, text } };
+}
+
+async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const settled = new AbortController();
+  const late = once(signal, 'abort', { signal: settled.signal }).then(() => signal.throwIfAborted());
+  late.catch(() => undefined);
+  try {
+    await Promise.race([work, late]);
+    return await work;
+  } finally {
+    settled.abort();
+  }
+}
+
+function remoteOf(socket: Socket): string {
+  const { remoteAddress = '', remotePort = 0 } = socket;
+  return isIP(remoteAddress) === 6 ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`;
+}
+
+function versionName(protocol: string | null): string {
+  return (protocol ?? 'unknown').replace(/^TLSv1$/, 'TLS 1.0').replace(/^TLSv/, 'TLS ');
+}
