@@ -10,7 +10,7 @@ import type { RemoteCluster } from '../../src/kvstoremesh/remote-cluster.ts';
 import { RemoteClusters } from '../../src/kvstoremesh/remote-clusters.ts';
 import { openRemoteEtcd } from '../../src/kvstoremesh/remote-etcd.ts';
 import { type RemoteClusterStatus, remoteClusterStatus } from '../../src/kvstoremesh/status.ts';
-import { systemClock } from '../../src/shared/clock.ts';
+import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import { createEtcdClient } from '../../src/shared/etcd/client.ts';
 import { type EtcdClient, keyOf, NO_LEASE, type Revision } from '../../src/shared/etcd/types.ts';
 import { silentLogger } from '../../src/shared/log.ts';
@@ -156,6 +156,10 @@ export interface MeshOptions {
   readonly allowIdConflicts?: boolean;
   /** Without an answer for so long a connection is lost. */
   readonly silenceMs?: number;
+  /** Time as the remotes and the drain see it; that of the etcd clients and of the publisher goes on. */
+  readonly clock?: Clock;
+  /** Put between a remote's etcd and what reads it. */
+  readonly around?: (client: EtcdClient) => EtcdClient;
 }
 
 /** The mirroring part of the daemon, over a local etcd. */
@@ -170,6 +174,7 @@ export class Mesh implements AsyncDisposable {
 
   constructor(local: Store, options: MeshOptions = {}) {
     const { graceMs = 50, cacheTtlMs = 0, pageSize, allowIdConflicts = false, silenceMs = 30_000 } = options;
+    const { around = (client) => client } = options;
     const { signal } = this.#stop;
     const [clock, log] = [systemClock, silentLogger];
     const kvstore = pageSize === undefined ? {} : { limit: pageSize };
@@ -193,9 +198,12 @@ export class Mesh implements AsyncDisposable {
         ids: new ClusterIds(OWN, allowIdConflicts),
         serviceFormat: 'prefer-legacy',
         cacheTtlMs,
-        clock,
+        clock: options.clock ?? clock,
         log,
-        open: (path, cluster) => openRemoteEtcd(path, cluster, { kvstore, clock, log }),
+        open: async (path, cluster) => {
+          const opened = await openRemoteEtcd(path, cluster, { kvstore, clock, log });
+          return { ...opened, client: around(opened.client) };
+        },
         timing: { readings: { presentMs: 50, absentMs: 50, silenceMs }, refusedMs: 50, stableMs: 60_000 },
       },
       drainGraceMs: 'graceMs' in options ? options.graceMs : graceMs,
