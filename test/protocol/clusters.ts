@@ -49,6 +49,16 @@ export async function leased(client: EtcdClient, prefix = 'cilium/'): Promise<Ke
   return [...(await contents(client, keyOf(prefix))).values()];
 }
 
+/** `client`, but for the members that are given. */
+export function overriding(client: EtcdClient, members: Partial<EtcdClient>): EtcdClient {
+  return new Proxy(client, {
+    get: (target, name) => {
+      const member: unknown = Reflect.get(Object.hasOwn(members, name) ? members : target, name, target);
+      return typeof member === 'function' ? (member.bind(target) as unknown) : member;
+    },
+  });
+}
+
 /** The kinds of which the local etcd holds a key of `cluster`. */
 export async function mirroredKinds(local: Store, cluster: string): Promise<string[]> {
   const keys = Object.keys(await local.dump('cilium/cache/')).map((key) => key.split('/'));

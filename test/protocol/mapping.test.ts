@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { keyOf } from '../../src/shared/etcd/types.ts';
 import { FULL, Mesh, type Remote, type Store, startFullRemote, startLocal, startRemote } from '../kvstoremesh/mesh.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
+import { until } from '../support/until.ts';
 import { ALL_KINDS, allSynced, canaries, changesSince, mirroredKinds, sharing } from './clusters.ts';
 
 vi.setConfig({ maxConcurrency: 3 });
@@ -90,12 +91,8 @@ describe.skipIf(etcdVersions().length === 0)('of a remote named a', { timeout: 6
     for (const [key, value] of Object.entries(SOURCE)) await remote.put({ [`cilium/state/${key}`]: value });
     const kinds = ['nodes/v1/a', 'identities/v1/id', 'ip/v1/default', 'services/v1/a', 'endpointslices/v1/a'];
     await remote.put(Object.fromEntries(kinds.map((kind) => [`cilium/state/${kind}/last`, 'last'])));
-    await vi.waitUntil(
-      async () => Object.values(await local.dump('cilium/cache/')).filter((value) => value === 'last').length === 5,
-      {
-        timeout: 10_000,
-      },
-    );
+    const last = async () => Object.values(await local.dump('cilium/cache/')).filter((value) => value === 'last').length;
+    await until('what came after is there', async () => (await last()) === 5);
     const changed = (await changesSince(local, since)).map(({ key }) => key);
     expect(changed.filter((key) => !key.endsWith('/last'))).toEqual([]);
   });
