@@ -8,6 +8,7 @@ import { ClusterIds } from '../../src/kvstoremesh/cluster-ids.ts';
 import { clusterConfigKey } from '../../src/kvstoremesh/mappings.ts';
 import type { RemoteCluster } from '../../src/kvstoremesh/remote-cluster.ts';
 import { RemoteClusters } from '../../src/kvstoremesh/remote-clusters.ts';
+import { REMOTE_TIMING, type RemoteTiming } from '../../src/kvstoremesh/remote-context.ts';
 import { openRemoteEtcd } from '../../src/kvstoremesh/remote-etcd.ts';
 import { type RemoteClusterStatus, remoteClusterStatus } from '../../src/kvstoremesh/status.ts';
 import { type Clock, systemClock } from '../../src/shared/clock.ts';
@@ -156,11 +157,17 @@ export interface MeshOptions {
   readonly allowIdConflicts?: boolean;
   /** Without an answer for so long a connection is lost. */
   readonly silenceMs?: number;
-  /** Time as the remotes and the drain see it; that of the etcd clients and of the publisher goes on. */
+  /** Time as the remotes and the drain see it, at its ordinary pace; that of the etcd clients and of the publisher goes on. */
   readonly clock?: Clock;
   /** Put between a remote's etcd and what reads it. */
   readonly around?: (client: EtcdClient) => EtcdClient;
 }
+
+const hurried = (silenceMs: number): RemoteTiming => ({
+  readings: { presentMs: 50, absentMs: 50, silenceMs },
+  refusedMs: 50,
+  stableMs: 60_000,
+});
 
 /** The mirroring part of the daemon, over a local etcd. */
 export class Mesh implements AsyncDisposable {
@@ -204,7 +211,7 @@ export class Mesh implements AsyncDisposable {
           const opened = await openRemoteEtcd(path, cluster, { kvstore, clock, log });
           return { ...opened, client: around(opened.client) };
         },
-        timing: { readings: { presentMs: 50, absentMs: 50, silenceMs }, refusedMs: 50, stableMs: 60_000 },
+        timing: options.clock === undefined ? hurried(silenceMs) : REMOTE_TIMING,
       },
       drainGraceMs: 'graceMs' in options ? options.graceMs : graceMs,
       signal,
@@ -224,8 +231,12 @@ export class Mesh implements AsyncDisposable {
 
   /** Its file leads elsewhere now. */
   change(name: string, endpoint: string): void {
+    this.changeFile(name, `endpoints: ["${endpoint}"]\n`);
+  }
+
+  changeFile(name: string, content: string): void {
     const path = join(this.#directory, name);
-    writeFileSync(path, `endpoints: ["${endpoint}"]\n`);
+    writeFileSync(path, content);
     this.remotes.apply({ kind: 'changed', cluster: name, path });
   }
 
