@@ -87,7 +87,7 @@ describe('the local etcd', () => {
     await settledAs(rig.client, { a: '3', c: '1' });
   });
 
-  test('that is out of space is said to be, and takes what is desired then once there is room', async () => {
+  test('rule 60: that is out of space is said to be, gets no canary meanwhile, and takes what is desired then once there is room', async () => {
     const small = await startEtcd({ args: ['--quota-backend-bytes=4194304'] });
     onTestFinished(() => small.stop());
     const maintain = async (path: string, body: unknown) => {
@@ -108,6 +108,7 @@ describe('the local etcd', () => {
     section.listed();
     for (let i = 0; i < keys; i += 1) section.remove(below(`k${i}`));
     section.upsert(below('small'), bytes('1'));
+    expect(await rig.client.get(CANARY, { signal: signal() })).toBeUndefined();
     await rig.client.txn([{ type: 'delete', key: PREFIX, end: prefixEnd(PREFIX) }], { signal: signal() });
     await maintain('kv/compaction', { revision: String(await revisionNow(rig.client)), physical: true });
     await maintain('maintenance/defragment', {});
