@@ -187,7 +187,7 @@ describe('the time a remote may be away', () => {
     expect(cache.revocations).toBe(2);
   });
 
-  test('does not run out when the remote is back before, nor where there is none', async () => {
+  test('rule 67: does not run out when the remote is back before, nor where there is none', async () => {
     const { clock, cache, expired } = ttl(20_000);
     cache.start();
     await clock.advance(19_999);

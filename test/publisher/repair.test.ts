@@ -10,7 +10,7 @@ const fixture = publisherFixture();
 const { start, loaded } = fixture;
 
 describe('repair', () => {
-  test('puts back a key, and a canary, that somebody deleted', async () => {
+  test('rule 56: puts back a key, and a canary, that somebody deleted', async () => {
     const { rig } = await loaded({ a: '1', b: '1' });
     await rig.client.txn(
       [
@@ -25,7 +25,7 @@ describe('repair', () => {
     expect(rig.recorded.repairs.get('deleted')).toBe(2);
   });
 
-  test('finds by audit a key that was overwritten and one that nobody desires', async () => {
+  test('rule 56: finds by audit a key that was overwritten and one that nobody desires', async () => {
     const { rig } = await loaded({ a: '1' }, { auditIntervalMs: 50 });
     await rig.client.txn(
       [
@@ -49,7 +49,7 @@ describe('repair', () => {
     expect((await contents(rig.client)).get(below('a'))?.modRevision).toBe(revision);
   });
 
-  test('restores single keys at once, deleted or overwritten', async () => {
+  test('rule 57: restores single keys at once, deleted or overwritten', async () => {
     const key = keyOf('cilium/cluster-config/west');
     const rig = start();
     await rig.publisher.singles.put(key, bytes('{"id":2}'), signal());
