@@ -92,14 +92,16 @@ describe('the configuration directory', () => {
     const { seen } = await watched({ ...TIMING, goneMs: 5_000 });
     truncateSync(join(directory, 'berlin'));
     unlinkSync(join(directory, 'oslo'));
-    // A cluster that comes after both were read as gone shows that they were.
-    write('rome', ENDPOINTS);
-    await until('rome is added', () => seen.includes('added rome'));
+    // Clusters that come after both were read as gone show that they were, more than once.
+    for (const name of ['rome', 'sofia']) {
+      write(name, ENDPOINTS);
+      await until(`${name} is added`, () => seen.includes(`added ${name}`));
+    }
     write('berlin', ENDPOINTS);
     write('oslo', ENDPOINTS);
     write('turku', ENDPOINTS);
     await until('turku is added', () => seen.includes('added turku'));
-    expect(seen).toEqual(['added berlin', 'added oslo', 'added rome', 'added turku']);
+    expect(seen).toEqual(['added berlin', 'added oslo', 'added rome', 'added sofia', 'added turku']);
   });
 
   test('rule 26: follows the swaps of a projected Secret, also from the second on', async () => {

@@ -125,12 +125,12 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout:
     using directory = new ConfigDirectory();
     directory.add(berlin);
     const flags = ['--per-cluster-ready-timeout=4s', '--global-ready-timeout=6s'];
+    const startMs = performance.now();
     await using daemon = await Daemon.start(local, directory, { flags });
     await daemon.until('it waits for canaries', 'berlin', ({ reason }) => reason?.includes('waiting for'));
     await daemon.ready();
     expect(await canaries(local, 'berlin')).toEqual([]);
-    const { body } = await daemon.get('metrics', '/metrics');
-    expect(Number(/^cilium_kvstoremesh_bootstrap_seconds (\S+)$/m.exec(body)?.[1])).toBeGreaterThan(5.9);
+    expect(performance.now() - startMs).toBeGreaterThan(5_900);
   });
 
   test('rules 23, 24: is ready without remotes, and stays so whatever comes and goes after that', async () => {
