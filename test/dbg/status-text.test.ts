@@ -48,7 +48,7 @@ test('a ready cluster has one line, one that is not has its details too', () => 
   );
 });
 
-test('the details of ready clusters are shown on demand', () => {
+test('rule 70: the details of ready clusters are shown on demand, the others have theirs always', () => {
   const text = statusText([berlin], { ...brief, verbose: true });
   expect(text.split('\n').slice(2, 5)).toEqual([
     '   └  etcd: 1/1 connected, ID: 1f2e3d4c5b6a7988',

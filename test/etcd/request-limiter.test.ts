@@ -76,7 +76,7 @@ test('without limits every request is granted at once', async () => {
   expect(requests.every(({ granted }) => granted)).toBe(true);
 });
 
-test('a second grants as many requests as the rate says, after a burst of as many', async () => {
+test('rule 61: a second grants as many requests as the rate says, after a burst of as many', async () => {
   const clock = new ManualClock();
   const limiter = new RequestLimiter({ qps: 10 }, clock);
   const requests = Array.from({ length: 100 }, () => request(limiter));
@@ -109,7 +109,7 @@ test('no more requests are under way than allowed, and a release counts once', a
   expect(requests.map(({ granted }) => granted)).toEqual([true, true, true, false]);
 });
 
-test('another rate holds at once, also for those who wait', async () => {
+test('rule 61: another rate holds at once, also for those who wait', async () => {
   const clock = new ManualClock();
   const limiter = new RequestLimiter({ qps: 0.01 }, clock);
   const requests = Array.from({ length: 51 }, () => request(limiter));

@@ -64,7 +64,7 @@ describe.skipIf(!canMakeCertificates())('with TLS (needs the openssl command, ve
     expect((await mutual.get(keyOf('tls/a'), soon()))?.value.toString()).toBe('v');
   });
 
-  test('a host with given addresses is reached there and verified by its name', async () => {
+  test('rule 33: a host with given addresses is reached there and verified by its name', async () => {
     const endpoints = [`https://${HOST}:${etcd.port}`];
     await put(client({ endpoints, hostAliases: aliases }), 'tls/alias');
     await expect(put(client({ endpoints }), 'tls/alias')).rejects.toThrow(UnavailableError);
@@ -123,7 +123,7 @@ describe.skipIf(!canMakeCertificates())('with TLS (needs the openssl command, ve
     await seen(watch, 1);
   });
 
-  test('new certificates are used for new connections, and the streams of the old one move without a loss', async () => {
+  test('rule 32: new certificates are used for new connections, and the streams of the old one move without a loss', async () => {
     const proxy = await proxyForTest(etcd.port);
     const placed = directory.place(root);
     const { log, lines } = recordingLogger();

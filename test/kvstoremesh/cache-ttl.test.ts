@@ -37,7 +37,7 @@ describe('the time a remote may be away', () => {
     expect(first.revocations).toBe(2);
   });
 
-  test('does not run out when the remote is back before, nor where there is none', async () => {
+  test('rule 67: does not run out when the remote is back before, nor where there is none', async () => {
     const { clock, first, withdrawn } = caches(20_000);
     first.start();
     await clock.advance(19_999);

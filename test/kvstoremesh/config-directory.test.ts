@@ -75,7 +75,7 @@ describe('the configuration directory', () => {
     expect(seen).toEqual(['added berlin', 'changed berlin', 'removed berlin']);
   });
 
-  test('reports a file once it has endpoints, and its loss of them as a removal', async () => {
+  test('rule 27: reports a file once it has endpoints, and its loss of them as a removal', async () => {
     write('berlin', 'trusted-ca-file: /nowhere\n');
     const { seen } = await watched();
     expect(seen).toEqual([]);
@@ -86,23 +86,25 @@ describe('the configuration directory', () => {
     expect(seen).toEqual(['added berlin', 'removed berlin']);
   });
 
-  test('takes no notice of a file that is empty, half-written or absent for a moment', async () => {
+  test('rule 30: takes no notice of a file that is empty, half-written or absent for a moment', async () => {
     write('berlin', ENDPOINTS);
     write('oslo', ENDPOINTS);
     const { seen } = await watched({ ...TIMING, goneMs: 5_000 });
     truncateSync(join(directory, 'berlin'));
     unlinkSync(join(directory, 'oslo'));
-    // A cluster that comes after both were read as gone shows that they were.
-    write('rome', ENDPOINTS);
-    await until('rome is added', () => seen.includes('added rome'));
+    // Clusters that come after both were read as gone show that they were, more than once.
+    for (const name of ['rome', 'sofia']) {
+      write(name, ENDPOINTS);
+      await until(`${name} is added`, () => seen.includes(`added ${name}`));
+    }
     write('berlin', ENDPOINTS);
     write('oslo', ENDPOINTS);
     write('turku', ENDPOINTS);
     await until('turku is added', () => seen.includes('added turku'));
-    expect(seen).toEqual(['added berlin', 'added oslo', 'added rome', 'added turku']);
+    expect(seen).toEqual(['added berlin', 'added oslo', 'added rome', 'added sofia', 'added turku']);
   });
 
-  test('follows the swaps of a projected Secret, also from the second on', async () => {
+  test('rule 26: follows the swaps of a projected Secret, also from the second on', async () => {
     const project = (version: number, files: Record<string, string>) => {
       mkdirSync(join(directory, `..v${version}`));
       for (const [name, content] of Object.entries(files)) write(`..v${version}/${name}`, content);
@@ -134,7 +136,7 @@ describe('the configuration directory', () => {
     expect(seen).toEqual(['added berlin', 'changed berlin']);
   });
 
-  test('says of each file with an unusable name why it is none, once, and connects to none of them', async () => {
+  test('rule 28: says of each file with an unusable name why it is none, once, and connects to none of them', async () => {
     for (const name of ['harbor', 'Upper', 'under_score', 'dot.ted', '-lead', 'trail-', 'a'.repeat(33)]) write(name, ENDPOINTS);
     write('a'.repeat(32), ENDPOINTS);
     const { seen } = await watched();

@@ -12,9 +12,10 @@ import { clusterConfigKey } from '../../src/kvstoremesh/mappings.ts';
 import type { RemoteLimits } from '../../src/kvstoremesh/remote-bounds.ts';
 import type { RemoteCluster } from '../../src/kvstoremesh/remote-cluster.ts';
 import { RemoteClusters } from '../../src/kvstoremesh/remote-clusters.ts';
+import { REMOTE_TIMING, type RemoteTiming } from '../../src/kvstoremesh/remote-context.ts';
 import { openRemoteEtcd } from '../../src/kvstoremesh/remote-etcd.ts';
 import { type RemoteClusterStatus, remoteClusterStatus } from '../../src/kvstoremesh/status.ts';
-import { systemClock } from '../../src/shared/clock.ts';
+import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import { createEtcdClient } from '../../src/shared/etcd/client.ts';
 import { EtcdMetrics } from '../../src/shared/etcd/metrics.ts';
 import { type EtcdClient, keyOf, NO_LEASE, type Revision } from '../../src/shared/etcd/types.ts';
@@ -168,7 +169,18 @@ export interface MeshOptions {
   readonly importGuard?: ImportGuardMode;
   /** Between two reads of a cluster config of which its watch tells nothing. */
   readonly readingsMs?: number;
+  /** Time as the remotes and the drain see it, at its ordinary pace; that of the etcd clients and of the publisher goes on. */
+  readonly clock?: Clock;
+  /** Put between a remote's etcd and what reads it. */
+  readonly around?: (client: EtcdClient) => EtcdClient;
 }
+
+const hurried = (readingsMs: number, silenceMs: number): RemoteTiming => ({
+  readings: { presentMs: readingsMs, absentMs: readingsMs, leastMs: 50, silenceMs },
+  refusedMs: 50,
+  stoppedMs: 400,
+  stableMs: 60_000,
+});
 
 /** The mirroring part of the daemon, over a local etcd. */
 export class Mesh implements AsyncDisposable {
@@ -183,7 +195,7 @@ export class Mesh implements AsyncDisposable {
 
   constructor(local: Store, options: MeshOptions = {}) {
     const { graceMs = 50, cacheTtlMs = 0, pageSize, allowIdConflicts = false } = options;
-    const { silenceMs = 30_000, readingsMs = 50, limits, importGuard = 'warn' } = options;
+    const { silenceMs = 30_000, readingsMs = 50, limits, importGuard = 'warn', around = (client) => client } = options;
     const { signal } = this.#stop;
     const [clock, log] = [systemClock, silentLogger];
     const kvstore = pageSize === undefined ? {} : { limit: pageSize };
@@ -212,15 +224,13 @@ export class Mesh implements AsyncDisposable {
         limits: this.limits,
         guard: new ImportGuard(importGuard, OWN),
         cacheTtlMs,
-        clock,
+        clock: options.clock ?? clock,
         log,
-        open: (path, cluster) => openRemoteEtcd(path, cluster, { kvstore, clock, log, metrics: etcdMetrics }),
-        timing: {
-          readings: { presentMs: readingsMs, absentMs: readingsMs, leastMs: 50, silenceMs },
-          refusedMs: 50,
-          stoppedMs: 400,
-          stableMs: 60_000,
+        open: async (path, cluster) => {
+          const opened = await openRemoteEtcd(path, cluster, { kvstore, clock, log, metrics: etcdMetrics });
+          return { ...opened, client: around(opened.client) };
         },
+        timing: options.clock === undefined ? hurried(readingsMs, silenceMs) : REMOTE_TIMING,
       },
       onEnded: (cluster) => etcdMetrics.forgetRemote(cluster),
       drainGraceMs: 'graceMs' in options ? options.graceMs : graceMs,
@@ -241,8 +251,12 @@ export class Mesh implements AsyncDisposable {
 
   /** Its file leads elsewhere now. */
   change(name: string, endpoint: string): void {
+    this.changeFile(name, `endpoints: ["${endpoint}"]\n`);
+  }
+
+  changeFile(name: string, content: string): void {
     const path = join(this.#directory, name);
-    writeFileSync(path, `endpoints: ["${endpoint}"]\n`);
+    writeFileSync(path, content);
     this.remotes.apply({ kind: 'changed', cluster: name, path });
   }
 

@@ -145,7 +145,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster', { timeout: 60_0
     expect(Object.keys(await local.dump('cilium/synced/')).length).toBe(6);
   });
 
-  test('that changes what it exports is followed: what it gives up goes, what it takes up comes', async () => {
+  test('rules 11, 48: that changes what it exports is followed at once: what it gives up goes, what it takes up comes', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using mesh = new Mesh(local);

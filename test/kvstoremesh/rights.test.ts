@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { isReady } from '../../src/kvstoremesh/readiness.ts';
 import { CertificateAuthority, opensslMissing } from '../k8s/certificates.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
 import { FULL, Mesh, startLocal } from './mesh.ts';
@@ -63,7 +64,7 @@ describe.skipIf(reason !== undefined)(`a remote with users and roles ${reason ??
     directory = mkdtempSync(join(tmpdir(), 'rights-'));
     ca = new CertificateAuthority();
     writeFileSync(file('ca.crt'), ca.cert);
-    for (const user of ['server', 'root', 'remote', 'partly', 'nobody']) {
+    for (const user of ['server', 'root', 'remote', 'partly', 'unexported', 'nobody']) {
       const { cert, key } = ca.sign(user);
       writeFileSync(file(`${user}.crt`), cert);
       writeFileSync(file(`${user}.key`), key);
@@ -75,12 +76,19 @@ describe.skipIf(reason !== undefined)(`a remote with users and roles ${reason ??
     etcdctl('put', 'cilium/cluster-config/oslo', '{}');
     etcdctl('put', 'cilium/state/nodes/v1/berlin/n', 'node');
     etcdctl('put', 'cilium/state/ip/v1/default/10.7.0.1', 'ip');
+    etcdctl('put', 'cilium/state/serviceexports/v1/berlin/shop/x', 'export');
     etcdctl('user', 'add', 'root', '--no-password');
     etcdctl('user', 'grant-role', 'root', 'root');
     grant('remote', REMOTE_ROLE);
     grant('partly', [
       ['cilium/.heartbeat', 'cilium/.heartbeau'],
       ['cilium/state/nodes/', 'cilium/state/nodes0'],
+      ['cilium/cluster-config/berlin'],
+    ]);
+    grant('unexported', [
+      ['cilium/.heartbeat', 'cilium/.heartbeau'],
+      ['cilium/state/', 'cilium/state/serviceexports/'],
+      ['cilium/state/services/', 'cilium/state0'],
       ['cilium/cluster-config/berlin'],
     ]);
     etcdctl('auth', 'enable');
@@ -97,7 +105,11 @@ describe.skipIf(reason !== undefined)(`a remote with users and roles ${reason ??
     await using mesh = new Mesh(local);
     mesh.addFile('berlin', configOf('remote'));
     await mesh.synced('berlin');
-    await mesh.holds({ 'cilium/cache/nodes/v1/berlin/n': 'node', 'cilium/cache/ip/v1/berlin/10.7.0.1': 'ip' });
+    await mesh.holds({
+      'cilium/cache/nodes/v1/berlin/n': 'node',
+      'cilium/cache/ip/v1/berlin/10.7.0.1': 'ip',
+      'cilium/cache/serviceexports/v1/berlin/shop/x': 'export',
+    });
   });
 
   test('may change what it says of itself, which is watched and followed with these rights', async () => {
@@ -128,6 +140,32 @@ describe.skipIf(reason !== undefined)(`a remote with users and roles ${reason ??
     );
     expect(mesh.status('berlin')?.synced.endpoints).toBeUndefined();
     expect(mesh.status('berlin')?.ready).toBeUndefined();
+  });
+
+  test('rule 46: is mirrored but for the kind that its role lacks, holds up readiness for that, and is complete once it is granted', async () => {
+    await using local = await startLocal();
+    await using mesh = new Mesh(local);
+    mesh.addFile('berlin', configOf('unexported'));
+    await mesh.until('the lack is told', 'berlin', ({ reason }) => reason?.startsWith('service exports: the etcd user lacks'));
+    const others = { 'cilium/cache/nodes/v1/berlin/n': 'node', 'cilium/cache/ip/v1/berlin/10.7.0.1': 'ip' };
+    await mesh.holds(others);
+    await mesh.until(
+      'all others are read',
+      'berlin',
+      ({ synced }) => synced.nodes && synced.services && synced['endpoint-slices'],
+    );
+    const berlin = mesh.find('berlin');
+    const progress = {
+      createdMs: 0,
+      hasBegun: berlin?.state.hasBegun ?? false,
+      isSynced: berlin?.isSynced ?? true,
+      isRemoved: false,
+    };
+    expect(isReady([progress], { perClusterMs: 1, globalMs: 1_000 }, 0, 999)).toBe(false);
+    expect(isReady([progress], { perClusterMs: 1, globalMs: 1_000 }, 0, 1_000)).toBe(true);
+    etcdctl('role', 'grant-permission', 'unexported', 'read', 'cilium/state/serviceexports/', 'cilium/state/serviceexports0');
+    await mesh.synced('berlin');
+    await mesh.holds({ ...others, 'cilium/cache/serviceexports/v1/berlin/shop/x': 'export' });
   });
 
   test('that denies its cluster config is told with the remedy', async () => {

@@ -83,7 +83,7 @@ async function changes(local: Store, since: number): Promise<string[]> {
 }
 
 describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { timeout: 60_000 }, () => {
-  test('one mirrors; the other is ready with nothing, and mirrors once the first one was killed', async () => {
+  test('rule 59: one mirrors; the other is ready with nothing, and mirrors once the first one was killed', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     const [first, second] = await startPair(local, berlin, SHORT_TTL_SECONDS);
@@ -104,7 +104,7 @@ describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { t
     expect((await locks(local)).length).toBe(1);
   });
 
-  test('the other takes over at once when the first one is stopped', async () => {
+  test('rule 58: the other takes over at once when the first one is stopped', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     const [first, second] = await startPair(local, berlin, LONG_TTL_SECONDS);
@@ -130,7 +130,7 @@ describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { t
     local.process.resume();
   });
 
-  test('a leader that was suspended for longer than its lease stands by when it goes on, and writes nothing', async () => {
+  test('rule 59: a leader that was suspended for longer than its lease stands by when it goes on, and writes nothing', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     const [first, second] = await startPair(local, berlin, SHORT_TTL_SECONDS);
@@ -179,7 +179,7 @@ describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { t
     expect(await changes(local, since)).toEqual([]);
   });
 
-  test('one fills an etcd that came back empty, canaries last, and neither ends', async () => {
+  test('rule 53: one fills an etcd that came back empty, canaries last, and neither ends', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     const [first, second] = await startPair(local, berlin, LONG_TTL_SECONDS);

@@ -10,7 +10,7 @@ const fixture = publisherFixture();
 const { start, loaded } = fixture;
 
 describe('repair', () => {
-  test('puts back a key, and a canary, that somebody deleted', async () => {
+  test('rule 56: puts back a key, and a canary, that somebody deleted', async () => {
     const { rig } = await loaded({ a: '1', b: '1' });
     await rig.client.txn(
       [
@@ -25,7 +25,7 @@ describe('repair', () => {
     expect(rig.recorded.repairs.get('deleted')).toBe(2);
   });
 
-  test('finds by audit a key that was overwritten and one that nobody desires', async () => {
+  test('rule 56: finds by audit a key that was overwritten and one that nobody desires', async () => {
     const { rig } = await loaded({ a: '1' }, { auditIntervalMs: 50 });
     await rig.client.txn(
       [
@@ -49,7 +49,7 @@ describe('repair', () => {
     expect((await contents(rig.client)).get(below('a'))?.modRevision).toBe(revision);
   });
 
-  test('restores single keys at once, deleted or overwritten', async () => {
+  test('rule 57: restores single keys at once, deleted or overwritten', async () => {
     const key = keyOf('cilium/cluster-config/west');
     const rig = start();
     await rig.publisher.singles.put(key, bytes('{"id":2}'), signal());
@@ -87,7 +87,7 @@ describe('the local etcd', () => {
     await settledAs(rig.client, { a: '3', c: '1' });
   });
 
-  test('that is out of space is said to be, and takes what is desired then once there is room', async () => {
+  test('rule 60: that is out of space is said to be, gets no canary meanwhile, and takes what is desired then once there is room', async () => {
     const small = await startEtcd({ args: ['--quota-backend-bytes=4194304'] });
     onTestFinished(() => small.stop());
     const maintain = async (path: string, body: unknown) => {
@@ -108,6 +108,7 @@ describe('the local etcd', () => {
     section.listed();
     for (let i = 0; i < keys; i += 1) section.remove(below(`k${i}`));
     section.upsert(below('small'), bytes('1'));
+    expect(await rig.client.get(CANARY, { signal: signal() })).toBeUndefined();
     await rig.client.txn([{ type: 'delete', key: PREFIX, end: prefixEnd(PREFIX) }], { signal: signal() });
     await maintain('kv/compaction', { revision: String(await revisionNow(rig.client)), physical: true });
     await maintain('maintenance/defragment', {});

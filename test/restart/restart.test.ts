@@ -58,7 +58,7 @@ async function judge(client: EtcdClient, since: number, data: string, stale: rea
   }
 }
 
-test('kvstoremesh, killed and started again, makes no event for 20,000 mirrored keys, and removes what its source lost meanwhile', async () => {
+test('rule 54: kvstoremesh, killed and started again, makes no event for 20,000 mirrored keys, and removes what its source lost meanwhile', async () => {
   const source = await etcdWithClient();
   const local = await etcdWithClient();
   const ips = Array.from(

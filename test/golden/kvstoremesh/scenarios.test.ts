@@ -2,6 +2,7 @@ import { describe, test, vi } from 'vitest';
 import { etcdVersions } from '../../support/etcd-process.ts';
 import { reasonToSkip } from './deviations.ts';
 import { readScenario, scenarioNames } from './scenario.ts';
+import { titleOf } from './scenario-rules.ts';
 import { runScenario } from './scenario-run.ts';
 
 /** Far above what a scenario takes: the longest waits three minutes for a cluster to be forgotten. */
@@ -13,7 +14,7 @@ const missing = etcdVersions().length === 0 ? 'no etcd' : undefined;
 
 describe.concurrent('recorded scenarios of the mirror leave and say what was recorded', () => {
   for (const scenario of scenarioNames().map(readScenario)) {
-    test(scenario.name, { timeout: SCENARIO_TIMEOUT_MS }, async (context) => {
+    test(titleOf(scenario.name), { timeout: SCENARIO_TIMEOUT_MS }, async (context) => {
       const reason = missing ?? reasonToSkip(scenario);
       context.skip(reason !== undefined, reason);
       await runScenario(scenario);
