@@ -6,22 +6,33 @@
  * Machines are noisy: what counts is the ratio within a round.
  *
  *   npm run bench -- [--keys 100000] [--rounds 3]
+ *   npm run bench -- --guard    what the import guard costs, without any etcd
  */
 import { parseArgs } from 'node:util';
 import { ceiling, fill } from './ceiling.ts';
 import { announcements, cluster, type Entry } from './dataset.ts';
 import { startEtcd } from './etcd.ts';
+import { benchImportGuard } from './import-guard.ts';
 import { mirror } from './kvstoremesh.ts';
 import { median, spread, table } from './report.ts';
 
 const { values } = parseArgs({
-  options: { keys: { type: 'string', default: '100000' }, rounds: { type: 'string', default: '3' } },
+  options: {
+    keys: { type: 'string', default: '100000' },
+    rounds: { type: 'string', default: '3' },
+    guard: { type: 'boolean', default: false },
+  },
 });
 const keys = Number(values.keys);
 const rounds = Number(values.rounds);
 if (!Number.isSafeInteger(keys) || keys < 1 || !Number.isSafeInteger(rounds) || rounds < 1) {
   process.stderr.write('bench: --keys and --rounds take whole numbers from 1\n');
   process.exit(2);
+}
+
+if (values.guard) {
+  await benchImportGuard({ keys, rounds });
+  process.exit();
 }
 
 const entries: Entry[] = [...cluster('north', 7, keys)];

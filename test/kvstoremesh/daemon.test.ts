@@ -99,6 +99,8 @@ describe.skipIf(etcdVersions().length === 0)('the daemon', { timeout: 60_000 }, 
           'sync-canaries': true,
         },
         connected: true,
+        // The identity 1 is none of the cluster's.
+        'import-findings': { 'identity-range': 1 },
         'last-failure': '0001-01-01T00:00:00.000Z',
         name: 'berlin',
         'num-endpoint-slices': 1,
@@ -121,8 +123,20 @@ describe.skipIf(etcdVersions().length === 0)('the daemon', { timeout: 60_000 }, 
         },
       },
     ]);
+    expect(JSON.parse((await daemon.get('api', '/v1/import-guard')).body)).toEqual({
+      findings: [
+        {
+          cluster: 'berlin',
+          key: 'cilium/cache/identities/v1/berlin/id/1',
+          kind: 'identity-range',
+          problem: expect.stringMatching(/outside of the range/),
+        },
+      ],
+      mode: 'warn',
+    });
     const { body } = await daemon.get('metrics', '/metrics');
     expect(body).toContain('cilium_kvstoremesh_remote_clusters 1\n');
+    expect(body).toContain('cilium_kvstoremesh_remote_cluster_bounds{bound="keys"} 1000000\n');
     expect(body).toContain('cilium_kvstoremesh_remote_cluster_readiness_status{target_cluster="berlin"} 1\n');
     expect(body).toContain('cilium_kvstoremesh_remote_cluster_failures{target_cluster="berlin"} 0\n');
     expect(body).toMatch(/^cilium_kvstoremesh_bootstrap_seconds \d/m);

@@ -1,6 +1,8 @@
 /** Addresses and prefixes as remotes write them: the last part of a key, or the CIDRs of a node. */
 import ipaddr from 'ipaddr.js';
 
+const COLON = 0x3a;
+
 /** The last two groups as an IPv4 address. */
 const LONGEST_IPV6 = 45;
 
@@ -51,7 +53,7 @@ export function isSamePrefix(a: Prefix, b: Prefix): boolean {
 
 function keyOfPrefix({ bytes, length }: Prefix): AddressKey {
   if (bytes.length === 4 && length === 32) return Buffer.from(bytes).readInt32BE();
-  return Buffer.from([...bytes, length]).toString('latin1');
+  return String.fromCharCode(...bytes, length);
 }
 
 function addressBytes(text: string): Uint8Array | undefined {
@@ -60,37 +62,64 @@ function addressBytes(text: string): Uint8Array | undefined {
   const bytes = text.length <= LONGEST_IPV6 ? ipv6Bytes(text) : undefined;
   if (bytes === undefined) return undefined;
   // An IPv4 address in the clothes of IPv6 is that address.
-  const isMapped = bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
+  const isMapped = bytes[10] === 0xff && bytes[11] === 0xff && bytes.every((byte, i) => byte === 0 || i >= 10);
   return isMapped ? bytes.subarray(12) : bytes;
 }
 
 /** Eight groups of four hexadecimal digits, one run of zeros left out, the last two perhaps as an IPv4 address (RFC 4291). No zone. */
 function ipv6Bytes(text: string): Uint8Array | undefined {
-  const halves = text.split('::');
-  const head = groupsOf(halves[0] ?? '');
-  const tail = halves.length === 2 ? groupsOf(halves[1] ?? '') : [];
-  if (head === undefined || tail === undefined || halves.length > 2) return undefined;
-  const left = 8 - head.length - tail.length;
-  if (halves.length === 2 ? left < 1 : left !== 0) return undefined;
   const bytes = new Uint8Array(16);
-  for (const [i, group] of [...head, ...new Array<number>(left).fill(0), ...tail].entries()) {
-    bytes[2 * i] = group >> 8;
-    bytes[2 * i + 1] = group & 0xff;
+  let filled = 0;
+  /** Where the run of zeros is that is left out. */
+  let gap = -1;
+  let at = 0;
+  while (at < text.length) {
+    if (text.startsWith('::', at)) {
+      if (gap >= 0) return undefined;
+      gap = filled;
+      at += 2;
+      continue;
+    }
+    if (filled > 0 && gap !== filled) {
+      if (text.charCodeAt(at) !== COLON) return undefined;
+      at += 1;
+    }
+    const end = groupEnd(text, at);
+    const ipv4 = end === text.length ? ipv4Bits(text, at, end) : undefined;
+    const group = ipv4 ?? groupOf(text, at, end);
+    if (group === undefined || filled + (ipv4 === undefined ? 2 : 4) > 16) return undefined;
+    if (ipv4 !== undefined) {
+      bytes[filled] = ipv4 >>> 24;
+      bytes[filled + 1] = ipv4 >>> 16;
+      filled += 2;
+    }
+    bytes[filled] = group >>> 8;
+    bytes[filled + 1] = group;
+    filled += 2;
+    at = end;
   }
-  return bytes;
+  if (gap < 0) return filled === 16 ? bytes : undefined;
+  if (filled === 16) return undefined;
+  bytes.copyWithin(16 - (filled - gap), gap, filled);
+  return bytes.fill(0, gap, 16 - (filled - gap));
 }
 
-function groupsOf(half: string): number[] | undefined {
-  if (half === '') return [];
-  const groups: number[] = [];
-  const texts = half.split(':');
-  for (const [i, text] of texts.entries()) {
-    const ipv4 = i === texts.length - 1 ? ipv4Bits(text, 0, text.length) : undefined;
-    if (ipv4 !== undefined) groups.push(ipv4 >>> 16, ipv4 & 0xffff);
-    else if (/^[0-9a-fA-F]{1,4}$/.test(text)) groups.push(Number.parseInt(text, 16));
-    else return undefined;
+function groupEnd(text: string, from: number): number {
+  const end = text.indexOf(':', from);
+  return end < 0 ? text.length : end;
+}
+
+function groupOf(text: string, from: number, to: number): number | undefined {
+  if (to === from || to - from > 4) return undefined;
+  let group = 0;
+  for (let at = from; at < to; at += 1) {
+    const code = text.charCodeAt(at);
+    const letter = (code | 0x20) - 0x61;
+    const digit = code >= 0x30 && code <= 0x39 ? code - 0x30 : letter >= 0 && letter < 6 ? letter + 10 : -1;
+    if (digit < 0) return undefined;
+    group = group * 16 + digit;
   }
-  return groups;
+  return group;
 }
 
 /** Four decimal numbers without leading zeros, as 32 bits with a sign. */
@@ -127,6 +156,11 @@ function lengthOfMask(mask: Uint8Array): number | undefined {
   return /^1*0*$/.test(ones) ? ones.replace(/0+$/, '').length : undefined;
 }
 
+/** `bytes` with nothing beyond the first `length` bits. */
 function masked(bytes: Uint8Array, length: number): Uint8Array {
-  return bytes.map((byte, i) => byte & (0xff00 >>> Math.min(8, Math.max(0, length - i * 8))) & 0xff);
+  const cut = length >> 3;
+  if (cut === bytes.length) return bytes;
+  bytes.fill(0, cut + 1);
+  bytes[cut] = (bytes[cut] as number) & (0xff00 >>> (length & 7));
+  return bytes;
 }

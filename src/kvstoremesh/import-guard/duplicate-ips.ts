@@ -7,9 +7,6 @@
 import { MAX_GUARDED_ADDRESSES, MAX_SHARED_ADDRESSES } from '../../shared/limits.ts';
 import type { AddressKey } from './addresses.ts';
 
-/** The remotes that claim an address, two at least, or the one that is left; each with the listing that named it. */
-export type Claimants = ReadonlyMap<number, number>;
-
 const OWNER_BITS = 10;
 const OWNERS = 1 << OWNER_BITS;
 const LISTINGS = 1 << 20;

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -61,6 +62,25 @@ describe('an address as the key of a map', () => {
     '..',
     '10.7..1',
   ])('%j is none', (text) => expect(addressKey(text)).toBeUndefined());
+  test('is found for IPv6 as another implementation finds it', () => {
+    const group = fc.constantFrom('', '0', '00', 'f', 'fd00', '12345', '1.2.3.4', 'g', ':');
+    const texts = fc.oneof(
+      fc.ipV6(),
+      fc.array(group, { maxLength: 9 }).map((groups) => groups.join(':')),
+    );
+    fc.assert(
+      fc.property(texts, (text) => {
+        const key = addressKey(text);
+        if (isIPv6(text)) {
+          const canonical = new URL(`http://[${text}]`).hostname.slice(1, -1);
+          expect(key).toBe(addressKey(canonical));
+          if (typeof key === 'string') expect(addressText(key)).toBe(canonical);
+          else expect(canonical).toMatch(/^::ffff:/);
+        } else if (text.includes(':')) expect(key).toBeUndefined();
+      }),
+      { numRuns: 3000 },
+    );
+  });
 });
 
 describe('addresses that several remotes claim', () => {
