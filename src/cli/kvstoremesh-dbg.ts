@@ -1,6 +1,5 @@
 /** `kvstoremesh-dbg`: what a running `kvstoremesh` says of itself, and why it does not reach an etcd. */
 import { fetchStatus, StatusUnavailableError } from '../kvstoremesh/status-client.ts';
-import { statusText } from '../kvstoremesh/status-text.ts';
 import { ProgramError } from '../shared/errors.ts';
 import { parseFlags } from '../shared/flags/parse.ts';
 import type { Command } from './command.ts';
@@ -8,7 +7,6 @@ import { commandGroup } from './command-group.ts';
 import { meshTroubleshootFlagTable, ownClusterName, statusFlagTable } from './dbg-flags.ts';
 import { commandHelp } from './help.ts';
 import { print } from './output.ts';
-import { structuredOutput } from './structured-output.ts';
 
 const NAME = 'kvstoremesh-dbg';
 const EXIT_UNAVAILABLE = 1;
@@ -24,10 +22,10 @@ const status: Command = {
       return 0;
     }
     const { host, output, verbose } = flags.values;
-    const format = output === '' ? undefined : structuredOutput(output);
+    const format = output === '' ? await textOutput(verbose) : await structured(output);
     try {
       const answer = await fetchStatus(host);
-      print(format === undefined ? statusText(answer, { verbose, nowMs: Date.now() }) : format(answer));
+      print(format(answer));
       return 0;
     } catch (thrown) {
       if (!(thrown instanceof ProgramError)) throw thrown;
@@ -38,6 +36,20 @@ const status: Command = {
   },
 };
 
+type Output = (answer: unknown) => string;
+
+// Loaded when they are needed, so that no other command pays for them.
+
+async function textOutput(verbose: boolean): Promise<Output> {
+  const { statusText } = await import('../kvstoremesh/status-text.ts');
+  return (answer) => statusText(answer, { verbose, nowMs: Date.now() });
+}
+
+async function structured(option: string): Promise<Output> {
+  const { structuredOutput } = await import('./structured-output.ts');
+  return structuredOutput(option);
+}
+
 const troubleshoot: Command = {
   summary: TROUBLESHOOT_SUMMARY,
   async run(argv) {
@@ -47,7 +59,6 @@ const troubleshoot: Command = {
       return 0;
     }
     const { clustermeshConfig: directory, etcdConfig, includeLocal, timeoutMs } = flags.values;
-    // Loaded here, so that no other command pays for it.
     const { etcdCheckTools: tools } = await import('./etcd-check-tools.ts');
     const { troubleshootMesh } = await import('../shared/troubleshoot/troubleshoot.ts');
     const localConfig = includeLocal ? etcdConfig : undefined;

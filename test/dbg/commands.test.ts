@@ -1,12 +1,17 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { clustermeshDbg } from '../../src/cli/clustermesh-dbg.ts';
+import { kvstoremeshDbg } from '../../src/cli/kvstoremesh-dbg.ts';
 import { OPENAPI } from '../../src/kvstoremesh/openapi.ts';
+import { fetchStatus, StatusUnavailableError } from '../../src/kvstoremesh/status-client.ts';
+import { FlagError } from '../../src/shared/flags/error.ts';
+import { MAX_STATUS_BYTES } from '../../src/shared/limits.ts';
 import { type Remote, type Store, startFullRemote, startLocal } from '../kvstoremesh/mesh.ts';
 import { type Outcome, runChild } from '../process/child.ts';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
@@ -23,28 +28,27 @@ function program(args: readonly string[], env: Readonly<Record<string, string>> 
 }
 
 describe('the command line', () => {
-  test.each([['kvstoremesh-dbg'], ['kvstoremesh-dbg', '--help'], ['kvstoremesh-dbg', 'help'], ['help', 'kvstoremesh-dbg']])(
-    '%s %s lists what the command can do',
-    async (...args) => {
-      const { status, stdout, stderr } = await program(args.filter(Boolean));
-      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-      expect(stdout).toContain('Usage:\n  clustermesh-apiserver kvstoremesh-dbg <command> [flags]\n');
-      for (const command of ['status', 'troubleshoot']) expect(stdout).toMatch(new RegExp(`^ {2}${command} `, 'm'));
-    },
-  );
+  test.each([[['kvstoremesh-dbg']], [['help', 'kvstoremesh-dbg']]])('%j lists what the command can do', async (args) => {
+    const { status, stdout, stderr } = await program(args);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toContain('Usage:\n  clustermesh-apiserver kvstoremesh-dbg <command> [flags]\n');
+    for (const command of ['status', 'troubleshoot']) expect(stdout).toMatch(new RegExp(`^ {2}${command} `, 'm'));
+  });
 
-  test.each([
-    ['kvstoremesh-dbg', 'status', '-H, --host string'],
-    ['kvstoremesh-dbg', 'troubleshoot', 'troubleshoot [flags] [clusters...]'],
-    ['clustermesh-dbg', 'troubleshoot', '--etcd-config string'],
-  ])('%s %s has a help of its own', async (command, subcommand, part) => {
-    const { status, stdout } = await program([command, subcommand, '--help']);
+  test('a subcommand has a help of its own', async () => {
+    const { status, stdout } = await program(['kvstoremesh-dbg', 'troubleshoot', '--help']);
     expect(status).toBe(0);
-    expect(stdout).toContain(part);
+    expect(stdout).toContain('Usage:\n  clustermesh-apiserver kvstoremesh-dbg troubleshoot [flags] [clusters...]\n');
+    expect(stdout).toContain('--clustermesh-config string');
+  });
+
+  test('what is wrong with it is one line and status 255', async () => {
+    const { status, stdout, stderr } = await program(['kvstoremesh-dbg', 'statsu']);
+    expect(stderr).toMatch(/^clustermesh-apiserver: command "statsu" is not known; did you mean status\? [^\n]*\n$/);
+    expect({ status, stdout }).toEqual({ status: 255, stdout: '' });
   });
 
   test.each<[readonly string[], string]>([
-    [['kvstoremesh-dbg', 'statsu'], 'command "statsu" is not known; did you mean status? allowed: status, troubleshoot'],
     [['clustermesh-dbg', 'status'], 'command "status" is not known; allowed: troubleshoot'],
     [['kvstoremesh-dbg', 'status', '--verbos'], 'flag "--verbos" is not known; did you mean --verbose?'],
     [['kvstoremesh-dbg', 'status', 'berlin'], 'argument "berlin" is not expected'],
@@ -52,11 +56,11 @@ describe('the command line', () => {
     [['kvstoremesh-dbg', 'status', '-o', 'jsonpath={[}'], 'flag --output: jsonpath "{[}": not understood'],
     [['kvstoremesh-dbg', 'troubleshoot', '--timeout=5'], 'flag --timeout: "5" is not a duration'],
     [['clustermesh-dbg', 'troubleshoot', 'berlin'], 'argument "berlin" is not expected'],
-  ])('%j ends with one line and status 255', async (args, message) => {
-    const { status, stdout, stderr } = await program(args);
-    expect(stderr).toMatch(/^clustermesh-apiserver: [^\n]*\n$/);
-    expect(stderr).toContain(message);
-    expect({ status, stdout }).toEqual({ status: 255, stdout: '' });
+  ])('%j is refused', async ([command, ...args], message) => {
+    const run = command === 'clustermesh-dbg' ? clustermeshDbg : kvstoremeshDbg;
+    const refused = run.run(args);
+    await expect(refused).rejects.toThrow(FlagError);
+    await expect(refused).rejects.toThrow(message);
   });
 });
 
@@ -69,29 +73,51 @@ describe('the status of', () => {
     });
   });
 
+  test('somebody else is one line and status 1', async () => {
+    const { port } = await serve((_, answer) => answer.end('{"a":1}'));
+    expect(await program(['kvstoremesh-dbg', 'status', `--host=127.0.0.1:${port}`])).toEqual({
+      status: 1,
+      stdout:
+        'Failed to output status information: the answer is not the status of KVStoreMesh; check the address given with --host\n',
+      stderr: '',
+    });
+  });
+
   test.each<[string, RequestListener, string]>([
     ['another status', (_, answer) => answer.writeHead(404).end('{}'), 'answered 404; is it KVStoreMesh?'],
     ['no JSON', (_, answer) => answer.end('<html>'), 'is not JSON; is it KVStoreMesh?'],
-    ['another form', (_, answer) => answer.end('{"a":1}'), 'the answer is not the status of KVStoreMesh'],
     [
       'half an answer',
       (_, answer) => void answer.writeHead(200, { 'content-length': 10 }).write('[', () => answer.destroy()),
       'aborted',
     ],
-  ])('a server with %s is one line and status 1', async (_, listener, message) => {
-    const server = createServer(listener);
-    await once(server.listen(0, '127.0.0.1'), 'listening');
-    onTestFinished(() => void server.close());
-    const { status, stdout, stderr } = await program([
-      'kvstoremesh-dbg',
-      'status',
-      `--host=127.0.0.1:${(server.address() as AddressInfo).port}`,
-    ]);
-    expect(stdout).toMatch(/^Failed to (retrieve|output) status information: [^\n]*\n$/);
-    expect(stdout).toContain(message);
-    expect({ status, stderr }).toEqual({ status: 1, stderr: '' });
+    ['no end', (_, answer) => endless(answer), `larger than ${MAX_STATUS_BYTES} bytes`],
+  ])('a server with %s is unavailable', async (_, listener, message) => {
+    const { port } = await serve(listener);
+    const asked = fetchStatus(`http://127.0.0.1:${port}`);
+    await expect(asked).rejects.toThrow(StatusUnavailableError);
+    await expect(asked).rejects.toThrow(message);
+  });
+
+  test.each(['', 'https://localhost:9889', 'local host:1'])('%j is no address', async (host) => {
+    await expect(fetchStatus(host)).rejects.toThrow(/is no address; allowed: such as localhost:9889/);
   });
 });
+
+async function serve(listener: RequestListener): Promise<AddressInfo> {
+  const server = createServer(listener);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  onTestFinished(() => void server.close());
+  return server.address() as AddressInfo;
+}
+
+function endless(answer: ServerResponse): void {
+  const chunk = Buffer.alloc(1024 * 1024, ' ');
+  const write = () => {
+    if (!answer.destroyed) answer.write(chunk, write);
+  };
+  write();
+}
 
 describe.skipIf(etcdVersions().length === 0)('of a daemon that runs (needs etcd)', () => {
   let local: Store;
