@@ -156,6 +156,7 @@ export interface LogLine {
   readonly level: string;
   readonly msg: string;
   readonly code?: string;
+  readonly reason?: string;
 }
 
 /** A logger whose lines are kept. */

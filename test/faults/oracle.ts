@@ -6,7 +6,7 @@
  * no key may change that belongs to somebody else.
  */
 import { until } from '../support/until.ts';
-import { type Change, readStore, StoreRecord, type StoreState } from './store-record.ts';
+import { type Change, StoreRecord, type StoreState } from './store-record.ts';
 
 export interface ObservedStore {
   /** Reached without TLS and users. */
@@ -49,13 +49,13 @@ export async function observe(
   options: OracleOptions = {},
 ): Promise<Oracle> {
   const sources = await Promise.all(
-    remotes.map(async ({ name, process }) => new Source(name, process.endpoint, await StoreRecord.start(process.endpoint))),
+    remotes.map(async ({ name, process }) => new Source(name, await StoreRecord.start(process.endpoint))),
   );
   const record = await StoreRecord.start(local.process.endpoint);
   const pardoned = new Set<number>();
   return {
     converged: async (withinMs = 20_000) => {
-      await quiet(local.process.endpoint, record, sources, withinMs);
+      await quiet(record, sources, withinMs);
       const breaches = judge(record, sources, (change) => isPardoned(change, pardoned, options));
       record.restart();
       for (const source of sources) source.record.restart();
@@ -70,22 +70,25 @@ export async function observe(
   };
 }
 
-/** Waits until every mirror is equal to its source, and all records have come that far. */
-async function quiet(endpoint: string, record: StoreRecord, sources: readonly Source[], withinMs: number): Promise<void> {
-  let status: unknown;
+/** Waits until every mirror is equal to its source, by the records and by what the stores hold themselves. */
+async function quiet(record: StoreRecord, sources: readonly Source[], withinMs: number): Promise<void> {
+  const records = [record, ...sources.map((source) => source.record)];
+  let compared = '';
+  let difference: unknown = 'nothing was compared';
   await until(
     'the mirror is equal to its source',
     async () => {
-      const here = await readStore(endpoint);
-      for (const source of sources) {
-        const there = await readStore(source.endpoint);
-        const difference = firstDifference(source.mirrored(there.state), source.present(here.state));
-        status = difference ?? 'equal; the records are not there yet';
-        if (difference !== undefined || !source.record.isAt(there)) return false;
-      }
-      return record.isAt(here);
+      const stamp = records.map(({ changes }) => changes.length).join();
+      if (stamp === compared && difference !== undefined) return false;
+      compared = stamp;
+      difference = firstOf(sources, (source) =>
+        firstDifference(source.mirrored(source.record.state), source.present(record.state)),
+      );
+      if (difference !== undefined) return false;
+      for (const each of records) if (!(await each.isCurrent())) return false;
+      return true;
     },
-    { withinMs, status: () => status },
+    { withinMs, status: () => difference ?? 'equal, but the records are not at the end yet' },
   );
 }
 
@@ -179,14 +182,12 @@ class History {
 /** A remote, and which keys are mirrored of it to where. */
 class Source {
   readonly name: string;
-  readonly endpoint: string;
   readonly record: StoreRecord;
   /** Prefix in the source, prefix of the mirror. */
   readonly #prefixes: readonly (readonly [string, string])[];
 
-  constructor(name: string, endpoint: string, record: StoreRecord) {
+  constructor(name: string, record: StoreRecord) {
     this.name = name;
-    this.endpoint = endpoint;
     this.record = record;
     this.#prefixes = KINDS.map(([scope, tail, inner]) => [
       `cilium/state/${scope}/${tail(name)}`,
@@ -246,6 +247,14 @@ class Source {
     const [from, to] = this.#prefixes.find(([prefix]) => key.startsWith(prefix)) ?? [];
     return from === undefined || to === undefined ? undefined : to + key.slice(from.length);
   }
+}
+
+function firstOf<From, To>(all: readonly From[], find: (each: From) => To | undefined): To | undefined {
+  for (const each of all) {
+    const found = find(each);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 function firstDifference(wanted: ReadonlyMap<string, string>, found: ReadonlyMap<string, string>): unknown {

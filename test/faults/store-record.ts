@@ -34,6 +34,12 @@ interface Answer {
   readonly canceled?: boolean;
 }
 
+interface RangeAnswer {
+  readonly header: { readonly revision: string };
+  readonly kvs?: readonly RawEntry[];
+  readonly more?: boolean;
+}
+
 interface RawEntry {
   readonly key: string;
   readonly value?: string;
@@ -43,6 +49,7 @@ interface RawEntry {
 
 const EVERYTHING = prefixRange(Buffer.alloc(0));
 const RESUME_INTERVAL_MS = 20;
+const PAGE = 1000;
 
 export class StoreRecord implements AsyncDisposable {
   readonly #endpoint: string;
@@ -77,8 +84,14 @@ export class StoreRecord implements AsyncDisposable {
     return this.#changes;
   }
 
-  /** True where the record has come exactly as far as a store that was read. */
-  isAt({ state, revision }: { readonly state: StoreState; readonly revision: number }): boolean {
+  /** The store as it is after the last of the changes. */
+  get state(): StoreState {
+    return this.#state;
+  }
+
+  /** True where the record is exactly what the etcd answers now. */
+  async isCurrent(): Promise<boolean> {
+    const { state, revision } = await readStore(this.#endpoint);
     return this.#revision === revision && sameStore(this.#state, state);
   }
 
@@ -155,12 +168,19 @@ export class StoreRecord implements AsyncDisposable {
 }
 
 /** Everything that the etcd holds, or held at a revision. Rejects with etcd's own words. */
-export async function readStore(endpoint: string, revision = 0): Promise<{ state: Map<string, Entry>; revision: number }> {
-  const answer = (await callEtcd(endpoint, 'kv/range', { ...EVERYTHING, revision: String(revision) })) as {
-    readonly header: { readonly revision: string };
-    readonly kvs?: readonly RawEntry[];
-  };
-  return { state: new Map((answer.kvs ?? []).map(parsed)), revision: Number(answer.header.revision) };
+async function readStore(endpoint: string, asked = 0): Promise<{ state: Map<string, Entry>; revision: number }> {
+  const state = new Map<string, Entry>();
+  let revision = asked;
+  let { key } = EVERYTHING;
+  for (;;) {
+    const request = { ...EVERYTHING, key, limit: String(PAGE), revision: String(revision) };
+    const answer = (await callEtcd(endpoint, 'kv/range', request)) as RangeAnswer;
+    if (revision === 0) revision = Number(answer.header.revision);
+    for (const raw of answer.kvs ?? []) state.set(...parsed(raw));
+    const last = answer.kvs?.at(-1);
+    if (answer.more !== true || last === undefined) return { state, revision };
+    key = Buffer.concat([Buffer.from(last.key, 'base64'), Buffer.alloc(1)]).toString('base64');
+  }
 }
 
 function parsed({ key, value = '', lease = '0', mod_revision }: RawEntry): [string, Entry] {
