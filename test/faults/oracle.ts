@@ -21,6 +21,8 @@ export interface ObservedRemote extends ObservedStore {
 export interface OracleOptions {
   /** Keys may vanish from the local etcd without anybody's deletion: leases end, services are withdrawn. */
   readonly mayLose?: boolean;
+  /** Several mirrors write the same keys: one that lags behind may put what another one has replaced. */
+  readonly hasSeveralWriters?: boolean;
 }
 
 export interface Oracle extends AsyncDisposable {
@@ -42,7 +44,10 @@ const KINDS = [
 const SHARED = ['cilium/.heartbeat', 'cilium/kvstoremesh-lock/'];
 const MAX_SHOWN = 10;
 
-/** Looks on from now. `local` is mirrored into from `remotes`; all of them are watched directly, past every proxy. */
+/**
+ * Looks on from now. `local` is mirrored into from `remotes`; all of them are watched directly, past every proxy. The local
+ * etcd may be emptied on the way, not restored; the remotes may be either.
+ */
 export async function observe(
   local: ObservedStore,
   remotes: readonly ObservedRemote[],
@@ -51,12 +56,12 @@ export async function observe(
   const sources = await Promise.all(
     remotes.map(async ({ name, process }) => new Source(name, await StoreRecord.start(process.endpoint))),
   );
-  const record = await StoreRecord.start(local.process.endpoint);
+  const record = await StoreRecord.start(local.process.endpoint, { wasEmptied: true });
   const pardoned = new Set<number>();
   return {
     converged: async (withinMs = 20_000) => {
       await quiet(record, sources, withinMs);
-      const breaches = judge(record, sources, (change) => isPardoned(change, pardoned, options));
+      const breaches = judge(record, sources, options, (change) => isPardoned(change, pardoned, options));
       record.restart();
       for (const source of sources) source.record.restart();
       if (breaches.length === 0) return;
@@ -78,15 +83,15 @@ async function quiet(record: StoreRecord, sources: readonly Source[], withinMs: 
   await until(
     'the mirror is equal to its source',
     async () => {
-      const stamp = records.map(({ changes }) => changes.length).join();
-      if (stamp === compared && difference !== undefined) return false;
-      compared = stamp;
+      const stamp = () => records.map(({ changes }) => changes.length).join();
+      if (stamp() === compared && difference !== undefined) return false;
+      compared = stamp();
       difference = firstOf(sources, (source) =>
         firstDifference(source.mirrored(source.record.state), source.present(record.state)),
       );
       if (difference !== undefined) return false;
       for (const each of records) if (!(await each.isCurrent())) return false;
-      return true;
+      return stamp() === compared;
     },
     { withinMs, status: () => difference ?? 'equal, but the records are not at the end yet' },
   );
@@ -98,7 +103,12 @@ function isPardoned({ entry, revision, cause }: Change, pardoned: ReadonlySet<nu
   return entry === undefined ? options.mayLose === true : entry.lease === '0';
 }
 
-function judge(record: StoreRecord, sources: readonly Source[], isExcused: (change: Change) => boolean): string[] {
+function judge(
+  record: StoreRecord,
+  sources: readonly Source[],
+  { hasSeveralWriters = false }: OracleOptions,
+  isExcused: (change: Change) => boolean,
+): string[] {
   const breaches: string[] = [];
   const now = new Map([...record.base].map(([key, { value }]) => [key, value]));
   const histories = new Map(sources.map((source) => [source, source.history()]));
@@ -115,7 +125,7 @@ function judge(record: StoreRecord, sources: readonly Source[], isExcused: (chan
     if (source === undefined || history === undefined) {
       if (!SHARED.some((shared) => key.startsWith(shared))) breaches.push(`${what}: the key is somebody else's`);
     } else if (source.isMirrored(key)) {
-      const from = reached.get(key) ?? 0;
+      const from = hasSeveralWriters ? 0 : (reached.get(key) ?? 0);
       const found = history.find(key, entry?.value, from);
       if (found !== undefined) reached.set(key, found);
       else if (!history.isIncomplete)

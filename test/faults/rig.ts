@@ -2,9 +2,9 @@
  * A mesh of real etcds with proxies on both sides, an oracle that looks on, and a check of what stays behind.
  */
 import { test } from 'vitest';
-import type { Clock } from '../../src/shared/clock.ts';
 import { keyOf, prefixEnd } from '../../src/shared/etcd/types.ts';
 import { type LogLine, recordingLogger } from '../etcd/rig.ts';
+import { callEtcd } from '../golden/etcd-gateway.ts';
 import { Mesh, type MeshOptions, type Remote, type Store, startFullRemote, startLocal } from '../kvstoremesh/mesh.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
 import type { EtcdOptions } from '../support/etcd-server.ts';
@@ -61,7 +61,7 @@ async function play(
   const { log, lines } = recordingLogger();
   await using mesh = new Mesh(local, {
     keepalive: FAST_KEEPALIVE,
-    silenceMs: 2_000,
+    silenceMs: 1_500,
     ...options,
     localEndpoint: localProxy.endpoint,
     log,
@@ -121,15 +121,15 @@ export function said(lines: readonly LogLine[], message: string): number {
   return lines.filter(({ msg }) => msg === message).length;
 }
 
-/** Time as it is, with every wait noted. */
-export function listeningClock(clock: Clock): Clock & { readonly waits: readonly number[] } {
-  const waits: number[] = [];
-  return {
-    ...clock,
-    waits,
-    sleep: (ms, signal) => {
-      waits.push(ms);
-      return clock.sleep(ms, signal);
-    },
+/** The history of the store is discarded, its file shrunk, and the alarm of a full database disarmed. */
+export async function makeRoom(store: Store): Promise<void> {
+  const { endpoint } = store.process;
+  await callEtcd(endpoint, 'kv/compaction', { revision: String(await store.revision()), physical: true });
+  await callEtcd(endpoint, 'maintenance/defragment', {});
+  const { alarms = [] } = (await callEtcd(endpoint, 'maintenance/alarm', { action: 'GET' })) as {
+    readonly alarms?: readonly { readonly memberID: string }[];
   };
+  for (const { memberID } of alarms) {
+    await callEtcd(endpoint, 'maintenance/alarm', { action: 'DEACTIVATE', alarm: 'NOSPACE', memberID });
+  }
 }

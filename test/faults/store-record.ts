@@ -53,6 +53,7 @@ const PAGE = 1000;
 
 export class StoreRecord implements AsyncDisposable {
   readonly #endpoint: string;
+  readonly #wasEmptied: boolean;
   readonly #stop = new AbortController();
   #state = new Map<string, Entry>();
   #revision = 0;
@@ -60,13 +61,17 @@ export class StoreRecord implements AsyncDisposable {
   #changes: Change[] = [];
   #ended: Promise<void> | undefined;
 
-  private constructor(endpoint: string) {
+  private constructor(endpoint: string, wasEmptied: boolean) {
     this.#endpoint = endpoint;
+    this.#wasEmptied = wasEmptied;
   }
 
-  /** Begins with what the etcd of `endpoint`, without TLS and users, holds now. */
-  static async start(endpoint: string): Promise<StoreRecord> {
-    const record = new StoreRecord(endpoint);
+  /**
+   * Begins with what the etcd of `endpoint`, without TLS and users, holds now. `wasEmptied`: another store that is found
+   * there later began empty, and all that was written to it is to be seen.
+   */
+  static async start(endpoint: string, options: { readonly wasEmptied?: boolean } = {}): Promise<StoreRecord> {
+    const record = new StoreRecord(endpoint, options.wasEmptied ?? false);
     const { state, revision } = await readStore(endpoint);
     record.#state = state;
     record.#revision = revision;
@@ -123,12 +128,17 @@ export class StoreRecord implements AsyncDisposable {
   async #verify(): Promise<void> {
     try {
       const then = await readStore(this.#endpoint, this.#revision);
-      if (!sameStore(then.state, this.#state)) this.#jump(await readStore(this.#endpoint), 'replaced');
+      if (!sameStore(then.state, this.#state)) await this.#replaced();
     } catch (thrown) {
-      const isFuture = String(thrown).includes('future revision');
-      if (!isFuture && !String(thrown).includes('has been compacted')) throw thrown;
-      this.#jump(await readStore(this.#endpoint), isFuture ? 'replaced' : 'gap');
+      if (String(thrown).includes('future revision')) await this.#replaced();
+      else if (String(thrown).includes('has been compacted')) this.#jump(await readStore(this.#endpoint), 'gap');
+      else throw thrown;
     }
+  }
+
+  async #replaced(): Promise<void> {
+    const empty = { state: new Map<string, Entry>(), revision: 1 };
+    this.#jump(this.#wasEmptied ? empty : await readStore(this.#endpoint), 'replaced');
   }
 
   #jump({ state, revision }: { readonly state: Map<string, Entry>; readonly revision: number }, cause: Change['cause']): void {
