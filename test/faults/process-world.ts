@@ -1,0 +1,202 @@
+/**
+ * A `kvstoremesh` process between a remote of many keys and a local etcd, each behind a proxy, and the phases of its work in
+ * which something can happen to it.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { expect } from 'vitest';
+import { MAPPINGS } from '../../src/kvstoremesh/mappings.ts';
+import type { Revision } from '../../src/shared/etcd/types.ts';
+import { type Remote, type Store, startFullRemote, startLocal } from '../kvstoremesh/mesh.ts';
+import { history } from '../publisher/rig.ts';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import { until } from '../support/until.ts';
+import { MeshDaemon } from './mesh-daemon.ts';
+import type { QuickTimes } from './quick-daemon.ts';
+
+const ENDPOINTS = 3_000;
+const PADDING = 'x'.repeat(100);
+
+export interface World extends AsyncDisposable {
+  readonly local: Store;
+  readonly localProxy: TcpProxy;
+  readonly berlin: Remote;
+  readonly oslo: Remote;
+  readonly daemon: MeshDaemon;
+  /** The keys of both remotes as they shall be mirrored, those that nobody changes during the test. */
+  readonly stable: Readonly<Record<string, string>>;
+}
+
+/** Everything but the daemon runs. */
+export async function startWorld(times: QuickTimes = {}): Promise<World> {
+  const [local, berlin, oslo] = await Promise.all([startLocal(), startFullRemote('berlin', 7), startFullRemote('oslo', 8)]);
+  const stable: Record<string, string> = { ...berlin.keys('1', 'cache'), ...oslo.keys('1', 'cache') };
+  for (let from = 0; from < ENDPOINTS; from += 100) {
+    const page: Record<string, string> = {};
+    for (let i = from; i < from + 100; i += 1) {
+      page[`cilium/state/ip/v1/default/10.1.${i >> 8}.${i & 255}`] = `${i} ${PADDING}`;
+      stable[`cilium/cache/ip/v1/berlin/10.1.${i >> 8}.${i & 255}`] = `${i} ${PADDING}`;
+    }
+    await berlin.put(page);
+  }
+  const localProxy = await startTcpProxy(local.process.port);
+  const daemon = await MeshDaemon.prepare({ endpoint: localProxy.endpoint, times: { lockTtlSeconds: 2, ...times } });
+  daemon.add(berlin, oslo);
+  return {
+    ...{ local, localProxy, berlin, oslo, daemon, stable },
+    [Symbol.asyncDispose]: async () => {
+      local.process.resume();
+      await daemon[Symbol.asyncDispose]();
+      await localProxy.stop();
+      await Promise.all([local, berlin, oslo].map((each) => each[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+export interface Phase {
+  readonly name: string;
+  readonly times?: QuickTimes;
+  /** Starts the daemon and resolves in the middle of the phase. */
+  enter(world: World): Promise<void>;
+  /** Ends what held the daemon in the phase. */
+  leave(world: World): Promise<void>;
+}
+
+const CANARY = 'cilium/synced/berlin/cilium/cache/ip/v1';
+const mirrored = async ({ local }: World) => Object.keys(await local.dump('cilium/cache/ip/v1/berlin/')).length;
+
+export const FIRST_LIST: Phase = {
+  name: 'the first list',
+  enter: async ({ berlin, daemon }) => {
+    berlin.proxy.throttle(20_000);
+    await daemon.start();
+    await until('a part of the list has arrived', () => berlin.proxy.bytes.toClient > 40_000, { withinMs: 20_000 });
+    expect((await daemon.status('berlin'))?.ready).toBeUndefined();
+  },
+  leave: ({ berlin }) => berlin.proxy.heal(),
+};
+
+export const FIRST_WRITES: Phase = {
+  name: 'the first writes',
+  enter: async (world) => {
+    const { daemon, local, localProxy } = world;
+    await daemon.start();
+    await daemon.untilLogged('this replica leads');
+    localProxy.delay(200);
+    await until('some keys are written', async () => (await mirrored(world)) > 0, { withinMs: 20_000 });
+    expect(await mirrored(world)).toBeLessThan(ENDPOINTS);
+    expect(await local.dump(CANARY)).toEqual({});
+  },
+  leave: ({ localProxy }) => localProxy.heal(),
+};
+
+/** Keys come, change and go until `signal` is aborted. */
+async function change({ berlin }: World, signal: AbortSignal): Promise<void> {
+  for (let round = 0; !signal.aborted; round += 1) {
+    await berlin.put(Object.fromEntries(Array.from({ length: 20 }, (_, i) => [key((round * 7 + i) % 200), `round ${round}`])));
+    await berlin.delete(key((round * 3) % 200), key((round * 5) % 200));
+    await pause(5);
+  }
+}
+
+const key = (index: number) => `cilium/state/nodes/v1/berlin/changing-${index}`;
+
+export function steadyState(): Phase {
+  const changes = new AbortController();
+  let changing: Promise<void> | undefined;
+  return {
+    name: 'steady state under changes',
+    enter: async (world) => {
+      await world.daemon.start();
+      await world.daemon.process.ready();
+      changing = change(world, changes.signal);
+      await until('changes arrive', async () => 'cilium/cache/nodes/v1/berlin/changing-0' in (await world.local.dump()));
+    },
+    leave: async () => {
+      changes.abort();
+      await changing;
+    },
+  };
+}
+
+export const GRACE: Phase = {
+  name: 'the grace of a removed cluster',
+  enter: async ({ daemon, local }) => {
+    await daemon.start();
+    await daemon.process.ready();
+    daemon.remove('oslo');
+    await daemon.untilLogged('its keys stay until agents had time to disconnect');
+    expect(await local.dump('cilium/cluster-config/oslo')).toEqual({});
+  },
+  leave: () => Promise.resolve(),
+};
+
+export const DRAIN: Phase = {
+  name: 'the removal of its keys',
+  times: { drainGraceMs: 100 },
+  enter: async ({ daemon, local, localProxy }) => {
+    await daemon.start();
+    await daemon.process.ready();
+    localProxy.delay(300);
+    daemon.remove('oslo');
+    const canaries = async () => Object.keys(await local.dump('cilium/synced/oslo/')).length;
+    await until('the removal has begun', async () => (await canaries()) === 0, { withinMs: 20_000 });
+  },
+  leave: ({ localProxy }) => localProxy.heal(),
+};
+
+export const LEASE_GRANT: Phase = {
+  name: 'the grant of a lease',
+  enter: async ({ daemon, local, localProxy }) => {
+    local.process.pause();
+    await daemon.start();
+    await until('it asks its etcd', () => localProxy.bytes.toServer > 0, { withinMs: 20_000 });
+  },
+  leave: ({ local }) => Promise.resolve(local.process.resume()),
+};
+
+/** What of `remotes` shall be below `cilium/cache`, as they are now. */
+export async function mirrorOf(remotes: readonly Remote[]): Promise<Record<string, string>> {
+  const wanted: Record<string, string> = {};
+  for (const remote of remotes) {
+    for (const { scope, stateTail, cacheTail } of MAPPINGS) {
+      const source = `cilium/state/${scope}/${stateTail(remote.name)}`;
+      const found = Object.entries(await remote.dump(source));
+      for (const [name, value] of found)
+        wanted[`cilium/cache/${scope}/${cacheTail(remote.name)}${name.slice(source.length)}`] = value;
+    }
+  }
+  return wanted;
+}
+
+/** Resolves when the mirror is equal to `remotes`, which do not change any more. */
+export async function settled({ local, daemon }: Pick<World, 'local' | 'daemon'>, remotes: readonly Remote[]): Promise<void> {
+  const wanted = JSON.stringify(Object.entries(await mirrorOf(remotes)).sort());
+  let last: Record<string, string> = {};
+  await until(
+    'the mirror is equal to its sources',
+    async () => {
+      last = await local.dump('cilium/cache/');
+      return JSON.stringify(Object.entries(last).sort()) === wanted;
+    },
+    { withinMs: 40_000, status: () => ({ keys: Object.keys(last).length, log: daemon.process.log.slice(-3_000) }) },
+  );
+}
+
+/**
+ * Whenever a canary was written, everything of `stable` below its prefix was there. Read from the whole history of the etcd;
+ * returns how many canaries were looked at.
+ */
+export async function judgeCanaries(local: Store, stable: Readonly<Record<string, string>>): Promise<number> {
+  const present = new Set<string>();
+  let canaries = 0;
+  for (const { type, key: written } of await history(local.client, 0 as Revision)) {
+    if (type === 'delete') present.delete(written);
+    else present.add(written);
+    const canary = /^cilium\/synced\/([^/]+)\/(cilium\/cache\/[^/]+\/v1)$/.exec(written);
+    if (canary === null || type === 'delete') continue;
+    canaries += 1;
+    const missing = Object.keys(stable).filter((each) => each.startsWith(`${canary[2]}/${canary[1]}/`) && !present.has(each));
+    expect(missing, `of ${written}`).toEqual([]);
+  }
+  return canaries;
+}
