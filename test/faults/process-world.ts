@@ -4,13 +4,11 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'vitest';
-import { MAPPINGS } from '../../src/kvstoremesh/mappings.ts';
-import type { Revision } from '../../src/shared/etcd/types.ts';
 import { type Remote, type Store, startFullRemote, startLocal } from '../kvstoremesh/mesh.ts';
-import { history } from '../publisher/rig.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 import { MeshDaemon } from './mesh-daemon.ts';
+import { type Oracle, observe } from './oracle.ts';
 import type { QuickTimes } from './quick-daemon.ts';
 
 const ENDPOINTS = 3_000;
@@ -22,39 +20,41 @@ export interface World extends AsyncDisposable {
   readonly berlin: Remote;
   readonly oslo: Remote;
   readonly daemon: MeshDaemon;
-  /** The keys of both remotes as they shall be mirrored, those that nobody changes during the test. */
-  readonly stable: Readonly<Record<string, string>>;
+  /** Of both remotes, from before the daemon is started. */
+  readonly oracle: Oracle;
+}
+
+export interface WorldOptions {
+  readonly times?: QuickTimes;
+  /** Keys may vanish although their sources have them: a cluster is removed, leases end. */
+  readonly mayLose?: boolean;
 }
 
 /** Everything but the daemon runs. */
-export async function startWorld(times: QuickTimes = {}): Promise<World> {
+export async function startWorld({ times = {}, mayLose = false }: WorldOptions = {}): Promise<World> {
   const [local, berlin, oslo] = await Promise.all([startLocal(), startFullRemote('berlin', 7), startFullRemote('oslo', 8)]);
-  const stable: Record<string, string> = { ...berlin.keys('1', 'cache'), ...oslo.keys('1', 'cache') };
   for (let from = 0; from < ENDPOINTS; from += 100) {
-    const page: Record<string, string> = {};
-    for (let i = from; i < from + 100; i += 1) {
-      page[`cilium/state/ip/v1/default/10.1.${i >> 8}.${i & 255}`] = `${i} ${PADDING}`;
-      stable[`cilium/cache/ip/v1/berlin/10.1.${i >> 8}.${i & 255}`] = `${i} ${PADDING}`;
-    }
-    await berlin.put(page);
+    const address = (_: unknown, i: number) => `cilium/state/ip/v1/default/10.1.${(from + i) >> 8}.${(from + i) & 255}`;
+    await berlin.put(Object.fromEntries(Array.from({ length: 100 }, address).map((name) => [name, PADDING])));
   }
+  const oracle = await observe(local, [berlin, oslo], { mayLose });
   const localProxy = await startTcpProxy(local.process.port);
   const daemon = await MeshDaemon.prepare({ endpoint: localProxy.endpoint, times: { lockTtlSeconds: 2, ...times } });
   daemon.add(berlin, oslo);
   return {
-    ...{ local, localProxy, berlin, oslo, daemon, stable },
+    ...{ local, localProxy, berlin, oslo, daemon, oracle },
     [Symbol.asyncDispose]: async () => {
       local.process.resume();
       await daemon[Symbol.asyncDispose]();
+      await oracle[Symbol.asyncDispose]();
       await localProxy.stop();
       await Promise.all([local, berlin, oslo].map((each) => each[Symbol.asyncDispose]()));
     },
   };
 }
 
-export interface Phase {
+export interface Phase extends WorldOptions {
   readonly name: string;
-  readonly times?: QuickTimes;
   /** Starts the daemon and resolves in the middle of the phase. */
   enter(world: World): Promise<void>;
   /** Ends what held the daemon in the phase. */
@@ -120,6 +120,7 @@ export function steadyState(): Phase {
 
 export const GRACE: Phase = {
   name: 'the grace of a removed cluster',
+  mayLose: true,
   enter: async ({ daemon, local }) => {
     await daemon.start();
     await daemon.process.ready();
@@ -132,6 +133,7 @@ export const GRACE: Phase = {
 
 export const DRAIN: Phase = {
   name: 'the removal of its keys',
+  mayLose: true,
   times: { drainGraceMs: 100 },
   enter: async ({ daemon, local, localProxy }) => {
     await daemon.start();
@@ -153,50 +155,3 @@ export const LEASE_GRANT: Phase = {
   },
   leave: ({ local }) => Promise.resolve(local.process.resume()),
 };
-
-/** What of `remotes` shall be below `cilium/cache`, as they are now. */
-export async function mirrorOf(remotes: readonly Remote[]): Promise<Record<string, string>> {
-  const wanted: Record<string, string> = {};
-  for (const remote of remotes) {
-    for (const { scope, stateTail, cacheTail } of MAPPINGS) {
-      const source = `cilium/state/${scope}/${stateTail(remote.name)}`;
-      const found = Object.entries(await remote.dump(source));
-      for (const [name, value] of found)
-        wanted[`cilium/cache/${scope}/${cacheTail(remote.name)}${name.slice(source.length)}`] = value;
-    }
-  }
-  return wanted;
-}
-
-/** Resolves when the mirror is equal to `remotes`, which do not change any more. */
-export async function settled({ local, daemon }: Pick<World, 'local' | 'daemon'>, remotes: readonly Remote[]): Promise<void> {
-  const wanted = JSON.stringify(Object.entries(await mirrorOf(remotes)).sort());
-  let last: Record<string, string> = {};
-  await until(
-    'the mirror is equal to its sources',
-    async () => {
-      last = await local.dump('cilium/cache/');
-      return JSON.stringify(Object.entries(last).sort()) === wanted;
-    },
-    { withinMs: 40_000, status: () => ({ keys: Object.keys(last).length, log: daemon.process.log.slice(-3_000) }) },
-  );
-}
-
-/**
- * Whenever a canary was written, everything of `stable` below its prefix was there. Read from the whole history of the etcd;
- * returns how many canaries were looked at.
- */
-export async function judgeCanaries(local: Store, stable: Readonly<Record<string, string>>): Promise<number> {
-  const present = new Set<string>();
-  let canaries = 0;
-  for (const { type, key: written } of await history(local.client, 0 as Revision)) {
-    if (type === 'delete') present.delete(written);
-    else present.add(written);
-    const canary = /^cilium\/synced\/([^/]+)\/(cilium\/cache\/[^/]+\/v1)$/.exec(written);
-    if (canary === null || type === 'delete') continue;
-    canaries += 1;
-    const missing = Object.keys(stable).filter((each) => each.startsWith(`${canary[2]}/${canary[1]}/`) && !present.has(each));
-    expect(missing, `of ${written}`).toEqual([]);
-  }
-  return canaries;
-}
