@@ -32,7 +32,7 @@ export function logLines(log: string): LogLine[] {
 }
 
 export interface MeshDaemonOptions {
-  /** Where the local etcd is reached. */
+  /** Where the local etcd is reached: its URL, or the path of a client configuration. */
   readonly endpoint: string;
   readonly times?: QuickTimes;
   readonly flags?: readonly string[];
@@ -66,12 +66,13 @@ export class MeshDaemon implements AsyncDisposable {
   /** Starts it, for the first time or again. */
   async start(): Promise<void> {
     const { endpoint, times = {}, flags = [], preload = [] } = this.#options;
+    const local = endpoint.startsWith('/') ? `etcd.config=${endpoint}` : `etcd.address=${endpoint}`;
     const program = [...preload.map((path) => `--import=${path}`), QUICK_DAEMON, JSON.stringify(times)];
     this.#process = await startDaemon(
       'kvstoremesh',
       [
         ...['--cluster-name=harbor', '--cluster-id=200', `--clustermesh-config=${join(this.directory, 'remotes')}`],
-        ...[`--kvstore-opt=etcd.address=${endpoint}`, `--api-serve-addr=127.0.0.1:${this.#ports.api}`],
+        ...[`--kvstore-opt=${local}`, `--api-serve-addr=127.0.0.1:${this.#ports.api}`],
         ...[`--prometheus-serve-addr=127.0.0.1:${this.#ports.metrics}`, ...flags],
       ],
       [process.execPath, ...program],
