@@ -7,6 +7,8 @@ import { Random } from './random.ts';
 const KEYS = 2_000;
 const INTERVAL_MS = 50;
 const CALL_TIMEOUT_MS = 5_000;
+/** Often enough for a daemon whose time passes faster. */
+const HEARTBEAT_MS = 3_000;
 
 export class ChangingRemote implements AsyncDisposable {
   readonly remote: Remote;
@@ -16,6 +18,7 @@ export class ChangingRemote implements AsyncDisposable {
   readonly #random: Random;
   #sequence = 0;
   #writing: { readonly stop: AbortController; readonly ended: Promise<void> } | undefined;
+  readonly #heartbeat: NodeJS.Timeout;
   /** Changes that its etcd has taken. */
   changes = 0;
 
@@ -23,6 +26,8 @@ export class ChangingRemote implements AsyncDisposable {
     this.remote = remote;
     this.id = id;
     this.#random = new Random(seed);
+    const beat = () => (this.isUp ? this.remote.put({ 'cilium/.heartbeat': new Date().toISOString() }) : Promise.resolve());
+    this.#heartbeat = setInterval(() => void beat().catch(() => undefined), HEARTBEAT_MS);
   }
 
   static async start(name: string, id: number, seed: number, args: readonly string[]): Promise<ChangingRemote> {
@@ -95,6 +100,7 @@ export class ChangingRemote implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#heartbeat);
     await this.rest();
     this.remote.process.resume();
     await this.remote[Symbol.asyncDispose]();
