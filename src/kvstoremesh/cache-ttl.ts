@@ -6,45 +6,100 @@
  * connections last.
  */
 import type { Clock } from '../shared/clock.ts';
+import { WITHDRAWAL_BRAKE_INTERVAL_MS } from '../shared/limits.ts';
+
+/**
+ * Holds withdrawals back while most of the remote clusters are not heard of: then it is probably this cluster that
+ * is cut off, and without its caches it would lose the backends that it still reaches as well.
+ */
+export class WithdrawalBrake {
+  readonly #unheard = new Set<string>();
+  readonly #configured: () => number;
+
+  /** `configured`: how many remote clusters there are. */
+  constructor(configured: () => number) {
+    this.#configured = configured;
+  }
+
+  /** More than half of the clusters are not heard of. One cluster alone is no crowd to judge by. */
+  get isOn(): boolean {
+    const configured = this.#configured();
+    return configured > 1 && this.#unheard.size * 2 > configured;
+  }
+
+  /** How many clusters are not heard of. */
+  get unheard(): number {
+    return this.#unheard.size;
+  }
+
+  lost(cluster: string): void {
+    this.#unheard.add(cluster);
+  }
+
+  heard(cluster: string): void {
+    this.#unheard.delete(cluster);
+  }
+}
 
 export interface CacheTtlOptions {
+  readonly cluster: string;
   /** 0 for never. */
   readonly ttlMs: number;
+  readonly brake: WithdrawalBrake;
   readonly clock: Clock;
   readonly onExpired: () => void;
+  /** The time ran out, but most other clusters are not heard of either. */
+  readonly onHeld: () => void;
 }
 
 export class CacheTtl {
   readonly #options: CacheTtlOptions;
   #running: AbortController | undefined;
+  #isHeld = false;
   #revocations = 0;
 
   constructor(options: CacheTtlOptions) {
     this.#options = options;
   }
 
-  /** How often the time ran out. */
+  /** How often the services were withdrawn. */
   get revocations(): number {
     return this.#revocations;
   }
 
+  /** The time ran out and the services are kept all the same, for as long as most clusters are not heard of. */
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
   /** The cluster is not heard of from now on, where that is not the case already. */
   start(): void {
-    const { ttlMs, clock, onExpired } = this.#options;
+    const { cluster, ttlMs, brake } = this.#options;
+    brake.lost(cluster);
     if (ttlMs === 0 || this.#running !== undefined) return;
     this.#running = new AbortController();
-    clock.sleep(ttlMs, this.#running.signal).then(
-      () => {
-        this.#revocations += 1;
-        onExpired();
-      },
-      () => undefined,
-    );
+    this.#expire(this.#running.signal).catch(() => undefined);
   }
 
   /** The cluster has said what it is, or is not configured any more. */
   stop(): void {
+    this.#options.brake.heard(this.#options.cluster);
     this.#running?.abort();
     this.#running = undefined;
+    this.#isHeld = false;
+  }
+
+  /** Rejects when the cluster is heard of before. */
+  async #expire(signal: AbortSignal): Promise<void> {
+    const { ttlMs, brake, clock, onExpired, onHeld } = this.#options;
+    await clock.sleep(ttlMs, signal);
+    while (brake.isOn) {
+      if (!this.#isHeld) onHeld();
+      this.#isHeld = true;
+      await clock.sleep(WITHDRAWAL_BRAKE_INTERVAL_MS, signal);
+    }
+    this.#isHeld = false;
+    this.#revocations += 1;
+    onExpired();
   }
 }

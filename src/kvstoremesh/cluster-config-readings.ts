@@ -1,14 +1,16 @@
 /**
  * What a remote says of itself, read again and again for as long as the connection lasts.
  *
- * A read is also the proof that the connection works: it goes to the quorum and back. The rights of a
- * remote user cover the single key and no range around it, hence reads rather than a watch. A connection
- * without any answer for longer than a restart takes is lost.
+ * A watch of the key tells when it is worth a read. Reads go on without it: each is also the proof that the
+ * connection works, since it goes to the quorum and back, and what a watch may have missed comes with the next
+ * one. A connection without any answer for longer than a restart takes is lost.
  */
+import { Bell } from '../shared/bell.ts';
 import type { Clock } from '../shared/clock.ts';
 import { asError } from '../shared/errors.ts';
 import { ClusterChangedError, PermissionDeniedError } from '../shared/etcd/errors.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
+import type { Sink } from '../shared/publisher/types.ts';
 import { type ClusterConfig, ClusterConfigError, parseClusterConfig, sameClusterConfig } from './cluster-config.ts';
 import { ConnectionLostError, SourceReplacedError } from './errors.ts';
 import { clusterConfigKey } from './mappings.ts';
@@ -24,24 +26,53 @@ export interface ReadingsOptions {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly timing: ReadingsTiming;
+  /** Told of changes of the key. */
+  readonly changes: ConfigChanges;
 }
 
 export interface ReadingsTiming {
   /** Between two reads, while the remote says what it is and while it does not. */
   readonly presentMs: number;
   readonly absentMs: number;
+  /** Between two reads at least, however often the key changes. */
+  readonly leastMs: number;
   /** Without an answer for so long the connection is lost. */
   readonly silenceMs: number;
 }
 
-export const READINGS_TIMING: ReadingsTiming = { presentMs: 5_000, absentMs: 2_000, silenceMs: 15_000 };
+export const READINGS_TIMING: ReadingsTiming = {
+  presentMs: 5_000,
+  absentMs: 2_000,
+  leastMs: 500,
+  silenceMs: 15_000,
+};
+
+/** The receiver of the changes of a cluster config: it only tells that there are some. */
+export class ConfigChanges implements Sink {
+  readonly bell = new Bell();
+
+  upsert(): void {
+    this.bell.ring();
+  }
+
+  remove(): void {
+    this.bell.ring();
+  }
+
+  /** A key that is not there is not named by a listing. */
+  listed(): void {
+    this.bell.ring();
+  }
+
+  interrupted(): void {}
+}
 
 /**
  * Yields the first reading and every one that differs from the one before. Throws ConnectionLostError or
  * SourceReplacedError when the connection is no good, and the signal's reason when it is aborted.
  */
 export async function* clusterConfigReadings(options: ReadingsOptions): AsyncGenerator<ClusterConfigReading, never> {
-  const { client, cluster, clock, signal, timing } = options;
+  const { client, cluster, clock, signal, timing, changes } = options;
   let last: ClusterConfigReading | undefined;
   let answeredMs = clock.monotonicMs();
   for (;;) {
@@ -61,7 +92,9 @@ export async function* clusterConfigReadings(options: ReadingsOptions): AsyncGen
         throw new ConnectionLostError(`no answer for ${Math.round(silentMs / 1000)} s: ${error.message}`, { cause: error });
       }
     }
-    await clock.sleep(last?.kind === 'present' ? timing.presentMs : timing.absentMs, signal);
+    await clock.sleep(timing.leastMs, signal);
+    const pauseMs = last?.kind === 'present' ? timing.presentMs : timing.absentMs;
+    await changes.bell.wait(Math.max(0, pauseMs - timing.leastMs), clock, signal);
   }
 }
 

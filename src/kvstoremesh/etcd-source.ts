@@ -15,10 +15,15 @@ import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, EVENTS_PER_SLICE } from '../s
 import type { Logger } from '../shared/log.ts';
 import type { Sink } from '../shared/publisher/types.ts';
 import { SourceReplacedError } from './errors.ts';
+import type { ListTurns } from './list-turns.ts';
 
 export interface EtcdSourceOptions {
   readonly client: EtcdClient;
   readonly prefix: EtcdKey;
+  /** Only the key that the prefix itself is. */
+  readonly exact?: boolean;
+  /** Where given, the prefix is listed when it is its turn. */
+  readonly turns?: ListTurns;
   readonly sink: Sink;
   readonly clock: Clock;
   readonly log: Logger;
@@ -39,7 +44,7 @@ export async function runEtcdSource(options: EtcdSourceOptions): Promise<never> 
   for (;;) {
     const startMs = clock.monotonicMs();
     try {
-      const revision = await list(options);
+      const revision = await listInTurn(options);
       sink.listed();
       if (isFailing) onFailing?.(undefined);
       isFailing = false;
@@ -70,10 +75,19 @@ export async function runEtcdSource(options: EtcdSourceOptions): Promise<never> 
   }
 }
 
+async function listInTurn(options: EtcdSourceOptions): Promise<Revision> {
+  const endTurn = await options.turns?.take(options.signal);
+  try {
+    return await list(options);
+  } finally {
+    endTurn?.();
+  }
+}
+
 /** Names every key of the prefix; the revision they are of. */
-async function list({ client, prefix, sink, signal }: EtcdSourceOptions): Promise<Revision> {
+async function list({ client, prefix, exact = false, sink, signal }: EtcdSourceOptions): Promise<Revision> {
   let revision: Revision | undefined;
-  for await (const page of client.list(prefix, { signal })) {
+  for await (const page of client.list(prefix, { signal, exact })) {
     for (const { key, value } of page.keyValues) sink.upsert(key, value);
     revision = page.revision;
   }
@@ -83,8 +97,9 @@ async function list({ client, prefix, sink, signal }: EtcdSourceOptions): Promis
 }
 
 /** Passes on what changes after `revision`; resolves with the reason when only a new listing can go on. */
-async function follow({ client, prefix, sink, signal }: EtcdSourceOptions, revision: Revision): Promise<string> {
-  for await (const batch of client.watch(prefix, { signal, from: (revision + 1) as Revision })) {
+async function follow(options: EtcdSourceOptions, revision: Revision): Promise<string> {
+  const { client, prefix, exact = false, sink, signal } = options;
+  for await (const batch of client.watch(prefix, { signal, exact, from: (revision + 1) as Revision })) {
     switch (batch.kind) {
       case 'events':
         await deliver(batch.events, sink, signal);

@@ -5,10 +5,13 @@
  * and leases stay, for the next leader to take over.
  */
 import { once } from 'node:events';
+import { Backoff } from '../shared/backoff.ts';
 import type { ClusterInfo } from '../shared/cluster-info.ts';
-import { keyOf } from '../shared/etcd/types.ts';
+import { asError } from '../shared/errors.ts';
+import { type EtcdClient, keyOf } from '../shared/etcd/types.ts';
 import { JobGroup } from '../shared/jobs.ts';
 import type { KvstoreOptions } from '../shared/kvstore-options.ts';
+import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS } from '../shared/limits.ts';
 import { runHeartbeat } from '../shared/publisher/heartbeat.ts';
 import type { PublisherMetrics } from '../shared/publisher/metrics.ts';
 import { createPublisher } from '../shared/publisher/publisher.ts';
@@ -18,6 +21,7 @@ import { type ConfigDirectoryOptions, watchConfigDirectory } from './config-dire
 import { DRAIN_GRACE_MS } from './drain.ts';
 import type { KvstoremeshFlags } from './flags.ts';
 import type { Term } from './leadership.ts';
+import { mirroredClusters } from './leftovers.ts';
 import { type ClusterProgress, isReady, type ReadinessLimits } from './readiness.ts';
 import type { RemoteCluster } from './remote-cluster.ts';
 import { RemoteClusters } from './remote-clusters.ts';
@@ -26,6 +30,18 @@ import { openRemoteEtcd } from './remote-etcd.ts';
 /** Everything that is written is below it. */
 const ROOT = keyOf('cilium/');
 
+export interface LeaderTiming {
+  /** Between the removal of a cluster's config and that of its keys. */
+  readonly drainGraceMs: number;
+  /**
+   * How long after the start of a term the keys of clusters without a file stay untouched: a Secret may be mounted, or a
+   * cluster added again, a little later.
+   */
+  readonly leftoversMs: number;
+}
+
+export const LEADER_TIMING: LeaderTiming = { drainGraceMs: DRAIN_GRACE_MS, leftoversMs: 60_000 };
+
 /** How often an unready daemon looks whether it is ready. */
 const READINESS_INTERVAL_MS = 200;
 
@@ -33,6 +49,7 @@ export interface LeaderOptions {
   readonly flags: KvstoremeshFlags;
   readonly own: ClusterInfo;
   readonly kvstore: KvstoreOptions;
+  readonly timing: LeaderTiming;
   readonly runtime: Omit<Runtime, 'signal' | 'metrics'>;
   readonly metrics: PublisherMetrics;
   /** The remote clusters from now on; undefined when the term is over. */
@@ -43,7 +60,7 @@ export interface LeaderOptions {
 
 /** Resolves when the term is over and nothing of it runs on. Rejects where the daemon cannot go on. */
 export async function lead(term: Term, options: LeaderOptions): Promise<void> {
-  const { flags, own, runtime, metrics, onRemotes, onReady } = options;
+  const { flags, own, timing, runtime, metrics, onRemotes, onReady } = options;
   const { clock, log } = runtime;
   const jobs = new JobGroup({ signal: term.signal, log });
   const { signal } = jobs;
@@ -73,7 +90,7 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
       log,
       open: (path, cluster) => openRemoteEtcd(path, cluster, parts),
     },
-    drainGraceMs: flags.disableDrainOnDisconnection ? undefined : DRAIN_GRACE_MS,
+    drainGraceMs: flags.disableDrainOnDisconnection ? undefined : timing.drainGraceMs,
     signal,
   });
   onRemotes(remotes);
@@ -85,6 +102,7 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
       onReady();
       await once(jobSignal, 'abort');
     });
+  jobs.startJob('leftovers', (jobSignal) => removeLeftovers(remotes, term.client, options, jobSignal));
   const directory = { path: flags.clustermeshConfig, ownName: own.name, clock, log, signal };
   jobs.startJob('configuration directory', () => followDirectory(directory, remotes, onFirst));
   try {
@@ -107,6 +125,27 @@ async function followDirectory(
     for (const change of changes) remotes.apply(change);
     if (isFirst) onFirst(remotes.all);
     isFirst = false;
+  }
+}
+
+/** Has what earlier runs left of clusters that no file names removed, once. Rejects with the signal's reason. */
+async function removeLeftovers(
+  remotes: RemoteClusters,
+  local: EtcdClient,
+  { timing, runtime: { clock, log } }: LeaderOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const backoff = new Backoff({ minMs: ETCD_BACKOFF_MIN_MS, maxMs: ETCD_BACKOFF_MAX_MS });
+  await clock.sleep(timing.leftoversMs, signal);
+  for (;;) {
+    try {
+      remotes.removeLeftovers(await mirroredClusters(local, signal));
+      await once(signal, 'abort');
+    } catch (thrown) {
+      signal.throwIfAborted();
+      log.debug({ error: asError(thrown).message }, 'the clusters of the local etcd cannot be listed; trying again');
+    }
+    await clock.sleep(backoff.nextMs(), signal);
   }
 }
 

@@ -112,13 +112,13 @@ export function clusterConfigKey(cluster: string): EtcdKey {
   return keyOf(`cilium/cluster-config/${cluster}`);
 }
 
-/** What a removed cluster leaves behind, in the order it is removed: services before the addresses and identities they lead to. */
+/** What a removed cluster leaves behind, in the order in which the original removes it: by the names of the kinds. */
 export function drainPrefixes(cluster: string): readonly EtcdKey[] {
-  const byRank = [...MAPPINGS].sort((a, b) => b.rank - a.rank);
+  const byName = [...MAPPINGS].sort((a, b) => (a.name < b.name ? -1 : 1));
   return [
     canaryPrefix(cluster),
     // The whole of the cluster's identities: old versions also wrote beside `id/`.
-    ...byRank.map(({ scope }) => keyOf(`cilium/cache/${scope}/${cluster}/`)),
+    ...byName.map(({ scope }) => keyOf(`cilium/cache/${scope}/${cluster}/`)),
   ];
 }
 

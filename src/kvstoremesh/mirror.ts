@@ -11,12 +11,14 @@ import type { PublisherMetrics } from '../shared/publisher/metrics.ts';
 import type { Publisher, Section, Sink } from '../shared/publisher/types.ts';
 import type { CanaryGate } from './canary-gate.ts';
 import { runEtcdSource } from './etcd-source.ts';
+import type { ListTurns } from './list-turns.ts';
 import { destinationCanary, destinationPrefix, type Mapping, rekey, sourceCanary, sourcePrefix } from './mappings.ts';
 
 export interface MirrorOptions {
   readonly cluster: string;
   readonly publisher: Publisher;
   readonly metrics: Pick<PublisherMetrics, 'addSection' | 'removeSection' | 'rejected'>;
+  readonly turns: ListTurns;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -73,7 +75,7 @@ export class Mirror {
 
   /** Mirrors once the gate lets it, until the signal is aborted; rejects as `runEtcdSource` does. */
   async follow(client: EtcdClient, cached: boolean, gate: CanaryGate | undefined, signal: AbortSignal): Promise<never> {
-    const { cluster, clock, log } = this.#options;
+    const { cluster, turns, clock, log } = this.#options;
     const canary = sourceCanary(this.mapping, cluster, cached);
     this.#problem = `waiting for ${canary}, which its writer sets once everything is exported`;
     await gate?.open(canary, signal);
@@ -84,7 +86,7 @@ export class Mirror {
       this.#problem = error?.message;
     };
     section.interrupted('a connection to the remote begins');
-    return runEtcdSource({ client, prefix, sink: this.#rekeyed(prefix, section), clock, log, signal, onFailing });
+    return runEtcdSource({ client, prefix, sink: this.#rekeyed(prefix, section), turns, clock, log, signal, onFailing });
   }
 
   /** The connection is over. Keys stay. */

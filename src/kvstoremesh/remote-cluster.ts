@@ -9,12 +9,12 @@ import { Backoff } from '../shared/backoff.ts';
 import { asError, ProgramError } from '../shared/errors.ts';
 import { EtcdError } from '../shared/etcd/errors.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
-import { REMOTE_BACKOFF_MAX_MS, REMOTE_BACKOFF_MIN_MS } from '../shared/limits.ts';
+import { RECONNECT_SPREAD_MS, REMOTE_BACKOFF_MAX_MS, REMOTE_BACKOFF_MIN_MS } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
 import { HEARTBEAT_KEY } from '../shared/publisher/heartbeat.ts';
 import { CacheTtl } from './cache-ttl.ts';
 import { type ClusterConfig, sameClusterConfig } from './cluster-config.ts';
-import { clusterConfigReadings } from './cluster-config-readings.ts';
+import { ConfigChanges, clusterConfigReadings } from './cluster-config-readings.ts';
 import { ReconfiguredError } from './errors.ts';
 import { runEtcdSource } from './etcd-source.ts';
 import { checkHeartbeat, Heartbeat } from './heartbeat-check.ts';
@@ -49,8 +49,9 @@ export class RemoteCluster {
     this.#context = context;
     this.#log = context.log.child({ cluster: name });
     this.createdMs = context.clock.monotonicMs();
-    const { cacheTtlMs: ttlMs, clock } = context;
-    this.#cacheTtl = new CacheTtl({ ttlMs, clock, onExpired: () => this.#withdraw() });
+    const { cacheTtlMs: ttlMs, brake, clock } = context;
+    const [onExpired, onHeld] = [() => this.#withdraw(), () => this.#hold()];
+    this.#cacheTtl = new CacheTtl({ cluster: name, ttlMs, brake, clock, onExpired, onHeld });
     this.mirrors = MAPPINGS.map((mapping) => new Mirror(mapping, { ...context, cluster: name, log: this.#log }));
   }
 
@@ -73,19 +74,25 @@ export class RemoteCluster {
     return this.#cacheTtl.revocations;
   }
 
+  /** Its services would have been withdrawn, were not most of the other clusters away as well. */
+  get isWithdrawalHeld(): boolean {
+    return this.#cacheTtl.isHeld;
+  }
+
   /** Runs until the signal is aborted, then resolves. Whatever goes wrong is this cluster's own affair. */
   async run(signal: AbortSignal): Promise<void> {
     // Ends with the signal at the latest, and then it does not matter any more.
     void this.#context.publisher.singles.keep(clusterConfigKey(this.name), signal).catch(() => undefined);
+    this.#cacheTtl.start();
     while (!signal.aborted) {
       const scope = new TaskScope(signal);
       this.#scope = scope;
-      this.#cacheTtl.start();
       this.#connectedMs = undefined;
       scope.run((connectionSignal) => this.#connection(scope, connectionSignal));
       const reason = await scope.ended();
       for (const mirror of this.mirrors) mirror.disconnected();
       if (signal.aborted) break;
+      this.#cacheTtl.start();
       this.#onLost(reason);
       if (reason instanceof ReconfiguredError || this.#wasStable()) this.#backoff.reset();
       if (!(reason instanceof ReconfiguredError)) await this.#pause(signal);
@@ -126,6 +133,14 @@ export class RemoteCluster {
     for (const mirror of this.mirrors) if (mirror.mapping.expires) mirror.withdraw();
   }
 
+  #hold(): void {
+    const { cacheTtlMs: ttlMs, brake } = this.#context;
+    this.#log.warn(
+      { ttlMs, unheard: brake.unheard },
+      'the remote cluster was not heard of for too long, but neither were most others; its services are kept: check the network of this cluster',
+    );
+  }
+
   #onLost(reason: Error): void {
     const isOurs = reason instanceof ReconfiguredError;
     const { phase } = this.#state;
@@ -154,7 +169,11 @@ export class RemoteCluster {
   async #pause(signal: AbortSignal): Promise<void> {
     const scope = new TaskScope(signal);
     this.#scope = scope;
-    await this.#context.clock.sleep(this.#backoff.nextMs(), scope.signal).catch(() => undefined);
+    const { brake, clock } = this.#context;
+    // Remotes that were lost together, as when this cluster was cut off, do not come back in the same instant.
+    const spreadMs = Math.min(REMOTE_BACKOFF_MAX_MS, brake.unheard * RECONNECT_SPREAD_MS) * Math.random();
+    const pauseMs = Math.min(REMOTE_BACKOFF_MAX_MS, this.#backoff.nextMs() + spreadMs);
+    await clock.sleep(pauseMs, scope.signal).catch(() => undefined);
     await scope.end();
   }
 
@@ -213,10 +232,12 @@ export class RemoteCluster {
   /** Mirrors as the remote's cluster config says, and begins again whenever it says something else. */
   async #followConfig(client: EtcdClient, scope: TaskScope): Promise<void> {
     const { clock } = this.#context;
+    const changes = this.#watchConfig(client, scope);
     let session: { readonly scope: TaskScope; readonly config: ClusterConfig } | undefined;
     try {
       const timing = this.#timing.readings;
-      for await (const reading of clusterConfigReadings({ client, cluster: this.name, clock, signal: scope.signal, timing })) {
+      const options = { client, cluster: this.name, clock, signal: scope.signal, timing, changes };
+      for await (const reading of clusterConfigReadings(options)) {
         const isMirroring = this.#state.phase.kind === 'mirroring';
         if (reading.kind === 'absent') {
           this.#log.warn({ reason: reading.reason }, 'the remote cluster does not say what it is');
@@ -236,6 +257,15 @@ export class RemoteCluster {
     } finally {
       await session?.scope.end();
     }
+  }
+
+  /** The rights of a remote user cover this single key and no range around it. */
+  #watchConfig(client: EtcdClient, scope: TaskScope): ConfigChanges {
+    const { clock } = this.#context;
+    const changes = new ConfigChanges();
+    const source = { client, prefix: clusterConfigKey(this.name), exact: true, sink: changes, clock, log: this.#log };
+    scope.run((signal) => runEtcdSource({ ...source, signal }));
+    return changes;
   }
 
   /** A session that fails ends the connection. */

@@ -3,16 +3,20 @@
  *
  * A cluster whose file is gone is not listed any more and is drained in the background. When its file comes
  * back meanwhile it is taken up again only after that: agents are told of a removal, and have to see all of it.
+ * What an earlier run left of clusters that have no file any more is drained in the same way.
  */
 import type { Logger } from '../shared/log.ts';
+import { WithdrawalBrake } from './cache-ttl.ts';
 import type { ConfigChange } from './config-directory.ts';
 import { drainCluster } from './drain.ts';
+import { ListTurns } from './list-turns.ts';
+import { clusterConfigKey } from './mappings.ts';
 import { RemoteCluster } from './remote-cluster.ts';
 import type { RemoteClusterContext } from './remote-context.ts';
 import { TaskScope } from './task-scope.ts';
 
 export interface RemoteClustersOptions {
-  readonly context: RemoteClusterContext;
+  readonly context: Omit<RemoteClusterContext, 'brake' | 'turns'>;
   /** Undefined: nothing is removed when a cluster's file goes. */
   readonly drainGraceMs: number | undefined;
   readonly signal: AbortSignal;
@@ -26,18 +30,23 @@ interface Running {
 
 interface Draining {
   readonly kind: 'draining';
-  readonly remote: RemoteCluster;
+  /** Lets go of the keys; may be called again. */
+  readonly release: () => void;
   /** The path of the file that came back meanwhile. */
   returned: string | undefined;
 }
 
 export class RemoteClusters {
   readonly #options: RemoteClustersOptions;
+  readonly #context: RemoteClusterContext;
   readonly #scope: TaskScope;
   readonly #entries = new Map<string, Running | Draining>();
 
   constructor(options: RemoteClustersOptions) {
     this.#options = options;
+    const { context } = options;
+    const running = () => this.all.length;
+    this.#context = { ...context, brake: new WithdrawalBrake(running), turns: new ListTurns(context.clock) };
     this.#scope = new TaskScope(options.signal);
   }
 
@@ -48,11 +57,22 @@ export class RemoteClusters {
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  /** Those that are being removed, by name. */
+  get draining(): readonly string[] {
+    return [...this.#entries].flatMap(([cluster, { kind }]) => (kind === 'draining' ? [cluster] : [])).sort();
+  }
+
   apply(change: ConfigChange): void {
     const entry = this.#entries.get(change.cluster);
     if (change.kind === 'removed') {
-      if (entry?.kind === 'running') this.#scope.run(() => this.#remove(entry));
-      else if (entry !== undefined) entry.returned = undefined;
+      if (entry?.kind === 'running') {
+        const { remote, scope } = entry;
+        this.#remove(
+          change.cluster,
+          () => remote.release(),
+          () => scope.end(),
+        );
+      } else if (entry !== undefined) entry.returned = undefined;
     } else if (entry === undefined) {
       this.#add(change.cluster, change.path);
     } else if (entry.kind === 'running') {
@@ -63,6 +83,22 @@ export class RemoteClusters {
     }
   }
 
+  /** Drains those of `clusters` that are not configured; they have keys in the local etcd although no file names them. */
+  removeLeftovers(clusters: Iterable<string>): void {
+    const { drainGraceMs, context } = this.#options;
+    const { own, publisher } = context;
+    if (drainGraceMs === undefined) return;
+    for (const cluster of clusters) {
+      if (cluster === own.name || this.#entries.has(cluster)) continue;
+      this.#logOf(cluster).warn('keys of a cluster that is not configured any more were found; they are removed');
+      this.#remove(
+        cluster,
+        () => publisher.singles.release(clusterConfigKey(cluster)),
+        () => Promise.resolve(),
+      );
+    }
+  }
+
   /** Rejects with what went wrong, or with the signal's reason, when nothing of any cluster runs any more. */
   async ended(): Promise<never> {
     throw await this.#scope.ended();
@@ -70,7 +106,10 @@ export class RemoteClusters {
 
   /** The keys of all clusters are left as they are and nobody looks after them any more. Only after `ended` has rejected. */
   release(): void {
-    for (const { remote } of this.#entries.values()) remote.release();
+    for (const entry of this.#entries.values()) {
+      if (entry.kind === 'running') entry.remote.release();
+      else entry.release();
+    }
     this.#entries.clear();
   }
 
@@ -79,7 +118,7 @@ export class RemoteClusters {
   }
 
   #add(cluster: string, path: string): void {
-    const remote = new RemoteCluster(cluster, path, this.#options.context);
+    const remote = new RemoteCluster(cluster, path, this.#context);
     const scope = new TaskScope(this.#scope.signal);
     scope.run((signal) => remote.run(signal));
     this.#entries.set(cluster, { kind: 'running', remote, scope });
@@ -96,28 +135,23 @@ export class RemoteClusters {
     return entry?.kind !== 'running' || entry.remote !== remote;
   }
 
-  async #remove({ remote, scope }: Running): Promise<void> {
+  /** `end` resolves when nothing feeds the keys any more. */
+  #remove(cluster: string, release: () => void, end: () => Promise<void>): void {
     const { context, drainGraceMs } = this.#options;
-    const log = this.#logOf(remote.name);
-    const entry: Draining = { kind: 'draining', remote, returned: undefined };
-    this.#entries.set(remote.name, entry);
-    await scope.end();
-    if (drainGraceMs === undefined) {
-      log.warn('the remote cluster was removed; its keys stay, as --disable-drain-on-disconnection says');
-      remote.release();
-    } else {
-      await drainCluster({
-        cluster: remote.name,
-        singles: context.publisher.singles,
-        local: context.local,
-        graceMs: drainGraceMs,
-        release: () => remote.release(),
-        clock: context.clock,
-        log,
-        signal: this.#scope.signal,
-      });
-    }
-    this.#entries.delete(remote.name);
-    if (entry.returned !== undefined) this.#add(remote.name, entry.returned);
+    const { publisher, local, clock } = context;
+    const log = this.#logOf(cluster);
+    const entry: Draining = { kind: 'draining', release, returned: undefined };
+    this.#entries.set(cluster, entry);
+    this.#scope.run(async (signal) => {
+      await end();
+      if (drainGraceMs === undefined) {
+        log.warn('the remote cluster was removed; its keys stay, as --disable-drain-on-disconnection says');
+        release();
+      } else {
+        await drainCluster({ cluster, singles: publisher.singles, local, graceMs: drainGraceMs, release, clock, log, signal });
+      }
+      this.#entries.delete(cluster);
+      if (entry.returned !== undefined) this.#add(cluster, entry.returned);
+    });
   }
 }

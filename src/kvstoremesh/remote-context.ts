@@ -4,6 +4,7 @@ import type { ClusterInfo } from '../shared/cluster-info.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Publisher } from '../shared/publisher/types.ts';
+import type { WithdrawalBrake } from './cache-ttl.ts';
 import { READINGS_TIMING, type ReadingsTiming } from './cluster-config-readings.ts';
 import type { ClusterIds } from './cluster-ids.ts';
 import type { ServiceFormat } from './mappings.ts';
@@ -24,6 +25,7 @@ export interface RemoteClusterContext extends Omit<MirrorOptions, 'cluster'> {
   readonly serviceFormat: ServiceFormat;
   /** After so long without a remote its services are withdrawn; 0 for never. */
   readonly cacheTtlMs: number;
+  readonly brake: WithdrawalBrake;
   readonly clock: Clock;
   readonly log: Logger;
   /** Reads the file and opens a client; rejects with what is wrong with the file. */

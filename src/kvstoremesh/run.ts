@@ -10,18 +10,20 @@ import type { Registry } from '../shared/metrics.ts';
 import { PublisherMetrics } from '../shared/publisher/metrics.ts';
 import type { Runtime } from '../shared/runtime.ts';
 import type { KvstoremeshFlags } from './flags.ts';
-import { lead } from './leader.ts';
+import { LEADER_TIMING, type LeaderTiming, lead } from './leader.ts';
 import { LEADERSHIP_TIMING, type LeadershipTiming, runLeadership, type Term } from './leadership.ts';
 import type { RemoteCluster } from './remote-cluster.ts';
 import type { RemoteClusters } from './remote-clusters.ts';
 import { registerRemoteMetrics } from './remote-metrics.ts';
 import { remoteClusterStatus } from './status.ts';
 
+export interface KvstoremeshTiming extends LeadershipTiming, LeaderTiming {}
+
 /** Runs until the signal is aborted, then resolves; what was written stays. Rejects when it cannot start or go on. */
 export async function runKvstoremesh(
   flags: KvstoremeshFlags,
   runtime: Runtime,
-  timing: LeadershipTiming = LEADERSHIP_TIMING,
+  timing: KvstoremeshTiming = { ...LEADERSHIP_TIMING, ...LEADER_TIMING },
 ): Promise<void> {
   const { clock, log, metrics } = runtime;
   const own = parseClusterInfo(flags);
@@ -38,6 +40,7 @@ export async function runKvstoremesh(
       flags,
       own,
       kvstore,
+      timing,
       runtime: { clock, log },
       metrics: new PublisherMetrics(metrics, clock),
       onRemotes: (remotes: RemoteClusters | undefined) => {

@@ -163,3 +163,13 @@ export const CRD_LOG_INTERVAL_MS = 10_000;
 
 /** Characters of a cluster's name: it is part of label values and of keys. */
 export const MAX_CLUSTER_NAME_LENGTH = 32;
+
+/** Prefixes of remotes that are listed at the same time, over all remotes, and how long one may keep others waiting. */
+export const MAX_CONCURRENT_REMOTE_LISTS = 32;
+export const LIST_TURN_MS = 10_000;
+
+/** How much longer, for each remote that is away, the first attempt to reach one of them again may wait. */
+export const RECONNECT_SPREAD_MS = 50;
+
+/** How often it is looked whether enough remotes are heard of again to withdraw the services of those that are not. */
+export const WITHDRAWAL_BRAKE_INTERVAL_MS = 5_000;

@@ -13,6 +13,7 @@ import {
   type Revision,
   type WatchBatch,
   type WatchEvent,
+  type WatchOptions,
 } from '../../src/shared/etcd/types.ts';
 import { ETCD_CALL_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS } from '../../src/shared/limits.ts';
 import { type Logger, silentLogger } from '../../src/shared/log.ts';
@@ -122,7 +123,12 @@ export interface RecordedWatch {
   stop(): Promise<void>;
 }
 
-export function record(client: EtcdClient, prefix: string, from: number, options: { deletesOnly?: boolean } = {}): RecordedWatch {
+export function record(
+  client: EtcdClient,
+  prefix: string,
+  from: number,
+  options: Pick<WatchOptions, 'deletesOnly' | 'exact'> = {},
+): RecordedWatch {
   const abort = new AbortController();
   const batches: WatchBatch[] = [];
   const events: WatchEvent[] = [];

@@ -83,6 +83,31 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     ]);
   });
 
+  test('a list and a watch of one key alone leave out the keys that begin with it', async () => {
+    const client = connect(etcd.endpoint);
+    const from = await put(client, 'exact');
+    await put(client, 'exact/below');
+    const listed: string[] = [];
+    for await (const page of client.list(keyOf('exact'), { ...soon(), exact: true }))
+      listed.push(...page.keyValues.map(({ key }) => key));
+    expect(listed).toEqual(['exact']);
+    const watch = record(client, 'exact', from, { exact: true });
+    await remove(client, 'exact');
+    expect((await seen(watch, 2)).map(({ type, key }) => [type, key])).toEqual([
+      ['put', 'exact'],
+      ['delete', 'exact'],
+    ]);
+  });
+
+  test('a list begins where it is told to', async () => {
+    const client = connect(etcd.endpoint);
+    for (const key of ['from/a', 'from/b', 'from/c']) await put(client, key);
+    const listed: string[] = [];
+    const options = { ...soon(), start: keyOf('from/b'), pageSize: 1 };
+    for await (const page of client.list(keyOf('from/'), options)) listed.push(...page.keyValues.map(({ key }) => key));
+    expect(listed).toEqual(['from/b', 'from/c']);
+  });
+
   test('a watch from a compacted revision ends with that as its value', async () => {
     const client = connect(etcd.endpoint);
     const from = await put(client, 'compact/a');

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { CacheTtl } from '../../src/kvstoremesh/cache-ttl.ts';
 import { CanaryGate } from '../../src/kvstoremesh/canary-gate.ts';
-import { clusterConfigReadings, READINGS_TIMING } from '../../src/kvstoremesh/cluster-config-readings.ts';
+import { ConfigChanges, clusterConfigReadings, READINGS_TIMING } from '../../src/kvstoremesh/cluster-config-readings.ts';
 import { ConnectionLostError, SourceReplacedError } from '../../src/kvstoremesh/errors.ts';
 import { checkHeartbeat, Heartbeat } from '../../src/kvstoremesh/heartbeat-check.ts';
 import type { Clock } from '../../src/shared/clock.ts';
@@ -26,7 +25,8 @@ describe('the readings of a cluster config', () => {
       },
     });
     const seen: string[] = [];
-    const options = { client, cluster: 'berlin', timing: READINGS_TIMING };
+    const changes = new ConfigChanges();
+    const options = { client, cluster: 'berlin', timing: READINGS_TIMING, changes };
     const ended = (async () => {
       try {
         for await (const reading of clusterConfigReadings({ ...options, clock, signal: stop.signal })) {
@@ -37,7 +37,7 @@ describe('the readings of a cluster config', () => {
         return thrown;
       }
     })();
-    return { clock, stop, seen, ended };
+    return { clock, stop, seen, ended, changes, reads: () => reads };
   }
 
   test('tell only what has changed', async () => {
@@ -52,6 +52,21 @@ describe('the readings of a cluster config', () => {
     stop.abort();
     await clock.advance(0);
     expect(clock.sleeping).toBe(0);
+  });
+
+  test('come at once after a change, but not more often than they should', async () => {
+    const { clock, seen, changes, reads } = readings(['{"id":7}', '{"id":8}', '{"id":9}']);
+    await clock.advance(1_000);
+    expect(seen).toEqual(['id 7']);
+    changes.upsert();
+    await clock.advance(0);
+    expect(seen).toEqual(['id 7', 'id 8']);
+    for (let i = 0; i < 100; i += 1) {
+      changes.remove();
+      await clock.advance(10);
+    }
+    expect(seen).toEqual(['id 7', 'id 8', 'id 9']);
+    expect(reads()).toBeLessThanOrEqual(4);
   });
 
   test('tell a denied read with its remedy, and take it for an answer', async () => {
@@ -175,45 +190,5 @@ describe('a gate of canaries', () => {
     stop.abort(reason);
     await expect(waiting).rejects.toBe(reason);
     await expect(gate.open(canary, stop.signal)).rejects.toBe(reason);
-  });
-});
-
-describe('the time a remote may be away', () => {
-  function ttl(ttlMs: number) {
-    const clock = new ManualClock();
-    let expired = 0;
-    const onExpired = () => {
-      expired += 1;
-    };
-    return { clock, cache: new CacheTtl({ ttlMs, clock, onExpired }), expired: () => expired };
-  }
-
-  test('runs from the first start, and once only', async () => {
-    const { clock, cache, expired } = ttl(20_000);
-    cache.start();
-    await clock.advance(15_000);
-    cache.start();
-    await clock.advance(5_000);
-    expect(expired()).toBe(1);
-    cache.start();
-    await clock.advance(60_000);
-    expect([expired(), cache.revocations]).toEqual([1, 1]);
-    cache.stop();
-    cache.start();
-    await clock.advance(20_000);
-    expect(cache.revocations).toBe(2);
-  });
-
-  test('does not run out when the remote is back before, nor where there is none', async () => {
-    const { clock, cache, expired } = ttl(20_000);
-    cache.start();
-    await clock.advance(19_999);
-    cache.stop();
-    await clock.advance(60_000);
-    expect([expired(), clock.sleeping]).toEqual([0, 0]);
-    const none = ttl(0);
-    none.cache.start();
-    await none.clock.advance(3_600_000);
-    expect(none.expired()).toBe(0);
   });
 });

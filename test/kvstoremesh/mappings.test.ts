@@ -52,15 +52,15 @@ describe('the six kinds', () => {
     expect(mapping.rank).toBe(rank);
   });
 
-  test('what a removed cluster leaves goes in the reverse order of loading, old forms of the identities too', () => {
+  test('what a removed cluster leaves goes in the order of the original, old forms of the identities too', () => {
     expect(drainPrefixes('berlin')).toEqual([
       'cilium/synced/berlin/',
-      'cilium/cache/services/v1/berlin/',
       'cilium/cache/endpointslices/v1/berlin/',
-      'cilium/cache/serviceexports/v1/berlin/',
       'cilium/cache/ip/v1/berlin/',
-      'cilium/cache/nodes/v1/berlin/',
       'cilium/cache/identities/v1/berlin/',
+      'cilium/cache/nodes/v1/berlin/',
+      'cilium/cache/serviceexports/v1/berlin/',
+      'cilium/cache/services/v1/berlin/',
     ]);
   });
 });

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClusterIds } from '../../src/kvstoremesh/cluster-ids.ts';
+import { mirroredClusters } from '../../src/kvstoremesh/leftovers.ts';
 import { clusterConfigKey } from '../../src/kvstoremesh/mappings.ts';
 import type { RemoteCluster } from '../../src/kvstoremesh/remote-cluster.ts';
 import { RemoteClusters } from '../../src/kvstoremesh/remote-clusters.ts';
@@ -156,6 +157,8 @@ export interface MeshOptions {
   readonly allowIdConflicts?: boolean;
   /** Without an answer for so long a connection is lost. */
   readonly silenceMs?: number;
+  /** Between two reads of a cluster config of which its watch tells nothing. */
+  readonly readingsMs?: number;
 }
 
 /** The mirroring part of the daemon, over a local etcd. */
@@ -169,7 +172,7 @@ export class Mesh implements AsyncDisposable {
   readonly #ended: Promise<unknown>;
 
   constructor(local: Store, options: MeshOptions = {}) {
-    const { graceMs = 50, cacheTtlMs = 0, pageSize, allowIdConflicts = false, silenceMs = 30_000 } = options;
+    const { graceMs = 50, cacheTtlMs = 0, pageSize, allowIdConflicts = false, silenceMs = 30_000, readingsMs = 50 } = options;
     const { signal } = this.#stop;
     const [clock, log] = [systemClock, silentLogger];
     const kvstore = pageSize === undefined ? {} : { limit: pageSize };
@@ -196,7 +199,11 @@ export class Mesh implements AsyncDisposable {
         clock,
         log,
         open: (path, cluster) => openRemoteEtcd(path, cluster, { kvstore, clock, log }),
-        timing: { readings: { presentMs: 50, absentMs: 50, silenceMs }, refusedMs: 50, stableMs: 60_000 },
+        timing: {
+          readings: { presentMs: readingsMs, absentMs: readingsMs, leastMs: 50, silenceMs },
+          refusedMs: 50,
+          stableMs: 60_000,
+        },
       },
       drainGraceMs: 'graceMs' in options ? options.graceMs : graceMs,
       signal,
@@ -223,6 +230,11 @@ export class Mesh implements AsyncDisposable {
 
   remove(name: string): void {
     this.remotes.apply({ kind: 'removed', cluster: name });
+  }
+
+  /** What a daemon does a while after its start. */
+  async removeLeftovers(): Promise<void> {
+    this.remotes.removeLeftovers(await mirroredClusters(this.#client, this.#stop.signal));
   }
 
   find(name: string): RemoteCluster | undefined {

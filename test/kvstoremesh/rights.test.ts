@@ -100,6 +100,23 @@ describe.skipIf(reason !== undefined)(`a remote with users and roles ${reason ??
     await mesh.holds({ 'cilium/cache/nodes/v1/berlin/n': 'node', 'cilium/cache/ip/v1/berlin/10.7.0.1': 'ip' });
   });
 
+  test('may change what it says of itself, which is watched and followed with these rights', async () => {
+    await using local = await startLocal();
+    await using mesh = new Mesh(local, { readingsMs: 3_600_000 });
+    mesh.addFile('berlin', configOf('remote'));
+    await mesh.synced('berlin');
+    const config = (capabilities: object) => JSON.stringify({ id: 7, capabilities: { ...FULL, ...capabilities } });
+    etcdctl('put', 'cilium/cluster-config/berlin', config({ syncedCanaries: false, endpointSlicesExportMode: '' }));
+    await mesh.until('the change is seen', 'berlin', (status) => status.config?.['endpoint-slices-export-mode'] === undefined);
+    await mesh.synced('berlin');
+    expect((await local.dump('cilium/cluster-config/'))['cilium/cluster-config/berlin']).not.toContain('endpointSlices');
+    etcdctl('del', 'cilium/cluster-config/berlin');
+    await mesh.until('its absence is told', 'berlin', ({ reason }) => reason?.includes('the remote has no'));
+    await mesh.holds({ 'cilium/cache/nodes/v1/berlin/n': 'node', 'cilium/cache/ip/v1/berlin/10.7.0.1': 'ip' });
+    etcdctl('put', 'cilium/cluster-config/berlin', config({ syncedCanaries: false }));
+    await mesh.synced('berlin');
+  });
+
   test('is mirrored as far as the rights go', async () => {
     await using local = await startLocal();
     await using mesh = new Mesh(local);

@@ -15,10 +15,10 @@ import { type EtcdKey, type KeyValue, type ListOptions, type ListPage, prefixEnd
  * is long to decode is yielded in parts, so that the event loop gets its turns.
  */
 export async function* listPrefix(transport: Transport, prefix: EtcdKey, options: ListOptions): AsyncGenerator<ListPage, void> {
-  const { signal, pageSize = DEFAULT_LIST_PAGE, keysOnly, minModRevision } = options;
+  const { signal, pageSize = DEFAULT_LIST_PAGE, keysOnly, minModRevision, exact = false, start } = options;
   const { pin } = transport;
-  const end = prefixEnd(prefix);
-  let key = firstBelow(prefix);
+  const end = exact ? undefined : prefixEnd(prefix);
+  let key = start ?? firstBelow(prefix);
   let revision: Revision | undefined;
   for (;;) {
     const answer = await transport.call({

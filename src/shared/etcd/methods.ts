@@ -48,15 +48,22 @@ export function encodeRange({ key, end, limit = 0, revision, keysOnly = false, m
   );
 }
 
-/** Watches everything below `prefix` from `start` on. Fragments are not asked for: they cost the server quadratic time. */
-export function encodeWatch(prefix: EtcdKey, start: Revision, deletesOnly: boolean): Buffer {
+export interface WatchRequestOptions {
+  readonly start: Revision;
+  readonly deletesOnly: boolean;
+  /** The key alone rather than everything below it. */
+  readonly exact: boolean;
+}
+
+/** Watches `prefix`. Fragments are not asked for: they cost the server quadratic time. */
+export function encodeWatch(prefix: EtcdKey, { start, deletesOnly, exact }: WatchRequestOptions): Buffer {
   return encoded(
     WatchRequest.encode({
       requestUnion: {
         $case: 'createRequest',
         createRequest: {
           key: keyBytes(firstBelow(prefix)),
-          rangeEnd: keyBytes(prefixEnd(prefix)),
+          rangeEnd: exact ? Buffer.alloc(0) : keyBytes(prefixEnd(prefix)),
           startRevision: BigInt(start),
           progressNotify: true,
           filters: deletesOnly ? [0] : [],

@@ -70,6 +70,10 @@ export interface ListOptions {
   readonly keysOnly?: boolean;
   /** Only keys written at or after this revision. */
   readonly minModRevision?: Revision;
+  /** Only the key that the prefix itself is: whoever may read one key alone may ask for no range. */
+  readonly exact?: boolean;
+  /** Begins at this key rather than with the first one. */
+  readonly start?: EtcdKey;
 }
 
 export type WatchEvent =
@@ -103,6 +107,8 @@ export interface WatchOptions {
   readonly from: Revision;
   /** Only deletions, for whoever watches what it wrote itself. */
   readonly deletesOnly?: boolean;
+  /** Only the key that the prefix itself is. */
+  readonly exact?: boolean;
 }
 
 export type TxnOperation =

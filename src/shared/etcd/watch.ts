@@ -131,14 +131,14 @@ class WatchSession {
 
   /** Resolves when the server watches and still has what is to be resumed from. */
   async begin(): Promise<void> {
-    const { signal, deletesOnly = false } = this.#options;
+    const { signal, deletesOnly = false, exact = false } = this.#options;
     const open = this.#parts.transport.open(WATCH, () => {
       this.#isRetired = true;
       open.close();
     });
     this.#open = open;
     signal.addEventListener('abort', this.#onAbort, { once: true });
-    open.stream.send(encodeWatch(this.#prefix, this.#cursor.start, deletesOnly));
+    open.stream.send(encodeWatch(this.#prefix, { start: this.#cursor.start, deletesOnly, exact }));
     await this.#created(open);
     await this.#verify(open);
   }

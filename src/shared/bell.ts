@@ -1,0 +1,29 @@
+/** A bell that somebody waits for: what happens next, or some time without anything. */
+import type { Clock } from './clock.ts';
+
+export class Bell {
+  #hasRung = false;
+  #wake: () => void = () => undefined;
+
+  /** Wakes who waits now, or else who waits next. */
+  ring(): void {
+    this.#hasRung = true;
+    this.#wake();
+  }
+
+  /** Resolves once the bell has rung since the last call, after `ms` at the latest; rejects with the signal's reason. One waiter at a time. */
+  async wait(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (!this.#hasRung) {
+      const woken = new AbortController();
+      const wake = () => woken.abort();
+      this.#wake = wake;
+      signal.addEventListener('abort', wake, { once: true });
+      await clock.sleep(ms, woken.signal).catch(() => undefined);
+      signal.removeEventListener('abort', wake);
+      this.#wake = () => undefined;
+    }
+    signal.throwIfAborted();
+    this.#hasRung = false;
+  }
+}
