@@ -64,8 +64,8 @@ export class MeshDaemon implements AsyncDisposable {
   }
 
   /** Starts it, for the first time or again. */
-  async start(): Promise<void> {
-    const { endpoint, times = {}, flags = [], preload = [] } = this.#options;
+  async start(times: QuickTimes = this.#options.times ?? {}): Promise<void> {
+    const { endpoint, flags = [], preload = [] } = this.#options;
     const local = endpoint.startsWith('/') ? `etcd.config=${endpoint}` : `etcd.address=${endpoint}`;
     const program = [...preload.map((path) => `--import=${path}`), QUICK_DAEMON, JSON.stringify(times)];
     this.#process = await startDaemon(

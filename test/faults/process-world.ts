@@ -11,7 +11,7 @@ import { MeshDaemon } from './mesh-daemon.ts';
 import { type Oracle, observe } from './oracle.ts';
 import type { QuickTimes } from './quick-daemon.ts';
 
-const ENDPOINTS = 3_000;
+const ENDPOINTS = 1_200;
 const PADDING = 'x'.repeat(100);
 
 export interface World extends AsyncDisposable {
@@ -55,6 +55,8 @@ export async function startWorld({ times = {}, mayLose = false }: WorldOptions =
 
 export interface Phase extends WorldOptions {
   readonly name: string;
+  /** oslo has no file any more. */
+  readonly removes?: boolean;
   /** Starts the daemon and resolves in the middle of the phase. */
   enter(world: World): Promise<void>;
   /** Ends what held the daemon in the phase. */
@@ -81,7 +83,7 @@ export const FIRST_WRITES: Phase = {
     const { daemon, local, localProxy } = world;
     await daemon.start();
     await daemon.untilLogged('this replica leads');
-    localProxy.delay(200);
+    localProxy.delay(300);
     await until('some keys are written', async () => (await mirrored(world)) > 0, { withinMs: 20_000 });
     expect(await mirrored(world)).toBeLessThan(ENDPOINTS);
     expect(await local.dump(CANARY)).toEqual({});
@@ -121,6 +123,7 @@ export function steadyState(): Phase {
 export const GRACE: Phase = {
   name: 'the grace of a removed cluster',
   mayLose: true,
+  removes: true,
   enter: async ({ daemon, local }) => {
     await daemon.start();
     await daemon.process.ready();
@@ -134,6 +137,7 @@ export const GRACE: Phase = {
 export const DRAIN: Phase = {
   name: 'the removal of its keys',
   mayLose: true,
+  removes: true,
   times: { drainGraceMs: 100 },
   enter: async ({ daemon, local, localProxy }) => {
     await daemon.start();

@@ -7,8 +7,8 @@
 import { apiserverFlagTable } from '../../src/apiserver/flags.ts';
 import { runApiserver } from '../../src/apiserver/run.ts';
 import { runDaemon } from '../../src/cli/daemon.ts';
-import { DRAIN_GRACE_MS } from '../../src/kvstoremesh/drain.ts';
 import { kvstoremeshFlagTable } from '../../src/kvstoremesh/flags.ts';
+import { LEADER_TIMING } from '../../src/kvstoremesh/leader.ts';
 import { runKvstoremesh } from '../../src/kvstoremesh/run.ts';
 import type { Clock } from '../../src/shared/clock.ts';
 import { parseFlags } from '../../src/shared/flags/parse.ts';
@@ -20,13 +20,14 @@ export interface QuickTimes {
   readonly lockTtlSeconds?: number;
   readonly leaseTtlSeconds?: number;
   readonly drainGraceMs?: number;
+  readonly leftoversMs?: number;
 }
 
-function quickClock(clock: Clock, { speed = 1, drainGraceMs = DRAIN_GRACE_MS }: QuickTimes): Clock {
+function quickClock(clock: Clock, { speed = 1 }: QuickTimes): Clock {
   return {
     nowMs: () => clock.nowMs(),
     monotonicMs: () => clock.monotonicMs() * speed,
-    sleep: (ms, signal) => clock.sleep(ms === DRAIN_GRACE_MS ? drainGraceMs : ms / speed, signal),
+    sleep: (ms, signal) => clock.sleep(ms / speed, signal),
   };
 }
 
@@ -38,7 +39,8 @@ const leaseTtl = times.leaseTtlSeconds === undefined ? {} : { kvstoreLeaseTtlMs:
 if (command === 'kvstoremesh') {
   const flags = parseFlags(kvstoremeshFlagTable, argv);
   if (flags === 'help') throw new Error('no flags');
-  const timing = { lockTtlSeconds: times.lockTtlSeconds ?? 3, standbyMs: 1_000 };
+  const { speed: _, leaseTtlSeconds: __, ...given } = times;
+  const timing = { ...LEADER_TIMING, lockTtlSeconds: 3, standbyMs: 1_000, ...given };
   const run = (runtime: Runtime) => runKvstoremesh({ ...flags.values, ...leaseTtl }, quick(runtime), timing);
   process.exit(await runDaemon({ name: command, metricPrefix: 'cilium_kvstoremesh_', run }, flags));
 }
