@@ -5,10 +5,13 @@
  * counts once it was seen; that it goes later means nothing.
  */
 import type { EtcdKey } from '../shared/etcd/types.ts';
-import type { Sink } from '../shared/publisher/types.ts';
+import type { Logger } from '../shared/log.ts';
+import { BoundedSink, type KeySink } from './bounded-sink.ts';
+import { RefusedKeys } from './refused-keys.ts';
+import type { BoundExceededError, RemoteBounds } from './remote-bounds.ts';
 
 /** The receiver of the keys below a remote's canary prefix. */
-export class CanaryGate implements Sink {
+export class CanaryGate implements KeySink {
   readonly #waiting: ReadonlyMap<EtcdKey, PromiseWithResolvers<void>>;
 
   /** `canaries`: those that will be asked for; others are not kept, a remote may hold any number of keys there. */
@@ -30,9 +33,34 @@ export class CanaryGate implements Sink {
     this.#waiting.get(canary)?.resolve();
   }
 
+  keep(): void {}
+
   remove(): void {}
 
   listed(): void {}
 
   interrupted(): void {}
+}
+
+const NO_GROWTH = { keys: 0, bytes: 0 };
+
+/** `gate` within the bounds of its remote: nothing below `prefix` is kept, but reading without an end would cost as much. */
+export function boundedCanaries(
+  gate: CanaryGate,
+  prefix: EtcdKey,
+  bounds: RemoteBounds,
+  log: Logger,
+  stop: (reason: BoundExceededError) => void,
+): BoundedSink {
+  const sink = new BoundedSink({
+    bounds,
+    share: bounds.canaries,
+    prefixBytes: prefix.length,
+    refused: new RefusedKeys({ log, onRefused: () => undefined }),
+    next: gate,
+    growth: () => NO_GROWTH,
+    stop,
+  });
+  sink.interrupted('a listing begins');
+  return sink;
 }

@@ -30,6 +30,8 @@ export interface EtcdSourceOptions {
   readonly signal: AbortSignal;
   /** The prefix cannot be read, or can again: undefined. */
   readonly onFailing?: (error: Error | undefined) => void;
+  /** The listing under way has that many keys, as the remote counts them. Called before the keys of each page. */
+  readonly onAnnounced?: (keys: number) => void;
 }
 
 /**
@@ -85,9 +87,10 @@ async function listInTurn(options: EtcdSourceOptions): Promise<Revision> {
 }
 
 /** Names every key of the prefix; the revision they are of. */
-async function list({ client, prefix, exact = false, sink, signal }: EtcdSourceOptions): Promise<Revision> {
+async function list({ client, prefix, exact = false, sink, signal, onAnnounced }: EtcdSourceOptions): Promise<Revision> {
   let revision: Revision | undefined;
   for await (const page of client.list(prefix, { signal, exact })) {
+    onAnnounced?.(page.total);
     for (const { key, value } of page.keyValues) sink.upsert(key, value);
     revision = page.revision;
   }

@@ -7,7 +7,16 @@ import {
   serverFlags,
   serviceFormatFlag,
 } from '../shared/flags/shared-flags.ts';
-import { address, bool, duration, type FlagValues, text } from '../shared/flags/table.ts';
+import { address, bool, duration, type FlagValues, text, uint } from '../shared/flags/table.ts';
+import {
+  MAX_KEY_BYTES,
+  MAX_REMOTE_BYTES,
+  MAX_REMOTE_CHANGES_PER_SECOND,
+  MAX_REMOTE_KEYS,
+  MAX_VALUE_BYTES,
+  REMOTE_CHANGES_BURST_SECONDS,
+} from '../shared/limits.ts';
+import type { RemoteLimits } from './remote-bounds.ts';
 
 export const kvstoremeshFlagTable = {
   ...clusterFlags,
@@ -26,7 +35,26 @@ export const kvstoremeshFlagTable = {
   'enable-heartbeat': bool(false, 'Write the heartbeat key, where nothing else of this cluster does'),
   'global-ready-timeout': duration('10m', 'After this time the daemon is ready, whatever is missing'),
   'per-cluster-ready-timeout': duration('15s', 'After this time a cluster that cannot be reached no longer delays readiness'),
+  'remote-max-bytes': uint(MAX_REMOTE_BYTES, 'Bytes of the keys and values of a remote cluster; 0 for no bound'),
+  'remote-max-change-rate': uint(
+    MAX_REMOTE_CHANGES_PER_SECOND,
+    `Changes a second of a remote cluster, what was not used for ${REMOTE_CHANGES_BURST_SECONDS} seconds added; 0 for no bound`,
+  ),
+  'remote-max-key-size': uint(MAX_KEY_BYTES, 'Bytes of a key of a remote cluster; 0 for what etcd takes'),
+  'remote-max-keys': uint(MAX_REMOTE_KEYS, 'Keys of a remote cluster; 0 for no bound'),
+  'remote-max-value-size': uint(MAX_VALUE_BYTES, 'Bytes of a value of a remote cluster; 0 for what etcd takes'),
 };
 
 /** The flags of one run, by name in camel case; durations in milliseconds. */
 export type KvstoremeshFlags = FlagValues<typeof kvstoremeshFlagTable>;
+
+/** The bounds of each remote, as the flags say. */
+export function remoteLimits(flags: KvstoremeshFlags): RemoteLimits {
+  return {
+    keys: flags.remoteMaxKeys,
+    bytes: flags.remoteMaxBytes,
+    'key-size': flags.remoteMaxKeySize,
+    'value-size': flags.remoteMaxValueSize,
+    'change-rate': flags.remoteMaxChangeRate,
+  };
+}

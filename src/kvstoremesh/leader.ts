@@ -19,7 +19,7 @@ import type { Runtime } from '../shared/runtime.ts';
 import { ClusterIds } from './cluster-ids.ts';
 import { type ConfigDirectoryOptions, watchConfigDirectory } from './config-directory.ts';
 import { DRAIN_GRACE_MS } from './drain.ts';
-import type { KvstoremeshFlags } from './flags.ts';
+import { type KvstoremeshFlags, remoteLimits } from './flags.ts';
 import type { Term } from './leadership.ts';
 import { mirroredClusters } from './leftovers.ts';
 import { type ClusterProgress, isReady, type ReadinessLimits } from './readiness.ts';
@@ -85,6 +85,7 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
       metrics,
       ids: new ClusterIds(own, flags.allowIdConflicts),
       serviceFormat: flags.clustermeshServiceV2,
+      limits: remoteLimits(flags),
       cacheTtlMs: flags.clustermeshCacheTtlMs,
       clock,
       log,

@@ -5,36 +5,57 @@
  * compared with them, so that only differences are ever written.
  */
 import type { Clock } from '../shared/clock.ts';
-import { type EtcdClient, type EtcdKey, keyText } from '../shared/etcd/types.ts';
+import type { EtcdClient, EtcdKey } from '../shared/etcd/types.ts';
 import type { Logger } from '../shared/log.ts';
 import type { PublisherMetrics } from '../shared/publisher/metrics.ts';
-import type { Publisher, Section, Sink } from '../shared/publisher/types.ts';
+import type { Publisher, Section } from '../shared/publisher/types.ts';
+import { BoundedSink } from './bounded-sink.ts';
 import type { CanaryGate } from './canary-gate.ts';
 import { runEtcdSource } from './etcd-source.ts';
 import type { ListTurns } from './list-turns.ts';
 import { destinationCanary, destinationPrefix, type Mapping, rekey, sourceCanary, sourcePrefix } from './mappings.ts';
+import { RefusedKeys } from './refused-keys.ts';
+import { RekeyedSink } from './rekeyed-sink.ts';
+import type { BoundExceededError, RemoteBounds, Share, Usage } from './remote-bounds.ts';
 
 export interface MirrorOptions {
   readonly cluster: string;
   readonly publisher: Publisher;
   readonly metrics: Pick<PublisherMetrics, 'addSection' | 'removeSection' | 'rejected'>;
+  readonly bounds: RemoteBounds;
   readonly turns: ListTurns;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
+export interface FollowOptions {
+  readonly client: EtcdClient;
+  /** The source is a mirror itself. */
+  readonly cached: boolean;
+  readonly gate: CanaryGate | undefined;
+  readonly signal: AbortSignal;
+  /** A complete listing was read. */
+  readonly onListed: () => void;
+  /** The remote exceeds a bound; the signal is to be aborted. */
+  readonly stop: (reason: BoundExceededError) => void;
+}
+
 export class Mirror {
   readonly mapping: Mapping;
   readonly #options: MirrorOptions;
+  readonly #refused: RefusedKeys;
+  readonly #share: Share;
   #section: Section | undefined;
   #enabled = false;
   #listed = false;
-  #refused = false;
   #problem: string | undefined;
 
   constructor(mapping: Mapping, options: MirrorOptions) {
     this.mapping = mapping;
     this.#options = options;
+    const { cluster, metrics, log } = options;
+    this.#refused = new RefusedKeys({ log, onRefused: (reason) => metrics.rejected(reason, mapping.scope, cluster) });
+    this.#share = options.bounds.share(() => this.#held);
     // Before the remote is heard of: what an earlier run mirrored of it is kept alive meanwhile.
     this.#ensureSection();
   }
@@ -59,9 +80,9 @@ export class Mirror {
     return this.#section?.stats.desired ?? 0;
   }
 
-  /** Why it is not read at the moment; undefined where it is, or where there is no connection. */
+  /** Why it is not read, or not completely; undefined where it is, or where there is no connection. */
   get problem(): string | undefined {
-    return this.#problem;
+    return this.#problem ?? this.#refused.problem;
   }
 
   /** The kind is about to be mirrored, or is not: then what there is of it goes, and its canary is written all the same. */
@@ -70,29 +91,35 @@ export class Mirror {
     this.#enabled = enabled;
     this.#listed = false;
     this.#problem = undefined;
-    if (!enabled) section.clear();
+    // What is held is about to be compared with what there is: until then it counts for nothing.
+    if (enabled) this.#share.begin();
+    else section.clear();
   }
 
   /** Mirrors once the gate lets it, until the signal is aborted; rejects as `runEtcdSource` does. */
-  async follow(client: EtcdClient, cached: boolean, gate: CanaryGate | undefined, signal: AbortSignal): Promise<never> {
+  async follow(options: FollowOptions): Promise<never> {
+    const { client, cached, gate, signal } = options;
     const { cluster, turns, clock, log } = this.#options;
     const canary = sourceCanary(this.mapping, cluster, cached);
     this.#problem = `waiting for ${canary}, which its writer sets once everything is exported`;
     await gate?.open(canary, signal);
     this.#problem = undefined;
     const prefix = sourcePrefix(this.mapping, cluster, cached);
-    const section = this.#ensureSection();
     const onFailing = (error: Error | undefined) => {
       this.#problem = error?.message;
     };
-    section.interrupted('a connection to the remote begins');
-    return runEtcdSource({ client, prefix, sink: this.#rekeyed(prefix, section), turns, clock, log, signal, onFailing });
+    const sink = this.#sink(prefix, this.#ensureSection(), options);
+    sink.interrupted('a connection to the remote begins');
+    const onAnnounced = (keys: number) => sink.announce(keys);
+    return runEtcdSource({ client, prefix, sink, turns, clock, log, signal, onFailing, onAnnounced });
   }
 
   /** The connection is over. Keys stay. */
   disconnected(): void {
     this.#listed = false;
     this.#problem = undefined;
+    this.#share.end();
+    this.#refused.restart();
   }
 
   /** What was mirrored is withdrawn; the canary stays. The next listing brings it back. */
@@ -125,32 +152,41 @@ export class Mirror {
     return this.#section;
   }
 
-  #rekeyed(from: EtcdKey, section: Section): Sink {
+  get #held(): Usage {
+    if (this.#section === undefined) return { keys: 0, bytes: 0 };
+    const { desired: keys, bytes } = this.#section.stats;
+    return { keys, bytes: bytes - keys * this.#section.options.prefix.length };
+  }
+
+  /** What the remote says passes its bounds, gets its new prefix, and reaches the section. */
+  #sink(from: EtcdKey, section: Section, { stop, onListed }: FollowOptions): BoundedSink {
     const to = section.options.prefix;
-    return {
-      upsert: (key, value) => {
-        const own = rekey(from, to, key);
-        if (own === undefined) this.#refuse(key);
-        else section.upsert(own, value);
-      },
-      remove: (key) => {
-        const own = rekey(from, to, key);
-        if (own !== undefined) section.remove(own);
-      },
+    const refused = this.#refused;
+    const next = {
+      upsert: (key: EtcdKey, value: Uint8Array) => section.upsert(key, value),
+      remove: (key: EtcdKey) => section.remove(key),
+      keep: (key: EtcdKey) => section.keep(key),
+      interrupted: (reason: string) => section.interrupted(reason),
       listed: () => {
         this.#listed = true;
         section.listed();
+        onListed();
       },
-      interrupted: (reason) => section.interrupted(reason),
     };
-  }
-
-  /** Counted each time, logged once: only keys made of slashes cannot be formed. */
-  #refuse(key: EtcdKey): void {
-    const { cluster, metrics, log } = this.#options;
-    metrics.rejected('outside_prefix', this.mapping.scope, cluster);
-    if (!this.#refused)
-      log.warn({ cluster, key: keyText(key) }, 'a key of the remote has no part of its own and is not mirrored');
-    this.#refused = true;
+    const growth = (key: EtcdKey, valueBytes: number): Usage => {
+      const own = rekey(from, to, key);
+      const before = own === undefined ? undefined : section.valueBytes(own);
+      if (before === undefined) return { keys: 1, bytes: key.length - from.length + valueBytes };
+      return { keys: 0, bytes: valueBytes - before };
+    };
+    return new BoundedSink({
+      bounds: this.#options.bounds,
+      share: this.#share,
+      prefixBytes: from.length,
+      refused,
+      next: new RekeyedSink({ from, to, next, refused, isNamed: (key) => section.isNamed(key) }),
+      growth,
+      stop,
+    });
   }
 }

@@ -20,6 +20,7 @@ import { runEtcdSource } from './etcd-source.ts';
 import { checkHeartbeat, Heartbeat } from './heartbeat-check.ts';
 import { clusterConfigKey, MAPPINGS } from './mappings.ts';
 import { Mirror } from './mirror.ts';
+import { RemoteBounds } from './remote-bounds.ts';
 import { REMOTE_TIMING, type RemoteClusterContext, type RemoteTiming } from './remote-context.ts';
 import { runSession } from './remote-session.ts';
 import { INITIAL_STATE, nextState, type RemoteEvent, type RemoteState } from './remote-state.ts';
@@ -28,6 +29,7 @@ import { ScopeEnded, TaskScope } from './task-scope.ts';
 export class RemoteCluster {
   readonly name: string;
   readonly mirrors: readonly Mirror[];
+  readonly bounds: RemoteBounds;
   /** Monotonic milliseconds. */
   readonly createdMs: number;
   readonly #path: string;
@@ -52,7 +54,9 @@ export class RemoteCluster {
     const { cacheTtlMs: ttlMs, brake, clock } = context;
     const [onExpired, onHeld] = [() => this.#withdraw(), () => this.#hold()];
     this.#cacheTtl = new CacheTtl({ cluster: name, ttlMs, brake, clock, onExpired, onHeld });
-    this.mirrors = MAPPINGS.map((mapping) => new Mirror(mapping, { ...context, cluster: name, log: this.#log }));
+    this.bounds = new RemoteBounds(context.limits, clock);
+    const options = { ...context, cluster: name, bounds: this.bounds, log: this.#log };
+    this.mirrors = MAPPINGS.map((mapping) => new Mirror(mapping, options));
   }
 
   get state(): RemoteState {
@@ -238,7 +242,8 @@ export class RemoteCluster {
       const timing = this.#timing.readings;
       const options = { client, cluster: this.name, clock, signal: scope.signal, timing, changes };
       for await (const reading of clusterConfigReadings(options)) {
-        const isMirroring = this.#state.phase.kind === 'mirroring';
+        const { kind } = this.#state.phase;
+        const isMirroring = kind === 'mirroring' || kind === 'stopped';
         if (reading.kind === 'absent') {
           this.#log.warn({ reason: reading.reason }, 'the remote cluster does not say what it is');
           if (!isMirroring) {
@@ -273,10 +278,11 @@ export class RemoteCluster {
     this.#cacheTtl.stop();
     const { phase } = this.#state;
     if (phase.kind !== 'connecting') this.#apply({ kind: 'connected', etcdClusterId: phase.etcdClusterId });
-    const { name: cluster, mirrors } = this;
+    const { name: cluster, mirrors, bounds } = this;
     const apply = (event: RemoteEvent) => this.#apply(event);
     const session = new TaskScope(connection.signal);
-    session.run(() => runSession({ cluster, config, client, mirrors, context: this.#context, log: this.#log, apply, session }));
+    const context = this.#context;
+    session.run(() => runSession({ cluster, config, client, mirrors, bounds, context, log: this.#log, apply, session }));
     void session.ended().then((reason) => {
       if (!(reason instanceof ScopeEnded)) connection.abort(reason);
     });

@@ -2,6 +2,7 @@
 import type { Clock } from '../shared/clock.ts';
 import type { ClusterInfo } from '../shared/cluster-info.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
+import { REMOTE_STOPPED_RETRY_MS } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Publisher } from '../shared/publisher/types.ts';
 import type { WithdrawalBrake } from './cache-ttl.ts';
@@ -9,6 +10,7 @@ import { READINGS_TIMING, type ReadingsTiming } from './cluster-config-readings.
 import type { ClusterIds } from './cluster-ids.ts';
 import type { ServiceFormat } from './mappings.ts';
 import type { MirrorOptions } from './mirror.ts';
+import type { RemoteLimits } from './remote-bounds.ts';
 
 /** A client of the remote's etcd, made from its file as it is now. */
 export interface OpenedSource {
@@ -17,12 +19,14 @@ export interface OpenedSource {
   readonly endpoints: number;
 }
 
-export interface RemoteClusterContext extends Omit<MirrorOptions, 'cluster'> {
+export interface RemoteClusterContext extends Omit<MirrorOptions, 'cluster' | 'bounds'> {
   readonly own: ClusterInfo;
   readonly local: EtcdClient;
   readonly publisher: Publisher;
   readonly ids: ClusterIds;
   readonly serviceFormat: ServiceFormat;
+  /** Of each remote. */
+  readonly limits: RemoteLimits;
   /** After so long without a remote its services are withdrawn; 0 for never. */
   readonly cacheTtlMs: number;
   readonly brake: WithdrawalBrake;
@@ -37,8 +41,15 @@ export interface RemoteTiming {
   readonly readings: ReadingsTiming;
   /** A refused cluster is looked at again after this time. */
   readonly refusedMs: number;
+  /** A remote that exceeds a bound is read again after this time at most. */
+  readonly stoppedMs: number;
   /** A connection that lasted longer was a good one: the next attempt comes at once. */
   readonly stableMs: number;
 }
 
-export const REMOTE_TIMING: RemoteTiming = { readings: READINGS_TIMING, refusedMs: 10_000, stableMs: 60_000 };
+export const REMOTE_TIMING: RemoteTiming = {
+  readings: READINGS_TIMING,
+  refusedMs: 10_000,
+  stoppedMs: REMOTE_STOPPED_RETRY_MS,
+  stableMs: 60_000,
+};

@@ -2,14 +2,15 @@
  * The remote clusters as Prometheus series, under the original's names. Read from the clusters at each
  * scrape, so that a cluster has its series from the moment it is configured, and none once it is not.
  */
-import type { Gauge, Registry } from '../shared/metrics.ts';
+import type { Registry } from '../shared/metrics.ts';
+import { BOUND_NAMES, type RemoteLimits } from './remote-bounds.ts';
 import type { RemoteCluster } from './remote-cluster.ts';
 import { isRemoteReady } from './status.ts';
 
-export function registerRemoteMetrics(registry: Registry, clusters: () => readonly RemoteCluster[]): void {
+export function registerRemoteMetrics(registry: Registry, clusters: () => readonly RemoteCluster[], limits: RemoteLimits): void {
   registry.gauge('remote_clusters', 'Remote clusters that are configured', [], (gauge) => gauge.set(clusters().length));
   const perCluster = (name: string, help: string, value: (remote: RemoteCluster) => number) =>
-    registry.gauge(name, help, ['target_cluster'], (gauge: Gauge<'target_cluster'>) => {
+    registry.gauge(name, help, ['target_cluster'], (gauge) => {
       gauge.reset();
       for (const remote of clusters()) gauge.set({ target_cluster: remote.name }, value(remote));
     });
@@ -25,4 +26,33 @@ export function registerRemoteMetrics(registry: Registry, clusters: () => readon
     'How often the services of the remote cluster were withdrawn because it was not heard of',
     ({ revocations }) => revocations,
   );
+  perCluster(
+    'remote_cluster_keys',
+    'Keys mirrored of the remote cluster; --remote-max-keys bounds them',
+    ({ bounds }) => bounds.held.keys,
+  );
+  perCluster(
+    'remote_cluster_bytes',
+    'Bytes of the keys and values mirrored of the remote cluster; --remote-max-bytes bounds them',
+    ({ bounds }) => bounds.held.bytes,
+  );
+  perCluster('remote_cluster_stopped', 'Whether the remote cluster exceeds a bound and is not mirrored further', ({ state }) =>
+    Number(state.phase.kind === 'stopped'),
+  );
+  registry.counter('remote_cluster_changes_total', 'Changes that the remote cluster has sent', ['target_cluster'], (counter) => {
+    counter.reset();
+    for (const { name, bounds } of clusters()) counter.inc({ target_cluster: name }, bounds.changes);
+  });
+  registry.counter(
+    'remote_cluster_bound_exceeded_total',
+    'How often the remote cluster, or one of its keys, exceeded a bound',
+    ['target_cluster', 'bound'],
+    (counter) => {
+      counter.reset();
+      for (const { name, bounds } of clusters())
+        for (const bound of BOUND_NAMES) counter.inc({ target_cluster: name, bound }, bounds.exceeded(bound));
+    },
+  );
+  const bounds = registry.gauge('remote_cluster_bounds', 'The bounds of every remote cluster; 0 for none', ['bound']);
+  for (const bound of BOUND_NAMES) bounds.set({ bound }, limits[bound]);
 }

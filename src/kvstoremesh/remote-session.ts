@@ -4,51 +4,96 @@
  * Our copy of what it says comes first, then its keys, each kind once its canary allows. Nothing of it is
  * written before it was found to be the cluster it should be.
  */
+import { Backoff } from '../shared/backoff.ts';
 import { asError, errorCode } from '../shared/errors.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
 import type { Logger } from '../shared/log.ts';
-import { CanaryGate } from './canary-gate.ts';
+import { boundedCanaries, CanaryGate } from './canary-gate.ts';
 import { type ClusterConfig, mirroredClusterConfig } from './cluster-config.ts';
 import { runEtcdSource } from './etcd-source.ts';
 import { canaryPrefix, clusterConfigKey, sourceCanary } from './mappings.ts';
 import type { Mirror } from './mirror.ts';
 import { ownStoreProblem } from './own-store.ts';
+import { BoundExceededError, type RemoteBounds, type StoppingBound } from './remote-bounds.ts';
 import { REMOTE_TIMING, type RemoteClusterContext } from './remote-context.ts';
 import type { RemoteEvent } from './remote-state.ts';
-import type { TaskScope } from './task-scope.ts';
+import { TaskScope } from './task-scope.ts';
 
 export interface SessionOptions {
   readonly cluster: string;
   readonly config: ClusterConfig;
   readonly client: EtcdClient;
   readonly mirrors: readonly Mirror[];
+  readonly bounds: RemoteBounds;
   readonly context: RemoteClusterContext;
   readonly log: Logger;
   readonly apply: (event: RemoteEvent) => void;
-  /** Runs the mirrors, from when this has resolved until it is ended. */
+  /** Ends what runs here. */
   readonly session: TaskScope;
 }
 
-/** Resolves when every mirror has begun. Rejects with the session's reason where it is ended before. */
-export async function runSession(options: SessionOptions): Promise<void> {
-  const { cluster, config, client, mirrors, context, log, apply, session } = options;
-  const { clock, publisher, serviceFormat } = context;
+/** Mirrors until the session is ended, then rejects with its reason. A remote that exceeds a bound stops as it is and is tried again. */
+export async function runSession(options: SessionOptions): Promise<never> {
+  const { cluster, config, context, log, apply, session } = options;
+  const { clock, publisher, timing = REMOTE_TIMING } = context;
   await untilAccepted(options);
   apply({ kind: 'retrieved', config });
   await publisher.singles.put(clusterConfigKey(cluster), mirroredClusterConfig(config), session.signal);
   apply({ kind: 'mirroring' });
   log.info({ config }, 'the remote cluster is mirrored');
 
+  // A new listing coalesces what was too fast; a remote that is too much rarely shrinks at once.
+  const { stoppedMs } = timing;
+  const pauses = {
+    'change-rate': new Backoff({ minMs: stoppedMs / 8, maxMs: stoppedMs }),
+    keys: new Backoff({ minMs: stoppedMs, maxMs: stoppedMs }),
+    bytes: new Backoff({ minMs: stoppedMs, maxMs: stoppedMs }),
+  };
+  let stoppedBy: StoppingBound | undefined;
+  const onComplete = () => {
+    if (stoppedBy === undefined) return;
+    log.info({ bound: stoppedBy }, 'the remote cluster keeps its bounds and is mirrored again');
+    stoppedBy = undefined;
+    apply({ kind: 'mirroring' });
+  };
+  for (;;) {
+    const startMs = clock.monotonicMs();
+    const { bound, message: reason } = await untilStopped(options, onComplete);
+    apply({ kind: 'stopped', bound, reason });
+    if (stoppedBy !== bound) log.error({ bound, reason }, 'the remote cluster exceeds a bound and is not mirrored further');
+    stoppedBy = bound;
+    if (clock.monotonicMs() - startMs >= timing.stableMs) pauses[bound].reset();
+    await clock.sleep(pauses[bound].nextMs(), session.signal);
+  }
+}
+
+/** Mirrors until the remote exceeds a bound: resolves with which. `onComplete` is called when every kind it has was listed. */
+async function untilStopped(options: SessionOptions, onComplete: () => void): Promise<BoundExceededError> {
+  const { cluster, config, client, mirrors, context, log, session, bounds } = options;
+  const { clock, serviceFormat } = context;
+  const scope = new TaskScope(session.signal);
+  const stop = (reason: BoundExceededError) => scope.abort(reason);
   const canaries = mirrors.map(({ mapping }) => sourceCanary(mapping, cluster, config.cached));
   const gate = config.syncedCanaries ? new CanaryGate(canaries) : undefined;
+  const onListed = () => {
+    if (mirrors.every(({ enabled, listed }) => listed || !enabled)) onComplete();
+  };
+  for (const mirror of mirrors) mirror.enable(mirror.mapping.enabled(config, serviceFormat));
   for (const mirror of mirrors) {
-    const enabled = mirror.mapping.enabled(config, serviceFormat);
-    mirror.enable(enabled);
-    if (enabled) session.run((signal) => mirror.follow(client, config.cached, gate, signal));
+    if (!mirror.enabled) continue;
+    scope.run((signal) => mirror.follow({ client, cached: config.cached, gate, signal, onListed, stop }));
   }
-  if (gate === undefined) return;
-  const prefix = canaryPrefix(cluster);
-  session.run((signal) => runEtcdSource({ client, prefix, sink: gate, clock, log, signal }));
+  if (gate !== undefined) {
+    const prefix = canaryPrefix(cluster);
+    const sink = boundedCanaries(gate, prefix, bounds, log, stop);
+    const onAnnounced = (keys: number) => sink.announce(keys);
+    scope.run((signal) => runEtcdSource({ client, prefix, sink, clock, log, signal, onAnnounced }));
+  }
+  const reason = await scope.ended();
+  bounds.canaries.end();
+  if (!(reason instanceof BoundExceededError)) throw reason;
+  for (const mirror of mirrors) mirror.disconnected();
+  return reason;
 }
 
 /** Resolves once the remote may be mirrored; says why as long as it may not. */

@@ -5,8 +5,11 @@
  *   connecting ──connected──▶ waiting ──retrieved──▶ retrieved ──mirroring──▶ mirroring
  *       ▲                        └──────refused──────▶ refused
  *       └── lost, from every phase; `retrieved`, `refused` and `absent` may follow each other at any time
+ *
+ * `mirroring` and `stopped` follow each other as the remote exceeds its bounds and keeps them again.
  */
 import type { ClusterConfig } from './cluster-config.ts';
+import type { StoppingBound } from './remote-bounds.ts';
 
 export type RemotePhase =
   /** No working connection. `reason`: why the last attempt failed. */
@@ -23,6 +26,14 @@ export type RemotePhase =
       readonly etcdClusterId: string;
       readonly config: ClusterConfig;
       readonly reason: string | undefined;
+    }
+  /** It exceeds a bound: what is mirrored stays as it is, until it was read completely again. */
+  | {
+      readonly kind: 'stopped';
+      readonly etcdClusterId: string;
+      readonly config: ClusterConfig;
+      readonly bound: StoppingBound;
+      readonly reason: string;
     };
 
 export interface RemoteState {
@@ -33,7 +44,7 @@ export interface RemoteState {
   readonly lastFailureMs: number | undefined;
   /** Nobody writes its heartbeat. */
   readonly isSilent: boolean;
-  /** It was accepted at least once: from then on its first load is waited for. */
+  /** It was accepted at least once: from then on its first load is waited for, unless it is stopped. */
   readonly hasBegun: boolean;
 }
 
@@ -44,6 +55,7 @@ export type RemoteEvent =
   | { readonly kind: 'retrieved'; readonly config: ClusterConfig }
   | { readonly kind: 'refused'; readonly config: ClusterConfig; readonly reason: string }
   | { readonly kind: 'mirroring' }
+  | { readonly kind: 'stopped'; readonly bound: StoppingBound; readonly reason: string }
   | { readonly kind: 'silent'; readonly nowMs: number }
   | { readonly kind: 'beating' }
   /** The connection is over, or was never made. `counts`: it had been established and was not ended by us. */
@@ -70,6 +82,7 @@ export function nextState(state: RemoteState, event: RemoteEvent): RemoteState {
     case 'absent':
       // What is mirrored goes on: the remote still answers, and nothing it holds has been withdrawn.
       if (phase.kind === 'mirroring') return { ...state, phase: { ...phase, reason: event.reason } };
+      if (phase.kind === 'stopped') return state;
       return { ...state, phase: { kind: 'waiting', etcdClusterId, reason: event.reason } };
     case 'silent':
       return { ...state, failures: state.failures + 1, lastFailureMs: event.nowMs, isSilent: true };
@@ -82,8 +95,19 @@ export function nextState(state: RemoteState, event: RemoteEvent): RemoteState {
     case 'refused':
       return { ...state, phase: { kind: 'refused', etcdClusterId, config: event.config, reason: event.reason } };
     case 'mirroring':
-      if (phase.kind !== 'retrieved') return state;
-      return { ...state, phase: { kind: 'mirroring', etcdClusterId, config: phase.config, reason: undefined } };
+      if (phase.kind !== 'retrieved' && phase.kind !== 'stopped') return state;
+      return {
+        ...state,
+        phase: { kind: 'mirroring', etcdClusterId, config: phase.config, reason: undefined },
+        hasBegun: true,
+      };
+    case 'stopped':
+      if (phase.kind !== 'mirroring' && phase.kind !== 'stopped') return state;
+      return {
+        ...state,
+        phase: { kind: 'stopped', etcdClusterId, config: phase.config, bound: event.bound, reason: event.reason },
+        hasBegun: false,
+      };
   }
 }
 

@@ -9,7 +9,7 @@ import { parseListenAddress } from '../shared/listen-address.ts';
 import type { Registry } from '../shared/metrics.ts';
 import { PublisherMetrics } from '../shared/publisher/metrics.ts';
 import type { Runtime } from '../shared/runtime.ts';
-import type { KvstoremeshFlags } from './flags.ts';
+import { type KvstoremeshFlags, remoteLimits } from './flags.ts';
 import { LEADER_TIMING, type LeaderTiming, lead } from './leader.ts';
 import { LEADERSHIP_TIMING, type LeadershipTiming, runLeadership, type Term } from './leadership.ts';
 import type { RemoteCluster } from './remote-cluster.ts';
@@ -67,7 +67,7 @@ async function serve(
   clusters: () => readonly RemoteCluster[],
   signal: AbortSignal,
 ): Promise<void> {
-  registerRemoteMetrics(metrics, clusters);
+  registerRemoteMetrics(metrics, clusters, remoteLimits(flags));
   await serveHealth(health, { address: { host: undefined, port: flags.healthPort }, flag: 'health-port', signal });
   const api = parseListenAddress(flags.apiServeAddr);
   const resources = { '/v1/cluster': () => clusters().map(remoteClusterStatus) };

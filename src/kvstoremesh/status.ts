@@ -3,11 +3,13 @@
  *
  * Which members are present is part of the form, because its readers render what is there: zero, false and
  * empty are left out, but for `last-failure`, which is always there, and for the kinds that a remote may not
- * have, which are there exactly when it has them. `reason` is ours: why a cluster is not mirrored as it should be.
+ * have, which are there exactly when it has them. Ours are `reason`, why a cluster is not mirrored as it should be, and
+ * `stopped-by`.
  */
 import type { ClusterConfig } from './cluster-config.ts';
 import type { MappingName } from './mappings.ts';
 import type { Mirror } from './mirror.ts';
+import type { StoppingBound } from './remote-bounds.ts';
 import type { RemoteCluster } from './remote-cluster.ts';
 import type { RemotePhase } from './remote-state.ts';
 
@@ -27,6 +29,8 @@ export interface RemoteClusterStatus {
   readonly ready?: true;
   readonly reason?: string;
   readonly status: string;
+  /** The bound that the remote exceeds. */
+  readonly 'stopped-by'?: StoppingBound;
   readonly synced: RemoteSyncedStatus;
 }
 
@@ -73,6 +77,7 @@ export function remoteClusterStatus(remote: RemoteCluster): RemoteClusterStatus 
     ready: isRemoteReady(remote) || undefined,
     reason: reasonOf(phase) ?? kindReason ?? (isSilent ? SILENT : undefined),
     status: statusOf(phase, remote.endpoints),
+    'stopped-by': phase.kind === 'stopped' ? phase.bound : undefined,
     synced: syncedOf(byName),
   });
 }

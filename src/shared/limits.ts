@@ -164,6 +164,29 @@ export const CRD_LOG_INTERVAL_MS = 10_000;
 /** Characters of a cluster's name: it is part of label values and of keys. */
 export const MAX_CLUSTER_NAME_LENGTH = 32;
 
+/** Keys of one remote cluster, unless its flag says otherwise: agents hold 512,000 addresses of all clusters together. */
+export const MAX_REMOTE_KEYS = 1_000_000;
+
+/** Bytes of one remote's keys and values, likewise: half of what an etcd holds by default (2 GiB), and as much memory of ours. */
+export const MAX_REMOTE_BYTES = 1024 * 1024 * 1024;
+
+/**
+ * Changes of one remote per second, likewise, and for how many seconds they may be saved up. Large clusters change
+ * two hundred keys a second; one that restarts or loses its leases may write all of its keys anew.
+ */
+export const MAX_REMOTE_CHANGES_PER_SECOND = 5000;
+export const REMOTE_CHANGES_BURST_SECONDS = 200;
+
+/** Keys of one kind of one remote whose refusal is remembered, to be told in its state and logged once. */
+export const MAX_REFUSED_KEYS = 1000;
+
+/** Keys of one kind of one remote that differ from their mirrored form in slashes only, and the bytes of their values. Nobody means to write them. */
+export const MAX_SLASHED_KEYS = 1000;
+export const MAX_SLASHED_BYTES = 8 * 1024 * 1024;
+
+/** Longest wait before a remote that has exceeded a bound is read again. */
+export const REMOTE_STOPPED_RETRY_MS = 60_000;
+
 /** Prefixes of remotes that are listed at the same time, over all remotes, and how long one may keep others waiting. */
 export const MAX_CONCURRENT_REMOTE_LISTS = 32;
 export const LIST_TURN_MS = 10_000;

@@ -18,9 +18,21 @@ export class Registry extends PrometheusRegistry {
     this.prefix = prefix;
   }
 
-  /** `name` without the prefix; ends with `_total`. */
-  counter<Label extends string = never>(name: string, help: string, labelNames: readonly Label[] = []): Counter<Label> {
-    return new Counter({ name: this.prefix + name, help, labelNames, registers: [this] });
+  /** `name` without the prefix; ends with `_total`. `collect` is called at each scrape, as for a gauge. */
+  counter<Label extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[] = [],
+    collect?: (counter: Counter<Label>) => void,
+  ): Counter<Label> {
+    const configuration = { name: this.prefix + name, help, labelNames, registers: [this] };
+    if (collect === undefined) return new Counter(configuration);
+    return new Counter({
+      ...configuration,
+      collect() {
+        collect(this);
+      },
+    });
   }
 
   /** `name` without the prefix. `collect` is called at each scrape, to set values that somebody else holds. */

@@ -35,7 +35,7 @@ function fakeSection(
   scope: string,
   cluster: string,
 ): { section: Section; stats: { -readonly [K in keyof SectionStats]: SectionStats[K] } } {
-  const stats = { desired: 0, pending: 0, listed: false, synced: false };
+  const stats = { desired: 0, bytes: 0, pending: 0, listed: false, synced: false };
   return { stats, section: { options: { scope, cluster }, stats } as unknown as Section };
 }
 

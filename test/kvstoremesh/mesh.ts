@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { ClusterIds } from '../../src/kvstoremesh/cluster-ids.ts';
 import { mirroredClusters } from '../../src/kvstoremesh/leftovers.ts';
 import { clusterConfigKey } from '../../src/kvstoremesh/mappings.ts';
+import type { RemoteLimits } from '../../src/kvstoremesh/remote-bounds.ts';
 import type { RemoteCluster } from '../../src/kvstoremesh/remote-cluster.ts';
 import { RemoteClusters } from '../../src/kvstoremesh/remote-clusters.ts';
 import { openRemoteEtcd } from '../../src/kvstoremesh/remote-etcd.ts';
@@ -23,6 +24,8 @@ import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
 const OWN = { name: 'harbor', id: 200, maxConnectedClusters: 255 };
+
+const NO_LIMITS: RemoteLimits = { keys: 0, bytes: 0, 'key-size': 0, 'value-size': 0, 'change-rate': 0 };
 
 export const FULL = {
   syncedCanaries: true,
@@ -157,6 +160,8 @@ export interface MeshOptions {
   readonly allowIdConflicts?: boolean;
   /** Without an answer for so long a connection is lost. */
   readonly silenceMs?: number;
+  /** The bounds of each remote; none by default. */
+  readonly limits?: Partial<RemoteLimits>;
   /** Between two reads of a cluster config of which its watch tells nothing. */
   readonly readingsMs?: number;
 }
@@ -166,17 +171,20 @@ export class Mesh implements AsyncDisposable {
   readonly local: Store;
   readonly remotes: RemoteClusters;
   readonly registry = new Registry('test_');
+  readonly limits: RemoteLimits;
   readonly #directory = mkdtempSync(join(tmpdir(), 'mesh-'));
   readonly #stop = new AbortController();
   readonly #client: EtcdClient;
   readonly #ended: Promise<unknown>;
 
   constructor(local: Store, options: MeshOptions = {}) {
-    const { graceMs = 50, cacheTtlMs = 0, pageSize, allowIdConflicts = false, silenceMs = 30_000, readingsMs = 50 } = options;
+    const { graceMs = 50, cacheTtlMs = 0, pageSize, allowIdConflicts = false } = options;
+    const { silenceMs = 30_000, readingsMs = 50, limits } = options;
     const { signal } = this.#stop;
     const [clock, log] = [systemClock, silentLogger];
     const kvstore = pageSize === undefined ? {} : { limit: pageSize };
     this.local = local;
+    this.limits = { ...NO_LIMITS, ...limits };
     this.#client = clientOf(local.process.endpoint);
     const metrics = new PublisherMetrics(this.registry, clock);
     const publisher = createPublisher({
@@ -195,6 +203,7 @@ export class Mesh implements AsyncDisposable {
         metrics,
         ids: new ClusterIds(OWN, allowIdConflicts),
         serviceFormat: 'prefer-legacy',
+        limits: this.limits,
         cacheTtlMs,
         clock,
         log,
@@ -202,6 +211,7 @@ export class Mesh implements AsyncDisposable {
         timing: {
           readings: { presentMs: readingsMs, absentMs: readingsMs, leastMs: 50, silenceMs },
           refusedMs: 50,
+          stoppedMs: 400,
           stableMs: 60_000,
         },
       },

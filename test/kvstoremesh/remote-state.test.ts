@@ -25,6 +25,7 @@ const phases: { readonly [Kind in RemotePhase['kind']]: RemotePhase } = {
   retrieved: { kind: 'retrieved', etcdClusterId, config },
   refused: { kind: 'refused', etcdClusterId, config, reason: 'in use' },
   mirroring: { kind: 'mirroring', etcdClusterId, config, reason: undefined },
+  stopped: { kind: 'stopped', etcdClusterId, config, bound: 'keys', reason: 'too many' },
 };
 
 const events: { readonly [Kind in RemoteEvent['kind']]: RemoteEvent } = {
@@ -34,6 +35,7 @@ const events: { readonly [Kind in RemoteEvent['kind']]: RemoteEvent } = {
   retrieved: { kind: 'retrieved', config: other },
   refused: { kind: 'refused', config: other, reason: 'zero' },
   mirroring: { kind: 'mirroring' },
+  stopped: { kind: 'stopped', bound: 'bytes', reason: 'too much' },
   silent: { kind: 'silent', nowMs: 5 },
   beating: { kind: 'beating' },
   lost: { kind: 'lost', reason: 'silent', counts: true, nowMs: 5 },
@@ -43,6 +45,7 @@ const newConnection: RemotePhase = { kind: 'waiting', etcdClusterId: 'beef', rea
 const waiting: RemotePhase = { kind: 'waiting', etcdClusterId, reason: 'gone' };
 const retrieved: RemotePhase = { kind: 'retrieved', etcdClusterId, config: other };
 const refused: RemotePhase = { kind: 'refused', etcdClusterId, config: other, reason: 'zero' };
+const stopped: RemotePhase = { kind: 'stopped', etcdClusterId, config, bound: 'bytes', reason: 'too much' };
 const lost: RemotePhase = { kind: 'connecting', reason: 'silent' };
 
 /** Every phase and every event; `same` for an event that does not fit. */
@@ -54,6 +57,7 @@ const table: Record<RemotePhase['kind'], Record<RemoteEvent['kind'], RemotePhase
     retrieved: 'same',
     refused: 'same',
     mirroring: 'same',
+    stopped: 'same',
     silent: 'same',
     beating: 'same',
     lost,
@@ -65,6 +69,7 @@ const table: Record<RemotePhase['kind'], Record<RemoteEvent['kind'], RemotePhase
     retrieved,
     refused,
     mirroring: 'same',
+    stopped: 'same',
     silent: 'same',
     beating: 'same',
     lost,
@@ -76,6 +81,7 @@ const table: Record<RemotePhase['kind'], Record<RemoteEvent['kind'], RemotePhase
     retrieved,
     refused,
     mirroring: { kind: 'mirroring', etcdClusterId, config, reason: undefined },
+    stopped: 'same',
     silent: 'same',
     beating: 'same',
     lost,
@@ -87,6 +93,7 @@ const table: Record<RemotePhase['kind'], Record<RemoteEvent['kind'], RemotePhase
     retrieved,
     refused,
     mirroring: 'same',
+    stopped: 'same',
     silent: 'same',
     beating: 'same',
     lost,
@@ -98,6 +105,19 @@ const table: Record<RemotePhase['kind'], Record<RemoteEvent['kind'], RemotePhase
     retrieved,
     refused,
     mirroring: 'same',
+    stopped: stopped,
+    silent: 'same',
+    beating: 'same',
+    lost,
+  },
+  stopped: {
+    connected: newConnection,
+    absent: 'same',
+    restored: 'same',
+    retrieved,
+    refused,
+    mirroring: { kind: 'mirroring', etcdClusterId, config, reason: undefined },
+    stopped,
     silent: 'same',
     beating: 'same',
     lost,
@@ -134,5 +154,11 @@ describe('the state of a remote cluster', () => {
     const before = steps.reduce(nextState, INITIAL_STATE);
     expect(before.hasBegun).toBe(false);
     expect([events.retrieved, events.lost, events.connected].reduce(nextState, before).hasBegun).toBe(true);
+  });
+
+  test('does not wait for the first load of one that exceeds a bound, until it is mirrored again', () => {
+    const stoppedState = [events.connected, events.retrieved, events.mirroring, events.stopped].reduce(nextState, INITIAL_STATE);
+    expect(stoppedState).toMatchObject({ hasBegun: false, phase: { kind: 'stopped', bound: 'bytes' } });
+    expect(nextState(stoppedState, events.mirroring)).toMatchObject({ hasBegun: true, phase: { kind: 'mirroring' } });
   });
 });

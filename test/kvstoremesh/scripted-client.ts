@@ -39,7 +39,7 @@ export function keyValue(key: string, value: string, revision = 1): KeyValue {
 }
 
 export function page(revision: number, ...keyValues: readonly KeyValue[]): ListPage {
-  return { keyValues, revision: revision as Revision };
+  return { keyValues, revision: revision as Revision, total: keyValues.length };
 }
 
 export function put(key: string, value: string, revision: number): WatchBatch {

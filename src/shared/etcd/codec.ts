@@ -29,6 +29,8 @@ export interface RangeAnswer {
   readonly header: ResponseHeader;
   readonly keyValues: KeyValue[];
   readonly more: boolean;
+  /** Keys of the range that was asked for, also those beyond the limit. */
+  readonly count: number;
 }
 
 export interface TxnAnswer {
@@ -159,14 +161,16 @@ export function decodeRange(message: Buffer): RangeAnswer {
   const leases = new LeaseReader();
   let header = NO_HEADER;
   let more = false;
+  let count = 0;
   while (!reader.done) {
     const tag = reader.tag();
     if (tag === 0x12) keyValues.push(readKeyValue(reader, leases));
     else if (tag === 0x0a) header = readHeader(reader);
     else if (tag === 0x18) more = reader.bool();
+    else if (tag === 0x20) count = reader.revision();
     else reader.skip(tag);
   }
-  return { header, keyValues, more };
+  return { header, keyValues, more, count };
 }
 
 /** Reads everything but the events, which are only passed over: see `readEvents`. */

@@ -20,6 +20,7 @@ export async function* listPrefix(transport: Transport, prefix: EtcdKey, options
   const end = exact ? undefined : prefixEnd(prefix);
   let key = start ?? firstBelow(prefix);
   let revision: Revision | undefined;
+  let listed = 0;
   for (;;) {
     const answer = await transport.call({
       method: RANGE,
@@ -31,7 +32,8 @@ export async function* listPrefix(transport: Transport, prefix: EtcdKey, options
       pin,
     });
     revision ??= answer.header.revision;
-    yield* partsOf(answer.keyValues, revision);
+    yield* partsOf(answer.keyValues, revision, listed + answer.count);
+    listed += answer.keyValues.length;
     if (!answer.more) return;
     const last = answer.keyValues.at(-1);
     if (last === undefined || last.key < key)
@@ -40,13 +42,13 @@ export async function* listPrefix(transport: Transport, prefix: EtcdKey, options
   }
 }
 
-async function* partsOf(keyValues: readonly KeyValue[], revision: Revision): AsyncGenerator<ListPage, void> {
+async function* partsOf(keyValues: readonly KeyValue[], revision: Revision, total: number): AsyncGenerator<ListPage, void> {
   if (keyValues.length <= EVENTS_PER_SLICE) {
-    yield { keyValues, revision };
+    yield { keyValues, revision, total };
     return;
   }
   for (let at = 0; at < keyValues.length; at += EVENTS_PER_SLICE) {
-    yield { keyValues: keyValues.slice(at, at + EVENTS_PER_SLICE), revision };
+    yield { keyValues: keyValues.slice(at, at + EVENTS_PER_SLICE), revision, total };
     await turn();
   }
 }

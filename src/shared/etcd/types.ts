@@ -60,6 +60,8 @@ export interface KeyValue {
 export interface ListPage {
   readonly keyValues: readonly KeyValue[];
   readonly revision: Revision;
+  /** Keys of the whole listing, as the server counts them: known from the first page on, to be believed by nobody. */
+  readonly total: number;
 }
 
 export interface ListOptions {

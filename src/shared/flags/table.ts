@@ -88,6 +88,11 @@ export function uint16(preset: number, usage: string, options: FlagOptions = {})
   return { kind: wholeKind('uint16', UINT16), default: preset, usage, suffix: '', ...options };
 }
 
+/** A whole number from 0 on. */
+export function uint(preset: number, usage: string, options: FlagOptions = {}): Flag<number> {
+  return { kind: wholeKind('uint', { min: 0, max: Number.MAX_SAFE_INTEGER }), default: preset, usage, suffix: '', ...options };
+}
+
 export function int(preset: number, usage: string, options: FlagOptions = {}): Flag<number> {
   return { kind: wholeKind('int', INT), default: preset, usage, suffix: '', ...options };
 }

@@ -36,6 +36,7 @@ export class KeyTable {
   #digestLow = new Uint32Array(FIRST_CAPACITY);
   #digestHigh = new Uint32Array(FIRST_CAPACITY);
   #desired = 0;
+  #desiredBytes = 0;
 
   /** Mod revision in etcd, ABSENT or UNKNOWN. */
   revision = new Float64Array(FIRST_CAPACITY);
@@ -52,6 +53,11 @@ export class KeyTable {
   /** Keys desired. */
   get desiredCount(): number {
     return this.#desired;
+  }
+
+  /** Bytes of the keys desired and of their values. */
+  get desiredBytes(): number {
+    return this.#desiredBytes;
   }
 
   slotOf(key: EtcdKey): Slot | undefined {
@@ -87,16 +93,24 @@ export class KeyTable {
     return this.#slabs.view(this.#block[slot] as number, this.#length[slot] as number);
   }
 
+  /** Bytes of the desired value. */
+  valueBytes(slot: Slot): number {
+    return this.#length[slot] as number;
+  }
+
   /** Desires `value`; false where it is desired already. */
   desire(slot: Slot, value: Uint8Array): boolean {
     if (this.isDesired(slot)) {
       if (this.#length[slot] === value.length && this.value(slot).equals(value)) return false;
       this.#slabs.free(this.#block[slot] as number);
+      this.#desiredBytes -= this.#length[slot] as number;
     } else {
       this.#desired += 1;
+      this.#desiredBytes += this.key(slot).length;
     }
     this.#block[slot] = this.#slabs.put(value);
     this.#length[slot] = value.length;
+    this.#desiredBytes += value.length;
     return true;
   }
 
@@ -106,6 +120,7 @@ export class KeyTable {
     this.#slabs.free(this.#block[slot] as number);
     this.#block[slot] = NO_BLOCK;
     this.#desired -= 1;
+    this.#desiredBytes -= this.key(slot).length + (this.#length[slot] as number);
   }
 
   /** Records what etcd holds. */

@@ -12,7 +12,7 @@ import type { Publisher, PublisherObserver, RejectReason, RepairReason, Section,
 type SectionLabel = 'scope' | 'source_cluster';
 
 const REPAIR_REASONS: readonly RepairReason[] = ['deleted', 'overwritten', 'lease_lost', 'store_replaced'];
-const REJECT_REASONS: readonly RejectReason[] = ['outside_prefix', 'key_too_large', 'value_too_large'];
+const REJECT_REASONS: readonly RejectReason[] = ['outside_prefix', 'key_too_large', 'value_too_large', 'collision'];
 
 export class PublisherMetrics implements PublisherObserver {
   readonly #clock: Clock;

@@ -51,6 +51,7 @@ export class PublishedSection implements Section {
   get stats(): SectionStats {
     return {
       desired: this.group.table.desiredCount,
+      bytes: this.group.table.desiredBytes,
       pending: this.group.pendingCount,
       listed: this.#everListed,
       synced: this.#synced,
@@ -66,8 +67,28 @@ export class PublishedSection implements Section {
     if (this.#released) return;
     this.#started = true;
     // A key that is refused keeps its last good value: it was named, hence it is not stale.
-    const slot = this.group.desire(key, value) ?? this.group.table.slotOf(key);
+    const slot = this.group.desire(key, value);
+    if (slot === undefined) this.keep(key);
+    else this.group.table.listing[slot] = this.#listing;
+  }
+
+  keep(key: EtcdKey): void {
+    if (this.#released) return;
+    this.#started = true;
+    const slot = this.group.table.slotOf(key);
     if (slot !== undefined) this.group.table.listing[slot] = this.#listing;
+  }
+
+  valueBytes(key: EtcdKey): number | undefined {
+    const { table } = this.group;
+    const slot = table.slotOf(key);
+    return slot !== undefined && table.isDesired(slot) ? table.valueBytes(slot) : undefined;
+  }
+
+  isNamed(key: EtcdKey): boolean {
+    const { table } = this.group;
+    const slot = table.slotOf(key);
+    return slot !== undefined && table.isDesired(slot) && table.listing[slot] === this.#listing;
   }
 
   remove(key: EtcdKey): void {

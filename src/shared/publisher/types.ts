@@ -39,6 +39,8 @@ export interface SectionOptions {
 export interface SectionStats {
   /** Keys desired. */
   readonly desired: number;
+  /** Bytes of these keys and of their values. */
+  readonly bytes: number;
   /** Keys that wait to be written or removed. */
   readonly pending: number;
   /** The source has delivered its first listing. */
@@ -50,6 +52,12 @@ export interface SectionStats {
 export interface Section extends Sink {
   readonly options: SectionOptions;
   readonly stats: SectionStats;
+  /** `key` exists, but its present value cannot be taken: where it has an earlier one, that one stays. */
+  keep(key: EtcdKey): void;
+  /** Bytes of the value desired under `key`; undefined where none is. */
+  valueBytes(key: EtcdKey): number | undefined;
+  /** `key` has a value that the listing under way, or what followed it, has named. */
+  isNamed(key: EtcdKey): boolean;
   /** Resolves when the section is synced (see SectionStats); rejects when `signal` is aborted first. */
   whenSynced(signal: AbortSignal): Promise<void>;
   /** Resolves when everything said so far is confirmed by etcd; rejects when `signal` is aborted first. */
@@ -91,7 +99,7 @@ export interface PublisherStats {
 export type RepairReason = 'deleted' | 'overwritten' | 'foreign' | 'lease_lost' | 'store_replaced';
 
 /** Why a key was not taken. */
-export type RejectReason = 'outside_prefix' | 'key_too_large' | 'value_too_large';
+export type RejectReason = 'outside_prefix' | 'key_too_large' | 'value_too_large' | 'collision';
 
 /** What the publisher reports; the daemons turn it into Prometheus series. */
 export interface PublisherObserver {
