@@ -191,6 +191,39 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 6
     expect(({} as Record<string, unknown>).id).toBeUndefined();
   });
 
+  test('fault 37: that creates keys without end is stopped at its bound, and taken up again once it has fewer; others do not notice', async () => {
+    await using local = await startLocal();
+    await using berlin = await startFullRemote('berlin', 7);
+    await using oslo = await startFullRemote('oslo', 8);
+    const flags = ['--remote-max-keys=300'];
+    await using daemon = await MeshDaemon.prepare({ endpoint: local.process.endpoint, times: { speed: 5 }, flags });
+    await using oracle = await observe(local, [berlin, oslo]);
+    daemon.add(berlin, oslo);
+    await daemon.start();
+    await daemon.until('berlin is mirrored', 'berlin', ({ ready }) => ready);
+    const { accepted } = oslo.proxy;
+    const page = (at: number) =>
+      Array.from({ length: 100 }, (_, i) => `cilium/state/ip/v1/default/10.${at >> 8}.${at & 255}.${i}`);
+    const stop = new AbortController();
+    const creating = (async () => {
+      let at = 0;
+      for (; !stop.signal.aborted; at += 1) await berlin.put(Object.fromEntries(page(at).map((key) => [key, 'x'.repeat(100)])));
+      return at;
+    })();
+    await daemon.until('berlin is stopped', 'berlin', (status) => status['stopped-by'] === 'keys');
+    await oslo.fill('2');
+    await daemon.until('oslo goes on', 'oslo', (status) => status['num-nodes'] === 2 && status.ready);
+    expect(Object.keys(await local.dump('cilium/cache/ip/v1/berlin/')).length).toBeLessThanOrEqual(300);
+    expect(oslo.proxy.accepted).toBe(accepted);
+    expect(await daemon.metric('remote_cluster_stopped{target_cluster="berlin"}')).toEqual([1]);
+    expect((await daemon.status('berlin'))?.reason).toContain('--remote-max-keys');
+    stop.abort();
+    const pages = await creating;
+    for (let at = 0; at < pages; at += 1) await berlin.delete(...page(at));
+    await daemon.until('berlin is mirrored again', 'berlin', ({ ready, reason }) => ready && reason === undefined);
+    await oracle.converged();
+  });
+
   test('fault 38: that becomes a mirror itself, and back, is read elsewhere without a key that vanishes on the way', async () => {
     await using local = await startLocal();
     await using berlin = await startRemote('berlin');
