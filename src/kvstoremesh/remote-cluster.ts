@@ -73,6 +73,11 @@ export class RemoteCluster {
     return this.mirrors.every(({ synced }) => synced);
   }
 
+  /** Why nothing can be written of what is read; undefined while writes succeed. */
+  get writeProblem(): Error | undefined {
+    return this.#context.publisher.stats.failing?.error;
+  }
+
   /** How often its services were withdrawn because it was not heard of. */
   get revocations(): number {
     return this.#cacheTtl.revocations;

@@ -62,6 +62,7 @@ export function remoteClusterStatus(remote: RemoteCluster): RemoteClusterStatus 
   const count = (name: MappingName) => byName.get(name)?.count || undefined;
   const hindered = remote.mirrors.find(({ problem }) => problem !== undefined);
   const kindReason = hindered && `${hindered.mapping.name}: ${hindered.problem}`;
+  const writeReason = remote.writeProblem && `writes to the local etcd fail: ${remote.writeProblem.message}`;
   return present<RemoteClusterStatus>({
     config: configOf(phase),
     connected: phase.kind !== 'connecting' || undefined,
@@ -75,7 +76,7 @@ export function remoteClusterStatus(remote: RemoteCluster): RemoteClusterStatus 
     'num-service-exports': count('service exports'),
     'num-shared-services': count('services'),
     ready: isRemoteReady(remote) || undefined,
-    reason: reasonOf(phase) ?? kindReason ?? (isSilent ? SILENT : undefined),
+    reason: reasonOf(phase) ?? kindReason ?? writeReason ?? (isSilent ? SILENT : undefined),
     status: statusOf(phase, remote.endpoints),
     'stopped-by': phase.kind === 'stopped' ? phase.bound : undefined,
     synced: syncedOf(byName),

@@ -162,6 +162,7 @@ export interface LogLine {
   readonly level: string;
   readonly msg: string;
   readonly code?: string;
+  readonly reason?: string;
 }
 
 /** A logger whose lines are kept. */

@@ -9,6 +9,8 @@ import type { EtcdProcess } from '../support/etcd-process.ts';
 export interface Administrator {
   /** Lets `name`, a user and a role, read everything below `prefix`. */
   allowReading(name: string, prefix: string): Promise<void>;
+  /** The same, and write it. */
+  allowWriting(name: string, prefix: string): Promise<void>;
   close(): void;
 }
 
@@ -37,6 +39,9 @@ export async function enableUsers(
   return {
     allowReading: async (name, prefix) => {
       await admin.role(name).grant({ permission: 'Read', range: Range.prefix(prefix) });
+    },
+    allowWriting: async (name, prefix) => {
+      await admin.role(name).grant({ permission: 'Readwrite', range: Range.prefix(prefix) });
     },
     close: () => admin.close(),
   };

@@ -34,6 +34,12 @@ interface Answer {
   readonly canceled?: boolean;
 }
 
+interface RangeAnswer {
+  readonly header: { readonly revision: string };
+  readonly kvs?: readonly RawEntry[];
+  readonly more?: boolean;
+}
+
 interface RawEntry {
   readonly key: string;
   readonly value?: string;
@@ -43,9 +49,11 @@ interface RawEntry {
 
 const EVERYTHING = prefixRange(Buffer.alloc(0));
 const RESUME_INTERVAL_MS = 20;
+const PAGE = 1000;
 
 export class StoreRecord implements AsyncDisposable {
   readonly #endpoint: string;
+  readonly #wasEmptied: boolean;
   readonly #stop = new AbortController();
   #state = new Map<string, Entry>();
   #revision = 0;
@@ -53,13 +61,17 @@ export class StoreRecord implements AsyncDisposable {
   #changes: Change[] = [];
   #ended: Promise<void> | undefined;
 
-  private constructor(endpoint: string) {
+  private constructor(endpoint: string, wasEmptied: boolean) {
     this.#endpoint = endpoint;
+    this.#wasEmptied = wasEmptied;
   }
 
-  /** Begins with what the etcd of `endpoint`, without TLS and users, holds now. */
-  static async start(endpoint: string): Promise<StoreRecord> {
-    const record = new StoreRecord(endpoint);
+  /**
+   * Begins with what the etcd of `endpoint`, without TLS and users, holds now. `wasEmptied`: another store that is found
+   * there later began empty, and all that was written to it is to be seen.
+   */
+  static async start(endpoint: string, options: { readonly wasEmptied?: boolean } = {}): Promise<StoreRecord> {
+    const record = new StoreRecord(endpoint, options.wasEmptied ?? false);
     const { state, revision } = await readStore(endpoint);
     record.#state = state;
     record.#revision = revision;
@@ -77,8 +89,14 @@ export class StoreRecord implements AsyncDisposable {
     return this.#changes;
   }
 
-  /** True where the record has come exactly as far as a store that was read. */
-  isAt({ state, revision }: { readonly state: StoreState; readonly revision: number }): boolean {
+  /** The store as it is after the last of the changes. */
+  get state(): StoreState {
+    return this.#state;
+  }
+
+  /** True where the record is exactly what the etcd answers now. */
+  async isCurrent(): Promise<boolean> {
+    const { state, revision } = await readStore(this.#endpoint);
     return this.#revision === revision && sameStore(this.#state, state);
   }
 
@@ -110,12 +128,17 @@ export class StoreRecord implements AsyncDisposable {
   async #verify(): Promise<void> {
     try {
       const then = await readStore(this.#endpoint, this.#revision);
-      if (!sameStore(then.state, this.#state)) this.#jump(await readStore(this.#endpoint), 'replaced');
+      if (!sameStore(then.state, this.#state)) await this.#replaced();
     } catch (thrown) {
-      const isFuture = String(thrown).includes('future revision');
-      if (!isFuture && !String(thrown).includes('has been compacted')) throw thrown;
-      this.#jump(await readStore(this.#endpoint), isFuture ? 'replaced' : 'gap');
+      if (String(thrown).includes('future revision')) await this.#replaced();
+      else if (String(thrown).includes('has been compacted')) this.#jump(await readStore(this.#endpoint), 'gap');
+      else throw thrown;
     }
+  }
+
+  async #replaced(): Promise<void> {
+    const empty = { state: new Map<string, Entry>(), revision: 1 };
+    this.#jump(this.#wasEmptied ? empty : await readStore(this.#endpoint), 'replaced');
   }
 
   #jump({ state, revision }: { readonly state: Map<string, Entry>; readonly revision: number }, cause: Change['cause']): void {
@@ -155,12 +178,19 @@ export class StoreRecord implements AsyncDisposable {
 }
 
 /** Everything that the etcd holds, or held at a revision. Rejects with etcd's own words. */
-export async function readStore(endpoint: string, revision = 0): Promise<{ state: Map<string, Entry>; revision: number }> {
-  const answer = (await callEtcd(endpoint, 'kv/range', { ...EVERYTHING, revision: String(revision) })) as {
-    readonly header: { readonly revision: string };
-    readonly kvs?: readonly RawEntry[];
-  };
-  return { state: new Map((answer.kvs ?? []).map(parsed)), revision: Number(answer.header.revision) };
+async function readStore(endpoint: string, asked = 0): Promise<{ state: Map<string, Entry>; revision: number }> {
+  const state = new Map<string, Entry>();
+  let revision = asked;
+  let { key } = EVERYTHING;
+  for (;;) {
+    const request = { ...EVERYTHING, key, limit: String(PAGE), revision: String(revision) };
+    const answer = (await callEtcd(endpoint, 'kv/range', request)) as RangeAnswer;
+    if (revision === 0) revision = Number(answer.header.revision);
+    for (const raw of answer.kvs ?? []) state.set(...parsed(raw));
+    const last = answer.kvs?.at(-1);
+    if (answer.more !== true || last === undefined) return { state, revision };
+    key = Buffer.concat([Buffer.from(last.key, 'base64'), Buffer.alloc(1)]).toString('base64');
+  }
 }
 
 function parsed({ key, value = '', lease = '0', mod_revision }: RawEntry): [string, Entry] {

@@ -12,13 +12,15 @@ import type { RemoteCluster } from '../../src/kvstoremesh/remote-cluster.ts';
 import { RemoteClusters } from '../../src/kvstoremesh/remote-clusters.ts';
 import { openRemoteEtcd } from '../../src/kvstoremesh/remote-etcd.ts';
 import { type RemoteClusterStatus, remoteClusterStatus } from '../../src/kvstoremesh/status.ts';
-import { systemClock } from '../../src/shared/clock.ts';
-import { createEtcdClient } from '../../src/shared/etcd/client.ts';
+import { type Clock, systemClock } from '../../src/shared/clock.ts';
+import { createEtcdClient, type EtcdClientOptions } from '../../src/shared/etcd/client.ts';
+import type { KeepaliveTimes } from '../../src/shared/etcd/link.ts';
 import { type EtcdClient, keyOf, NO_LEASE, type Revision } from '../../src/shared/etcd/types.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { type Logger, silentLogger } from '../../src/shared/log.ts';
 import { Registry } from '../../src/shared/metrics.ts';
 import { PublisherMetrics } from '../../src/shared/publisher/metrics.ts';
 import { createPublisher } from '../../src/shared/publisher/publisher.ts';
+import type { Publisher } from '../../src/shared/publisher/types.ts';
 import { type EtcdOptions, type EtcdProcess, startEtcd } from '../support/etcd-process.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
@@ -34,8 +36,8 @@ export const FULL = {
   endpointSlicesExportMode: 'services-and-endpointslices',
 };
 
-function clientOf(endpoint: string): EtcdClient {
-  return createEtcdClient({ config: { endpoints: [endpoint] }, name: 'test', log: silentLogger, clock: systemClock });
+function clientOf(endpoint: string, options: Partial<EtcdClientOptions> = {}): EtcdClient {
+  return createEtcdClient({ config: { endpoints: [endpoint] }, name: 'test', log: silentLogger, clock: systemClock, ...options });
 }
 
 /** An etcd of a test, with short words for what a test does to it. */
@@ -164,12 +166,20 @@ export interface MeshOptions {
   readonly limits?: Partial<RemoteLimits>;
   /** Between two reads of a cluster config of which its watch tells nothing. */
   readonly readingsMs?: number;
+  /** Where the mirroring part reaches the local etcd, such as a proxy in front of it. */
+  readonly localEndpoint?: string;
+  /** Of every connection. Needs etcds that take so many pings. */
+  readonly keepalive?: KeepaliveTimes;
+  readonly auditIntervalMs?: number;
+  readonly clock?: Clock;
+  readonly log?: Logger;
 }
 
 /** The mirroring part of the daemon, over a local etcd. */
 export class Mesh implements AsyncDisposable {
   readonly local: Store;
   readonly remotes: RemoteClusters;
+  readonly publisher: Publisher;
   readonly registry = new Registry('test_');
   readonly limits: RemoteLimits;
   readonly #directory = mkdtempSync(join(tmpdir(), 'mesh-'));
@@ -181,11 +191,20 @@ export class Mesh implements AsyncDisposable {
     const { graceMs = 50, cacheTtlMs = 0, pageSize, allowIdConflicts = false } = options;
     const { silenceMs = 30_000, readingsMs = 50, limits } = options;
     const { signal } = this.#stop;
-    const [clock, log] = [systemClock, silentLogger];
-    const kvstore = pageSize === undefined ? {} : { limit: pageSize };
+    const {
+      clock = systemClock,
+      log = silentLogger,
+      localEndpoint = local.process.endpoint,
+      keepalive,
+      auditIntervalMs,
+    } = options;
+    const kvstore = {
+      ...(pageSize === undefined ? {} : { limit: pageSize }),
+      ...(keepalive === undefined ? {} : { keepaliveTimeMs: keepalive.timeMs, keepaliveTimeoutMs: keepalive.timeoutMs }),
+    };
     this.local = local;
     this.limits = { ...NO_LIMITS, ...limits };
-    this.#client = clientOf(local.process.endpoint);
+    this.#client = clientOf(localEndpoint, { clock, log, keepalive });
     const metrics = new PublisherMetrics(this.registry, clock);
     const publisher = createPublisher({
       client: this.#client,
@@ -194,7 +213,9 @@ export class Mesh implements AsyncDisposable {
       clock,
       log,
       observer: metrics,
+      ...(auditIntervalMs === undefined ? {} : { auditIntervalMs }),
     });
+    this.publisher = publisher;
     this.remotes = new RemoteClusters({
       context: {
         own: OWN,

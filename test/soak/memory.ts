@@ -1,46 +1,52 @@
-/** The memory of a process over time, and whether it grows. */
-import { readFileSync } from 'node:fs';
+/** The memory of the daemon at quiet moments, and whether it grows. */
+import type { MeshDaemon } from '../faults/mesh-daemon.ts';
+import { until } from '../support/until.ts';
 
-const INTERVAL_MS = 500;
+const MEGABYTE = 1024 * 1024;
 
 export interface MemoryTrend {
   readonly samples: number;
-  /** Medians of the first and of the last third, megabytes. */
+  /** In use after a collection, medians of the first and of the last third, megabytes. */
   readonly firstMb: number;
   readonly lastMb: number;
   readonly mbPerMinute: number;
+  /** Resident, the last sample. */
+  readonly residentMb: number;
 }
 
-/** Samples the resident memory of whatever process `pid` names at the time. */
+interface Sample {
+  readonly usedBytes: number;
+  readonly rss: number;
+}
+
+/** Samples of one process; one that is started anew is to be given samples of its own. */
 export class MemorySamples {
   readonly #values: { readonly atMs: number; readonly mb: number }[] = [];
-  readonly #timer: NodeJS.Timeout;
+  #residentMb = 0;
 
-  constructor(pid: () => number) {
-    this.#timer = setInterval(() => {
-      const mb = residentMb(pid());
-      if (mb !== undefined) this.#values.push({ atMs: performance.now(), mb });
-    }, INTERVAL_MS);
+  async take(daemon: MeshDaemon): Promise<void> {
+    const told = () => daemon.lines.filter(({ msg }) => msg === 'memory') as unknown as Sample[];
+    const before = told().length;
+    daemon.process.send('SIGUSR2');
+    const sample = await until('the daemon tells its memory', () => told()[before]);
+    this.#values.push({ atMs: performance.now(), mb: sample.usedBytes / MEGABYTE });
+    this.#residentMb = sample.rss / MEGABYTE;
   }
 
-  stop(): MemoryTrend {
-    clearInterval(this.#timer);
+  get trend(): MemoryTrend {
     const third = Math.max(1, Math.floor(this.#values.length / 3));
     const [first, last] = [this.#values.slice(0, third), this.#values.slice(-third)];
     const minutes = (median(last.map(({ atMs }) => atMs)) - median(first.map(({ atMs }) => atMs))) / 60_000;
     const [firstMb, lastMb] = [median(first.map(({ mb }) => mb)), median(last.map(({ mb }) => mb))];
-    return { samples: this.#values.length, firstMb, lastMb, mbPerMinute: minutes > 0 ? (lastMb - firstMb) / minutes : 0 };
+    return {
+      samples: this.#values.length,
+      ...{ firstMb: rounded(firstMb), lastMb: rounded(lastMb), residentMb: rounded(this.#residentMb) },
+      mbPerMinute: minutes > 0 ? rounded((lastMb - firstMb) / minutes) : 0,
+    };
   }
 }
 
-function residentMb(pid: number): number | undefined {
-  try {
-    const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    return kilobytes === undefined ? undefined : Number(kilobytes) / 1024;
-  } catch {
-    return undefined;
-  }
-}
+const rounded = (value: number) => Math.round(value * 10) / 10;
 
 function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;

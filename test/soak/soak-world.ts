@@ -45,6 +45,7 @@ export class SoakWorld implements AsyncDisposable {
       endpoint: localProxy.endpoint,
       times: { speed: SPEED, lockTtlSeconds: LOCK_TTL_SECONDS, drainGraceMs: 500 },
       flags: [`--kvstore-opt=${KEEPALIVE}`],
+      preload: [new URL('memory-probe.ts', import.meta.url).href],
     });
     const oracle = await observe(
       local,

@@ -77,11 +77,11 @@ describe.skipIf(etcdVersions().length === 0)('whatever happens, in any order', (
       const soak = new Soak(world);
       const startMs = performance.now();
       const passed = () => (performance.now() - startMs) / 1000 / seconds;
-      let memory: MemorySamples | undefined;
+      const memory = new MemorySamples();
       let minute = 0;
       while (passed() < 1) {
         await soak.burst(passed() < LAST_RESTART);
-        if (passed() > LAST_RESTART + WARM_UP) memory ??= new MemorySamples(() => world.daemon.process.pid);
+        if (passed() > LAST_RESTART + WARM_UP) await memory.take(world.daemon);
         if (passed() * seconds >= (minute + 1) * 60) {
           minute = Math.floor((passed() * seconds) / 60);
           process.stdout.write(`soak, minute ${minute}: ${soak.report}\n`);

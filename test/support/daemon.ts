@@ -11,7 +11,6 @@ const LAUNCHER = fileURLToPath(new URL('../../bin/clustermesh-apiserver', import
 
 export interface Daemon extends AsyncDisposable {
   readonly healthPort: number;
-  readonly pid: number;
   /** What it has logged so far. */
   readonly log: string;
   /** Resolves when `/readyz` says so. */
@@ -53,7 +52,6 @@ export async function startDaemon(
   };
   return {
     healthPort,
-    pid: child.pid ?? 0,
     get log() {
       return log;
     },

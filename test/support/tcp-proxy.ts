@@ -25,14 +25,16 @@ export interface TcpProxy extends AsyncDisposable {
   cutAfterBytes(count: number): void;
   /** Nothing gets through any more, and nobody is told. */
   blackHole(direction?: Direction | 'both'): void;
-  /** Every chunk arrives so much later. */
-  delay(ms: number): void;
+  /** Every chunk arrives so much later, and one of a hundred a second later still. */
+  delay(ms: number, stalls?: 'stalls'): void;
   /** At most so many bytes per second and connection reach the client. */
   throttle(bytesPerSecond: number): void;
   /** Sends FIN to every client and goes on reading from it. */
   halfClose(): void;
   /** New connections are refused; open ones stay. */
   refuse(): Promise<void>;
+  /** New connections are accepted and reset at once, as by a balancer without a backend; open ones stay. */
+  reject(): void;
   /** Later connections go to this port of 127.0.0.1; open ones stay where they are. */
   retarget(port: number): void;
   /** Ends every fault. */
@@ -43,6 +45,8 @@ export interface TcpProxy extends AsyncDisposable {
 interface Faults {
   held: Set<Direction>;
   delayMs: number;
+  stalls: boolean;
+  isRejecting: boolean;
   bytesPerSecond: number;
   cutAfter: number;
 }
@@ -54,9 +58,11 @@ interface Link {
   wake(): void;
 }
 
+const NO_FAULTS = { delayMs: 0, stalls: false, isRejecting: false, bytesPerSecond: 0, cutAfter: Number.POSITIVE_INFINITY };
+
 /** Starts a proxy on a free port of 127.0.0.1 that leads to `targetPort` of 127.0.0.1. */
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
-  const faults: Faults = { held: new Set(), delayMs: 0, bytesPerSecond: 0, cutAfter: Number.POSITIVE_INFINITY };
+  const faults: Faults = { held: new Set(), ...NO_FAULTS };
   const bytes = { toServer: 0, toClient: 0 };
   const links = new Set<Link>();
   let target = targetPort;
@@ -70,6 +76,10 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   };
   const listener = createServer({ allowHalfOpen: true }, (client) => {
     accepted += 1;
+    if (faults.isRejecting) {
+      client.resetAndDestroy();
+      return;
+    }
     const server = dial({ port: target, host: '127.0.0.1', allowHalfOpen: true });
     const outward = new Pump(client, server, 'toServer', faults, bytes, cut);
     const inward = new Pump(server, client, 'toClient', faults, bytes, cut);
@@ -97,9 +107,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
 
   const heal = async () => {
     faults.held.clear();
-    faults.delayMs = 0;
-    faults.bytesPerSecond = 0;
-    faults.cutAfter = Number.POSITIVE_INFINITY;
+    Object.assign(faults, NO_FAULTS);
     if (!listener.listening) await listen(listener, port);
     for (const link of links) link.wake();
   };
@@ -129,8 +137,12 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
         if (direction === 'both' || direction === each) faults.held.add(each);
       }
     },
-    delay: (ms) => {
+    delay: (ms, stalls) => {
       faults.delayMs = ms;
+      faults.stalls = stalls !== undefined;
+    },
+    reject: () => {
+      faults.isRejecting = true;
     },
     throttle: (bytesPerSecond) => {
       faults.bytesPerSecond = bytesPerSecond;
@@ -161,6 +173,7 @@ class Pump {
   readonly #cut: () => void;
   #waiting: { chunk: Buffer; readonly dueMs: number }[] = [];
   #waitingBytes = 0;
+  #chunks = 0;
   #isBusy = false;
   #hasEnded = false;
 
@@ -172,7 +185,9 @@ class Pump {
     this.#bytes = bytes;
     this.#cut = cut;
     from.on('data', (chunk: Buffer) => {
-      this.#waiting.push({ chunk, dueMs: performance.now() + faults.delayMs });
+      this.#chunks += 1;
+      const stallMs = faults.stalls && this.#chunks % 100 === 0 ? 1_000 : 0;
+      this.#waiting.push({ chunk, dueMs: performance.now() + faults.delayMs + stallMs });
       this.#waitingBytes += chunk.length;
       if (this.#waitingBytes > MAX_WAITING_BYTES) from.pause();
       this.wake();

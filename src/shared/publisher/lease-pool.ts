@@ -136,6 +136,12 @@ export class LeasePool {
     this.#freeIndexes.push(index);
   }
 
+  /** The same by the lease's ID; nothing where it is known to be lost already. */
+  lostId(id: LeaseId): void {
+    const index = this.#byId.get(id);
+    if (index !== undefined) this.lost(index);
+  }
+
   /** Every lease belonged to a store that is no more. */
   forgetAll(): void {
     for (const [index, lease] of this.#leases.entries()) if (lease !== undefined) this.#drop(index, 'lost');

@@ -187,7 +187,7 @@ export class Scheduler {
     }
     if (error instanceof ClusterChangedError) onStoreReplaced(error.message);
     if (error instanceof TooManyRequestsError) this.#concurrency.overload();
-    this.#logFailing(error);
+    this.#logFailing(group, error);
     if (error instanceof PermissionDeniedError) {
       this.#deny(group);
       return;
@@ -231,7 +231,7 @@ export class Scheduler {
     const used = new Set(batch.operations.flatMap((operation) => (operation.type === 'put' ? [operation.lease] : [])));
     for (const id of used) {
       const left = await client.leaseTimeToLive(id, { signal });
-      if (left === undefined || left.ttl <= 0) leases.lost(leases.indexOf(id));
+      if (left === undefined || left.ttl <= 0) leases.lostId(id);
     }
   }
 
@@ -251,11 +251,12 @@ export class Scheduler {
       });
   }
 
-  #logFailing(error: Error): void {
+  #logFailing({ options: { scope, cluster } }: KeyGroup, error: Error): void {
     const { clock, log } = this.#options;
     if (this.#failing !== undefined && errorCode(this.#failing.error) === errorCode(error)) return;
     this.#failing = { sinceMs: this.#failing?.sinceMs ?? clock.monotonicMs(), error };
-    log.warn({ code: errorCode(error), error: error.message }, 'writes to the local etcd fail; they are kept and tried again');
+    const fields = { code: errorCode(error), error: error.message, scope, cluster };
+    log.warn(fields, 'writes to the local etcd fail; they are kept and tried again');
   }
 
   #recovered(group: KeyGroup): void {
