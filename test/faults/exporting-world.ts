@@ -14,7 +14,7 @@ import type { QuickTimes } from './quick-daemon.ts';
 const ENDPOINTS = 600;
 const COLLECTION = '/apis/cilium.io/v2/namespaces/default/ciliumendpoints';
 
-export const addressOf = (index: number) => `10.1.${index >> 8}.${index & 255}`;
+const addressOf = (index: number) => `10.1.${index >> 8}.${index & 255}`;
 export const keyOfEndpoint = (index: number) => `cilium/state/ip/v1/default/${addressOf(index)}`;
 
 export class ExportingWorld implements AsyncDisposable {

@@ -24,7 +24,7 @@ export interface LogLine {
 }
 
 /** Each line of a log; throws where one is not JSON. What was not written to its end yet is left out. */
-export function logLines(log: string): LogLine[] {
+function logLines(log: string): LogLine[] {
   return log
     .split('\n')
     .slice(0, -1)

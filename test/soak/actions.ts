@@ -261,7 +261,7 @@ const process: readonly Action[] = [
   },
 ];
 
-export const ACTIONS: readonly Action[] = [...network, ...sources, ...destination, ...process];
+const ACTIONS: readonly Action[] = [...network, ...sources, ...destination, ...process];
 
 /** An action by chance. */
 export function pickAction(random: Random, mayRestart: boolean): Action {
