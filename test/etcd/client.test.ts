@@ -130,7 +130,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     await expect(client.putIfAbsent(keyOf('lease/a'), bytes(''), 4711n as LeaseId, soon())).rejects.toThrow(LeaseNotFoundError);
   });
 
-  test('a transaction that is too large in operations or in bytes is refused by name', async () => {
+  test('fault 24: a transaction that is too large in operations or in bytes is refused by name', async () => {
     const client = connect(etcd.endpoint);
     const many = Array.from({ length: 101 }, (_, at) => putOf(`large/${at}`));
     await expect(client.txn(many, soon())).rejects.toThrow(TooManyOperationsError);
@@ -141,7 +141,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     expect(await listAll(client, 'large/')).toEqual([]);
   });
 
-  test('a full database is told by name, and works again once it is disarmed', async () => {
+  test('fault 22: a full database is told by name, and works again once it is disarmed', async () => {
     const full = await etcdForTest({ version, args: ['--quota-backend-bytes=1000000'] });
     const client = connect(full.endpoint);
     const fill = async () => {
@@ -197,7 +197,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     expect(pages).toBe(7);
   });
 
-  test('a list whose revision is compacted between two pages ends with an error', async () => {
+  test('fault 3: a list whose revision is compacted between two pages ends with an error', async () => {
     const client = connect(etcd.endpoint);
     await putMany(client, 'list/gone/', 30, 10);
     let pages = 0;

@@ -108,7 +108,7 @@ async function faultyEtcd(faults: Faults): Promise<FaultyEtcd> {
 const same = (bytes: Buffer): Buffer => bytes;
 const quick = { clock: hurriedClock(20) };
 
-test('fragments are joined, and the position moves with the last one only', async () => {
+test('fault 5: fragments are joined, and the position moves with the last one only', async () => {
   const { endpoint, watches } = await faultyEtcd({
     watch: ({ send, drop }, nth) => {
       if (nth > 2) return;
@@ -146,7 +146,7 @@ test('neither the answer to the request nor the header of another one moves the 
   expect(watches.map(({ startRevision }) => startRevision)).toEqual([10n, 11n]);
 });
 
-test('progress moves the position, but older progress does not move it back', async () => {
+test('fault 6: progress moves the position, but older progress does not move it back', async () => {
   const { endpoint, watches } = await faultyEtcd({
     watch: ({ send, drop }, nth) => {
       if (nth > 1) return;
@@ -161,7 +161,7 @@ test('progress moves the position, but older progress does not move it back', as
   expect(watch.batches).toEqual([{ kind: 'progress', revision: 50 }]);
 });
 
-test('an event that a progress notification was ahead of is still delivered', async () => {
+test('fault 6: an event that a progress notification was ahead of is still delivered', async () => {
   const { endpoint } = await faultyEtcd({
     watch: ({ send }) => {
       send(answer(50));
@@ -172,7 +172,7 @@ test('an event that a progress notification was ahead of is still delivered', as
   expect((await seen(watch, 1)).map(({ modRevision }) => modRevision)).toEqual([45]);
 });
 
-test('events that come twice or from the past are dropped and counted', async () => {
+test('fault 7: events that come twice or from the past are dropped and counted', async () => {
   let dropped = 0;
   const { endpoint } = await faultyEtcd({
     watch: ({ send }) => {
@@ -293,7 +293,7 @@ test('a list that does not get on is an error and not an endless loop', async ()
   await expect(listAll(connect(empty.endpoint), 'k/')).rejects.toMatchObject({ code: 'ETCD_MALFORMED_RESPONSE' });
 });
 
-test('a server that ends every watch at once is asked less and less often, up to the longest wait', async () => {
+test('fault 15: a server that ends every watch at once is asked less and less often, up to the longest wait', async () => {
   const waitsMs: number[] = [];
   const clock: Clock = {
     ...systemClock,

@@ -78,7 +78,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     expect(lost).toEqual([]);
   });
 
-  test('leases that expired while the server was away are reported once each', async () => {
+  test('fault 18: leases that expired while the server was away are reported once each', async () => {
     const direct = connect(etcd.endpoint);
     const client = connect(proxy.endpoint, { keepalive: FAST_KEEPALIVE, clock: hurriedClock(300) });
     const lost: LeaseId[] = [];
@@ -95,7 +95,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     expect(lost.length).toBe(3);
   });
 
-  test('a lease that outlasts a silence longer than itself on our side is not lost: the server decides', async () => {
+  test('fault 18: a lease that outlasts a silence longer than itself on our side is not lost: the server decides', async () => {
     const own = await etcdForTest({ version, args: FAST_PINGS });
     const client = connect(own.endpoint, { keepalive: FAST_KEEPALIVE, clock: hurriedClock(300) });
     const lost: LeaseId[] = [];
@@ -110,7 +110,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     expect(lost).toEqual([]);
   });
 
-  test('a wall clock that jumps by an hour and back changes nothing', async () => {
+  test('fault 17: a wall clock that jumps by an hour and back changes nothing', async () => {
     let wallMs = 0;
     const clock: Clock = { ...systemClock, nowMs: () => Date.now() + wallMs };
     const client = connect(proxy.endpoint, { clock });

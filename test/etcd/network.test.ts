@@ -88,7 +88,7 @@ test('with two endpoints a watch loses nothing while they take turns in failing'
   expect(watch.events.map(({ key }) => key)).toEqual(written);
 });
 
-test('a member without a leader is left for one that has one', async () => {
+test('fault 16: a member without a leader is left for one that has one', async () => {
   const lonely = await lonelyMember();
   const alone = connect(lonely.endpoint);
   await until('the member says so', async () => {
@@ -189,7 +189,7 @@ test('somebody who accepts a connection after an outage and never answers is giv
   expect(accepted).toBeGreaterThanOrEqual(2);
 });
 
-test('thirty connections that were cut leave nothing behind', async () => {
+test('fault 12: thirty connections that were cut leave nothing behind', async () => {
   const own = await etcdForTest();
   const proxy = await proxyForTest(own.port);
   const client = connect(proxy.endpoint);
@@ -213,7 +213,7 @@ test('thirty connections that were cut leave nothing behind', async () => {
   expect(proxy.connections).toBe(1);
 });
 
-test('latency and short stalls are no loss of the connection', async () => {
+test('fault 14: latency and short stalls are no loss of the connection', async () => {
   const own = await etcdForTest({ args: FAST_PINGS });
   const proxy = await proxyForTest(own.port);
   const changes: boolean[] = [];

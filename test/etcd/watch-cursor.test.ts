@@ -45,13 +45,13 @@ test('events that were delivered before are dropped and counted', () => {
   expect([revisions(again.events), again.dropped]).toEqual([[7], 2]);
 });
 
-test('events that lag behind others are dropped and counted', () => {
+test('fault 7: events that lag behind others are dropped and counted', () => {
   const cursor = new WatchCursor(revision(1));
   const taken = cursor.take([event(5), event(3), event(5), event(9), event(4)], true);
   expect([revisions(taken.events), taken.dropped, taken.revision]).toEqual([[5, 5, 9], 2, 9]);
 });
 
-test('progress moves the position forward only', () => {
+test('fault 6: progress moves the position forward only', () => {
   const cursor = new WatchCursor(revision(5));
   expect(cursor.progressed(revision(10))).toBe(true);
   expect(cursor.progressed(revision(8))).toBe(false);

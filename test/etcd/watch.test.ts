@@ -32,7 +32,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     await etcd.stop();
   });
 
-  test('a watch cut in the middle of a backlog delivers every event once, in order', async () => {
+  test('fault 1: a watch cut in the middle of a backlog delivers every event once, in order', async () => {
     const direct = connect(etcd.endpoint);
     const from = (await revisionOf(direct)) + 1;
     const written = await putMany(direct, 'cut/', 3_000);
@@ -108,7 +108,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     expect(listed).toEqual(['from/b', 'from/c']);
   });
 
-  test('a watch from a compacted revision ends with that as its value', async () => {
+  test('fault 2: a watch from a compacted revision ends with that as its value', async () => {
     const client = connect(etcd.endpoint);
     const from = await put(client, 'compact/a');
     await put(client, 'compact/b');
@@ -158,7 +158,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     expect(watch.hasEnded()).toBe(false);
   });
 
-  test('a store that was emptied is noticed although its cluster ID is the same', async () => {
+  test('fault 8: a store that was emptied is noticed although its cluster ID is the same', async () => {
     const own = await etcdForTest({ version });
     const client = connect(own.endpoint);
     await putMany(client, 'k/', 50, 1);
@@ -171,7 +171,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     expect(client.state.clusterId).toBe(clusterId);
   });
 
-  test('another store behind the endpoint ends the watch, until the cluster is forgotten', async () => {
+  test('fault 8: another store behind the endpoint ends the watch, until the cluster is forgotten', async () => {
     const own = await etcdForTest({ version });
     const client = connect(own.endpoint);
     await put(client, 'k/a');
@@ -249,7 +249,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     expect(aborted.events).toEqual([]);
   });
 
-  test('a black hole is noticed by pings, reported, and left behind nothing when it ends', async () => {
+  test('fault 11: a black hole is noticed by pings, reported, and left behind nothing when it ends', async () => {
     const direct = connect(etcd.endpoint);
     const { log, lines } = recordingLogger();
     const client = connect(proxy.endpoint, { keepalive: FAST_KEEPALIVE, log });
@@ -266,7 +266,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     expect(lines.filter(({ level }) => level === 'warn').map(({ code }) => code)).toEqual(['ETCD_UNAVAILABLE']);
   });
 
-  test('a hole for answers only is noticed as well', async () => {
+  test('fault 13: a hole for answers only is noticed as well', async () => {
     const direct = connect(etcd.endpoint);
     const client = connect(proxy.endpoint, { keepalive: FAST_KEEPALIVE });
     const from = await put(direct, 'oneway/a');
@@ -279,7 +279,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     expect((await seen(watch, 2)).map(({ key }) => key)).toEqual(['oneway/a', 'oneway/b']);
   });
 
-  test('a half-closed connection is left for another one', async () => {
+  test('fault 12: a half-closed connection is left for another one', async () => {
     const direct = connect(etcd.endpoint);
     const from = await put(direct, 'half/a');
     const watch = record(connect(proxy.endpoint), 'half/', from);
@@ -345,7 +345,7 @@ describe('in bulk', () => {
     for (const batch of watch.batches) if (batch.kind === 'events') expect(batch.events.length).toBeLessThanOrEqual(1000);
   });
 
-  test('the event loop gets its turns while a big answer is delivered', async () => {
+  test('fault 4: the event loop gets its turns while a big answer is delivered', async () => {
     const direct = connect(etcd.endpoint);
     const from = (await revisionOf(direct)) + 1;
     await putMany(direct, 'turns/', 10_000);
@@ -367,7 +367,7 @@ describe('in bulk', () => {
     expect(new Set(perBatch).size).toBe(perBatch.length);
   });
 
-  test('twenty thousand deletions of one revision come whole, and the position stays before them until the last', async () => {
+  test('fault 9: twenty thousand deletions of one revision come whole, and the position stays before them until the last', async () => {
     const client = connect(etcd.endpoint);
     await putMany(client, 'mass/', 20_000, 128, 1);
     const revision = await client.txn([{ type: 'delete', key: keyOf('mass/'), end: keyOf('mass0') }], soon());

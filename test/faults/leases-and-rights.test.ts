@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import { createEtcdClient } from '../../src/shared/etcd/client.ts';
 import { type EtcdClient, type EtcdKey, keyOf } from '../../src/shared/etcd/types.ts';
@@ -56,11 +56,13 @@ describe.skipIf(etcdVersions().length === 0)('a publisher', { timeout: 60_000 },
       ];
       await using etcd = await startEtcd({ tls: { ...server, clientCaFile: ca.caFile } });
       const admin = await enableUsers(etcd, ca, root, ['mesh']);
+      onTestFinished(() => admin.close());
       await admin.allowReading('mesh', 'cilium/');
       await admin.allowWriting('mesh', 'cilium/cache/nodes/');
       await admin.allowWriting('mesh', 'cilium/synced/');
-      const config = { endpoints: [etcd.endpoint], trustedCaFile: ca.caFile, ...mesh };
+      const config = { endpoints: [etcd.endpoint], caFile: ca.caFile, ...mesh };
       const client = createEtcdClient({ config, name: 'test', log: silentLogger, clock: systemClock });
+      onTestFinished(() => client.close());
       const { log, lines } = recordingLogger();
       const refused: string[] = [];
       {
@@ -68,7 +70,7 @@ describe.skipIf(etcdVersions().length === 0)('a publisher', { timeout: 60_000 },
         const [nodes, ip] = [published.section('nodes/v1'), published.section('ip/v1')];
         ip.upsert(keyOf(`${ip.options.prefix}a`), Buffer.from('1'));
         ip.listed();
-        await until('it is refused', () => refused.length > 0);
+        await until('it is refused', () => refused.length > 0, { status: () => ({ lines, stats: published.publisher.stats }) });
         for (let round = 0; round < 50; round += 1) {
           nodes.upsert(keyOf(`${nodes.options.prefix}a`), Buffer.from(String(round)));
           nodes.listed();
@@ -83,8 +85,6 @@ describe.skipIf(etcdVersions().length === 0)('a publisher', { timeout: 60_000 },
         await ip.whenSynced(AbortSignal.timeout(20_000));
         expect(published.publisher.stats.failing).toBeUndefined();
       }
-      client.close();
-      admin.close();
     },
   );
 });

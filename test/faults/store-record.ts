@@ -50,6 +50,7 @@ interface RawEntry {
 const EVERYTHING = prefixRange(Buffer.alloc(0));
 const RESUME_INTERVAL_MS = 20;
 const PAGE = 1000;
+const RANGE_TIMEOUT_MS = 20_000;
 
 export class StoreRecord implements AsyncDisposable {
   readonly #endpoint: string;
@@ -184,7 +185,7 @@ async function readStore(endpoint: string, asked = 0): Promise<{ state: Map<stri
   let { key } = EVERYTHING;
   for (;;) {
     const request = { ...EVERYTHING, key, limit: String(PAGE), revision: String(revision) };
-    const answer = (await callEtcd(endpoint, 'kv/range', request)) as RangeAnswer;
+    const answer = (await callEtcd(endpoint, 'kv/range', request, RANGE_TIMEOUT_MS)) as RangeAnswer;
     if (revision === 0) revision = Number(answer.header.revision);
     for (const raw of answer.kvs ?? []) state.set(...parsed(raw));
     const last = answer.kvs?.at(-1);

@@ -129,7 +129,7 @@ test.skipIf(etcdVersions().length === 0)(
 
 faultTest(
   'fault 8: a remote that is restored from an older copy of its data is compared anew, although it calls itself the same',
-  {},
+  { silenceMs: 30_000 },
   async (rig) => {
     const { berlin, oracle, lines } = rig;
     await putAddresses(berlin, 50, 'kept');
@@ -156,7 +156,7 @@ const canRestore = snapshotTool();
 describe.skipIf(canRestore !== undefined)(`a remote with a backup ${canRestore ?? ''}`, () => {
   faultTest(
     'fault 8: a remote that is restored from a backup is another etcd, and only differences are written',
-    { remote: { version: '3.4' } },
+    { remote: { version: '3.4' }, silenceMs: 30_000 },
     async (rig) => {
       const { local, berlin, mesh, oracle, lines } = rig;
       await putAddresses(berlin, 50, 'kept');

@@ -21,11 +21,11 @@ export function recordedEtcd(): { readonly version?: string } {
 }
 
 /** One call of the gateway: `method` such as `kv/put`, bytes in base64. */
-export async function callEtcd(endpoint: string, method: string, body: unknown): Promise<unknown> {
+export async function callEtcd(endpoint: string, method: string, body: unknown, timeoutMs = 5_000): Promise<unknown> {
   const response = await fetch(`${endpoint}/v3/${method}`, {
     method: 'POST',
     body: JSON.stringify(body),
-    signal: AbortSignal.timeout(5_000),
+    signal: AbortSignal.timeout(timeoutMs),
   });
   if (!response.ok) throw new Error(`etcd ${method}: ${response.status} ${await response.text()}`);
   return response.json();

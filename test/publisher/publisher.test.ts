@@ -110,7 +110,7 @@ describe('a change', () => {
     expect(events.map(({ key }) => key)).toEqual([below('b')]);
   });
 
-  test('back and forth before it was written is no write', async () => {
+  test('fault 25: back and forth before it was written is no write', async () => {
     const { rig, section } = await loaded({ a: '1' });
     const since = await revisionNow(rig.client);
     section.upsert(below('a'), bytes('2'));
@@ -149,7 +149,7 @@ describe('a change', () => {
     expect(found.get(below('empty'))?.value).toHaveLength(0);
   });
 
-  test('outside the prefix, or too large, is counted and harms nothing else', async () => {
+  test('fault 24: outside the prefix, or too large, is counted and harms nothing else', async () => {
     const { rig, section } = await loaded({});
     section.upsert(keyOf('cilium/cache/nodes/v1/other/x'), bytes('1'));
     section.upsert(PREFIX, bytes('1'));

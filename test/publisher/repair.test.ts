@@ -25,7 +25,7 @@ describe('repair', () => {
     expect(rig.recorded.repairs.get('deleted')).toBe(2);
   });
 
-  test('finds by audit a key that was overwritten and one that nobody desires', async () => {
+  test('fault 10: finds by audit a key that was overwritten and one that nobody desires', async () => {
     const { rig } = await loaded({ a: '1' }, { auditIntervalMs: 50 });
     await rig.client.txn(
       [
@@ -39,7 +39,7 @@ describe('repair', () => {
     expect(rig.recorded.repairs.get('foreign')).toBe(1);
   });
 
-  test('leaves alone what another replica wrote with the same value', async () => {
+  test('fault 27: leaves alone what another replica wrote with the same value', async () => {
     const { rig } = await loaded({ a: '1' }, { auditIntervalMs: 50 });
     const lease = (await contents(rig.client)).get(below('a'))?.lease ?? (0n as never);
     await rig.client.txn([{ type: 'put', key: below('a'), value: bytes('1'), lease }], { signal: signal() });
@@ -64,7 +64,7 @@ describe('repair', () => {
 });
 
 describe('the local etcd', () => {
-  test('that comes back empty is filled again, the canary last', async () => {
+  test('fault 19: that comes back empty is filled again, the canary last', async () => {
     const { rig } = await loaded({ a: '1', b: '2' });
     await rig.publisher.singles.put(keyOf('cilium/cluster-config/west'), bytes('{}'), signal());
     await fixture.etcd.restart({ wipe: true });
@@ -87,7 +87,7 @@ describe('the local etcd', () => {
     await settledAs(rig.client, { a: '3', c: '1' });
   });
 
-  test('that is out of space is said to be, and takes what is desired then once there is room', async () => {
+  test('fault 22: that is out of space is said to be, and takes what is desired then once there is room', async () => {
     const small = await startEtcd({ args: ['--quota-backend-bytes=4194304'] });
     onTestFinished(() => small.stop());
     const maintain = async (path: string, body: unknown) => {
@@ -118,7 +118,7 @@ describe('the local etcd', () => {
     expect(rig.publisher.stats.failing).toBeUndefined();
   });
 
-  test('that allows fewer operations than expected is found out once', async () => {
+  test('fault 24: that allows fewer operations than expected is found out once', async () => {
     const strict = await startEtcd({ args: ['--max-txn-ops=16'] });
     const rig = startRig({ endpoint: strict.endpoint });
     const section = rig.section();

@@ -80,7 +80,7 @@ describe('leases', () => {
     expect(keys.size).toBeLessThanOrEqual(5);
   });
 
-  test('that are revoked lose nothing for long, and only their own keys are written again', async () => {
+  test('fault 20: that are revoked lose nothing for long, and only their own keys are written again', async () => {
     const values = Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`k${i}`, `v${i}`]));
     const { rig } = await loaded(values, { keysPerLease: 100 });
     const before = await contents(rig.client);

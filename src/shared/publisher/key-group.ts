@@ -37,7 +37,7 @@ export interface KeyGroupOptions {
 }
 
 interface Marker {
-  readonly targets: readonly number[];
+  readonly targets: number[];
   readonly reached: () => void;
 }
 
@@ -268,6 +268,9 @@ export class KeyGroup {
   fail(batch: Batch): void {
     for (const slot of batch.slots) this.table.revision[slot] = UNKNOWN;
     batch.lane.requeue(batch);
+    const at = this.lanes.indexOf(batch.lane);
+    // Nobody waits for more than what waits: keys that waited twice do so once from here on.
+    for (const { targets } of this.#markers) targets[at] = Math.min(targets[at] ?? 0, batch.lane.enqueued);
   }
 
   /** etcd refuses the only key of the batch for good: counted, and left as it is until its value changes. */

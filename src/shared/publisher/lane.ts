@@ -29,7 +29,7 @@ export class Lane {
     return this.#inFlight;
   }
 
-  /** Keys that ever began to wait; what is settled is compared with it. */
+  /** Keys that ever began to wait; what is settled is compared with it. One that waits twice after a failure counts once. */
   get enqueued(): number {
     return this.#enqueued;
   }
@@ -48,7 +48,6 @@ export class Lane {
   drop(slot: Slot): void {
     this.pending.delete(slot);
     this.#settled += 1;
-    this.#evenOut();
   }
 
   begin(slots: readonly Slot[], operations: readonly TxnOperation[], digests: Uint32Array): Batch {
@@ -61,11 +60,11 @@ export class Lane {
   finish(batch: Batch): void {
     this.#inFlight = undefined;
     this.#settled += batch.slots.length;
-    this.#evenOut();
   }
 
-  /** The batch is not written: its keys wait again, ahead of all others. */
+  /** The batch is not written: its keys wait again, ahead of all others. Those that changed meanwhile wait already: `enqueued` goes back. */
   requeue(batch: Batch): void {
+    for (const slot of batch.slots) if (this.pending.has(slot)) this.#enqueued -= 1;
     const waiting = [...this.pending];
     this.pending.clear();
     for (const slot of batch.slots) this.pending.add(slot);
@@ -80,10 +79,5 @@ export class Lane {
 
   isInFlight(slot: Slot): boolean {
     return this.#inFlight?.slots.includes(slot) === true;
-  }
-
-  /** A key that was counted twice, since it changed while its batch failed, is settled once: an idle lane evens it out. */
-  #evenOut(): void {
-    if (this.pending.size === 0 && this.#inFlight === undefined) this.#settled = this.#enqueued;
   }
 }
