@@ -18,7 +18,7 @@ const FIRST_LIST: Phase = {
   enter: async (world) => {
     world.kubernetesProxy.throttle(30_000);
     await world.run();
-    await until('a part has arrived', () => world.kubernetesProxy.bytes.toClient > 60_000, { withinMs: 20_000 });
+    await until('a part has arrived', () => world.kubernetesProxy.bytes.toClient > 60_000, { withinMs: 60_000 });
     expect(await world.local.dump('cilium/synced/east/cilium/state/ip/')).toEqual({});
   },
   leave: ({ kubernetesProxy }) => kubernetesProxy.heal(),
@@ -29,7 +29,7 @@ const FIRST_WRITES: Phase = {
   enter: async (world) => {
     world.localProxy.delay(300);
     await world.run();
-    await until('some are exported', async () => (await world.exported()) > 0, { withinMs: 20_000 });
+    await until('some are exported', async () => (await world.exported()) > 0, { withinMs: 40_000 });
     expect(await world.local.dump('cilium/synced/east/cilium/state/ip/')).toEqual({});
   },
   leave: ({ localProxy }) => localProxy.heal(),
@@ -66,7 +66,7 @@ const LEASE_GRANT: Phase = {
   enter: async (world) => {
     world.local.process.pause();
     await world.run();
-    await until('it asks its etcd', () => world.localProxy.bytes.toServer > 0, { withinMs: 20_000 });
+    await until('it asks its etcd', () => world.localProxy.bytes.toServer > 0, { withinMs: 40_000 });
   },
   leave: ({ local }) => Promise.resolve(local.process.resume()),
 };
