@@ -1,10 +1,17 @@
 /** A `clustermesh` process between a Kubernetes API of many objects and a local etcd, each behind a proxy. */
 import { expect } from 'vitest';
 import { startEmbeddedKubernetes } from '../../demo/kubernetes/embedded-kubernetes.ts';
+import { apiserverFlagTable } from '../../src/apiserver/flags.ts';
+import { runApiserver } from '../../src/apiserver/run.ts';
+import { systemClock } from '../../src/shared/clock.ts';
 import type { Revision } from '../../src/shared/etcd/types.ts';
+import { parseFlags } from '../../src/shared/flags/parse.ts';
+import { silentLogger } from '../../src/shared/log.ts';
+import { Registry } from '../../src/shared/metrics.ts';
 import { type Store, startLocal } from '../kvstoremesh/mesh.ts';
 import { history } from '../publisher/rig.ts';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
+import { freePort } from '../support/free-port.ts';
 import { KubernetesRequests } from '../support/kubernetes-requests.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
@@ -57,7 +64,8 @@ export class ExportingWorld implements AsyncDisposable {
 
   /** Starts the daemon, for the first time or again. */
   async run(): Promise<void> {
-    this.#process = await this.#start(this.localProxy.endpoint);
+    const program = [process.execPath, QUICK_DAEMON, JSON.stringify(this.#times)] as const;
+    this.#process = await startDaemon('clustermesh', this.#flags(this.localProxy.endpoint), program);
   }
 
   async create(index: number, identity = 70_000): Promise<void> {
@@ -89,15 +97,29 @@ export class ExportingWorld implements AsyncDisposable {
 
   /** Resolves when the etcd holds what a daemon exports to an empty one that nothing ever happened to. */
   async settled(): Promise<void> {
-    await using pristine = await startLocal();
-    const reference = await this.#start(pristine.process.endpoint);
-    await reference.ready();
-    const wanted = JSON.stringify(Object.entries(await pristine.dump('cilium/state/')).sort());
-    await reference.kill();
+    const wanted = JSON.stringify(Object.entries(await this.#reference()).sort());
     const held = async () => JSON.stringify(Object.entries(await this.local.dump('cilium/state/')).sort());
     const status = () => this.daemon.log.slice(-3_000);
     await until('all is exported', async () => (await held()) === wanted, { withinMs: 30_000, status });
     await this.#judgeCanaries();
+  }
+
+  async #reference(): Promise<Record<string, string>> {
+    await using pristine = await startLocal();
+    const flags = parseFlags(
+      apiserverFlagTable,
+      [...this.#flags(pristine.process.endpoint), `--health-port=${await freePort()}`],
+      {},
+    );
+    if (flags === 'help') throw new Error('no flags');
+    const stop = new AbortController();
+    const runtime = { log: silentLogger, clock: systemClock, metrics: new Registry('reference_'), signal: stop.signal };
+    const ended = runApiserver(flags.values, runtime);
+    const canaries = async () => Object.keys(await pristine.dump('cilium/synced/')).length;
+    await until('the reference is complete', async () => (await canaries()) === 6, { withinMs: 30_000 });
+    stop.abort(new Error('the reference is complete'));
+    await ended;
+    return await pristine.dump('cilium/state/');
   }
 
   /** Whenever a canary of endpoints was written, those that exist throughout the test were there. */
@@ -115,15 +137,12 @@ export class ExportingWorld implements AsyncDisposable {
     expect(canaries).toBeGreaterThan(0);
   }
 
-  #start(endpoint: string): Promise<Daemon> {
-    return startDaemon(
-      'clustermesh',
-      [
-        ...['--cluster-name=east', '--cluster-id=7', `--k8s-api-server-urls=http://127.0.0.1:${this.kubernetesProxy.port}`],
-        `--kvstore-opt=etcd.address=${endpoint}`,
-      ],
-      [process.execPath, QUICK_DAEMON, JSON.stringify(this.#times)],
-    );
+  #flags(endpoint: string): string[] {
+    const kubernetes = `http://127.0.0.1:${this.kubernetesProxy.port}`;
+    return [
+      ...['--cluster-name=east', '--cluster-id=7', `--k8s-api-server-urls=${kubernetes}`],
+      `--kvstore-opt=etcd.address=${endpoint}`,
+    ];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

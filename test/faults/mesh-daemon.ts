@@ -14,6 +14,9 @@ import type { QuickTimes } from './quick-daemon.ts';
 
 export const QUICK_DAEMON = fileURLToPath(new URL('quick-daemon.ts', import.meta.url));
 
+// Daemons are started many times; without it each of them compiles the whole source anew.
+process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, '../../.cache/compiled');
+
 export interface LogLine {
   readonly level: string;
   readonly msg: string;
