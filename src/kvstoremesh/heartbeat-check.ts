@@ -22,6 +22,7 @@ export class Heartbeat implements Sink {
   readonly #clock: Clock;
   #value: Buffer | undefined;
   #seenMs: number;
+  #wasHeard = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -36,14 +37,21 @@ export class Heartbeat implements Sink {
     return this.#value?.equals(value) ?? false;
   }
 
-  /** Counts as seen just now. */
+  /** An event told of it since the last `restart`. */
+  get wasHeard(): boolean {
+    return this.#wasHeard;
+  }
+
+  /** Counts as seen just now, though not as heard. */
   restart(): void {
     this.#seenMs = this.#clock.monotonicMs();
+    this.#wasHeard = false;
   }
 
   upsert(_key: unknown, value: Uint8Array): void {
     this.#value = Buffer.from(value);
     this.#seenMs = this.#clock.monotonicMs();
+    this.#wasHeard = true;
   }
 
   remove(): void {}
@@ -71,8 +79,11 @@ export async function checkHeartbeat(options: HeartbeatCheckOptions): Promise<ne
   for (;;) {
     await clock.sleep(Math.max(EVENT_DELAY_MS, SILENCE_MS - heartbeat.silentMs), signal);
     if (heartbeat.silentMs < SILENCE_MS) {
-      if (isSilent) onBeating();
-      isSilent = false;
+      // A sleep may end a moment early: that alone is no sign of life.
+      if (isSilent && heartbeat.wasHeard) {
+        onBeating();
+        isSilent = false;
+      }
     } else if (await isUnwritten(options)) {
       isSilent = true;
       heartbeat.restart();

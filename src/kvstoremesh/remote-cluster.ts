@@ -43,6 +43,8 @@ export class RemoteCluster {
   #state: RemoteState = INITIAL_STATE;
   #endpoints = 0;
   #connectedMs: number | undefined;
+  /** The last error that was none of those this program raises on purpose. */
+  #mistake: string | undefined;
   /** The present attempt or connection. */
   #scope: TaskScope | undefined;
 
@@ -160,6 +162,7 @@ export class RemoteCluster {
     const isNews = wasConnected || phase.reason !== reason.message;
     const line = reason instanceof ProgramError ? { code: reason.code, reason: reason.message } : { err: reason };
     if (isOurs) this.#log.info(line, 'connecting anew');
+    else if (!(reason instanceof ProgramError)) this.#onMistake(reason);
     else if (wasConnected) this.#log.warn(line, 'the connection to the remote cluster is lost; what it told stays');
     else if (isNews) this.#log.warn(line, 'the remote cluster cannot be reached; trying again');
     this.#apply({
@@ -168,6 +171,12 @@ export class RemoteCluster {
       counts: wasConnected && !isOurs,
       nowMs: this.#context.clock.nowMs(),
     });
+  }
+
+  /** An error in this program costs this cluster its connection, and no other anything. Told once for as long as it is the same. */
+  #onMistake(error: Error): void {
+    if (error.message !== this.#mistake) this.#log.error({ err: error }, 'the work on the remote cluster failed; it begins anew');
+    this.#mistake = error.message;
   }
 
   /** Waits before the next attempt; a changed file ends the wait. */

@@ -4,20 +4,13 @@ import { appendFileSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Authority, CertificateDirectory, CertificateFiles } from '../support/certificates.ts';
 
-/** The certificate and its key once more, but its time was over yesterday. */
-export function issueExpired(authority: Authority, { certFile, keyFile }: CertificateFiles): CertificateFiles {
-  const expired = { certFile: `${certFile}.expired`, keyFile };
-  sign(authority, { certFile, keyFile }, expired.certFile, ['-days', '-1', '-copy_extensions', 'copyall']);
-  return expired;
-}
-
 /** An authority that another one has issued; its certificates come with its own. */
 export function intermediateAuthority(directory: CertificateDirectory, root: Authority): Authority {
   const self = directory.authority('branch');
   const own = { certFile: self.caFile, keyFile: keyOf(self) };
   sign(root, own, self.caFile, ['-days', '2', '-copy_extensions', 'copyall']);
   return {
-    caFile: self.caFile,
+    ...self,
     issue: (request) => {
       const files = self.issue(request);
       appendFileSync(files.certFile, readFileSync(self.caFile));

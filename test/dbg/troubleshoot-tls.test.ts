@@ -9,9 +9,10 @@ import { enableUsers } from '../etcd/users.ts';
 import { type Authority, CertificateDirectory, type CertificateFiles, canMakeCertificates } from '../support/certificates.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
 import { aliasLines, blockOf, clusterFile, comparable, type Files, reportOn } from './mesh-directory.ts';
-import { intermediateAuthority, issueExpired } from './odd-certificates.ts';
+import { intermediateAuthority } from './odd-certificates.ts';
 
 const HOST = 'berlin.mesh.test';
+const SERVER = { name: 'etcd', alternatives: [`DNS:${HOST}`, 'DNS:localhost', 'IP:127.0.0.1'] };
 const skipped = !canMakeCertificates() || etcdVersions().length === 0;
 
 describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl command, version 3)', () => {
@@ -26,7 +27,7 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
     directory = new CertificateDirectory();
     authority = directory.authority('mesh');
     stranger = directory.authority('stranger');
-    server = authority.issue({ name: 'etcd', alternatives: [`DNS:${HOST}`, 'DNS:localhost', 'IP:127.0.0.1'] });
+    server = authority.issue(SERVER);
     client = { caFile: authority.caFile, ...authority.issue({ name: 'remote' }) };
     etcd = await startEtcd({ tls: { ...server, clientCaFile: authority.caFile } });
   });
@@ -128,7 +129,7 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
   });
 
   test('a certificate of the server whose time is over is told with its time', async () => {
-    const late = await etcdForTest({ tls: issueExpired(authority, server) });
+    const late = await etcdForTest({ tls: authority.issueExpired(SERVER) });
     const report = await reportOn({ berlin: berlin(client, late.port) });
     expect(blockOf(report, 'berlin')).toMatch(
       /x509: certificate has expired or is not yet valid: current time \S+Z is after \S+Z\n/,

@@ -97,7 +97,7 @@ const REFUSED: readonly (readonly [string, string, RegExp])[] = [
   ['ten megabytes', `endpoints: [a:1] #${'x'.repeat(10_000_000)}`, /larger than 65536 bytes/],
 ];
 
-test.each(REFUSED)('%s is refused, with the place and what is allowed', (_, text, message) => {
+test.each(REFUSED)('fault 32: %s is refused, with the place and what is allowed', (_, text, message) => {
   const refuse = () => parse(text);
   expect(refuse).toThrow(message);
 });

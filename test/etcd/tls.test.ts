@@ -101,7 +101,7 @@ describe.skipIf(!canMakeCertificates())('with TLS (needs the openssl command, ve
     await expect(put(client({ ...stranger }), 'tls/a')).rejects.toMatchObject({ retriable: true });
   });
 
-  test('there is no way back to plain text', async () => {
+  test('fault 29: there is no way back to plain text', async () => {
     const plain = await etcdForTest();
     await expect(put(client({ endpoints: [`https://127.0.0.1:${plain.port}`] }), 'a')).rejects.toThrow(TlsError);
     await expect(put(connect(`http://127.0.0.1:${etcd.port}`), 'a')).rejects.toThrow(UnavailableError);
@@ -123,7 +123,7 @@ describe.skipIf(!canMakeCertificates())('with TLS (needs the openssl command, ve
     await seen(watch, 1);
   });
 
-  test('rule 32: new certificates are used for new connections, and the streams of the old one move without a loss', async () => {
+  test('rule 32: fault 28: new certificates are used for new connections, and the streams of the old one move without a loss', async () => {
     const proxy = await proxyForTest(etcd.port);
     const placed = directory.place(root);
     const { log, lines } = recordingLogger();
@@ -143,7 +143,7 @@ describe.skipIf(!canMakeCertificates())('with TLS (needs the openssl command, ve
     expect(lines.map(({ msg }) => msg)).toEqual(['etcd connected', 'TLS files changed; connections are renewed']);
   });
 
-  test('half-written files and a key of another certificate change nothing, and are reported once', async () => {
+  test('fault 30: half-written files and a key of another certificate change nothing, and are reported once', async () => {
     const proxy = await proxyForTest(etcd.port);
     const placed = directory.place(root);
     const { log, lines } = recordingLogger();

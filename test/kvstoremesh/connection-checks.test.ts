@@ -3,6 +3,7 @@ import { CanaryGate } from '../../src/kvstoremesh/canary-gate.ts';
 import { ConfigChanges, clusterConfigReadings, READINGS_TIMING } from '../../src/kvstoremesh/cluster-config-readings.ts';
 import { ConnectionLostError, SourceReplacedError } from '../../src/kvstoremesh/errors.ts';
 import { checkHeartbeat, Heartbeat } from '../../src/kvstoremesh/heartbeat-check.ts';
+import type { Clock } from '../../src/shared/clock.ts';
 import { ClusterChangedError, PermissionDeniedError, UnavailableError } from '../../src/shared/etcd/errors.ts';
 import { type KeyValue, keyOf } from '../../src/shared/etcd/types.ts';
 import { HEARTBEAT_KEY } from '../../src/shared/publisher/heartbeat.ts';
@@ -91,8 +92,13 @@ describe('the readings of a cluster config', () => {
 });
 
 describe('the check of a heartbeat', () => {
-  function check(stored: () => KeyValue | undefined | Error) {
+  function check(stored: () => KeyValue | undefined | Error, slept = (ms: number) => ms) {
     const clock = new ManualClock();
+    const sleeping: Clock = {
+      nowMs: () => clock.nowMs(),
+      monotonicMs: () => clock.monotonicMs(),
+      sleep: (ms, signal) => clock.sleep(slept(ms), signal),
+    };
     const stop = new AbortController();
     const heartbeat = new Heartbeat(clock);
     const said: string[] = [];
@@ -105,7 +111,7 @@ describe('the check of a heartbeat', () => {
     const ended = checkHeartbeat({
       client,
       heartbeat,
-      clock,
+      clock: sleeping,
       signal: stop.signal,
       onSilent: () => void said.push('silent'),
       onBeating: () => void said.push('beating'),
@@ -134,6 +140,17 @@ describe('the check of a heartbeat', () => {
     const reason = new Error('stopped');
     stop.abort(reason);
     expect(await ended).toBe(reason);
+  });
+
+  test('takes a sleep that ends a moment early for no sign of life', async () => {
+    const { clock, stop, said, ended } = check(
+      () => undefined,
+      (ms) => ms - 0.5,
+    );
+    await clock.advance(600_000);
+    expect(new Set(said)).toEqual(new Set(['silent']));
+    stop.abort();
+    await ended;
   });
 
   test('says nothing of one that comes, comes late, or cannot be asked for', async () => {

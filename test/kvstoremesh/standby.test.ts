@@ -130,7 +130,7 @@ describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { t
     local.process.resume();
   });
 
-  test('rule 59: a leader that was suspended for longer than its lease stands by when it goes on, and writes nothing', async () => {
+  test('rule 59: fault 18: a leader that was suspended for longer than its lease stands by when it goes on, and writes nothing', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     const [first, second] = await startPair(local, berlin, SHORT_TTL_SECONDS);

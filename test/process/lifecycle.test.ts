@@ -78,7 +78,7 @@ test('an error of ours is one line without a stack', async () => {
   expect(last?.err).toBeUndefined();
 });
 
-test('a mistake in the program is one line with its stack', async () => {
+test('fault 42: a mistake in the program is one line with its stack', async () => {
   await using child = daemon('breaks');
   const { status, stderr } = await child.outcome;
   expect(status).toBe(255);

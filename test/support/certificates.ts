@@ -2,7 +2,7 @@
  * Certificate authorities for tests, made with the `openssl` command.
  */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -21,6 +21,8 @@ export interface CertificateRequest {
 export interface Authority {
   readonly caFile: string;
   issue(request: CertificateRequest): CertificateFiles;
+  /** One that was valid for a day, years ago. */
+  issueExpired(request: CertificateRequest): CertificateFiles;
 }
 
 /** True where certificates can be made. */
@@ -59,6 +61,12 @@ export class CertificateDirectory {
           '-addext',
           'extendedKeyUsage=serverAuth,clientAuth',
         ]);
+        return files;
+      },
+      issueExpired: (request) => {
+        const directory = this.#subdirectory();
+        const files = { certFile: join(directory, 'tls.crt'), keyFile: join(directory, 'tls.key') };
+        makeExpired(directory, ca, files, request);
         return files;
       },
     };
@@ -100,4 +108,30 @@ function makeCertificate(
       stdio: 'pipe',
     },
   );
+}
+
+/** Only the command that keeps a register of what it issued takes dates of the past. */
+function makeExpired(
+  directory: string,
+  ca: CertificateFiles,
+  files: CertificateFiles,
+  { name, alternatives = [] }: CertificateRequest,
+): void {
+  const file = (own: string) => join(directory, own);
+  writeFileSync(file('register'), '');
+  writeFileSync(
+    file('ca.cnf'),
+    [
+      '[ca]\ndefault_ca = own\n[own]',
+      `database = ${file('register')}\nnew_certs_dir = ${directory}\nrand_serial = yes\ndefault_md = sha256\npolicy = any`,
+      '[any]\ncommonName = supplied\n[extensions]\nextendedKeyUsage = serverAuth,clientAuth',
+      ...(alternatives.length === 0 ? [] : [`subjectAltName = ${alternatives.join(',')}`]),
+    ].join('\n'),
+  );
+  const run = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', files.keyFile];
+  run('req', '-new', '-subj', `/CN=${name}`, ...key, '-out', file('request'));
+  const dates = ['-startdate', '20200101000000Z', '-enddate', '20200102000000Z'];
+  const authority = ['-config', file('ca.cnf'), '-cert', ca.certFile, '-keyfile', ca.keyFile, '-extensions', 'extensions'];
+  run('ca', '-batch', '-notext', ...authority, ...dates, '-in', file('request'), '-out', files.certFile);
 }

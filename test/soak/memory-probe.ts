@@ -1,0 +1,12 @@
+/** Loaded before the program: a signal makes it collect its garbage and say how much memory is left in use. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+process.on('SIGUSR2', () => {
+  collectGarbage();
+  const { heapUsed, arrayBuffers, rss } = process.memoryUsage();
+  process.stderr.write(`${JSON.stringify({ level: 'info', msg: 'memory', usedBytes: heapUsed + arrayBuffers, rss })}\n`);
+});
