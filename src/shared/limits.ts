@@ -163,3 +163,6 @@ export const CRD_LOG_INTERVAL_MS = 10_000;
 
 /** Characters of a cluster's name: it is part of label values and of keys. */
 export const MAX_CLUSTER_NAME_LENGTH = 32;
+
+/** How often a request is asked that etcd refuses because users changed meanwhile: a peer that is added or removed is a few changes. */
+export const MAX_AUTH_REVISION_ATTEMPTS = 8;
