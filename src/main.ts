@@ -1,6 +1,7 @@
 /** From the command line to a command, and from its outcome to the exit status. */
 import { clustermesh } from './cli/clustermesh.ts';
 import type { Command } from './cli/command.ts';
+import { etcdinit } from './cli/etcdinit.ts';
 import { PROGRAM, programHelp } from './cli/help.ts';
 import { kvstoremesh } from './cli/kvstoremesh.ts';
 import { version } from './cli/version.ts';
@@ -12,6 +13,7 @@ import { nearest } from './shared/nearest.ts';
 const commands: Readonly<Record<string, Command>> = {
   clustermesh,
   kvstoremesh,
+  etcdinit,
   version,
   help: { summary: 'Show this text, or the help of a command', run: help },
 };

@@ -166,3 +166,9 @@ export const MAX_CLUSTER_NAME_LENGTH = 32;
 
 /** How often a request is asked that etcd refuses because users changed meanwhile: a peer that is added or removed is a few changes. */
 export const MAX_AUTH_REVISION_ATTEMPTS = 8;
+
+/** Characters of an etcd's output that are kept while it is initialised: enough for its last words. */
+export const MAX_ETCD_OUTPUT_CHARACTERS = 8 * 1024;
+
+/** How long an etcd that is being initialised may take to end in order when it is of no more use; then it is killed. */
+export const ETCDINIT_STOP_TIMEOUT_MS = 3_000;
