@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { runUsers } from '../../src/apiserver/users/run.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import { createEtcdClient, type EtcdAdminClient } from '../../src/shared/etcd/client.ts';
-import { createLogger, silentLogger } from '../../src/shared/log.ts';
+import { silentLogger } from '../../src/shared/log.ts';
 import { Registry } from '../../src/shared/metrics.ts';
 import { until, within } from '../support/until.ts';
 
@@ -68,9 +68,8 @@ export class UsersRun implements AsyncDisposable {
 
   constructor(endpoint: string, file: UsersFile) {
     this.client = createEtcdClient({ config: { endpoints: [endpoint] }, name: 'test', log: silentLogger, clock: systemClock });
-    const log = process.env.DEBUG_USERS === undefined ? silentLogger : createLogger({ debug: true, base: {} });
-    const options = { path: file.path, cluster: 'east', auth: this.client.auth, clock: systemClock, log, metrics: this.metrics };
-    this.#ended = runUsers(options, this.#stop.signal);
+    const surroundings = { clock: systemClock, log: silentLogger, metrics: this.metrics };
+    this.#ended = runUsers({ path: file.path, cluster: 'east', auth: this.client.auth, ...surroundings }, this.#stop.signal);
     this.#ended.catch(() => undefined);
   }
 

@@ -21,9 +21,9 @@ async function setUp(etcd: EtcdProcess): Promise<void> {
     clock: systemClock,
   });
   for (const role of ['local', 'remote']) await client.auth.addRole(role, soon());
-  for (const user of ['root', 'remote']) {
+  for (const [user, role] of Object.entries(BUILTIN)) {
     await client.auth.addUser(user, soon());
-    await client.auth.grantRole(user, user, soon());
+    await client.auth.grantRole(user, role, soon());
   }
   client.close();
 }
