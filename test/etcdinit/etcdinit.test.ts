@@ -1,6 +1,11 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { etcdinitFlagTable } from '../../src/etcdinit/flags.ts';
+import { runEtcdinit } from '../../src/etcdinit/run.ts';
+import { systemClock } from '../../src/shared/clock.ts';
+import { parseFlags } from '../../src/shared/flags/parse.ts';
+import { silentLogger } from '../../src/shared/log.ts';
 import { connect, soon } from '../etcd/rig.ts';
 import { etcdVersions, startEtcd } from '../support/etcd-process.ts';
 import { until } from '../support/until.ts';
@@ -76,20 +81,19 @@ describe.skipIf(oldest === undefined)('etcdinit', { timeout: 60_000 }, () => {
   });
 });
 
-describe('etcdinit refuses', { timeout: 60_000 }, () => {
-  test.each<[string, (rig: InitRig) => readonly string[], number, string]>([
-    ['a data directory that is not there', (rig) => [`--etcd-data-dir=${rig.directory}/none`], 2, 'does not exist; create it'],
-    ['a file for a data directory', () => [`--etcd-data-dir=${process.execPath}`], 2, 'is no directory'],
-    ['to empty the file system', () => ['--etcd-data-dir=/tmp/..'], 2, 'is the root of the file system'],
-    ['no data directory', () => ['--etcd-data-dir='], 2, 'is no path'],
-    ['a bad name of the cluster', () => ['--cluster-name=Harbor'], 255, 'flag --cluster-name: "Harbor"'],
-    ['a time-out that is none', () => ['--timeout=soon'], 255, 'flag --timeout: '],
-  ])('%s with a status and a message of its own', async (_, flags, expected, message) => {
-    using rig = new InitRig();
-    rig.fakeEtcd('exit 0');
-    const { status, stderr } = await rig.run(...flags(rig));
-    expect(stderr).toContain(message);
-    expect(status).toBe(expected);
+describe('etcdinit refuses', () => {
+  test.each([
+    ['a data directory that is not there', '--etcd-data-dir=/none/of/it', 2, 'does not exist; create it'],
+    ['a file for a data directory', `--etcd-data-dir=${process.execPath}`, 2, 'is no directory'],
+    ['to empty the file system', '--etcd-data-dir=/tmp/..', 2, 'is the root of the file system'],
+    ['no data directory', '--etcd-data-dir=', 2, 'is no path'],
+    ['a bad name of the cluster', '--cluster-name=Harbor', undefined, 'flag --cluster-name: "Harbor"'],
+  ])('%s, by a message of its own', async (_, flag, status, message) => {
+    const flags = parseFlags(etcdinitFlagTable, [flag], {});
+    if (flags === 'help') throw new Error('nobody asked for help');
+    const run = runEtcdinit(flags.values, { log: silentLogger, clock: systemClock, ...soon() });
+    await expect(run).rejects.toThrow(message);
+    if (status !== undefined) await expect(run).rejects.toMatchObject({ status });
   });
 });
 

@@ -103,7 +103,7 @@ class Auth implements EtcdAuth {
 
   async isEnabled(options: CallOptions): Promise<boolean> {
     try {
-      return AuthStatusResponse.decode(await this.#ask('AuthStatus', AuthStatusRequest.encode({}), options)).enabled;
+      return AuthStatusResponse.decode(await this.#askAsUser('AuthStatus', AuthStatusRequest.encode({}), options)).enabled;
     } catch (thrown) {
       if (isRefusal(thrown)) return true;
       if (thrown instanceof UnknownCallError) return this.#isPasswordChecked(options);
@@ -132,7 +132,7 @@ class Auth implements EtcdAuth {
   }
 
   async users(options: CallOptions): Promise<readonly string[]> {
-    return AuthUserListResponse.decode(await this.#ask('UserList', AuthUserListRequest.encode({}), options)).users;
+    return AuthUserListResponse.decode(await this.#askAsUser('UserList', AuthUserListRequest.encode({}), options)).users;
   }
 
   async rolesOf(user: string, options: CallOptions): Promise<readonly string[] | undefined> {
@@ -157,7 +157,7 @@ class Auth implements EtcdAuth {
   }
 
   async roles(options: CallOptions): Promise<readonly string[]> {
-    return AuthRoleListResponse.decode(await this.#ask('RoleList', AuthRoleListRequest.encode({}), options)).roles;
+    return AuthRoleListResponse.decode(await this.#askAsUser('RoleList', AuthRoleListRequest.encode({}), options)).roles;
   }
 
   async permissionsOf(role: string, options: CallOptions): Promise<readonly Permission[] | undefined> {
@@ -189,6 +189,16 @@ class Auth implements EtcdAuth {
       return await this.#ask(name, request, options);
     } catch (thrown) {
       if (thrown instanceof AuthNotFoundError) return undefined;
+      throw thrown;
+    }
+  }
+
+  /** A call that is about nobody: the user who is not found there is the one who asks. */
+  async #askAsUser(name: string, request: Encoding, options: CallOptions): Promise<Buffer> {
+    try {
+      return await this.#ask(name, request, options);
+    } catch (thrown) {
+      if (thrown instanceof AuthNotFoundError) throw new UnauthenticatedError('it has no user of this name');
       throw thrown;
     }
   }
