@@ -3,6 +3,7 @@ import { clustermesh } from './cli/clustermesh.ts';
 import { clustermeshDbg } from './cli/clustermesh-dbg.ts';
 import type { Command } from './cli/command.ts';
 import { commandNamed } from './cli/command-group.ts';
+import { etcdinit } from './cli/etcdinit.ts';
 import { PROGRAM, programHelp } from './cli/help.ts';
 import { kvstoremesh } from './cli/kvstoremesh.ts';
 import { kvstoremeshDbg } from './cli/kvstoremesh-dbg.ts';
@@ -15,6 +16,7 @@ const commands: Readonly<Record<string, Command>> = {
   kvstoremesh,
   'clustermesh-dbg': clustermeshDbg,
   'kvstoremesh-dbg': kvstoremeshDbg,
+  etcdinit,
   version,
   help: { summary: 'Show this text, or the help of a command', run: help },
 };

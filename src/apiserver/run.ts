@@ -4,7 +4,6 @@ import { parseClusterInfo } from '../shared/cluster-info.ts';
 import { type LocalEtcd, openLocalEtcd } from '../shared/etcd/local-etcd.ts';
 import { EtcdMetrics } from '../shared/etcd/metrics.ts';
 import { keyOf } from '../shared/etcd/types.ts';
-import { FlagError } from '../shared/flags/error.ts';
 import { Health } from '../shared/health.ts';
 import { serveHealth, serveMetrics } from '../shared/http.ts';
 import { JobGroup } from '../shared/jobs.ts';
@@ -31,6 +30,7 @@ import { ObjectRejections } from './object-rejections.ts';
 import { Reflection } from './reflection.ts';
 import { openSections, type Sections } from './sections.ts';
 import { exportServiceKinds } from './service-kinds.ts';
+import { runUsers } from './users/run.ts';
 
 /** Everything that is written is below it. */
 const ROOT = keyOf('cilium/');
@@ -38,7 +38,6 @@ const ROOT = keyOf('cilium/');
 /** Runs until the signal is aborted, then resolves; what was written stays. Rejects when it cannot start or go on. */
 export async function runApiserver(flags: ApiserverFlags, runtime: Runtime): Promise<void> {
   parseClusterInfo(flags);
-  refuseUsers(flags);
   const kvstore = parseKvstoreOptions(flags.kvstoreOpt);
   const { clock, log } = runtime;
   const stop = new AbortController();
@@ -59,14 +58,6 @@ export async function runApiserver(flags: ApiserverFlags, runtime: Runtime): Pro
     etcd?.client.close();
     await connection?.close();
   }
-}
-
-/** Half of what was asked for would go unnoticed until somebody is refused by etcd. */
-function refuseUsers(flags: ApiserverFlags): void {
-  if (!flags.clusterUsersEnabled) return;
-  throw new FlagError(
-    'flag --cluster-users-enabled: true is not possible, this build does not manage users of etcd; allowed: false',
-  );
 }
 
 async function serve(flags: ApiserverFlags, { metrics }: Runtime, signal: AbortSignal): Promise<Health> {
@@ -125,6 +116,10 @@ function startExport({ flags, runtime, jobs, health, connection, etcd }: Parts):
   const start = (name: string, run: (signal: AbortSignal) => Promise<void>) => jobs.startJob(name, run);
   start('publisher', (signal) => publisher.run(signal));
   start('heartbeat', (signal) => runHeartbeat(publisher.singles, clock, log, signal));
+  if (flags.clusterUsersEnabled) {
+    const users = { path: flags.clusterUsersConfigPath, cluster: cluster.name, auth: etcd.client.auth, clock, log, metrics };
+    start('users', (signal) => runUsers(users, signal));
+  }
   start('announcement', async (signal) => {
     await announce({ flags, cluster, servicesExported, publisher, sections }, signal);
     health.markReady();

@@ -248,3 +248,28 @@ export const MAX_CONCURRENT_CHECKS = 16;
 
 /** How long before its end a certificate is warned of. */
 export const EXPIRY_WARNING_MS = 30 * 24 * 3_600_000;
+
+/** How often a request is asked that etcd refuses because users changed meanwhile: a peer that is added or removed is a few changes. */
+export const MAX_AUTH_REVISION_ATTEMPTS = 8;
+
+/** Characters of an etcd's output that are kept while it is initialised: enough for its last words. */
+export const MAX_ETCD_OUTPUT_CHARACTERS = 8 * 1024;
+
+/** How long an etcd that is being initialised may take to end in order when it is of no more use; then it is killed. */
+export const ETCDINIT_STOP_TIMEOUT_MS = 3_000;
+
+/** Bytes of the users file: 511 clusters are 30 kB. */
+export const MAX_USERS_FILE_BYTES = 128 * 1024;
+
+/** How often the users file is read although nothing happened in its directory. */
+export const USERS_FILE_POLL_MS = 5_000;
+
+/** Wait between two attempts to make the users of etcd those of the file. */
+export const USERS_RETRY_MIN_MS = 1_000;
+export const USERS_RETRY_MAX_MS = 30_000;
+
+/** How often the users of etcd are compared with those of the file although neither is known to have changed. */
+export const USERS_AUDIT_INTERVAL_MS = 5 * 60_000;
+
+/** Users of etcd that one log line names. */
+export const MAX_LOGGED_USERS = 20;

@@ -192,7 +192,6 @@ describe.skipIf(etcdVersions().length === 0)('the daemon (needs an etcd)', () =>
     ['--cluster-id=256', /cluster-id/],
     ['--cluster-name=East_1', /cluster-name/],
     ['--max-connected-clusters=300', /max-connected-clusters/],
-    ['--cluster-users-enabled', /cluster-users-enabled/],
   ])('refuses to start with %s, and writes nothing', async (flag, message) => {
     await using rig = await DaemonRig.start();
     const daemon = await rig.daemon(flag);

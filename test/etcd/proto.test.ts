@@ -10,7 +10,7 @@ const proto = join(root, 'src/shared/etcd/proto');
 test('the generated code is what the generator makes of the definition today', () => {
   const directory = temporaryDirectory();
   execFileSync(join(root, 'scripts/generate-proto.sh'), [directory], { stdio: 'pipe' });
-  for (const file of ['kv.ts', 'rpc.ts']) {
+  for (const file of ['auth.ts', 'auth_rpc.ts', 'kv.ts', 'rpc.ts']) {
     expect(readFileSync(join(directory, file), 'utf8'), `${file} is not current: run scripts/generate-proto.sh`).toBe(
       readFileSync(join(proto, file), 'utf8'),
     );

@@ -3,7 +3,7 @@
  */
 import { onTestFinished } from 'vitest';
 import { type Clock, systemClock } from '../../src/shared/clock.ts';
-import { createEtcdClient, type EtcdClientOptions } from '../../src/shared/etcd/client.ts';
+import { createEtcdClient, type EtcdAdminClient, type EtcdClientOptions } from '../../src/shared/etcd/client.ts';
 import {
   type EtcdClient,
   type EtcdKey,
@@ -33,7 +33,7 @@ export function hurriedClock(maxMs: number): Clock {
 const PATIENCE = new Set([ETCD_CALL_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS]);
 
 /** A client that is closed when the test has finished. */
-export function connect(endpoints: string | readonly string[], options: Partial<EtcdClientOptions> = {}): EtcdClient {
+export function connect(endpoints: string | readonly string[], options: Partial<EtcdClientOptions> = {}): EtcdAdminClient {
   const client = createEtcdClient({
     config: { endpoints: typeof endpoints === 'string' ? [endpoints] : endpoints },
     name: 'test',

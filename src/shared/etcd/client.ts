@@ -4,6 +4,7 @@
 import type { Clock } from '../clock.ts';
 import { TLS_RELOAD_INTERVAL_MS } from '../limits.ts';
 import type { Logger } from '../log.ts';
+import { authOver, type EtcdAuth } from './auth.ts';
 import { decodeHeader, decodeRange, decodeTxn, encodeTxn, type ResponseHeader } from './codec.ts';
 import type { EtcdConfig } from './config.ts';
 import { ConnectionTracker } from './connection-tracker.ts';
@@ -61,12 +62,18 @@ export interface EtcdClientOptions {
   readonly random?: (() => number) | undefined;
 }
 
+/** A client that can also be asked about users and roles. */
+export interface EtcdAdminClient extends EtcdClient {
+  /** Throws ReadOnlyError where the client is read-only. */
+  readonly auth: EtcdAuth;
+}
+
 /** Connects with the first call. Throws EtcdConfigError for endpoints that are none. */
-export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
+export function createEtcdClient(options: EtcdClientOptions): EtcdAdminClient {
   return new Client(options);
 }
 
-class Client implements EtcdClient {
+class Client implements EtcdAdminClient {
   readonly #options: EtcdClientOptions;
   readonly #tracker: ConnectionTracker;
   readonly #transport: Transport;
@@ -90,6 +97,11 @@ class Client implements EtcdClient {
 
   get state(): EtcdConnectionState {
     return this.#tracker.state;
+  }
+
+  get auth(): EtcdAuth {
+    this.#refuseWhereReadOnly();
+    return authOver(this.#transport);
   }
 
   async get(key: EtcdKey, options: CallOptions): Promise<KeyValue | undefined> {

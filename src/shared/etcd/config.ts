@@ -4,12 +4,11 @@
  * Keys that are not named here are ignored, as etcd does. Users and passwords are among them: who asks
  * is told by the client certificate.
  */
-import { open } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { asError } from '../errors.ts';
-import { MAX_ETCD_CONFIG_BYTES, MAX_ETCD_ENDPOINTS, MAX_YAML_ALIASES } from '../limits.ts';
+import { MAX_ETCD_CONFIG_BYTES, MAX_ETCD_ENDPOINTS } from '../limits.ts';
+import { keyText, parseYaml, readTextFile, type YamlDocument, YamlFileError } from '../yaml-file.ts';
 import { ENDPOINT_FORM, parseEndpoint } from './endpoint-address.ts';
 import { EtcdConfigError } from './errors.ts';
 
@@ -69,13 +68,16 @@ const FILE = z.object(
 
 /** Reads `file`; throws EtcdConfigError where it cannot be read or used. */
 export async function readEtcdConfig(file: string): Promise<EtcdConfig> {
-  return parseEtcdConfig(await readBounded(file), file);
+  try {
+    return parseEtcdConfig(await readTextFile(file, MAX_ETCD_CONFIG_BYTES), file);
+  } catch (thrown) {
+    throw named(thrown);
+  }
 }
 
 /** `text` is the content of `file`, whose name is for the messages of EtcdConfigError alone. */
 export function parseEtcdConfig(text: string, file: string): EtcdConfig {
-  if (Buffer.byteLength(text) > MAX_ETCD_CONFIG_BYTES) throw tooLarge(file);
-  const { content, place } = parseYaml(text, file);
+  const { content, place } = yamlOf(text, file);
   const refuse = (keys: readonly PropertyKey[], problem: string) =>
     new EtcdConfigError(`etcd configuration ${place(keys)}: ${keyText(keys)}${problem}`);
   const parsed = FILE.safeParse(content);
@@ -129,75 +131,17 @@ function aliasesOf(given: readonly { hostname: string; ips: string[] }[], refuse
   return aliases;
 }
 
-interface Parsed {
-  readonly content: unknown;
-  /** `file:line` of the value at `keys`, or of the nearest one around it. */
-  place(keys: readonly PropertyKey[]): string;
-}
-
-function parseYaml(text: string, file: string): Parsed {
-  const lines = new LineCounter();
+function yamlOf(text: string, file: string): YamlDocument {
   try {
-    // The parser's own check for keys named twice compares each key with all others.
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
-    const place = (keys: readonly PropertyKey[]) => `${file}:${lineOf(document, keys, lines)}`;
-    const error = document.errors[0];
-    if (error !== undefined) {
-      throw new EtcdConfigError(`etcd configuration ${file}:${lines.linePos(error.pos[0]).line}: ${error.message.slice(0, 200)}`);
-    }
-    const repeated = repeatedKey(document);
-    if (repeated !== undefined) {
-      throw new EtcdConfigError(`etcd configuration ${place([repeated])}: ${repeated}: named twice; allowed: once`);
-    }
-    const content: unknown = document.toJS({ maxAliasCount: MAX_YAML_ALIASES });
-    return { content, place };
+    return parseYaml(text, file, MAX_ETCD_CONFIG_BYTES);
   } catch (thrown) {
-    if (thrown instanceof EtcdConfigError) throw thrown;
-    // Too many aliases, or nested too deeply for the parser.
-    throw new EtcdConfigError(`etcd configuration ${file}: ${asError(thrown).message}`);
+    throw named(thrown);
   }
 }
 
-function repeatedKey(document: Document): string | undefined {
-  const seen = new Set<string>();
-  for (const { key } of isMap(document.contents) ? document.contents.items : []) {
-    const name = String(isScalar(key) ? key.value : key);
-    if (seen.has(name)) return name;
-    seen.add(name);
-  }
-  return undefined;
-}
-
-function lineOf(document: Document, keys: readonly PropertyKey[], lines: LineCounter): number {
-  for (let depth = keys.length; depth > 0; depth -= 1) {
-    const node: unknown = document.getIn(keys.slice(0, depth), true);
-    if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
-  }
-  return 1;
-}
-
-/** `endpoints[1]: `; empty for the whole file. */
-function keyText(keys: readonly PropertyKey[]): string {
-  if (keys.length === 0) return '';
-  return `${keys.map((key, index) => (typeof key === 'number' ? `[${key}]` : `${index === 0 ? '' : '.'}${String(key)}`)).join('')}: `;
-}
-
-async function readBounded(file: string): Promise<string> {
-  try {
-    await using handle = await open(file);
-    const buffer = Buffer.alloc(MAX_ETCD_CONFIG_BYTES + 1);
-    let length = 0;
-    while (length < buffer.length) {
-      const { bytesRead } = await handle.read(buffer, length);
-      if (bytesRead === 0) return buffer.toString('utf8', 0, length);
-      length += bytesRead;
-    }
-  } catch (thrown) {
-    throw new EtcdConfigError(`etcd configuration ${file}: cannot be read: ${asError(thrown).message}`, { cause: thrown });
-  }
-  throw tooLarge(file);
-}
-
-function tooLarge(file: string): EtcdConfigError {
-  return new EtcdConfigError(`etcd configuration ${file}: larger than ${MAX_ETCD_CONFIG_BYTES} bytes`);
+/** The error of whoever reads the file, by the name of what is read. */
+function named(thrown: unknown): unknown {
+  return thrown instanceof YamlFileError
+    ? new EtcdConfigError(`etcd configuration ${thrown.message}`, { cause: thrown })
+    : thrown;
 }

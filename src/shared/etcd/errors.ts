@@ -191,6 +191,59 @@ export class UnauthenticatedError extends EtcdError {
   }
 }
 
+/** Users or roles were changed while the request was under way; it was not carried out. */
+export class AuthRevisionError extends EtcdError {
+  readonly code = 'ETCD_AUTH_REVISION';
+  readonly retriable = true;
+  constructor() {
+    super('users or roles of etcd were changed while the request was under way; ask again');
+  }
+}
+
+/** A user, role or permission that a call is about does not exist. */
+export class AuthNotFoundError extends EtcdError {
+  readonly code = 'ETCD_AUTH_NOT_FOUND';
+  readonly retriable = false;
+  constructor(detail: string) {
+    super(`etcd does not know what a change of users is about (${detail}): create it first`);
+  }
+}
+
+/** The user or role that is to be added is there already. */
+export class AuthExistsError extends EtcdError {
+  readonly code = 'ETCD_AUTH_EXISTS';
+  readonly retriable = false;
+  constructor(detail: string) {
+    super(`etcd has this user or role already (${detail}): change it, or delete it first`);
+  }
+}
+
+/** A change of users that etcd refuses whatever the rights, such as deleting root while authentication is on. */
+export class AuthRefusedError extends EtcdError {
+  readonly code = 'ETCD_AUTH_REFUSED';
+  readonly retriable = false;
+  constructor(detail: string) {
+    super(`etcd refuses this change of users or roles: ${detail}`);
+  }
+}
+
+export class AuthNotEnabledError extends EtcdError {
+  readonly code = 'ETCD_AUTH_NOT_ENABLED';
+  readonly retriable = false;
+  constructor() {
+    super('authentication is not enabled in this etcd: whoever reaches it may do everything; initialise it with etcdinit');
+  }
+}
+
+/** This etcd does not know the call: it is too old. */
+export class UnknownCallError extends EtcdError {
+  readonly code = 'ETCD_UNKNOWN_CALL';
+  readonly retriable = false;
+  constructor(detail: string) {
+    super(`etcd does not know the call (${detail}): it needs a newer version of etcd`);
+  }
+}
+
 /** What etcd sent is no valid message, or one that cannot be true. */
 export class MalformedResponseError extends EtcdError {
   readonly code = 'ETCD_MALFORMED_RESPONSE';
@@ -253,9 +306,16 @@ const BY_TEXT: readonly (readonly [RegExp, Maker])[] = [
   [/requested lease not found/, () => new LeaseNotFoundError()],
   [/no leader|leader changed|not leader|unhealthy cluster/, (detail) => new NoLeaderError(detail)],
   [/permission denied/, () => new PermissionDeniedError()],
+  [/(user|role) name already exists/, (detail) => new AuthExistsError(detail)],
+  [/(user|role) name not found|is not granted to the (user|role)/, (detail) => new AuthNotFoundError(detail)],
+  [
+    /root user does not|invalid auth management|role name is empty|permission not given/,
+    (detail) => new AuthRefusedError(detail),
+  ],
+  [/authentication is not enabled/, () => new AuthNotEnabledError()],
   [/user name is empty|invalid auth token|authentication failed|auth: .*token/, (detail) => new UnauthenticatedError(detail)],
-  // Roles or users were changed while the request was under way.
-  [/revision of auth store is old/, (detail) => new UnavailableError(detail)],
+  [/unknown (method|service) /, (detail) => new UnknownCallError(detail)],
+  [/revision of auth store is old/, () => new AuthRevisionError()],
 ];
 
 const BY_CODE: Readonly<Partial<Record<number, Maker>>> = {

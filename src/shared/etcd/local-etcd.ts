@@ -4,17 +4,16 @@ import { asError, errorCode } from '../errors.ts';
 import type { KvstoreOptions } from '../kvstore-options.ts';
 import { ETCD_KEEPALIVE_TIME_MS, ETCD_KEEPALIVE_TIMEOUT_MS } from '../limits.ts';
 import type { Logger } from '../log.ts';
-import { createEtcdClient, type EtcdClientOptions } from './client.ts';
+import { createEtcdClient, type EtcdAdminClient, type EtcdClientOptions } from './client.ts';
 import { type EtcdConfig, readEtcdConfig } from './config.ts';
 import type { EtcdMetrics } from './metrics.ts';
 import { RequestLimiter } from './request-limiter.ts';
-import type { EtcdClient } from './types.ts';
 
 /** How often a configuration file that is not there, or not usable yet, is looked for. */
 const CONFIG_RETRY_MS = 1_000;
 
 export interface LocalEtcd {
-  readonly client: EtcdClient;
+  readonly client: EtcdAdminClient;
   /** The limit on requests that holds during the first load gives way to the one that holds after it. */
   endBootstrap(): void;
 }

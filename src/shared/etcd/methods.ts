@@ -17,7 +17,8 @@ export const LEASE_REVOKE = method('Lease', 'LeaseRevoke');
 export const LEASE_KEEP_ALIVE = method('Lease', 'LeaseKeepAlive');
 export const LEASE_TIME_TO_LIVE = method('Lease', 'LeaseTimeToLive');
 
-function method(service: string, name: string): Method {
+/** The call `name` of `service`. */
+export function method(service: string, name: string): Method {
   return { name, path: `/etcdserverpb.${service}/${name}` };
 }
 

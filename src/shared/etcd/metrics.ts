@@ -108,7 +108,8 @@ export class EtcdMetrics {
   #ended(name: string, series: ClientSeries, { action, kind, key }: CallSubject, outcome: CallOutcome): void {
     const { code, seconds, waitSeconds } = outcome;
     const result = outcomeOf(code);
-    const labels = { scope: key === undefined ? 'lease' : scopeOf(key), kind, action, outcome: result };
+    const scope = key === undefined ? scopeWithoutKey(action) : scopeOf(key);
+    const labels = { scope, kind, action, outcome: result };
     this.#operations.observe(labels, seconds);
     if (key?.startsWith(CANARIES)) this.#remember(key, Object.values(labels), () => this.#operations.remove(labels));
     // A removed client may still end its last calls.
@@ -201,6 +202,11 @@ function remoteName(cluster: string): string {
 
 function outcomeOf(code: string): 'success' | 'fail' {
   return code === 'OK' ? 'success' : 'fail';
+}
+
+/** Calls without a key are about leases, or about users and roles. */
+function scopeWithoutKey(action: string): string {
+  return action.includes('Lease') ? 'lease' : 'auth';
 }
 
 /** `nodes/v1` of `cilium/state/nodes/v1/…`: the third and fourth part of a key, or its first 12 characters where it has no fourth. */

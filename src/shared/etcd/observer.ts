@@ -5,7 +5,7 @@ import type { EtcdKey, TxnOperation, WatchEvent } from './types.ts';
 export interface CallSubject {
   readonly action: string;
   readonly kind: 'read' | 'set' | 'delete';
-  /** The first key it is about; undefined for leases. */
+  /** The first key it is about; undefined for leases, users and roles. */
   readonly key: EtcdKey | undefined;
 }
 

@@ -6,12 +6,12 @@
 import { Metadata, type ServiceError } from '@grpc/grpc-js';
 import type { Clock } from '../clock.ts';
 import { asError, errorCode } from '../errors.ts';
-import { ETCD_CALL_TIMEOUT_MS } from '../limits.ts';
+import { ETCD_CALL_TIMEOUT_MS, MAX_AUTH_REVISION_ATTEMPTS } from '../limits.ts';
 import { ClusterPin } from './cluster-pin.ts';
 import type { ResponseHeader } from './codec.ts';
 import type { ConnectionTracker } from './connection-tracker.ts';
 import type { Endpoints } from './endpoints.ts';
-import { ClosedError, EtcdError, errorOfStatus, MalformedResponseError } from './errors.ts';
+import { AuthRevisionError, ClosedError, EtcdError, errorOfStatus, MalformedResponseError } from './errors.ts';
 import type { Link } from './link.ts';
 import { MessageStream } from './message-stream.ts';
 import type { Method } from './methods.ts';
@@ -94,7 +94,7 @@ export class Transport {
     this.#options.endpoints.close();
   }
 
-  /** One attempt. Rejects with an EtcdError, or with the signal's reason. */
+  /** One attempt, as far as etcd carries it out. Rejects with an EtcdError, or with the signal's reason. */
   async call<T extends { readonly header: ResponseHeader }>(call: UnaryCall<T>): Promise<T> {
     const { signal, pin = this.#pin, subject } = call;
     const { gate, clock, observer } = this.#options;
@@ -105,7 +105,7 @@ export class Transport {
     const end = observer?.begin(subject);
     let code = 'OK';
     try {
-      const answer = await this.#invoke(call);
+      const answer = await this.#invokePastUserChanges(call);
       this.contact(pin, answer.header);
       return answer;
     } catch (thrown) {
@@ -160,6 +160,7 @@ export class Transport {
   /** A request or stream of `link` failed: another endpoint may be in use from now on. */
   failed(link: Link, error: EtcdError): void {
     if (this.#isClosed) return;
+    if (error instanceof AuthRevisionError) return;
     if (!error.concernsConnection) {
       this.#options.tracker.refused(error);
       return;
@@ -179,6 +180,20 @@ export class Transport {
     } catch (thrown) {
       this.#options.tracker.failed(asError(thrown));
       throw thrown;
+    }
+  }
+
+  /**
+   * Each change of a user makes etcd refuse the requests of everybody that are under way, before it does anything of
+   * them: they are asked again at once, so that nobody pays for the change of another one's rights.
+   */
+  async #invokePastUserChanges<T>(call: Invocation<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#invoke(call);
+      } catch (thrown) {
+        if (!(thrown instanceof AuthRevisionError) || attempt === MAX_AUTH_REVISION_ATTEMPTS) throw thrown;
+      }
     }
   }
 

@@ -11,9 +11,11 @@ export interface DaemonSettings {
   readonly kubeconfigFile: string;
   /** A file in the form of `etcd.config`. */
   readonly etcdConfigFile: string;
+  /** Where the users of etcd are to follow it. */
+  readonly usersFile?: string;
 }
 
-export async function startDaemon({ flags, kubeconfigFile, etcdConfigFile }: DaemonSettings): Promise<DaemonProcess> {
+export async function startDaemon({ flags, kubeconfigFile, etcdConfigFile, usersFile }: DaemonSettings): Promise<DaemonProcess> {
   return DaemonProcess.start([
     ...programCommand('CLUSTERMESH_APISERVER_CMD', 'clustermesh'),
     `--cluster-name=${flags.clusterName}`,
@@ -23,6 +25,7 @@ export async function startDaemon({ flags, kubeconfigFile, etcdConfigFile }: Dae
     `--kvstore-opt=etcd.config=${etcdConfigFile}`,
     `--health-port=${await freePort()}`,
     `--prometheus-serve-addr=127.0.0.1:${await freePort()}`,
+    ...(usersFile === undefined ? [] : ['--cluster-users-enabled', `--cluster-users-config-path=${usersFile}`]),
     ...scenarioArguments(flags),
   ]);
 }

@@ -57,13 +57,22 @@ export interface Scenario {
   readonly hasHeartbeat: boolean;
 }
 
-const DATA = join(import.meta.dirname, 'data');
+export const DATA = join(import.meta.dirname, 'data');
 
 /** Words of a step that are no actions. */
 const NOTES = ['settle', 'comment', 'exits'];
 
 export function scenarioNames(): readonly string[] {
-  return readdirSync(DATA).toSorted();
+  return scenarioNamesOf(undefined);
+}
+
+/** The scenarios of a kind; those of the keys have none. */
+export function scenarioNamesOf(kind: 'users' | undefined): readonly string[] {
+  const kindOf = (name: string) =>
+    (JSON.parse(readFileSync(join(DATA, name, 'scenario.json'), 'utf8')) as { kind?: string }).kind;
+  return readdirSync(DATA)
+    .filter((name) => kindOf(name) === kind)
+    .toSorted();
 }
 
 export function readScenario(name: string): Scenario {

@@ -1,0 +1,122 @@
+/**
+ * The users of the other clusters, kept as the users file says for as long as the daemon runs.
+ *
+ * One loop: read the file where something happened around it, go through the users where the file changed, the last
+ * pass left something, or it was long ago; then wait for the next event, whichever it is. A file that cannot be
+ * used changes nothing, and neither does an etcd that is away.
+ */
+import { dirname } from 'node:path';
+import { Backoff } from '../../shared/backoff.ts';
+import type { Clock } from '../../shared/clock.ts';
+import { DirectoryEvents } from '../../shared/directory-events.ts';
+import { isAbort } from '../../shared/errors.ts';
+import type { EtcdAuth } from '../../shared/etcd/auth.ts';
+import { EtcdError } from '../../shared/etcd/errors.ts';
+import {
+  MAX_USERS_FILE_BYTES,
+  USERS_AUDIT_INTERVAL_MS,
+  USERS_FILE_POLL_MS,
+  USERS_RETRY_MAX_MS,
+  USERS_RETRY_MIN_MS,
+} from '../../shared/limits.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { Registry } from '../../shared/metrics.ts';
+import { readTextFile, YamlFileError } from '../../shared/yaml-file.ts';
+import { Reconciliation } from './reconciliation.ts';
+import { type FileUser, parseUsersFile, UsersFileError } from './users-file.ts';
+import { UsersReport } from './users-report.ts';
+
+export interface UsersOptions {
+  /** The users file; it need not be there yet. */
+  readonly path: string;
+  /** The name of the own cluster. */
+  readonly cluster: string;
+  readonly auth: EtcdAuth;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Registry;
+}
+
+/** No event for so long ends a burst. */
+const QUIET_MS = 100;
+
+/** Runs until the signal is aborted, then resolves; the users stay. */
+export async function runUsers(options: UsersOptions, signal: AbortSignal): Promise<void> {
+  const events = new DirectoryEvents(dirname(options.path), options.clock);
+  const users = new Users(options);
+  try {
+    while (!signal.aborted) {
+      events.arm();
+      await users.readFile();
+      await users.reconcile(signal);
+      await events.burst(users.waitMs, QUIET_MS, signal);
+    }
+  } catch (thrown) {
+    if (!isAbort(thrown, signal)) throw thrown;
+  } finally {
+    events.disarm();
+  }
+}
+
+class Users {
+  readonly #options: UsersOptions;
+  readonly #reconciliation: Reconciliation;
+  readonly #report: UsersReport;
+  readonly #backoff = new Backoff({ minMs: USERS_RETRY_MIN_MS, maxMs: USERS_RETRY_MAX_MS });
+  #text: string | undefined;
+  /** Undefined until there was a usable file. */
+  #wanted: readonly FileUser[] | undefined;
+  /** When the next pass is due, by the monotonic clock. */
+  #dueMs = 0;
+  #isAuthenticationKnown = false;
+
+  constructor(options: UsersOptions) {
+    const { auth, cluster, log, metrics } = options;
+    this.#options = options;
+    this.#reconciliation = new Reconciliation(auth, cluster);
+    this.#report = new UsersReport(log, metrics, () => this.#reconciliation.ownedCount);
+  }
+
+  /** Until the file is read again or a pass is due, whichever comes first. */
+  get waitMs(): number {
+    if (this.#wanted === undefined) return USERS_FILE_POLL_MS;
+    return Math.max(0, Math.min(USERS_FILE_POLL_MS, this.#dueMs - this.#options.clock.monotonicMs()));
+  }
+
+  /** Takes over what the file says; keeps what it said where it cannot be used. */
+  async readFile(): Promise<void> {
+    const { path } = this.#options;
+    try {
+      const text = await readTextFile(path, MAX_USERS_FILE_BYTES);
+      if (text === this.#text) return;
+      const wanted = parseUsersFile(text, path);
+      this.#text = text;
+      this.#wanted = wanted;
+      this.#dueMs = 0;
+      this.#report.fileUsable(path, wanted.length);
+    } catch (thrown) {
+      if (!(thrown instanceof YamlFileError || thrown instanceof UsersFileError)) throw thrown;
+      this.#text = undefined;
+      this.#report.fileUnusable(thrown instanceof YamlFileError ? new UsersFileError(`users file ${thrown.message}`) : thrown);
+    }
+  }
+
+  /** A pass, where one is due. Rejects only with the signal's reason. */
+  async reconcile(signal: AbortSignal): Promise<void> {
+    const { auth, clock } = this.#options;
+    if (this.#wanted === undefined || clock.monotonicMs() < this.#dueMs) return;
+    try {
+      if (!this.#isAuthenticationKnown && !(await auth.isEnabled({ signal }))) this.#report.authenticationOff();
+      this.#isAuthenticationKnown = true;
+      const reconciled = await this.#reconciliation.reconcile(this.#wanted, { signal });
+      this.#report.reconciled(reconciled);
+      if (reconciled.problems.length === 0) this.#backoff.reset();
+      this.#dueMs = clock.monotonicMs() + (reconciled.problems.length === 0 ? USERS_AUDIT_INTERVAL_MS : this.#backoff.nextMs());
+    } catch (thrown) {
+      signal.throwIfAborted();
+      if (!(thrown instanceof EtcdError)) throw thrown;
+      this.#report.etcdFailed(thrown);
+      this.#dueMs = clock.monotonicMs() + this.#backoff.nextMs();
+    }
+  }
+}

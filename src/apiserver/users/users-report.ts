@@ -1,0 +1,75 @@
+/** What happens to the users of etcd, as log lines and series: a problem once for as long as it lasts. */
+import { errorCode } from '../../shared/errors.ts';
+import { MAX_LOGGED_USERS } from '../../shared/limits.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { Counter, Registry } from '../../shared/metrics.ts';
+import type { Reconciled, UserProblem, UserProblemReason } from './reconciliation.ts';
+
+const REASONS: readonly (UserProblemReason | 'file' | 'etcd')[] = ['file', 'builtin', 'unknown_role', 'refused', 'etcd'];
+
+export class UsersReport {
+  readonly #log: Logger;
+  readonly #failures: Counter<'reason'>;
+  #fileProblem: string | undefined;
+  #etcdProblem: string | undefined;
+  /** By user. */
+  #problems: ReadonlyMap<string, string> = new Map();
+  #unnamed = '';
+
+  /** `count` gives the users that were set up in this run. */
+  constructor(log: Logger, metrics: Registry, count: () => number) {
+    this.#log = log;
+    this.#failures = metrics.counter('users_failures_total', 'Why users of etcd are not those of the users file', ['reason']);
+    for (const reason of REASONS) this.#failures.inc({ reason }, 0);
+    metrics.gauge('users', 'Users of etcd that were set up from the users file', [], (gauge) => gauge.set(count()));
+  }
+
+  fileUsable(path: string, users: number): void {
+    this.#fileProblem = undefined;
+    this.#log.info({ path, users }, 'read the users file');
+  }
+
+  fileUnusable(error: Error): void {
+    if (this.#fileProblem === error.message) return;
+    this.#fileProblem = error.message;
+    this.#failures.inc({ reason: 'file' });
+    this.#log.error(
+      { code: errorCode(error), reason: error.message },
+      'the users file cannot be used; all users stay as they are',
+    );
+  }
+
+  etcdFailed(error: Error): void {
+    this.#failures.inc({ reason: 'etcd' });
+    if (this.#etcdProblem === error.message) return;
+    this.#etcdProblem = error.message;
+    this.#log.warn({ code: errorCode(error), reason: error.message }, 'the users of etcd cannot be set up; trying again');
+  }
+
+  authenticationOff(): void {
+    this.#log.warn('authentication is not enabled in the local etcd: whoever reaches it may do everything, whatever the users');
+  }
+
+  reconciled({ configured, removed, problems, unnamed }: Reconciled): void {
+    this.#etcdProblem = undefined;
+    for (const { name, role } of configured) this.#log.info({ user: name, role }, 'user of etcd set up');
+    for (const user of removed) this.#log.info({ user }, 'user of etcd removed');
+    for (const problem of problems) this.#tell(problem);
+    this.#problems = new Map(problems.map(({ user, text }) => [user, text]));
+    const names = unnamed.toSorted().join(' ');
+    if (names !== '' && names !== this.#unnamed) {
+      const users = unnamed.toSorted().slice(0, MAX_LOGGED_USERS);
+      this.#log.warn(
+        { users, count: unnamed.length },
+        'etcd has users that the users file does not name; they stay, and so do their rights',
+      );
+    }
+    this.#unnamed = names;
+  }
+
+  #tell({ user, reason, text }: UserProblem): void {
+    if (this.#problems.get(user) === text) return;
+    this.#failures.inc({ reason });
+    this.#log.error({ user, reason: text }, 'an entry of the users file is left out');
+  }
+}

@@ -1,0 +1,61 @@
+/** What can go wrong with the initialisation of an etcd, each with an exit status of its own. */
+import { ProgramError } from '../shared/errors.ts';
+
+export abstract class EtcdinitError extends ProgramError {
+  /** A second run may end otherwise: it begins anew, whatever the first one left. */
+  readonly retriable = true;
+  /** The exit status of the process. */
+  abstract readonly status: number;
+}
+
+export class DataDirectoryError extends EtcdinitError {
+  readonly code = 'ETCDINIT_DATA_DIRECTORY';
+  readonly status = 2;
+  constructor(path: string, problem: string) {
+    super(`flag --etcd-data-dir: ${JSON.stringify(path)} ${problem}`);
+  }
+}
+
+/** There is no etcd that could be started. */
+export class EtcdStartError extends EtcdinitError {
+  readonly code = 'ETCDINIT_START';
+  readonly status = 3;
+  constructor(detail: string) {
+    super(`etcd cannot be started (${detail}): put its binary into the PATH, or at /usr/bin/etcd`);
+  }
+}
+
+/** etcd ended although nobody asked it to. */
+export class EtcdEndedError extends EtcdinitError {
+  readonly code = 'ETCDINIT_ENDED';
+  readonly status = 4;
+  constructor(how: string, step: string, lastWords: string) {
+    super(`etcd ended (${how}) while this was under way: ${step}; its last words: ${lastWords || '(none)'}`);
+  }
+}
+
+export class EtcdinitTimeoutError extends EtcdinitError {
+  readonly code = 'ETCDINIT_TIMEOUT';
+  readonly status = 5;
+  constructor(timeout: string, step: string, lastProblem: string) {
+    super(`not done within ${timeout}, this was under way: ${step}${lastProblem}; raise --timeout, or look for what is slow`);
+  }
+}
+
+/** etcd refused a user or a role. */
+export class EtcdRefusedError extends EtcdinitError {
+  readonly code = 'ETCDINIT_REFUSED';
+  readonly status = 6;
+  constructor(step: string, cause: Error) {
+    super(`etcd refused this: ${step}: ${cause.message}`, { cause });
+  }
+}
+
+/** etcd was initialised, and does not end in order: what it had to write may be missing. */
+export class EtcdStopError extends EtcdinitError {
+  readonly code = 'ETCDINIT_STOP';
+  readonly status = 7;
+  constructor(detail: string) {
+    super(`etcd was initialised and did not end in order (${detail}): its data directory must not be used, initialise again`);
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * Prepares the data directory that etcd is started with later: users and roles, and authentication enabled.
+ *
+ * It begins with an empty directory each time, so that a run that was killed can be repeated, whatever it
+ * left. Only when etcd has ended in order is the directory good: until then it may hold users without authentication.
+ */
+import { builtinUsers } from '../shared/builtin-users.ts';
+import type { Clock } from '../shared/clock.ts';
+import { clusterNameProblem } from '../shared/cluster-info.ts';
+import { formatDuration } from '../shared/duration.ts';
+import { asError } from '../shared/errors.ts';
+import type { EtcdAuth } from '../shared/etcd/auth.ts';
+import { createEtcdClient } from '../shared/etcd/client.ts';
+import { EtcdError } from '../shared/etcd/errors.ts';
+import { type EtcdClient, keyOf } from '../shared/etcd/types.ts';
+import { FlagError } from '../shared/flags/error.ts';
+import { ETCDINIT_STOP_TIMEOUT_MS } from '../shared/limits.ts';
+import type { Logger } from '../shared/log.ts';
+import { emptyDataDirectory } from './data-directory.ts';
+import { EtcdEndedError, EtcdinitTimeoutError, EtcdRefusedError, EtcdStopError } from './errors.ts';
+import type { EtcdinitFlags } from './flags.ts';
+import { type EtcdEnd, OwnEtcd } from './own-etcd.ts';
+import { meshRoles } from './roles.ts';
+
+/** How often an etcd that is starting is asked whether it serves. */
+const SERVES_INTERVAL_MS = 50;
+
+export interface EtcdinitSurroundings {
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Aborted when all is to be given up. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Resolves when the directory is good. Rejects with an EtcdinitError, a FlagError, or the signal's reason. However it
+ * ends, no etcd is left behind.
+ */
+export async function runEtcdinit(flags: EtcdinitFlags, surroundings: EtcdinitSurroundings): Promise<void> {
+  const problem = flags.clusterName === '' ? undefined : clusterNameProblem(flags.clusterName);
+  if (problem !== undefined) throw new FlagError(`flag --cluster-name: ${JSON.stringify(flags.clusterName)}: ${problem}`);
+  const initialisation = new Initialisation(flags, surroundings);
+  try {
+    await initialisation.run();
+  } finally {
+    initialisation.end();
+  }
+}
+
+class Initialisation {
+  readonly #flags: EtcdinitFlags;
+  readonly #log: Logger;
+  readonly #clock: Clock;
+  readonly #giveUp = new AbortController();
+  readonly #done = new AbortController();
+  /** Aborted when it is of no use to go on, with the reason. */
+  readonly #signal: AbortSignal;
+  #step = '';
+  #lastProblem = '';
+  #isStopping = false;
+
+  constructor(flags: EtcdinitFlags, { log, clock, signal }: EtcdinitSurroundings) {
+    this.#flags = flags;
+    this.#log = log;
+    this.#clock = clock;
+    this.#signal = AbortSignal.any([signal, this.#giveUp.signal]);
+  }
+
+  async run(): Promise<void> {
+    void this.#expire();
+    const { etcdDataDir: dataDir, etcdClusterName: name, etcdInitialClusterToken: clusterToken } = this.#flags;
+    this.#begin('emptying the data directory');
+    const removed = await emptyDataDirectory(dataDir);
+    if (removed > 0) this.#log.info({ dataDir, removed }, 'removed what was in the data directory');
+    this.#begin('starting etcd');
+    const etcd = await OwnEtcd.start({ dataDir, name, clusterToken, log: this.#log }, this.#signal);
+    this.#log.info({ pid: etcd.pid, dataDir }, 'etcd started');
+    try {
+      await this.#initialise(etcd);
+      await this.#stop(etcd);
+    } finally {
+      await this.#putAway(etcd);
+    }
+    this.#log.info({ dataDir }, 'etcd is initialised');
+  }
+
+  /** Leaves no timer behind. */
+  end(): void {
+    this.#done.abort();
+  }
+
+  async #initialise(etcd: OwnEtcd): Promise<void> {
+    void etcd.ended.then((end) => {
+      if (!this.#isStopping) this.#giveUp.abort(new EtcdEndedError(endText(end), this.#step, etcd.lastWords));
+    });
+    const client = createEtcdClient({
+      config: { endpoints: [etcd.endpoint] },
+      name: 'own',
+      log: this.#log.child({}, { level: 'error' }),
+      clock: this.#clock,
+    });
+    try {
+      await this.#untilServing(client);
+      await this.#createUsers(client.auth);
+    } finally {
+      client.close();
+    }
+  }
+
+  async #untilServing(client: EtcdClient): Promise<void> {
+    this.#begin('waiting until etcd serves');
+    for (;;) {
+      try {
+        await client.get(keyOf('cilium/'), { signal: this.#signal, timeoutMs: 1_000 });
+        this.#lastProblem = '';
+        return;
+      } catch (thrown) {
+        this.#signal.throwIfAborted();
+        if (!(thrown instanceof EtcdError)) throw thrown;
+        this.#lastProblem = ` (${thrown.message})`;
+        await this.#clock.sleep(SERVES_INTERVAL_MS, this.#signal);
+      }
+    }
+  }
+
+  /** Authentication comes last: it locks out whoever has no certificate, us too. */
+  async #createUsers(auth: EtcdAuth): Promise<void> {
+    const { clusterName } = this.#flags;
+    const options = { signal: this.#signal };
+    for (const { name, permissions } of meshRoles(clusterName)) {
+      await this.#ask(`adding the role ${name}`, () => auth.addRole(name, options));
+      for (const permission of permissions)
+        await this.#ask(`allowing ${permission.key} to ${name}`, () => auth.grantPermission(name, permission, options));
+    }
+    for (const { name, role } of builtinUsers(clusterName)) {
+      await this.#ask(`adding the user ${name}`, () => auth.addUser(name, options));
+      await this.#ask(`granting ${role} to the user ${name}`, () => auth.grantRole(name, role, options));
+    }
+    await this.#ask('enabling authentication', () => auth.enable(options));
+  }
+
+  async #ask(step: string, call: () => Promise<void>): Promise<void> {
+    this.#begin(step);
+    try {
+      await call();
+    } catch (thrown) {
+      // A refusal that is only the echo of the end of etcd, or of the time being over, is not the cause.
+      if (thrown instanceof EtcdError && thrown.concernsConnection) await this.#settle();
+      this.#signal.throwIfAborted();
+      throw thrown instanceof EtcdError ? new EtcdRefusedError(step, thrown) : thrown;
+    }
+  }
+
+  /** Until the end of etcd would have been told. */
+  async #settle(): Promise<void> {
+    await this.#clock.sleep(SERVES_INTERVAL_MS, this.#signal).catch(() => undefined);
+  }
+
+  async #stop(etcd: OwnEtcd): Promise<void> {
+    this.#begin('stopping etcd');
+    this.#isStopping = true;
+    etcd.terminate();
+    const end = await this.#endOf(etcd);
+    if (end === undefined) throw new EtcdStopError(`not within the time left of --timeout=${this.#timeout}`);
+    // etcd sends itself the signal again after it has cleaned up.
+    if (end.code !== 0 && end.signal !== 'SIGTERM') throw new EtcdStopError(`${endText(end)}: ${etcd.lastWords}`);
+  }
+
+  /** How `etcd` ended; undefined where it did not within the time. Rejects where somebody else wants an end. */
+  async #endOf(etcd: OwnEtcd): Promise<EtcdEnd | undefined> {
+    const ended = new AbortController();
+    void etcd.ended.then(() => ended.abort());
+    const waiting = AbortSignal.any([this.#signal, ended.signal]);
+    await this.#clock.sleep(this.#flags.timeoutMs, waiting).catch(() => undefined);
+    if (ended.signal.aborted) return etcd.ended;
+    if (this.#signal.reason instanceof EtcdinitTimeoutError) return undefined;
+    throw asError(this.#signal.reason);
+  }
+
+  /** Whatever happened, etcd is gone when this resolves. */
+  async #putAway(etcd: OwnEtcd): Promise<void> {
+    etcd.terminate();
+    const late = this.#clock.sleep(ETCDINIT_STOP_TIMEOUT_MS, this.#done.signal).catch(() => undefined);
+    await Promise.race([etcd.ended, late]);
+    await etcd.kill();
+  }
+
+  async #expire(): Promise<void> {
+    await this.#clock.sleep(this.#flags.timeoutMs, this.#done.signal).catch(() => undefined);
+    this.#giveUp.abort(new EtcdinitTimeoutError(this.#timeout, this.#step, this.#lastProblem));
+  }
+
+  get #timeout(): string {
+    return formatDuration(this.#flags.timeoutMs);
+  }
+
+  #begin(step: string): void {
+    this.#signal.throwIfAborted();
+    this.#step = step;
+    this.#log.debug({ step }, 'next step');
+  }
+}
+
+function endText({ code, signal }: EtcdEnd): string {
+  if (signal !== undefined) return `by ${signal}`;
+  return code === undefined ? 'nobody knows how' : `with status ${code}`;
+}

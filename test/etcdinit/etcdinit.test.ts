@@ -1,0 +1,141 @@
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { etcdinitFlagTable } from '../../src/etcdinit/flags.ts';
+import { runEtcdinit } from '../../src/etcdinit/run.ts';
+import { systemClock } from '../../src/shared/clock.ts';
+import { parseFlags } from '../../src/shared/flags/parse.ts';
+import { silentLogger } from '../../src/shared/log.ts';
+import { connect, soon } from '../etcd/rig.ts';
+import { etcdVersions, startEtcd } from '../support/etcd-process.ts';
+import { until } from '../support/until.ts';
+import { etcdPid, InitRig, isAlive, parentOf, reached } from './rig.ts';
+
+const [oldest] = etcdVersions();
+
+/** Every step but emptying the directory, which comes before there is anything to leave behind. */
+const STEPS = [
+  'starting etcd',
+  'waiting until etcd serves',
+  'adding the role local',
+  'allowing cilium/cluster-config/harbor to remote',
+  'adding the user root',
+  'granting local to the user local-harbor',
+  'enabling authentication',
+  'stopping etcd',
+];
+
+describe.skipIf(oldest === undefined)('etcdinit', { timeout: 60_000 }, () => {
+  test('that was killed at any step leaves no etcd behind and can be repeated', async () => {
+    using rig = new InitRig(oldest);
+    for (const step of STEPS) {
+      await using child = rig.start();
+      await reached(child, step);
+      child.kill('SIGKILL');
+      await child.outcome;
+      const pid = etcdPid(child.stderrSoFar);
+      if (pid !== undefined) await until(`the etcd of step "${step}" is gone`, () => !isAlive(pid));
+    }
+    const { status, stderr } = await rig.run();
+    expect(status, stderr).toBe(0);
+    await expectUsers(rig.dataDir);
+  });
+
+  test.each([
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const)('ends on %s with status %i, and its etcd with it', async (signal, expected) => {
+    using rig = new InitRig(oldest);
+    await using child = rig.start();
+    await reached(child, 'waiting until etcd serves');
+    child.kill(signal);
+    expect((await child.outcome).status).toBe(expected);
+    expect(isAlive(etcdPid(child.stderrSoFar) ?? 0)).toBe(false);
+  });
+
+  test('whose guard is killed ends its etcd itself, and says that it ended', async () => {
+    using rig = new InitRig();
+    rig.fakeEtcd('exec sleep 60');
+    await using child = rig.start();
+    await reached(child, 'waiting until etcd serves');
+    const pid = etcdPid(child.stderrSoFar) ?? 0;
+    process.kill(parentOf(pid), 'SIGKILL');
+    const { status, stderr } = await child.outcome;
+    expect({ status, alive: isAlive(pid) }, stderr).toEqual({ status: 4, alive: false });
+  });
+
+  test('removes what is in the data directory, hidden files too, and keeps the directory', async () => {
+    using rig = new InitRig(oldest);
+    for (const name of ['left', '.hidden']) writeFileSync(join(rig.dataDir, name), '');
+    const { status, stderr } = await rig.run();
+    expect(status, stderr).toBe(0);
+    expect(readdirSync(rig.dataDir)).toEqual(['member']);
+  });
+
+  test('gives users their plain names where the cluster has none', async () => {
+    using rig = new InitRig(oldest);
+    const { status, stderr } = await rig.run('--cluster-name=');
+    expect(status, stderr).toBe(0);
+    await using etcd = await startEtcd({ version: oldest?.version ?? '', dataDir: rig.dataDir });
+    expect(await connect(etcd.endpoint).auth.isEnabled(soon())).toBe(true);
+  });
+});
+
+describe('etcdinit refuses', () => {
+  test.each([
+    ['a data directory that is not there', '--etcd-data-dir=/none/of/it', 2, 'does not exist; create it'],
+    ['a file for a data directory', `--etcd-data-dir=${process.execPath}`, 2, 'is no directory'],
+    ['to empty the file system', '--etcd-data-dir=/tmp/..', 2, 'is the root of the file system'],
+    ['no data directory', '--etcd-data-dir=', 2, 'is no path'],
+    ['a bad name of the cluster', '--cluster-name=Harbor', undefined, 'flag --cluster-name: "Harbor"'],
+  ])('%s, by a message of its own', async (_, flag, status, message) => {
+    const flags = parseFlags(etcdinitFlagTable, [flag], {});
+    if (flags === 'help') throw new Error('nobody asked for help');
+    const run = runEtcdinit(flags.values, { log: silentLogger, clock: systemClock, ...soon() });
+    await expect(run).rejects.toThrow(message);
+    if (status !== undefined) await expect(run).rejects.toMatchObject({ status });
+  });
+});
+
+describe('etcdinit tells of an etcd that', { timeout: 60_000 }, () => {
+  const etcd = oldest?.path ?? 'etcd';
+  test.each<[string, string, number, string, string]>([
+    ['ends by itself', 'echo "no room for the log" >&2; exit 3', 4, 'ETCDINIT_ENDED', 'with status 3'],
+    ['never serves', 'exec sleep 60', 5, 'ETCDINIT_TIMEOUT', 'not done within 3s, this was under way: waiting until etcd serves'],
+    [
+      'refuses a role',
+      `exec ${etcd} "$@" --max-request-bytes=60`,
+      6,
+      'ETCDINIT_REFUSED',
+      'etcd refused this: allowing cilium/.heartbeat to local',
+    ],
+    [
+      'does not end in order',
+      `${etcd} "$@" & pid=$!; trap 'kill -9 $pid; exit 9' TERM; wait`,
+      7,
+      'ETCDINIT_STOP',
+      'with status 9',
+    ],
+  ])('%s', async (_, script, expected, code, message) => {
+    using rig = new InitRig();
+    rig.fakeEtcd(script);
+    const { status, stderr } = await rig.run(...(expected === 5 ? ['--timeout=3s'] : []));
+    expect({ status, stderr }).toMatchObject({ status: expected, stderr: expect.stringContaining(code) });
+    expect(stderr).toContain(message);
+    expect(isAlive(etcdPid(stderr) ?? 0)).toBe(false);
+  });
+
+  test('cannot be started', async () => {
+    using rig = new InitRig();
+    rig.fakeEtcd('exit 0', 0o644);
+    rig.isolated = true;
+    const { status, stderr } = await rig.run('--timeout=5s');
+    expect({ status, stderr }).toMatchObject({ status: 3, stderr: expect.stringContaining('etcd cannot be started') });
+  });
+});
+
+/** Of a data directory that the oldest etcd has prepared. */
+async function expectUsers(dataDir: string): Promise<void> {
+  await using etcd = await startEtcd({ version: oldest?.version ?? '', dataDir });
+  expect(await connect(etcd.endpoint).auth.isEnabled(soon())).toBe(true);
+}
