@@ -21,6 +21,7 @@ import { RemoteBounds } from '../src/kvstoremesh/remote-bounds.ts';
 import { systemClock } from '../src/shared/clock.ts';
 import type { EtcdClient, EtcdKey, KeyValue, ListPage, Revision } from '../src/shared/etcd/types.ts';
 import { keyOf, NO_LEASE } from '../src/shared/etcd/types.ts';
+import { REMOTE_RELIST_MS } from '../src/shared/limits.ts';
 import { silentLogger } from '../src/shared/log.ts';
 import { Registry } from '../src/shared/metrics.ts';
 import { PublisherMetrics } from '../src/shared/publisher/metrics.ts';
@@ -68,7 +69,16 @@ async function listing(client: EtcdClient, keys: number, mode: ImportGuardMode):
   const bounds = new RemoteBounds(LIMITS, clock);
   const guard = new ImportGuard(mode, OWN).remote('north', log);
   if (guard !== undefined) guard.clusterId = 7;
-  const shared = { publisher, metrics: observer, turns: new ListTurns(clock), bounds, guard, clock, log };
+  const shared = {
+    publisher,
+    metrics: observer,
+    turns: new ListTurns(clock),
+    relistMs: REMOTE_RELIST_MS,
+    bounds,
+    guard,
+    clock,
+    log,
+  };
   const mirrors = MAPPINGS.map((mapping) => new Mirror(mapping, { ...shared, cluster: 'north' }));
   const stop = new AbortController();
   collect();

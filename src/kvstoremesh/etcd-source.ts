@@ -4,7 +4,8 @@
  * Pages of one revision, then a watch from the next one, so that nothing is missed and nothing comes twice.
  * A history that was compacted away is listed again; the receiver knows which of the keys it holds were not
  * named. A listing that breaks off is begun anew and is never taken for a complete one. Values are passed on
- * as they are.
+ * as they are. Once in a while everything is listed again: releases of etcd that lose events, and a store that
+ * was set back and has grown since, cannot be told by a watch.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { Backoff } from '../shared/backoff.ts';
@@ -23,6 +24,8 @@ export interface EtcdSourceOptions {
   readonly prefix: EtcdKey;
   /** Only the key that the prefix itself is. */
   readonly exact?: boolean;
+  /** Where given, the prefix is listed again after this time to three times of it, whatever the watch tells. */
+  readonly relistMs?: number;
   /** Where given, the prefix is listed when it is its turn. */
   readonly turns?: ListTurns;
   readonly sink: Sink;
@@ -53,8 +56,9 @@ export async function runEtcdSource(options: EtcdSourceOptions): Promise<never> 
       isFailing = false;
       const reason = await follow(options, revision);
       signal.throwIfAborted();
-      sink.interrupted(reason);
-      log.info({ prefix, revision, reason }, 'the place in the history of the remote is lost; listing again');
+      sink.interrupted(reason ?? 'everything is compared once more');
+      if (reason !== undefined)
+        log.info({ prefix, revision, reason }, 'the place in the history of the remote is lost; listing again');
     } catch (thrown) {
       signal.throwIfAborted();
       const error = asError(thrown);
@@ -108,10 +112,38 @@ async function list({ client, prefix, exact = false, sink, signal, onAnnounced }
   return revision;
 }
 
-/** Passes on what changes after `revision`; resolves with the reason when only a new listing can go on. */
-async function follow(options: EtcdSourceOptions, revision: Revision): Promise<string> {
+/**
+ * Passes on what changes after `revision`; resolves with the reason when only a new listing can go on, or with
+ * undefined when one is due by the clock.
+ */
+async function follow(options: EtcdSourceOptions, revision: Revision): Promise<string | undefined> {
+  const { relistMs, clock, signal } = options;
+  if (relistMs === undefined) return pass(options, revision, signal);
+  const watching = new AbortController();
+  const stop = () => watching.abort();
+  signal.addEventListener('abort', stop, { once: true });
+  let isDue = false;
+  const due = clock.sleep(relistMs * (1 + 2 * Math.random()), watching.signal).then(
+    () => {
+      isDue = true;
+      stop();
+    },
+    () => undefined,
+  );
+  try {
+    const reason = await pass(options, revision, watching.signal);
+    return isDue ? undefined : reason;
+  } finally {
+    signal.removeEventListener('abort', stop);
+    stop();
+    await due;
+  }
+}
+
+/** As `follow`, until `watching` is aborted. */
+async function pass(options: EtcdSourceOptions, revision: Revision, watching: AbortSignal): Promise<string> {
   const { client, prefix, exact = false, sink, signal } = options;
-  for await (const batch of client.watch(prefix, { signal, exact, from: (revision + 1) as Revision })) {
+  for await (const batch of client.watch(prefix, { signal: watching, exact, from: (revision + 1) as Revision })) {
     switch (batch.kind) {
       case 'events':
         await deliver(batch.events, sink, signal);

@@ -27,6 +27,8 @@ export interface MirrorOptions {
   /** Undefined where nothing is guarded. */
   readonly guard: RemoteGuard | undefined;
   readonly turns: ListTurns;
+  /** See `EtcdSourceOptions`. */
+  readonly relistMs: number;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -102,7 +104,7 @@ export class Mirror {
   /** Mirrors once the gate lets it, until the signal is aborted; rejects as `runEtcdSource` does. */
   async follow(options: FollowOptions): Promise<never> {
     const { client, cached, gate, signal } = options;
-    const { cluster, turns, clock, log } = this.#options;
+    const { cluster, turns, relistMs, clock, log } = this.#options;
     const canary = sourceCanary(this.mapping, cluster, cached);
     this.#problem = `waiting for ${canary}, which its writer sets once everything is exported`;
     await gate?.open(canary, signal);
@@ -114,7 +116,7 @@ export class Mirror {
     const sink = this.#sink(prefix, this.#ensureSection(), options);
     sink.interrupted('a connection to the remote begins');
     const onAnnounced = (keys: number) => sink.announce(keys);
-    return runEtcdSource({ client, prefix, sink, turns, clock, log, signal, onFailing, onAnnounced });
+    return runEtcdSource({ client, prefix, sink, turns, relistMs, clock, log, signal, onFailing, onAnnounced });
   }
 
   /** The connection is over. Keys stay. */

@@ -59,7 +59,8 @@ export class RemoteCluster {
     this.#cacheTtl = new CacheTtl({ cluster: name, ttlMs, brake, clock, onExpired, onHeld });
     this.bounds = new RemoteBounds(context.limits, clock);
     this.guard = context.guard.remote(name, this.#log);
-    const options = { ...context, cluster: name, bounds: this.bounds, guard: this.guard, log: this.#log };
+    const { relistMs } = this.#timing;
+    const options = { ...context, cluster: name, bounds: this.bounds, guard: this.guard, relistMs, log: this.#log };
     this.mirrors = MAPPINGS.map((mapping) => new Mirror(mapping, options));
   }
 

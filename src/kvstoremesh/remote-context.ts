@@ -2,7 +2,7 @@
 import type { Clock } from '../shared/clock.ts';
 import type { ClusterInfo } from '../shared/cluster-info.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
-import { REMOTE_STOPPED_RETRY_MS } from '../shared/limits.ts';
+import { REMOTE_RELIST_MS, REMOTE_STOPPED_RETRY_MS } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Publisher } from '../shared/publisher/types.ts';
 import type { WithdrawalBrake } from './cache-ttl.ts';
@@ -20,7 +20,7 @@ export interface OpenedSource {
   readonly endpoints: number;
 }
 
-export interface RemoteClusterContext extends Omit<MirrorOptions, 'cluster' | 'bounds' | 'guard'> {
+export interface RemoteClusterContext extends Omit<MirrorOptions, 'relistMs' | 'cluster' | 'bounds' | 'guard'> {
   readonly own: ClusterInfo;
   readonly local: EtcdClient;
   readonly publisher: Publisher;
@@ -49,6 +49,8 @@ export interface RemoteTiming {
   readonly stoppedMs: number;
   /** A connection that lasted longer was a good one: the next attempt comes at once. */
   readonly stableMs: number;
+  /** A remote is listed again after this time at least, whatever its watches tell. */
+  readonly relistMs: number;
 }
 
 export const REMOTE_TIMING: RemoteTiming = {
@@ -56,4 +58,5 @@ export const REMOTE_TIMING: RemoteTiming = {
   refusedMs: 10_000,
   stoppedMs: REMOTE_STOPPED_RETRY_MS,
   stableMs: 60_000,
+  relistMs: REMOTE_RELIST_MS,
 };

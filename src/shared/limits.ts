@@ -187,6 +187,9 @@ export const MAX_SLASHED_BYTES = 8 * 1024 * 1024;
 /** Longest wait before a remote that has exceeded a bound is read again. */
 export const REMOTE_STOPPED_RETRY_MS = 60_000;
 
+/** How long a remote is followed by its watches alone, at least; three times that at most. */
+export const REMOTE_RELIST_MS = 20 * 60_000;
+
 /** Prefixes of remotes that are listed at the same time, over all remotes, and how long one may keep others waiting. */
 export const MAX_CONCURRENT_REMOTE_LISTS = 32;
 export const LIST_TURN_MS = 10_000;

@@ -51,6 +51,33 @@ describe('a prefix of a remote etcd', () => {
     expect(clock.sleeping).toBe(0);
   });
 
+  test('is listed again after a time, for what its watch did not tell', async () => {
+    let listings = 0;
+    const { signal } = stop;
+    const sink: Sink = {
+      upsert: (key, value) => void words.push(`${key}=${Buffer.from(value)}`),
+      remove: (key) => void words.push(`-${key}`),
+      listed: () => void words.push('listed'),
+      interrupted: (reason) => void words.push(reason),
+    };
+    const client = scriptedClient({
+      list: () => {
+        listings += 1;
+        return [page(listings, keyValue(`k/${listings}`, 'x'))];
+      },
+    });
+    const ended = runEtcdSource({ client, prefix: PREFIX, sink, clock, log: silentLogger, signal, relistMs: 60_000 }).catch(
+      () => 1,
+    );
+    await clock.advance(59_000);
+    expect(words).toEqual(['k/1=x', 'listed']);
+    await clock.advance(122_000);
+    expect(words.slice(0, 5)).toEqual(['k/1=x', 'listed', 'everything is compared once more', 'k/2=x', 'listed']);
+    stop.abort();
+    await ended;
+    expect(clock.sleeping).toBe(0);
+  });
+
   test('is not called listed when the listing breaks off, and is listed anew', async () => {
     let attempts = 0;
     void run({

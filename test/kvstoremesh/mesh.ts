@@ -173,6 +173,8 @@ export interface MeshOptions {
   readonly readingsMs?: number;
   /** Time as the remotes and the drain see it, at its ordinary pace; that of the etcd clients and of the publisher goes on. */
   readonly clock?: Clock;
+  /** Between two listings of what a watch tells the changes of. */
+  readonly relistMs?: number;
   /** Put between a remote's etcd and what reads it. */
   readonly around?: (client: EtcdClient) => EtcdClient;
   /** Where the mirroring part reaches the local etcd, such as a proxy in front of it. */
@@ -185,11 +187,12 @@ export interface MeshOptions {
   readonly log?: Logger;
 }
 
-const hurried = (readingsMs: number, silenceMs: number): RemoteTiming => ({
+const hurried = (readingsMs: number, silenceMs: number, relistMs: number): RemoteTiming => ({
   readings: { presentMs: readingsMs, absentMs: readingsMs, leastMs: 50, silenceMs },
   refusedMs: 50,
   stoppedMs: 400,
   stableMs: 60_000,
+  relistMs,
 });
 
 /** The mirroring part of the daemon, over a local etcd. */
@@ -206,7 +209,14 @@ export class Mesh implements AsyncDisposable {
 
   constructor(local: Store, options: MeshOptions = {}) {
     const { graceMs = 50, cacheTtlMs = 0, pageSize, allowIdConflicts = false } = options;
-    const { silenceMs = 30_000, readingsMs = 50, limits, importGuard = 'warn', around = (client) => client } = options;
+    const {
+      silenceMs = 30_000,
+      readingsMs = 50,
+      relistMs = 3_600_000,
+      limits,
+      importGuard = 'warn',
+      around = (client) => client,
+    } = options;
     const { signal } = this.#stop;
     const {
       processClock: clock = systemClock,
@@ -252,7 +262,7 @@ export class Mesh implements AsyncDisposable {
           const opened = await openRemoteEtcd(path, cluster, { kvstore, clock, log, metrics: etcdMetrics });
           return { ...opened, client: around(opened.client) };
         },
-        timing: options.clock === undefined ? hurried(readingsMs, silenceMs) : REMOTE_TIMING,
+        timing: options.clock === undefined ? hurried(readingsMs, silenceMs, relistMs) : REMOTE_TIMING,
       },
       onEnded: (cluster) => etcdMetrics.forgetRemote(cluster),
       drainGraceMs: 'graceMs' in options ? options.graceMs : graceMs,
