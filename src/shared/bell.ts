@@ -11,8 +11,11 @@ export class Bell {
     this.#wake();
   }
 
-  /** Resolves once the bell has rung since the last call, after `ms` at the latest; rejects with the signal's reason. One waiter at a time. */
-  async wait(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves with true once the bell has rung since the last call, with false after `ms` without; rejects with the signal's
+   * reason. One waiter at a time.
+   */
+  async wait(ms: number, clock: Clock, signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted();
     if (!this.#hasRung) {
       const woken = new AbortController();
@@ -24,6 +27,8 @@ export class Bell {
       this.#wake = () => undefined;
     }
     signal.throwIfAborted();
+    const hasRung = this.#hasRung;
     this.#hasRung = false;
+    return hasRung;
   }
 }

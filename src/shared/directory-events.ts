@@ -7,15 +7,15 @@
  * the directory is quiet.
  */
 import { type FSWatcher, watch } from 'node:fs';
+import { Bell } from './bell.ts';
 import type { Clock } from './clock.ts';
 
 /** Events of a directory, as bursts. A directory that cannot be watched, or is not there yet, is only polled. */
 export class DirectoryEvents {
   readonly #path: string;
   readonly #clock: Clock;
+  readonly #bell = new Bell();
   #watcher: FSWatcher | undefined;
-  #pending = false;
-  #wake: (() => void) | undefined;
 
   constructor(path: string, clock: Clock) {
     this.#path = path;
@@ -40,32 +40,15 @@ export class DirectoryEvents {
 
   /** Resolves `quietMs` after the last event of a burst, or after `pollMs` without one. */
   async burst(pollMs: number, quietMs: number, signal: AbortSignal): Promise<void> {
-    if (!this.#pending) await this.#eventOr(pollMs, signal);
+    let isRestless = await this.#bell.wait(pollMs, this.#clock, signal);
     // A directory that never comes to rest is read all the same, at the pace of the poll.
     const endMs = this.#clock.monotonicMs() + pollMs;
-    while (this.#pending && this.#clock.monotonicMs() < endMs) {
-      this.#pending = false;
-      await this.#clock.sleep(quietMs, signal);
-    }
-    this.#pending = false;
-  }
-
-  async #eventOr(pollMs: number, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    const woken = new AbortController();
-    const wake = () => woken.abort();
-    signal.addEventListener('abort', wake, { once: true });
-    this.#wake = wake;
-    await this.#clock.sleep(pollMs, woken.signal).catch(() => undefined);
-    this.#wake = undefined;
-    signal.removeEventListener('abort', wake);
-    signal.throwIfAborted();
+    while (isRestless && this.#clock.monotonicMs() < endMs) isRestless = await this.#bell.wait(quietMs, this.#clock, signal);
   }
 
   #onEvent(event: string): void {
-    this.#pending = true;
     // `rename` is also what a directory says of its own removal, after which the watch is deaf.
     if (event === 'rename') this.disarm();
-    this.#wake?.();
+    this.#bell.ring();
   }
 }
