@@ -278,7 +278,10 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 6
     await daemon.until('rome announces nothing and is read', 'rome', ({ ready }) => ready);
     await daemon.process.ready();
     expect(await local.dump(MIRRORED)).toEqual({ [`${MIRRORED}node-0`]: 'node 0' });
-    const canaries = Object.keys(await local.dump('cilium/synced/berlin/'));
+    const announced = async () => Object.keys(await local.dump('cilium/synced/berlin/'));
+    // Endpoints and services wait a while for the nodes they refer to.
+    await until('the other kinds are announced', async () => (await announced()).length >= 5, { withinMs: 30_000 });
+    const canaries = await announced();
     expect(canaries.length).toBe(5);
     expect(canaries).not.toContain('cilium/synced/berlin/cilium/cache/nodes/v1');
     expect(Object.keys(await local.dump('cilium/synced/rome/')).length).toBe(6);
