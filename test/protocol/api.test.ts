@@ -72,7 +72,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the API', { timeout: 60
     await using lima = await startRemote('lima');
     await using oslo = await startRemote('oslo');
     await oslo.process.kill();
-    await using mesh = new Mesh(local, { silenceMs: 500 });
+    await using mesh = new Mesh(local, { silenceMs: 500, importGuard: 'off' });
     for (const remote of [rome, oslo, lima, berlin]) mesh.add(remote);
     await mesh.synced('berlin');
     await mesh.synced('rome');
@@ -133,7 +133,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the API', { timeout: 60
     directory.add(berlin);
     directory.add(lima);
     directory.write('oslo', 'endpoints: ["http://127.0.0.1:1"]\n');
-    await using daemon = await Daemon.start(local, directory);
+    await using daemon = await Daemon.start(local, directory, { flags: ['--import-guard=off'] });
     await daemon.until('it is ready', 'berlin', ({ ready }) => ready);
     await daemon.until('it says why not', 'lima', ({ config, reason }) => config && reason);
     const answer = await fetch(`http://127.0.0.1:${daemon.ports.api}/v1/cluster`);
