@@ -260,7 +260,7 @@ test('requests beyond the burst wait for their turn', async ({ api }) => {
 });
 
 test('the start waits for an API server that is not there yet, and gives up after a minute', async ({ api }) => {
-  const clock = new HastyClock(100);
+  const clock = new HastyClock(20);
   const connection = await openConnection(connectionOptions({ serverUrls: [api.url], clock }));
   api.fail(() => true, status(503, 'ServiceUnavailable'), 3);
   expect(await checkVersion({ connection, log: silentLogger, clock, signal })).toBe('v1.34.0-fake');
