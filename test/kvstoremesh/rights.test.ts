@@ -29,6 +29,13 @@ const REMOTE_ROLE = [
   ['cilium/synced/berlin/', 'cilium/synced/berlin0'],
 ];
 
+/** What the etcd of the tests holds, as it is mirrored. */
+const MIRRORED = {
+  'cilium/cache/nodes/v1/berlin/n': 'node',
+  'cilium/cache/ip/v1/berlin/10.7.0.1': 'ip',
+  'cilium/cache/serviceexports/v1/berlin/shop/x': 'export',
+};
+
 describe.skipIf(reason !== undefined)(`a remote with users and roles ${reason ?? ''}`, { timeout: 60_000 }, () => {
   let directory: string;
   let ca: CertificateAuthority;
@@ -105,11 +112,7 @@ describe.skipIf(reason !== undefined)(`a remote with users and roles ${reason ??
     await using mesh = new Mesh(local);
     mesh.addFile('berlin', configOf('remote'));
     await mesh.synced('berlin');
-    await mesh.holds({
-      'cilium/cache/nodes/v1/berlin/n': 'node',
-      'cilium/cache/ip/v1/berlin/10.7.0.1': 'ip',
-      'cilium/cache/serviceexports/v1/berlin/shop/x': 'export',
-    });
+    await mesh.holds(MIRRORED);
   });
 
   test('may change what it says of itself, which is watched and followed with these rights', async () => {
@@ -124,7 +127,7 @@ describe.skipIf(reason !== undefined)(`a remote with users and roles ${reason ??
     expect((await local.dump('cilium/cluster-config/'))['cilium/cluster-config/berlin']).not.toContain('endpointSlices');
     etcdctl('del', 'cilium/cluster-config/berlin');
     await mesh.until('its absence is told', 'berlin', ({ reason }) => reason?.includes('the remote has no'));
-    await mesh.holds({ 'cilium/cache/nodes/v1/berlin/n': 'node', 'cilium/cache/ip/v1/berlin/10.7.0.1': 'ip' });
+    await mesh.holds(MIRRORED);
     etcdctl('put', 'cilium/cluster-config/berlin', config({ syncedCanaries: false }));
     await mesh.synced('berlin');
   });
