@@ -6,12 +6,14 @@ import type { ReflectorEvent } from '../shared/k8s/observer.ts';
 import { type ResourceHandler, runReflector } from '../shared/k8s/reflector.ts';
 import { type Resource, resourceName } from '../shared/k8s/resources.ts';
 import type { Logger } from '../shared/log.ts';
+import type { KubernetesHealth } from './kubernetes-health.ts';
 import type { KubernetesMetrics } from './kubernetes-metrics.ts';
 
 export interface ReflectionOptions {
   readonly connection: KubeConnection;
   readonly jobs: JobGroup;
   readonly metrics: KubernetesMetrics;
+  readonly health: KubernetesHealth;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -30,10 +32,11 @@ export class Reflection {
 
   /** Keeps `handler` equal to all objects of `kind` until the jobs are stopped. `onEvent` hears how it goes. */
   follow<T>(kind: Kind<T>, handler: ResourceHandler<T>, onEvent?: (event: ReflectorEvent) => void): void {
-    const { connection, jobs, metrics, clock, log } = this.options;
-    const observe = metrics.observe(kind.resource);
+    const { connection, jobs, metrics, health, clock, log } = this.options;
+    const [count, judge] = [metrics.observe(kind.resource), health.observe(kind.resource)];
     const observer = (event: ReflectorEvent) => {
-      observe(event);
+      count(event);
+      judge(event);
       onEvent?.(event);
     };
     jobs.startJob(`reflector of ${resourceName(kind.resource)}`, (signal) =>

@@ -1,6 +1,7 @@
 /** The `clustermesh` daemon, wired together: Kubernetes as the source, one publisher, the local etcd. */
 import { once } from 'node:events';
 import { parseClusterInfo } from '../shared/cluster-info.ts';
+import { addEtcdChecks } from '../shared/etcd/health.ts';
 import { type LocalEtcd, openLocalEtcd } from '../shared/etcd/local-etcd.ts';
 import { EtcdMetrics } from '../shared/etcd/metrics.ts';
 import { keyOf } from '../shared/etcd/types.ts';
@@ -24,6 +25,7 @@ import { exportCiliumKinds } from './cilium-kinds.ts';
 import { convertClusterConfig } from './converters/cluster-config.ts';
 import type { ApiserverFlags } from './flags.ts';
 import { type Cluster, canaryKey } from './keyspace.ts';
+import { KubernetesHealth } from './kubernetes-health.ts';
 import { KubernetesMetrics } from './kubernetes-metrics.ts';
 import { Namespaces } from './namespaces.ts';
 import { ObjectRejections } from './object-rejections.ts';
@@ -47,11 +49,21 @@ export async function runApiserver(flags: ApiserverFlags, runtime: Runtime): Pro
   let etcd: LocalEtcd | undefined;
   try {
     const health = await serve(flags, runtime, signal);
+    const publisherMetrics = new PublisherMetrics(runtime.metrics, clock);
+    const etcdMetrics = new EtcdMetrics(runtime.metrics);
+    addEtcdChecks(health, {
+      connection: () => etcd?.client.state,
+      writeError: () => publisherMetrics.writeError,
+      certificates: () => etcdMetrics.certificates(),
+      clock,
+    });
+    const connected = health.addCheck('Kubernetes', () => 'it is waited for an answer of the API server');
     connection = await openKubernetes(flags, runtime);
     const { server } = connection;
     log.info({ server, version: await checkVersion({ connection, clock, log, signal }) }, 'connected to Kubernetes');
-    etcd = await openLocalEtcd(kvstore, { clock, log, metrics: new EtcdMetrics(runtime.metrics) }, signal);
-    startExport({ flags, runtime, jobs, health, connection, etcd });
+    connected();
+    etcd = await openLocalEtcd(kvstore, { clock, log, metrics: etcdMetrics }, signal);
+    startExport({ flags, runtime, jobs, health, connection, etcd, publisherMetrics });
     await jobs.done();
   } finally {
     stop.abort();
@@ -88,13 +100,13 @@ interface Parts {
   readonly health: Health;
   readonly connection: KubeConnection;
   readonly etcd: LocalEtcd;
+  readonly publisherMetrics: PublisherMetrics;
 }
 
-function startExport({ flags, runtime, jobs, health, connection, etcd }: Parts): void {
+function startExport({ flags, runtime, jobs, health, connection, etcd, publisherMetrics }: Parts): void {
   const { clock, log, metrics } = runtime;
   const cluster = { name: flags.clusterName, id: flags.clusterId };
   const servicesExported = flags.clustermeshServiceV2 !== 'only-endpointslice';
-  const publisherMetrics = new PublisherMetrics(metrics, clock);
   const leaseTtlSeconds = Math.ceil(flags.kvstoreLeaseTtlMs / 1000);
   const publisher = createPublisher({ client: etcd.client, root: ROOT, leaseTtlSeconds, clock, log, observer: publisherMetrics });
   publisherMetrics.setPublisher(publisher);
@@ -102,7 +114,10 @@ function startExport({ flags, runtime, jobs, health, connection, etcd }: Parts):
 
   const namespaces = new Namespaces(flags.clustermeshDefaultGlobalNamespace);
   const context = { cluster, namespaces, rejections: new ObjectRejections(log, metrics), clock, signal: jobs.signal };
-  const reflection = new Reflection({ connection, jobs, metrics: new KubernetesMetrics(metrics), clock, log });
+  const kubernetesHealth = new KubernetesHealth();
+  health.addCheck('Kubernetes', () => kubernetesHealth.problems());
+  const reflectionMetrics = new KubernetesMetrics(metrics);
+  const reflection = new Reflection({ connection, jobs, metrics: reflectionMetrics, health: kubernetesHealth, clock, log });
   reflection.follow({ resource: NAMESPACES, project: projectNamespace }, namespaces);
   exportServiceKinds({
     reflection,

@@ -28,6 +28,8 @@ export interface ReadingsOptions {
   readonly timing: ReadingsTiming;
   /** Told of changes of the key. */
   readonly changes: ConfigChanges;
+  /** The quorum has answered what it was asked at that time, monotonic milliseconds. */
+  readonly onAnswer?: (askedMs: number) => void;
 }
 
 export interface ReadingsTiming {
@@ -72,12 +74,12 @@ export class ConfigChanges implements Sink {
  * SourceReplacedError when the connection is no good, and the signal's reason when it is aborted.
  */
 export async function* clusterConfigReadings(options: ReadingsOptions): AsyncGenerator<ClusterConfigReading, never> {
-  const { client, cluster, clock, signal, timing, changes } = options;
+  const { clock, signal, timing, changes } = options;
   let last: ClusterConfigReading | undefined;
   let answeredMs = clock.monotonicMs();
   for (;;) {
     try {
-      const reading = await read(client, cluster, signal);
+      const reading = await read(options);
       if (last === undefined || !sameReading(last, reading)) {
         last = reading;
         yield reading;
@@ -98,10 +100,12 @@ export async function* clusterConfigReadings(options: ReadingsOptions): AsyncGen
   }
 }
 
-async function read(client: EtcdClient, cluster: string, signal: AbortSignal): Promise<ClusterConfigReading> {
+async function read({ client, cluster, clock, signal, onAnswer }: ReadingsOptions): Promise<ClusterConfigReading> {
   const key = clusterConfigKey(cluster);
   try {
+    const askedMs = clock.monotonicMs();
     const found = await client.get(key, { signal });
+    onAnswer?.(askedMs);
     if (found !== undefined) return { kind: 'present', config: parseClusterConfig(found.value) };
     return {
       kind: 'absent',

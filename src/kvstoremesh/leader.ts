@@ -55,6 +55,8 @@ export interface LeaderOptions {
   readonly runtime: Omit<Runtime, 'signal' | 'metrics'>;
   readonly metrics: PublisherMetrics;
   readonly etcdMetrics: EtcdMetrics;
+  /** See MirrorOptions. */
+  readonly onPropagated: (seconds: number) => void;
   /** The remote clusters from now on; undefined when the term is over. */
   readonly onRemotes: (remotes: RemoteClusters | undefined) => void;
   /** The clusters of the start are loaded or excused. */
@@ -63,7 +65,7 @@ export interface LeaderOptions {
 
 /** Resolves when the term is over and nothing of it runs on. Rejects where the daemon cannot go on. */
 export async function lead(term: Term, options: LeaderOptions): Promise<void> {
-  const { flags, own, timing, runtime, metrics, etcdMetrics, onRemotes, onReady } = options;
+  const { flags, own, timing, runtime, metrics, etcdMetrics, onPropagated, onRemotes, onReady } = options;
   const { clock, log } = runtime;
   const jobs = new JobGroup({ signal: term.signal, log });
   const { signal } = jobs;
@@ -86,6 +88,7 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
       local: term.client,
       publisher,
       metrics,
+      onPropagated,
       onQuorumError: (error) => etcdMetrics.quorumError(error),
       ids: new ClusterIds(own, flags.allowIdConflicts),
       serviceFormat: flags.clustermeshServiceV2,

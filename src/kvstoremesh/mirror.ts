@@ -15,6 +15,7 @@ import { runEtcdSource } from './etcd-source.ts';
 import type { RemoteGuard } from './import-guard/remote-guard.ts';
 import type { ListTurns } from './list-turns.ts';
 import { destinationCanary, destinationPrefix, type Mapping, rekey, sourceCanary, sourcePrefix } from './mappings.ts';
+import { Propagation } from './propagation.ts';
 import { RefusedKeys } from './refused-keys.ts';
 import { RekeyedSink } from './rekeyed-sink.ts';
 import type { BoundExceededError, RemoteBounds, Share, Usage } from './remote-bounds.ts';
@@ -29,6 +30,8 @@ export interface MirrorOptions {
   readonly turns: ListTurns;
   /** See `EtcdSourceOptions`. */
   readonly relistMs: number;
+  /** A change was confirmed by the local etcd so long after it was read; one at a time is looked at. */
+  readonly onPropagated?: (seconds: number) => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -78,6 +81,16 @@ export class Mirror {
   /** The first listing is in the local etcd, its canary too. Never goes back. */
   get synced(): boolean {
     return this.#section?.stats.synced ?? false;
+  }
+
+  /** Resolves when it is synced; rejects when `signal` is aborted first. */
+  whenSynced(signal: AbortSignal): Promise<void> {
+    return this.#ensureSection().whenSynced(signal);
+  }
+
+  /** Resolves when all that was read so far is confirmed by the local etcd; rejects when `signal` is aborted first. */
+  flushed(signal: AbortSignal): Promise<void> {
+    return this.#ensureSection().flushed(signal);
   }
 
   /** Keys mirrored. */
@@ -164,17 +177,22 @@ export class Mirror {
   }
 
   /** What the remote says passes its bounds, gets its new prefix, is judged, and reaches the section. */
-  #sink(from: EtcdKey, section: Section, { stop, onListed }: FollowOptions): BoundedSink {
+  #sink(from: EtcdKey, section: Section, { stop, onListed, signal }: FollowOptions): BoundedSink {
     const to = section.options.prefix;
     const refused = this.#refused;
-    const { guard, bounds } = this.#options;
+    const { guard, bounds, clock, onPropagated = () => undefined } = this.#options;
+    const propagation = new Propagation({ section, clock, signal, onPropagated });
     const next = {
-      upsert: (key: EtcdKey, value: Uint8Array) => section.upsert(key, value),
-      remove: (key: EtcdKey) => section.remove(key),
+      upsert: (key: EtcdKey, value: Uint8Array) => propagation.change(() => section.upsert(key, value)),
+      remove: (key: EtcdKey) => propagation.change(() => section.remove(key)),
       keep: (key: EtcdKey) => section.keep(key),
-      interrupted: (reason: string) => section.interrupted(reason),
+      interrupted: (reason: string) => {
+        propagation.interrupted();
+        section.interrupted(reason);
+      },
       listed: () => {
         this.#listed = true;
+        propagation.listed();
         section.listed();
         onListed();
       },

@@ -17,6 +17,7 @@ import { type ClusterConfig, sameClusterConfig } from './cluster-config.ts';
 import { ConfigChanges, clusterConfigReadings } from './cluster-config-readings.ts';
 import { ReconfiguredError } from './errors.ts';
 import { runEtcdSource } from './etcd-source.ts';
+import { Freshness } from './freshness.ts';
 import { checkHeartbeat, Heartbeat } from './heartbeat-check.ts';
 import type { RemoteGuard } from './import-guard/remote-guard.ts';
 import { clusterConfigKey, MAPPINGS } from './mappings.ts';
@@ -40,6 +41,8 @@ export class RemoteCluster {
   readonly #log: Logger;
   readonly #backoff = new Backoff({ minMs: REMOTE_BACKOFF_MIN_MS, maxMs: REMOTE_BACKOFF_MAX_MS });
   readonly #cacheTtl: CacheTtl;
+  readonly #freshness: Freshness;
+  #initialSyncMs: number | undefined;
   #state: RemoteState = INITIAL_STATE;
   #endpoints = 0;
   #connectedMs: number | undefined;
@@ -54,6 +57,7 @@ export class RemoteCluster {
     this.#context = context;
     this.#log = context.log.child({ cluster: name });
     this.createdMs = context.clock.monotonicMs();
+    this.#freshness = new Freshness(context.clock);
     const { cacheTtlMs: ttlMs, brake, clock } = context;
     const [onExpired, onHeld] = [() => this.#withdraw(), () => this.#hold()];
     this.#cacheTtl = new CacheTtl({ cluster: name, ttlMs, brake, clock, onExpired, onHeld });
@@ -78,6 +82,21 @@ export class RemoteCluster {
     return this.mirrors.every(({ synced }) => synced);
   }
 
+  /** Connected, accepted, and every kind it has was listed over this connection. */
+  get isReady(): boolean {
+    return this.#state.phase.kind === 'mirroring' && this.mirrors.every(({ enabled, listed }) => listed || !enabled);
+  }
+
+  /** From its addition until its first load was written; undefined before. */
+  get initialSyncMs(): number | undefined {
+    return this.#initialSyncMs;
+  }
+
+  /** How old at most what is served of it is. */
+  get stalenessMs(): number {
+    return this.#freshness.ageMs;
+  }
+
   /** Why nothing can be written of what is read; undefined while writes succeed. */
   get writeProblem(): Error | undefined {
     return this.#context.publisher.stats.failing?.error;
@@ -97,6 +116,7 @@ export class RemoteCluster {
   async run(signal: AbortSignal): Promise<void> {
     // Ends with the signal at the latest, and then it does not matter any more.
     void this.#context.publisher.singles.keep(clusterConfigKey(this.name), signal).catch(() => undefined);
+    void this.#timeInitialSync(signal).catch(() => undefined);
     this.#cacheTtl.start();
     while (!signal.aborted) {
       const scope = new TaskScope(signal);
@@ -130,6 +150,17 @@ export class RemoteCluster {
 
   get #timing(): RemoteTiming {
     return this.#context.timing ?? REMOTE_TIMING;
+  }
+
+  /** Rejects when `signal` is aborted before. */
+  async #timeInitialSync(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.mirrors.map((mirror) => mirror.whenSynced(signal)));
+    this.#initialSyncMs = this.#context.clock.monotonicMs() - this.createdMs;
+  }
+
+  #onAnswer(askedMs: number, signal: AbortSignal): void {
+    if (!this.isReady || !this.isSynced) return;
+    this.#freshness.answered(askedMs, () => Promise.all(this.mirrors.map((mirror) => mirror.flushed(signal))));
   }
 
   #wasStable(): boolean {
@@ -252,7 +283,9 @@ export class RemoteCluster {
     let session: { readonly scope: TaskScope; readonly config: ClusterConfig } | undefined;
     try {
       const timing = this.#timing.readings;
-      const options = { client, cluster: this.name, clock, signal: scope.signal, timing, changes };
+      const { signal } = scope;
+      const onAnswer = (askedMs: number) => this.#onAnswer(askedMs, signal);
+      const options = { client, cluster: this.name, clock, signal, timing, changes, onAnswer };
       for await (const reading of clusterConfigReadings(options)) {
         const { kind } = this.#state.phase;
         const isMirroring = kind === 'mirroring' || kind === 'stopped';

@@ -7,7 +7,6 @@ import { FINDING_KINDS } from './import-guard/findings.ts';
 import { UNCHECKED_REASONS } from './import-guard/remote-guard.ts';
 import { BOUND_NAMES, type RemoteLimits } from './remote-bounds.ts';
 import type { RemoteCluster } from './remote-cluster.ts';
-import { isRemoteReady } from './status.ts';
 
 function registerGuardMetrics(registry: Registry, clusters: () => readonly RemoteCluster[]): void {
   const guards = () => clusters().flatMap(({ name, guard }) => (guard === undefined ? [] : [{ name, guard }]));
@@ -48,8 +47,8 @@ export function registerRemoteMetrics(registry: Registry, clusters: () => readon
   perCluster('remote_cluster_last_failure_ts', 'Unix time of the last loss, in seconds; 0 for never', ({ state }) =>
     Math.floor((state.lastFailureMs ?? 0) / 1000),
   );
-  perCluster('remote_cluster_readiness_status', 'Whether the remote cluster is connected and completely read', (remote) =>
-    Number(isRemoteReady(remote)),
+  perCluster('remote_cluster_readiness_status', 'Whether the remote cluster is connected and completely read', ({ isReady }) =>
+    Number(isReady),
   );
   perCluster(
     'remote_cluster_cache_revocations',

@@ -1,7 +1,9 @@
 /** The `kvstoremesh` daemon, wired together: its servers, the local etcd, and whoever leads over it. */
 import { parseClusterInfo } from '../shared/cluster-info.ts';
+import { addEtcdChecks } from '../shared/etcd/health.ts';
 import { openLocalEtcd } from '../shared/etcd/local-etcd.ts';
 import { EtcdMetrics } from '../shared/etcd/metrics.ts';
+import type { EtcdClient } from '../shared/etcd/types.ts';
 import { Health } from '../shared/health.ts';
 import { serveHealth, serveJson, serveMetrics } from '../shared/http.ts';
 import { JobGroup } from '../shared/jobs.ts';
@@ -14,6 +16,7 @@ import { type KvstoremeshFlags, remoteLimits } from './flags.ts';
 import { importGuardReport } from './import-guard/report.ts';
 import { LEADER_TIMING, type LeaderTiming, lead } from './leader.ts';
 import { LEADERSHIP_TIMING, type LeadershipTiming, runLeadership, type Term } from './leadership.ts';
+import { registerMeshMetrics } from './mesh-metrics.ts';
 import { OPENAPI } from './openapi.ts';
 import type { RemoteCluster } from './remote-cluster.ts';
 import type { RemoteClusters } from './remote-clusters.ts';
@@ -35,10 +38,24 @@ export async function runKvstoremesh(
   const { signal } = jobs;
   const health = new Health(metrics);
   let clusters: RemoteClusters | undefined;
-  await serve(flags, metrics, health, () => clusters?.all ?? [], signal);
-
+  const all = () => clusters?.all ?? [];
+  const publisherMetrics = new PublisherMetrics(metrics, clock);
   const etcdMetrics = new EtcdMetrics(metrics);
+  const draining = () => clusters?.draining ?? [];
+  const rejected = publisherMetrics.rejectedKeys.bind(publisherMetrics);
+  const { propagated } = registerMeshMetrics(metrics, { clusters: all, draining, rejected });
+  let local: EtcdClient | undefined;
+  addEtcdChecks(health, {
+    connection: () => local?.state,
+    writeError: () => publisherMetrics.writeError,
+    certificates: () => etcdMetrics.certificates(),
+    clock,
+  });
+  health.addCheck('remote clusters', () => all().flatMap(refusal));
+  await serve(flags, metrics, health, all, signal);
+
   const { client, endBootstrap } = await openLocalEtcd(kvstore, { clock, log, metrics: etcdMetrics }, signal);
+  local = client;
   try {
     const leader = {
       flags,
@@ -46,8 +63,9 @@ export async function runKvstoremesh(
       kvstore,
       timing,
       runtime: { clock, log },
-      metrics: new PublisherMetrics(metrics, clock),
+      metrics: publisherMetrics,
       etcdMetrics,
+      onPropagated: propagated,
       onRemotes: (remotes: RemoteClusters | undefined) => {
         clusters = remotes;
       },
@@ -63,6 +81,11 @@ export async function runKvstoremesh(
   } finally {
     client.close();
   }
+}
+
+/** Why a remote that answers is not mirrored. That one is away is told by its status: it happens, and is waited for. */
+function refusal({ name, state: { phase } }: RemoteCluster): string[] {
+  return phase.kind === 'refused' || phase.kind === 'stopped' ? [`${name} is ${phase.kind}: ${phase.reason}`] : [];
 }
 
 async function serve(

@@ -81,17 +81,12 @@ export function remoteClusterStatus(remote: RemoteCluster): RemoteClusterStatus 
     'num-nodes': count('nodes'),
     'num-service-exports': count('service exports'),
     'num-shared-services': count('services'),
-    ready: isRemoteReady(remote) || undefined,
+    ready: remote.isReady || undefined,
     reason: reasonOf(remote) ?? kindReason ?? writeReason ?? (isSilent ? SILENT : undefined),
     status: statusOf(phase, remote.endpoints),
     'stopped-by': phase.kind === 'stopped' ? phase.bound : undefined,
     synced: syncedOf(byName),
   });
-}
-
-/** Connected, accepted, and every kind it has was listed over this connection. */
-export function isRemoteReady(remote: RemoteCluster): boolean {
-  return remote.state.phase.kind === 'mirroring' && remote.mirrors.every(({ enabled, listed }) => listed || !enabled);
 }
 
 function findingsOf({ guard }: RemoteCluster): Partial<Record<FindingKind, number>> | undefined {

@@ -2,12 +2,15 @@
  * Whether the process is ready, and what is not well with it.
  *
  * Ready is a latch: agents that were served once go on with what they have, so nothing that fails
- * later takes it back. What fails later is told by the checks.
+ * later takes it back. What fails later is told by the checks. None of it is mended by a restart, which
+ * would only forget what is remembered of clusters that are away: whether the process is alive is
+ * another question, answered by whether it answers.
  */
+import { MAX_HEALTH_TEXT_LENGTH } from './limits.ts';
 import type { Registry } from './metrics.ts';
 
-/** What is not well, in a few words; undefined while all is. */
-export type Check = () => string | undefined;
+/** What is not well, in a few words each; undefined or empty while all is. Never a secret. */
+export type Check = () => string | readonly string[] | undefined;
 
 export class Health {
   readonly #checks = new Map<string, Check>();
@@ -39,13 +42,18 @@ export class Health {
     };
   }
 
-  /** `name: what is not well`, one for each check that has something to say. */
+  /** `name: what is not well`, a line for each thing that a check has to say. */
   problems(): string[] {
     const problems: string[] = [];
     for (const [name, check] of this.#checks) {
-      const problem = check();
-      if (problem !== undefined) problems.push(`${name}: ${problem}`);
+      const found = check() ?? [];
+      for (const problem of typeof found === 'string' ? [found] : found) problems.push(oneLine(`${name}: ${problem}`));
     }
     return problems;
   }
+}
+
+/** What others have said may be part of it. */
+function oneLine(text: string): string {
+  return text.replaceAll(/\s+/g, ' ').slice(0, MAX_HEALTH_TEXT_LENGTH);
 }

@@ -276,3 +276,14 @@ export const USERS_AUDIT_INTERVAL_MS = 5 * 60_000;
 
 /** Users of etcd that one log line names. */
 export const MAX_LOGGED_USERS = 20;
+
+/** Characters of one line of the health server's answer. */
+export const MAX_HEALTH_TEXT_LENGTH = 500;
+
+/** How long before its end a certificate in use is told by the health server. */
+export const HEALTH_EXPIRY_MS = 7 * 24 * 3_600_000;
+
+/** Lines of one cause that are logged within a while; what is more is counted. And causes that are told apart. */
+export const MAX_LOG_LINES_PER_CAUSE = 20;
+export const LOG_WINDOW_MS = 60_000;
+export const MAX_LOG_CAUSES = 20_000;

@@ -41,14 +41,29 @@ test('the time to readiness is shown once it is known, and not changed later', a
   expect(await registry.metrics()).toBe(first);
 });
 
-test.each(['/healthz', '/livez'])('%s names what is not well until it is removed', async (path) => {
+test('/healthz names what is not well until it is removed', async () => {
+  const path = '/healthz';
   expect(await get(path)).toEqual({ status: 200, type: 'text/plain; charset=utf-8', body: 'ok' });
   health.addCheck('fine', () => undefined);
+  health.addCheck('fine as well', () => []);
   const remove = health.addCheck('etcd', () => 'no space left');
   health.addCheck('kubernetes', () => 'no watch for 90s');
   expect(await get(path)).toMatchObject({ status: 500, body: 'etcd: no space left\nkubernetes: no watch for 90s\n' });
   remove();
   expect(await get(path)).toMatchObject({ status: 500, body: 'kubernetes: no watch for 90s\n' });
+});
+
+test('/livez answers ok whatever is not well, since no restart would mend it', async () => {
+  health.addCheck('etcd', () => 'no space left');
+  expect(await get('/livez')).toEqual({ status: 200, type: 'text/plain; charset=utf-8', body: 'ok' });
+});
+
+test('a check may name several things, each on a line of its own and of bounded length', async () => {
+  health.addCheck('remotes', () => ['east is refused:\n  equal IDs', `west ${'x'.repeat(10_000)}`]);
+  const [east, west, end] = (await get('/healthz')).body.split('\n');
+  expect(east).toBe('remotes: east is refused: equal IDs');
+  expect(west?.length).toBe(500);
+  expect(end).toBe('');
 });
 
 test.each(['/', '/health', '/metrics', '/readyz/', '/readyz%00'])('%s is not found', async (path) => {

@@ -54,11 +54,14 @@ export class EtcdMetrics {
       ['file'],
       (gauge) => {
         gauge.reset();
-        for (const { expiries } of this.#clients.values()) {
-          for (const [file, expiryMs] of expiries) gauge.set({ file }, expiryMs / 1000);
-        }
+        for (const [file, expiryMs] of this.certificates()) gauge.set({ file }, expiryMs / 1000);
       },
     );
+  }
+
+  /** TLS files in use, each with the end of the first of its certificates in milliseconds since 1970. */
+  certificates(): ReadonlyMap<string, number> {
+    return new Map([...this.#clients.values()].flatMap(({ expiries }) => [...expiries]));
   }
 
   /** The observer of a client. Another one of the same name, such as that of the next connection, goes on with its series. */

@@ -11,12 +11,14 @@ import type { Publisher, PublisherObserver, RejectReason, RepairReason, Section,
 
 type SectionLabel = 'scope' | 'source_cluster';
 
-const REPAIR_REASONS: readonly RepairReason[] = ['deleted', 'overwritten', 'lease_lost', 'store_replaced'];
-const REJECT_REASONS: readonly RejectReason[] = ['outside_prefix', 'key_too_large', 'value_too_large', 'collision'];
+const REPAIR_REASONS: readonly RepairReason[] = ['deleted', 'overwritten', 'foreign', 'lease_lost', 'store_replaced'];
+export const REJECT_REASONS: readonly RejectReason[] = ['outside_prefix', 'key_too_large', 'value_too_large', 'collision'];
 
 export class PublisherMetrics implements PublisherObserver {
   readonly #clock: Clock;
   readonly #addedAtMs = new Map<Section, number>();
+  /** Keys not taken, by cluster and reason. */
+  readonly #rejectedOf = new Map<string, Map<RejectReason, number>>();
   #publisher: Publisher | undefined;
 
   readonly #batchOperations: Histogram;
@@ -64,6 +66,11 @@ export class PublisherMetrics implements PublisherObserver {
     for (const reason of REPAIR_REASONS) this.#repairs.inc({ reason }, 0);
   }
 
+  /** Why writes fail at present; undefined while they succeed, and where there is no publisher. */
+  get writeError(): Error | undefined {
+    return this.#publisher?.stats.failing?.error;
+  }
+
   /** The publisher whose totals are shown from now on; without one they are 0. */
   setPublisher(publisher: Publisher | undefined): void {
     this.#publisher = publisher;
@@ -85,6 +92,13 @@ export class PublisherMetrics implements PublisherObserver {
     this.#initialSyncSeconds.remove(labels);
     for (const reason of REJECT_REASONS) this.#rejected.remove({ ...labels, reason });
     for (const action of ['read', 'write']) this.#initialSync.remove({ ...labels, action });
+    const { cluster } = section.options;
+    if (![...this.#addedAtMs.keys()].some(({ options }) => options.cluster === cluster)) this.#rejectedOf.delete(cluster);
+  }
+
+  /** Keys of `cluster`, of all its sections, that were not taken for `reason`. */
+  rejectedKeys(cluster: string, reason: RejectReason): number {
+    return this.#rejectedOf.get(cluster)?.get(reason) ?? 0;
   }
 
   transaction(operations: number): void {
@@ -101,6 +115,9 @@ export class PublisherMetrics implements PublisherObserver {
 
   rejected(reason: RejectReason, scope: string, cluster: string): void {
     this.#rejected.inc({ scope, source_cluster: cluster, reason });
+    const counts = this.#rejectedOf.get(cluster) ?? new Map<RejectReason, number>();
+    counts.set(reason, (counts.get(reason) ?? 0) + 1);
+    this.#rejectedOf.set(cluster, counts);
   }
 
   synced(scope: string, cluster: string): void {

@@ -1,0 +1,42 @@
+/** What may be wrong with the etcd that a daemon writes to, and with its certificates, for the health server. */
+import type { Clock } from '../clock.ts';
+import { errorCode } from '../errors.ts';
+import type { Health } from '../health.ts';
+import { HEALTH_EXPIRY_MS } from '../limits.ts';
+import type { EtcdConnectionState } from './types.ts';
+
+export interface EtcdHealthOptions {
+  /** Undefined as long as there is no client. */
+  readonly connection: () => EtcdConnectionState | undefined;
+  /** Why writes fail at present; undefined while they succeed. */
+  readonly writeError: () => Error | undefined;
+  /** When the first certificate of each TLS file in use ends, in milliseconds since 1970. */
+  readonly certificates: () => Iterable<readonly [file: string, expiryMs: number]>;
+  readonly clock: Clock;
+}
+
+/** Adds the checks `local etcd`, `writes to the local etcd` and `certificates`. */
+export function addEtcdChecks(health: Health, { connection, writeError, certificates, clock }: EtcdHealthOptions): void {
+  health.addCheck('local etcd', () => connectionProblem(connection()));
+  health.addCheck('writes to the local etcd', () => {
+    const error = writeError();
+    return error && describe(error);
+  });
+  health.addCheck('certificates', () =>
+    [...certificates()].flatMap(([file, expiryMs]) => {
+      const leftMs = expiryMs - clock.nowMs();
+      if (leftMs > HEALTH_EXPIRY_MS) return [];
+      return [`${file} ${leftMs > 0 ? 'ends' : 'has ended'} at ${new Date(expiryMs).toISOString()}; renew it`];
+    }),
+  );
+}
+
+function connectionProblem(state: EtcdConnectionState | undefined): string | undefined {
+  if (state === undefined) return 'its configuration is waited for';
+  if (state.connected) return undefined;
+  return state.lastError === undefined ? 'not connected yet' : describe(state.lastError);
+}
+
+function describe(error: Error): string {
+  return `${errorCode(error)}: ${error.message}`;
+}
