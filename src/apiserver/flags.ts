@@ -8,6 +8,7 @@ import {
   serviceFormatFlag,
 } from '../shared/flags/shared-flags.ts';
 import { bool, duration, type FlagValues, float, int, list, text } from '../shared/flags/table.ts';
+import { exportFilterFlags } from './export-filter.ts';
 
 export const apiserverFlagTable = {
   ...clusterFlags,
@@ -26,6 +27,7 @@ export const apiserverFlagTable = {
   'enable-k8s': bool(true, 'Has to be true: Kubernetes is what this daemon exports'),
   'enable-k8s-api-discovery': bool(false, 'Accepted; nothing depends on discovered API groups', { inert: true }),
   'enable-k8s-endpoint-slice': bool(true, 'Accepted; EndpointSlices are always used', { inert: true }),
+  ...exportFilterFlags,
   'k8s-api-server-urls': list('Kubernetes API servers, tried in order; empty for the kubeconfig or the pod’s own'),
   'k8s-client-burst': int(20, 'Requests to Kubernetes that may exceed --k8s-client-qps for a moment'),
   'k8s-client-qps': float(10, 'Requests to Kubernetes a second; 0 for no limit'),
