@@ -17,7 +17,7 @@ export const apiserverFlagTable = {
   ...logFlags,
   ...goRuntimeFlags(9892, 6063),
   'cluster-users-enabled': bool(false, 'Keep the users of the local etcd equal to the users file'),
-  'cluster-users-config-path': text('/var/lib/cilium/etcd-config/users.yaml', 'The users file'),
+  'cluster-users-config-path': text('/var/lib/cilium/etcd-config/users.yaml', 'The users file', { candidates: 'files' }),
   'clustermesh-default-global-namespace': bool(true, 'Whether a namespace without the annotation is exported'),
   'clustermesh-enable-mcs-api': bool(false, 'Export ServiceExports'),
   'clustermesh-mcs-api-install-crds': bool(true, 'Accepted; this daemon installs no CRDs', { inert: true }),
@@ -34,7 +34,7 @@ export const apiserverFlagTable = {
   'k8s-client-connection-keep-alive': duration('30s', 'Interval of TCP keepalive probes to Kubernetes'),
   'k8s-client-connection-timeout': duration('30s', 'How long connecting to Kubernetes may take'),
   'k8s-heartbeat-timeout': duration('30s', 'How long Kubernetes may be silent before the connection is made anew'),
-  'k8s-kubeconfig-path': text('', 'The kubeconfig file; empty inside a pod'),
+  'k8s-kubeconfig-path': text('', 'The kubeconfig file; empty inside a pod', { candidates: 'files' }),
   'k8s-service-proxy-name': text('', 'Value of the label service.kubernetes.io/service-proxy-name to handle; empty for none'),
 };
 
