@@ -3,6 +3,7 @@ import { clustermesh } from './cli/clustermesh.ts';
 import { clustermeshDbg } from './cli/clustermesh-dbg.ts';
 import type { Command } from './cli/command.ts';
 import { commandNamed } from './cli/command-group.ts';
+import { completion } from './cli/completion.ts';
 import { etcdinit } from './cli/etcdinit.ts';
 import { PROGRAM, programHelp } from './cli/help.ts';
 import { kvstoremesh } from './cli/kvstoremesh.ts';
@@ -18,7 +19,14 @@ const commands: Readonly<Record<string, Command>> = {
   'kvstoremesh-dbg': kvstoremeshDbg,
   etcdinit,
   version,
-  help: { summary: 'Show this text, or the help of a command', run: help },
+  completion: completion(() => commands),
+  help: {
+    summary: 'Show this text, or the help of a command',
+    get operands() {
+      return Object.keys(commands);
+    },
+    run: help,
+  },
 };
 
 async function help([name]: readonly string[]): Promise<number> {

@@ -64,7 +64,7 @@ export function exportOwned<T>(context: ExportContext, sink: Sink, objects: Obje
     evaluate: (id) => {
       const object = objects.get(id);
       if (object === undefined) return NOTHING;
-      return whereGlobal(context.namespaces, namespaceOf(object), () => convert(context.cluster, object));
+      return whereExported(context.namespaces, namespaceOf(object), () => convert(context.cluster, object));
     },
   });
   objects.onChange(({ id }) => exporter.changed(id));
@@ -91,7 +91,7 @@ export function exportServices(context: ExportContext, sink: Sink, objects: Serv
       const service = services.get(id);
       if (service === undefined || !isShared(service)) return NOTHING;
       const convert = () => convertService(context.cluster, service, slicesByService.of(id));
-      return whereGlobal(context.namespaces, service.metadata.namespace ?? '', convert);
+      return whereExported(context.namespaces, service.metadata.namespace ?? '', convert);
     },
   });
   services.onChange(({ id }) => exporter.changed(id));
@@ -114,7 +114,7 @@ export function exportEndpointSlices(context: ExportContext, sink: Sink, objects
       const service = serviceId === undefined ? undefined : services.get(serviceId);
       if (slice === undefined || service === undefined || !isShared(service)) return NOTHING;
       const convert = () => convertEndpointSlice(context.cluster, slice);
-      return whereGlobal(context.namespaces, slice.metadata.namespace ?? '', convert);
+      return whereExported(context.namespaces, slice.metadata.namespace ?? '', convert);
     },
   });
   slices.onChange(({ id }) => exporter.changed(id));
@@ -144,7 +144,7 @@ export function exportServiceExports(
       const service = services.get(id);
       if (serviceExport === undefined || service === undefined) return NOTHING;
       const convert = () => convertServiceExport(context.cluster, serviceExport, service);
-      return whereGlobal(context.namespaces, service.metadata.namespace ?? '', convert);
+      return whereExported(context.namespaces, service.metadata.namespace ?? '', convert);
     },
   });
   serviceExports.onChange(({ id }) => exporter.changed(id));
@@ -155,12 +155,12 @@ export function exportServiceExports(
 }
 
 /**
- * `convert()` where the namespace is global, nothing where it is not, or where no namespace is named.
+ * `convert()` where the namespace takes part, nothing where it does not, or where no namespace is named.
  * Undecided while the namespace is not known: the object's event has overtaken that of its namespace.
  */
-function whereGlobal(namespaces: Namespaces, namespace: string, convert: () => Conversion): Decision {
+function whereExported(namespaces: Namespaces, namespace: string, convert: () => Conversion): Decision {
   if (namespace === '') return NOTHING;
-  const isGlobal = namespaces.isGlobal(namespace);
-  if (isGlobal === undefined) return UNDECIDED;
-  return isGlobal ? convert() : NOTHING;
+  const isExported = namespaces.isExported(namespace);
+  if (isExported === undefined) return UNDECIDED;
+  return isExported ? convert() : NOTHING;
 }

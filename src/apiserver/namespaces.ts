@@ -1,8 +1,9 @@
 /**
  * Which namespaces take part in the mesh.
  *
- * A namespace says so itself by an annotation, or leaves it to the default of the cluster, and may change
- * its mind at any time. One that is not known yet is neither: an object's event may overtake its namespace's.
+ * A namespace says so itself by an annotation, or leaves it to the default of the cluster, and the operator may keep
+ * it out by name or by its labels; any of it may change at any time. One that is not known yet is neither: an
+ * object's event may overtake its namespace's.
  */
 import type { Namespace, ObjectId } from '../shared/k8s/types.ts';
 import { FirstListing, type Listing } from './listing.ts';
@@ -11,23 +12,30 @@ import { isGlobalNamespace } from './sharing.ts';
 /** What happened to a namespace: its switch was set (also when it appeared), or it is gone. */
 export type NamespaceChange = 'switched' | 'gone';
 
+/** Whether anything of a namespace may be exported. */
+export type NamespaceFilter = (namespace: Namespace) => boolean;
+
+const EVERY_NAMESPACE: NamespaceFilter = () => true;
+
 export class Namespaces {
   readonly #isGlobalByDefault: boolean;
-  readonly #isGlobal = new Map<string, boolean>();
+  readonly #filter: NamespaceFilter;
+  readonly #isExported = new Map<string, boolean>();
   readonly #listeners: ((name: string, change: NamespaceChange) => void)[] = [];
   readonly #listing = new FirstListing();
 
-  constructor(isGlobalByDefault: boolean) {
+  constructor(isGlobalByDefault: boolean, filter: NamespaceFilter = EVERY_NAMESPACE) {
     this.#isGlobalByDefault = isGlobalByDefault;
+    this.#filter = filter;
   }
 
   get listing(): Listing {
     return this.#listing;
   }
 
-  /** Undefined where the namespace is not known. */
-  isGlobal(name: string): boolean | undefined {
-    return this.#isGlobal.get(name);
+  /** Whether its objects are exported: it is global, and not kept out. Undefined where the namespace is not known. */
+  isExported(name: string): boolean | undefined {
+    return this.#isExported.get(name);
   }
 
   /** Told only when the switch has changed, not with every touch of a namespace. */
@@ -36,14 +44,14 @@ export class Namespaces {
   }
 
   upsert(namespace: Namespace, { name }: ObjectId): void {
-    const isGlobal = isGlobalNamespace(namespace) ?? this.#isGlobalByDefault;
-    if (this.#isGlobal.get(name) === isGlobal) return;
-    this.#isGlobal.set(name, isGlobal);
+    const isExported = (isGlobalNamespace(namespace) ?? this.#isGlobalByDefault) && this.#filter(namespace);
+    if (this.#isExported.get(name) === isExported) return;
+    this.#isExported.set(name, isExported);
     this.#notify(name, 'switched');
   }
 
   remove({ name }: ObjectId): void {
-    if (this.#isGlobal.delete(name)) this.#notify(name, 'gone');
+    if (this.#isExported.delete(name)) this.#notify(name, 'gone');
   }
 
   listed(): void {

@@ -10,7 +10,7 @@ import { serveHealth, serveMetrics } from '../shared/http.ts';
 import { JobGroup } from '../shared/jobs.ts';
 import { type KubeConnection, openConnection } from '../shared/k8s/connection.ts';
 import { runHeartbeat as runKubernetesHeartbeat } from '../shared/k8s/heartbeat.ts';
-import { projectNamespace } from '../shared/k8s/projections.ts';
+import { namespaceProjection } from '../shared/k8s/projections.ts';
 import { NAMESPACES } from '../shared/k8s/resources.ts';
 import { checkVersion } from '../shared/k8s/version.ts';
 import { parseKvstoreOptions } from '../shared/kvstore-options.ts';
@@ -23,6 +23,7 @@ import type { Runtime } from '../shared/runtime.ts';
 import { VERSION } from '../shared/version.ts';
 import { exportCiliumKinds } from './cilium-kinds.ts';
 import { convertClusterConfig } from './converters/cluster-config.ts';
+import { namespaceFilter, tellUnknownNames } from './export-filter.ts';
 import type { ApiserverFlags } from './flags.ts';
 import { type Cluster, canaryKey } from './keyspace.ts';
 import { KubernetesHealth } from './kubernetes-health.ts';
@@ -112,18 +113,22 @@ function startExport({ flags, runtime, jobs, health, connection, etcd, publisher
   publisherMetrics.setPublisher(publisher);
   const sections = openSections({ publisher, metrics: publisherMetrics, cluster, servicesExported });
 
-  const namespaces = new Namespaces(flags.clustermeshDefaultGlobalNamespace);
+  const { exportNamespaces, exportNamespaceSelector } = flags;
+  const takesNamespace = namespaceFilter(exportNamespaces, exportNamespaceSelector);
+  const namespaces = new Namespaces(flags.clustermeshDefaultGlobalNamespace, takesNamespace);
+  tellUnknownNames(exportNamespaces, namespaces, log);
   const context = { cluster, namespaces, rejections: new ObjectRejections(log, metrics), clock, signal: jobs.signal };
   const kubernetesHealth = new KubernetesHealth();
   health.addCheck('Kubernetes', () => kubernetesHealth.problems());
   const reflectionMetrics = new KubernetesMetrics(metrics);
   const reflection = new Reflection({ connection, jobs, metrics: reflectionMetrics, health: kubernetesHealth, clock, log });
-  reflection.follow({ resource: NAMESPACES, project: projectNamespace }, namespaces);
+  reflection.follow({ resource: NAMESPACES, project: namespaceProjection(exportNamespaceSelector.labelNames) }, namespaces);
   exportServiceKinds({
     reflection,
     context,
     sections,
     serviceProxyName: flags.k8sServiceProxyName,
+    labelSelector: flags.exportSelector.text,
     servicesExported,
     serviceExportsEnabled: flags.clustermeshEnableMcsApi,
   });

@@ -14,6 +14,8 @@ export interface ServiceKindsOptions {
   readonly sections: Sections;
   /** Empty for the default service proxy. */
   readonly serviceProxyName: string;
+  /** What `--export-selector` says; '' selects every service. */
+  readonly labelSelector: string;
   /** Services are exported in the older form too, not only as endpoint slices. */
   readonly servicesExported: boolean;
   readonly serviceExportsEnabled: boolean;
@@ -32,7 +34,7 @@ export function exportServiceKinds(options: ServiceKindsOptions): void {
   if (options.serviceExportsEnabled) followServiceExports(reflection, serviceExports);
   else serviceExports.listed();
 
-  reflection.follow({ resource: servicesOf(serviceProxyName), project: projectService }, services);
+  reflection.follow({ resource: servicesOf(serviceProxyName, options.labelSelector), project: projectService }, services);
   reflection.follow({ resource: endpointSlicesOf(serviceProxyName), project: projectEndpointSlice }, slices);
 }
 

@@ -11,6 +11,7 @@ const SUMMARY = 'Check the way to the local etcd, step by step';
 
 const troubleshoot: Command = {
   summary: SUMMARY,
+  flags: localTroubleshootFlagTable,
   async run(argv) {
     const flags = parseFlags(localTroubleshootFlagTable, argv);
     if (flags === 'help') {

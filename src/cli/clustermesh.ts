@@ -12,6 +12,7 @@ const SUMMARY = 'Export services, nodes, identities and endpoints of this cluste
 
 export const clustermesh: Command = {
   summary: SUMMARY,
+  flags: apiserverFlagTable,
   async run(argv) {
     const flags = parseFlags(apiserverFlagTable, argv);
     if (flags === 'help') {

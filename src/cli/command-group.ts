@@ -1,5 +1,6 @@
 /** A set of commands: finding the one that is meant, and a command that has commands of its own. */
 import { FlagError } from '../shared/flags/error.ts';
+import type { FlagTable } from '../shared/flags/table.ts';
 import { nearest } from '../shared/nearest.ts';
 import type { Command } from './command.ts';
 import { groupHelp } from './help.ts';
@@ -18,15 +19,17 @@ export interface CommandGroup {
   readonly summary: string;
   readonly commands: Readonly<Record<string, Command>>;
   /** Flags with a value that all of its commands have: they may stand in front of the command's name. */
-  readonly leadingFlags?: readonly string[];
+  readonly leadingFlags?: FlagTable;
 }
 
 /** A command that only chooses among others; without a choice it shows them. */
-export function commandGroup({ name, summary, commands, leadingFlags = [] }: CommandGroup): Command {
+export function commandGroup({ name, summary, commands, leadingFlags = {} }: CommandGroup): Command {
   return {
     summary,
+    flags: leadingFlags,
+    commands,
     async run(argv) {
-      const at = commandIndex(argv, leadingFlags);
+      const at = commandIndex(argv, flagNames(leadingFlags));
       const chosen = argv[at];
       if (chosen === undefined || chosen === 'help' || chosen === '-h' || chosen === '--help') {
         process.stdout.write(groupHelp(name, summary, commands));
@@ -35,6 +38,13 @@ export function commandGroup({ name, summary, commands, leadingFlags = [] }: Com
       return commandNamed(commands, chosen).run([...argv.slice(0, at), ...argv.slice(at + 1)]);
     },
   };
+}
+
+function flagNames(table: FlagTable): string[] {
+  return Object.entries(table).flatMap(([name, { shorthand }]) => [
+    `--${name}`,
+    ...(shorthand === undefined ? [] : [`-${shorthand}`]),
+  ]);
 }
 
 function commandIndex(argv: readonly string[], leadingFlags: readonly string[]): number {

@@ -17,6 +17,7 @@ const SUMMARY = 'Prepare the data directory of the local etcd: users, roles, and
 
 export const etcdinit: Command = {
   summary: SUMMARY,
+  flags: etcdinitFlagTable,
   async run(argv) {
     const flags = parseFlags(etcdinitFlagTable, argv);
     if (flags === 'help') {

@@ -4,7 +4,7 @@ import { ProgramError } from '../shared/errors.ts';
 import { parseFlags } from '../shared/flags/parse.ts';
 import type { Command } from './command.ts';
 import { commandGroup } from './command-group.ts';
-import { meshTroubleshootFlagTable, ownClusterName, statusFlagTable } from './dbg-flags.ts';
+import { hostFlag, meshTroubleshootFlagTable, ownClusterName, statusFlagTable } from './dbg-flags.ts';
 import { commandHelp } from './help.ts';
 import { print } from './output.ts';
 
@@ -15,6 +15,7 @@ const TROUBLESHOOT_SUMMARY = 'Check the way to the etcds of the remote clusters,
 
 const status: Command = {
   summary: STATUS_SUMMARY,
+  flags: statusFlagTable,
   async run(argv) {
     const flags = parseFlags(statusFlagTable, argv);
     if (flags === 'help') {
@@ -52,6 +53,7 @@ async function structured(option: string): Promise<Output> {
 
 const troubleshoot: Command = {
   summary: TROUBLESHOOT_SUMMARY,
+  flags: meshTroubleshootFlagTable,
   async run(argv) {
     const flags = parseFlags(meshTroubleshootFlagTable, argv, undefined, { takesOperands: true });
     if (flags === 'help') {
@@ -72,5 +74,5 @@ export const kvstoremeshDbg = commandGroup({
   name: NAME,
   summary: 'Show what the daemon kvstoremesh does, and find out why it does not reach an etcd',
   commands: { status, troubleshoot },
-  leadingFlags: ['-H', '--host'],
+  leadingFlags: hostFlag,
 });

@@ -11,6 +11,7 @@ const SUMMARY = 'Mirror what the other clusters of the mesh export into the loca
 
 export const kvstoremesh: Command = {
   summary: SUMMARY,
+  flags: kvstoremeshFlagTable,
   async run(argv) {
     const flags = parseFlags(kvstoremeshFlagTable, argv);
     if (flags === 'help') {

@@ -29,7 +29,7 @@ export const kvstoremeshFlagTable = {
   }),
   'api-serve-addr': address('localhost:9889', 'Address of the status API; empty for none'),
   'clustermesh-cache-ttl': duration('0s', 'How long services of an unreachable cluster are kept; 0 for ever'),
-  'clustermesh-config': text('', 'Directory with one etcd configuration file for each remote cluster'),
+  'clustermesh-config': text('', 'Directory with one etcd configuration file for each remote cluster', { candidates: 'files' }),
   'clustermesh-service-v2': serviceFormatFlag,
   'disable-drain-on-disconnection': bool(false, 'Keep what was mirrored of a cluster whose file was removed', { hidden: true }),
   'enable-heartbeat': bool(false, 'Write the heartbeat key, where nothing else of this cluster does'),

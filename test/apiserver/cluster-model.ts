@@ -7,6 +7,7 @@ import { podsOfCiliumEndpointSlice } from '../../src/apiserver/converters/cilium
 import { podsOfEndpoint } from '../../src/apiserver/converters/endpoint.ts';
 import { convertIdentity, namespaceOfIdentity } from '../../src/apiserver/converters/identity.ts';
 import { convertPods, type Pods } from '../../src/apiserver/converters/pods.ts';
+import { namespaceFilter } from '../../src/apiserver/export-filter.ts';
 import {
   exportEndpointSlices,
   exportNodes,
@@ -15,18 +16,19 @@ import {
   exportServices,
 } from '../../src/apiserver/exports.ts';
 import type { Cluster, Scope } from '../../src/apiserver/keyspace.ts';
+import { parseLabelSelector } from '../../src/apiserver/label-selector.ts';
 import { Namespaces } from '../../src/apiserver/namespaces.ts';
 import { ObjectRejections } from '../../src/apiserver/object-rejections.ts';
 import { ObjectStore } from '../../src/apiserver/object-store.ts';
 import { ServiceSlices } from '../../src/apiserver/service-slices.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import {
+  namespaceProjection,
   projectCiliumEndpoint,
   projectCiliumEndpointSlice,
   projectCiliumIdentity,
   projectCiliumNode,
   projectEndpointSlice,
-  projectNamespace,
   projectService,
   projectServiceExport,
 } from '../../src/shared/k8s/projections.ts';
@@ -63,6 +65,9 @@ const namespaceOf = ({ metadata }: { readonly metadata: ObjectMeta }) => metadat
 export interface ModelOptions {
   readonly cluster?: Cluster;
   readonly isGlobalByDefault?: boolean;
+  /** As `--export-namespaces` and `--export-namespace-selector` have it. */
+  readonly exportNamespaces?: readonly string[];
+  readonly exportNamespaceSelector?: string;
   readonly log?: Logger;
 }
 
@@ -78,9 +83,11 @@ export class ClusterModel {
   readonly metrics = new Registry('test_');
   readonly #stores: Readonly<Record<string, Store>>;
 
-  constructor({ cluster = { name: 'east', id: 7 }, isGlobalByDefault = true, log = silentLogger }: ModelOptions = {}) {
+  constructor(options: ModelOptions = {}) {
+    const { cluster = { name: 'east', id: 7 }, isGlobalByDefault = true, log = silentLogger } = options;
     const { sinks } = this;
-    const namespaces = new Namespaces(isGlobalByDefault);
+    const selector = parseLabelSelector(options.exportNamespaceSelector ?? '');
+    const namespaces = new Namespaces(isGlobalByDefault, namespaceFilter(options.exportNamespaces ?? [], selector));
     const rejections = new ObjectRejections(log, this.metrics);
     const context = { cluster, namespaces, rejections, clock: systemClock, signal: new AbortController().signal };
     const nodes = new ObjectStore<CiliumNode>(() => '');
@@ -107,7 +114,7 @@ export class ClusterModel {
     exportServiceExports(context, sinks['serviceexports/v1'], services, exported);
 
     this.#stores = {
-      Namespace: projected(projectNamespace, namespaces),
+      Namespace: projected(namespaceProjection(selector.labelNames), namespaces),
       CiliumNode: projected(projectCiliumNode, nodes),
       CiliumIdentity: projected(projectCiliumIdentity, identities),
       CiliumEndpoint: projected((raw) => podsOfEndpoint(projectCiliumEndpoint(raw)), pods),

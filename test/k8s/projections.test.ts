@@ -86,8 +86,8 @@ test('a CiliumEndpointSlice keeps its namespace and its endpoints', () => {
 });
 
 const wrong: ReadonlyArray<readonly [string, (raw: unknown) => unknown, unknown]> = [
-  ['metadata is not an object', projections.projectNamespace, {}],
-  ['metadata.name is not a string', projections.projectNamespace, { metadata: { name: 5 } }],
+  ['metadata is not an object', projections.namespaceProjection([]), {}],
+  ['metadata.name is not a string', projections.namespaceProjection([]), { metadata: { name: 5 } }],
   [
     'spec.ports[1].port is not an integer',
     projections.projectService,
@@ -106,12 +106,21 @@ const wrong: ReadonlyArray<readonly [string, (raw: unknown) => unknown, unknown]
   ],
 ];
 
+test('a namespace keeps the labels that are asked for, and the annotations of Cilium', () => {
+  const annotations = { 'clustermesh.cilium.io/global': 'true', other: 'x' };
+  const raw = { metadata: { name: 'shop', labels: { mesh: 'yes', other: 'x' }, annotations } };
+  expect(projections.namespaceProjection(['mesh', 'env'])(raw)).toEqual({
+    metadata: { name: 'shop', labels: { mesh: 'yes' }, annotations: { 'clustermesh.cilium.io/global': 'true' } },
+  });
+});
+
 test.for(wrong)('%s is refused by name', ([message, project, raw]) => {
   expect(() => project(raw)).toThrow(new ShapeError(message));
 });
 
 test('whatever comes, a projection answers or throws a ShapeError', () => {
-  const all = Object.values(projections);
+  const { namespaceProjection, ...others } = projections;
+  const all = [namespaceProjection(['a']), ...Object.values(others)];
   fc.assert(
     fc.property(fc.jsonValue(), fc.constantFrom(...all), (raw, project) => {
       try {

@@ -29,6 +29,8 @@ export interface FlagOptions {
   readonly hidden?: boolean;
   /** Accepted, so that existing manifests start; nothing reads it. */
   readonly inert?: boolean;
+  /** What a shell offers as its value; nothing where it is absent. */
+  readonly candidates?: readonly string[] | 'files';
 }
 
 export interface Flag<T, Suffix extends string = ''> extends FlagOptions {
@@ -60,7 +62,7 @@ export function environmentName(name: string): string {
 }
 
 export function bool(preset: boolean, usage: string, options: FlagOptions = {}): Flag<boolean> {
-  return { kind: boolKind, default: preset, usage, suffix: '', ...options };
+  return { kind: boolKind, default: preset, usage, suffix: '', candidates: ['true', 'false'], ...options };
 }
 
 export function text(preset: string, usage: string, options: FlagOptions = {}): Flag<string> {
@@ -77,7 +79,7 @@ export function choice<const T extends string>(
   usage: string,
   options: FlagOptions = {},
 ): Flag<T> {
-  return { kind: choiceKind(choices), default: preset, usage, suffix: '', ...options };
+  return { kind: choiceKind(choices), default: preset, usage, suffix: '', candidates: choices, ...options };
 }
 
 export function uint32(preset: number, usage: string, options: FlagOptions = {}): Flag<number> {

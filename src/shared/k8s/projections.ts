@@ -22,17 +22,17 @@ import type {
 const isCiliumName = (name: string): boolean => /(^|\.)cilium\.io\/|^io\.cilium\//.test(name);
 
 const identityOnly = record({ name: text }, { namespace: text });
-const ciliumAnnotated = record({ name: text }, { namespace: text, annotations: textMapOf(isCiliumName) });
 const ciliumAnnotatedLabelled = record(
   { name: text },
   { namespace: text, labels: textMap, annotations: textMapOf(isCiliumName) },
 );
 const fullyDescribed = record({ name: text }, { namespace: text, labels: textMap, annotations: textMap });
 
-const namespace = record({ metadata: ciliumAnnotated });
-
-export function projectNamespace(raw: unknown): Namespace {
-  return namespace(raw, '');
+/** Of labels it keeps those that are asked for. */
+export function namespaceProjection(labelNames: readonly string[]): (raw: unknown) => Namespace {
+  const labels = textMapOf((name) => labelNames.includes(name));
+  const namespace = record({ metadata: record({ name: text }, { labels, annotations: textMapOf(isCiliumName) }) });
+  return (raw) => namespace(raw, '');
 }
 
 const servicePort = record({ port: integer }, { name: text, protocol: text, appProtocol: text });

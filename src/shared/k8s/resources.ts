@@ -58,10 +58,11 @@ export const CUSTOM_RESOURCE_DEFINITIONS: Resource = {
 
 /**
  * Services handled by the service proxy named `proxyName`, '' being the default one: the label that
- * hands a service to another proxy is then absent.
+ * hands a service to another proxy is then absent. Of these, those that `labelSelector` selects, '' being all.
  */
-export function servicesOf(proxyName: string): Resource {
-  return { kind: 'Service', group: '', version: 'v1', plural: 'services', labelSelector: proxySelector(proxyName) };
+export function servicesOf(proxyName: string, labelSelector = ''): Resource {
+  const selector = [proxySelector(proxyName), labelSelector].filter((part) => part !== '').join(',');
+  return { kind: 'Service', group: '', version: 'v1', plural: 'services', labelSelector: selector };
 }
 
 /**
