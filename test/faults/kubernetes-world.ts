@@ -156,12 +156,20 @@ export class KubernetesWorld implements AsyncDisposable {
     return [...this.#record.state.keys()].filter((key) => kinds.test(key)).sort();
   }
 
-  /** Resolves when the keys are those of the members. None of them has vanished on the way. */
+  /** Resolves when the keys of these kinds are those of the members. No key has vanished on the way whose object exists. */
   async settled(kinds = EXPORTED_KINDS): Promise<void> {
-    const wanted = kinds.flatMap((kind) => [...this.#members].map((index) => kind.key(index))).sort();
-    const status = () => ({ has: this.exported(), said: this.lines.slice(-8) });
-    await until('the members are exported', () => this.exported().join() === wanted.join(), { withinMs: WITHIN_MS, status });
+    const [prefixes, members] = [kinds.map(({ key }) => key(0).slice(0, 20)), [...this.#members]];
+    const wanted = kinds.flatMap(({ key }) => members.map(key)).sort();
+    const held = () => this.exported().filter((key) => prefixes.some((prefix) => key.startsWith(prefix)));
+    const status = () => ({ has: held(), said: this.lines.slice(-8) });
+    await until('the members are exported', () => held().join() === wanted.join(), { withinMs: WITHIN_MS, status });
     this.expectNothingVanished();
+  }
+
+  /** Resolves when the daemon says that it is ready. */
+  async ready(): Promise<void> {
+    const isReady = async () => (await fetch(`http://127.0.0.1:${this.healthPort}/readyz`)).ok;
+    await until('the daemon is ready', isReady, { withinMs: WITHIN_MS, status: () => this.lines.slice(-8) });
   }
 
   /** A key goes only with its object. */
