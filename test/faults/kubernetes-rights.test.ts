@@ -158,7 +158,7 @@ function roleOf(rights: readonly Right[]): object {
 /** The kubeconfig for another server of the same certificate and another user. */
 function kubeconfigOf(text: string, server: string, token: string): { readonly ca: Buffer; readonly text: string } {
   const config = parse(text) as { clusters: { cluster: Record<string, string> }[]; users: object[] };
-  const cluster = { ...config.clusters[0]?.cluster, server };
+  const cluster: Record<string, string> = { ...config.clusters[0]?.cluster, server };
   const ca = Buffer.from(cluster['certificate-authority-data'] ?? '', 'base64');
   const changed = { ...config, clusters: [{ name: 'test', cluster }], users: [{ name: 'test', user: { token } }] };
   return { ca, text: stringify(changed) };

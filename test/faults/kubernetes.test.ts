@@ -15,9 +15,9 @@ import { EXPORTED_KINDS, KubernetesWorld } from './kubernetes-world.ts';
 const missing = kubeApiserverMissing() ?? (etcdVersions().length === 0 ? 'no etcd' : undefined);
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 
-function answer(response: ServerResponse, code: number, reason: string, headers: Record<string, string> = {}): true {
-  response.writeHead(code, { 'content-type': 'application/json', ...headers });
-  response.end(JSON.stringify({ kind: 'Status', apiVersion: 'v1', status: 'Failure', code, reason }));
+function answer(response: ServerResponse, code: number, reason: string, message = ''): true {
+  response.writeHead(code, { 'content-type': 'application/json', ...(code === 429 ? { 'retry-after': '2' } : {}) });
+  response.end(JSON.stringify({ kind: 'Status', apiVersion: 'v1', status: 'Failure', code, reason, message }));
   return true;
 }
 
@@ -74,12 +74,35 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
     await world.settled();
   });
 
+  test('fault 40: a snapshot that is lost between two pages leads to a whole list, and half a list removes nothing', {
+    timeout: 120_000,
+  }, async () => {
+    await using proxy = await KubeProxy.start(api.kubeconfig);
+    await using world = await worldOver(proxy);
+    await watching(proxy);
+    const isStreamed = ({ query }: ProxiedRequest) => query.has('sendInitialEvents');
+    const isFurtherPage = ({ query }: ProxiedRequest) => query.has('continue');
+    const from = proxy.requests.length;
+    proxy.pageSize = 4;
+    // No stream, and a version that the server does not have: so pages of this moment, of which only the first comes.
+    proxy.fault = (request, response) => {
+      if (isStreamed(request)) return answer(response, 400, 'BadRequest');
+      if (isResumption(request)) return answer(response, 504, 'Timeout', 'Too large resource version');
+      return isFurtherPage(request) && answer(response, 410, 'Expired');
+    };
+    proxy.endWatches();
+    await world.change();
+    await until('a page is asked for in vain', () => proxy.requests.slice(from).some(isFurtherPage), { withinMs: 60_000 });
+    proxy.fault = (request, response) => isStreamed(request) && answer(response, 400, 'BadRequest');
+    await world.settled();
+  });
+
   test('fault 40: a server that is too busy is left alone, and events go on without a list', { timeout: 120_000 }, async () => {
     await using proxy = await KubeProxy.start(api.kubeconfig);
     await using world = await worldOver(proxy);
     await watching(proxy);
     const from = proxy.requests.length;
-    proxy.fault = (request, response) => isObjects(request) && answer(response, 429, 'TooManyRequests', { 'retry-after': '2' });
+    proxy.fault = (request, response) => isObjects(request) && answer(response, 429, 'TooManyRequests');
     proxy.endWatches();
     await world.change();
     await world.said('KUBE_THROTTLED');

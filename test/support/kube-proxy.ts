@@ -33,6 +33,8 @@ export class KubeProxy implements AsyncDisposable {
   readonly requests: ProxiedRequest[] = [];
   /** What is done to each request instead of passing it on. */
   fault: ProxyFault | undefined;
+  /** Where given, lists that are asked for in pages come in pages of so many objects. */
+  pageSize: number | undefined;
   readonly #target: Target;
   readonly #server: Server;
   readonly #watches = new Set<Watch>();
@@ -100,6 +102,7 @@ export class KubeProxy implements AsyncDisposable {
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     };
     const url = new URL(request.url ?? '/', server);
+    if (this.pageSize !== undefined && query.has('limit')) url.searchParams.set('limit', String(this.pageSize));
     const options = { headers, agent: false, ...(ca === undefined ? {} : { ca }) };
     const outgoing = url.protocol === 'https:' ? tlsRequest(url, options) : plainRequest(url, options);
     outgoing.once('response', (upstream) => {
