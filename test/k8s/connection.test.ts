@@ -89,7 +89,7 @@ test('the path of a server behind a gateway is kept', async ({ api, directory })
   expect(api.requests[0]?.path).toBe('/k8s/clusters/c-1/version');
 });
 
-test('a token that expired is replaced by the one that its file has meanwhile', async ({ api, directory }) => {
+test('fault 40: a token that expired is replaced by the one that its file has meanwhile', async ({ api, directory }) => {
   const tokenFile = join(directory, 'token');
   await writeFile(tokenFile, 'old\n');
   let accepted = 'Bearer old';
@@ -222,7 +222,7 @@ test('the next server is asked where one cannot be reached, within the same requ
   await expect(ask({ serverUrls: [dead.url] })).rejects.toThrow(KubeUnreachableError);
 });
 
-test('a reflector goes on at another server when its own dies, and loses nothing', async ({ api, other }) => {
+test('fault 40: a reflector goes on at another server when its own dies, and loses nothing', async ({ api, other }) => {
   await using run = await ReflectorRun.start([api.url, other.url]);
   await run.listed();
   for (const fake of [api, other]) fake.collection(WIDGETS_PATH).put('ns/b');
@@ -234,7 +234,7 @@ test('a reflector goes on at another server when its own dies, and loses nothing
   expect(run.listings).toBe(1);
 });
 
-test('a server that only fails is left for another', async ({ api, other }) => {
+test('fault 40: a server that only fails is left for another', async ({ api, other }) => {
   api.faults.push(status(500, 'InternalError'));
   await using run = await ReflectorRun.start([api.url, other.url]);
   await run.holds(['ns/a']);

@@ -88,7 +88,7 @@ describe.skipIf(missing !== undefined)(`a real API server${missing === undefined
     expect([...run.failures, ...other.failures]).toEqual([]);
   });
 
-  test('CRDs are found by their metadata, and deleted ones work again when they return', async () => {
+  test('fault 40: CRDs are found by their metadata, and deleted ones work again when they return', async () => {
     const clock = systemClock;
     const connection = await openConnection(connectionOptions({ kubeconfigPath }));
     const { signal } = new AbortController();

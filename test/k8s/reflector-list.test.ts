@@ -76,7 +76,9 @@ test('a server that ignores the wish for a stream is listed by pages', async ({ 
   expect(api.lists).toHaveLength(1);
 });
 
-test('a stream that breaks before the list is complete removes nothing, and pages of this moment follow', async ({ api }) => {
+test('fault 40: a stream that breaks before the list is complete removes nothing, and pages of this moment follow', async ({
+  api,
+}) => {
   const names = fill(api, 3);
   await using run = await ReflectorRun.start(api.url);
   await run.listed();
@@ -98,7 +100,9 @@ test('a stream that breaks before the list is complete removes nothing, and page
   await run.holds(names.slice(1));
 });
 
-test('a snapshot lost between two pages leads to a whole list, and what vanished meanwhile is removed', async ({ api }) => {
+test('fault 40: a snapshot lost between two pages leads to a whole list, and what vanished meanwhile is removed', async ({
+  api,
+}) => {
   api.streamingLists = 'refused';
   const names = fill(api, 700);
   const widgets = api.collection(WIDGETS_PATH);
@@ -117,7 +121,7 @@ test('a snapshot lost between two pages leads to a whole list, and what vanished
   expect([last?.get('limit'), last?.get('resourceVersion'), last?.get('continue')]).toEqual([null, null, null]);
 });
 
-test('a server too busy for a page is asked for the same page again', async ({ api }) => {
+test('fault 40: a server too busy for a page is asked for the same page again', async ({ api }) => {
   api.streamingLists = 'refused';
   const names = fill(api, 700);
   api.fail(isPage, status(503, 'ServiceUnavailable', { 'retry-after': '1' }), 2);

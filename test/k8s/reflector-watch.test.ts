@@ -40,7 +40,7 @@ test('changes are told as they come, each object in the order of its states', as
   expect(run.objects.get('ns/b')).toMatchObject({ n: 2 });
 });
 
-test('a watch cut by a socket reset resumes after the last event, without a list', async ({ api }) => {
+test('fault 40: a watch cut by a socket reset resumes after the last event, without a list', async ({ api }) => {
   await using run = await watching(api);
   const widgets = api.collection(WIDGETS_PATH);
   const last = widgets.put('ns/b');
@@ -56,7 +56,7 @@ test('a watch cut by a socket reset resumes after the last event, without a list
   expect(run.failures).toEqual(['KUBE_UNREACHABLE']);
 });
 
-test('a watch ended in order resumes from the version of the last bookmark', async ({ api }) => {
+test('fault 40: a watch ended in order resumes from the version of the last bookmark', async ({ api }) => {
   await using run = await watching(api);
   const widgets = api.collection(WIDGETS_PATH);
   widgets.version += 100;
@@ -72,7 +72,7 @@ test('a watch ended in order resumes from the version of the last bookmark', asy
   expect(run.listings).toBe(1);
 });
 
-test('an expired version, told as a status, leads to a list that removes what vanished', async ({ api }) => {
+test('fault 40: an expired version, told as a status, leads to a list that removes what vanished', async ({ api }) => {
   await using run = await watching(api);
   const widgets = api.collection(WIDGETS_PATH);
   widgets.put('ns/b');
@@ -92,7 +92,7 @@ test('an expired version, told as a status, leads to a list that removes what va
   expect(run.relists).toEqual(['expired']);
 });
 
-test('an expired version, told as an event, leads to a list', async ({ api }) => {
+test('fault 40: an expired version, told as an event, leads to a list', async ({ api }) => {
   await using run = await watching(api);
 
   api.writeToWatches(eventLine('ERROR', { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' }));
@@ -118,7 +118,7 @@ test('a version that the server has not reached leads to a list of this moment',
   expect(api.watches.at(-1)?.query.get('resourceVersion')).toBeNull();
 });
 
-test('a busy server is left alone for as long as it asks, and is not listed again', async ({ api }) => {
+test('fault 40: a busy server is left alone for as long as it asks, and is not listed again', async ({ api }) => {
   const clock = new HastyClock(100);
   await using run = await watching(api, clock);
   api.fail(isResume, status(429, 'TooManyRequests', { 'retry-after': '20' }));
@@ -132,7 +132,7 @@ test('a busy server is left alone for as long as it asks, and is not listed agai
   expect(delay).toMatchObject({ delayMs: expect.toSatisfy((ms: number) => ms >= 20_000) });
 });
 
-test('a storm of errors is met with growing pauses, which a good watch resets', async ({ api }) => {
+test('fault 40: a storm of errors is met with growing pauses, which a good watch resets', async ({ api }) => {
   const clock = new HastyClock(200);
   await using run = await watching(api, clock);
   api.faults.push((request, response) => isWatch(request) && status(500, 'InternalError')(request, response));
@@ -154,7 +154,7 @@ test('a storm of errors is met with growing pauses, which a good watch resets', 
   expect(delays().at(-1)).toBeLessThanOrEqual(1_600);
 });
 
-test('a watch that is ended at once each time makes no hot loop, and lists now and then', async ({ api }) => {
+test('fault 40: a watch that is ended at once each time makes no hot loop, and lists now and then', async ({ api }) => {
   const clock = new HastyClock(200);
   await using run = await watching(api, clock);
   const startedMs = clock.monotonicMs();
@@ -175,7 +175,7 @@ test('a watch that is ended at once each time makes no hot loop, and lists now a
   expect(requests).toBeLessThan(20);
 });
 
-test('a watch that falls silent is given up, sooner where it has shown bookmarks', async ({ api }) => {
+test('fault 40: a watch that falls silent is given up, sooner where it has shown bookmarks', async ({ api }) => {
   const clock = new HastyClock(1);
   await using run = await watching(api, clock);
   const silent = [...api.watchers][0];
@@ -270,7 +270,7 @@ test('an object that cannot be projected is named and skipped, and its last good
   expect(run.names).toEqual(['ns/a', 'ns/c']);
 });
 
-test('a kind that is not installed is tried again and again, and works once it is', async ({ api }) => {
+test('fault 40: a kind that is not installed is tried again and again, and works once it is', async ({ api }) => {
   api.drop(WIDGETS_PATH);
   await using run = await ReflectorRun.start(api.url, { clock: new HastyClock(200) });
   await until('the kind is reported missing', () => run.state === 'missing');
@@ -280,7 +280,7 @@ test('a kind that is not installed is tried again and again, and works once it i
   expect(run.state).toBe('watching');
 });
 
-test('a kind that is deleted keeps its last state, and when it returns what is gone is removed', async ({ api }) => {
+test('fault 40: a kind that is deleted keeps its last state, and when it returns what is gone is removed', async ({ api }) => {
   await using run = await watching(api, new HastyClock(200));
   api.drop(WIDGETS_PATH);
   await until('the kind is reported missing', () => run.state === 'missing', { status: () => run.status() });

@@ -158,7 +158,7 @@ class Provider implements KubernetesProvider {
 }
 
 /** The objects of a YAML file, read as kubectl reads them. */
-function readManifests(file: string): readonly Manifest[] {
+export function readManifests(file: string): readonly Manifest[] {
   const documents = parseAllDocuments(readFileSync(file, 'utf8'), { version: '1.1' });
   return documents.map((document) => document.toJS() as Manifest | null).filter((object) => object !== null);
 }

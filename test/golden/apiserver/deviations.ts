@@ -84,9 +84,32 @@ export const deviations: readonly Deviation[] = [
   { scenario: 'identities-edge', steps: [2, 3], keys: /\/id\/(?:196608|65536)$/, why: UNLABELLED, ours: 'absent' },
 ];
 
+/**
+ * What is otherwise where the daemon was started again in each step: a run knows what is, and not what was. The original
+ * leaves the same to chance there.
+ */
+export const restartDeviations: readonly Deviation[] = [
+  {
+    scenario: 'endpoints-conflict',
+    steps: [5, 6],
+    keys: /\/10\.92\.0\.1$/,
+    why: 'of the endpoints that claim an address, a new run takes the one that is listed first, rather than the first that did',
+    ours: { edit: (value) => value.replace('"ID":461002', '"ID":461021').replace('"ram-b"', '"ram-a"') },
+  },
+  {
+    scenario: 'identities-edge',
+    steps: [2],
+    keys: /\/id\/256$/,
+    why: 'a new run does not know what was exported of an object before its namespace became an unknown one',
+    ours: 'absent',
+  },
+];
+
 /** What this program is to leave in etcd after a step: what was recorded, with the deviations in place. */
-export function expectedDump(scenario: Scenario, step: number): readonly DumpEntry[] {
-  const ours = deviations.filter((each) => each.scenario === scenario.name && each.steps.includes(step));
+export function expectedDump(scenario: Scenario, step: number, isRestarted = false): readonly DumpEntry[] {
+  const ours = [...deviations, ...(isRestarted ? restartDeviations : [])].filter(
+    (each) => each.scenario === scenario.name && each.steps.includes(step),
+  );
   return ours.reduce((dump, deviation) => deviated(dump, deviation, scenario), recordedDump(scenario, step));
 }
 

@@ -4,15 +4,29 @@
  */
 import { describe, expect, test } from 'vitest';
 import { scenarioArguments } from './daemon.ts';
-import { deviations, expectedDump } from './deviations.ts';
+import { type Deviation, deviations, expectedDump, restartDeviations } from './deviations.ts';
 import { compareDumps } from './dump-comparison.ts';
 import { decodeEndpointSlice } from './endpoint-slice-message.ts';
 import { type DumpEntry, entryOf } from './etcd-dump.ts';
-import { readScenario, recordedDump, scenarioNames } from './scenario.ts';
+import { readScenario, recordedDump, type Scenario, scenarioNames } from './scenario.ts';
 
 const scenarios = scenarioNames().map(readScenario);
 const steps = scenarios.flatMap((scenario) => scenario.steps.map(({ number }) => ({ scenario, number })));
 const entry = (key: string, value: string, leased = true): DumpEntry => ({ key, value, leased });
+
+/** Without the deviation the dumps would be others. */
+function expectToMatter(
+  { scenario: name, steps: concerned, keys }: Deviation,
+  without: (scenario: Scenario, step: number) => readonly DumpEntry[],
+  isRestarted: boolean,
+): void {
+  const scenario = readScenario(name);
+  for (const step of concerned) {
+    const theirs = without(scenario, step).filter(({ key }) => keys.test(key));
+    const ours = expectedDump(scenario, step, isRestarted).filter(({ key }) => keys.test(key));
+    expect(ours, `step ${step} is as recorded: the deviation says nothing`).not.toEqual(theirs);
+  }
+}
 
 describe('recordings', () => {
   test('every scenario can be read, and has a dump for each of its steps', () => {
@@ -49,12 +63,11 @@ describe('recordings', () => {
 
 describe('deviations', () => {
   test.each(deviations)('$scenario, steps $steps: $why', (deviation) => {
-    const scenario = readScenario(deviation.scenario);
-    for (const step of deviation.steps) {
-      const recorded = recordedDump(scenario, step).filter(({ key }) => deviation.keys.test(key));
-      const ours = expectedDump(scenario, step).filter(({ key }) => deviation.keys.test(key));
-      expect(ours, `step ${step} is as recorded: the deviation says nothing`).not.toEqual(recorded);
-    }
+    expectToMatter(deviation, (scenario, step) => recordedDump(scenario, step), false);
+  });
+
+  test.each(restartDeviations)('$scenario, started again in steps $steps: $why', (deviation) => {
+    expectToMatter(deviation, (scenario, step) => expectedDump(scenario, step), true);
   });
 
   test('a scenario without deviations is expected as it was recorded', () => {

@@ -9,14 +9,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type EtcdProcess, startEtcd } from '../../support/etcd-process.ts';
-import type { KubernetesProvider } from '../../support/kubernetes-provider.ts';
+import { type KubernetesProvider, type Manifest, readManifests } from '../../support/kubernetes-provider.ts';
 import { until } from '../../support/until.ts';
 import type { DaemonProcess } from '../daemon-process.ts';
-import { callEtcd, prefixRange, putKey, recordedEtcd } from '../etcd-gateway.ts';
+import { callEtcd, type KeyValue, prefixRange, putKey, readEtcd, recordedEtcd } from '../etcd-gateway.ts';
 import { startDaemon } from './daemon.ts';
 import { expectedDump } from './deviations.ts';
 import { compareDumps } from './dump-comparison.ts';
 import { type DumpEntry, dumpEtcd } from './etcd-dump.ts';
+import { areAnnouncedAnew, isAnnounced, repeatedWrites } from './restart-rules.ts';
 import type { Action, EtcdTarget, Scenario, Step } from './scenario.ts';
 
 /** How long etcd must hold what is expected. */
@@ -24,10 +25,19 @@ const HOLD_MS = 500;
 const POLL_MS = 50;
 /** How long etcd may hold something else. */
 const SETTLE_WITHIN_MS = 20_000;
+const START_WITHIN_MS = 60_000;
+
+/** What a run does otherwise than it is written, without an effect on what etcd holds in the end. */
+export interface Variation {
+  /** In each step the daemon, where it runs, is ended by the signal before or after the changes, and is started after them. */
+  readonly restart?: { readonly signal: NodeJS.Signals; readonly when: 'before the changes' | 'after the changes' };
+  /** The order in which the objects of a file are applied, and those of a step are deleted. */
+  readonly order?: <T extends Manifest | string>(objects: readonly T[]) => readonly T[];
+}
 
 /** Runs a scenario. Rejects with what differs, and the daemon's last words. */
-export async function runScenario(scenario: Scenario, kubernetes: KubernetesProvider): Promise<void> {
-  const run = new ScenarioRun(scenario, kubernetes, await startEtcd(recordedEtcd()));
+export async function runScenario(scenario: Scenario, kubernetes: KubernetesProvider, variation: Variation = {}): Promise<void> {
+  const run = new ScenarioRun(scenario, kubernetes, await startEtcd(recordedEtcd()), variation);
   try {
     await run.carryOut();
   } catch (error) {
@@ -42,13 +52,15 @@ class ScenarioRun {
   readonly #scenario: Scenario;
   readonly #kubernetes: KubernetesProvider;
   readonly #etcd: EtcdProcess;
+  readonly #variation: Variation;
   readonly #directory = mkdtempSync(join(tmpdir(), 'golden-'));
   #daemon: DaemonProcess | undefined;
 
-  constructor(scenario: Scenario, kubernetes: KubernetesProvider, etcd: EtcdProcess) {
+  constructor(scenario: Scenario, kubernetes: KubernetesProvider, etcd: EtcdProcess, variation: Variation) {
     this.#scenario = scenario;
     this.#kubernetes = kubernetes;
     this.#etcd = etcd;
+    this.#variation = variation;
   }
 
   get lastWords(): string {
@@ -61,7 +73,7 @@ class ScenarioRun {
     const startsByItself = !steps.some((step) => step.actions.some(({ type }) => type === 'start'));
     if (startsByItself) await this.#start();
     for (const step of steps) {
-      await this.#act(step);
+      await this.#actAndRestart(step);
       if (step.exits) await this.#expectRefusal(step);
       else this.#expectRunning(step);
       await this.#expectDump(step);
@@ -75,6 +87,28 @@ class ScenarioRun {
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
+  async #actAndRestart(step: Step): Promise<void> {
+    const { restart } = this.#variation;
+    const isRunning = () => this.#daemon !== undefined && this.#daemon.end === undefined;
+    const isAway = restart?.when === 'before the changes' && isRunning();
+    if (isAway) await this.#stop(restart.signal);
+    await this.#act(step);
+    const isToEnd = restart?.when === 'after the changes' && isRunning();
+    if (isToEnd) await this.#stop(restart.signal);
+    if (isAway || isToEnd) await this.#startAgain(step);
+  }
+
+  /** What the canaries of the new run announce is there from then on, and was not written twice. */
+  async #startAgain(step: Step): Promise<void> {
+    const expected = expectedDump(this.#scenario, step.number, true);
+    const before = await readEtcd(this.#etcd.endpoint);
+    await this.#start((now) => areAnnouncedAnew(expected, before, now));
+    const after = await readEtcd(this.#etcd.endpoint);
+    const { meaning, bytes } = compareDumps(expected, await this.#dump());
+    const differences = [...meaning, ...bytes, ...repeatedWrites(before, after)];
+    if (differences.length > 0) throw new Error([`step ${step.number}, started again:`, ...differences].join('\n  '));
+  }
+
   async #act(step: Step): Promise<void> {
     // A wait at the end only gives the daemon time; the comparison waits by itself, for as long as it takes.
     const actions = step.actions.at(-1)?.type === 'wait' ? step.actions.slice(0, -1) : step.actions;
@@ -84,11 +118,12 @@ class ScenarioRun {
   async #carryOut(action: Action): Promise<void> {
     switch (action.type) {
       case 'apply':
-        return this.#kubernetes.apply(join(this.#scenario.directory, action.file));
+        return this.#apply(join(this.#scenario.directory, action.file));
       case 'applyStatus':
         return this.#kubernetes.applyStatus(join(this.#scenario.directory, action.file));
       case 'delete':
-        for (const reference of action.references) await this.#kubernetes.delete(reference);
+        for (const reference of this.#variation.order?.(action.references) ?? action.references)
+          await this.#kubernetes.delete(reference);
         return;
       case 'start':
         return this.#start();
@@ -115,15 +150,22 @@ class ScenarioRun {
     }
   }
 
-  async #start(): Promise<void> {
+  async #apply(file: string): Promise<void> {
+    const { order } = this.#variation;
+    if (order === undefined) return this.#kubernetes.apply(file);
+    for (const object of order(readManifests(file))) await this.#kubernetes.applyObject(object);
+  }
+
+  /** Resolves when the daemon has written what shows that it has begun, by itself a canary. */
+  async #start(hasBegun?: (now: readonly KeyValue[]) => boolean): Promise<void> {
     const etcdConfigFile = join(this.#directory, 'etcd.yaml');
     writeFileSync(etcdConfigFile, `endpoints: [${this.#etcd.endpoint}]\n`);
     const { flags } = this.#scenario;
     const daemon = await startDaemon({ flags, etcdConfigFile, kubeconfigFile: this.#kubernetes.kubeconfigFile });
     this.#daemon = daemon;
-    const canary = `cilium/synced/${flags.clusterName}/`;
-    const hasBegun = async () => (await this.#dump()).some(({ key }) => key.startsWith(canary)) || daemon.end !== undefined;
-    await until('the daemon has written a canary', hasBegun, { withinMs: 30_000 });
+    const isEnough = hasBegun ?? ((now) => isAnnounced(flags.clusterName, now));
+    const probe = async () => daemon.end !== undefined || isEnough(await readEtcd(this.#etcd.endpoint));
+    await until('the daemon has written its canaries', probe, { withinMs: START_WITHIN_MS });
   }
 
   async #stop(signal: NodeJS.Signals): Promise<void> {
@@ -146,7 +188,7 @@ class ScenarioRun {
   }
 
   async #expectDump(step: Step): Promise<void> {
-    const expected = expectedDump(this.#scenario, step.number);
+    const expected = expectedDump(this.#scenario, step.number, this.#variation.restart !== undefined);
     const deadline = performance.now() + SETTLE_WITHIN_MS + longestWaitMs(step);
     let equalSince: number | undefined;
     for (;;) {

@@ -1,0 +1,73 @@
+/**
+ * The recorded scenarios once more, with a daemon that does not live long: nothing of it shows in etcd.
+ *
+ * As soon as the canaries of a new run are there etcd holds what was recorded, and nothing that was right is written anew.
+ * `GOLDEN_SLOW=1` has all scenarios carried out, in both ways.
+ */
+import { afterAll, beforeAll, describe, test, vi } from 'vitest';
+import { etcdVersions } from '../../support/etcd-process.ts';
+import { type Lanes, openLanes } from './lanes.ts';
+import { readScenario, scenarioNames } from './scenario.ts';
+import { runScenario } from './scenario-run.ts';
+
+const LANES = 3;
+const SCENARIO_TIMEOUT_MS = 300_000;
+const missing = etcdVersions().length === 0 ? 'no etcd' : undefined;
+const isSlowRun = process.env.GOLDEN_SLOW === '1';
+
+/** Scenarios that are not varied, and why. */
+const LEFT_OUT: readonly { readonly scenarios: RegExp; readonly why: string }[] = [
+  { scenarios: /^config-invalid-/, why: 'the daemon refuses to start' },
+  { scenarios: /^(heartbeat|lease-expiry|stale-keys|start-existing)$/, why: 'it is about how long the daemon lives' },
+  { scenarios: /^etcd-/, why: 'it is about what a living daemon repairs' },
+];
+
+/** Those that are carried out each time: of every kind, and where a run could miss what an earlier one knew. */
+const USUAL = [
+  'bulk-endpoints',
+  'ces-conflict',
+  'endpoints-conflict',
+  'identities-edge',
+  'mcs-basic',
+  'nodes-malformed',
+  'ns-deleted',
+  'ns-default-false',
+  'ns-toggle-objects',
+  'svc-basic',
+  'svc-proxy-name',
+  'svc-slices-multi',
+  'svc-types',
+  'v2-only-endpointslice',
+];
+
+const WAYS = [
+  { title: 'killed right after the changes', restart: { signal: 'SIGKILL', when: 'after the changes' } },
+  { title: 'stopped during the changes', restart: { signal: 'SIGTERM', when: 'before the changes' } },
+] as const;
+
+const scenarios = scenarioNames()
+  .filter((name) => !LEFT_OUT.some((each) => each.scenarios.test(name)))
+  .filter((name) => isSlowRun || USUAL.includes(name))
+  .map(readScenario);
+
+vi.setConfig({ maxConcurrency: LANES });
+
+describe.skipIf(missing !== undefined)(`recorded scenarios${missing === undefined ? '' : ` (${missing})`}`, () => {
+  let open: Lanes;
+
+  beforeAll(async () => {
+    open = await openLanes('embedded', LANES);
+  }, 120_000);
+
+  afterAll(() => open?.stop(), 30_000);
+
+  describe.concurrent('with a daemon that is started again in each step leave what was recorded', () => {
+    for (const [index, scenario] of scenarios.entries()) {
+      for (const { title, restart } of isSlowRun ? WAYS : WAYS.filter((_, way) => way === index % WAYS.length)) {
+        test(`${scenario.name}, ${title}`, { timeout: SCENARIO_TIMEOUT_MS }, () =>
+          open.use((kubernetes) => runScenario(scenario, kubernetes, { restart })),
+        );
+      }
+    }
+  });
+});
