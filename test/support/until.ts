@@ -4,7 +4,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 export interface UntilOptions {
-  /** Defaults to 10 seconds: far above what any of the conditions needs, also on a busy machine. */
+  /** Defaults to 20 seconds: far above what any of the conditions needs, also on a busy machine. */
   readonly withinMs?: number;
   /** What to say besides the description when the deadline passes, such as the last status seen. */
   readonly status?: () => unknown;
