@@ -273,3 +273,6 @@ export const USERS_AUDIT_INTERVAL_MS = 5 * 60_000;
 
 /** Users of etcd that one log line names. */
 export const MAX_LOGGED_USERS = 20;
+
+/** How often the ConfigMap of CoreDNS is read again because somebody else has changed it meanwhile. */
+export const MAX_COREDNS_UPDATE_ATTEMPTS = 5;
