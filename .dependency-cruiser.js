@@ -1,4 +1,4 @@
-// Who may import whom: cli → apiserver | kvstoremesh | etcdinit → shared, and a package only where it is wrapped.
+// Who may import whom: cli → apiserver | kvstoremesh | etcdinit | mcsapi-coredns-cfg → shared, and a package only where it is wrapped.
 
 /** A package may be imported by the files of `path` only; types travel freely. */
 const onlyIn = (name, path, packages = name) => ({
@@ -21,21 +21,21 @@ export default {
     },
     { name: 'no development package', severity: 'error', from: { path: '^src/' }, to: { dependencyTypes: ['npm-dev'] } },
     {
-      name: 'apiserver, kvstoremesh and etcdinit do not know each other',
+      name: 'apiserver, kvstoremesh, etcdinit and mcsapi-coredns-cfg do not know each other',
       severity: 'error',
-      from: { path: '^src/(apiserver|kvstoremesh|etcdinit)/' },
-      to: { path: '^src/(apiserver|kvstoremesh|etcdinit)/', pathNot: '^src/$1/' },
+      from: { path: '^src/(apiserver|kvstoremesh|etcdinit|mcsapi-coredns-cfg)/' },
+      to: { path: '^src/(apiserver|kvstoremesh|etcdinit|mcsapi-coredns-cfg)/', pathNot: '^src/$1/' },
     },
     {
       name: 'shared knows neither the daemons nor the command line',
       severity: 'error',
       from: { path: '^src/shared/' },
-      to: { path: '^src/(apiserver|kvstoremesh|etcdinit|cli)/|^src/main' },
+      to: { path: '^src/(apiserver|kvstoremesh|etcdinit|mcsapi-coredns-cfg|cli)/|^src/main' },
     },
     {
-      name: 'the daemons and etcdinit do not know the command line',
+      name: 'the daemons and the tasks do not know the command line',
       severity: 'error',
-      from: { path: '^src/(apiserver|kvstoremesh|etcdinit)/' },
+      from: { path: '^src/(apiserver|kvstoremesh|etcdinit|mcsapi-coredns-cfg)/' },
       to: { path: '^src/cli/|^src/main' },
     },
     {

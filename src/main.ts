@@ -8,6 +8,7 @@ import { etcdinit } from './cli/etcdinit.ts';
 import { PROGRAM, programHelp } from './cli/help.ts';
 import { kvstoremesh } from './cli/kvstoremesh.ts';
 import { kvstoremeshDbg } from './cli/kvstoremesh-dbg.ts';
+import { mcsapiCorednsCfg } from './cli/mcsapi-coredns-cfg.ts';
 import { version } from './cli/version.ts';
 import { ProgramError } from './shared/errors.ts';
 import { EXIT_FAILURE } from './shared/lifecycle.ts';
@@ -18,6 +19,7 @@ const commands: Readonly<Record<string, Command>> = {
   'clustermesh-dbg': clustermeshDbg,
   'kvstoremesh-dbg': kvstoremeshDbg,
   etcdinit,
+  'mcsapi-coredns-cfg': mcsapiCorednsCfg,
   version,
   completion: completion(() => commands),
   help: {

@@ -2,17 +2,19 @@
 import {
   clusterFlags,
   goRuntimeFlags,
+  kubernetesFlags,
   kvstoreFlags,
   logFlags,
   serverFlags,
   serviceFormatFlag,
 } from '../shared/flags/shared-flags.ts';
-import { bool, duration, type FlagValues, float, int, list, text } from '../shared/flags/table.ts';
+import { bool, duration, type FlagValues, text } from '../shared/flags/table.ts';
 import { exportFilterFlags } from './export-filter.ts';
 
 export const apiserverFlagTable = {
   ...clusterFlags,
   ...kvstoreFlags,
+  ...kubernetesFlags,
   ...serverFlags,
   ...logFlags,
   ...goRuntimeFlags(9892, 6063),
@@ -24,17 +26,8 @@ export const apiserverFlagTable = {
   'clustermesh-service-v2': serviceFormatFlag,
   'crd-wait-timeout': duration('5m', 'How long to wait for the Cilium CRDs before giving up'),
   'enable-cilium-endpoint-slice': bool(false, 'Read CiliumEndpointSlices instead of CiliumEndpoints'),
-  'enable-k8s': bool(true, 'Has to be true: Kubernetes is what this daemon exports'),
-  'enable-k8s-api-discovery': bool(false, 'Accepted; nothing depends on discovered API groups', { inert: true }),
   'enable-k8s-endpoint-slice': bool(true, 'Accepted; EndpointSlices are always used', { inert: true }),
   ...exportFilterFlags,
-  'k8s-api-server-urls': list('Kubernetes API servers, tried in order; empty for the kubeconfig or the pod’s own'),
-  'k8s-client-burst': int(20, 'Requests to Kubernetes that may exceed --k8s-client-qps for a moment'),
-  'k8s-client-qps': float(10, 'Requests to Kubernetes a second; 0 for no limit'),
-  'k8s-client-connection-keep-alive': duration('30s', 'Interval of TCP keepalive probes to Kubernetes'),
-  'k8s-client-connection-timeout': duration('30s', 'How long connecting to Kubernetes may take'),
-  'k8s-heartbeat-timeout': duration('30s', 'How long Kubernetes may be silent before the connection is made anew'),
-  'k8s-kubeconfig-path': text('', 'The kubeconfig file; empty inside a pod', { candidates: 'files' }),
   'k8s-service-proxy-name': text('', 'Value of the label service.kubernetes.io/service-proxy-name to handle; empty for none'),
 };
 

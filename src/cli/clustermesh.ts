@@ -1,11 +1,11 @@
 /** `clustermesh`: the daemon that exports the own cluster. */
-import { type ApiserverFlags, apiserverFlagTable } from '../apiserver/flags.ts';
-import { FlagError } from '../shared/flags/error.ts';
+import { apiserverFlagTable } from '../apiserver/flags.ts';
 import { parseFlags } from '../shared/flags/parse.ts';
 import type { Runtime } from '../shared/runtime.ts';
 import type { Command } from './command.ts';
 import { runDaemon } from './daemon.ts';
 import { commandHelp } from './help.ts';
+import { requireKubernetes } from './require-kubernetes.ts';
 
 const NAME = 'clustermesh';
 const SUMMARY = 'Export services, nodes, identities and endpoints of this cluster to an etcd that the mesh reads';
@@ -19,7 +19,7 @@ export const clustermesh: Command = {
       process.stdout.write(commandHelp(NAME, SUMMARY, apiserverFlagTable));
       return 0;
     }
-    requireKubernetes(flags.values);
+    requireKubernetes(flags.values, 'Kubernetes is what is exported');
     const run = async (runtime: Runtime) => {
       // Loaded here, so that no other command pays for it.
       const { runApiserver } = await import('../apiserver/run.ts');
@@ -28,8 +28,3 @@ export const clustermesh: Command = {
     return runDaemon({ name: NAME, metricPrefix: 'cilium_clustermesh_apiserver_', run }, flags);
   },
 };
-
-function requireKubernetes(flags: ApiserverFlags): void {
-  if (!flags.enableK8s)
-    throw new FlagError('flag --enable-k8s: false is not possible, Kubernetes is what is exported; allowed: true');
-}

@@ -287,3 +287,6 @@ export const HEALTH_EXPIRY_MS = 7 * 24 * 3_600_000;
 export const MAX_LOG_LINES_PER_CAUSE = 20;
 export const LOG_WINDOW_MS = 60_000;
 export const MAX_LOG_CAUSES = 20_000;
+
+/** How often the ConfigMap of CoreDNS is read again because somebody else has changed it meanwhile. */
+export const MAX_COREDNS_UPDATE_ATTEMPTS = 5;

@@ -1,5 +1,5 @@
 /** The flags that both daemons have, with the same meaning. */
-import { address, bool, choice, duration, int, list, map, text, uint16, uint32 } from './table.ts';
+import { address, bool, choice, duration, float, int, list, map, text, uint16, uint32 } from './table.ts';
 
 export const clusterFlags = {
   'cluster-id': uint32(0, 'Number of this cluster, unique in the mesh, 1 to the value of --max-connected-clusters'),
@@ -25,6 +25,19 @@ export const serviceFormatFlag = choice(
 export const serverFlags = {
   'health-port': uint16(9880, 'Port of the health server, on all addresses'),
   'prometheus-serve-addr': address('', 'Address of the metrics server, such as :9962; empty for none'),
+};
+
+/** The way to the Kubernetes API. */
+export const kubernetesFlags = {
+  'enable-k8s': bool(true, 'Has to be true: Kubernetes is what this is for'),
+  'enable-k8s-api-discovery': bool(false, 'Accepted; nothing depends on discovered API groups', { inert: true }),
+  'k8s-api-server-urls': list('Kubernetes API servers, tried in order; empty for the kubeconfig or the pod’s own'),
+  'k8s-client-burst': int(20, 'Requests to Kubernetes that may exceed --k8s-client-qps for a moment'),
+  'k8s-client-qps': float(10, 'Requests to Kubernetes a second; 0 for no limit'),
+  'k8s-client-connection-keep-alive': duration('30s', 'Interval of TCP keepalive probes to Kubernetes'),
+  'k8s-client-connection-timeout': duration('30s', 'How long connecting to Kubernetes may take'),
+  'k8s-heartbeat-timeout': duration('30s', 'How long Kubernetes may be silent before the connection is made anew'),
+  'k8s-kubeconfig-path': text('', 'The kubeconfig file; empty inside a pod', { candidates: 'files' }),
 };
 
 export const logFlags = {

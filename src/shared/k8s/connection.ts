@@ -10,7 +10,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Agent } from 'undici';
 import type { Clock } from '../clock.ts';
 import { asError } from '../errors.ts';
-import { KUBE_ANSWER_TIMEOUT_MS, KUBE_LOG_INTERVAL_MS, MAX_KUBE_ENVELOPE_BYTES } from '../limits.ts';
+import { KUBE_ANSWER_TIMEOUT_MS, KUBE_LOG_INTERVAL_MS, MAX_KUBE_ENVELOPE_BYTES, MAX_KUBE_OBJECT_BYTES } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import { type Access, ANONYMOUS, type Credentials, type TlsMaterial } from './access.ts';
 import { explain, KubeBody } from './body.ts';
@@ -48,6 +48,10 @@ export interface KubeRequest {
   /** With its query, without the server. */
   readonly path: string;
   readonly accept: string;
+  /** GET where absent. */
+  readonly method?: 'PUT' | 'PATCH';
+  readonly content?: string;
+  readonly contentType?: string;
   readonly signal: AbortSignal;
   /** Longest silence before the answer, credentials and connecting included. */
   readonly timeoutMs?: number;
@@ -89,7 +93,7 @@ export class KubeConnection {
   }
 
   /**
-   * Sends a GET and resolves with the body of its answer, which the caller closes in any case. Throws a
+   * Sends a request and resolves with the body of its answer, which the caller closes in any case. Throws a
    * KubeError, or the signal's reason. Tries each server once where none can be reached.
    */
   async open(request: KubeRequest): Promise<KubeBody> {
@@ -105,12 +109,12 @@ export class KubeConnection {
 
   /** Sends a GET and parses its small answer. Throws like `open`. */
   async get(request: KubeRequest): Promise<unknown> {
-    const body = await this.open(request);
-    try {
-      return parseJson(await body.text(MAX_KUBE_ENVELOPE_BYTES), purposeText(request.purpose));
-    } finally {
-      body.close();
-    }
+    return this.#parsed(request, MAX_KUBE_ENVELOPE_BYTES);
+  }
+
+  /** Sends a request that reads or writes a single object, and parses the answer. Throws like `open`. */
+  async send(request: KubeRequest): Promise<unknown> {
+    return this.#parsed(request, MAX_KUBE_OBJECT_BYTES);
   }
 
   /** Breaks every request under way with `reason`; whoever sent it sends it again, over a new socket. */
@@ -135,6 +139,15 @@ export class KubeConnection {
   /** Ends every request and frees every socket; whoever sends requests is to be ended before. Idempotent. */
   close(): Promise<void> {
     return this.reset(new KubeUnreachableError('the connection to the Kubernetes API was closed'));
+  }
+
+  async #parsed(request: KubeRequest, maxBytes: number): Promise<unknown> {
+    const body = await this.open(request);
+    try {
+      return parseJson(await body.text(maxBytes), purposeText(request.purpose));
+    } finally {
+      body.close();
+    }
   }
 
   async #attempt(request: KubeRequest): Promise<KubeBody> {
@@ -168,11 +181,15 @@ export class KubeConnection {
   /** Credentials never travel in plain text, except to a server that the kubeconfig itself names. */
   async #send(request: KubeRequest, server: URL, access: Access, watchdog: SilenceWatchdog, what: string): Promise<KubeBody> {
     const isTrusted = server.protocol === 'https:' || server.href === this.#credentials.server?.href;
+    const { content, contentType } = request;
+    const described = contentType === undefined ? {} : { 'content-type': contentType };
+    const trusted = isTrusted ? access.headers : {};
     const answer = await this.#dispatcher(access.tls).request({
       origin: server.origin,
       path: `${server.pathname.replace(/\/$/, '')}${request.path}`,
-      method: 'GET',
-      headers: { ...(isTrusted ? access.headers : {}), accept: request.accept, 'user-agent': this.#options.userAgent },
+      method: request.method ?? 'GET',
+      headers: { ...trusted, ...described, accept: request.accept, 'user-agent': this.#options.userAgent },
+      ...(content === undefined ? {} : { body: content }),
       signal: watchdog.signal,
     });
     const body = new KubeBody(answer.body, watchdog, what);

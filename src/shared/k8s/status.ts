@@ -19,11 +19,11 @@ import { type Resource, resourceName } from './resources.ts';
 /** What a request was for, so that its error can name it. */
 export type RequestPurpose =
   | { readonly verb: 'list' | 'watch'; readonly resource: Resource }
-  | { readonly verb: 'get'; readonly what: string };
+  | { readonly verb: 'get' | 'update' | 'patch'; readonly what: string };
 
 /** `list ciliumnodes.cilium.io`. */
 export function purposeText(purpose: RequestPurpose): string {
-  return `${purpose.verb} ${purpose.verb === 'get' ? purpose.what : resourceName(purpose.resource)}`;
+  return `${purpose.verb} ${'what' in purpose ? purpose.what : resourceName(purpose.resource)}`;
 }
 
 interface Status {
@@ -60,7 +60,7 @@ export function statusError(purpose: RequestPurpose, code: number, body: unknown
 
 function forbiddenText(purpose: RequestPurpose, status: Status): string {
   const what = purposeText(purpose);
-  if (purpose.verb === 'get') return `cannot ${what}: ${status.message || 'forbidden'}`;
+  if ('what' in purpose) return `cannot ${what}: ${status.message || 'forbidden'}`;
   const { group, plural } = purpose.resource;
   return `cannot ${what}: add get, list, watch of ${plural} in API group "${group}" to the ClusterRole`;
 }

@@ -1,0 +1,32 @@
+/** `mcsapi-coredns-cfg`: makes CoreDNS answer for the services of all clusters, once. */
+import { corednsFlagTable } from '../mcsapi-coredns-cfg/flags.ts';
+import { systemClock } from '../shared/clock.ts';
+import { parseFlags } from '../shared/flags/parse.ts';
+import { createLogger } from '../shared/log.ts';
+import { VERSION } from '../shared/version.ts';
+import type { Command } from './command.ts';
+import { commandHelp } from './help.ts';
+import { requireKubernetes } from './require-kubernetes.ts';
+import { untilSignalled } from './until-signalled.ts';
+
+const NAME = 'mcsapi-coredns-cfg';
+const SUMMARY = 'Configure CoreDNS for the MCS API: the domain of the clusterset, and the option multicluster';
+
+export const mcsapiCorednsCfg: Command = {
+  summary: SUMMARY,
+  flags: corednsFlagTable,
+  async run(argv) {
+    const flags = parseFlags(corednsFlagTable, argv);
+    if (flags === 'help') {
+      process.stdout.write(commandHelp(NAME, SUMMARY, corednsFlagTable));
+      return 0;
+    }
+    requireKubernetes(flags.values, 'Kubernetes is where CoreDNS is configured');
+    const log = createLogger({ debug: flags.values.debug, base: { command: NAME } });
+    log.info({ ...VERSION, node: process.versions.node, flags: flags.effective }, 'starting');
+    // Loaded here, so that no other command pays for it.
+    const { configureCoredns } = await import('../mcsapi-coredns-cfg/run.ts');
+    const task = (signal: AbortSignal) => configureCoredns(flags.values, { log, clock: systemClock, signal });
+    return untilSignalled({ log, stopping: 'stopping; another run completes what this one has begun' }, task);
+  },
+};

@@ -1,0 +1,74 @@
+/**
+ * `mcsapi-coredns-cfg`: CoreDNS learns the domain of the clusterset, once.
+ *
+ * Nothing is changed unless all of it can be. A run that was interrupted between the change of the Corefile and the
+ * restart is completed by the next one; one that finds CoreDNS configured, by whomever, changes nothing.
+ */
+import type { Clock } from '../shared/clock.ts';
+import { type KubeConnection, openConnection } from '../shared/k8s/connection.ts';
+import { KubeStatusError } from '../shared/k8s/errors.ts';
+import { checkVersion } from '../shared/k8s/version.ts';
+import { MAX_COREDNS_UPDATE_ATTEMPTS } from '../shared/limits.ts';
+import type { Logger } from '../shared/log.ts';
+import { VERSION } from '../shared/version.ts';
+import { CorednsObjects } from './coredns-objects.ts';
+import { checkedVersion } from './coredns-version.ts';
+import { CorednsPausedError } from './errors.ts';
+import type { CorednsFlags } from './flags.ts';
+import { withMulticluster } from './multicluster.ts';
+
+export interface CorednsRun {
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+/** Throws a ProgramError, or the signal's reason. */
+export async function configureCoredns(flags: CorednsFlags, { log, clock, signal }: CorednsRun): Promise<void> {
+  const connection = await openConnection({
+    kubeconfigPath: flags.k8sKubeconfigPath,
+    serverUrls: flags.k8sApiServerUrls,
+    userAgent: `clustermesh-apiserver/${VERSION.version}`,
+    connectTimeoutMs: flags.k8sClientConnectionTimeoutMs,
+    keepAliveMs: flags.k8sClientConnectionKeepAliveMs,
+    rate: { perSecond: flags.k8sClientQps, burst: flags.k8sClientBurst },
+    clock,
+    log,
+  });
+  try {
+    await checkVersion({ connection, clock, log, signal });
+    await configure(connection, flags, { log, clock, signal });
+  } finally {
+    await connection.close();
+  }
+}
+
+async function configure(connection: KubeConnection, flags: CorednsFlags, { log, clock, signal }: CorednsRun): Promise<void> {
+  const coredns = new CorednsObjects(connection, flags, signal);
+  const domains = { cluster: flags.corednsClusterDomain, clusterset: flags.corednsClustersetDomain };
+  for (let attempt = 1; ; attempt += 1) {
+    const configMap = await coredns.configMap();
+    const deployment = await coredns.deployment();
+    const version = checkedVersion(deployment.image);
+    if (version === undefined)
+      log.warn({ image: deployment.image }, 'the image tells no version of CoreDNS; 1.12.2 or later is needed');
+    const corefile = withMulticluster(configMap.corefile, domains);
+    if (corefile === undefined && (!configMap.isChangedByUs || deployment.isRestartedByUs)) {
+      log.info({ configMap: coredns.configMapName }, 'the Corefile is configured already, nothing is changed');
+      return;
+    }
+    if (deployment.isPaused) throw new CorednsPausedError(coredns.deploymentName);
+    try {
+      if (corefile !== undefined) await coredns.writeCorefile(configMap, corefile);
+    } catch (thrown) {
+      const isConflict = thrown instanceof KubeStatusError && thrown.status === 409;
+      if (!isConflict || attempt >= MAX_COREDNS_UPDATE_ATTEMPTS) throw thrown;
+      log.info({ configMap: coredns.configMapName }, 'somebody else has changed the Corefile meanwhile, reading it again');
+      continue;
+    }
+    if (corefile !== undefined) log.info({ configMap: coredns.configMapName }, 'changed the Corefile');
+    await coredns.restart(clock);
+    log.info({ deployment: coredns.deploymentName }, 'CoreDNS restarts with the new Corefile');
+    return;
+  }
+}
