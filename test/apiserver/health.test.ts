@@ -1,0 +1,51 @@
+import { describe, expect, test } from 'vitest';
+import { KubernetesHealth } from '../../src/apiserver/kubernetes-health.ts';
+import { KubeForbiddenError, KubeUnreachableError } from '../../src/shared/k8s/errors.ts';
+import { NAMESPACES } from '../../src/shared/k8s/resources.ts';
+import { etcdVersions } from '../support/etcd-process.ts';
+import { until } from '../support/until.ts';
+import { type Daemon, DaemonRig } from './daemon-rig.ts';
+
+test('a kind that may not be watched is named with its last failure until it may', () => {
+  const health = new KubernetesHealth();
+  const observe = health.observe(NAMESPACES);
+  const fail = (error: KubeForbiddenError | KubeUnreachableError) => observe({ type: 'failure', error, delayMs: 1 });
+  observe({ type: 'state', state: 'listing' });
+  fail(new KubeForbiddenError('list namespaces: RBAC denies it'));
+  observe({ type: 'state', state: 'failing' });
+  expect(health.problems()).toEqual(['namespaces: KUBE_FORBIDDEN: list namespaces: RBAC denies it']);
+  fail(new KubeUnreachableError('list namespaces: no answer'));
+  expect(health.problems()).toEqual(['namespaces: KUBE_UNREACHABLE: list namespaces: no answer']);
+  observe({ type: 'state', state: 'watching' });
+  expect(health.problems()).toEqual([]);
+  fail(new KubeUnreachableError('the watch broke off'));
+  observe({ type: 'state', state: 'missing' });
+  expect(health.problems()).toEqual([]);
+});
+
+describe.skipIf(etcdVersions().length === 0)('/healthz of clustermesh', { timeout: 60_000 }, () => {
+  const healthz = async ({ healthPort }: Daemon) => (await fetch(`http://127.0.0.1:${healthPort}/healthz`)).text();
+
+  test('names the API server and the local etcd while they are away, and is ok when they are back', async () => {
+    await using rig = await DaemonRig.start();
+    const daemon = await rig.daemon();
+    await until('all is well', async () => (await daemon.readiness()) === 'Ready' && (await healthz(daemon)) === 'ok');
+    await rig.etcd.kill();
+    const away = await until('the etcd is missed', async () => /^local etcd: .*$/m.exec(await healthz(daemon))?.[0]);
+    expect(away).toMatch(/^local etcd: ETCD_UNAVAILABLE: /);
+    expect(await (await fetch(`http://127.0.0.1:${daemon.healthPort}/livez`)).text()).toBe('ok');
+    await rig.etcd.restart();
+    await until('all is well again', async () => (await healthz(daemon)) === 'ok', { withinMs: 20_000 });
+    await rig.kubernetes.stop();
+    await until('Kubernetes is missed', async () => (await healthz(daemon)).includes('Kubernetes: services: KUBE_UNREACHABLE: '));
+  });
+
+  test('says that the API server is waited for', async () => {
+    await using rig = await DaemonRig.start();
+    await rig.kubernetes.stop();
+    const daemon = await rig.daemon();
+    const text = await until('it serves', () => healthz(daemon));
+    expect(text).toContain('local etcd: its configuration is waited for\n');
+    expect(text).toContain('Kubernetes: it is waited for an answer of the API server\n');
+  });
+});

@@ -1,0 +1,77 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/shared/clock.ts';
+import { UnavailableError } from '../../src/shared/etcd/errors.ts';
+import { addEtcdChecks } from '../../src/shared/etcd/health.ts';
+import type { EtcdConnectionState } from '../../src/shared/etcd/types.ts';
+import { Health } from '../../src/shared/health.ts';
+import { Registry } from '../../src/shared/metrics.ts';
+import { type Daemon, startDaemon } from '../support/daemon.ts';
+import { etcdVersions } from '../support/etcd-process.ts';
+import { until } from '../support/until.ts';
+import { startFullRemote, startLocal } from './mesh.ts';
+
+const DAY_MS = 24 * 3_600_000;
+
+test('an etcd is judged by its connection, its writes, and the certificates in use', () => {
+  const nowMs = Date.UTC(2026, 1, 3);
+  let state: EtcdConnectionState | undefined;
+  let writeError: Error | undefined;
+  const certificates = new Map([['/ca.crt', nowMs + 8 * DAY_MS]]);
+  const health = new Health(new Registry('t_'));
+  const clock = { ...systemClock, nowMs: () => nowMs };
+  addEtcdChecks(health, { connection: () => state, writeError: () => writeError, certificates: () => certificates, clock });
+  expect(health.problems()).toEqual(['local etcd: its configuration is waited for']);
+  state = { connected: false, clusterId: undefined, lastContactMs: undefined, lastError: undefined };
+  expect(health.problems()).toEqual(['local etcd: not connected yet']);
+  state = { ...state, lastError: new UnavailableError('no answer') };
+  expect(health.problems()).toEqual([`local etcd: ETCD_UNAVAILABLE: ${state.lastError?.message}`]);
+  state = { ...state, connected: true };
+  expect(health.problems()).toEqual([]);
+  writeError = new UnavailableError('no space');
+  certificates.set('/tls.crt', nowMs + 6 * DAY_MS).set('/old.crt', nowMs);
+  expect(health.problems()).toEqual([
+    `writes to the local etcd: ETCD_UNAVAILABLE: ${writeError.message}`,
+    'certificates: /tls.crt ends at 2026-02-09T00:00:00.000Z; renew it',
+    'certificates: /old.crt has ended at 2026-02-03T00:00:00.000Z; renew it',
+  ]);
+});
+
+describe.skipIf(etcdVersions().length === 0)('/healthz of kvstoremesh', { timeout: 60_000 }, () => {
+  const healthz = async ({ healthPort }: Daemon) => (await fetch(`http://127.0.0.1:${healthPort}/healthz`)).text();
+
+  test('names remotes that are refused or stopped, and a local etcd without space, but no remote that is away', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'health-'));
+    await using local = await startLocal({ args: ['--quota-backend-bytes=8388608'] });
+    await using twin = await startFullRemote('twin', 200);
+    await using large = await startFullRemote('large', 8);
+    await using berlin = await startFullRemote('berlin', 7);
+    await large.put(Object.fromEntries([1, 2, 3, 4].map((index) => [`cilium/state/nodes/v1/large/${index}`, 'x'])));
+    for (const { name, proxy } of [twin, large, berlin]) {
+      writeFileSync(join(directory, name), `endpoints: ["${proxy.endpoint}"]\n`);
+    }
+    await using daemon = await startDaemon('kvstoremesh', [
+      '--cluster-name=harbor',
+      '--cluster-id=200',
+      `--clustermesh-config=${directory}`,
+      `--kvstore-opt=etcd.address=${local.process.endpoint}`,
+      '--api-serve-addr=',
+      '--remote-max-keys=8',
+    ]);
+    const shows = (text: RegExp) => until(`${text} is shown`, async () => text.test(await healthz(daemon)), { withinMs: 30_000 });
+    await shows(/^remote clusters: twin is refused: .*ID/m);
+    await shows(/^remote clusters: large is stopped: the remote has more than 8 keys/m);
+    await berlin.process.kill();
+    const fill = async () => {
+      for (;;) await local.put({ 'other/large': Buffer.alloc(1024 * 1024, 'x') });
+    };
+    await expect(fill()).rejects.toThrow(/quota|space/);
+    // Somebody removes what is mirrored: it has to be written again.
+    await local.delete('cilium/cluster-config/large');
+    await shows(/^writes to the local etcd: ETCD_NO_SPACE: /m);
+    expect(await healthz(daemon)).not.toContain('berlin');
+    rmSync(directory, { recursive: true, force: true });
+  });
+});
