@@ -6,6 +6,7 @@ import { apiserverFlagTable } from '../../src/apiserver/flags.ts';
 import { localTroubleshootFlagTable, meshTroubleshootFlagTable, statusFlagTable } from '../../src/cli/dbg-flags.ts';
 import { etcdinitFlagTable } from '../../src/etcdinit/flags.ts';
 import { kvstoremeshFlagTable } from '../../src/kvstoremesh/flags.ts';
+import { corednsFlagTable } from '../../src/mcsapi-coredns-cfg/flags.ts';
 import type { FlagTable } from '../../src/shared/flags/table.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
 import { runChild } from './child.ts';
@@ -84,6 +85,8 @@ test('every flag of the other commands has its row', () => {
   expect(namesOf('Of etcdinit')).toEqual(flagsOf(etcdinitFlagTable));
   const debugging = flagsOf(localTroubleshootFlagTable, meshTroubleshootFlagTable, statusFlagTable);
   expect(namesOf('Of clustermesh-dbg and kvstoremesh-dbg')).toEqual(debugging);
+  const ofItsOwn = flagsOf(corednsFlagTable).filter((flag) => !(flag.slice(2) in apiserverFlagTable));
+  expect(namesOf('Of mcsapi-coredns-cfg')).toEqual(ofItsOwn);
 });
 
 test('exactly the commands of the program are not among those that are not done', async () => {
