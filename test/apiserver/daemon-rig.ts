@@ -96,10 +96,11 @@ export class DaemonRig implements AsyncDisposable {
   }
 
   async daemon(...argv: string[]): Promise<Daemon> {
+    const hasServers = argv.some((argument) => argument.startsWith('--k8s-api-server-urls='));
     const daemon = new Daemon(await freePort(), [
       '--cluster-name=east',
       '--cluster-id=7',
-      `--k8s-api-server-urls=${this.kubernetes.url}`,
+      ...(hasServers ? [] : [`--k8s-api-server-urls=${this.kubernetes.url}`]),
       `--kvstore-opt=etcd.config=${this.etcdConfig}`,
       ...argv,
     ]);
