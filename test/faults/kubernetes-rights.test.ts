@@ -42,7 +42,7 @@ const RBAC = '/apis/rbac.authorization.k8s.io/v1';
 const ROLE = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata: { name: 'clustermesh-apiserver' } };
 const ACCOUNTS = '/api/v1/namespaces/default/serviceaccounts';
 
-const rightOf = (wanted: string) => RIGHTS.filter(({ plural }) => plural === wanted);
+const without = (unwanted: string) => RIGHTS.filter(({ plural }) => plural !== unwanted);
 const resourceOf = ({ group, plural }: Right) => (group === '' ? plural : `${plural}.${group}`);
 const missing = kubeApiserverMissing() ?? (etcdVersions().length === 0 ? 'no etcd' : undefined);
 
@@ -109,7 +109,7 @@ describe.skipIf(missing !== undefined)(`the rights of a deployment${missing === 
     await using world = await KubernetesWorld.start(options());
     await world.ready();
     for (const [round, right] of RIGHTS.filter(({ plural }) => !NOT_WATCHED.includes(plural)).entries()) {
-      await allow(RIGHTS.filter((each) => each !== right));
+      await allow(without(right.plural));
       proxy.cut();
       const { group, plural } = right;
       const remedy = `add get, list, watch of ${plural} in API group "${group}" to the ClusterRole`;
@@ -127,7 +127,7 @@ describe.skipIf(missing !== undefined)(`the rights of a deployment${missing === 
   test('a start without the right to see CRDs exports services, and ends with the name of the right', {
     timeout: 120_000,
   }, async () => {
-    await allow(RIGHTS.filter(({ plural }) => plural !== 'customresourcedefinitions'));
+    await allow(without('customresourcedefinitions'));
     await using world = await KubernetesWorld.open(options('--crd-wait-timeout=60s'));
     await world.create(1);
     await world.settled(EXPORTED_KINDS.filter(({ resource }) => resource === 'services'));
@@ -139,11 +139,11 @@ describe.skipIf(missing !== undefined)(`the rights of a deployment${missing === 
   test('a start with CiliumEndpointSlices needs the right to see these, and none to see CiliumEndpoints', {
     timeout: 120_000,
   }, async () => {
-    await allow(RIGHTS.filter((right) => !rightOf('ciliumendpoints').includes(right)));
+    await allow(without('ciliumendpoints'));
     await using world = await KubernetesWorld.open(options('--enable-cilium-endpoint-slice'));
     await world.ready();
     expect(world.lines.filter(({ code }) => code !== undefined)).toEqual([]);
-    await allow(RIGHTS.filter((right) => !rightOf('ciliumendpointslices').includes(right)));
+    await allow(without('ciliumendpointslices'));
     proxy.cut();
     await world.said('KUBE_FORBIDDEN', /ciliumendpointslices\.cilium\.io: add get, list, watch of ciliumendpointslices/);
     await allow(RIGHTS);
