@@ -50,7 +50,7 @@ export default {
       from: { path: '^src/shared/[^/]+\\.ts$' },
       to: {
         path: '^src/',
-        pathNot: '^src/shared/(clock|duration|errors|limits|listen-address|nearest)\\.ts$',
+        pathNot: '^src/shared/(bell|clock|duration|errors|limits|listen-address|nearest)\\.ts$',
         dependencyTypesNot: ['type-only'],
       },
     },
