@@ -36,7 +36,8 @@ const TEXT = 'text/plain; charset=utf-8';
 
 /**
  * `/readyz`: 200 `Ready` or 500 `NotReady`. `/healthz`: 200 `ok`, or 500 with a line for each thing that is not well.
- * `/livez`: 200 `ok`, for as long as there is somebody to answer. Everything else is 404.
+ * `/livez`: the same text, but always 200: there is somebody to answer, and nothing that is not well would be mended by
+ * a restart. Everything else is 404.
  */
 export function serveHealth(health: Health, options: ListenOptions): Promise<HttpServer> {
   const app = createApp();
@@ -47,15 +48,19 @@ export function serveHealth(health: Health, options: ListenOptions): Promise<Htt
       .type(TEXT)
       .send(health.ready ? 'Ready' : 'NotReady'),
   );
-  app.get('/livez', (_, reply) => reply.type(TEXT).send('ok'));
-  app.get('/healthz', (_, reply) => {
-    const problems = health.problems();
-    const isWell = problems.length === 0;
-    return reply
-      .code(isWell ? 200 : 500)
-      .type(TEXT)
-      .send(isWell ? 'ok' : `${problems.join('\n')}\n`);
-  });
+  for (const [path, unwell] of [
+    ['/livez', 200],
+    ['/healthz', 500],
+  ] as const) {
+    app.get(path, (_, reply) => {
+      const problems = health.problems();
+      const isWell = problems.length === 0;
+      return reply
+        .code(isWell ? 200 : unwell)
+        .type(TEXT)
+        .send(isWell ? 'ok' : `${problems.join('\n')}\n`);
+    });
+  }
   return listen(app, options);
 }
 

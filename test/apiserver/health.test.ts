@@ -33,7 +33,7 @@ describe.skipIf(etcdVersions().length === 0)('/healthz of clustermesh', { timeou
     await rig.etcd.kill();
     const away = await until('the etcd is missed', async () => /^local etcd: .*$/m.exec(await healthz(daemon))?.[0]);
     expect(away).toMatch(/^local etcd: ETCD_UNAVAILABLE: /);
-    expect(await (await fetch(`http://127.0.0.1:${daemon.healthPort}/livez`)).text()).toBe('ok');
+    expect((await fetch(`http://127.0.0.1:${daemon.healthPort}/livez`)).status).toBe(200);
     await rig.etcd.restart();
     await until('all is well again', async () => (await healthz(daemon)) === 'ok', { withinMs: 20_000 });
     await rig.kubernetes.stop();

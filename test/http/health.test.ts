@@ -53,9 +53,10 @@ test('/healthz names what is not well until it is removed', async () => {
   expect(await get(path)).toMatchObject({ status: 500, body: 'kubernetes: no watch for 90s\n' });
 });
 
-test('/livez answers ok whatever is not well, since no restart would mend it', async () => {
-  health.addCheck('etcd', () => 'no space left');
+test('/livez names what is not well and is alive all the same, since no restart would mend it', async () => {
   expect(await get('/livez')).toEqual({ status: 200, type: 'text/plain; charset=utf-8', body: 'ok' });
+  health.addCheck('etcd', () => 'no space left');
+  expect(await get('/livez')).toMatchObject({ status: 200, body: 'etcd: no space left\n' });
 });
 
 test('a check may name several things, each on a line of its own and of bounded length', async () => {
