@@ -252,8 +252,9 @@ export const MAX_CONCURRENT_CHECKS = 16;
 /** How long before its end a certificate is warned of. */
 export const EXPIRY_WARNING_MS = 30 * 24 * 3_600_000;
 
-/** How often a request is asked that etcd refuses because users changed meanwhile: a peer that is added or removed is a few changes. */
-export const MAX_AUTH_REVISION_ATTEMPTS = 8;
+/** How often a request is asked that etcd refuses because users changed meanwhile: a peer that is added or removed is a few changes; and the longest pause between. */
+export const MAX_AUTH_REVISION_ATTEMPTS = 12;
+export const AUTH_REVISION_PAUSE_MS = 200;
 
 /** Characters of an etcd's output that are kept while it is initialised: enough for its last words. */
 export const MAX_ETCD_OUTPUT_CHARACTERS = 8 * 1024;

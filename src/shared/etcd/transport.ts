@@ -6,7 +6,7 @@
 import { Metadata, type ServiceError } from '@grpc/grpc-js';
 import type { Clock } from '../clock.ts';
 import { asError, errorCode } from '../errors.ts';
-import { ETCD_CALL_TIMEOUT_MS, MAX_AUTH_REVISION_ATTEMPTS } from '../limits.ts';
+import { AUTH_REVISION_PAUSE_MS, ETCD_CALL_TIMEOUT_MS, MAX_AUTH_REVISION_ATTEMPTS } from '../limits.ts';
 import { ClusterPin } from './cluster-pin.ts';
 import type { ResponseHeader } from './codec.ts';
 import type { ConnectionTracker } from './connection-tracker.ts';
@@ -185,7 +185,8 @@ export class Transport {
 
   /**
    * Each change of a user makes etcd refuse the requests of everybody that are under way, before it does anything of
-   * them: they are asked again at once, so that nobody pays for the change of another one's rights.
+   * them: they are asked again, so that nobody pays for the change of another one's rights. Changes come in groups, hence
+   * a growing pause.
    */
   async #invokePastUserChanges<T>(call: Invocation<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
@@ -194,6 +195,8 @@ export class Transport {
       } catch (thrown) {
         if (!(thrown instanceof AuthRevisionError) || attempt === MAX_AUTH_REVISION_ATTEMPTS) throw thrown;
       }
+      const pauseMs = Math.min(AUTH_REVISION_PAUSE_MS, 2 ** attempt) * Math.random();
+      await this.#options.clock.sleep(pauseMs, call.signal);
     }
   }
 
