@@ -254,7 +254,10 @@ const process: readonly Action[] = [
     run: async ({ daemon }) => {
       daemon.process.send('SIGTERM');
       const status = await daemon.process.ended();
-      if (status !== 0) throw new Error(`the daemon stopped with status ${status}: ${daemon.process.log.slice(-2_000)}`);
+      // Before its first line nobody listens to signals yet.
+      const isBegun = daemon.process.log !== '';
+      if (status !== 0 && (isBegun || status !== null))
+        throw new Error(`the daemon stopped with status ${status}: ${daemon.process.log.slice(-2_000)}`);
       await daemon.start();
       return 'stop the daemon';
     },

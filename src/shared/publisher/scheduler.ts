@@ -220,12 +220,17 @@ export class Scheduler {
     if (again !== undefined) group.refuse(again, 'value_too_large');
   }
 
+  /** Never rejects: where etcd cannot be asked, the next write that is refused asks again. */
   async #findLostLeases(batch: Batch, signal: AbortSignal): Promise<void> {
-    const { client, leases } = this.#options;
+    const { client, leases, log } = this.#options;
     const used = new Set(batch.operations.flatMap((operation) => (operation.type === 'put' ? [operation.lease] : [])));
-    for (const id of used) {
-      const left = await client.leaseTimeToLive(id, { signal });
-      if (left === undefined || left.ttl <= 0) leases.lostId(id);
+    try {
+      for (const id of used) {
+        const left = await client.leaseTimeToLive(id, { signal });
+        if (left === undefined || left.ttl <= 0) leases.lostId(id);
+      }
+    } catch (thrown) {
+      if (!signal.aborted) log.debug({ code: errorCode(thrown) }, 'it cannot be asked which lease is lost');
     }
   }
 
