@@ -8,7 +8,8 @@ import { keyOf } from '../shared/etcd/types.ts';
 import { Health } from '../shared/health.ts';
 import { serveHealth, serveMetrics } from '../shared/http.ts';
 import { JobGroup } from '../shared/jobs.ts';
-import { type KubeConnection, openConnection } from '../shared/k8s/connection.ts';
+import type { KubeConnection } from '../shared/k8s/connection.ts';
+import { openFlaggedConnection } from '../shared/k8s/flagged-connection.ts';
 import { runHeartbeat as runKubernetesHeartbeat } from '../shared/k8s/heartbeat.ts';
 import { namespaceProjection } from '../shared/k8s/projections.ts';
 import { NAMESPACES } from '../shared/k8s/resources.ts';
@@ -20,7 +21,6 @@ import { PublisherMetrics } from '../shared/publisher/metrics.ts';
 import { createPublisher } from '../shared/publisher/publisher.ts';
 import type { Publisher } from '../shared/publisher/types.ts';
 import type { Runtime } from '../shared/runtime.ts';
-import { VERSION } from '../shared/version.ts';
 import { exportCiliumKinds } from './cilium-kinds.ts';
 import { convertClusterConfig } from './converters/cluster-config.ts';
 import { namespaceFilter, tellUnknownNames } from './export-filter.ts';
@@ -59,7 +59,7 @@ export async function runApiserver(flags: ApiserverFlags, runtime: Runtime): Pro
       clock,
     });
     const connected = health.addCheck('Kubernetes', () => 'it is waited for an answer of the API server');
-    connection = await openKubernetes(flags, runtime);
+    connection = await openFlaggedConnection(flags, runtime);
     const { server } = connection;
     log.info({ server, version: await checkVersion({ connection, clock, log, signal }) }, 'connected to Kubernetes');
     connected();
@@ -79,19 +79,6 @@ async function serve(flags: ApiserverFlags, { metrics }: Runtime, signal: AbortS
   const address = parseListenAddress(flags.prometheusServeAddr);
   if (address !== undefined) await serveMetrics(metrics, { address, flag: 'prometheus-serve-addr', signal });
   return health;
-}
-
-function openKubernetes(flags: ApiserverFlags, { clock, log }: Runtime): Promise<KubeConnection> {
-  return openConnection({
-    kubeconfigPath: flags.k8sKubeconfigPath,
-    serverUrls: flags.k8sApiServerUrls,
-    userAgent: `clustermesh-apiserver/${VERSION.version}`,
-    connectTimeoutMs: flags.k8sClientConnectionTimeoutMs,
-    keepAliveMs: flags.k8sClientConnectionKeepAliveMs,
-    rate: { perSecond: flags.k8sClientQps, burst: flags.k8sClientBurst },
-    clock,
-    log,
-  });
 }
 
 interface Parts {

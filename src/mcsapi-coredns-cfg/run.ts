@@ -5,12 +5,12 @@
  * restart is completed by the next one; one that finds CoreDNS configured, by whomever, changes nothing.
  */
 import type { Clock } from '../shared/clock.ts';
-import { type KubeConnection, openConnection } from '../shared/k8s/connection.ts';
+import type { KubeConnection } from '../shared/k8s/connection.ts';
 import { KubeStatusError } from '../shared/k8s/errors.ts';
+import { openFlaggedConnection } from '../shared/k8s/flagged-connection.ts';
 import { checkVersion } from '../shared/k8s/version.ts';
 import { MAX_COREDNS_UPDATE_ATTEMPTS } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
-import { VERSION } from '../shared/version.ts';
 import { CorednsObjects } from './coredns-objects.ts';
 import { checkedVersion } from './coredns-version.ts';
 import { CorednsPausedError } from './errors.ts';
@@ -25,16 +25,7 @@ export interface CorednsRun {
 
 /** Throws a ProgramError, or the signal's reason. */
 export async function configureCoredns(flags: CorednsFlags, { log, clock, signal }: CorednsRun): Promise<void> {
-  const connection = await openConnection({
-    kubeconfigPath: flags.k8sKubeconfigPath,
-    serverUrls: flags.k8sApiServerUrls,
-    userAgent: `clustermesh-apiserver/${VERSION.version}`,
-    connectTimeoutMs: flags.k8sClientConnectionTimeoutMs,
-    keepAliveMs: flags.k8sClientConnectionKeepAliveMs,
-    rate: { perSecond: flags.k8sClientQps, burst: flags.k8sClientBurst },
-    clock,
-    log,
-  });
+  const connection = await openFlaggedConnection(flags, { clock, log });
   try {
     await checkVersion({ connection, clock, log, signal });
     await configure(connection, flags, { log, clock, signal });
