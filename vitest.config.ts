@@ -7,8 +7,8 @@ export default defineConfig({
     // Tests start processes and measure what stays behind: each file has a process of its own.
     pool: 'forks',
     maxWorkers: Math.min(4, Math.max(2, Math.floor(availableParallelism() / 2))),
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     teardownTimeout: 10_000,
   },
 });

@@ -4,7 +4,7 @@
  * A small shell in a session of its own reads the process IDs to guard from a pipe. When the pipe closes,
  * because the demo is done or was killed, it kills those that are left and removes the directory.
  */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 
@@ -22,6 +22,22 @@ for pid in $pids; do kill -9 "$pid" 2>/dev/null; done
 rm -rf "$1" 2>/dev/null || { sleep 1; rm -rf "$1"; }
 `;
 
+/**
+ * What a guarded process does first: it gives its own ID to the guardian, and then becomes the program.
+ * Said by the demo instead, a demo killed between starting a process and saying so would leave it behind.
+ * While it has not said so it holds the pipe open, so that the guardian waits for it.
+ */
+const ANNOUNCED = 'echo "+ $$" >&3; exec "$@" 3>&-';
+
+export interface GuardedCommand {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** The whole environment of the process. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Open file that takes its output. */
+  readonly log: number;
+}
+
 export class Guardian {
   readonly #shell: ChildProcessByStdio<Writable, null, null>;
 
@@ -32,14 +48,19 @@ export class Guardian {
     this.#shell.stdin.on('error', () => undefined);
   }
 
-  /** `pid` shall not outlive the demo. */
-  guard(pid: number): void {
-    this.#shell.stdin.write(`+ ${pid}\n`);
-  }
-
-  /** `pid` has ended; the number may soon belong to somebody else. */
-  release(pid: number): void {
-    this.#shell.stdin.write(`- ${pid}\n`);
+  /**
+   * Starts a process that does not outlive the demo, in a session of its own: Ctrl-C is for the demo alone,
+   * which then ends everything in order. A command that is not there ends with status 127, its log says so.
+   */
+  spawn({ command, args, env, log }: GuardedCommand): ChildProcess {
+    const child = spawn('/bin/sh', ['-c', ANNOUNCED, 'sh', command, ...args], {
+      stdio: ['ignore', log, log, this.#shell.stdin],
+      env,
+      detached: true,
+    });
+    // Its number may soon belong to somebody else.
+    child.once('exit', () => this.#shell.stdin.write(`- ${child.pid}\n`));
+    return child;
   }
 
   /** Resolves when everything is gone. Idempotent. */

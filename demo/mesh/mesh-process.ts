@@ -2,7 +2,7 @@
  * A process of the mesh: an etcd or a daemon. It writes its log to a file, can be killed and started
  * again, and never outlives the demo.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { ProcessEndedError } from './errors.ts';
 import type { Guardian } from './guardian.ts';
@@ -41,21 +41,18 @@ export class MeshProcess {
   start(): void {
     const { command, args, env, logFile, host } = this.#options;
     const log = openSync(logFile, 'a');
-    // In a session of its own: Ctrl-C is for the demo alone, which then ends everything in order.
-    const child = spawn(command, args, { stdio: ['ignore', log, log], env, detached: true });
+    const child = host.guardian.spawn({ command, args, env, log });
     closeSync(log);
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     this.#running = { child, ended };
     const onEnd = (how: string) => {
       resolve();
-      if (child.pid !== undefined) host.guardian.release(child.pid);
       if (this.#running?.child !== child) return;
       this.#running = undefined;
       host.onUnexpectedEnd(this, new ProcessEndedError(`${this.name} ${how}`));
     };
     child.once('error', (error) => onEnd(`cannot be started: ${error.message}`));
     child.once('exit', (status, signal) => onEnd(`has ended with ${signal ?? `status ${status}: ${this.logTail(1).join()}`}`));
-    if (child.pid !== undefined) host.guardian.guard(child.pid);
   }
 
   /** Undefined while it does not run. */

@@ -28,7 +28,7 @@ async function setUp(etcd: EtcdProcess): Promise<void> {
   client.close();
 }
 
-describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 30_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 90_000 }, () => {
   test.each(etcdVersions())('are those of the file, also when it changes, on etcd $version', async ({ version }) => {
     await using etcd = await etcdWithRoles(version);
     using file = new UsersFile();
@@ -131,7 +131,7 @@ describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 30_
     await run.has({ 'remote-a': 'remote' });
     await etcd.kill();
     file.writeUsers({ 'remote-a': 'remote', 'remote-b': 'remote' });
-    await until('the attempt is counted', async () => (await run.failures('etcd')) > 0, { withinMs: 20_000 });
+    await until('the attempt is counted', async () => (await run.failures('etcd')) > 0, { withinMs: 45_000 });
     await etcd.restart({ wipe: true });
     await setUp(etcd);
     await run.has({ 'remote-a': 'remote', 'remote-b': 'remote' });

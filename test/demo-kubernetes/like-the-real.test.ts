@@ -49,7 +49,7 @@ describe.skipIf(missing !== undefined)(
       .filter((name) => !LEFT_OUT.includes(name))
       .sort();
 
-    test.each(scenarios)('%s', { timeout: 30_000 }, async (name) => {
+    test.each(scenarios)('%s', { timeout: 90_000 }, async (name) => {
       const { steps } = JSON.parse(readFileSync(join(DATA, name, 'scenario.json'), 'utf8')) as { steps: Step[] };
       await Promise.all([real.clean(), embedded.clean()]);
       for (const [index, step] of steps.entries()) {

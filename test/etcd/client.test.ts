@@ -175,7 +175,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     for (let attempt = 0; attempt < 3; attempt += 1) await expect(put(client, 'c')).rejects.toThrow(UnavailableError);
     expect(client.state).toMatchObject({ connected: false, lastError: expect.any(UnavailableError) });
     await own.restart();
-    await until('the client has found the etcd again', () => put(client, 'd'), { withinMs: 20_000 });
+    await until('the client has found the etcd again', () => put(client, 'd'), { withinMs: 45_000 });
     expect(changes).toEqual([true, false, true]);
     expect(lines.map(({ msg }) => msg)).toEqual(['etcd connected', 'etcd connection lost', 'etcd connected']);
   });
@@ -312,7 +312,7 @@ describe('on its own', () => {
     const list = async () => {
       for await (const _ of client.list(keyOf('k/'), { ...soon(), pageSize: 10 })) {
         await etcd.restart({ wipe: true });
-        await until('the new store answers', () => client.get(keyOf('k/'), soon()).then(() => true), { withinMs: 20_000 });
+        await until('the new store answers', () => client.get(keyOf('k/'), soon()).then(() => true), { withinMs: 45_000 });
       }
     };
     await expect(list()).rejects.toThrow(FutureRevisionError);

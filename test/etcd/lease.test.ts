@@ -106,7 +106,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     await until('the loss of the connection is noticed', () => !client.state.connected);
     await own.restart();
     await until('the lease is kept again', async () => (await client.leaseTimeToLive(lease, soon()))?.ttl !== undefined, {
-      withinMs: 20_000,
+      withinMs: 45_000,
     });
     expect(lost).toEqual([]);
   });

@@ -23,7 +23,7 @@ test.each([
   expect(scopeOf(keyOf(key))).toBe(scope);
 });
 
-describe.skipIf(etcdVersions().length === 0)('calls to an etcd', { timeout: 30_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('calls to an etcd', { timeout: 90_000 }, () => {
   test('are counted by what they are for, their events too, and a client that is forgotten leaves no series', async () => {
     await using etcd = await startEtcd();
     const registry = new Registry('t_');

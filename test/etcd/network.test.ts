@@ -97,7 +97,7 @@ test('fault 16: a member without a leader is left for one that has one', async (
   });
   const client = connect([lonely.endpoint, etcd.endpoint], { random: first });
   const watch = record(client, 'leader/', 1);
-  await until('the other one answers', () => put(client, 'leader/a'), { withinMs: 20_000 });
+  await until('the other one answers', () => put(client, 'leader/a'), { withinMs: 45_000 });
   await seen(watch, 1);
 });
 
@@ -185,7 +185,7 @@ test('somebody who accepts a connection after an outage and never answers is giv
   });
   await new Promise<void>((resolve) => middlebox.listen(port, '127.0.0.1', resolve));
   onTestFinished(() => void middlebox.close());
-  await until('a later connection is of use', () => put(client, 'middlebox/a'), { withinMs: 20_000 });
+  await until('a later connection is of use', () => put(client, 'middlebox/a'), { withinMs: 45_000 });
   expect(accepted).toBeGreaterThanOrEqual(2);
 });
 

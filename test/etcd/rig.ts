@@ -152,7 +152,7 @@ export function record(
 /** Until `watch` has seen `count` events, and a moment more in which one too many would arrive. */
 export async function seen(watch: RecordedWatch, count: number): Promise<readonly WatchEvent[]> {
   await until(`${count} events`, () => watch.events.length >= count, {
-    withinMs: 20_000,
+    withinMs: 45_000,
     status: () => ({ events: watch.events.length, last: watch.last()?.kind }),
   });
   return watch.events;

@@ -131,7 +131,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     await remove(direct, 'away/a');
     await compact(etcd, await put(direct, 'away/b'));
     await proxy.heal();
-    await until('the watch has ended', watch.hasEnded, { withinMs: 20_000 });
+    await until('the watch has ended', watch.hasEnded, { withinMs: 45_000 });
     expect(watch.last()).toMatchObject({ kind: 'compacted' });
     expect(watch.events.length).toBe(1);
   });
@@ -166,7 +166,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     await seen(watch, 50);
     const { clusterId } = client.state;
     await own.restart({ wipe: true });
-    await until('the watch has ended', watch.hasEnded, { withinMs: 20_000 });
+    await until('the watch has ended', watch.hasEnded, { withinMs: 45_000 });
     expect(watch.last()).toMatchObject({ kind: 'replaced', reason: expect.stringMatching(/has not reached revision 51/) });
     expect(client.state.clusterId).toBe(clusterId);
   });
@@ -178,7 +178,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     const watch = record(client, 'k/', 2);
     await seen(watch, 1);
     await own.restart({ wipe: true, clusterToken: 'another' });
-    await until('the watch has ended', watch.hasEnded, { withinMs: 20_000 });
+    await until('the watch has ended', watch.hasEnded, { withinMs: 45_000 });
     expect(watch.last()).toMatchObject({
       kind: 'replaced',
       reason: expect.stringMatching(/of etcd cluster [0-9a-f]+ instead of/),
@@ -198,9 +198,9 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     await seen(watch, 1);
     client.forgetCluster();
     await own.restart({ wipe: true, clusterToken: 'another' });
-    await until('the new store answers', () => put(client, 'k/b'), { withinMs: 20_000 });
+    await until('the new store answers', () => put(client, 'k/b'), { withinMs: 45_000 });
     await putMany(client, 'k/', 50, 1);
-    await until('the watch has ended', watch.hasEnded, { withinMs: 20_000 });
+    await until('the watch has ended', watch.hasEnded, { withinMs: 45_000 });
     expect(watch.last()).toMatchObject({ kind: 'replaced' });
     expect(watch.events.length).toBe(1);
   });
@@ -300,7 +300,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     own.pause();
     await until('the loss is noticed', () => !client.state.connected);
     own.resume();
-    await until('the etcd takes writes again', () => put(client, 'k/b'), { withinMs: 20_000 });
+    await until('the etcd takes writes again', () => put(client, 'k/b'), { withinMs: 45_000 });
     await seen(watch, 2);
   });
 

@@ -25,7 +25,7 @@ const STEPS = [
   'stopping etcd',
 ];
 
-describe.skipIf(oldest === undefined)('etcdinit', { timeout: 60_000 }, () => {
+describe.skipIf(oldest === undefined)('etcdinit', { timeout: 120_000 }, () => {
   test('that was killed at any step leaves no etcd behind and can be repeated', async () => {
     using rig = new InitRig(oldest);
     for (const step of STEPS) {
@@ -97,7 +97,7 @@ describe('etcdinit refuses', () => {
   });
 });
 
-describe('etcdinit tells of an etcd that', { timeout: 60_000 }, () => {
+describe('etcdinit tells of an etcd that', { timeout: 120_000 }, () => {
   const etcd = oldest?.path ?? 'etcd';
   test.each<[string, string, number, string, string]>([
     ['ends by itself', 'echo "no room for the log" >&2; exit 3', 4, 'ETCDINIT_ENDED', 'with status 3'],

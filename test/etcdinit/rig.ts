@@ -50,7 +50,7 @@ export class InitRig implements Disposable {
 /** Resolves when `child` has begun with `step`. */
 export async function reached(child: Child, step: string): Promise<void> {
   await until(`etcdinit is at: ${step}`, () => child.stderrSoFar.includes(`"step":"${step}"`), {
-    withinMs: 20_000,
+    withinMs: 45_000,
     status: () => child.stderrSoFar.slice(-1_000),
   });
 }

@@ -92,7 +92,7 @@ const USERS: Readonly<Record<string, Rights>> = {
 
 describe.skipIf(missing !== undefined).each(etcdVersions())(
   `rights on etcd $version ${missing ?? ''}`,
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   (binary) => {
     const rig = new InitRig(binary);
     const directory = new CertificateDirectory();

@@ -92,7 +92,7 @@ export class ExportingWorld implements AsyncDisposable {
 
   async untilLogged(message: string): Promise<void> {
     const status = () => this.daemon.log.slice(-3_000);
-    await until(`the log says: ${message}`, () => this.daemon.log.includes(message), { withinMs: 20_000, status });
+    await until(`the log says: ${message}`, () => this.daemon.log.includes(message), { withinMs: 45_000, status });
   }
 
   /** Resolves when the etcd holds what a daemon exports to an empty one that nothing ever happened to. */
@@ -100,7 +100,7 @@ export class ExportingWorld implements AsyncDisposable {
     const wanted = JSON.stringify(Object.entries(await this.#reference()).sort());
     const held = async () => JSON.stringify(Object.entries(await this.local.dump('cilium/state/')).sort());
     const status = () => this.daemon.log.slice(-3_000);
-    await until('all is exported', async () => (await held()) === wanted, { withinMs: 30_000, status });
+    await until('all is exported', async () => (await held()) === wanted, { withinMs: 45_000, status });
     await this.#judgeCanaries();
   }
 
@@ -116,7 +116,7 @@ export class ExportingWorld implements AsyncDisposable {
     const runtime = { log: silentLogger, clock: systemClock, metrics: new Registry('reference_'), signal: stop.signal };
     const ended = runApiserver(flags.values, runtime);
     const canaries = async () => Object.keys(await pristine.dump('cilium/synced/')).length;
-    await until('the reference is complete', async () => (await canaries()) === 6, { withinMs: 30_000 });
+    await until('the reference is complete', async () => (await canaries()) === 6, { withinMs: 45_000 });
     stop.abort(new Error('the reference is complete'));
     await ended;
     return await pristine.dump('cilium/state/');

@@ -37,7 +37,7 @@ const VALUES: readonly (readonly [string, Uint8Array | string])[] = [
   ['long', Buffer.alloc(1_500_000, 'v')],
 ];
 
-describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 60_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 120_000 }, () => {
   test.each([
     ['an ID of 0', 0, /cluster ID 0 is reserved/],
     ['our own ID', 200, /is that of the local cluster harbor/],
@@ -280,7 +280,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 6
     expect(await local.dump(MIRRORED)).toEqual({ [`${MIRRORED}node-0`]: 'node 0' });
     const announced = async () => Object.keys(await local.dump('cilium/synced/berlin/'));
     // Endpoints and services wait a while for the nodes they refer to.
-    await until('the other kinds are announced', async () => (await announced()).length >= 5, { withinMs: 30_000 });
+    await until('the other kinds are announced', async () => (await announced()).length >= 5, { withinMs: 45_000 });
     const canaries = await announced();
     expect(canaries.length).toBe(5);
     expect(canaries).not.toContain('cilium/synced/berlin/cilium/cache/nodes/v1');

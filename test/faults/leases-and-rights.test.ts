@@ -16,7 +16,7 @@ import { watchForLeaks } from './leaks.ts';
 const leaks = watchForLeaks();
 afterAll(() => leaks.none());
 
-describe.skipIf(etcdVersions().length === 0)('a publisher', { timeout: 60_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('a publisher', { timeout: 120_000 }, () => {
   test('fault 21: whose leases are gone as soon as they are granted asks for others at growing intervals, and writes once one lasts', async () => {
     await using local = await startLocal();
     let isBroken = true;

@@ -125,10 +125,10 @@ export class MeshDaemon implements AsyncDisposable {
       last = await this.status(name);
       return last !== undefined && Boolean(condition(last));
     };
-    await until(what, probe, { withinMs: 30_000, status: () => ({ last, log: this.process.log.slice(-3_000) }) });
+    await until(what, probe, { withinMs: 45_000, status: () => ({ last, log: this.process.log.slice(-3_000) }) });
   }
 
-  async untilLogged(message: string, withinMs = 20_000): Promise<void> {
+  async untilLogged(message: string, withinMs = 45_000): Promise<void> {
     const status = () => this.process.log.slice(-3_000);
     await until(`the log says: ${message}`, () => this.process.log.includes(message), { withinMs, status });
   }

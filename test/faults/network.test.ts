@@ -49,7 +49,7 @@ faultTest(
     await berlin.put({ 'cilium/state/nodes/v1/berlin/node-3': 'written' });
     await until('it was written', async () => (await local.revision('cilium/cache/nodes/v1/berlin/node-3')) > 0);
     await berlin.put({ 'cilium/state/nodes/v1/berlin/node-3': 'later' });
-    await until('the failure is told', () => mesh.publisher.stats.failing !== undefined, { withinMs: 20_000 });
+    await until('the failure is told', () => mesh.publisher.stats.failing !== undefined, { withinMs: 45_000 });
     await berlin.put({ 'cilium/state/nodes/v1/berlin/node-3': 'latest' });
     await localProxy.heal();
     await oracle.converged();
@@ -90,7 +90,7 @@ test
   .skipIf(etcdVersions().length === 0)
   .concurrent(
     'fault 16: a remote of which one member is dead and the other without a quorum is told as lost, and goes on with the quorum',
-    { timeout: 60_000 },
+    { timeout: 120_000 },
     async () => {
       await using members = new Members();
       const [healthy, lonely] = [await members.start(0, 1, 2), members.one(1)];
@@ -108,7 +108,7 @@ test
       await mesh.until('the loss is told', 'berlin', ({ connected, reason }) => connected === undefined && reason);
       expect(mesh.status('berlin')?.['num-endpoints']).toBe(1);
       await healthy.restart();
-      await until('it takes writes', () => berlin.put({ [`${ADDRESSES}10.0.0.2`]: '2' }), { withinMs: 20_000 });
+      await until('it takes writes', () => berlin.put({ [`${ADDRESSES}10.0.0.2`]: '2' }), { withinMs: 45_000 });
       await oracle.converged();
       await mesh.until('all is well', 'berlin', ({ connected, ready }) => connected && ready);
     },
@@ -139,7 +139,7 @@ faultTest(
       berlin.proxy.reject();
       berlin.proxy.cut();
       const before = berlin.proxy.accepted;
-      await until('it was tried twice', () => berlin.proxy.accepted >= before + 2, { withinMs: 20_000 });
+      await until('it was tried twice', () => berlin.proxy.accepted >= before + 2, { withinMs: 45_000 });
       await berlin.put({ [`${ADDRESSES}10.0.0.${round}`]: 'x' });
       await berlin.proxy.heal();
       await mesh.until('the round is mirrored', 'berlin', (status) => status['num-endpoints'] === 2 + round);

@@ -59,7 +59,7 @@ export async function observe(
   const record = await StoreRecord.start(local.process.endpoint, { wasEmptied: true });
   const pardoned = new Set<number>();
   return {
-    converged: async (withinMs = 20_000) => {
+    converged: async (withinMs = 45_000) => {
       await quiet(record, sources, withinMs);
       const breaches = judge(record, sources, options, (change) => isPardoned(change, pardoned, options));
       record.restart();

@@ -74,7 +74,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('kvstoremesh', { timeout
     await daemon.process.ready();
     await oracle.converged();
     daemon.process.send('SIGSTOP');
-    await until('nothing of it is left', async () => Object.keys(await local.dump()).length === 0, { withinMs: 30_000 });
+    await until('nothing of it is left', async () => Object.keys(await local.dump()).length === 0, { withinMs: 45_000 });
     await berlin.fill('2');
     await berlin.delete(...Object.keys(berlin.keys('1', 'state')));
     daemon.process.send('SIGCONT');
@@ -89,7 +89,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('kvstoremesh', { timeout
 
 const BREAK_MIRROR = new URL('broken-mirror.ts', import.meta.url).href;
 
-describe.skipIf(etcdVersions().length === 0).concurrent('a mistake of this program', { timeout: 60_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('a mistake of this program', { timeout: 120_000 }, () => {
   test('fault 42: in the work on one remote costs that one a new start with back-off, and no other its streams', async () => {
     await using world = await startWorld();
     const { local, berlin, oslo, oracle } = world;

@@ -19,7 +19,7 @@ import { ADDRESSES, putAddresses } from './rig.ts';
 
 test.skipIf(etcdVersions().length === 0)(
   'fault 27: of two daemons with the lock one writes at a time, and nothing goes wrong or is written twice when they change places',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async () => {
     const leaks = watchForLeaks();
     {
@@ -37,7 +37,7 @@ test.skipIf(etcdVersions().length === 0)(
       const before = await local.revision(kept);
       await first.stop();
       await berlin.put({ [changed]: 'of the second' });
-      await until('the second one leads', () => second.isMirroring, { withinMs: 20_000 });
+      await until('the second one leads', () => second.isMirroring, { withinMs: 45_000 });
       await oracle.converged();
       expect(await local.revision(kept)).toBe(before);
     }

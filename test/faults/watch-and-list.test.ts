@@ -88,7 +88,7 @@ faultTest(
         // Two more than the nine watches from before the outage, which end with a range at their own revision.
         return (await failures()) >= before + 11 && reason !== undefined;
       },
-      { withinMs: 20_000, status: () => ({ reason, status: mesh.status('berlin') }) },
+      { withinMs: 45_000, status: () => ({ reason, status: mesh.status('berlin') }) },
     );
     expect(reason).toContain('was compacted');
   },

@@ -116,7 +116,7 @@ describe.skipIf(missing !== undefined)(`a real API server${missing === undefined
 
     await api.requests.delete('/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gadgets.test.example.org');
     await until('gadgets are reported missing again', () => run.state === 'missing', {
-      withinMs: 20_000,
+      withinMs: 45_000,
       status: () => run.status(),
     });
     await until('the definition is gone', async () => (await api.requests.send('GET', GADGETS_PATH)).code === 404);

@@ -74,7 +74,7 @@ const readyz = async (daemon: Daemon) => {
   return `${status} ${body}`;
 };
 
-describe.skipIf(etcdVersions().length === 0)('the daemon', { timeout: 60_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('the daemon', { timeout: 120_000 }, () => {
   test('is ready once the clusters of its start are mirrored, and says how they are', async () => {
     await using local = await startLocal();
     await using berlin = await startRemote('berlin');

@@ -39,7 +39,7 @@ test('an etcd is judged by its connection, its writes, and the certificates in u
   ]);
 });
 
-describe.skipIf(etcdVersions().length === 0)('/healthz of kvstoremesh', { timeout: 60_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('/healthz of kvstoremesh', { timeout: 120_000 }, () => {
   const healthz = async ({ healthPort }: Daemon) => (await fetch(`http://127.0.0.1:${healthPort}/healthz`)).text();
 
   test('names remotes that are refused or stopped, and a local etcd without space, but no remote that is away', async () => {
@@ -60,7 +60,7 @@ describe.skipIf(etcdVersions().length === 0)('/healthz of kvstoremesh', { timeou
       '--api-serve-addr=',
       '--remote-max-keys=8',
     ]);
-    const shows = (text: RegExp) => until(`${text} is shown`, async () => text.test(await healthz(daemon)), { withinMs: 30_000 });
+    const shows = (text: RegExp) => until(`${text} is shown`, async () => text.test(await healthz(daemon)), { withinMs: 45_000 });
     await shows(/^remote clusters: twin is refused: .*ID/m);
     await shows(/^remote clusters: large is stopped: the remote has more than 8 keys/m);
     await berlin.process.kill();

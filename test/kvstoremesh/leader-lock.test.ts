@@ -60,7 +60,7 @@ class Replica implements AsyncDisposable {
   }
 
   async leads(): Promise<Term> {
-    return until('the replica leads', () => this.term, { withinMs: 20_000 });
+    return until('the replica leads', () => this.term, { withinMs: 45_000 });
   }
 
   /** What the metric says. */
@@ -186,7 +186,7 @@ test('a leader that cannot be heard loses the lock with its lease, and stands by
   proxy.cut();
   await second.leads();
   await proxy.heal();
-  await until('the first one has noticed', () => term.signal.aborted, { withinMs: 20_000 });
+  await until('the first one has noticed', () => term.signal.aborted, { withinMs: 45_000 });
   await queueOf(store, 2);
   expect(second.isLeading).toBe(true);
 });
@@ -232,7 +232,7 @@ test.for([
   const replica = new Replica(store);
   const term = await replica.leads();
   await store.process.restart({ wipe: true, ...(clusterToken === undefined ? {} : { clusterToken }) });
-  await until('it leads another term', () => replica.terms === 2 && replica.term, { withinMs: 25_000 });
+  await until('it leads another term', () => replica.terms === 2 && replica.term, { withinMs: 45_000 });
   expect(term.signal.aborted).toBe(true);
 });
 

@@ -24,7 +24,7 @@ async function start(local: Store, directory: string, environment: Record<string
   return daemon;
 }
 
-describe.skipIf(etcdVersions().length === 0)('keys of a cluster that nobody configures', { timeout: 60_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('keys of a cluster that nobody configures', { timeout: 120_000 }, () => {
   test('are removed as if its file had just gone, whatever is left of it, and nothing else is', async () => {
     await using local = await startLocal();
     const kept = {
@@ -99,7 +99,7 @@ describe.skipIf(etcdVersions().length === 0)('keys of a cluster that nobody conf
     expect(Object.keys(await local.dump('cilium/cache/')).length).toBe(6);
     await start(local, directory, { DRAIN_GRACE_MS: '100', LEFTOVERS_MS: '100' });
     await until('nothing is left', async () => !Object.keys(await local.dump()).some((key) => key.includes('berlin')), {
-      withinMs: 30_000,
+      withinMs: 45_000,
     });
   });
 });

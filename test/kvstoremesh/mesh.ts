@@ -320,7 +320,7 @@ export class Mesh implements AsyncDisposable {
       const status = this.status(name);
       return status !== undefined && Boolean(condition(status));
     };
-    await until(what, probe, { withinMs: 20_000, status: () => this.status(name) });
+    await until(what, probe, { withinMs: 45_000, status: () => this.status(name) });
   }
 
   /** Resolves when the local etcd holds exactly `keys` of all mirrored keys. */
@@ -334,7 +334,7 @@ export class Mesh implements AsyncDisposable {
         last = sorted(await this.local.dump('cilium/cache/'));
         return last === wanted;
       },
-      { withinMs: 20_000, status: () => ({ wanted, last }) },
+      { withinMs: 45_000, status: () => ({ wanted, last }) },
     );
   }
 

@@ -36,7 +36,7 @@ const MIRRORED = {
   'cilium/cache/serviceexports/v1/berlin/shop/x': 'export',
 };
 
-describe.skipIf(reason !== undefined)(`a remote with users and roles ${reason ?? ''}`, { timeout: 60_000 }, () => {
+describe.skipIf(reason !== undefined)(`a remote with users and roles ${reason ?? ''}`, { timeout: 120_000 }, () => {
   let directory: string;
   let ca: CertificateAuthority;
   let etcd: EtcdProcess;

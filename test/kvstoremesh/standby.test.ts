@@ -56,12 +56,12 @@ async function start(local: Store, ttlSeconds: number): Promise<Replica> {
 
 async function untilLeading(replica: Replica): Promise<void> {
   const probe = async () => (await replica.leads()) && (await replica.clusters())[0]?.ready;
-  await until('it leads and mirrors', probe, { withinMs: 30_000, status: () => replica.log.slice(-3000) });
+  await until('it leads and mirrors', probe, { withinMs: 45_000, status: () => replica.log.slice(-3000) });
 }
 
 async function untilStandby(replica: Replica): Promise<void> {
   const probe = async () => !(await replica.leads()) && (await replica.clusters()).length === 0;
-  await until('it stands by', probe, { withinMs: 30_000, status: () => replica.log.slice(-3000) });
+  await until('it stands by', probe, { withinMs: 45_000, status: () => replica.log.slice(-3000) });
 }
 
 /** The first leads, the second stands by. */
@@ -82,7 +82,7 @@ async function changes(local: Store, since: number): Promise<string[]> {
   return events.map(({ type, key }) => `${type} ${key}`).filter((event) => !/cilium\/(synced|kvstoremesh-lock)\//.test(event));
 }
 
-describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { timeout: 60_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { timeout: 120_000 }, () => {
   test('rule 59: one mirrors; the other is ready with nothing, and mirrors once the first one was killed', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);

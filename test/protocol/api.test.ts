@@ -63,7 +63,7 @@ function misread(value: unknown, type: unknown, path = ''): string[] {
   return typeof value === type ? [] : [`${path} is no ${String(type)}`];
 }
 
-describe.skipIf(etcdVersions().length === 0).concurrent('the API', { timeout: 60_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('the API', { timeout: 120_000 }, () => {
   test('rule 69: tells of a remote that never answered, lacks its config, is ready or away, each by the right members, by name', async () => {
     await using local = await startLocal();
     await using rome = await startFullRemote('rome', 9);
@@ -149,7 +149,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the API', { timeout: 60
   });
 });
 
-describe.skipIf(etcdVersions().length === 0).concurrent('an agent of the local cluster', { timeout: 60_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('an agent of the local cluster', { timeout: 120_000 }, () => {
   test.each(RELEASES)(
     'rule 72: of release $version, as an independent reader of its contract, imports all it reads, and follows it',
     async (release) => {
@@ -184,7 +184,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('an agent of the local c
   );
 });
 
-describe.skipIf(etcdVersions().length === 0).concurrent('a remote of release 1.15', { timeout: 60_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('a remote of release 1.15', { timeout: 120_000 }, () => {
   test('rule 73: says nothing of service exports and slices, and is mirrored and ready without them', async () => {
     await using local = await startLocal();
     await using berlin = await startRemote('berlin');

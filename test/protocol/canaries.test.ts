@@ -9,7 +9,7 @@ import { ConfigDirectory, Daemon } from './daemon-rig.ts';
 
 vi.setConfig({ maxConcurrency: 3 });
 
-describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 60_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 120_000 }, () => {
   test('rules 16, 18: with canaries is read kind by kind as they appear, and goes on when they go', async () => {
     await using local = await startLocal();
     await using berlin = await startRemote('berlin');
@@ -104,7 +104,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 6
   });
 });
 
-describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout: 60_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout: 120_000 }, () => {
   test('rule 21: is not ready while a remote cannot be reached, and is after the time for one cluster', async () => {
     await using local = await startLocal();
     await using gone = await startFullRemote('gone', 8);
@@ -175,7 +175,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout:
     await using daemon = await Daemon.start(local, directory);
     await until('it says no', async () => (await daemon.readyz()) === '500 NotReady');
     await berlin.process.restart();
-    await until('it says yes', async () => (await daemon.readyz()) === '200 Ready', { withinMs: 20_000 });
+    await until('it says yes', async () => (await daemon.readyz()) === '200 Ready', { withinMs: 45_000 });
     for (const path of ['/', '/metrics', '/ready', '/readyz/', '/v1/cluster']) {
       expect((await daemon.get('health', path)).status).toBe(404);
     }

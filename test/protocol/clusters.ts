@@ -34,7 +34,7 @@ export async function untilLater(
       await clock.advance(stepMs);
       return Boolean(await probe());
     },
-    { withinMs: 20_000, ...(status === undefined ? {} : { status }) },
+    { withinMs: 45_000, ...(status === undefined ? {} : { status }) },
   );
 }
 

@@ -36,7 +36,7 @@ class ProjectedSecret extends ConfigDirectory {
 
 const endpointsOf = (remote: Remote) => `endpoints: ["${remote.proxy.endpoint}"]\n`;
 
-describe.skipIf(etcdVersions().length === 0).concurrent('the configuration directory', { timeout: 60_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('the configuration directory', { timeout: 120_000 }, () => {
   test('rule 26: a swap of ..data with equal content reconnects nobody, and a changed file just its cluster, once', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
@@ -128,7 +128,7 @@ const HOST = 'berlin.mesh.test';
 
 describe
   .skipIf(etcdVersions().length === 0 || !canMakeCertificates())
-  .concurrent('a file that names certificates', { timeout: 60_000 }, () => {
+  .concurrent('a file that names certificates', { timeout: 120_000 }, () => {
     let certificates: CertificateDirectory;
     let authority: Authority;
     let user: CertificateFiles;
@@ -205,7 +205,7 @@ describe
       await mesh.synced('berlin');
       const { accepted } = proxy;
       replaceFiles(placed, authority.issue({ name: 'remote' }));
-      await until('there is a new connection', () => proxy.accepted > accepted && proxy.connections === 1, { withinMs: 30_000 });
+      await until('there is a new connection', () => proxy.accepted > accepted && proxy.connections === 1, { withinMs: 45_000 });
       await mesh.until('it goes on', 'berlin', ({ ready }) => ready);
       expect(mesh.status('berlin')?.['num-failures']).toBeUndefined();
     });

@@ -98,7 +98,7 @@ export class Daemon implements AsyncDisposable {
   }
 
   async ready(): Promise<void> {
-    await until('the daemon is ready', async () => (await this.readyz()) === '200 Ready', { withinMs: 20_000 });
+    await until('the daemon is ready', async () => (await this.readyz()) === '200 Ready', { withinMs: 45_000 });
   }
 
   async clusters(): Promise<RemoteClusterStatus[]> {
@@ -113,7 +113,7 @@ export class Daemon implements AsyncDisposable {
       const status = all.find((each) => each.name === name);
       return status !== undefined && Boolean(condition(status));
     };
-    await until(what, probe, { withinMs: 20_000, status: () => last });
+    await until(what, probe, { withinMs: 45_000, status: () => last });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -22,7 +22,7 @@ const soon = () => ({ signal: AbortSignal.timeout(10_000) });
 const nodes = (from: number, count: number, value = 'x') =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [`cilium/state/nodes/v1/berlin/n${from + index}`, value]));
 
-describe.skipIf(etcdVersions().length === 0).concurrent('in the local etcd', { timeout: 60_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('in the local etcd', { timeout: 120_000 }, () => {
   test('rule 50: whatever a revoked lease took is back at once on another, the cluster config and canaries too', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
@@ -119,7 +119,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('in the local etcd', { t
   });
 });
 
-describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout: 60_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout: 120_000 }, () => {
   test('rule 52: outlives a local etcd that is away for longer than its lock, and catches up with the remote', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
@@ -140,7 +140,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout:
     expected['cilium/cache/services/v1/berlin/shop/1'] = 'changed';
     const wanted = JSON.stringify(Object.entries(expected).sort());
     const held = async () => JSON.stringify(Object.entries(await local.dump('cilium/cache/')).sort());
-    await until('it has caught up', async () => (await held()) === wanted, { withinMs: 30_000 });
+    await until('it has caught up', async () => (await held()) === wanted, { withinMs: 45_000 });
     expect(daemon.isRunning).toBe(true);
     expect(lock).toBeDefined();
   });

@@ -14,7 +14,7 @@ const MINUTE_MS = 60_000;
 const NODES = 'cilium/state/nodes/v1/berlin/';
 const node = (index: number) => `${NODES}${index}`;
 
-describe.skipIf(etcdVersions().length === 0).concurrent('the heartbeat of a remote', { timeout: 60_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('the heartbeat of a remote', { timeout: 120_000 }, () => {
   test('rule 35: that nobody writes counts as a failure every two minutes, and nothing is written or connected anew', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
@@ -67,7 +67,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the heartbeat of a remo
   });
 });
 
-describe.skipIf(etcdVersions().length === 0).concurrent('the connection to a remote', { timeout: 60_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('the connection to a remote', { timeout: 120_000 }, () => {
   test('rule 38: into a black hole is told as lost, its keys stay, and its return causes no write', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
@@ -118,7 +118,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the connection to a rem
   });
 });
 
-describe.skipIf(etcdVersions().length === 0).concurrent('the listing of a remote', { timeout: 60_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('the listing of a remote', { timeout: 120_000 }, () => {
   /** Calls `between` once: after the first page of nodes, or after the last one. */
   const interrupting = (place: 'pages' | 'watch', between: () => Promise<void>) => {
     let isDone = false;
@@ -179,7 +179,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the listing of a remote
   });
 });
 
-describe.skipIf(etcdVersions().length === 0).concurrent('the cluster config of a remote', { timeout: 60_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('the cluster config of a remote', { timeout: 120_000 }, () => {
   test('rule 47: that comes after ten minutes is taken up within half a minute', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);

@@ -82,7 +82,7 @@ describe('the local etcd', () => {
     section.upsert(below('a'), bytes('3'));
     section.remove(below('b'));
     section.upsert(below('c'), bytes('1'));
-    await until('the publisher says that its writes fail', () => rig.publisher.stats.failing !== undefined, { withinMs: 20_000 });
+    await until('the publisher says that its writes fail', () => rig.publisher.stats.failing !== undefined, { withinMs: 45_000 });
     await fixture.etcd.restart();
     await settledAs(rig.client, { a: '3', c: '1' });
   });
@@ -103,7 +103,7 @@ describe('the local etcd', () => {
       for (const end = keys + 20; keys < end; keys += 1) section.upsert(below(`k${keys}`), Buffer.alloc(64 * 1024, keys));
       return rig.publisher.stats.failing?.error instanceof NoSpaceError;
     };
-    await until('the publisher names the reason', fill, { withinMs: 20_000 });
+    await until('the publisher names the reason', fill, { withinMs: 45_000 });
 
     section.listed();
     for (let i = 0; i < keys; i += 1) section.remove(below(`k${i}`));

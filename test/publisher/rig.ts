@@ -140,7 +140,7 @@ export async function texts(client: EtcdClient): Promise<Record<string, string>>
 export async function settledAs(client: EtcdClient, expected: Record<string, string>): Promise<void> {
   const wanted = JSON.stringify(Object.entries(expected).sort());
   await until(`etcd holds ${wanted}`, async () => JSON.stringify(Object.entries(await texts(client)).sort()) === wanted, {
-    withinMs: 20_000,
+    withinMs: 45_000,
   });
 }
 

@@ -125,7 +125,7 @@ class Server implements EtcdProcess {
     await until(
       `etcd ${this.binary.version} serves on port ${this.port}`,
       async () => (await (await fetch(`${this.metricsEndpoint}/health`)).text()).includes('"true"'),
-      { withinMs: 20_000, status: () => this.output.slice(-2_000) },
+      { withinMs: 45_000, status: () => this.output.slice(-2_000) },
     );
   }
 

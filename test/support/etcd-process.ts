@@ -120,7 +120,7 @@ class Server implements EtcdProcess {
         const answer = await fetch(`${this.metricsEndpoint}/health`);
         return (await answer.text()).includes('"true"');
       },
-      { withinMs: 20_000, status: () => this.#output.slice(-2_000) },
+      { withinMs: 45_000, status: () => this.#output.slice(-2_000) },
     );
     if (child.exitCode !== null) throw new Error(`etcd ended with status ${child.exitCode}: ${this.#output.slice(-2_000)}`);
   }

@@ -25,7 +25,7 @@ export function kubectl(kubeconfigFile: string): Kubectl {
   return {
     async run(...args) {
       const all = [`--kubeconfig=${kubeconfigFile}`, `--cache-dir=${cache}`, ...args];
-      const { stdout } = await promisify(execFile)(path, all, { timeout: 30_000, env: { HOME: cache, PATH: process.env.PATH } });
+      const { stdout } = await promisify(execFile)(path, all, { timeout: 90_000, env: { HOME: cache, PATH: process.env.PATH } });
       return stdout;
     },
     [Symbol.dispose]: () => rmSync(cache, { recursive: true, force: true }),

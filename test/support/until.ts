@@ -4,7 +4,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 export interface UntilOptions {
-  /** Defaults to 20 seconds: far above what any of the conditions needs, also on a busy machine. */
+  /** Defaults to 45 seconds: far above what any of the conditions needs, also on a busy machine. */
   readonly withinMs?: number;
   /** What to say besides the description when the deadline passes, such as the last status seen. */
   readonly status?: () => unknown;
@@ -19,7 +19,7 @@ export async function until<T>(
   probe: () => T | Promise<T>,
   options: UntilOptions = {},
 ): Promise<Exclude<T, undefined | null | false | 0 | ''>> {
-  const { withinMs = 20_000, status } = options;
+  const { withinMs = 45_000, status } = options;
   const deadline = performance.now() + withinMs;
   let last: unknown;
   let waitMs = 1;
@@ -41,7 +41,7 @@ export async function until<T>(
 }
 
 /** The promise's outcome, or an error naming `what` when there is none in time. */
-export async function within<T>(what: string, promise: Promise<T>, withinMs = 20_000): Promise<T> {
+export async function within<T>(what: string, promise: Promise<T>, withinMs = 45_000): Promise<T> {
   const giveUp = new AbortController();
   const late = pause(withinMs, undefined, { signal: giveUp.signal }).then(() => {
     throw new Error(`not within ${withinMs} ms: ${what}`);

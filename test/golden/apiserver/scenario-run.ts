@@ -24,7 +24,7 @@ import type { Action, EtcdTarget, Scenario, Step } from './scenario.ts';
 const HOLD_MS = 500;
 const POLL_MS = 50;
 /** How long etcd may hold something else. */
-const SETTLE_WITHIN_MS = 20_000;
+const SETTLE_WITHIN_MS = 45_000;
 const START_WITHIN_MS = 60_000;
 
 /** What a run does otherwise than it is written, without an effect on what etcd holds in the end. */

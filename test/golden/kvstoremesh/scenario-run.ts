@@ -26,8 +26,8 @@ const POLL_MS = 100;
 /** The most of a scenario's own time to settle that is kept, where nothing tells that a step is over. */
 const SETTLE_AT_MOST_MS = 4_000;
 /** How long something else may be seen: in a step, and in one that waits for a new attempt of the daemon. */
-const SETTLE_WITHIN_MS = 30_000;
-const LONG_SETTLE_WITHIN_MS = 60_000;
+const SETTLE_WITHIN_MS = 60_000;
+const LONG_SETTLE_WITHIN_MS = 90_000;
 
 /** Runs a scenario. Rejects with what differs, and the daemon's last words. */
 export async function runScenario(scenario: Scenario): Promise<void> {
