@@ -108,6 +108,9 @@ export const KUBE_BOOKMARK_SILENCE_MS = 3 * 60_000;
 /** A watch that lasted as long was a good one, even if nothing happened. */
 export const KUBE_HEALTHY_WATCH_MS = 10_000;
 
+/** The same of one that the server ended in order: proxies end idle streams as they like. client-go draws the line here, too. */
+export const KUBE_SHORT_WATCH_MS = 1_000;
+
 /** Watches in a row that end early and tell nothing, after which a list is tried: it may be the resource version that does not work. */
 export const MAX_FRUITLESS_WATCHES = 5;
 

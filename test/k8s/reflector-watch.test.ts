@@ -175,6 +175,23 @@ test('fault 40: a watch that is ended at once each time makes no hot loop, and l
   expect(requests).toBeLessThan(20);
 });
 
+test('fault 40: idle watches that are ended in order after a second are resumed at once, and nothing is listed again', async ({
+  api,
+}) => {
+  const clock = new HastyClock(1);
+  await using run = await watching(api, clock);
+  const accepted = () => run.events.filter(({ type }) => type === 'watch').length;
+  for (let round = 1; round <= 12; round += 1) {
+    await until(`watch ${round} is accepted`, () => accepted() >= round, { status: () => run.status() });
+    clock.warp(1_000);
+    api.endWatches();
+  }
+  api.collection(WIDGETS_PATH).put('ns/b');
+  await run.holds(['ns/a', 'ns/b']);
+  expect(run.listings).toBe(1);
+  expect(run.relists).toEqual([]);
+});
+
 test('fault 40: a watch that falls silent is given up, sooner where it has shown bookmarks', async ({ api }) => {
   const clock = new HastyClock(1);
   await using run = await watching(api, clock);

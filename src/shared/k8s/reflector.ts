@@ -16,6 +16,7 @@ import {
   KUBE_HEALTHY_WATCH_MS,
   KUBE_LIST_PAGE,
   KUBE_LOG_INTERVAL_MS,
+  KUBE_SHORT_WATCH_MS,
   MAX_FRUITLESS_WATCHES,
 } from '../limits.ts';
 import type { Logger } from '../log.ts';
@@ -267,7 +268,8 @@ class Reflector<T> {
     if (reason !== undefined) return { reason, failure };
 
     const lastedMs = end.openedMs === undefined ? 0 : this.#options.clock.monotonicMs() - end.openedMs;
-    if (end.events > 0 || lastedMs >= KUBE_HEALTHY_WATCH_MS) {
+    const isLong = lastedMs >= (failure === undefined ? KUBE_SHORT_WATCH_MS : KUBE_HEALTHY_WATCH_MS);
+    if (end.events > 0 || isLong) {
       this.#backoff.reset();
       this.#fruitlessWatches = 0;
     } else if (failure === undefined || FRUITLESS.some((type) => failure instanceof type)) {
@@ -277,7 +279,7 @@ class Reflector<T> {
       this.#fruitlessWatches = 0;
       return { reason: 'no_progress', failure };
     }
-    if (lastedMs < KUBE_HEALTHY_WATCH_MS || failure instanceof KubeThrottledError) await this.#pause(failure);
+    if (!isLong || failure instanceof KubeThrottledError) await this.#pause(failure);
     else if (failure !== undefined) this.#note(failure, 0);
     return undefined;
   }
