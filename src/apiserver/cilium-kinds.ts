@@ -19,6 +19,7 @@ import {
   CUSTOM_RESOURCE_DEFINITIONS,
 } from '../shared/k8s/resources.ts';
 import type { CiliumIdentity, CiliumNode } from '../shared/k8s/types.ts';
+import type { Section } from '../shared/publisher/types.ts';
 import { podsOfCiliumEndpointSlice } from './converters/cilium-endpoint-slice.ts';
 import { podsOfEndpoint } from './converters/endpoint.ts';
 import { convertIdentity, namespaceOfIdentity } from './converters/identity.ts';
@@ -76,11 +77,11 @@ export async function exportCiliumKinds(options: CiliumKindsOptions, signal: Abo
   const nodes = new ObjectStore<CiliumNode>(() => '');
   exportNodes(context, sections['nodes/v1'], nodes);
   reflection.follow(NODES, nodes);
-  const follow = <T>(kind: OwnedKind<T>) => {
+  const follow = <T>(kind: OwnedKind<T>, earlier?: Section) => {
     const objects = new ObjectStore<T>(kind.namespaceOf);
-    exportOwned(context, sections[kind.scope], objects, kind);
+    exportOwned(context, sections[kind.scope], objects, kind, earlier);
     reflection.follow(kind, objects);
   };
   follow(IDENTITIES);
-  follow(pods);
+  follow(pods, sections[pods.scope]);
 }

@@ -9,7 +9,7 @@ import type { Clock } from '../shared/clock.ts';
 import { asError } from '../shared/errors.ts';
 import type { Sink } from '../shared/publisher/types.ts';
 import type { Conversion } from './converters/conversion.ts';
-import { KeyClaims } from './key-claims.ts';
+import { type EarlierRun, KeyClaims } from './key-claims.ts';
 import type { Scope } from './keyspace.ts';
 import { type Listing, whenAllListed } from './listing.ts';
 import type { NamespaceChange, Namespaces } from './namespaces.ts';
@@ -33,6 +33,8 @@ export interface ExporterOptions {
   readonly prerequisites: readonly Listing[];
   /** The section is listed when these are, too. */
   readonly inputs: readonly Listing[];
+  /** Where several objects may claim a key. */
+  readonly earlier?: EarlierRun;
   readonly rejections: ObjectRejections;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -44,12 +46,12 @@ export class Exporter {
   readonly #queue: WorkQueue;
 
   constructor(options: ExporterOptions) {
-    const { sink, prerequisites, inputs, clock, signal } = options;
+    const { sink, prerequisites, inputs, earlier, clock, signal } = options;
     this.#options = options;
-    this.#claims = new KeyClaims(sink);
+    this.#claims = new KeyClaims(sink, earlier);
     this.#queue = new WorkQueue({ work: (id) => this.#update(id), clock, signal });
     whenAllListed(prerequisites, () => this.#queue.open());
-    whenAllListed([...prerequisites, ...inputs], () => this.#queue.whenIdle(() => sink.listed()));
+    whenAllListed([...prerequisites, ...inputs], () => this.#queue.whenIdle(() => this.#listed()));
   }
 
   /** What `id` exports may have changed. */
@@ -61,6 +63,11 @@ export class Exporter {
   withdraw(id: string): void {
     this.#queue.drop(id);
     this.#claims.claim(id, []);
+  }
+
+  #listed(): void {
+    this.#claims.listed();
+    this.#options.sink.listed();
   }
 
   #update(id: string): void {

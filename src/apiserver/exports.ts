@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../shared/clock.ts';
 import type { CiliumNode, EndpointSlice, Service, ServiceExport } from '../shared/k8s/types.ts';
-import type { Sink } from '../shared/publisher/types.ts';
+import type { Section, Sink } from '../shared/publisher/types.ts';
 import type { Conversion } from './converters/conversion.ts';
 import { convertEndpointSlice } from './converters/endpoint-slice.ts';
 import { convertNode } from './converters/node.ts';
@@ -14,6 +14,7 @@ import { convertService } from './converters/service.ts';
 import { convertServiceExport } from './converters/service-export.ts';
 import { type Decision, Exporter, followNamespaces, NOTHING, UNDECIDED } from './exporter.ts';
 import type { Cluster, Scope } from './keyspace.ts';
+import { FirstListing, type Listing } from './listing.ts';
 import type { Namespaces } from './namespaces.ts';
 import type { ObjectRejections } from './object-rejections.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -52,15 +53,25 @@ export interface OwnedExport<T> {
   readonly convert: (cluster: Cluster, object: T) => Conversion;
 }
 
-/** Identities, and the addresses of pods. */
-export function exportOwned<T>(context: ExportContext, sink: Sink, objects: ObjectStore<T>, kind: OwnedExport<T>): void {
+/**
+ * Identities, and the addresses of pods. Where several objects may claim a key, `earlier` is the section itself: evaluation
+ * then waits until it is known what the run before has left there, before which nothing could be written anyway.
+ */
+export function exportOwned<T>(
+  context: ExportContext,
+  sink: Sink,
+  objects: ObjectStore<T>,
+  kind: OwnedExport<T>,
+  earlier?: Section,
+): void {
   const { scope, namespaceOf, convert } = kind;
   const exporter = new Exporter({
     ...context,
     scope,
     sink,
-    prerequisites: [context.namespaces.listing],
+    prerequisites: earlier === undefined ? [context.namespaces.listing] : [context.namespaces.listing, known(context, earlier)],
     inputs: [objects.listing],
+    ...(earlier && { earlier }),
     evaluate: (id) => {
       const object = objects.get(id);
       if (object === undefined) return NOTHING;
@@ -152,6 +163,15 @@ export function exportServiceExports(
     if (serviceExports.get(id) !== undefined) exporter.changed(id);
   });
   followNamespaces(exporter, context.namespaces, (namespace) => serviceExports.inNamespace(namespace));
+}
+
+function known({ signal }: ExportContext, section: Section): Listing {
+  const listing = new FirstListing();
+  section.whenKnown(signal).then(
+    () => listing.complete(),
+    () => undefined, // The daemon is shutting down.
+  );
+  return listing;
 }
 
 /**

@@ -5,22 +5,34 @@
  * that moves between slices is in both for a moment. The first to claim a key has it; the others wait in line
  * in the order of their claims, and what they say meanwhile is remembered, so that the next one is
  * published with its latest value the moment the first lets go.
+ *
+ * Who was first is not to be seen in a first listing, but what the run before has published is: its owner
+ * keeps the key over a restart, and readers notice nothing.
  */
 import type { EtcdKey } from '../shared/etcd/types.ts';
-import type { Sink } from '../shared/publisher/types.ts';
+import type { Section, Sink } from '../shared/publisher/types.ts';
 import type { Entry } from './keyspace.ts';
 
 /** Claims of one key in their order; the first is published, and its value, which the publisher has, is not kept. */
 type Line = Map<string, Uint8Array | undefined>;
 
+/** What the run before has left in etcd. */
+export type EarlierRun = Pick<Section, 'compare'>;
+
 export class KeyClaims {
   readonly #sink: Pick<Sink, 'upsert' | 'remove'>;
   readonly #keysOf = new Map<string, readonly EtcdKey[]>();
-  /** The owner alone, which is the rule, or a line of two or more. */
+  /** The owner alone, which is the rule, or a line of those who claim the key, even of one while that is undecided. */
   readonly #holders = new Map<EtcdKey, string | Line>();
+  /** Until the first listing is complete. */
+  #earlier: EarlierRun | undefined;
+  /** Keys that etcd holds with another value than their first claim: that of a later one, maybe. Nothing is published of them. */
+  readonly #undecided = new Set<EtcdKey>();
 
-  constructor(sink: Pick<Sink, 'upsert' | 'remove'>) {
+  /** With `earlier`, claims are part of a first listing until `listed` is called. */
+  constructor(sink: Pick<Sink, 'upsert' | 'remove'>, earlier?: EarlierRun) {
     this.#sink = sink;
+    this.#earlier = earlier;
   }
 
   /** `owner` claims exactly `entries` from now on; what it claimed before and no longer does is let go. Of equal keys the last holds. */
@@ -32,8 +44,29 @@ export class KeyClaims {
     else this.#keysOf.set(owner, [...claimed.keys()]);
   }
 
+  /** The first listing is complete: whoever claims what etcd holds comes first, else the first to claim. Idempotent. */
+  listed(): void {
+    const earlier = this.#earlier;
+    this.#earlier = undefined;
+    if (earlier === undefined) return;
+    for (const key of this.#undecided) {
+      const claims = [...((this.#holders.get(key) as Line | undefined) ?? [])] as [string, Uint8Array][];
+      const at = claims.findIndex(([, value]) => earlier.compare(key, value) === 'same');
+      const [first] = claims.splice(Math.max(at, 0), 1);
+      if (first === undefined) continue;
+      this.#holders.set(key, claims.length === 0 ? first[0] : new Map([[first[0], undefined], ...claims]));
+      this.#sink.upsert(key, first[1]);
+    }
+    this.#undecided.clear();
+  }
+
   #take(owner: string, key: EtcdKey, value: Uint8Array): void {
     const holder = this.#holders.get(key);
+    if (this.#undecided.has(key) || (holder === undefined && this.#earlier?.compare(key, value) === 'other')) {
+      this.#undecided.add(key);
+      this.#holders.set(key, ((holder as Line | undefined) ?? new Map()).set(owner, value));
+      return;
+    }
     if (holder === undefined) this.#holders.set(key, owner);
     if (holder === undefined || firstOf(holder) === owner) {
       this.#sink.upsert(key, value);
@@ -46,6 +79,14 @@ export class KeyClaims {
   #letGo(owner: string, key: EtcdKey): void {
     const holder = this.#holders.get(key);
     if (holder === undefined || typeof holder === 'string') {
+      this.#holders.delete(key);
+      this.#sink.remove(key);
+      return;
+    }
+    if (this.#undecided.has(key)) {
+      holder.delete(owner);
+      if (holder.size > 0) return;
+      this.#undecided.delete(key);
       this.#holders.delete(key);
       this.#sink.remove(key);
       return;

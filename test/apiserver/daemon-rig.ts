@@ -126,7 +126,7 @@ export class DaemonRig implements AsyncDisposable {
   /** All keys below `prefix`. */
   async keys(prefix = 'cilium/'): Promise<KeyValue[]> {
     const found: KeyValue[] = [];
-    for await (const page of this.client.list(keyOf(prefix), { signal: AbortSignal.timeout(10_000) }))
+    for await (const page of this.client.list(keyOf(prefix), { signal: AbortSignal.timeout(60_000) }))
       found.push(...page.keyValues);
     return found;
   }
@@ -137,12 +137,12 @@ export class DaemonRig implements AsyncDisposable {
 
   /** The value as text; undefined where the key does not exist. */
   async value(key: string): Promise<string | undefined> {
-    return (await this.client.get(keyOf(key), { signal: AbortSignal.timeout(10_000) }))?.value.toString();
+    return (await this.client.get(keyOf(key), { signal: AbortSignal.timeout(60_000) }))?.value.toString();
   }
 
   async put(key: string, value: string, lease = NO_LEASE): Promise<void> {
     const put = { type: 'put', key: keyOf(key), value: Buffer.from(value), lease } as const;
-    await this.client.txn([put], { signal: AbortSignal.timeout(10_000) });
+    await this.client.txn([put], { signal: AbortSignal.timeout(60_000) });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

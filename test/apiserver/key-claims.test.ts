@@ -1,15 +1,25 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { KeyClaims } from '../../src/apiserver/key-claims.ts';
+import { type EarlierRun, KeyClaims } from '../../src/apiserver/key-claims.ts';
 import { keyOf } from '../../src/shared/etcd/types.ts';
 import { recordingSink } from './recording-sink.ts';
 
 const entry = (key: string, value: string) => ({ key: keyOf(key), value: Buffer.from(value) });
 
-function setup() {
+/** With `left`, what the run before has left in etcd, claims are a first listing. */
+function setup(left?: Readonly<Record<string, string>>) {
   const sink = recordingSink();
-  const claims = new KeyClaims(sink);
-  return { sink, claim: (owner: string, ...entries: ReturnType<typeof entry>[]) => claims.claim(owner, entries) };
+  const compare: EarlierRun['compare'] = (key, value) => {
+    const held = left?.[key];
+    if (held === undefined) return 'absent';
+    return held === Buffer.from(value).toString() ? 'same' : 'other';
+  };
+  const claims = new KeyClaims(sink, left && { compare });
+  return {
+    listed: () => claims.listed(),
+    sink,
+    claim: (owner: string, ...entries: ReturnType<typeof entry>[]) => claims.claim(owner, entries),
+  };
 }
 
 test('the first to claim a key has it, and what the second says is not published', () => {
@@ -67,6 +77,59 @@ test('of a key that an object names twice the last value holds', () => {
   const { sink, claim } = setup();
   claim('a', entry('ip', 'a1'), entry('ip', 'a2'));
   expect(sink.texts()).toEqual({ ip: 'a2' });
+});
+
+test('in a first listing, who claims what the run before has published keeps the key, and nothing else is published of it', () => {
+  const { sink, claim, listed } = setup({ ip: 'c1' });
+  claim('a', entry('ip', 'a1'), entry('own', 'a'));
+  claim('b', entry('ip', 'b1'));
+  claim('c', entry('ip', 'c1'));
+  expect(sink.texts()).toEqual({ own: 'a' });
+  listed();
+  listed();
+  expect(sink.words).toEqual(['upsert own', 'upsert ip']);
+  expect(sink.texts()).toEqual({ own: 'a', ip: 'c1' });
+  claim('c');
+  expect(sink.texts()).toEqual({ own: 'a', ip: 'a1' });
+  claim('a');
+  expect(sink.texts()).toEqual({ ip: 'b1' });
+});
+
+test('where nobody claims what the run before has published, the first to claim has the key', () => {
+  const { sink, claim, listed } = setup({ ip: 'gone', left: 'x', other: 'y' });
+  claim('a', entry('ip', 'a1'), entry('left', 'a'), entry('other', 'a'));
+  claim('b', entry('ip', 'b1'), entry('other', 'b'));
+  claim('a', entry('ip', 'a2'));
+  claim('b', entry('ip', 'b2'), entry('other', 'b2'));
+  expect(sink.texts()).toEqual({});
+  listed();
+  expect(sink.texts()).toEqual({ ip: 'a2', other: 'b2' });
+});
+
+test.each([undefined, { k1: 'a0', k2: 'b7', k3: 'x' }])('after a first listing over %j each key that is claimed has a value of one who claims it, and no other is published', (left) => {
+  const owner = fc.constantFrom('a', 'b', 'c');
+  const step = fc.tuple(owner, fc.uniqueArray(fc.constantFrom<string>('k1', 'k2', 'k3')));
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 12 }), fc.array(step, { maxLength: 20 }), (listing, changes) => {
+      const { sink, claim, listed } = setup(left);
+      const claimed = new Map<string, Map<string, string>>();
+      const apply = (steps: readonly (readonly [string, string[]])[], from: number) => {
+        for (const [turn, [who, keys]] of steps.entries()) {
+          const entries = keys.map((key) => entry(key, `${who}${from + turn}`));
+          claim(who, ...entries);
+          claimed.set(who, new Map(entries.map(({ key, value }) => [key as string, value.toString()])));
+        }
+      };
+      apply(listing, 0);
+      listed();
+      apply(changes, listing.length);
+      for (const key of ['k1', 'k2', 'k3']) {
+        const values = [...claimed.values()].flatMap((keys) => keys.get(key) ?? []);
+        const published = sink.texts()[key];
+        expect(published === undefined ? values : values.includes(published)).toEqual(published === undefined ? [] : true);
+      }
+    }),
+  );
 });
 
 test('what is published is what a plain list of claims says, after any history', () => {

@@ -9,7 +9,7 @@ import { silentLogger } from '../../src/shared/log.ts';
 import { Registry } from '../../src/shared/metrics.ts';
 import { until, within } from '../support/until.ts';
 
-export const soon = () => ({ signal: AbortSignal.timeout(20_000) });
+export const soon = () => ({ signal: AbortSignal.timeout(60_000) });
 
 export class UsersFile implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'users-'));

@@ -32,7 +32,7 @@ describe.skipIf(etcdVersions().length === 0)('calls to an etcd', { timeout: 90_0
     const observer = metrics.remoteClient('berlin', limiter);
     const config = { endpoints: [etcd.endpoint] };
     const client = createEtcdClient({ config, name: 'berlin', clock: systemClock, log: silentLogger, limiter, observer });
-    const options = { signal: AbortSignal.timeout(10_000) };
+    const options = { signal: AbortSignal.timeout(60_000) };
     const key = keyOf('cilium/state/nodes/v1/east/n1');
     const canaries = keyOf('cilium/synced/berlin/');
     for await (const _ of client.list(canaries, options)) break;
@@ -85,7 +85,7 @@ test.skipIf(!canMakeCertificates())('the TLS files in use show when the first of
   const observer = metrics.client('etcd', undefined);
   const client = createEtcdClient({ config, name: 'local', clock: systemClock, log: silentLogger, observer });
   onTestFinished(() => client.close());
-  await client.get(keyOf('a'), { signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
+  await client.get(keyOf('a'), { signal: AbortSignal.timeout(60_000) }).catch(() => undefined);
   const ends = [certFile, authority.caFile].map((file) => new X509Certificate(readFileSync(file)).validToDate.getTime() / 1000);
   const scrape = await registry.metrics();
   expect(scrape).toContain(`t_certificate_expiry_timestamp_seconds{file="${certFile}"} ${ends[0]}`);

@@ -12,7 +12,7 @@ import { observe } from './oracle.ts';
 async function putBytes(remote: Store, entries: readonly (readonly [string, Uint8Array | string])[]): Promise<void> {
   for (const [key, value] of entries) {
     const put = { type: 'put', key: key as EtcdKey, value: Buffer.from(value), lease: NO_LEASE } as const;
-    await remote.client.txn([put], { signal: AbortSignal.timeout(10_000) });
+    await remote.client.txn([put], { signal: AbortSignal.timeout(60_000) });
   }
 }
 

@@ -38,7 +38,7 @@ describe.skipIf(etcdVersions().length === 0)('a publisher', { timeout: 120_000 }
     expect(clock.backoffs.length).toBeGreaterThanOrEqual(grants - 1);
     expect(clock.backoffs.at(-1)).toBeGreaterThan(clock.backoffs[0] ?? Number.POSITIVE_INFINITY);
     isBroken = false;
-    await nodes.whenSynced(AbortSignal.timeout(20_000));
+    await nodes.whenSynced(AbortSignal.timeout(60_000));
     expect(await local.dump('cilium/cache/')).toEqual({ 'cilium/cache/nodes/v1/berlin/a': '1' });
     expect(published.publisher.stats.failing).toBeUndefined();
   });
@@ -74,15 +74,15 @@ describe.skipIf(etcdVersions().length === 0)('a publisher', { timeout: 120_000 }
         for (let round = 0; round < 50; round += 1) {
           nodes.upsert(keyOf(`${nodes.options.prefix}a`), Buffer.from(String(round)));
           nodes.listed();
-          await nodes.flushed(AbortSignal.timeout(10_000));
+          await nodes.flushed(AbortSignal.timeout(60_000));
         }
-        await nodes.whenSynced(AbortSignal.timeout(10_000));
+        await nodes.whenSynced(AbortSignal.timeout(60_000));
         expect(new Set(refused)).toEqual(new Set(['ip/v1']));
         expect(refused.length).toBeLessThan(10);
         const line = { scope: 'ip/v1', cluster: 'berlin', code: 'ETCD_PERMISSION_DENIED' };
         expect(lines).toContainEqual(expect.objectContaining(line));
         await admin.allowWriting('mesh', 'cilium/cache/ip/');
-        await ip.whenSynced(AbortSignal.timeout(20_000));
+        await ip.whenSynced(AbortSignal.timeout(60_000));
         expect(published.publisher.stats.failing).toBeUndefined();
       }
     },

@@ -30,7 +30,7 @@ describe.skipIf(etcdVersions().length === 0)('the oracle', { timeout: 120_000 },
   test('names each thing that is wrong', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    const lease = await local.client.grantLease(600, { signal: AbortSignal.timeout(10_000) });
+    const lease = await local.client.grantLease(600, { signal: AbortSignal.timeout(60_000) });
     const put = (key: string, value: string) =>
       callEtcd(local.process.endpoint, 'kv/put', {
         key: Buffer.from(key).toString('base64'),

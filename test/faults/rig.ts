@@ -99,7 +99,7 @@ export async function putAddresses(remote: Store, count: number, value: string |
 /** Removes everything below `prefix` in one revision. */
 export async function deleteBelow(store: Store, prefix: string): Promise<void> {
   const key = keyOf(prefix);
-  await store.client.txn([{ type: 'delete', key, end: prefixEnd(key) }], { signal: AbortSignal.timeout(10_000) });
+  await store.client.txn([{ type: 'delete', key, end: prefixEnd(key) }], { signal: AbortSignal.timeout(60_000) });
 }
 
 /** Breaks the way to the remote until `heal`; resolves when the mesh has noticed. */

@@ -87,7 +87,7 @@ class Replica implements AsyncDisposable {
   }
 }
 
-const soon = () => ({ signal: AbortSignal.timeout(10_000) });
+const soon = () => ({ signal: AbortSignal.timeout(60_000) });
 const bytes = (text: string) => Buffer.from(text);
 
 async function queue(store: Store): Promise<{ key: EtcdKey; lease: LeaseId; value: string }[]> {

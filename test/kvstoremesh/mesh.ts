@@ -58,25 +58,25 @@ export class Store implements AsyncDisposable {
     const operations = Object.entries(entries).map(([key, value]) => {
       return { type: 'put', key: keyOf(key), value: Buffer.from(value), lease: NO_LEASE } as const;
     });
-    return this.client.txn(operations, { signal: AbortSignal.timeout(10_000) });
+    return this.client.txn(operations, { signal: AbortSignal.timeout(60_000) });
   }
 
   async delete(...keys: string[]): Promise<Revision> {
     const operations = keys.map((key) => ({ type: 'delete', key: keyOf(key) }) as const);
-    return this.client.txn(operations, { signal: AbortSignal.timeout(10_000) });
+    return this.client.txn(operations, { signal: AbortSignal.timeout(60_000) });
   }
 
   /** Keys below `prefix` and their values, one character per byte. */
   async dump(prefix = 'cilium/'): Promise<Record<string, string>> {
     const found: Record<string, string> = {};
-    for await (const page of this.client.list(keyOf(prefix), { signal: AbortSignal.timeout(10_000) })) {
+    for await (const page of this.client.list(keyOf(prefix), { signal: AbortSignal.timeout(60_000) })) {
       for (const { key, value } of page.keyValues) found[key] = value.toString('latin1');
     }
     return found;
   }
 
   async revision(key?: string): Promise<Revision> {
-    const signal = AbortSignal.timeout(10_000);
+    const signal = AbortSignal.timeout(60_000);
     if (key !== undefined) return (await this.client.get(keyOf(key), { signal }))?.modRevision ?? (0 as Revision);
     for await (const page of this.client.list(keyOf('none/'), { signal })) return page.revision;
     throw new Error('a list without a page');

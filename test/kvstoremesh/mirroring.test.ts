@@ -69,7 +69,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster', { timeout: 120_
     });
     const odd = [Buffer.from('cilium/state/nodes/v1/a/'), Buffer.from([0, 0xff, 0xc3, 0x28])];
     const key = Buffer.concat(odd).toString('latin1') as ReturnType<typeof keyOf>;
-    await a.client.txn([{ type: 'put', key, value: binary, lease: 0n as never }], { signal: AbortSignal.timeout(5_000) });
+    await a.client.txn([{ type: 'put', key, value: binary, lease: 0n as never }], { signal: AbortSignal.timeout(60_000) });
     await using mesh = new Mesh(local, { pageSize: 2 });
     mesh.add(a);
     await mesh.synced('a');

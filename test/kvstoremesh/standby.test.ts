@@ -162,10 +162,10 @@ describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { t
     const since = await local.revision();
     const revokeFirst = async () => {
       const found = [];
-      for await (const { keyValues } of local.client.list(LOCK_PREFIX, { signal: AbortSignal.timeout(10_000) }))
+      for await (const { keyValues } of local.client.list(LOCK_PREFIX, { signal: AbortSignal.timeout(60_000) }))
         found.push(...keyValues);
       const [oldest] = found.sort((a, b) => a.modRevision - b.modRevision);
-      await local.client.revokeLease(oldest?.lease ?? NO_LEASE, { signal: AbortSignal.timeout(10_000) });
+      await local.client.revokeLease(oldest?.lease ?? NO_LEASE, { signal: AbortSignal.timeout(60_000) });
     };
     await revokeFirst();
     await untilLeading(second);

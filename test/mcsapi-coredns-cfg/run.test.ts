@@ -20,7 +20,7 @@ const RESTARTED_AT = 'clustermesh.cilium.io/autoPatchedAt';
 async function configure(...argv: string[]): Promise<void> {
   const flags = parseFlags(corednsFlagTable, argv, {});
   if (flags === 'help') throw new Error('it was not asked for help');
-  await configureCoredns(flags.values, { log: silentLogger, clock: systemClock, signal: AbortSignal.timeout(30_000) });
+  await configureCoredns(flags.values, { log: silentLogger, clock: systemClock, signal: AbortSignal.timeout(60_000) });
 }
 
 interface ConfigMap {

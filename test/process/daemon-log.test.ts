@@ -62,7 +62,7 @@ describe.skipIf(etcdVersions().length === 0)('the log of a daemon', { timeout: 1
         const key = keyOf(`cilium/state/nodes/v1/${remote.name}/bad-${first + index}`);
         return { type: 'put', key, value, lease: NO_LEASE };
       });
-      await remote.client.txn(operations, { signal: AbortSignal.timeout(10_000) });
+      await remote.client.txn(operations, { signal: AbortSignal.timeout(60_000) });
     }
   }
 

@@ -18,7 +18,7 @@ vi.setConfig({ maxConcurrency: 3 });
 const CONFIG = 'cilium/cluster-config/berlin';
 const CONFIG_VALUE =
   '{"id":7,"capabilities":{"syncedCanaries":true,"cached":true,"maxConnectedClusters":255,"serviceExportsEnabled":true,"endpointSlicesExportMode":"services-and-endpointslices"}}';
-const soon = () => ({ signal: AbortSignal.timeout(10_000) });
+const soon = () => ({ signal: AbortSignal.timeout(60_000) });
 const nodes = (from: number, count: number, value = 'x') =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [`cilium/state/nodes/v1/berlin/n${from + index}`, value]));
 
@@ -181,7 +181,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout:
     );
     let answered = 0;
     const ask = async () => {
-      await client.get(keyOf('cilium/x'), { signal: AbortSignal.timeout(30_000) });
+      await client.get(keyOf('cilium/x'), { signal: AbortSignal.timeout(60_000) });
       answered += 1;
     };
     await Promise.all(Array.from({ length: 90 }, ask));

@@ -18,7 +18,7 @@ export interface PublisherFixture {
   loaded(values: Record<string, string>, options?: Options): Promise<{ rig: Rig; section: Section }>;
 }
 
-export const signal = () => AbortSignal.timeout(20_000);
+export const signal = () => AbortSignal.timeout(60_000);
 
 export function publisherFixture(): PublisherFixture {
   let etcd: EtcdProcess;

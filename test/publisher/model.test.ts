@@ -65,7 +65,7 @@ class World {
 
   async begin(): Promise<void> {
     await this.outside.txn([{ type: 'delete', key: keyOf('\0'), end: keyOf('\0') as EtcdKey }], {
-      signal: AbortSignal.timeout(20_000),
+      signal: AbortSignal.timeout(60_000),
     });
     this.since = await revisionNow(this.outside);
     this.#startPublisher();
@@ -81,7 +81,7 @@ class World {
   }
 
   async step(step: Step): Promise<void> {
-    const { signal } = { signal: AbortSignal.timeout(20_000) };
+    const { signal } = { signal: AbortSignal.timeout(60_000) };
     switch (step.kind) {
       case 'upsert': {
         this.#sequence += 1;
@@ -168,7 +168,7 @@ async function play(steps: readonly Step[], judge: (world: World, events: WatchE
   try {
     for (const step of steps) await world.step(step);
     await settledAs(world.outside, world.expected);
-    await until('the canary is there', () => world.outside.get(CANARY, { signal: AbortSignal.timeout(20_000) }));
+    await until('the canary is there', () => world.outside.get(CANARY, { signal: AbortSignal.timeout(60_000) }));
     const compacted = steps.some(({ kind }) => kind === 'compact');
     judge(world, compacted ? [] : await history(world.outside, world.since));
   } finally {
@@ -229,7 +229,7 @@ test(
           await world.step({ kind: 'settle' });
           await etcd.restart({ wipe: true });
           await settledAs(world.outside, world.expected);
-          await until('the canary is there', () => world.outside.get(CANARY, { signal: AbortSignal.timeout(20_000) }));
+          await until('the canary is there', () => world.outside.get(CANARY, { signal: AbortSignal.timeout(60_000) }));
           const events = await history(world.outside, 0 as Revision);
           const canary = events.find(({ key }) => key === CANARY);
           for (const { key, modRevision } of events.filter(({ type, key: k }) => type === 'put' && k.startsWith(PREFIX))) {

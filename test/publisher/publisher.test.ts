@@ -48,6 +48,18 @@ describe('a first load', () => {
     expect(events.filter((event) => event.key === below('kept'))).toEqual([]);
   });
 
+  test('tells what an earlier run left, before anything is written', async () => {
+    const first = await loaded({ a: '1' });
+    await first.rig.stop();
+    const rig = start();
+    const section = rig.section();
+    expect(section.compare(below('a'), bytes('1'))).toBeUndefined();
+    await section.whenKnown(signal());
+    await section.whenKnown(signal());
+    const compared = [section.compare(below('a'), bytes('1')), section.compare(below('a'), bytes('2'))];
+    expect([...compared, section.compare(below('b'), bytes('1'))]).toEqual(['same', 'other', 'absent']);
+  });
+
   test('keeps below a shared prefix what no lease of ours ever held', async () => {
     const client = outside();
     await client.txn([{ type: 'put', key: below('foreign'), value: bytes('x'), lease: 0n as never }], { signal: signal() });

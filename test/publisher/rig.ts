@@ -125,7 +125,7 @@ export const bytes = (text: string): Uint8Array => Buffer.from(text, 'utf8');
 /** Everything below `prefix`, by key. */
 export async function contents(client: EtcdClient, prefix: EtcdKey = PREFIX): Promise<Map<string, KeyValue>> {
   const found = new Map<string, KeyValue>();
-  for await (const page of client.list(prefix, { signal: AbortSignal.timeout(10_000) })) {
+  for await (const page of client.list(prefix, { signal: AbortSignal.timeout(60_000) })) {
     for (const keyValue of page.keyValues) found.set(keyValue.key, { ...keyValue, value: Buffer.from(keyValue.value) });
   }
   return found;
@@ -145,7 +145,7 @@ export async function settledAs(client: EtcdClient, expected: Record<string, str
 }
 
 export async function revisionNow(client: EtcdClient): Promise<Revision> {
-  for await (const page of client.list(keyOf('none/'), { signal: AbortSignal.timeout(10_000) })) return page.revision;
+  for await (const page of client.list(keyOf('none/'), { signal: AbortSignal.timeout(60_000) })) return page.revision;
   throw new Error('no page');
 }
 
@@ -154,7 +154,7 @@ export async function history(client: EtcdClient, since: Revision): Promise<Watc
   const sentinel = keyOf('cilium/~end-of-history');
   // Its own revision, and not that of the store: others may go on writing.
   const last = await client.txn([{ type: 'put', key: sentinel, value: bytes(String(Math.random())), lease: 0n as never }], {
-    signal: AbortSignal.timeout(10_000),
+    signal: AbortSignal.timeout(60_000),
   });
   const events: WatchEvent[] = [];
   const abort = new AbortController();

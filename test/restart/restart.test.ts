@@ -116,9 +116,14 @@ test('clustermesh, killed and started again, makes no event for 20,000 exported 
     ...['--cluster-name=east', '--cluster-id=1', `--k8s-kubeconfig-path=${kubeconfig}`],
     `--kvstore-opt=etcd.address=${local.etcd.endpoint}`,
   ];
+  await createEndpoint(requests, 'zulu', SHARED_ADDRESS, 1);
   await using first = await startDaemon('clustermesh', flags);
   await first.ready();
-  expect(await countBelow(local.client, 'cilium/state/ip/')).toBe(KEYS);
+  expect(await countBelow(local.client, 'cilium/state/ip/')).toBe(KEYS + 1);
+  // It will be listed before the one that has the address, and waits in line.
+  await createEndpoint(requests, 'alpha', SHARED_ADDRESS, 2);
+  await createEndpoint(requests, 'later', '10.200.0.2', 3);
+  await until('the endpoints after it are there', async () => (await countBelow(local.client, 'cilium/state/ip/')) === KEYS + 2);
   await first.kill();
 
   for (let i = 0; i < STALE; i += 1) await requests.delete(`${ENDPOINTS}/pod-${i}`);
@@ -133,7 +138,11 @@ test('clustermesh, killed and started again, makes no event for 20,000 exported 
     Array.from({ length: STALE }, (_, i) => `cilium/state/ip/v1/default/${address(i)}`),
   );
   await until('the heartbeat is there', () => local.client.get(keyOf('cilium/.heartbeat'), { signal: signal() }));
+  await requests.delete(`${ENDPOINTS}/zulu`);
+  await until('the next in line has the address', async () => (await identityOf(local.client, SHARED_ADDRESS)) === 2);
 }, 240_000);
+
+const SHARED_ADDRESS = '10.200.0.1';
 
 const ENDPOINTS = '/apis/cilium.io/v2/namespaces/default/ciliumendpoints';
 
@@ -145,17 +154,22 @@ async function createEndpoints(requests: KubernetesRequests, count: number): Pro
     while (next < count) {
       const i = next;
       next += 1;
-      await requests.create(ENDPOINTS, {
-        apiVersion: 'cilium.io/v2',
-        kind: 'CiliumEndpoint',
-        metadata: { name: `pod-${i}`, namespace: 'default' },
-        status: {
-          id: i,
-          identity: { id: 70_000 + (i % 500) },
-          networking: { node: '172.16.0.1', addressing: [{ ipv4: address(i) }] },
-        },
-      });
+      await createEndpoint(requests, `pod-${i}`, address(i), 70_000 + (i % 500));
     }
   };
   await Promise.all(Array.from({ length: 16 }, creator));
+}
+
+async function createEndpoint(requests: KubernetesRequests, name: string, ipv4: string, identity: number): Promise<void> {
+  await requests.create(ENDPOINTS, {
+    apiVersion: 'cilium.io/v2',
+    kind: 'CiliumEndpoint',
+    metadata: { name, namespace: 'default' },
+    status: { identity: { id: identity }, networking: { node: '172.16.0.1', addressing: [{ ipv4 }] } },
+  });
+}
+
+async function identityOf(client: EtcdClient, ip: string): Promise<number> {
+  const found = await client.get(keyOf(`cilium/state/ip/v1/default/${ip}`), { signal: signal() });
+  return (JSON.parse(Buffer.from(found?.value ?? '{}').toString()) as { ID: number }).ID;
 }

@@ -138,8 +138,13 @@ export class KeyTable {
 
   /** True where etcd holds the desired bytes, as far as we know. */
   holdsDesired(slot: Slot): boolean {
+    return this.holds(slot, this.value(slot));
+  }
+
+  /** True where etcd holds `value`, as far as we know. */
+  holds(slot: Slot, value: Uint8Array): boolean {
     if ((this.revision[slot] as number) <= 0) return false;
-    digest(this.value(slot), this.#scratch);
+    digest(value, this.#scratch);
     return this.#digestLow[slot] === this.#scratch.low && this.#digestHigh[slot] === this.#scratch.high;
   }
 

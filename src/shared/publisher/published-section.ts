@@ -30,10 +30,12 @@ export class PublishedSection implements Section {
   readonly #hooks: SectionHooks;
   readonly #createdMs: number;
   readonly #syncedWaiters: Waiters = waiters();
+  readonly #knownWaiters: Waiters = waiters();
   /** The listing under way, or the last one. Slots carry the number of the listing that last named them. */
   #listing = 1;
   #complete = false;
   #everListed = false;
+  #everKnown = false;
   #started = false;
   #loaded = false;
   #synced = false;
@@ -121,6 +123,18 @@ export class PublishedSection implements Section {
     this.#hooks.onRelease(this);
   }
 
+  compare(key: EtcdKey, value: Uint8Array): 'absent' | 'same' | 'other' | undefined {
+    const { isKnown, table } = this.group;
+    if (!isKnown) return undefined;
+    const slot = table.slotOf(key);
+    if (slot === undefined || table.revision[slot] === ABSENT) return 'absent';
+    return table.holds(slot, value) ? 'same' : 'other';
+  }
+
+  whenKnown(signal: AbortSignal): Promise<void> {
+    return this.#everKnown ? Promise.resolve() : this.#knownWaiters.wait(signal);
+  }
+
   whenSynced(signal: AbortSignal): Promise<void> {
     return this.#synced ? Promise.resolve() : this.#syncedWaiters.wait(signal);
   }
@@ -131,6 +145,10 @@ export class PublishedSection implements Section {
 
   /** What etcd holds below the prefix has just been listed. */
   onKnown(): void {
+    if (!this.#everKnown) {
+      this.#everKnown = true;
+      this.#knownWaiters.wake();
+    }
     if (this.#complete) this.#settle();
   }
 
