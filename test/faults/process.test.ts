@@ -36,7 +36,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('kvstoremesh', { timeout
       await using world = await startWorld(phase);
       await phase.enter(world);
       world.daemon.process.send('SIGTERM');
-      expect(await within('it stops', world.daemon.process.ended(), 20_000), world.daemon.process.log).toBe(0);
+      expect(await within('it stops', world.daemon.process.ended(), 45_000), world.daemon.process.log).toBe(0);
       expect(world.daemon.lines.at(-1)?.msg).toBe('stopped');
       await phase.leave(world);
       await goesOn(world, phase);
@@ -63,7 +63,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('kvstoremesh', { timeout
     daemon.process.send('SIGTERM');
     await daemon.untilLogged('"stopping"');
     daemon.process.send('SIGTERM');
-    expect(await within('it ends', daemon.process.ended(), 20_000)).toBe(143);
+    expect(await within('it ends', daemon.process.ended(), 45_000)).toBe(143);
     expect(daemon.lines.at(-1)?.msg).toBe('second signal, ending at once');
   });
 
@@ -126,7 +126,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a mistake of this progr
     await daemon.start();
     await daemon.process.ready();
     daemon.process.send('SIGUSR2');
-    expect(await within('it ends', daemon.process.ended(), 20_000)).toBe(255);
+    expect(await within('it ends', daemon.process.ended(), 45_000)).toBe(255);
     const told = daemon.lines.filter(({ level }) => level === 'fatal' || level === 'error');
     expect(told).toMatchObject([{ level: 'fatal', msg: 'a mistake that was planted', err: { stack: expect.any(String) } }]);
   });
