@@ -11,6 +11,7 @@ import { asError, errorCode, isAbort } from '../errors.ts';
 import {
   ClusterChangedError,
   LeaseNotFoundError,
+  NoSpaceError,
   PermissionDeniedError,
   RequestTooLargeError,
   TooManyOperationsError,
@@ -165,7 +166,7 @@ export class Scheduler {
     const revision = await client.txn(batch.operations, { signal });
     group.confirm(batch, revision);
     this.#concurrency.success(clock.monotonicMs() - startMs);
-    this.#recovered(group);
+    if (this.#showsRecovery(batch)) this.#recovered(group);
   }
 
   #failed(group: KeyGroup, batch: Batch | undefined, error: Error, signal: AbortSignal): void {
@@ -256,6 +257,13 @@ export class Scheduler {
     this.#failing = { sinceMs: this.#failing?.sinceMs ?? clock.monotonicMs(), error };
     const fields = { code: errorCode(error), error: error.message, scope, cluster };
     log.warn(fields, 'writes to the local etcd fail; they are kept and tried again');
+  }
+
+  /** An etcd that is out of space takes deletions all the same: they say nothing while puts wait. */
+  #showsRecovery(batch: Batch): boolean {
+    if (!(this.#failing?.error instanceof NoSpaceError)) return true;
+    if (batch.operations.some(({ type }) => type === 'put')) return true;
+    return this.#busy.size === 1 && this.#waiting.isEmpty && batch.lane.pending.size === 0;
   }
 
   #recovered(group: KeyGroup): void {

@@ -24,6 +24,10 @@ export class WaitingLanes {
   readonly #priorities = new Map<Lane, number>();
   #steadyTurns = 0;
 
+  get isEmpty(): boolean {
+    return this.#priorities.size === 0;
+  }
+
   /** The lane waits, behind those of its priority that wait already. */
   add(lane: Lane, scheduled: Scheduled): void {
     if (this.#priorities.has(lane)) return;
