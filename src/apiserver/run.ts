@@ -1,6 +1,7 @@
 /** The `clustermesh` daemon, wired together: Kubernetes as the source, one publisher, the local etcd. */
 import { once } from 'node:events';
 import { parseClusterInfo } from '../shared/cluster-info.ts';
+import { countControllerRuns } from '../shared/controller-runs.ts';
 import { addEtcdChecks } from '../shared/etcd/health.ts';
 import { type LocalEtcd, openLocalEtcd } from '../shared/etcd/local-etcd.ts';
 import { EtcdMetrics } from '../shared/etcd/metrics.ts';
@@ -95,6 +96,7 @@ function startExport({ flags, runtime, jobs, health, connection, etcd, publisher
   const { clock, log, metrics } = runtime;
   const cluster = { name: flags.clusterName, id: flags.clusterId };
   const servicesExported = flags.clustermeshServiceV2 !== 'only-endpointslice';
+  const runsOf = countControllerRuns(metrics, flags.controllerGroupMetrics);
   const leaseTtlSeconds = Math.ceil(flags.kvstoreLeaseTtlMs / 1000);
   const publisher = createPublisher({ client: etcd.client, root: ROOT, leaseTtlSeconds, clock, log, observer: publisherMetrics });
   publisherMetrics.setPublisher(publisher);
@@ -124,7 +126,15 @@ function startExport({ flags, runtime, jobs, health, connection, etcd, publisher
   start('publisher', (signal) => publisher.run(signal));
   start('heartbeat', (signal) => runHeartbeat(publisher.singles, clock, log, signal));
   if (flags.clusterUsersEnabled) {
-    const users = { path: flags.clusterUsersConfigPath, cluster: cluster.name, auth: etcd.client.auth, clock, log, metrics };
+    const users = {
+      path: flags.clusterUsersConfigPath,
+      cluster: cluster.name,
+      auth: etcd.client.auth,
+      clock,
+      log,
+      metrics,
+      onRun: runsOf('clustermesh-users-management'),
+    };
     start('users', (signal) => runUsers(users, signal));
   }
   start('announcement', async (signal) => {
@@ -142,7 +152,9 @@ function startExport({ flags, runtime, jobs, health, connection, etcd, publisher
   });
   const intervalMs = flags.k8sHeartbeatTimeoutMs;
   if (intervalMs > 0)
-    start('Kubernetes heartbeat', (signal) => runKubernetesHeartbeat({ connection, intervalMs, clock, log, signal }));
+    start('Kubernetes heartbeat', (signal) =>
+      runKubernetesHeartbeat({ connection, intervalMs, clock, log, signal, onBeat: runsOf('k8s-heartbeat') }),
+    );
 }
 
 interface Announcement {

@@ -7,6 +7,7 @@
 import { once } from 'node:events';
 import { Backoff } from '../shared/backoff.ts';
 import type { ClusterInfo } from '../shared/cluster-info.ts';
+import type { ControllerGroup, RunObserver } from '../shared/controller-runs.ts';
 import { asError } from '../shared/errors.ts';
 import type { EtcdMetrics } from '../shared/etcd/metrics.ts';
 import { type EtcdClient, keyOf } from '../shared/etcd/types.ts';
@@ -57,6 +58,7 @@ export interface LeaderOptions {
   readonly etcdMetrics: EtcdMetrics;
   /** See MirrorOptions. */
   readonly onPropagated: (seconds: number) => void;
+  readonly runsOf: (group: ControllerGroup) => RunObserver | undefined;
   /** The remote clusters from now on; undefined when the term is over. */
   readonly onRemotes: (remotes: RemoteClusters | undefined) => void;
   /** The clusters of the start are loaded or excused. */
@@ -65,7 +67,7 @@ export interface LeaderOptions {
 
 /** Resolves when the term is over and nothing of it runs on. Rejects where the daemon cannot go on. */
 export async function lead(term: Term, options: LeaderOptions): Promise<void> {
-  const { flags, own, timing, runtime, metrics, etcdMetrics, onPropagated, onRemotes, onReady } = options;
+  const { flags, own, timing, runtime, metrics, etcdMetrics, onPropagated, runsOf, onRemotes, onReady } = options;
   const { clock, log } = runtime;
   const jobs = new JobGroup({ signal: term.signal, log });
   const { signal } = jobs;
@@ -89,6 +91,8 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
       publisher,
       metrics,
       onPropagated,
+      onAttempt: runsOf('clustermesh-remote-cluster'),
+      onConfigRead: runsOf('clustermesh-cluster-config'),
       onQuorumError: (error) => etcdMetrics.quorumError(error),
       ids: new ClusterIds(own, flags.allowIdConflicts),
       serviceFormat: flags.clustermeshServiceV2,

@@ -1,5 +1,6 @@
 /** The `kvstoremesh` daemon, wired together: its servers, the local etcd, and whoever leads over it. */
 import { parseClusterInfo } from '../shared/cluster-info.ts';
+import { countControllerRuns } from '../shared/controller-runs.ts';
 import { addEtcdChecks } from '../shared/etcd/health.ts';
 import { openLocalEtcd } from '../shared/etcd/local-etcd.ts';
 import { EtcdMetrics } from '../shared/etcd/metrics.ts';
@@ -66,6 +67,7 @@ export async function runKvstoremesh(
       metrics: publisherMetrics,
       etcdMetrics,
       onPropagated: propagated,
+      runsOf: countControllerRuns(metrics, flags.controllerGroupMetrics),
       onRemotes: (remotes: RemoteClusters | undefined) => {
         clusters = remotes;
       },

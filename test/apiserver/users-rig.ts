@@ -62,13 +62,16 @@ export const BUILTIN = { root: 'root', 'admin-east': 'root', 'local-east': 'loca
 /** The loop of a daemon of the cluster `east`. */
 export class UsersRun implements AsyncDisposable {
   readonly metrics = new Registry('test_');
+  /** Whether each run so far left nothing undone. */
+  readonly runs: boolean[] = [];
   readonly client: EtcdAdminClient;
   readonly #stop = new AbortController();
   readonly #ended: Promise<void>;
 
   constructor(endpoint: string, file: UsersFile) {
     this.client = createEtcdClient({ config: { endpoints: [endpoint] }, name: 'test', log: silentLogger, clock: systemClock });
-    const surroundings = { clock: systemClock, log: silentLogger, metrics: this.metrics };
+    const onRun = (succeeded: boolean) => this.runs.push(succeeded);
+    const surroundings = { clock: systemClock, log: silentLogger, metrics: this.metrics, onRun };
     this.#ended = runUsers({ path: file.path, cluster: 'east', auth: this.client.auth, ...surroundings }, this.#stop.signal);
     this.#ended.catch(() => undefined);
   }

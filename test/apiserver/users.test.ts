@@ -67,9 +67,11 @@ describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 90_
     await run.has({ 'remote-a': 'remote' });
     spoil(file);
     await until('it is counted', async () => (await run.failures('file')) > 0);
+    expect(run.runs.at(-1)).toBe(false);
     await run.has({ 'remote-a': 'remote' });
     file.writeUsers({ 'remote-b': 'remote' });
     await run.has({ 'remote-b': 'remote' });
+    await until('the run succeeds', () => run.runs.at(-1));
   });
 
   test('lose only the entry whose role etcd does not have, and have it when the role comes', async () => {
@@ -81,9 +83,11 @@ describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 90_
     file.writeUsers({ 'remote-x': 'auditor', 'remote-a': 'auditor', 'remote-b': 'remote' });
     await run.has({ 'remote-a': 'remote', 'remote-b': 'remote' });
     await until('both entries are counted', async () => (await run.failures('unknown_role')) === 2);
+    expect(run.runs.at(-1)).toBe(false);
     await run.client.auth.addRole('auditor', soon());
     await run.has({ 'remote-a': 'auditor', 'remote-b': 'remote', 'remote-x': 'auditor' });
     expect(await run.failures('unknown_role')).toBe(2);
+    await until('the run succeeds', () => run.runs.at(-1));
   });
 
   test('of the cluster itself cannot be changed or removed by the file', async () => {

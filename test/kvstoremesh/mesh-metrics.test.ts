@@ -138,6 +138,27 @@ describe.skipIf(etcdVersions().length === 0)('the series of a remote cluster', {
     expect(await value('propagation_delay_seconds_bucket{le="+Inf"}')).toBe(2);
   });
 
+  test('count attempts to mirror it and readings of what it is, where the flag names these groups of controllers', async () => {
+    configure(berlin);
+    await start('--controller-group-metrics=clustermesh-remote-cluster,clustermesh-cluster-config');
+    await isMirrored();
+    const runs = (group: string, status: string) =>
+      value(`controllers_group_runs_total{group_name="${group}",status="${status}"}`);
+    expect(await runs('clustermesh-remote-cluster', 'success')).toBe(1);
+    expect(await runs('clustermesh-remote-cluster', 'failure')).toBe(0);
+    expect(await runs('clustermesh-cluster-config', 'success')).toBeGreaterThan(0);
+    expect(await runs('clustermesh-cluster-config', 'failure')).toBe(0);
+    expect(await registry.metrics()).not.toContain('group_name="k8s-heartbeat"');
+    await berlin.delete('cilium/cluster-config/berlin');
+    await until('its config is missed', () => runs('clustermesh-cluster-config', 'failure'));
+    unlinkSync(join(directory, 'berlin'));
+    await until('it is gone', async () => !(await registry.metrics()).includes('berlin'));
+    await berlin.process.kill();
+    configure(berlin);
+    await until('it cannot be connected', () => runs('clustermesh-remote-cluster', 'failure'));
+    expect(await runs('clustermesh-remote-cluster', 'success')).toBe(1);
+  });
+
   test('count what is refused by cluster and reason, and vanish with it while it is drained', async () => {
     await using rome = await startFullRemote('rome', 8);
     configure(berlin);

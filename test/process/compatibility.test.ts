@@ -7,6 +7,7 @@ import { localTroubleshootFlagTable, meshTroubleshootFlagTable, statusFlagTable 
 import { etcdinitFlagTable } from '../../src/etcdinit/flags.ts';
 import { kvstoremeshFlagTable } from '../../src/kvstoremesh/flags.ts';
 import { corednsFlagTable } from '../../src/mcsapi-coredns-cfg/flags.ts';
+import { CONTROLLER_GROUPS } from '../../src/shared/controller-runs.ts';
 import type { FlagTable } from '../../src/shared/flags/table.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
 import { runChild } from './child.ts';
@@ -87,6 +88,11 @@ test('every flag of the other commands has its row', () => {
   expect(namesOf('Of clustermesh-dbg and kvstoremesh-dbg')).toEqual(debugging);
   const ofItsOwn = flagsOf(corednsFlagTable).filter((flag) => !(flag.slice(2) in apiserverFlagTable));
   expect(namesOf('Of mcsapi-coredns-cfg')).toEqual(ofItsOwn);
+});
+
+test('every group of controllers that is counted has its row', () => {
+  const rows = rowsOf('Groups of controllers').filter(({ cells }) => cells.standing !== 'not done');
+  expect(rows.map(({ name }) => name)).toEqual(CONTROLLER_GROUPS);
 });
 
 test('exactly the commands of the program are not among those that are not done', async () => {

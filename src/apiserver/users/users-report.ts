@@ -1,4 +1,5 @@
 /** What happens to the users of etcd, as log lines and series: a problem once for as long as it lasts. */
+import type { RunObserver } from '../../shared/controller-runs.ts';
 import { errorCode } from '../../shared/errors.ts';
 import { MAX_LOGGED_USERS } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/log.ts';
@@ -7,8 +8,18 @@ import type { Reconciled, UserProblem, UserProblemReason } from './reconciliatio
 
 const REASONS: readonly (UserProblemReason | 'file' | 'etcd')[] = ['file', 'builtin', 'unknown_role', 'refused', 'etcd'];
 
+export interface UsersReportOptions {
+  readonly log: Logger;
+  readonly metrics: Registry;
+  /** Told whether a reading of the file, or a pass through the users, left nothing undone. */
+  readonly onRun: RunObserver | undefined;
+  /** Users that were set up in this run. */
+  readonly count: () => number;
+}
+
 export class UsersReport {
   readonly #log: Logger;
+  readonly #onRun: RunObserver | undefined;
   readonly #failures: Counter<'reason'>;
   #fileProblem: string | undefined;
   #etcdProblem: string | undefined;
@@ -16,9 +27,9 @@ export class UsersReport {
   #problems: ReadonlyMap<string, string> = new Map();
   #unnamed = '';
 
-  /** `count` gives the users that were set up in this run. */
-  constructor(log: Logger, metrics: Registry, count: () => number) {
+  constructor({ log, metrics, onRun, count }: UsersReportOptions) {
     this.#log = log;
+    this.#onRun = onRun;
     this.#failures = metrics.counter('users_failures_total', 'Why users of etcd are not those of the users file', ['reason']);
     for (const reason of REASONS) this.#failures.inc({ reason }, 0);
     metrics.gauge('users', 'Users of etcd that were set up from the users file', [], (gauge) => gauge.set(count()));
@@ -30,6 +41,7 @@ export class UsersReport {
   }
 
   fileUnusable(error: Error): void {
+    this.#onRun?.(false);
     if (this.#fileProblem === error.message) return;
     this.#fileProblem = error.message;
     this.#failures.inc({ reason: 'file' });
@@ -40,6 +52,7 @@ export class UsersReport {
   }
 
   etcdFailed(error: Error): void {
+    this.#onRun?.(false);
     this.#failures.inc({ reason: 'etcd' });
     if (this.#etcdProblem === error.message) return;
     this.#etcdProblem = error.message;
@@ -51,6 +64,7 @@ export class UsersReport {
   }
 
   reconciled({ configured, removed, problems, unnamed }: Reconciled): void {
+    this.#onRun?.(problems.length === 0);
     this.#etcdProblem = undefined;
     for (const { name, role } of configured) this.#log.info({ user: name, role }, 'user of etcd set up');
     for (const user of removed) this.#log.info({ user }, 'user of etcd removed');
