@@ -58,18 +58,46 @@ describe.skipIf(etcdVersions().length === 0)('calls to an etcd', { timeout: 90_0
       't_kvstore_events_queue_seconds_count{scope="nodes/v1",action="delete"} 1',
       `${operations('scope="berlin/",kind="read",action="ListPrefix",outcome="success"')} 1`,
       't_kvstore_quorum_errors_total{error="no event received"} 1',
-      't_api_limiter_processed_requests_total{api_call="etcd-berlin",outcome="fail",return_code="ETCD_LEASE_NOT_FOUND"} 1',
+      't_api_limiter_processed_requests_total{api_call="etcd-berlin",outcome="fail",return_code="500"} 1',
+      't_api_limiter_processing_duration_seconds{api_call="etcd-berlin",value="estimated"} 0',
+      't_api_limiter_wait_duration_seconds{api_call="etcd-berlin",value="min"} 0',
+      't_api_limiter_wait_duration_seconds{api_call="etcd-berlin",value="max"} 0',
+      't_api_limiter_rate_limit{api_call="etcd-berlin",value="burst"} 500',
       't_api_limiter_rate_limit{api_call="etcd-berlin",value="limit"} 500',
       't_api_limiter_requests_in_flight{api_call="etcd-berlin",value="limit"} 7',
       't_api_limiter_requests_in_flight{api_call="etcd-berlin",value="in-flight"} 0',
     ]) {
       expect(scrape).toContain(`${line}\n`);
     }
+    expect(scrape).toMatch(
+      /t_api_limiter_processed_requests_total\{api_call="etcd-berlin",outcome="success",return_code="200"\} [1-9]/,
+    );
     expect(scrape).toMatch(/t_api_limiter_wait_duration_seconds\{api_call="etcd-berlin",value="mean"\} \d/);
+    expect(scrape).toMatch(/t_api_limiter_processing_duration_seconds\{api_call="etcd-berlin",value="mean"\} 0\.\d/);
     client.close();
     metrics.forgetRemote('berlin');
     expect(await registry.metrics()).not.toContain('berlin');
   });
+});
+
+test('limits that are not set are 0, and means are those of the last calls that succeeded', async () => {
+  const registry = new Registry('t_');
+  const observer = new EtcdMetrics(registry).client('etcd', undefined);
+  const call = (code: string, seconds: number) =>
+    observer.begin({ action: 'Get', kind: 'read', key: keyOf('a') })({ code, seconds, waitSeconds: seconds / 2 });
+  for (let count = 0; count < 10; count += 1) call('OK', 100);
+  for (let count = 0; count < 10; count += 1) call('OK', 2);
+  call('ETCD_UNAVAILABLE', 50);
+  const scrape = await registry.metrics();
+  for (const line of [
+    't_api_limiter_processing_duration_seconds{api_call="etcd",value="mean"} 2',
+    't_api_limiter_wait_duration_seconds{api_call="etcd",value="mean"} 1',
+    't_api_limiter_rate_limit{api_call="etcd",value="limit"} 0',
+    't_api_limiter_rate_limit{api_call="etcd",value="burst"} 0',
+    't_api_limiter_requests_in_flight{api_call="etcd",value="limit"} 0',
+  ]) {
+    expect(scrape).toContain(`${line}\n`);
+  }
 });
 
 test.skipIf(!canMakeCertificates())('the TLS files in use show when the first of their certificates ends', async () => {
