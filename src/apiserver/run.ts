@@ -4,7 +4,7 @@ import { parseClusterInfo } from '../shared/cluster-info.ts';
 import { countControllerRuns } from '../shared/controller-runs.ts';
 import { addEtcdChecks } from '../shared/etcd/health.ts';
 import { type LocalEtcd, openLocalEtcd } from '../shared/etcd/local-etcd.ts';
-import { EtcdMetrics } from '../shared/etcd/metrics.ts';
+import { EtcdMetrics, scopeOf } from '../shared/etcd/metrics.ts';
 import { keyOf } from '../shared/etcd/types.ts';
 import { Health } from '../shared/health.ts';
 import { serveHealth, serveMetrics } from '../shared/http.ts';
@@ -35,6 +35,9 @@ import { Reflection } from './reflection.ts';
 import { openSections, type Sections } from './sections.ts';
 import { exportServiceKinds } from './service-kinds.ts';
 import { runUsers } from './users/run.ts';
+
+/** The daemon watches that nobody overwrites its own. */
+const CLUSTER_CONFIGS = keyOf('cilium/cluster-config/');
 
 /** Everything that is written is below it. */
 const ROOT = keyOf('cilium/');
@@ -100,6 +103,8 @@ function startExport({ flags, runtime, jobs, health, connection, etcd, publisher
   const leaseTtlSeconds = Math.ceil(flags.kvstoreLeaseTtlMs / 1000);
   const publisher = createPublisher({ client: etcd.client, root: ROOT, leaseTtlSeconds, clock, log, observer: publisherMetrics });
   publisherMetrics.setPublisher(publisher);
+  const isListed = () => publisher.stats.singlesListed;
+  publisherMetrics.addWatched({ scope: scopeOf(CLUSTER_CONFIGS), cluster: cluster.name, isListed });
   const sections = openSections({ publisher, metrics: publisherMetrics, cluster, servicesExported });
 
   const { exportNamespaces, exportNamespaceSelector } = flags;

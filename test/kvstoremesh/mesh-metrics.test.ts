@@ -15,7 +15,7 @@ import { etcdVersions } from '../support/etcd-process.ts';
 import { freePort } from '../support/free-port.ts';
 import { until } from '../support/until.ts';
 import { ManualClock } from './manual-clock.ts';
-import { Mesh, type Remote, type Store, startFullRemote, startLocal } from './mesh.ts';
+import { FULL, Mesh, type Remote, type Store, startFullRemote, startLocal } from './mesh.ts';
 
 test('what is served is as old as the question that the last proof answered, and only once that is confirmed', async () => {
   const clock = new ManualClock();
@@ -157,6 +157,23 @@ describe.skipIf(etcdVersions().length === 0)('the series of a remote cluster', {
     configure(berlin);
     await until('it cannot be connected', () => runs('clustermesh-remote-cluster', 'failure'));
     expect(await runs('clustermesh-remote-cluster', 'success')).toBe(1);
+  });
+
+  test('show what is read over the present connection, and what was once written', async () => {
+    const { endpointSlicesExportMode: _, ...capabilities } = FULL;
+    await berlin.configure(7, capabilities);
+    configure(berlin);
+    await start();
+    await isMirrored();
+    const synced = (scope: string, action: string) =>
+      value(`kvstore_initial_sync_completed{scope="${scope}",source_cluster="berlin",action="${action}"}`);
+    expect(await synced('nodes/v1', 'read')).toBe(1);
+    // What the remote does not export is not read.
+    expect(await synced('endpointslices/v1', 'read')).toBeUndefined();
+    expect(await synced('endpointslices/v1', 'write')).toBe(1);
+    await berlin.process.kill();
+    await until('the connection is lost', async () => (await synced('nodes/v1', 'read')) === 0, { withinMs: 45_000 });
+    expect(await synced('nodes/v1', 'write')).toBe(1);
   });
 
   test('count what is refused by cluster and reason, and vanish with it while it is drained', async () => {
