@@ -138,6 +138,7 @@ function startExport({ flags, runtime, jobs, health, connection, etcd, publisher
       clock,
       log,
       metrics,
+      health,
       onRun: runsOf('clustermesh-users-management'),
     };
     start('users', (signal) => runUsers(users, signal));

@@ -61,13 +61,15 @@ export interface LeaderOptions {
   readonly runsOf: (group: ControllerGroup) => RunObserver | undefined;
   /** The remote clusters from now on; undefined when the term is over. */
   readonly onRemotes: (remotes: RemoteClusters | undefined) => void;
+  /** See ConfigDirectoryOptions.onReadable. */
+  readonly onReadable: (problem: string | undefined) => void;
   /** The clusters of the start are loaded or excused. */
   readonly onReady: () => void;
 }
 
 /** Resolves when the term is over and nothing of it runs on. Rejects where the daemon cannot go on. */
 export async function lead(term: Term, options: LeaderOptions): Promise<void> {
-  const { flags, own, timing, runtime, metrics, etcdMetrics, onPropagated, runsOf, onRemotes, onReady } = options;
+  const { flags, own, timing, runtime, metrics, etcdMetrics, onPropagated, runsOf, onRemotes, onReadable, onReady } = options;
   const { clock, log } = runtime;
   const jobs = new JobGroup({ signal: term.signal, log });
   const { signal } = jobs;
@@ -117,12 +119,13 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
       await once(jobSignal, 'abort');
     });
   jobs.startJob('leftovers', (jobSignal) => removeLeftovers(remotes, term.client, options, jobSignal));
-  const directory = { path: flags.clustermeshConfig, ownName: own.name, clock, log, signal };
+  const directory = { path: flags.clustermeshConfig, ownName: own.name, clock, log, signal, onReadable };
   jobs.startJob('configuration directory', () => followDirectory(directory, remotes, onFirst));
   try {
     await jobs.done();
   } finally {
     onRemotes(undefined);
+    onReadable(undefined);
     remotes.release();
     metrics.setPublisher(undefined);
   }

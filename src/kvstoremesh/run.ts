@@ -52,6 +52,8 @@ export async function runKvstoremesh(
     certificates: () => etcdMetrics.certificates(),
     clock,
   });
+  let unreadable: string | undefined;
+  health.addCheck('configuration directory', () => unreadable && `${unreadable}; all clusters stay until it can be read`);
   health.addCheck('remote clusters', () => all().flatMap(refusal));
   await serve(flags, metrics, health, all, signal);
 
@@ -70,6 +72,9 @@ export async function runKvstoremesh(
       runsOf: countControllerRuns(metrics, flags.controllerGroupMetrics),
       onRemotes: (remotes: RemoteClusters | undefined) => {
         clusters = remotes;
+      },
+      onReadable: (problem: string | undefined) => {
+        unreadable = problem;
       },
       onReady: () => {
         health.markReady();
