@@ -37,6 +37,7 @@ describe.skipIf(etcdVersions().length === 0)('calls to an etcd', { timeout: 90_0
     const canaries = keyOf('cilium/synced/berlin/');
     for await (const _ of client.list(canaries, options)) break;
     const from = await client.txn([{ type: 'put', key, value: Buffer.from('x'), lease: NO_LEASE }], options);
+    await client.txn([{ type: 'put', key, value: Buffer.from('y'), lease: NO_LEASE }], options);
     await client.get(key, options);
     for await (const _ of client.list(keyOf('cilium/state/nodes/v1/'), options)) break;
     await client.grantLease(60, options);
@@ -44,16 +45,17 @@ describe.skipIf(etcdVersions().length === 0)('calls to an etcd', { timeout: 90_0
     await client
       .txn([{ type: 'put', key, value: Buffer.from('x'), lease: 7n as typeof NO_LEASE }], options)
       .catch(() => undefined);
-    await seen(record(client, 'cilium/state/nodes/v1/', from), 2);
+    await seen(record(client, 'cilium/state/nodes/v1/', from), 3);
     metrics.quorumError('no event received');
     const scrape = await registry.metrics();
     const operations = (labels: string) => `t_kvstore_operations_duration_seconds_count{${labels}}`;
     for (const line of [
-      `${operations('scope="nodes/v1",kind="set",action="Update",outcome="success"')} 1`,
+      `${operations('scope="nodes/v1",kind="set",action="Update",outcome="success"')} 2`,
       `${operations('scope="nodes/v1",kind="set",action="Update",outcome="fail"')} 1`,
       `${operations('scope="nodes/v1",kind="delete",action="Delete",outcome="success"')} 1`,
       `${operations('scope="nodes/v1",kind="read",action="ListPrefix",outcome="success"')} 1`,
       `${operations('scope="lease",kind="set",action="AcquireLease",outcome="success"')} 1`,
+      't_kvstore_events_queue_seconds_count{scope="nodes/v1",action="create"} 1',
       't_kvstore_events_queue_seconds_count{scope="nodes/v1",action="modify"} 1',
       't_kvstore_events_queue_seconds_count{scope="nodes/v1",action="delete"} 1',
       `${operations('scope="berlin/",kind="read",action="ListPrefix",outcome="success"')} 1`,

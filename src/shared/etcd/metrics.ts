@@ -130,8 +130,9 @@ export class EtcdMetrics {
   }
 
   #received(events: readonly WatchEvent[], seconds: number): void {
-    for (const { type, key } of events) {
-      const labels = { scope: scopeOf(key), action: type === 'put' ? 'modify' : 'delete' };
+    for (const event of events) {
+      const { key } = event;
+      const labels = { scope: scopeOf(key), action: event.type === 'delete' ? 'delete' : event.isCreation ? 'create' : 'modify' };
       this.#eventsQueue.observe(labels, seconds);
       if (key.startsWith(CANARIES)) this.#remember(key, Object.values(labels), () => this.#eventsQueue.remove(labels));
     }
