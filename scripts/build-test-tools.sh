@@ -1,13 +1,14 @@
 #!/bin/sh
 # Builds the servers that tests run against real parts of, from the modules in test/tools, into .cache/tools:
-# kube-apiserver, etcd-3.5, etcd-3.6, etcd-3.7 and etcdctl. What is there already and newer than its module is kept.
-# Nothing is said of those; every other tool is one line. One that cannot be built is skipped with the reason, and so are
-# its tests later.
+# kube-apiserver, etcd-3.5, etcd-3.6, etcd-3.7 and etcdctl; and has prometheus and promtool of the distribution there, where
+# they are not in the PATH. What is there already and newer than its module is kept. Nothing is said of those; every other
+# tool is one line. One that cannot be had is skipped with the reason, and so are its tests later.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 out=$PWD/.cache/tools
 log=$out/build.log
 mkdir -p "$out"
+. scripts/packages.sh
 
 # build NAME MODULE PACKAGE [LDFLAGS]
 build() {
@@ -35,9 +36,27 @@ build() {
   fi
 }
 
+# runs PREFIX: whether there are a prometheus and a promtool that work.
+runs() { "$1prometheus" --version >/dev/null 2>&1 && "$1promtool" --version >/dev/null 2>&1; }
+
+fetch_prometheus() {
+  if runs '' || runs "$out/prometheus/"; then return; fi
+  new=$out/prometheus.new.$$
+  printf 'prometheus: unpacking the package of the distribution ... '
+  if unpack_package prometheus "$new" >"$log" && runs "$new/usr/bin/"; then
+    rm -rf "$out/prometheus"
+    mv "$new/usr/bin" "$out/prometheus"
+    echo "done"
+  else
+    echo "skipped: $(tail -n 1 "$log")"
+  fi
+  rm -rf "$new"
+}
+
 kubernetes=$(sed -n 's/^[[:space:]]*k8s.io\/kubernetes \(v[^ ]*\).*/\1/p' test/tools/kube-apiserver/go.mod)
 build etcd-3.5 etcd-3.5 go.etcd.io/etcd/server/v3
 build etcd-3.6 etcd-3.6 go.etcd.io/etcd/server/v3
 build etcdctl etcd-3.6 go.etcd.io/etcd/etcdctl/v3
 build etcd-3.7 etcd-3.7 go.etcd.io/etcd/server/v3
 build kube-apiserver kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver "-X k8s.io/component-base/version.gitVersion=$kubernetes"
+fetch_prometheus

@@ -3,6 +3,7 @@
 
 system_path=$PATH
 . scripts/node.sh
+. scripts/packages.sh
 
 install_packages() {
   command -v npm >/dev/null || give_up 'npm is not installed' 'apt-get install npm'
@@ -23,16 +24,9 @@ etcd_from_release() {
   NODE_USE_ENV_PROXY=1 node scripts/fetch-etcd.ts .cache/etcd >.cache/etcd.log 2>&1 && etcd_runs .cache/etcd/etcd
 }
 
-# The distribution's package, unpacked rather than installed: no root, no service is started.
 etcd_from_distribution() {
-  command -v apt-get >/dev/null && command -v dpkg >/dev/null || return 1
-  apt=$PWD/.cache/apt
-  mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial" "$apt/unpacked"
-  set -- -qq -o "Dir::State=$apt/state" -o "Dir::State::status=/var/lib/dpkg/status" -o "Dir::Cache=$apt/cache" \
-    -o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20
-  (apt-get "$@" update && cd "$apt" && apt-get "$@" download etcd-server) >>.cache/etcd.log 2>&1 || return 1
-  dpkg -x "$apt"/etcd-server_*.deb "$apt/unpacked" || return 1
-  mv "$apt/unpacked/usr/bin/etcd" .cache/etcd/etcd && rm -rf "$apt" && etcd_runs .cache/etcd/etcd
+  unpack_package etcd-server .cache/etcd/unpacked >>.cache/etcd.log || return 1
+  mv .cache/etcd/unpacked/usr/bin/etcd .cache/etcd/etcd && rm -rf .cache/etcd/unpacked && etcd_runs .cache/etcd/etcd
 }
 
 etcd_from_source() {

@@ -1,9 +1,10 @@
 /** The `clustermesh` daemon, wired together: Kubernetes as the source, one publisher, the local etcd. */
 import { once } from 'node:events';
 import { parseClusterInfo } from '../shared/cluster-info.ts';
+import { countControllerRuns } from '../shared/controller-runs.ts';
 import { addEtcdChecks } from '../shared/etcd/health.ts';
 import { type LocalEtcd, openLocalEtcd } from '../shared/etcd/local-etcd.ts';
-import { EtcdMetrics } from '../shared/etcd/metrics.ts';
+import { EtcdMetrics, scopeOf } from '../shared/etcd/metrics.ts';
 import { keyOf } from '../shared/etcd/types.ts';
 import { Health } from '../shared/health.ts';
 import { serveHealth, serveMetrics } from '../shared/http.ts';
@@ -34,6 +35,9 @@ import { Reflection } from './reflection.ts';
 import { openSections, type Sections } from './sections.ts';
 import { exportServiceKinds } from './service-kinds.ts';
 import { runUsers } from './users/run.ts';
+
+/** The daemon watches that nobody overwrites its own. */
+const CLUSTER_CONFIGS = keyOf('cilium/cluster-config/');
 
 /** Everything that is written is below it. */
 const ROOT = keyOf('cilium/');
@@ -95,9 +99,12 @@ function startExport({ flags, runtime, jobs, health, connection, etcd, publisher
   const { clock, log, metrics } = runtime;
   const cluster = { name: flags.clusterName, id: flags.clusterId };
   const servicesExported = flags.clustermeshServiceV2 !== 'only-endpointslice';
+  const runsOf = countControllerRuns(metrics, flags.controllerGroupMetrics);
   const leaseTtlSeconds = Math.ceil(flags.kvstoreLeaseTtlMs / 1000);
   const publisher = createPublisher({ client: etcd.client, root: ROOT, leaseTtlSeconds, clock, log, observer: publisherMetrics });
   publisherMetrics.setPublisher(publisher);
+  const isListed = () => publisher.stats.singlesListed;
+  publisherMetrics.addWatched({ scope: scopeOf(CLUSTER_CONFIGS), cluster: cluster.name, isListed });
   const sections = openSections({ publisher, metrics: publisherMetrics, cluster, servicesExported });
 
   const { exportNamespaces, exportNamespaceSelector } = flags;
@@ -124,7 +131,16 @@ function startExport({ flags, runtime, jobs, health, connection, etcd, publisher
   start('publisher', (signal) => publisher.run(signal));
   start('heartbeat', (signal) => runHeartbeat(publisher.singles, clock, log, signal));
   if (flags.clusterUsersEnabled) {
-    const users = { path: flags.clusterUsersConfigPath, cluster: cluster.name, auth: etcd.client.auth, clock, log, metrics };
+    const users = {
+      path: flags.clusterUsersConfigPath,
+      cluster: cluster.name,
+      auth: etcd.client.auth,
+      clock,
+      log,
+      metrics,
+      health,
+      onRun: runsOf('clustermesh-users-management'),
+    };
     start('users', (signal) => runUsers(users, signal));
   }
   start('announcement', async (signal) => {
@@ -142,7 +158,9 @@ function startExport({ flags, runtime, jobs, health, connection, etcd, publisher
   });
   const intervalMs = flags.k8sHeartbeatTimeoutMs;
   if (intervalMs > 0)
-    start('Kubernetes heartbeat', (signal) => runKubernetesHeartbeat({ connection, intervalMs, clock, log, signal }));
+    start('Kubernetes heartbeat', (signal) =>
+      runKubernetesHeartbeat({ connection, intervalMs, clock, log, signal, onBeat: runsOf('k8s-heartbeat') }),
+    );
 }
 
 interface Announcement {

@@ -7,6 +7,7 @@
  */
 import { Bell } from '../shared/bell.ts';
 import type { Clock } from '../shared/clock.ts';
+import type { RunObserver } from '../shared/controller-runs.ts';
 import { asError } from '../shared/errors.ts';
 import { ClusterChangedError, PermissionDeniedError } from '../shared/etcd/errors.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
@@ -30,6 +31,8 @@ export interface ReadingsOptions {
   readonly changes: ConfigChanges;
   /** The quorum has answered what it was asked at that time, monotonic milliseconds. */
   readonly onAnswer?: (askedMs: number) => void;
+  /** Told of each read whether it found what the remote is. */
+  readonly onRead?: RunObserver | undefined;
 }
 
 export interface ReadingsTiming {
@@ -74,12 +77,13 @@ export class ConfigChanges implements Sink {
  * SourceReplacedError when the connection is no good, and the signal's reason when it is aborted.
  */
 export async function* clusterConfigReadings(options: ReadingsOptions): AsyncGenerator<ClusterConfigReading, never> {
-  const { clock, signal, timing, changes } = options;
+  const { clock, signal, timing, changes, onRead } = options;
   let last: ClusterConfigReading | undefined;
   let answeredMs = clock.monotonicMs();
   for (;;) {
     try {
       const reading = await read(options);
+      onRead?.(reading.kind === 'present');
       if (last === undefined || !sameReading(last, reading)) {
         last = reading;
         yield reading;
@@ -88,6 +92,7 @@ export async function* clusterConfigReadings(options: ReadingsOptions): AsyncGen
     } catch (thrown) {
       signal.throwIfAborted();
       const error = asError(thrown);
+      onRead?.(false);
       if (error instanceof ClusterChangedError) throw new SourceReplacedError(error.message);
       const silentMs = clock.monotonicMs() - answeredMs;
       if (silentMs >= timing.silenceMs) {

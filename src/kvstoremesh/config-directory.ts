@@ -26,6 +26,8 @@ export interface ConfigDirectoryOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;
+  /** Why the directory cannot be read, or undefined where it can again. */
+  readonly onReadable?: (problem: string | undefined) => void;
   readonly timing?: ConfigDirectoryTiming;
 }
 
@@ -106,15 +108,18 @@ class Scan {
   }
 
   async next(): Promise<readonly ConfigChange[]> {
-    const { path, log } = this.#options;
+    const { path, log, onReadable } = this.#options;
     try {
       const changes = await this.#compare();
       if (this.#unreadable) log.info({ path }, 'the configuration directory can be read again');
+      onReadable?.(undefined);
       this.#unreadable = false;
       return changes;
     } catch (thrown) {
+      const { message: error } = asError(thrown);
+      onReadable?.(error);
       if (!this.#unreadable) {
-        log.error({ path, error: asError(thrown).message }, 'the configuration directory cannot be read; all clusters stay');
+        log.error({ path, error }, 'the configuration directory cannot be read; all clusters stay');
       }
       this.#unreadable = true;
       return [];

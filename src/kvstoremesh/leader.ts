@@ -7,6 +7,7 @@
 import { once } from 'node:events';
 import { Backoff } from '../shared/backoff.ts';
 import type { ClusterInfo } from '../shared/cluster-info.ts';
+import type { ControllerGroup, RunObserver } from '../shared/controller-runs.ts';
 import { asError } from '../shared/errors.ts';
 import type { EtcdMetrics } from '../shared/etcd/metrics.ts';
 import { type EtcdClient, keyOf } from '../shared/etcd/types.ts';
@@ -57,15 +58,18 @@ export interface LeaderOptions {
   readonly etcdMetrics: EtcdMetrics;
   /** See MirrorOptions. */
   readonly onPropagated: (seconds: number) => void;
+  readonly runsOf: (group: ControllerGroup) => RunObserver | undefined;
   /** The remote clusters from now on; undefined when the term is over. */
   readonly onRemotes: (remotes: RemoteClusters | undefined) => void;
+  /** See ConfigDirectoryOptions.onReadable. */
+  readonly onReadable: (problem: string | undefined) => void;
   /** The clusters of the start are loaded or excused. */
   readonly onReady: () => void;
 }
 
 /** Resolves when the term is over and nothing of it runs on. Rejects where the daemon cannot go on. */
 export async function lead(term: Term, options: LeaderOptions): Promise<void> {
-  const { flags, own, timing, runtime, metrics, etcdMetrics, onPropagated, onRemotes, onReady } = options;
+  const { flags, own, timing, runtime, metrics, etcdMetrics, onPropagated, runsOf, onRemotes, onReadable, onReady } = options;
   const { clock, log } = runtime;
   const jobs = new JobGroup({ signal: term.signal, log });
   const { signal } = jobs;
@@ -89,6 +93,8 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
       publisher,
       metrics,
       onPropagated,
+      onAttempt: runsOf('clustermesh-remote-cluster'),
+      onConfigRead: runsOf('clustermesh-cluster-config'),
       onQuorumError: (error) => etcdMetrics.quorumError(error),
       ids: new ClusterIds(own, flags.allowIdConflicts),
       serviceFormat: flags.clustermeshServiceV2,
@@ -113,12 +119,13 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
       await once(jobSignal, 'abort');
     });
   jobs.startJob('leftovers', (jobSignal) => removeLeftovers(remotes, term.client, options, jobSignal));
-  const directory = { path: flags.clustermeshConfig, ownName: own.name, clock, log, signal };
+  const directory = { path: flags.clustermeshConfig, ownName: own.name, clock, log, signal, onReadable };
   jobs.startJob('configuration directory', () => followDirectory(directory, remotes, onFirst));
   try {
     await jobs.done();
   } finally {
     onRemotes(undefined);
+    onReadable(undefined);
     remotes.release();
     metrics.setPublisher(undefined);
   }

@@ -165,7 +165,7 @@ export class Mirror {
         owns: 'prefix',
         canary: destinationCanary(this.mapping, cluster),
       });
-      metrics.addSection(this.#section);
+      metrics.addSection(this.#section, () => (this.#enabled ? this.#listed : undefined));
     }
     return this.#section;
   }

@@ -25,7 +25,7 @@ import { Mirror } from './mirror.ts';
 import { RemoteBounds } from './remote-bounds.ts';
 import { REMOTE_TIMING, type RemoteClusterContext, type RemoteTiming } from './remote-context.ts';
 import { runSession } from './remote-session.ts';
-import { INITIAL_STATE, nextState, type RemoteEvent, type RemoteState } from './remote-state.ts';
+import { attemptResult, INITIAL_STATE, nextState, type RemoteEvent, type RemoteState } from './remote-state.ts';
 import { ScopeEnded, TaskScope } from './task-scope.ts';
 
 export class RemoteCluster {
@@ -168,6 +168,8 @@ export class RemoteCluster {
   }
 
   #apply(event: RemoteEvent): void {
+    const result = attemptResult(this.#state, event);
+    if (result !== undefined) this.#context.onAttempt?.(result);
     this.#state = nextState(this.#state, event);
   }
 
@@ -285,7 +287,8 @@ export class RemoteCluster {
       const timing = this.#timing.readings;
       const { signal } = scope;
       const onAnswer = (askedMs: number) => this.#onAnswer(askedMs, signal);
-      const options = { client, cluster: this.name, clock, signal, timing, changes, onAnswer };
+      const { onConfigRead: onRead } = this.#context;
+      const options = { client, cluster: this.name, clock, signal, timing, changes, onAnswer, onRead };
       for await (const reading of clusterConfigReadings(options)) {
         const { kind } = this.#state.phase;
         const isMirroring = kind === 'mirroring' || kind === 'stopped';

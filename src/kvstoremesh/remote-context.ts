@@ -1,6 +1,7 @@
 /** What all remote clusters of a daemon share. */
 import type { Clock } from '../shared/clock.ts';
 import type { ClusterInfo } from '../shared/cluster-info.ts';
+import type { RunObserver } from '../shared/controller-runs.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
 import { REMOTE_RELIST_MS, REMOTE_STOPPED_RETRY_MS } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
@@ -36,6 +37,10 @@ export interface RemoteClusterContext extends Omit<MirrorOptions, 'relistMs' | '
   readonly log: Logger;
   /** A remote answers, but does not show that all is well with it: why. */
   readonly onQuorumError: (error: string) => void;
+  /** An attempt to connect to a remote and to mirror it is over. */
+  readonly onAttempt?: RunObserver | undefined;
+  /** See ReadingsOptions.onRead. */
+  readonly onConfigRead?: RunObserver | undefined;
   /** Reads the file and opens a client; rejects with what is wrong with the file. */
   readonly open: (path: string, cluster: string) => Promise<OpenedSource>;
   readonly timing?: RemoteTiming;

@@ -111,6 +111,14 @@ export function nextState(state: RemoteState, event: RemoteEvent): RemoteState {
   }
 }
 
+/** Whether `event` ends an attempt to mirror the remote, and with which success; undefined where it ends none. */
+export function attemptResult({ phase }: RemoteState, event: RemoteEvent): boolean | undefined {
+  if (event.kind === 'mirroring') return phase.kind === 'retrieved' ? true : undefined;
+  if (event.kind === 'refused') return false;
+  const isOver = phase.kind === 'mirroring' || phase.kind === 'stopped';
+  return event.kind === 'lost' && event.reason !== undefined && !isOver ? false : undefined;
+}
+
 function lost(state: RemoteState, event: Extract<RemoteEvent, { kind: 'lost' }>): RemoteState {
   const counted = event.counts ? { failures: state.failures + 1, lastFailureMs: event.nowMs } : {};
   return { ...state, ...counted, isSilent: false, phase: { kind: 'connecting', reason: event.reason } };

@@ -1,5 +1,6 @@
 /** The `kvstoremesh` daemon, wired together: its servers, the local etcd, and whoever leads over it. */
 import { parseClusterInfo } from '../shared/cluster-info.ts';
+import { countControllerRuns } from '../shared/controller-runs.ts';
 import { addEtcdChecks } from '../shared/etcd/health.ts';
 import { openLocalEtcd } from '../shared/etcd/local-etcd.ts';
 import { EtcdMetrics } from '../shared/etcd/metrics.ts';
@@ -51,6 +52,8 @@ export async function runKvstoremesh(
     certificates: () => etcdMetrics.certificates(),
     clock,
   });
+  let unreadable: string | undefined;
+  health.addCheck('configuration directory', () => unreadable && `${unreadable}; all clusters stay until it can be read`);
   health.addCheck('remote clusters', () => all().flatMap(refusal));
   await serve(flags, metrics, health, all, signal);
 
@@ -66,8 +69,12 @@ export async function runKvstoremesh(
       metrics: publisherMetrics,
       etcdMetrics,
       onPropagated: propagated,
+      runsOf: countControllerRuns(metrics, flags.controllerGroupMetrics),
       onRemotes: (remotes: RemoteClusters | undefined) => {
         clusters = remotes;
+      },
+      onReadable: (problem: string | undefined) => {
+        unreadable = problem;
       },
       onReady: () => {
         health.markReady();

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { KubernetesHealth } from '../../src/apiserver/kubernetes-health.ts';
 import { KubeForbiddenError, KubeUnreachableError } from '../../src/shared/k8s/errors.ts';
@@ -38,6 +40,20 @@ describe.skipIf(etcdVersions().length === 0)('/healthz of clustermesh', { timeou
     await until('all is well again', async () => (await healthz(daemon)) === 'ok', { withinMs: 45_000 });
     await rig.kubernetes.stop();
     await until('Kubernetes is missed', async () => (await healthz(daemon)).includes('Kubernetes: services: KUBE_UNREACHABLE: '));
+  });
+
+  test('names a users file that cannot be used', async () => {
+    await using rig = await DaemonRig.start();
+    const file = join(rig.directory, 'users.yaml');
+    const daemon = await rig.daemon('--cluster-users-enabled', `--cluster-users-config-path=${file}`);
+    const shows = (text: RegExp) => until(`${text} is shown`, async () => text.test(await healthz(daemon)));
+    await shows(/^users: USERS_FILE_INVALID: users file .*users\.yaml.*$/m);
+    writeFileSync(file, 'users: [oops');
+    await shows(/^users: USERS_FILE_INVALID: users file .*users\.yaml:1.*$/m);
+    const livez = await fetch(`http://127.0.0.1:${daemon.healthPort}/livez`);
+    expect([livez.status, await livez.text()]).toEqual([200, expect.stringContaining('users: USERS_FILE_INVALID: ')]);
+    writeFileSync(file, 'users: []\n');
+    await shows(/^ok$/);
   });
 
   test('says that the API server is waited for', async () => {

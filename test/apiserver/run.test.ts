@@ -62,6 +62,13 @@ describe.skipIf(etcdVersions().length === 0)('the daemon (needs an etcd)', () =>
     expect(await rig.value('cilium/cluster-config/east')).toContain('"serviceExportsEnabled":true');
     expect(await rig.value(SYNCED[0] ?? '')).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
     expect(await rig.value(IDENTITY)).toBe('k8s:app=web;k8s:io.kubernetes.pod.namespace=shop;');
+    const synced = (await daemon.metrics.metrics())
+      .match(/(?<=test_kvstore_initial_sync_completed).*/g)
+      ?.filter((line) => line.startsWith('{'));
+    const written = ['endpointslices', 'identities', 'ip', 'nodes', 'serviceexports', 'services'].map(
+      (kind) => `{scope="${kind}/v1",source_cluster="east",action="write"} 1`,
+    );
+    expect(synced?.sort()).toEqual(['{scope="cilium/clust",source_cluster="east",action="read"} 1', ...written]);
     await daemon.stop();
     expect((await rig.keyNames()).sort()).toEqual(expected);
     expect(await daemon.readiness()).toBe('');

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { runUsers } from '../../src/apiserver/users/run.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import { createEtcdClient, type EtcdAdminClient } from '../../src/shared/etcd/client.ts';
+import { Health } from '../../src/shared/health.ts';
 import { silentLogger } from '../../src/shared/log.ts';
 import { Registry } from '../../src/shared/metrics.ts';
 import { until, within } from '../support/until.ts';
@@ -62,13 +63,17 @@ export const BUILTIN = { root: 'root', 'admin-east': 'root', 'local-east': 'loca
 /** The loop of a daemon of the cluster `east`. */
 export class UsersRun implements AsyncDisposable {
   readonly metrics = new Registry('test_');
+  readonly health = new Health(this.metrics);
+  /** Whether each run so far left nothing undone. */
+  readonly runs: boolean[] = [];
   readonly client: EtcdAdminClient;
   readonly #stop = new AbortController();
   readonly #ended: Promise<void>;
 
   constructor(endpoint: string, file: UsersFile) {
     this.client = createEtcdClient({ config: { endpoints: [endpoint] }, name: 'test', log: silentLogger, clock: systemClock });
-    const surroundings = { clock: systemClock, log: silentLogger, metrics: this.metrics };
+    const onRun = (succeeded: boolean) => this.runs.push(succeeded);
+    const surroundings = { clock: systemClock, log: silentLogger, metrics: this.metrics, health: this.health, onRun };
     this.#ended = runUsers({ path: file.path, cluster: 'east', auth: this.client.auth, ...surroundings }, this.#stop.signal);
     this.#ended.catch(() => undefined);
   }

@@ -67,9 +67,13 @@ describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 90_
     await run.has({ 'remote-a': 'remote' });
     spoil(file);
     await until('it is counted', async () => (await run.failures('file')) > 0);
+    expect(run.runs.at(-1)).toBe(false);
+    expect(run.health.problems()).toEqual([expect.stringMatching(/^users: USERS_FILE_INVALID: users file .*users\.yaml/)]);
     await run.has({ 'remote-a': 'remote' });
     file.writeUsers({ 'remote-b': 'remote' });
     await run.has({ 'remote-b': 'remote' });
+    await until('the run succeeds', () => run.runs.at(-1));
+    expect(run.health.problems()).toEqual([]);
   });
 
   test('lose only the entry whose role etcd does not have, and have it when the role comes', async () => {
@@ -81,9 +85,15 @@ describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 90_
     file.writeUsers({ 'remote-x': 'auditor', 'remote-a': 'auditor', 'remote-b': 'remote' });
     await run.has({ 'remote-a': 'remote', 'remote-b': 'remote' });
     await until('both entries are counted', async () => (await run.failures('unknown_role')) === 2);
+    expect(run.runs.at(-1)).toBe(false);
+    expect(run.health.problems()).toEqual(
+      ['remote-x', 'remote-a'].map((user) => expect.stringContaining(`users: ${user}: etcd has no role "auditor"; allowed: `)),
+    );
     await run.client.auth.addRole('auditor', soon());
     await run.has({ 'remote-a': 'auditor', 'remote-b': 'remote', 'remote-x': 'auditor' });
     expect(await run.failures('unknown_role')).toBe(2);
+    await until('the run succeeds', () => run.runs.at(-1));
+    expect(run.health.problems()).toEqual([]);
   });
 
   test('of the cluster itself cannot be changed or removed by the file', async () => {
@@ -132,6 +142,7 @@ describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 90_
     await etcd.kill();
     file.writeUsers({ 'remote-a': 'remote', 'remote-b': 'remote' });
     await until('the attempt is counted', async () => (await run.failures('etcd')) > 0, { withinMs: 45_000 });
+    expect(run.health.problems()).toEqual([expect.stringMatching(/^users: ETCD_/)]);
     await etcd.restart({ wipe: true });
     await setUp(etcd);
     await run.has({ 'remote-a': 'remote', 'remote-b': 'remote' });

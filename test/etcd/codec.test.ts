@@ -148,7 +148,7 @@ test('an answer of a watch is decoded as the generated code does it, in slices o
             const { key, value, modRevision, lease } = keyValueOf(kv);
             return type === Event_EventType.DELETE
               ? { type: 'delete', key, modRevision }
-              : { type: 'put', key, value, modRevision, lease };
+              : { type: 'put', key, value, modRevision, lease, isCreation: kv?.createRevision === kv?.modRevision };
           }),
         });
         expect(slices.every((slice) => slice.length <= perSlice && slice.length > 0)).toBe(true);

@@ -37,6 +37,7 @@ describe.skipIf(etcdVersions().length === 0)('calls to an etcd', { timeout: 90_0
     const canaries = keyOf('cilium/synced/berlin/');
     for await (const _ of client.list(canaries, options)) break;
     const from = await client.txn([{ type: 'put', key, value: Buffer.from('x'), lease: NO_LEASE }], options);
+    await client.txn([{ type: 'put', key, value: Buffer.from('y'), lease: NO_LEASE }], options);
     await client.get(key, options);
     for await (const _ of client.list(keyOf('cilium/state/nodes/v1/'), options)) break;
     await client.grantLease(60, options);
@@ -44,32 +45,61 @@ describe.skipIf(etcdVersions().length === 0)('calls to an etcd', { timeout: 90_0
     await client
       .txn([{ type: 'put', key, value: Buffer.from('x'), lease: 7n as typeof NO_LEASE }], options)
       .catch(() => undefined);
-    await seen(record(client, 'cilium/state/nodes/v1/', from), 2);
+    await seen(record(client, 'cilium/state/nodes/v1/', from), 3);
     metrics.quorumError('no event received');
     const scrape = await registry.metrics();
     const operations = (labels: string) => `t_kvstore_operations_duration_seconds_count{${labels}}`;
     for (const line of [
-      `${operations('scope="nodes/v1",kind="set",action="Update",outcome="success"')} 1`,
+      `${operations('scope="nodes/v1",kind="set",action="Update",outcome="success"')} 2`,
       `${operations('scope="nodes/v1",kind="set",action="Update",outcome="fail"')} 1`,
       `${operations('scope="nodes/v1",kind="delete",action="Delete",outcome="success"')} 1`,
       `${operations('scope="nodes/v1",kind="read",action="ListPrefix",outcome="success"')} 1`,
       `${operations('scope="lease",kind="set",action="AcquireLease",outcome="success"')} 1`,
+      't_kvstore_events_queue_seconds_count{scope="nodes/v1",action="create"} 1',
       't_kvstore_events_queue_seconds_count{scope="nodes/v1",action="modify"} 1',
       't_kvstore_events_queue_seconds_count{scope="nodes/v1",action="delete"} 1',
       `${operations('scope="berlin/",kind="read",action="ListPrefix",outcome="success"')} 1`,
       't_kvstore_quorum_errors_total{error="no event received"} 1',
-      't_api_limiter_processed_requests_total{api_call="etcd-berlin",outcome="fail",return_code="ETCD_LEASE_NOT_FOUND"} 1',
+      't_api_limiter_processed_requests_total{api_call="etcd-berlin",outcome="fail",return_code="500"} 1',
+      't_api_limiter_processing_duration_seconds{api_call="etcd-berlin",value="estimated"} 0',
+      't_api_limiter_wait_duration_seconds{api_call="etcd-berlin",value="min"} 0',
+      't_api_limiter_wait_duration_seconds{api_call="etcd-berlin",value="max"} 0',
+      't_api_limiter_rate_limit{api_call="etcd-berlin",value="burst"} 500',
       't_api_limiter_rate_limit{api_call="etcd-berlin",value="limit"} 500',
       't_api_limiter_requests_in_flight{api_call="etcd-berlin",value="limit"} 7',
       't_api_limiter_requests_in_flight{api_call="etcd-berlin",value="in-flight"} 0',
     ]) {
       expect(scrape).toContain(`${line}\n`);
     }
+    expect(scrape).toMatch(
+      /t_api_limiter_processed_requests_total\{api_call="etcd-berlin",outcome="success",return_code="200"\} [1-9]/,
+    );
     expect(scrape).toMatch(/t_api_limiter_wait_duration_seconds\{api_call="etcd-berlin",value="mean"\} \d/);
+    expect(scrape).toMatch(/t_api_limiter_processing_duration_seconds\{api_call="etcd-berlin",value="mean"\} 0\.\d/);
     client.close();
     metrics.forgetRemote('berlin');
     expect(await registry.metrics()).not.toContain('berlin');
   });
+});
+
+test('limits that are not set are 0, and means are those of the last calls that succeeded', async () => {
+  const registry = new Registry('t_');
+  const observer = new EtcdMetrics(registry).client('etcd', undefined);
+  const call = (code: string, seconds: number) =>
+    observer.begin({ action: 'Get', kind: 'read', key: keyOf('a') })({ code, seconds, waitSeconds: seconds / 2 });
+  for (let count = 0; count < 10; count += 1) call('OK', 100);
+  for (let count = 0; count < 10; count += 1) call('OK', 2);
+  call('ETCD_UNAVAILABLE', 50);
+  const scrape = await registry.metrics();
+  for (const line of [
+    't_api_limiter_processing_duration_seconds{api_call="etcd",value="mean"} 2',
+    't_api_limiter_wait_duration_seconds{api_call="etcd",value="mean"} 1',
+    't_api_limiter_rate_limit{api_call="etcd",value="limit"} 0',
+    't_api_limiter_rate_limit{api_call="etcd",value="burst"} 0',
+    't_api_limiter_requests_in_flight{api_call="etcd",value="limit"} 0',
+  ]) {
+    expect(scrape).toContain(`${line}\n`);
+  }
 });
 
 test.skipIf(!canMakeCertificates())('the TLS files in use show when the first of their certificates ends', async () => {

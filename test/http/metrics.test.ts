@@ -46,12 +46,17 @@ test('a section has its series from its addition to its removal', async () => {
   const metrics = new PublisherMetrics(registry, clock);
   const nodes = fakeSection('nodes/v1', 'east');
   const others = fakeSection('nodes/v1', 'west');
-  metrics.addSection(nodes.section);
+  metrics.addSection(nodes.section, () => nodes.stats.listed);
   metrics.addSection(others.section);
 
   expect(await registry.metrics()).toContain(
     't_kvstore_initial_sync_completed{scope="nodes/v1",source_cluster="east",action="write"} 0',
   );
+  expect(await registry.metrics()).toContain(
+    't_kvstore_initial_sync_completed{scope="nodes/v1",source_cluster="east",action="read"} 0',
+  );
+  // What does not come from an etcd is not read.
+  expect(await registry.metrics()).not.toContain('source_cluster="west",action="read"');
   expect(await registry.metrics()).toContain('t_kvstore_sync_errors_total{scope="nodes/v1",source_cluster="east"} 0');
 
   nowMs = 3_500;
@@ -72,6 +77,19 @@ test('a section has its series from its addition to its removal', async () => {
   metrics.removeSection(nodes.section);
   expect(await registry.metrics()).not.toContain('source_cluster="east"');
   expect(await registry.metrics()).toContain('source_cluster="west"');
+});
+
+test('an etcd that is watched for other reasons shows whether it was read', async () => {
+  const registry = new Registry('t_');
+  const metrics = new PublisherMetrics(registry, systemClock);
+  let isListed: boolean | undefined;
+  metrics.addWatched({ scope: 'cilium/clust', cluster: 'east', isListed: () => isListed });
+  const series = 't_kvstore_initial_sync_completed{scope="cilium/clust",source_cluster="east",action="read"}';
+  expect(await registry.metrics()).not.toContain(series);
+  isListed = false;
+  expect(await registry.metrics()).toContain(`${series} 0\n`);
+  isListed = true;
+  expect(await registry.metrics()).toContain(`${series} 1\n`);
 });
 
 test('transactions and repairs of a publisher are counted, its totals read at the scrape', async () => {

@@ -278,13 +278,19 @@ test('a server that stops answering is noticed by its heartbeat, and the watches
   await using run = await ReflectorRun.start([api.url, other.url], { clock });
   await run.listed();
   const stop = new AbortController();
-  const beating = runHeartbeat({ connection: run.connection, intervalMs: 30_000, log: silentLogger, clock, signal: stop.signal });
+  const beats: boolean[] = [];
+  const options = { intervalMs: 30_000, log: silentLogger, clock, signal: stop.signal };
+  const onBeat = (answered: boolean) => beats.push(answered);
+  const beating = runHeartbeat({ connection: run.connection, ...options, onBeat });
+  await until('beats are answered', () => beats.includes(true));
+  expect(beats).not.toContain(false);
   // From now on nothing comes any more, and nothing is closed either.
   for (const { response } of api.watchers) response.write = () => true;
   api.faults.push(() => true);
   other.collection(WIDGETS_PATH).put('ns/b');
 
   await run.holds(['ns/a', 'ns/b']);
+  expect(beats).toContain(false);
   stop.abort();
   await within('the heartbeat ends', beating);
 });

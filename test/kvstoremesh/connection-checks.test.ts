@@ -26,7 +26,9 @@ describe('the readings of a cluster config', () => {
     });
     const seen: string[] = [];
     const changes = new ConfigChanges();
-    const options = { client, cluster: 'berlin', timing: READINGS_TIMING, changes };
+    const found: boolean[] = [];
+    const onRead = (isFound: boolean) => found.push(isFound);
+    const options = { client, cluster: 'berlin', timing: READINGS_TIMING, changes, onRead };
     const ended = (async () => {
       try {
         for await (const reading of clusterConfigReadings({ ...options, clock, signal: stop.signal })) {
@@ -37,7 +39,7 @@ describe('the readings of a cluster config', () => {
         return thrown;
       }
     })();
-    return { clock, stop, seen, ended, changes, reads: () => reads };
+    return { clock, stop, seen, found, ended, changes, reads: () => reads };
   }
 
   test('tell only what has changed', async () => {
@@ -52,6 +54,14 @@ describe('the readings of a cluster config', () => {
     stop.abort();
     await clock.advance(0);
     expect(clock.sleeping).toBe(0);
+  });
+
+  test('tell of each whether it found anything', async () => {
+    const { clock, stop, found } = readings(['{"id":7}', '{"id":7}', undefined, 'x', new UnavailableError('away'), '{"id":8}']);
+    await clock.advance(20_000);
+    expect(found.slice(0, 6)).toEqual([true, true, false, false, false, true]);
+    stop.abort();
+    await clock.advance(0);
   });
 
   test('come at once after a change, but not more often than they should', async () => {

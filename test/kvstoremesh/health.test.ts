@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -41,6 +41,28 @@ test('an etcd is judged by its connection, its writes, and the certificates in u
 
 describe.skipIf(etcdVersions().length === 0)('/healthz of kvstoremesh', { timeout: 120_000 }, () => {
   const healthz = async ({ healthPort }: Daemon) => (await fetch(`http://127.0.0.1:${healthPort}/healthz`)).text();
+
+  test('names a configuration directory that cannot be read, until it can', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'health-'));
+    await using local = await startLocal();
+    await using daemon = await startDaemon('kvstoremesh', [
+      '--cluster-name=harbor',
+      '--cluster-id=200',
+      `--clustermesh-config=${directory}`,
+      `--kvstore-opt=etcd.address=${local.process.endpoint}`,
+      '--api-serve-addr=',
+    ]);
+    const shows = (text: RegExp) => until(`${text} is shown`, async () => text.test(await healthz(daemon)), { withinMs: 45_000 });
+    await daemon.ready();
+    expect(await healthz(daemon)).toBe('ok');
+    renameSync(directory, `${directory}.away`);
+    await shows(/^configuration directory: ENOENT: .*; all clusters stay until it can be read$/m);
+    const livez = await fetch(`http://127.0.0.1:${daemon.healthPort}/livez`);
+    expect([livez.status, await livez.text()]).toEqual([200, expect.stringContaining('configuration directory: ')]);
+    renameSync(`${directory}.away`, directory);
+    await shows(/^ok$/);
+    rmSync(directory, { recursive: true, force: true });
+  });
 
   test('names remotes that are refused or stopped, and a local etcd without space, but no remote that is away', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'health-'));

@@ -15,7 +15,7 @@ import { etcdVersions } from '../support/etcd-process.ts';
 import { freePort } from '../support/free-port.ts';
 import { until } from '../support/until.ts';
 import { ManualClock } from './manual-clock.ts';
-import { Mesh, type Remote, type Store, startFullRemote, startLocal } from './mesh.ts';
+import { FULL, Mesh, type Remote, type Store, startFullRemote, startLocal } from './mesh.ts';
 
 test('what is served is as old as the question that the last proof answered, and only once that is confirmed', async () => {
   const clock = new ManualClock();
@@ -136,6 +136,44 @@ describe.skipIf(etcdVersions().length === 0)('the series of a remote cluster', {
     await berlin.delete('cilium/state/nodes/v1/berlin/node-2');
     await until('the removal is sampled', async () => (await value('propagation_delay_seconds_count')) === 2);
     expect(await value('propagation_delay_seconds_bucket{le="+Inf"}')).toBe(2);
+  });
+
+  test('count attempts to mirror it and readings of what it is, where the flag names these groups of controllers', async () => {
+    configure(berlin);
+    await start('--controller-group-metrics=clustermesh-remote-cluster,clustermesh-cluster-config');
+    await isMirrored();
+    const runs = (group: string, status: string) =>
+      value(`controllers_group_runs_total{group_name="${group}",status="${status}"}`);
+    expect(await runs('clustermesh-remote-cluster', 'success')).toBe(1);
+    expect(await runs('clustermesh-remote-cluster', 'failure')).toBe(0);
+    expect(await runs('clustermesh-cluster-config', 'success')).toBeGreaterThan(0);
+    expect(await runs('clustermesh-cluster-config', 'failure')).toBe(0);
+    expect(await registry.metrics()).not.toContain('group_name="k8s-heartbeat"');
+    await berlin.delete('cilium/cluster-config/berlin');
+    await until('its config is missed', () => runs('clustermesh-cluster-config', 'failure'));
+    unlinkSync(join(directory, 'berlin'));
+    await until('it is gone', async () => !(await registry.metrics()).includes('berlin'));
+    await berlin.process.kill();
+    configure(berlin);
+    await until('it cannot be connected', () => runs('clustermesh-remote-cluster', 'failure'));
+    expect(await runs('clustermesh-remote-cluster', 'success')).toBe(1);
+  });
+
+  test('show what is read over the present connection, and what was once written', async () => {
+    const { endpointSlicesExportMode: _, ...capabilities } = FULL;
+    await berlin.configure(7, capabilities);
+    configure(berlin);
+    await start();
+    await isMirrored();
+    const synced = (scope: string, action: string) =>
+      value(`kvstore_initial_sync_completed{scope="${scope}",source_cluster="berlin",action="${action}"}`);
+    expect(await synced('nodes/v1', 'read')).toBe(1);
+    // What the remote does not export is not read.
+    expect(await synced('endpointslices/v1', 'read')).toBeUndefined();
+    expect(await synced('endpointslices/v1', 'write')).toBe(1);
+    await berlin.process.kill();
+    await until('the connection is lost', async () => (await synced('nodes/v1', 'read')) === 0, { withinMs: 45_000 });
+    expect(await synced('nodes/v1', 'write')).toBe(1);
   });
 
   test('count what is refused by cluster and reason, and vanish with it while it is drained', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ClusterConfig } from '../../src/kvstoremesh/cluster-config.ts';
 import {
+  attemptResult,
   INITIAL_STATE,
   nextState,
   type RemoteEvent,
@@ -161,4 +162,23 @@ describe('the state of a remote cluster', () => {
     expect(stoppedState).toMatchObject({ hasBegun: false, phase: { kind: 'stopped', bound: 'bytes' } });
     expect(nextState(stoppedState, events.mirroring)).toMatchObject({ hasBegun: true, phase: { kind: 'mirroring' } });
   });
+});
+
+test('an attempt to mirror ends when it is mirrored, refused, or lost before that by no wish of ours', () => {
+  const results = (Object.keys(phases) as RemotePhase['kind'][]).map((phase) => {
+    const ending = (Object.keys(events) as RemoteEvent['kind'][]).flatMap((kind) => {
+      const result = attemptResult({ ...INITIAL_STATE, phase: phases[phase] }, events[kind]);
+      return result === undefined ? [] : [`${kind}: ${result}`];
+    });
+    return [phase, ending.join()];
+  });
+  expect(Object.fromEntries(results)).toEqual({
+    connecting: 'refused: false,lost: false',
+    waiting: 'refused: false,lost: false',
+    retrieved: 'refused: false,mirroring: true,lost: false',
+    refused: 'refused: false,lost: false',
+    mirroring: 'refused: false',
+    stopped: 'refused: false',
+  });
+  expect(attemptResult(INITIAL_STATE, { kind: 'lost', reason: undefined, counts: false, nowMs: 0 })).toBeUndefined();
 });

@@ -43,7 +43,7 @@ export function page(revision: number, ...keyValues: readonly KeyValue[]): ListP
 }
 
 export function put(key: string, value: string, revision: number): WatchBatch {
-  const event = { type: 'put', ...keyValue(key, value, revision) } as const;
+  const event = { type: 'put', ...keyValue(key, value, revision), isCreation: true } as const;
   return { kind: 'events', events: [event], revision: revision as Revision };
 }
 

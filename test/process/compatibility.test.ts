@@ -7,9 +7,12 @@ import { localTroubleshootFlagTable, meshTroubleshootFlagTable, statusFlagTable 
 import { etcdinitFlagTable } from '../../src/etcdinit/flags.ts';
 import { kvstoremeshFlagTable } from '../../src/kvstoremesh/flags.ts';
 import { corednsFlagTable } from '../../src/mcsapi-coredns-cfg/flags.ts';
+import { CONTROLLER_GROUPS } from '../../src/shared/controller-runs.ts';
 import type { FlagTable } from '../../src/shared/flags/table.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
+import { until } from '../support/until.ts';
 import { runChild } from './child.ts';
+import { familiesOf, ORIGINAL_SERIES } from './original-series.ts';
 import { type ScrapedDaemons, startScrapedDaemons } from './scraped-daemons.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -89,6 +92,11 @@ test('every flag of the other commands has its row', () => {
   expect(namesOf('Of mcsapi-coredns-cfg')).toEqual(ofItsOwn);
 });
 
+test('every group of controllers that is counted has its row', () => {
+  const rows = rowsOf('Groups of controllers').filter(({ cells }) => cells.standing !== 'not done');
+  expect(rows.map(({ name }) => name)).toEqual(CONTROLLER_GROUPS);
+});
+
 test('exactly the commands of the program are not among those that are not done', async () => {
   const { stdout } = await runChild(process.execPath, [join(ROOT, 'src/main.ts'), '--help']);
   const commands = [...stdout.matchAll(/^ {2}([a-z-]+) {2,}/gm)].map(([, name]) => name);
@@ -103,16 +111,43 @@ describe.skipIf(etcdVersions().length === 0)('both daemons', { timeout: 120_000 
   }, 120_000);
   afterAll(() => daemons[Symbol.asyncDispose]());
 
-  /** Families of a scrape without the prefix of the daemon; of those of the process the first part of their names. */
-  const familiesOf = (scrape: string) =>
-    new Set(
-      [...scrape.matchAll(/^# TYPE (\S+)/gm)].map(([, name = '']) =>
-        name.replace(/^cilium_(clustermesh_apiserver|kvstoremesh)_/, '').replace(/^(process|nodejs)_.*/, '$1_…'),
-      ),
+  /** Names of the families of a scrape; of those of the process the first part of them. */
+  const namesOfFamilies = (scrape: string) =>
+    new Set([...familiesOf(scrape).keys()].map((name) => name.replace(/^(process|nodejs)_.*/, '$1_…')));
+
+  test('the series of the original have its types, labels and buckets', async () => {
+    const { clustermesh, kvstoremesh, local } = daemons;
+    // So that both daemons have seen an event.
+    await local.put({ 'cilium/cluster-config/other': '{}' });
+    const seen = 'kvstore_events_queue_seconds_count{scope="cilium/clust",action="create"}';
+    for (const daemon of [clustermesh, kvstoremesh]) await until('the event', async () => (await daemon.scrape()).includes(seen));
+    for (const [daemon, isMesh] of [
+      [clustermesh, false],
+      [kvstoremesh, true],
+    ] as const) {
+      const families = familiesOf(await daemon.scrape());
+      for (const [name, { type, labels, buckets = [], meshOnly }] of Object.entries(ORIGINAL_SERIES)) {
+        const family = families.get(name);
+        if (meshOnly && !isMesh) expect(family, name).toBeUndefined();
+        // Errors have no series before the first one.
+        else if (name === 'kvstore_quorum_errors_total') expect(family, name).toEqual({ type, labels: undefined, buckets });
+        else expect(family, name).toEqual({ type, labels, buckets });
+      }
+    }
+  });
+
+  test('exactly the series of the original are not ours', () => {
+    const common = rowsOf('Series').filter(
+      ({ name, cells }) => !/ours|not done/.test(cells.standing ?? '') && name !== 'process_…',
     );
+    expect(common.map(({ name }) => name).sort()).toEqual(Object.keys(ORIGINAL_SERIES).sort());
+  });
 
   test('every series that a scrape shows has its row, and every row is shown', async () => {
-    const [apiserver, mesh] = [familiesOf(await daemons.clustermesh.scrape()), familiesOf(await daemons.kvstoremesh.scrape())];
+    const [apiserver, mesh] = [
+      namesOfFamilies(await daemons.clustermesh.scrape()),
+      namesOfFamilies(await daemons.kvstoremesh.scrape()),
+    ];
     const ofWhom = (name: string) => (apiserver.has(name) ? (mesh.has(name) ? 'both' : 'clustermesh') : 'kvstoremesh');
     const shown = [...apiserver.union(mesh)].map((name) => `${name} of ${ofWhom(name)}`);
     const rows = rowsOf('Series').filter(({ cells }) => cells.standing !== 'not done');

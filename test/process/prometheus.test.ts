@@ -1,5 +1,5 @@
 /** A real Prometheus takes what both daemons show. */
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,16 +9,18 @@ import { freePort } from '../support/free-port.ts';
 import { until } from '../support/until.ts';
 import { type ScrapedDaemons, startScrapedDaemons } from './scraped-daemons.ts';
 
+/** The program of the PATH, or that which scripts/build-test-tools.sh has unpacked; undefined where there is neither. */
+function find(program: string): string | undefined {
+  const unpacked = join(import.meta.dirname, '../../.cache/tools/prometheus', program);
+  return [program, unpacked].find((path) => spawnSync(path, ['--version'], { stdio: 'ignore' }).status === 0);
+}
+
+const [server = '', tool = ''] = [find('prometheus'), find('promtool')];
+
 function missing(): string | undefined {
   if (etcdVersions().length === 0) return 'no etcd was found';
-  for (const program of ['prometheus', 'promtool']) {
-    try {
-      execFileSync(program, ['--version'], { stdio: 'ignore' });
-    } catch {
-      return `${program} is not in the PATH; the package prometheus of Debian and Ubuntu has it`;
-    }
-  }
-  return undefined;
+  if (server !== '' && tool !== '') return undefined;
+  return 'no prometheus and promtool: install the package prometheus of Debian or Ubuntu, or run scripts/build-test-tools.sh';
 }
 
 /** Series whose names are not ours to choose. */
@@ -42,7 +44,7 @@ describe.skipIf(reason !== undefined)(`Prometheus${reason === undefined ? '' : `
   });
 
   test.each(['clustermesh', 'kvstoremesh'] as const)('promtool has nothing to say about the series of %s', async (name) => {
-    const { stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
+    const { stdout, stderr } = spawnSync(tool, ['check', 'metrics'], {
       input: await daemons[name].scrape(),
       encoding: 'utf8',
     });
@@ -56,7 +58,7 @@ describe.skipIf(reason !== undefined)(`Prometheus${reason === undefined ? '' : `
     const config = { scrape_configs: [{ job_name: 'mesh', scrape_interval: '1s', static_configs: [{ targets }] }] };
     writeFileSync(join(directory, 'prometheus.yml'), JSON.stringify(config));
     const args = ['--config.file=prometheus.yml', '--storage.tsdb.path=data', `--web.listen-address=127.0.0.1:${port}`];
-    prometheus = spawn('prometheus', args, { cwd: directory, stdio: 'ignore' });
+    prometheus = spawn(server, args, { cwd: directory, stdio: 'ignore' });
     const query = async (expression: string): Promise<number[]> => {
       const url = `http://127.0.0.1:${port}/api/v1/query?query=${encodeURIComponent(expression)}`;
       const answer = (await (await fetch(url)).json()) as { data: { result: { value: [number, string] }[] } };

@@ -33,7 +33,12 @@ export async function startScrapedDaemons(...flags: readonly string[]): Promise<
   writeFileSync(join(directory, 'berlin'), `endpoints: ["${remote.proxy.endpoint}"]\n`);
   const apiPort = await freePort();
   writeFileSync(join(directory, 'users.yaml'), 'users: []\n');
-  const shared = ['--cluster-name=harbor', '--cluster-id=200', `--kvstore-opt=etcd.address=${local.process.endpoint}`];
+  const shared = [
+    '--cluster-name=harbor',
+    '--cluster-id=200',
+    `--kvstore-opt=etcd.address=${local.process.endpoint}`,
+    '--controller-group-metrics=all',
+  ];
   const [clustermesh, kvstoremesh] = await Promise.all([
     startScraped('clustermesh', [
       ...shared,

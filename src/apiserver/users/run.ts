@@ -8,10 +8,12 @@
 import { dirname } from 'node:path';
 import { Backoff } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
+import type { RunObserver } from '../../shared/controller-runs.ts';
 import { DirectoryEvents } from '../../shared/directory-events.ts';
 import { isAbort } from '../../shared/errors.ts';
 import type { EtcdAuth } from '../../shared/etcd/auth.ts';
 import { EtcdError } from '../../shared/etcd/errors.ts';
+import type { Health } from '../../shared/health.ts';
 import {
   MAX_USERS_FILE_BYTES,
   USERS_AUDIT_INTERVAL_MS,
@@ -35,6 +37,9 @@ export interface UsersOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Registry;
+  readonly health: Pick<Health, 'addCheck'>;
+  /** See UsersReportOptions. */
+  readonly onRun?: RunObserver | undefined;
 }
 
 /** No event for so long ends a burst. */
@@ -71,10 +76,10 @@ class Users {
   #isAuthenticationKnown = false;
 
   constructor(options: UsersOptions) {
-    const { auth, cluster, log, metrics } = options;
+    const { auth, cluster, log, metrics, health, onRun } = options;
     this.#options = options;
     this.#reconciliation = new Reconciliation(auth, cluster);
-    this.#report = new UsersReport(log, metrics, () => this.#reconciliation.ownedCount);
+    this.#report = new UsersReport({ log, metrics, health, onRun, count: () => this.#reconciliation.ownedCount });
   }
 
   /** Until the file is read again or a pass is due, whichever comes first. */

@@ -1,5 +1,7 @@
-/** What happens to the users of etcd, as log lines and series: a problem once for as long as it lasts. */
+/** What happens to the users of etcd, as log lines, series and a check of health: a problem once for as long as it lasts. */
+import type { RunObserver } from '../../shared/controller-runs.ts';
 import { errorCode } from '../../shared/errors.ts';
+import type { Health } from '../../shared/health.ts';
 import { MAX_LOGGED_USERS } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Counter, Registry } from '../../shared/metrics.ts';
@@ -7,8 +9,19 @@ import type { Reconciled, UserProblem, UserProblemReason } from './reconciliatio
 
 const REASONS: readonly (UserProblemReason | 'file' | 'etcd')[] = ['file', 'builtin', 'unknown_role', 'refused', 'etcd'];
 
+export interface UsersReportOptions {
+  readonly log: Logger;
+  readonly metrics: Registry;
+  readonly health: Pick<Health, 'addCheck'>;
+  /** Told whether a reading of the file, or a pass through the users, left nothing undone. */
+  readonly onRun: RunObserver | undefined;
+  /** Users that were set up in this run. */
+  readonly count: () => number;
+}
+
 export class UsersReport {
   readonly #log: Logger;
+  readonly #onRun: RunObserver | undefined;
   readonly #failures: Counter<'reason'>;
   #fileProblem: string | undefined;
   #etcdProblem: string | undefined;
@@ -16,12 +29,14 @@ export class UsersReport {
   #problems: ReadonlyMap<string, string> = new Map();
   #unnamed = '';
 
-  /** `count` gives the users that were set up in this run. */
-  constructor(log: Logger, metrics: Registry, count: () => number) {
+  /** Adds the check `users`. */
+  constructor({ log, metrics, health, onRun, count }: UsersReportOptions) {
     this.#log = log;
+    this.#onRun = onRun;
     this.#failures = metrics.counter('users_failures_total', 'Why users of etcd are not those of the users file', ['reason']);
     for (const reason of REASONS) this.#failures.inc({ reason }, 0);
     metrics.gauge('users', 'Users of etcd that were set up from the users file', [], (gauge) => gauge.set(count()));
+    health.addCheck('users', () => this.#unwell());
   }
 
   fileUsable(path: string, users: number): void {
@@ -30,8 +45,10 @@ export class UsersReport {
   }
 
   fileUnusable(error: Error): void {
-    if (this.#fileProblem === error.message) return;
-    this.#fileProblem = error.message;
+    this.#onRun?.(false);
+    const problem = describe(error);
+    if (this.#fileProblem === problem) return;
+    this.#fileProblem = problem;
     this.#failures.inc({ reason: 'file' });
     this.#log.error(
       { code: errorCode(error), reason: error.message },
@@ -40,9 +57,11 @@ export class UsersReport {
   }
 
   etcdFailed(error: Error): void {
+    this.#onRun?.(false);
     this.#failures.inc({ reason: 'etcd' });
-    if (this.#etcdProblem === error.message) return;
-    this.#etcdProblem = error.message;
+    const problem = describe(error);
+    if (this.#etcdProblem === problem) return;
+    this.#etcdProblem = problem;
     this.#log.warn({ code: errorCode(error), reason: error.message }, 'the users of etcd cannot be set up; trying again');
   }
 
@@ -51,6 +70,7 @@ export class UsersReport {
   }
 
   reconciled({ configured, removed, problems, unnamed }: Reconciled): void {
+    this.#onRun?.(problems.length === 0);
     this.#etcdProblem = undefined;
     for (const { name, role } of configured) this.#log.info({ user: name, role }, 'user of etcd set up');
     for (const user of removed) this.#log.info({ user }, 'user of etcd removed');
@@ -67,9 +87,20 @@ export class UsersReport {
     this.#unnamed = names;
   }
 
+  #unwell(): string[] {
+    const entries = [...this.#problems].slice(0, MAX_LOGGED_USERS).map(([user, text]) => `${user}: ${text}`);
+    const others = this.#problems.size - entries.length;
+    if (others > 0) entries.push(`${others} more entries of the users file`);
+    return [this.#fileProblem, this.#etcdProblem, ...entries].filter((problem) => problem !== undefined);
+  }
+
   #tell({ user, reason, text }: UserProblem): void {
     if (this.#problems.get(user) === text) return;
     this.#failures.inc({ reason });
     this.#log.error({ user, reason: text }, 'an entry of the users file is left out');
   }
+}
+
+function describe(error: Error): string {
+  return `${errorCode(error)}: ${error.message}`;
 }

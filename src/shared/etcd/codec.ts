@@ -158,13 +158,13 @@ export function decodeTxn(message: Buffer): TxnAnswer {
 export function decodeRange(message: Buffer): RangeAnswer {
   const reader = new WireReader(message);
   const keyValues: KeyValue[] = [];
-  const leases = new LeaseReader();
+  const keyValueReader = new KeyValueReader();
   let header = NO_HEADER;
   let more = false;
   let count = 0;
   while (!reader.done) {
     const tag = reader.tag();
-    if (tag === 0x12) keyValues.push(readKeyValue(reader, leases));
+    if (tag === 0x12) keyValues.push(keyValueReader.read(reader));
     else if (tag === 0x0a) header = readHeader(reader);
     else if (tag === 0x18) more = reader.bool();
     else if (tag === 0x20) count = reader.revision();
@@ -213,7 +213,7 @@ export interface EncodedEvents {
 /** Decodes events in arrays of at most `perSlice`, the next one when it is asked for. Yields no empty array. */
 export function* readEvents(events: EncodedEvents, perSlice: number): Generator<WatchEvent[], void> {
   const reader = new WireReader(events.message, events.first);
-  const leases = new LeaseReader();
+  const keyValues = new KeyValueReader();
   let left = events.count;
   let slice: WatchEvent[] = [];
   while (left > 0) {
@@ -222,7 +222,7 @@ export function* readEvents(events: EncodedEvents, perSlice: number): Generator<
       reader.skip(tag);
       continue;
     }
-    slice.push(readEvent(reader, leases));
+    slice.push(readEvent(reader, keyValues));
     left -= 1;
     if (slice.length === perSlice || left === 0) {
       yield slice;
@@ -247,26 +247,7 @@ function readHeader(reader: WireReader): ResponseHeader {
   return { clusterId, revision };
 }
 
-function readKeyValue(reader: WireReader, leases: LeaseReader): KeyValue {
-  const { end } = reader;
-  reader.end = reader.limit();
-  let key = '';
-  let value = NO_BYTES;
-  let modRevision = NO_REVISION;
-  let lease = NO_LEASE;
-  while (!reader.done) {
-    const tag = reader.tag();
-    if (tag === 0x0a) key = reader.latin1();
-    else if (tag === 0x2a) value = reader.bytes();
-    else if (tag === 0x18) modRevision = reader.revision();
-    else if (tag === 0x30) lease = leases.read(reader);
-    else reader.skip(tag);
-  }
-  reader.end = end;
-  return { key: key as EtcdKey, value, modRevision, lease };
-}
-
-function readEvent(reader: WireReader, leases: LeaseReader): WatchEvent {
+function readEvent(reader: WireReader, keyValues: KeyValueReader): WatchEvent {
   const { end } = reader;
   reader.end = reader.limit();
   let isDelete = false;
@@ -274,13 +255,14 @@ function readEvent(reader: WireReader, leases: LeaseReader): WatchEvent {
   while (!reader.done) {
     const tag = reader.tag();
     if (tag === 0x08) isDelete = readIsDelete(reader);
-    else if (tag === 0x12) keyValue = readKeyValue(reader, leases);
+    else if (tag === 0x12) keyValue = keyValues.read(reader);
     else reader.skip(tag);
   }
   reader.end = end;
   if (keyValue === undefined) throw new MalformedResponseError('an event without a key');
   const { key, value, modRevision, lease } = keyValue;
-  return isDelete ? { type: 'delete', key, modRevision } : { type: 'put', key, value, modRevision, lease };
+  if (isDelete) return { type: 'delete', key, modRevision };
+  return { type: 'put', key, value, modRevision, lease, isCreation: keyValues.createRevision === modRevision };
 }
 
 function readIsDelete(reader: WireReader): boolean {
@@ -289,13 +271,36 @@ function readIsDelete(reader: WireReader): boolean {
   return type === 1;
 }
 
-/** Most keys of a message share few leases: a bigint is made only where the lease differs from the last one. */
-class LeaseReader {
+/** Reads one key with its value after the other. Most of a message share few leases: a bigint is made only where it differs. */
+class KeyValueReader {
+  /** Of the key that was read last. */
+  createRevision = NO_REVISION;
   #low = 0;
   #high = 0;
   #lease = NO_LEASE;
 
-  read(reader: WireReader): LeaseId {
+  read(reader: WireReader): KeyValue {
+    const { end } = reader;
+    reader.end = reader.limit();
+    let key = '';
+    let value = NO_BYTES;
+    let modRevision = NO_REVISION;
+    let lease = NO_LEASE;
+    this.createRevision = NO_REVISION;
+    while (!reader.done) {
+      const tag = reader.tag();
+      if (tag === 0x0a) key = reader.latin1();
+      else if (tag === 0x2a) value = reader.bytes();
+      else if (tag === 0x10) this.createRevision = reader.revision();
+      else if (tag === 0x18) modRevision = reader.revision();
+      else if (tag === 0x30) lease = this.#readLease(reader);
+      else reader.skip(tag);
+    }
+    reader.end = end;
+    return { key: key as EtcdKey, value, modRevision, lease };
+  }
+
+  #readLease(reader: WireReader): LeaseId {
     reader.varint64();
     if (reader.low !== this.#low || reader.high !== this.#high) {
       this.#low = reader.low;

@@ -2,18 +2,26 @@
  * The calls to etcd as Prometheus series, under the original's names.
  *
  * A transaction counts as one operation. The `api_limiter` families show what the limits of `--kvstore-opt` do to the
- * calls of each client: `etcd` is the local one, `etcd-<cluster>` that of a remote cluster.
+ * calls of each client: `etcd` is the local one, `etcd-<cluster>` that of a remote cluster. The original has a limiter
+ * with more settings for them; those that it leaves unset for etcd are 0, as they are there.
  */
 import type { Counter, Gauge, Histogram, Registry } from '../metrics.ts';
 import type { CallOutcome, CallSubject, EtcdObserver } from './observer.ts';
 import type { RequestLimiter } from './request-limiter.ts';
 import type { EtcdKey, WatchEvent } from './types.ts';
 
-/** Calls of which means and extremes are taken: the last so many. */
-const RECENT_CALLS = 128;
+/** Means are those of the last so many calls that succeeded, as in the original. */
+const RECENT_CALLS = 10;
 
 /** Only the scopes of these keys name a cluster. */
 const CANARIES = 'cilium/synced/';
+
+/** As the original gives them: what went wrong is told by log lines. */
+const RETURN_CODES = { success: '200', fail: '500' } as const;
+
+type Outcome = keyof typeof RETURN_CODES;
+
+const OUTCOMES: readonly Outcome[] = ['success', 'fail'];
 
 const EVENT_QUEUE_BUCKETS = [0.002, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1];
 
@@ -98,9 +106,7 @@ export class EtcdMetrics {
     const series = this.#clients.get(name);
     if (series === undefined) return;
     this.#clients.delete(name);
-    for (const return_code of series.codes) {
-      this.#requests.remove({ api_call: name, outcome: outcomeOf(return_code), return_code });
-    }
+    for (const outcome of OUTCOMES) this.#requests.remove({ api_call: name, outcome, return_code: RETURN_CODES[outcome] });
   }
 
   /** An etcd answers but does not show that it has a quorum. */
@@ -117,15 +123,16 @@ export class EtcdMetrics {
     if (key?.startsWith(CANARIES)) this.#remember(key, Object.values(labels), () => this.#operations.remove(labels));
     // A removed client may still end its last calls.
     if (this.#clients.get(name) !== series) return;
-    this.#requests.inc({ api_call: name, outcome: result, return_code: code });
-    series.codes.add(code);
+    this.#requests.inc({ api_call: name, outcome: result, return_code: RETURN_CODES[result] });
+    if (result === 'fail') return;
     series.processing.add(seconds);
     series.waiting.add(waitSeconds);
   }
 
   #received(events: readonly WatchEvent[], seconds: number): void {
-    for (const { type, key } of events) {
-      const labels = { scope: scopeOf(key), action: type === 'put' ? 'modify' : 'delete' };
+    for (const event of events) {
+      const { key } = event;
+      const labels = { scope: scopeOf(key), action: event.type === 'delete' ? 'delete' : event.isCreation ? 'create' : 'modify' };
       this.#eventsQueue.observe(labels, seconds);
       if (key.startsWith(CANARIES)) this.#remember(key, Object.values(labels), () => this.#eventsQueue.remove(labels));
     }
@@ -142,24 +149,23 @@ export class EtcdMetrics {
     const gauge = (name: string, help: string, values: (series: ClientSeries) => Record<string, number | undefined>) =>
       registry.gauge(name, help, ['api_call', 'value'], (target: Gauge<'api_call' | 'value'>) => {
         target.reset();
-        for (const [api_call, series] of this.#clients) {
-          for (const [value, number] of Object.entries(values(series)))
-            if (number !== undefined) target.set({ api_call, value }, number);
-        }
+        for (const [api_call, series] of this.#clients)
+          for (const [value, number = 0] of Object.entries(values(series))) target.set({ api_call, value }, number);
       });
-    gauge('api_limiter_processing_duration_seconds', 'Duration of the last calls to etcd', ({ processing }) => ({
-      mean: processing.mean,
+    gauge('api_limiter_processing_duration_seconds', 'Duration of the last calls to etcd; no estimate is set', (series) => ({
+      mean: series.processing.mean,
+      estimated: 0,
     }));
-    gauge('api_limiter_wait_duration_seconds', 'How long the last calls to etcd were held back', ({ waiting }) => ({
-      mean: waiting.mean,
-      min: waiting.min,
-      max: waiting.max,
+    gauge('api_limiter_wait_duration_seconds', 'How long the last calls to etcd were held back; no bounds are set', (series) => ({
+      mean: series.waiting.mean,
+      min: 0,
+      max: 0,
     }));
-    gauge('api_limiter_rate_limit', 'Calls to etcd a second; none where there is no limit', ({ limiter }) => ({
+    gauge('api_limiter_rate_limit', 'Calls to etcd a second; 0 for no limit', ({ limiter }) => ({
       limit: limiter?.qps,
       burst: limiter?.qps,
     }));
-    gauge('api_limiter_requests_in_flight', 'Calls to etcd under way; no limit where there is none', (series) => ({
+    gauge('api_limiter_requests_in_flight', 'Calls to etcd under way, and how many may be; 0 for no limit', (series) => ({
       'in-flight': series.inFlight,
       limit: series.limiter?.maxInFlight,
     }));
@@ -170,8 +176,6 @@ export class EtcdMetrics {
 class ClientSeries {
   readonly processing = new RecentValues();
   readonly waiting = new RecentValues();
-  /** Outcomes seen: there are as many as classes of errors. */
-  readonly codes = new Set<string>();
   inFlight = 0;
   limiter: RequestLimiter | undefined;
   expiries: ReadonlyMap<string, number> = new Map();
@@ -189,21 +193,13 @@ class RecentValues {
   get mean(): number {
     return this.#values.reduce((sum, value) => sum + value, 0) / Math.max(1, this.#values.length);
   }
-
-  get min(): number {
-    return this.#values.length === 0 ? 0 : Math.min(...this.#values);
-  }
-
-  get max(): number {
-    return Math.max(0, ...this.#values);
-  }
 }
 
 function remoteName(cluster: string): string {
   return `etcd-${cluster}`;
 }
 
-function outcomeOf(code: string): 'success' | 'fail' {
+function outcomeOf(code: string): Outcome {
   return code === 'OK' ? 'success' : 'fail';
 }
 

@@ -85,6 +85,8 @@ export type WatchEvent =
       readonly value: Buffer;
       readonly modRevision: Revision;
       readonly lease: LeaseId;
+      /** The key did not exist before. */
+      readonly isCreation: boolean;
     }
   | { readonly type: 'delete'; readonly key: EtcdKey; readonly modRevision: Revision };
 

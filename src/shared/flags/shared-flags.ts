@@ -25,6 +25,7 @@ export const serviceFormatFlag = choice(
 export const serverFlags = {
   'health-port': uint16(9880, 'Port of the health server, on all addresses'),
   'prometheus-serve-addr': address('', 'Address of the metrics server, such as :9962; empty for none'),
+  'controller-group-metrics': list('Groups of controllers whose runs are counted: names, all, or none'),
 };
 
 /** The way to the Kubernetes API. */
@@ -50,7 +51,6 @@ export const logFlags = {
 export function goRuntimeFlags(gopsPort: number, pprofPort: number) {
   const inert = { inert: true };
   return {
-    'controller-group-metrics': list('Accepted; Go runtime only', inert),
     'enable-gops': bool(true, 'Accepted; Go runtime only', inert),
     'gops-port': uint16(gopsPort, 'Accepted; Go runtime only', inert),
     pprof: bool(false, 'Accepted; Go runtime only', inert),

@@ -18,31 +18,36 @@ export interface HeartbeatOptions {
   readonly log: Logger;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** Called after each beat with whether it was answered. */
+  readonly onBeat?: ((answered: boolean) => void) | undefined;
 }
 
 /** Runs until the signal is aborted, then resolves. */
 export async function runHeartbeat(options: HeartbeatOptions): Promise<void> {
-  const { intervalMs, clock, signal } = options;
+  const { intervalMs, clock, signal, onBeat } = options;
   if (intervalMs <= 0) return;
   try {
     for (;;) {
       await clock.sleep(intervalMs, signal);
-      await beat(options);
+      onBeat?.(await beat(options));
     }
   } catch (thrown) {
     if (!isAbort(thrown, signal)) throw thrown;
   }
 }
 
-async function beat({ connection, intervalMs, log, signal }: HeartbeatOptions): Promise<void> {
+/** Whether there was an answer; where there was none everything is connected anew. */
+async function beat({ connection, intervalMs, log, signal }: HeartbeatOptions): Promise<boolean> {
   const { server } = connection;
   try {
     await readVersion(connection, signal, intervalMs);
+    return true;
   } catch (thrown) {
     if (!(thrown instanceof KubeError)) throw thrown;
     // Any status is a sign of life; what it means is for those to judge who sent a real request.
-    if (!(thrown instanceof KubeSilenceError || thrown instanceof KubeUnreachableError)) return;
+    if (!(thrown instanceof KubeSilenceError || thrown instanceof KubeUnreachableError)) return true;
     log.warn({ server, code: thrown.code, reason: thrown.message }, 'no heartbeat of the Kubernetes API, reconnecting');
     await connection.reset(thrown);
+    return false;
   }
 }

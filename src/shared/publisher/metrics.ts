@@ -14,9 +14,25 @@ type SectionLabel = 'scope' | 'source_cluster';
 const REPAIR_REASONS: readonly RepairReason[] = ['deleted', 'overwritten', 'foreign', 'lease_lost', 'store_replaced'];
 export const REJECT_REASONS: readonly RejectReason[] = ['outside_prefix', 'key_too_large', 'value_too_large', 'collision'];
 
+/** A prefix of an etcd that is listed and then watched. */
+interface Watched {
+  readonly scope: string;
+  readonly cluster: string;
+  /** It was listed and is watched, over the present connection; undefined where it is not to be read at all. */
+  readonly isListed: () => boolean | undefined;
+}
+
+interface AddedSection {
+  readonly addedAtMs: number;
+  /** Undefined where its source is no etcd. */
+  readonly source: Watched | undefined;
+}
+
 export class PublisherMetrics implements PublisherObserver {
   readonly #clock: Clock;
-  readonly #addedAtMs = new Map<Section, number>();
+  readonly #sections = new Map<Section, AddedSection>();
+  /** Those that are the source of no section. */
+  readonly #watched: Watched[] = [];
   /** Keys not taken, by cluster and reason. */
   readonly #rejectedOf = new Map<string, Map<RejectReason, number>>();
   #publisher: Publisher | undefined;
@@ -24,7 +40,6 @@ export class PublisherMetrics implements PublisherObserver {
   readonly #batchOperations: Histogram;
   readonly #syncErrors: Counter<SectionLabel>;
   readonly #queueSize: Gauge<SectionLabel>;
-  readonly #initialSync: Gauge<SectionLabel | 'action'>;
   readonly #initialSyncSeconds: Gauge<SectionLabel>;
   readonly #repairs: Counter<'reason'>;
   readonly #rejected: Counter<SectionLabel | 'reason'>;
@@ -40,17 +55,23 @@ export class PublisherMetrics implements PublisherObserver {
     );
     this.#syncErrors = registry.counter('kvstore_sync_errors_total', 'Writes to etcd that failed', section);
     this.#queueSize = registry.gauge('kvstore_sync_queue_size', 'Keys that wait to be written', section, (gauge) => {
-      for (const { options, stats } of this.#addedAtMs.keys()) gauge.set(labelsOf(options), stats.pending);
+      for (const { options, stats } of this.#sections.keys()) gauge.set(labelsOf(options), stats.pending);
     });
-    this.#initialSync = registry.gauge(
+    registry.gauge(
       'kvstore_initial_sync_completed',
-      'Whether the first listing was read, and whether it is written',
+      'read: whether the source is listed and watched; write: whether the first listing is written',
       [...section, 'action'],
       (gauge) => {
-        for (const { options, stats } of this.#addedAtMs.keys()) {
-          gauge.set({ ...labelsOf(options), action: 'read' }, Number(stats.listed));
+        gauge.reset();
+        const read = (watched: Watched) => {
+          const isListed = watched.isListed();
+          if (isListed !== undefined) gauge.set({ ...labelsOf(watched), action: 'read' }, Number(isListed));
+        };
+        for (const [{ options, stats }, { source }] of this.#sections) {
+          if (source !== undefined) read(source);
           gauge.set({ ...labelsOf(options), action: 'write' }, Number(stats.synced));
         }
+        this.#watched.forEach(read);
       },
     );
     this.#initialSyncSeconds = registry.gauge(
@@ -76,8 +97,16 @@ export class PublisherMetrics implements PublisherObserver {
     this.#publisher = publisher;
   }
 
-  addSection(section: Section): void {
-    this.#addedAtMs.set(section, this.#clock.monotonicMs());
+  /** An etcd that is watched for as long as the process runs, and is the source of no section. */
+  addWatched(watched: Watched): void {
+    this.#watched.push(watched);
+  }
+
+  /** `isListed`, where the source is an etcd: see Watched. */
+  addSection(section: Section, isListed?: Watched['isListed']): void {
+    const { scope, cluster } = section.options;
+    const source = isListed === undefined ? undefined : { scope, cluster, isListed };
+    this.#sections.set(section, { addedAtMs: this.#clock.monotonicMs(), source });
     const labels = labelsOf(section.options);
     this.#syncErrors.inc(labels, 0);
     for (const reason of REJECT_REASONS) this.#rejected.inc({ ...labels, reason }, 0);
@@ -85,15 +114,14 @@ export class PublisherMetrics implements PublisherObserver {
 
   /** Idempotent. */
   removeSection(section: Section): void {
-    if (!this.#addedAtMs.delete(section)) return;
+    if (!this.#sections.delete(section)) return;
     const labels = labelsOf(section.options);
     this.#syncErrors.remove(labels);
     this.#queueSize.remove(labels);
     this.#initialSyncSeconds.remove(labels);
     for (const reason of REJECT_REASONS) this.#rejected.remove({ ...labels, reason });
-    for (const action of ['read', 'write']) this.#initialSync.remove({ ...labels, action });
     const { cluster } = section.options;
-    if (![...this.#addedAtMs.keys()].some(({ options }) => options.cluster === cluster)) this.#rejectedOf.delete(cluster);
+    if (![...this.#sections.keys()].some(({ options }) => options.cluster === cluster)) this.#rejectedOf.delete(cluster);
   }
 
   /** Keys of `cluster`, of all its sections, that were not taken for `reason`. */
@@ -121,7 +149,7 @@ export class PublisherMetrics implements PublisherObserver {
   }
 
   synced(scope: string, cluster: string): void {
-    for (const [section, addedAtMs] of this.#addedAtMs) {
+    for (const [section, { addedAtMs }] of this.#sections) {
       if (section.options.scope !== scope || section.options.cluster !== cluster) continue;
       this.#initialSyncSeconds.set(labelsOf(section.options), (this.#clock.monotonicMs() - addedAtMs) / 1000);
     }
@@ -140,6 +168,6 @@ export class PublisherMetrics implements PublisherObserver {
   }
 }
 
-function labelsOf(options: SectionOptions): Record<SectionLabel, string> {
+function labelsOf(options: Pick<SectionOptions, 'scope' | 'cluster'>): Record<SectionLabel, string> {
   return { scope: options.scope, source_cluster: options.cluster };
 }

@@ -93,7 +93,14 @@ class EtcdPublisher implements Publisher {
       pending += section.stats.pending;
       keys += section.stats.desired;
     }
-    return { pending, keys, inFlight: this.#scheduler.inFlight, leases: this.#leases.count, failing: this.#scheduler.failing };
+    return {
+      pending,
+      keys,
+      inFlight: this.#scheduler.inFlight,
+      leases: this.#leases.count,
+      singlesListed: this.#singlesGroup.isKnown,
+      failing: this.#scheduler.failing,
+    };
   }
 
   section(options: SectionOptions): Section {

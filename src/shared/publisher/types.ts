@@ -98,6 +98,8 @@ export interface PublisherStats {
   readonly inFlight: number;
   readonly keys: number;
   readonly leases: number;
+  /** The single keys were read from etcd, and their changes are watched. */
+  readonly singlesListed: boolean;
   /** Writes are failing since then (monotonic milliseconds), and why; undefined while all is well. */
   readonly failing: { readonly sinceMs: number; readonly error: Error } | undefined;
 }
