@@ -67,11 +67,12 @@ describe.skipIf(etcdVersions().length === 0)('what is served of a remote', { tim
     mesh.add(berlin);
     await mesh.synced('berlin');
     const ageMs = () => mesh.find('berlin')?.stalenessMs ?? Number.NaN;
+    const status = () => [ageMs(), mesh.status('berlin'), mesh.publisher.stats];
     local.process.pause();
     await berlin.fill('2');
-    await until('it grows old', () => ageMs() > 1_000);
+    await until('it grows old', () => ageMs() > 1_000, { status });
     local.process.resume();
-    await until('it is proven again', () => ageMs() < 500);
+    await until('it is proven again', () => ageMs() < 500, { status });
   });
 });
 
