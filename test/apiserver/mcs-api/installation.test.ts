@@ -196,6 +196,25 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
     expect(daemon.lines.filter(({ msg }) => msg === 'upgraded a CRD of the MCS API')).toHaveLength(2);
   });
 
+  test('may serve v1alpha1 alone and later v1beta1 alone: exports stay, and none is written again', {
+    timeout: 120_000,
+  }, async () => {
+    await define(older(EXPORTS_CRD));
+    await api.requests.create(collection('serviceexports', 'v1alpha1'), object('ServiceExport', 'v1alpha1', 'shop'));
+    await using daemon = await world(byKubeconfig(), '--clustermesh-mcs-api-install-crds=false');
+    await until('the export', () => daemon.historyOf(EXPORT).length > 0, { withinMs: 60_000 });
+    const versions = EXPORTS_CRD.spec.versions.map((version) => ({ ...version, served: version.name === 'v1beta1' }));
+    await api.requests.patch(`${DEFINITIONS}/${EXPORTS_CRD.metadata.name}`, 'merge-patch', { spec: { versions } });
+    await served('serviceexports', 'v1beta1');
+    await api.requests.create(collection('serviceexports', 'v1beta1'), object('ServiceExport', 'v1beta1', 'kubernetes'));
+    const other = EXPORT.replace('shop', 'kubernetes');
+    await until('another export', () => daemon.historyOf(other).length === 1, {
+      withinMs: 60_000,
+      status: () => daemon.lines.slice(-5),
+    });
+    expect(daemon.historyOf(EXPORT)).toHaveLength(1);
+  });
+
   const kept: ReadonlyArray<readonly [string, readonly CustomResourceDefinition[], number]> = [
     ['as new', MCS_API_CRDS, 0],
     ['newer', MCS_API_CRDS.map((crd) => labelled(crd, { [RELEASE_LABEL]: 'v9.0.0', [REVISION_LABEL]: '0' })), 0],
