@@ -22,7 +22,10 @@ export const apiserverFlagTable = {
   'cluster-users-config-path': text('/var/lib/cilium/etcd-config/users.yaml', 'The users file', { candidates: 'files' }),
   'clustermesh-default-global-namespace': bool(true, 'Whether a namespace without the annotation is exported'),
   'clustermesh-enable-mcs-api': bool(false, 'Export ServiceExports'),
-  'clustermesh-mcs-api-install-crds': bool(true, 'Accepted; this daemon installs no CRDs', { inert: true }),
+  'clustermesh-mcs-api-install-crds': bool(
+    true,
+    'With the MCS API on: create its CRDs where they are missing, upgrade older ones',
+  ),
   'clustermesh-service-v2': serviceFormatFlag,
   'crd-wait-timeout': duration('5m', 'How long to wait for the Cilium CRDs before giving up'),
   'enable-cilium-endpoint-slice': bool(false, 'Read CiliumEndpointSlices instead of CiliumEndpoints'),

@@ -29,6 +29,7 @@ import type { ApiserverFlags } from './flags.ts';
 import { type Cluster, canaryKey } from './keyspace.ts';
 import { KubernetesHealth } from './kubernetes-health.ts';
 import { KubernetesMetrics } from './kubernetes-metrics.ts';
+import { installMcsApi } from './mcs-api/installation.ts';
 import { Namespaces } from './namespaces.ts';
 import { ObjectRejections } from './object-rejections.ts';
 import { Reflection } from './reflection.ts';
@@ -156,6 +157,12 @@ function startExport({ flags, runtime, jobs, health, connection, etcd, publisher
     await exportCiliumKinds({ reflection, context, sections, usesEndpointSlices, crdWaitTimeoutMs }, signal);
     await untilAborted(signal);
   });
+  if (flags.clustermeshEnableMcsApi && flags.clustermeshMcsApiInstallCrds) {
+    start('CRDs of the MCS API', async (signal) => {
+      await installMcsApi({ connection, clock, log }, signal);
+      await untilAborted(signal);
+    });
+  }
   const intervalMs = flags.k8sHeartbeatTimeoutMs;
   if (intervalMs > 0)
     start('Kubernetes heartbeat', (signal) =>

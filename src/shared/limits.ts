@@ -294,3 +294,8 @@ export const MAX_LOG_CAUSES = 20_000;
 
 /** How often the ConfigMap of CoreDNS is read again because somebody else has changed it meanwhile. */
 export const MAX_COREDNS_UPDATE_ATTEMPTS = 5;
+
+/** How often it is tried to install a CRD of the MCS API, which takes some two minutes, and the wait between two attempts. */
+export const MAX_MCS_API_CRD_ATTEMPTS = 10;
+export const MCS_API_CRD_RETRY_MIN_MS = 1_000;
+export const MCS_API_CRD_RETRY_MAX_MS = 30_000;

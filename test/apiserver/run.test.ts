@@ -159,7 +159,7 @@ describe.skipIf(etcdVersions().length === 0)('the daemon (needs an etcd)', () =>
     const cilium = definitionsOf('ciliumnodes', 'ciliumidentities', 'ciliumendpoints.');
     await using rig = await DaemonRig.start({ definitions: cilium });
     await rig.create(namespace, service);
-    await ready(await rig.daemon('--clustermesh-enable-mcs-api'));
+    await ready(await rig.daemon('--clustermesh-enable-mcs-api', '--clustermesh-mcs-api-install-crds=false'));
     const [definition] = definitionsOf('serviceexports');
     await rig.create(definition as Manifest);
     await rig.create(serviceExport);

@@ -103,6 +103,27 @@ describe.skipIf(missing !== undefined)(`the rights of a deployment${missing === 
     expect(proxy.accepted).toBeGreaterThan(0);
   });
 
+  test('without the right to create CRDs those of the MCS API are left to others, which one line tells with the rule', {
+    timeout: 120_000,
+  }, async () => {
+    await using world = await KubernetesWorld.start(options());
+    await world.ready();
+    const told = () => world.lines.filter(({ msg }) => /CRDs? of the MCS API/.test(msg));
+    await until('both CRDs are told of', () => told().length === 2, { withinMs: 60_000, status: told });
+    expect(told()).toEqual([
+      expect.objectContaining({ msg: 'a CRD of the MCS API is left as it is', crd: 'serviceexports.multicluster.x-k8s.io' }),
+      {
+        level: 'warn',
+        msg: 'may not install CRDs of the MCS API',
+        crds: ['serviceimports.multicluster.x-k8s.io'],
+        reason: expect.stringContaining('cannot create CustomResourceDefinition serviceimports.multicluster.x-k8s.io'),
+        remedy: expect.stringMatching(
+          /^add create of customresourcedefinitions in API group "apiextensions.k8s.io" to the ClusterRole, .*operator.*apply.*--clustermesh-mcs-api-install-crds=false/,
+        ),
+      },
+    ]);
+  });
+
   test('a right that is taken away is named with its resource, its kind keeps its last state, and all others go on', {
     timeout: 240_000,
   }, async () => {

@@ -156,6 +156,12 @@ export class KubernetesWorld implements AsyncDisposable {
     return [...this.#record.state.keys()].filter((key) => kinds.test(key)).sort();
   }
 
+  /** What happened to a key so far: its values in order, undefined for a removal. */
+  historyOf(wanted: string): readonly (string | undefined)[] {
+    const changes = this.#record.changes.filter(({ key }) => key === wanted);
+    return changes.map(({ entry }) => entry && Buffer.from(entry.value, 'base64').toString());
+  }
+
   /** Resolves when the keys of these kinds are those of the members. No key has vanished on the way whose object exists. */
   async settled(kinds = EXPORTED_KINDS): Promise<void> {
     const [prefixes, members] = [kinds.map(({ key }) => key(0).slice(0, 20)), [...this.#members]];

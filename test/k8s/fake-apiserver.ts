@@ -70,10 +70,16 @@ export class FakeApiserver implements AsyncDisposable {
   collection(path: string): Collection {
     let collection = this.#collections.get(path);
     if (collection === undefined) {
-      collection = new Collection((event) => this.#tell(path, event));
+      const created: Collection = new Collection((event) => this.#tell(created, event));
+      collection = created;
       this.#collections.set(path, collection);
     }
     return collection;
+  }
+
+  /** The objects at `path` are served at `alias` too, as in another version of their kind. */
+  alias(alias: string, path: string): void {
+    this.#collections.set(alias, this.collection(path));
   }
 
   /** The collection at `path` is no longer served, as when its CRD is deleted. */
@@ -159,9 +165,9 @@ export class FakeApiserver implements AsyncDisposable {
     return true;
   }
 
-  #tell(path: string, event: HistoryEvent): void {
+  #tell(collection: Collection, event: HistoryEvent): void {
     for (const { request, response } of this.watchers) {
-      if (request.path === path) response.write(eventLine(event.type, event.object));
+      if (this.#collections.get(request.path) === collection) response.write(eventLine(event.type, event.object));
     }
   }
 }

@@ -17,6 +17,7 @@ import { connectionOptions, HastyClock, ReflectorRun } from './rig.ts';
 const missing = kubeApiserverMissing();
 const SERVICES = '/api/v1/namespaces/default/services';
 const GADGETS: Resource = { kind: 'Gadget', group: 'test.example.org', version: 'v1', plural: 'gadgets' };
+const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const GADGETS_PATH = '/apis/test.example.org/v1/namespaces/default/gadgets';
 
 function service(name: string, labels: Record<string, string> = {}): object {
@@ -104,7 +105,7 @@ describe.skipIf(missing !== undefined)(`a real API server${missing === undefined
     await connection.close();
 
     const define = async () => {
-      await api.requests.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', gadgetDefinition);
+      await api.requests.create(DEFINITIONS, gadgetDefinition);
       await until('gadgets are served', async () => (await api.requests.send('GET', GADGETS_PATH)).code === 200);
     };
     const gadget = (name: string) => ({ apiVersion: 'test.example.org/v1', kind: 'Gadget', metadata: { name } });
@@ -114,7 +115,7 @@ describe.skipIf(missing !== undefined)(`a real API server${missing === undefined
     await api.requests.create(GADGETS_PATH, gadget('first'));
     await run.holds(['default/first']);
 
-    await api.requests.delete('/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gadgets.test.example.org');
+    await api.requests.delete(`${DEFINITIONS}/gadgets.test.example.org`);
     await until('gadgets are reported missing again', () => run.state === 'missing', {
       withinMs: 45_000,
       status: () => run.status(),
@@ -124,6 +125,62 @@ describe.skipIf(missing !== undefined)(`a real API server${missing === undefined
     await api.requests.create(GADGETS_PATH, gadget('second'));
     await run.holds(['default/second']);
   }, 60_000);
+
+  test('a kind that moves from one API version to another is followed, and nothing of it is removed', async () => {
+    const plural = 'sprockets';
+    const path = `${DEFINITIONS}/${plural}.test.example.org`;
+    const collectionOf = (version: string) => `/apis/test.example.org/${version}/namespaces/default/${plural}`;
+    const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
+    const definition = (...served: string[]) => ({
+      ...gadgetDefinition,
+      metadata: { name: `${plural}.test.example.org` },
+      spec: {
+        ...gadgetDefinition.spec,
+        names: { kind: 'Sprocket', plural },
+        versions: ['v1alpha1', 'v1beta1'].map((name) => ({
+          name,
+          served: served.includes(name),
+          storage: name === 'v1alpha1',
+          schema,
+        })),
+      },
+    });
+    const move = async (...versions: string[]) => {
+      const spec = { spec: definition(...versions).spec };
+      await api.requests.patch(path, 'merge-patch', spec);
+      for (const version of ['v1alpha1', 'v1beta1']) {
+        const code = versions.includes(version) ? 200 : 404;
+        const isDone = async () => (await api.requests.send('GET', collectionOf(version))).code === code;
+        await until(`${version} answers ${code}`, isDone, { withinMs: 30_000 });
+      }
+    };
+    const create = (version: string, name: string) =>
+      api.requests.create(collectionOf(version), {
+        apiVersion: `test.example.org/${version}`,
+        kind: 'Sprocket',
+        metadata: { name },
+      });
+
+    await api.requests.create(DEFINITIONS, definition('v1alpha1'));
+    await move('v1alpha1');
+    await create('v1alpha1', 'first');
+    const sprockets = { kind: 'Sprocket', group: 'test.example.org', version: 'v1beta1', olderVersions: ['v1alpha1'], plural };
+    await using run = await start(sprockets, 5);
+    await run.holds(['default/first']);
+    await move('v1alpha1', 'v1beta1');
+    await create('v1alpha1', 'second');
+    await run.holds(['default/first', 'default/second']);
+    await move('v1beta1');
+    await create('v1beta1', 'third');
+    await run.holds(['default/first', 'default/second', 'default/third']);
+    await move('v1alpha1');
+    await create('v1alpha1', 'fourth');
+    await run.holds(['default/first', 'default/fourth', 'default/second', 'default/third']);
+
+    expect(run.told.filter((word) => word.startsWith('-'))).toEqual([]);
+    await api.requests.delete(`${collectionOf('v1alpha1')}/first`);
+    await run.holds(['default/fourth', 'default/second', 'default/third']);
+  }, 90_000);
 
   test('a client without rights is told which rule it lacks', async () => {
     const anonymous = join(directory, 'anonymous');

@@ -10,6 +10,7 @@ import type { AddressInfo } from 'node:net';
 import { parse } from 'yaml';
 
 export interface ProxiedRequest {
+  readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: IncomingMessage['headers'];
@@ -87,7 +88,7 @@ export class KubeProxy implements AsyncDisposable {
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
     const url = new URL(request.url ?? '/', this.url);
-    const seen = { path: url.pathname, query: url.searchParams, headers: request.headers };
+    const seen = { method: request.method ?? 'GET', path: url.pathname, query: url.searchParams, headers: request.headers };
     this.requests.push(seen);
     // A client that goes away is no concern of the proxy.
     response.on('error', () => undefined);
@@ -99,11 +100,12 @@ export class KubeProxy implements AsyncDisposable {
     const { server, ca, token } = this.#target;
     const headers = {
       accept: request.headers.accept ?? 'application/json',
+      ...pickHeaders(request.headers, ['content-type', 'content-length']),
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     };
     const url = new URL(request.url ?? '/', server);
     if (this.pageSize !== undefined && query.has('limit')) url.searchParams.set('limit', String(this.pageSize));
-    const options = { headers, agent: false, ...(ca === undefined ? {} : { ca }) };
+    const options = { method: request.method, headers, agent: false, ...(ca === undefined ? {} : { ca }) };
     const outgoing = url.protocol === 'https:' ? tlsRequest(url, options) : plainRequest(url, options);
     outgoing.once('response', (upstream) => {
       const { statusCode = 502, headers: answered } = upstream;
@@ -115,13 +117,17 @@ export class KubeProxy implements AsyncDisposable {
     });
     outgoing.on('error', () => response.destroy());
     response.once('close', () => outgoing.destroy());
-    outgoing.end();
+    request.pipe(outgoing);
   }
 
   #remember(watch: Watch): void {
     this.#watches.add(watch);
     watch.response.once('close', () => this.#watches.delete(watch));
   }
+}
+
+function pickHeaders(headers: IncomingMessage['headers'], names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.flatMap((name) => (typeof headers[name] === 'string' ? [[name, headers[name]]] : [])));
 }
 
 function readTarget(kubeconfig: string): Target {

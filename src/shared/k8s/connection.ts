@@ -49,7 +49,7 @@ export interface KubeRequest {
   readonly path: string;
   readonly accept: string;
   /** GET where absent. */
-  readonly method?: 'PUT' | 'PATCH';
+  readonly method?: 'POST' | 'PUT' | 'PATCH';
   readonly content?: string;
   readonly contentType?: string;
   readonly signal: AbortSignal;
@@ -193,7 +193,7 @@ export class KubeConnection {
       signal: watchdog.signal,
     });
     const body = new KubeBody(answer.body, watchdog, what);
-    if (answer.statusCode === 200) return body;
+    if (answer.statusCode === 200 || answer.statusCode === 201) return body;
     const text = await body.text(MAX_KUBE_ENVELOPE_BYTES);
     const retryAfter = answer.headers['retry-after'];
     throw statusError(

@@ -6,6 +6,10 @@
  *   listing ──complete──▶ watching ──ended, cut, refused──▶ (pause) ──▶ watching
  *      ▲                     └── 410, unknown version, 404, or no progress at all ──▶ (pause) ──┐
  *      └────────────────────────────────────────────────────────────────────────────────────────┘
+ *
+ * A kind may have older API versions besides the preferred one. Each try to list goes through them, the preferred one
+ * first, until the server knows one; only when it knows none the kind is missing. A version that is no longer served
+ * is a cut watch like any other: nothing is removed before another version was listed.
  */
 import { Backoff } from '../backoff.ts';
 import type { Clock } from '../clock.ts';
@@ -36,7 +40,7 @@ import { resourceVersion } from './json.ts';
 import { listObjects } from './list.ts';
 import { ObjectFeed, type ResourceHandler } from './object-feed.ts';
 import type { ReflectorObserver, ReflectorState, RelistReason } from './observer.ts';
-import { type Resource, resourceName } from './resources.ts';
+import { inEachVersion, type Resource, resourceName } from './resources.ts';
 import { WorkSlice } from './slice.ts';
 import { endsInitialEvents, type WatchEvent, watchEvents } from './watch-stream.ts';
 
@@ -85,6 +89,10 @@ class Reflector<T> {
   readonly #feed: ObjectFeed<T>;
   readonly #backoff = new Backoff({ minMs: KUBE_BACKOFF_MIN_MS, maxMs: KUBE_BACKOFF_MAX_MS });
   #state: ReflectorState | undefined;
+  /** The kind in the API version that is asked for at present. */
+  #resource: Resource;
+  /** The versions that the server did not know since the last pause or good watch; none of them is asked for again before. */
+  readonly #unknown = new Set<string>();
   /** Everything up to it was told. '' before the first list. */
   #version = '';
   /** The server does not have `#version`, so only the state of this moment will do. */
@@ -99,6 +107,7 @@ class Reflector<T> {
 
   constructor(options: ReflectorOptions<T>) {
     this.#options = options;
+    this.#resource = options.resource;
     this.#log = options.log.child({ resource: resourceName(options.resource) });
     this.#feed = new ObjectFeed({
       project: options.project,
@@ -121,8 +130,20 @@ class Reflector<T> {
         if (!(thrown instanceof KubeError)) throw thrown;
         failure = thrown;
       }
+      if (failure instanceof KubeMissingError && this.#turnToNextVersion()) continue;
+      this.#resource = this.#options.resource;
       await this.#pause(failure);
     }
+  }
+
+  /** Whether a version is left to ask for, which is from now on `#resource`. */
+  #turnToNextVersion(): boolean {
+    this.#unknown.add(this.#resource.version);
+    const next = inEachVersion(this.#options.resource).find(({ version }) => !this.#unknown.has(version));
+    if (next === undefined) return false;
+    this.#log.debug({ unknown: this.#resource.version, next: next.version }, 'turning to another API version');
+    this.#resource = next;
+    return true;
   }
 
   /** Lists, then watches until only another list can go on. */
@@ -161,14 +182,14 @@ class Reflector<T> {
   }
 
   async #listPages(): Promise<void> {
-    const { clock, connection, resource, signal } = this.#options;
+    const { clock, connection, signal } = this.#options;
     const startedMs = clock.monotonicMs();
     const version = this.#needsThisMoment() ? '' : this.#version || '0';
     this.#feed.beginListing();
     try {
       const result = await listObjects({
         connection,
-        resource,
+        resource: this.#resource,
         clock,
         signal,
         resourceVersion: version,
@@ -202,19 +223,20 @@ class Reflector<T> {
     handler.listed();
     const durationMs = clock.monotonicMs() - startedMs;
     observer?.({ type: 'list', mode, objects: this.#feed.size, durationMs });
-    this.#log.info({ mode, objects: this.#feed.size, durationMs: Math.round(durationMs) }, 'listed');
+    const { version: apiVersion } = this.#resource;
+    this.#log.info({ mode, apiVersion, objects: this.#feed.size, durationMs: Math.round(durationMs) }, 'listed');
   }
 
   /** One watch, from its request to its end. */
   async #follow(isStreamingList: boolean): Promise<WatchEnd> {
-    const { clock, connection, resource, signal } = this.#options;
+    const { clock, connection, signal } = this.#options;
     const startedMs = clock.monotonicMs();
     const end: WatchEnd = { events: 0, isListed: !isStreamingList };
     if (isStreamingList) this.#feed.beginListing();
     try {
       const events = watchEvents({
         connection,
-        resource,
+        resource: this.#resource,
         clock,
         signal,
         resourceVersion: isStreamingList && this.#needsThisMoment() ? '' : this.#version,
@@ -272,6 +294,7 @@ class Reflector<T> {
     if (end.events > 0 || isLong) {
       this.#backoff.reset();
       this.#fruitlessWatches = 0;
+      this.#unknown.clear();
     } else if (failure === undefined || FRUITLESS.some((type) => failure instanceof type)) {
       this.#fruitlessWatches += 1;
     }
@@ -293,6 +316,7 @@ class Reflector<T> {
       this.#note(failure, delayMs);
       this.#enter(failure instanceof KubeMissingError ? 'missing' : 'failing');
     }
+    this.#unknown.clear();
     await clock.sleep(delayMs, signal);
   }
 

@@ -8,7 +8,10 @@ export interface Resource {
   readonly kind: string;
   /** '' for the core group. */
   readonly group: string;
+  /** The preferred one. */
   readonly version: string;
+  /** Versions to fall back to, in order, where the server does not serve `version`. All have the fields in use alike. */
+  readonly olderVersions?: readonly string[];
   readonly plural: string;
   /** Server-side label selector. */
   readonly labelSelector?: string;
@@ -45,6 +48,7 @@ export const SERVICE_EXPORTS: Resource = {
   kind: 'ServiceExport',
   group: 'multicluster.x-k8s.io',
   version: 'v1beta1',
+  olderVersions: ['v1alpha1'],
   plural: 'serviceexports',
 };
 
@@ -82,6 +86,11 @@ export function endpointSlicesOf(proxyName: string): Resource {
 function proxySelector(proxyName: string): string {
   const label = 'service.kubernetes.io/service-proxy-name';
   return proxyName === '' ? `!${label}` : `${label}=${proxyName}`;
+}
+
+/** The resource in each version it may be served in, the preferred one first. */
+export function inEachVersion(resource: Resource): readonly Resource[] {
+  return [resource, ...(resource.olderVersions ?? []).map((version) => ({ ...resource, version }))];
 }
 
 /** The resource as RBAC and CRDs name it: `ciliumnodes.cilium.io`, `services`. */

@@ -157,7 +157,7 @@ export interface CoreCiliumEndpoint {
   readonly 'named-ports'?: GoList<EndpointNamedPort>;
 }
 
-/** multicluster.x-k8s.io/v1beta1 ServiceExport. */
+/** multicluster.x-k8s.io/v1beta1 and v1alpha1 ServiceExport. */
 export interface ServiceExport {
   readonly metadata: ObjectMeta;
   readonly spec?: {

@@ -1,0 +1,104 @@
+/**
+ * Installs the CRDs of the multi-cluster services API once, at the start: what is missing is created, what is older is upgraded.
+ *
+ * Cilium's operator does the same, and where it does there is nothing left to do. The ClusterRole of a deployment usually
+ * allows to read CRDs only: that is told, and harms nothing, since CRDs that come later are noticed anyway.
+ */
+import { Backoff } from '../../shared/backoff.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { KubeConnection } from '../../shared/k8s/connection.ts';
+import { KubeError, KubeForbiddenError } from '../../shared/k8s/errors.ts';
+import { CUSTOM_RESOURCE_DEFINITIONS } from '../../shared/k8s/resources.ts';
+import { MAX_MCS_API_CRD_ATTEMPTS, MCS_API_CRD_RETRY_MAX_MS, MCS_API_CRD_RETRY_MIN_MS } from '../../shared/limits.ts';
+import type { Logger } from '../../shared/log.ts';
+import { CrdRequests, isConflict } from './crd-requests.ts';
+import { type CustomResourceDefinition, MCS_API_CRDS, RELEASE_LABEL } from './crds.ts';
+import { judge } from './upgrade.ts';
+
+export interface McsApiInstallation {
+  readonly connection: KubeConnection;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+interface Failure {
+  readonly crd: CustomResourceDefinition;
+  readonly error: KubeError;
+  /** What the API server was asked to do, as RBAC names it. */
+  readonly verb: string;
+}
+
+/**
+ * Resolves when the CRDs are as they should be, or are given up, which is logged. Rejects only with the signal's reason.
+ * Idempotent; any number may run at once.
+ */
+export async function installMcsApi({ connection, clock, log }: McsApiInstallation, signal: AbortSignal): Promise<void> {
+  const backoff = new Backoff({ minMs: MCS_API_CRD_RETRY_MIN_MS, maxMs: MCS_API_CRD_RETRY_MAX_MS });
+  let pending = MCS_API_CRDS;
+  for (let attempt = 1; pending.length > 0; attempt += 1) {
+    const failures: Failure[] = [];
+    for (const crd of pending) {
+      const requests = new CrdRequests(connection, crd.metadata.name, signal);
+      try {
+        await install(crd, requests, log);
+      } catch (thrown) {
+        signal.throwIfAborted();
+        if (!(thrown instanceof KubeError)) throw thrown;
+        failures.push({ crd, error: thrown, verb: requests.verb });
+      }
+    }
+    const retried = failures.filter(({ error }) => attempt < MAX_MCS_API_CRD_ATTEMPTS && isWorthRetrying(error));
+    tell(failures, retried, log);
+    pending = retried.map(({ crd }) => crd);
+    if (pending.length === 0) return;
+    const asked = retried.map(({ error }) => error.retryAfterMs ?? 0);
+    await clock.sleep(Math.max(backoff.nextMs(), ...asked), signal);
+  }
+}
+
+async function install(crd: CustomResourceDefinition, requests: CrdRequests, log: Logger): Promise<void> {
+  const { name, labels } = crd.metadata;
+  const fields = { crd: name, release: labels[RELEASE_LABEL] };
+  const found = await requests.read();
+  if (found === undefined) {
+    if (await requests.create(crd)) log.info(fields, 'created a CRD of the MCS API');
+    return;
+  }
+  const verdict = judge(found, crd);
+  if (verdict.is === 'foreign') log.info({ crd: name, reason: verdict.reason }, 'a CRD of the MCS API is left as it is');
+  if (verdict.is !== 'older') return;
+  await requests.replace(verdict.object);
+  log.info(fields, 'upgraded a CRD of the MCS API');
+}
+
+/** A right that is missing will be missing the next time; who changed a CRD at the same time may have done all of it. */
+function isWorthRetrying(error: KubeError): boolean {
+  return isConflict(error) || (error.retriable && !(error instanceof KubeForbiddenError));
+}
+
+const REMEDY =
+  "leave them to Cilium's operator, apply them yourself, or set --clustermesh-mcs-api-install-crds=false to have it no longer tried";
+
+function tell(failures: readonly Failure[], retried: readonly Failure[], log: Logger): void {
+  const forbidden = failures.filter(({ error }) => error instanceof KubeForbiddenError);
+  if (forbidden.length > 0) log.warn(forbiddenFields(forbidden), 'may not install CRDs of the MCS API');
+  for (const failure of failures) {
+    if (forbidden.includes(failure)) continue;
+    const { crd, error } = failure;
+    const fields = { crd: crd.metadata.name, code: error.code, reason: error.message };
+    if (retried.includes(failure)) log.info(fields, 'cannot install a CRD of the MCS API yet');
+    else log.warn({ ...fields, remedy: REMEDY }, 'gave up to install a CRD of the MCS API');
+  }
+}
+
+/** One line for all CRDs: most often it is one rule that they lack. */
+function forbiddenFields(forbidden: readonly Failure[]): object {
+  const { plural, group } = CUSTOM_RESOURCE_DEFINITIONS;
+  const verbs = new Set(forbidden.map(({ verb }) => verb));
+  const rule = `${[...verbs].join(', ')} of ${plural} in API group "${group}"`;
+  return {
+    crds: forbidden.map(({ crd }) => crd.metadata.name),
+    reason: forbidden[0]?.error.message,
+    remedy: `add ${rule} to the ClusterRole, ${REMEDY}`,
+  };
+}
