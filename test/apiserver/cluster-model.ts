@@ -8,6 +8,7 @@ import { podsOfEndpoint } from '../../src/apiserver/converters/endpoint.ts';
 import { convertIdentity, namespaceOfIdentity } from '../../src/apiserver/converters/identity.ts';
 import { convertPods, type Pods } from '../../src/apiserver/converters/pods.ts';
 import { namespaceFilter } from '../../src/apiserver/export-filter.ts';
+import { NOTHING, UNDECIDED } from '../../src/apiserver/exporter.ts';
 import {
   exportEndpointSlices,
   exportNodes,
@@ -103,11 +104,13 @@ export class ClusterModel {
       scope: 'identities/v1',
       namespaceOf: namespaceOfIdentity,
       convert: convertIdentity,
+      whileUnknown: UNDECIDED,
     });
     exportOwned(context, sinks['ip/v1'], pods, {
       scope: 'ip/v1',
       namespaceOf: ({ namespace }) => namespace,
       convert: convertPods,
+      whileUnknown: NOTHING,
     });
     exportServices(context, sinks['services/v1'], objects);
     exportEndpointSlices(context, sinks['endpointslices/v1'], objects);
