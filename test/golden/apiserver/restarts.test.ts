@@ -65,7 +65,7 @@ describe.skipIf(missing !== undefined)(`recorded scenarios${missing === undefine
     for (const [index, scenario] of scenarios.entries()) {
       for (const { title, restart } of isSlowRun ? WAYS : WAYS.filter((_, way) => way === index % WAYS.length)) {
         test(`${scenario.name}, ${title}`, { timeout: SCENARIO_TIMEOUT_MS }, () =>
-          open.use((kubernetes) => runScenario(scenario, kubernetes, { restart })),
+          open.use((kubernetes) => runScenario(scenario, kubernetes, { restart: () => restart })),
         );
       }
     }
