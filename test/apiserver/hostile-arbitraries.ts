@@ -61,8 +61,10 @@ const pod = {
   'named-ports': ports,
 };
 
+type Fields = Readonly<Record<string, fc.Arbitrary<unknown>>>;
+
 /** The fields of each kind besides those that every object has. */
-export const HOSTILE_FIELDS = {
+const FIELDS = {
   CiliumNode: {
     spec: object({
       addresses: list(object({ type: text, ip: text })),
@@ -105,19 +107,23 @@ export const HOSTILE_FIELDS = {
     ),
   },
   ServiceExport: { spec: object({ exportedLabels: map, exportedAnnotations: map }) },
-} as const satisfies Record<string, Record<string, fc.Arbitrary<unknown>>>;
+} as const satisfies Readonly<Record<string, Fields>>;
 
-export type HostileKind = keyof typeof HOSTILE_FIELDS;
+export type HostileKind = keyof typeof FIELDS;
+
+export const HOSTILE_KINDS = Object.keys(FIELDS) as readonly HostileKind[];
+
+const fieldsOf = (kind: HostileKind): Fields => FIELDS[kind];
 
 /** An object of the kind whose metadata are as bad as the rest. */
 export function hostileObject(kind: HostileKind): fc.Arbitrary<unknown> {
-  return fc.record({ metadata, ...HOSTILE_FIELDS[kind] });
+  return fc.record({ metadata, ...fieldsOf(kind) });
 }
 
 /** Labels and annotations are as bad as the rest; the name is one that an API server would have let through. */
 export function hostileNamedObject(kind: HostileKind, identity: fc.Arbitrary<object>): fc.Arbitrary<unknown> {
   const described = fc.tuple(identity, fc.record({ labels: map, annotations: map }));
-  return fc.record({ metadata: described.map(([id, fields]) => ({ ...fields, ...id })), ...HOSTILE_FIELDS[kind] });
+  return fc.record({ metadata: described.map(([id, fields]) => ({ ...fields, ...id })), ...fieldsOf(kind) });
 }
 
 /** `value` as it comes from an API server: names like `__proto__` are then names like others. */

@@ -8,7 +8,7 @@ import { type Scope, scopePrefix } from '../../src/apiserver/keyspace.ts';
 import { keyOf } from '../../src/shared/etcd/types.ts';
 import { recordingLogger } from '../etcd/rig.ts';
 import { ClusterModel, type Manifest } from './cluster-model.ts';
-import { HOSTILE_FIELDS, type HostileKind, hostileNamedObject, overTheWire } from './hostile-arbitraries.ts';
+import { HOSTILE_KINDS, type HostileKind, hostileNamedObject, overTheWire } from './hostile-arbitraries.ts';
 
 const east = { name: 'east', id: 7 };
 
@@ -72,7 +72,7 @@ function extended<T extends Readonly<Record<string, unknown>>>(object: T, field:
 
 /** Much of it is exported: it is shared, belongs to a service that may exist, or to a namespace that does. */
 function belonging(kind: HostileKind, raw: unknown): Manifest {
-  const object = { ...(overTheWire(raw) as Manifest & Record<string, unknown>), kind };
+  const object: Manifest & Readonly<Record<string, unknown>> = { ...(overTheWire(raw) as Manifest), kind };
   const metadata = object.metadata as unknown as Readonly<Record<string, unknown>>;
   const withMetadata = (field: string, more: object) =>
     ({ ...object, metadata: extended(metadata, field, more) }) as unknown as Manifest;
@@ -98,7 +98,7 @@ test('the witnesses export a key in each scope', () => {
   expect(Object.keys(alone)).toHaveLength(7);
 });
 
-for (const kind of Object.keys(HOSTILE_FIELDS) as HostileKind[]) {
+for (const kind of HOSTILE_KINDS) {
   test(`no ${kind} keeps others from being exported, or is left out without being named`, async () => {
     let exportedToo = 0;
     let leftOut = 0;

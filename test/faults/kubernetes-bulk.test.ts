@@ -17,7 +17,7 @@ const COUNT = process.env.GOLDEN_SLOW === '1' ? 100_000 : 20_000;
 const CANARIES = 'cilium/synced/east/cilium/state/';
 const PAGE = 2_000;
 const READY_WITHIN_MS = 400_000;
-/** What the process may have in memory at its highest: twice what it takes on an idle machine. */
+/** What the process may have in memory at its highest: twice what was seen. */
 const MAX_PEAK_MB = 400 + (6 * COUNT) / 1000;
 
 interface StoredKey {
