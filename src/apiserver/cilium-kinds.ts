@@ -24,6 +24,7 @@ import { podsOfCiliumEndpointSlice } from './converters/cilium-endpoint-slice.ts
 import { podsOfEndpoint } from './converters/endpoint.ts';
 import { convertIdentity, namespaceOfIdentity } from './converters/identity.ts';
 import { convertPods, type Pods } from './converters/pods.ts';
+import { NOTHING, UNDECIDED } from './exporter.ts';
 import { type ExportContext, exportNodes, exportOwned, type OwnedExport } from './exports.ts';
 import { ObjectStore } from './object-store.ts';
 import type { Kind, Reflection } from './reflection.ts';
@@ -40,9 +41,16 @@ const IDENTITIES: OwnedKind<CiliumIdentity> = {
   scope: 'identities/v1',
   namespaceOf: namespaceOfIdentity,
   convert: convertIdentity,
+  // As the original does: the number is in use for as long as the object is there, whatever became of its labels.
+  whileUnknown: UNDECIDED,
 };
 
-const ADDRESSES: OwnedExport<Pods> = { scope: 'ip/v1', namespaceOf: ({ namespace }) => namespace, convert: convertPods };
+const ADDRESSES: OwnedExport<Pods> = {
+  scope: 'ip/v1',
+  namespaceOf: ({ namespace }) => namespace,
+  convert: convertPods,
+  whileUnknown: NOTHING,
+};
 
 const ENDPOINTS: OwnedKind<Pods> = {
   ...ADDRESSES,

@@ -12,7 +12,7 @@ import { convertEndpointSlice } from './converters/endpoint-slice.ts';
 import { convertNode } from './converters/node.ts';
 import { convertService } from './converters/service.ts';
 import { convertServiceExport } from './converters/service-export.ts';
-import { type Decision, Exporter, followNamespaces, NOTHING, UNDECIDED } from './exporter.ts';
+import { type Decision, Exporter, followNamespaces, NOTHING } from './exporter.ts';
 import type { Cluster, Scope } from './keyspace.ts';
 import { FirstListing, type Listing } from './listing.ts';
 import type { Namespaces } from './namespaces.ts';
@@ -51,6 +51,8 @@ export interface OwnedExport<T> {
   /** Empty where no namespace owns the object; it is not exported then. */
   readonly namespaceOf: (object: T) => string;
   readonly convert: (cluster: Cluster, object: T) => Conversion;
+  /** What is exported of an object that moves to a namespace that is not known, until that is known. */
+  readonly whileUnknown: Decision;
 }
 
 /**
@@ -64,7 +66,7 @@ export function exportOwned<T>(
   kind: OwnedExport<T>,
   earlier?: Section,
 ): void {
-  const { scope, namespaceOf, convert } = kind;
+  const { scope, namespaceOf, convert, whileUnknown } = kind;
   const exporter = new Exporter({
     ...context,
     scope,
@@ -75,7 +77,7 @@ export function exportOwned<T>(
     evaluate: (id) => {
       const object = objects.get(id);
       if (object === undefined) return NOTHING;
-      return whereExported(context.namespaces, namespaceOf(object), () => convert(context.cluster, object));
+      return whereExported(context.namespaces, namespaceOf(object), () => convert(context.cluster, object), whileUnknown);
     },
   });
   objects.onChange(({ id }) => exporter.changed(id));
@@ -176,11 +178,18 @@ function known({ signal }: ExportContext, section: Section): Listing {
 
 /**
  * `convert()` where the namespace takes part, nothing where it does not, or where no namespace is named.
- * Undecided while the namespace is not known: the object's event has overtaken that of its namespace.
+ *
+ * `whileUnknown` as long as the namespace is not known: it is gone, or the object's event has overtaken that of its
+ * namespace, which then has the object looked at again. Nothing, as a rule: so it is for a daemon that is started now.
  */
-function whereExported(namespaces: Namespaces, namespace: string, convert: () => Conversion): Decision {
+function whereExported(
+  namespaces: Namespaces,
+  namespace: string,
+  convert: () => Conversion,
+  whileUnknown: Decision = NOTHING,
+): Decision {
   if (namespace === '') return NOTHING;
   const isExported = namespaces.isExported(namespace);
-  if (isExported === undefined) return UNDECIDED;
+  if (isExported === undefined) return whileUnknown;
   return isExported ? convert() : NOTHING;
 }

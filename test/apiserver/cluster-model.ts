@@ -8,6 +8,7 @@ import { podsOfEndpoint } from '../../src/apiserver/converters/endpoint.ts';
 import { convertIdentity, namespaceOfIdentity } from '../../src/apiserver/converters/identity.ts';
 import { convertPods, type Pods } from '../../src/apiserver/converters/pods.ts';
 import { namespaceFilter } from '../../src/apiserver/export-filter.ts';
+import { NOTHING, UNDECIDED } from '../../src/apiserver/exporter.ts';
 import {
   exportEndpointSlices,
   exportNodes,
@@ -22,6 +23,7 @@ import { ObjectRejections } from '../../src/apiserver/object-rejections.ts';
 import { ObjectStore } from '../../src/apiserver/object-store.ts';
 import { ServiceSlices } from '../../src/apiserver/service-slices.ts';
 import { systemClock } from '../../src/shared/clock.ts';
+import { ObjectFeed, type ResourceHandler } from '../../src/shared/k8s/object-feed.ts';
 import {
   namespaceProjection,
   projectCiliumEndpoint,
@@ -36,7 +38,6 @@ import type {
   CiliumIdentity,
   CiliumNode,
   EndpointSlice,
-  ObjectId,
   ObjectMeta,
   Service,
   ServiceExport,
@@ -51,9 +52,8 @@ export interface Manifest {
   readonly metadata: { readonly name: string; readonly namespace?: string };
 }
 
-interface Store {
-  upsert(raw: unknown, id: ObjectId): void;
-  remove(id: ObjectId): void;
+interface Kind {
+  readonly feed: ObjectFeed<never>;
   listed(): void;
 }
 
@@ -81,7 +81,7 @@ export class ClusterModel {
     'serviceexports/v1': recordingSink(),
   };
   readonly metrics = new Registry('test_');
-  readonly #stores: Readonly<Record<string, Store>>;
+  readonly #kinds: Readonly<Record<string, Kind>>;
 
   constructor(options: ModelOptions = {}) {
     const { cluster = { name: 'east', id: 7 }, isGlobalByDefault = true, log = silentLogger } = options;
@@ -103,39 +103,45 @@ export class ClusterModel {
       scope: 'identities/v1',
       namespaceOf: namespaceOfIdentity,
       convert: convertIdentity,
+      whileUnknown: UNDECIDED,
     });
     exportOwned(context, sinks['ip/v1'], pods, {
       scope: 'ip/v1',
       namespaceOf: ({ namespace }) => namespace,
       convert: convertPods,
+      whileUnknown: NOTHING,
     });
     exportServices(context, sinks['services/v1'], objects);
     exportEndpointSlices(context, sinks['endpointslices/v1'], objects);
     exportServiceExports(context, sinks['serviceexports/v1'], services, exported);
 
-    this.#stores = {
-      Namespace: projected(namespaceProjection(selector.labelNames), namespaces),
-      CiliumNode: projected(projectCiliumNode, nodes),
-      CiliumIdentity: projected(projectCiliumIdentity, identities),
-      CiliumEndpoint: projected((raw) => podsOfEndpoint(projectCiliumEndpoint(raw)), pods),
-      CiliumEndpointSlice: projected((raw) => podsOfCiliumEndpointSlice(projectCiliumEndpointSlice(raw)), pods),
-      Service: projected(projectService, services),
-      EndpointSlice: projected(projectEndpointSlice, slices),
-      ServiceExport: projected(projectServiceExport, exported),
+    const kind = <T>(project: (raw: unknown) => T, handler: ResourceHandler<T>): Kind => ({
+      feed: new ObjectFeed<T>({ project, handler, log, onRejected: () => undefined }) as ObjectFeed<never>,
+      listed: () => handler.listed(),
+    });
+    this.#kinds = {
+      Namespace: kind(namespaceProjection(selector.labelNames), namespaces),
+      CiliumNode: kind(projectCiliumNode, nodes),
+      CiliumIdentity: kind(projectCiliumIdentity, identities),
+      CiliumEndpoint: kind((raw) => podsOfEndpoint(projectCiliumEndpoint(raw)), pods),
+      CiliumEndpointSlice: kind((raw) => podsOfCiliumEndpointSlice(projectCiliumEndpointSlice(raw)), pods),
+      Service: kind(projectService, services),
+      EndpointSlice: kind(projectEndpointSlice, slices),
+      ServiceExport: kind(projectServiceExport, exported),
     };
   }
 
   apply(...manifests: readonly Manifest[]): void {
-    for (const manifest of manifests) this.#store(manifest.kind).upsert(manifest, idOf(manifest));
+    for (const manifest of manifests) this.#kind(manifest.kind).feed.upsert(manifest);
   }
 
   remove(kind: string, name: string, namespace = ''): void {
-    this.#store(kind).remove({ namespace, name });
+    this.#kind(kind).feed.remove({ metadata: { name, namespace } });
   }
 
   /** All kinds, or those named. */
-  listed(kinds: readonly string[] = Object.keys(this.#stores)): void {
-    for (const kind of kinds) this.#store(kind).listed();
+  listed(kinds: readonly string[] = Object.keys(this.#kinds)): void {
+    for (const kind of kinds) this.#kind(kind).listed();
   }
 
   /** All that was said has been evaluated: each turn of the event loop evaluates one object of each export at least. */
@@ -148,24 +154,9 @@ export class ClusterModel {
     return Object.assign({}, ...Object.values(this.sinks).map((sink) => sink.texts()));
   }
 
-  #store(kind: string): Store {
-    const store = this.#stores[kind];
-    if (store === undefined) throw new Error(`no kind ${kind}`);
-    return store;
+  #kind(name: string): Kind {
+    const kind = this.#kinds[name];
+    if (kind === undefined) throw new Error(`no kind ${name}`);
+    return kind;
   }
-}
-
-function projected<T>(
-  project: (raw: unknown) => T,
-  store: { upsert(object: T, id: ObjectId): void; remove(id: ObjectId): void; listed(): void },
-): Store {
-  return {
-    upsert: (raw, id) => store.upsert(project(raw), id),
-    remove: (id) => store.remove(id),
-    listed: () => store.listed(),
-  };
-}
-
-function idOf({ metadata }: Manifest): ObjectId {
-  return { namespace: metadata.namespace ?? '', name: metadata.name };
 }

@@ -38,6 +38,11 @@ function endpoint(name: string, ipv4: string): Manifest {
   } as Manifest;
 }
 
+function podSlice(ofNamespace: string): Manifest {
+  const endpoints = [{ name: 'web-0', networking: { addressing: [{ ipv4: '10.9.0.1' }] } }];
+  return { kind: 'CiliumEndpointSlice', metadata: { name: 'ces-1' }, namespace: ofNamespace, endpoints } as Manifest;
+}
+
 const serviceExport = { kind: 'ServiceExport', metadata: { name: 'web', namespace: 'shop' } };
 const node = { kind: 'CiliumNode', metadata: { name: 'n' } };
 
@@ -133,6 +138,41 @@ test('an identity that moves to an unknown namespace keeps its key until the nam
   model.apply(namespace('nowhere'));
   await model.settled();
   expect(model.texts()[IDENTITY]).toBe('k8s:app=moved;k8s:io.kubernetes.pod.namespace=nowhere;');
+});
+
+test('a slice of pods that moves to an unknown namespace takes its addresses along, and brings them back with the namespace', async () => {
+  const model = await running(namespace('shop'), podSlice('shop'));
+  expect(model.texts()[IP]).toContain('"K8sNamespace":"shop"');
+  model.apply(podSlice('nowhere'));
+  await model.settled();
+  expect(model.texts()).toEqual({});
+  model.apply(namespace('nowhere'));
+  await model.settled();
+  expect(model.texts()[IP]).toContain('"K8sNamespace":"nowhere"');
+});
+
+test('the address of a slice that moves to an unknown namespace is left to the other that claims it', async () => {
+  const model = await running(namespace('shop'), podSlice('shop'));
+  model.apply(endpoint('web-1', '10.9.0.1'));
+  await model.settled();
+  model.apply(podSlice('nowhere'));
+  await model.settled();
+  expect(model.texts()[IP]).toContain('"K8sPodName":"web-1"');
+  expect(model.sinks['ip/v1'].words).not.toContain(`remove ${IP}`);
+});
+
+test('what changes while its namespace is gone stays away until the namespace is back', async () => {
+  const model = await running(namespace('shop'), ...everything);
+  model.remove('Namespace', 'shop');
+  model.apply(...everything);
+  await model.settled();
+  model.apply(...everything, slice('web-a', 'web', '10.9.0.9'));
+  await model.settled();
+  expect(Object.keys(model.texts())).toEqual([NODE]);
+  model.apply(namespace('shop'));
+  await model.settled();
+  expect(Object.keys(model.texts())).toHaveLength(6);
+  expect(backends(model)).toEqual(['10.9.0.9']);
 });
 
 test('an object that has moved away from a namespace is none of its concern any more', async () => {

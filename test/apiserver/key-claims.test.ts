@@ -106,31 +106,34 @@ test('where nobody claims what the run before has published, the first to claim 
   expect(sink.texts()).toEqual({ ip: 'a2', other: 'b2' });
 });
 
-test.each([undefined, { k1: 'a0', k2: 'b7', k3: 'x' }])('after a first listing over %j each key that is claimed has a value of one who claims it, and no other is published', (left) => {
-  const owner = fc.constantFrom('a', 'b', 'c');
-  const step = fc.tuple(owner, fc.uniqueArray(fc.constantFrom<string>('k1', 'k2', 'k3')));
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 12 }), fc.array(step, { maxLength: 20 }), (listing, changes) => {
-      const { sink, claim, listed } = setup(left);
-      const claimed = new Map<string, Map<string, string>>();
-      const apply = (steps: readonly (readonly [string, string[]])[], from: number) => {
-        for (const [turn, [who, keys]] of steps.entries()) {
-          const entries = keys.map((key) => entry(key, `${who}${from + turn}`));
-          claim(who, ...entries);
-          claimed.set(who, new Map(entries.map(({ key, value }) => [key as string, value.toString()])));
+test.each([undefined, { k1: 'a0', k2: 'b7', k3: 'x' }])(
+  'after a first listing over %j each key that is claimed has a value of one who claims it, and no other is published',
+  (left) => {
+    const owner = fc.constantFrom('a', 'b', 'c');
+    const step = fc.tuple(owner, fc.uniqueArray(fc.constantFrom<string>('k1', 'k2', 'k3')));
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 12 }), fc.array(step, { maxLength: 20 }), (listing, changes) => {
+        const { sink, claim, listed } = setup(left);
+        const claimed = new Map<string, Map<string, string>>();
+        const apply = (steps: readonly (readonly [string, string[]])[], from: number) => {
+          for (const [turn, [who, keys]] of steps.entries()) {
+            const entries = keys.map((key) => entry(key, `${who}${from + turn}`));
+            claim(who, ...entries);
+            claimed.set(who, new Map(entries.map(({ key, value }) => [key as string, value.toString()])));
+          }
+        };
+        apply(listing, 0);
+        listed();
+        apply(changes, listing.length);
+        for (const key of ['k1', 'k2', 'k3']) {
+          const values = [...claimed.values()].flatMap((keys) => keys.get(key) ?? []);
+          const published = sink.texts()[key];
+          expect(published === undefined ? values : values.includes(published)).toEqual(published === undefined ? [] : true);
         }
-      };
-      apply(listing, 0);
-      listed();
-      apply(changes, listing.length);
-      for (const key of ['k1', 'k2', 'k3']) {
-        const values = [...claimed.values()].flatMap((keys) => keys.get(key) ?? []);
-        const published = sink.texts()[key];
-        expect(published === undefined ? values : values.includes(published)).toEqual(published === undefined ? [] : true);
-      }
-    }),
-  );
-});
+      }),
+    );
+  },
+);
 
 test('what is published is what a plain list of claims says, after any history', () => {
   const owner = fc.constantFrom('a', 'b', 'c', 'd');

@@ -163,6 +163,8 @@ export interface LogLine {
   readonly msg: string;
   readonly code?: string;
   readonly reason?: string;
+  /** Of the object it is about. */
+  readonly name?: string;
 }
 
 /** A logger whose lines are kept. */

@@ -210,7 +210,9 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the cluster config of a
     await mesh.synced('oslo');
     await mesh.until('the error is told', 'berlin', ({ reason }) => reason === 'the cluster config is not JSON');
     expect(mesh.status('berlin')).toMatchObject({ connected: true, config: { required: true } });
-    expect(await local.client.get(keyOf('cilium/cluster-config/berlin'), { signal: AbortSignal.timeout(60_000) })).toBeUndefined();
+    expect(
+      await local.client.get(keyOf('cilium/cluster-config/berlin'), { signal: AbortSignal.timeout(60_000) }),
+    ).toBeUndefined();
     await oslo.put({ 'cilium/state/nodes/v1/oslo/n': 'x' });
     await until('the other one goes on', async () => Object.keys(await local.dump('cilium/cache/nodes/v1/oslo/')).length === 1);
     await berlin.configure(7, {});

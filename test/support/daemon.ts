@@ -11,10 +11,11 @@ const LAUNCHER = fileURLToPath(new URL('../../bin/clustermesh-apiserver', import
 
 export interface Daemon extends AsyncDisposable {
   readonly healthPort: number;
+  readonly pid: number;
   /** What it has logged so far. */
   readonly log: string;
-  /** Resolves when `/readyz` says so. */
-  ready(): Promise<void>;
+  /** Resolves when `/readyz` says so; 90 seconds are enough unless it has very much to do. */
+  ready(withinMs?: number): Promise<void>;
   /** False from when the process is gone. */
   readonly isRunning: boolean;
   send(signal: NodeJS.Signals): void;
@@ -52,17 +53,18 @@ export async function startDaemon(
   };
   return {
     healthPort,
+    pid: child.pid ?? 0,
     get log() {
       return log;
     },
-    ready: async () => {
+    ready: async (withinMs = 90_000) => {
       await until(
         `${command} is ready`,
         async () => {
           if (child.exitCode !== null) throw new Error(`it ended with status ${child.exitCode}`);
           return (await fetch(`http://127.0.0.1:${healthPort}/readyz`)).ok;
         },
-        { withinMs: 90_000, status: () => log.slice(-2000) },
+        { withinMs, status: () => log.slice(-2000) },
       );
     },
     get isRunning() {

@@ -21,6 +21,8 @@ export interface KubeApiserver extends AsyncDisposable {
   /** The text of a kubeconfig with the server's certificate and a token. */
   readonly kubeconfig: string;
   readonly requests: KubernetesRequests;
+  /** Where it keeps its objects. */
+  readonly etcd: Pick<EtcdProcess, 'endpoint'>;
   /** Ends the server and its etcd. Idempotent. */
   stop(): Promise<void>;
 }
@@ -76,7 +78,7 @@ export async function startKubeApiserver(): Promise<KubeApiserver> {
       () => child.exitCode,
     );
     const kubeconfig = kubeconfigText(url, token, readFileSync(certificate));
-    return { url, kubeconfig, requests, stop, [Symbol.asyncDispose]: stop };
+    return { url, kubeconfig, requests, etcd, stop, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
     throw error;

@@ -34,8 +34,10 @@ export class KubeProxy implements AsyncDisposable {
   readonly requests: ProxiedRequest[] = [];
   /** What is done to each request instead of passing it on. */
   fault: ProxyFault | undefined;
-  /** Where given, lists that are asked for in pages come in pages of so many objects. */
+  /** Where given, lists that are asked for in pages come in pages of so many objects, as from a server that keeps none in memory. */
   pageSize: number | undefined;
+  /** After how many bytes the answer to a request is cut; undefined for a whole one. */
+  cutAfterBytes: ((request: ProxiedRequest) => number | undefined) | undefined;
   readonly #target: Target;
   readonly #server: Server;
   readonly #watches = new Set<Watch>();
@@ -96,7 +98,9 @@ export class KubeProxy implements AsyncDisposable {
     this.#forward(request, seen, response);
   }
 
-  #forward(request: IncomingMessage, { query }: ProxiedRequest, response: ServerResponse): void {
+  #forward(request: IncomingMessage, seen: ProxiedRequest, response: ServerResponse): void {
+    const { query } = seen;
+    const limitBytes = this.cutAfterBytes?.(seen);
     const { server, ca, token } = this.#target;
     const headers = {
       accept: request.headers.accept ?? 'application/json',
@@ -104,7 +108,11 @@ export class KubeProxy implements AsyncDisposable {
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     };
     const url = new URL(request.url ?? '/', server);
-    if (this.pageSize !== undefined && query.has('limit')) url.searchParams.set('limit', String(this.pageSize));
+    if (this.pageSize !== undefined && query.has('limit')) {
+      url.searchParams.set('limit', String(this.pageSize));
+      // From its memory the server answers as a whole.
+      if (query.get('resourceVersion') === '0') url.searchParams.delete('resourceVersion');
+    }
     const options = { method: request.method, headers, agent: false, ...(ca === undefined ? {} : { ca }) };
     const outgoing = url.protocol === 'https:' ? tlsRequest(url, options) : plainRequest(url, options);
     outgoing.once('response', (upstream) => {
@@ -114,6 +122,7 @@ export class KubeProxy implements AsyncDisposable {
       if (query.has('watch')) this.#remember({ response, upstream });
       upstream.on('error', () => response.destroy());
       upstream.pipe(response);
+      if (limitBytes !== undefined) cutAfter(limitBytes, upstream, response);
     });
     outgoing.on('error', () => response.destroy());
     response.once('close', () => outgoing.destroy());
@@ -128,6 +137,14 @@ export class KubeProxy implements AsyncDisposable {
 
 function pickHeaders(headers: IncomingMessage['headers'], names: readonly string[]): Record<string, string> {
   return Object.fromEntries(names.flatMap((name) => (typeof headers[name] === 'string' ? [[name, headers[name]]] : [])));
+}
+
+function cutAfter(limitBytes: number, upstream: IncomingMessage, response: ServerResponse): void {
+  let passedBytes = 0;
+  upstream.on('data', (chunk: Buffer) => {
+    passedBytes += chunk.length;
+    if (passedBytes > limitBytes) response.destroy();
+  });
 }
 
 function readTarget(kubeconfig: string): Target {

@@ -70,7 +70,9 @@ export async function startKubeApiserverContainer(): Promise<KubeApiserver> {
   }
 }
 
-async function start(later: (end: () => unknown) => void): Promise<Pick<KubeApiserver, 'url' | 'kubeconfig' | 'requests'>> {
+async function start(
+  later: (end: () => unknown) => void,
+): Promise<Pick<KubeApiserver, 'url' | 'kubeconfig' | 'requests' | 'etcd'>> {
   const { Network } = await import('testcontainers');
   const directory = mkdtempSync(join(tmpdir(), 'kube-apiserver-test-'));
   later(() => rmSync(directory, { recursive: true, force: true }));
@@ -98,5 +100,5 @@ async function start(later: (end: () => unknown) => void): Promise<Pick<KubeApis
   const requests = new KubernetesRequests({ url, token, ca: () => ca });
   later(() => requests.close());
   await untilServing(requests, () => container.output);
-  return { url, kubeconfig: kubeconfigText(url, token, ca), requests };
+  return { url, kubeconfig: kubeconfigText(url, token, ca), requests, etcd };
 }

@@ -90,13 +90,6 @@ export const deviations: readonly Deviation[] = [
  */
 export const restartDeviations: readonly Deviation[] = [
   {
-    scenario: 'endpoints-conflict',
-    steps: [5, 6],
-    keys: /\/10\.92\.0\.1$/,
-    why: 'of the endpoints that claim an address, a new run takes the one that is listed first, rather than the first that did',
-    ours: { edit: (value) => value.replace('"ID":461002', '"ID":461021').replace('"ram-b"', '"ram-a"') },
-  },
-  {
     scenario: 'identities-edge',
     steps: [2],
     keys: /\/id\/256$/,

@@ -1,14 +1,20 @@
 /**
  * Recorded scenarios whose objects come in a random order, as those of different kinds do: what is exported follows from what
- * there is, not from what came first. `GOLDEN_SEED=<seed>` repeats an order.
+ * there is, not from what came first, nor from how often the daemon was started. `GOLDEN_SEED=<seed>` repeats a run.
+ *
+ * A part of them is carried out with a daemon that is ended in a random step; all of them with `GOLDEN_SLOW=1`.
  */
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, test, vi } from 'vitest';
 import { Random } from '../../soak/random.ts';
 import { etcdVersions } from '../../support/etcd-process.ts';
 import type { Manifest } from '../../support/kubernetes-provider.ts';
 import { type Lanes, openLanes } from './lanes.ts';
-import { readScenario } from './scenario.ts';
-import { runScenario } from './scenario-run.ts';
+import { readScenario, type Scenario } from './scenario.ts';
+import { runScenario, type Variation } from './scenario-run.ts';
+
+// Daemons are started many times; without it each of them compiles the whole source anew.
+process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, '../../../.cache/compiled');
 
 const LANES = 2;
 const missing = etcdVersions().length === 0 ? 'no etcd' : undefined;
@@ -27,6 +33,12 @@ const SCENARIOS = [
   'svc-zones-hints',
 ];
 
+/** Those whose daemon is ended each time: one for each kind of objects that refer to others. */
+const RESTARTED = ['mcs-annotations', 'ns-ces-toggle', 'ns-toggle-objects', 'svc-slice-first'];
+
+const isSlowRun = process.env.GOLDEN_SLOW === '1';
+const seed = Number(process.env.GOLDEN_SEED ?? Math.floor(Math.random() * 2 ** 31));
+
 vi.setConfig({ maxConcurrency: LANES });
 
 /** Only namespaces come before what is in them. */
@@ -35,6 +47,19 @@ function shuffled<T extends Manifest | string>(objects: readonly T[], random: Ra
   const others = objects.filter((object) => !isNamespace(object)).map((object) => ({ object, place: random.next() }));
   others.sort((a, b) => a.place - b.place);
   return [...objects.filter(isNamespace), ...others.map(({ object }) => object)];
+}
+
+/** Objects in random order. */
+function ordered(random: Random): Variation {
+  return { order: (objects) => shuffled(objects, random) };
+}
+
+/** In addition the daemon is ended in one of the steps, in whatever way. */
+function orderedAndEnded(random: Random, { steps }: Scenario): Variation {
+  const fatal = random.between(1, steps.length + 1);
+  const signal = random.pick(['SIGKILL', 'SIGTERM'] as const);
+  const when = random.pick(['before the changes', 'amid the changes', 'after the changes'] as const);
+  return { ...ordered(random), restart: ({ number }) => (number === fatal ? { signal, when } : undefined) };
 }
 
 describe.skipIf(missing !== undefined)(`recorded scenarios${missing === undefined ? '' : ` (${missing})`}`, () => {
@@ -46,14 +71,17 @@ describe.skipIf(missing !== undefined)(`recorded scenarios${missing === undefine
 
   afterAll(() => open?.stop(), 30_000);
 
-  describe.concurrent('whose objects come in a random order leave what was recorded', () => {
-    const seed = Number(process.env.GOLDEN_SEED ?? Math.floor(Math.random() * 2 ** 31));
-    for (const scenario of SCENARIOS.map(readScenario)) {
-      test(`${scenario.name}, GOLDEN_SEED=${seed}`, { timeout: 180_000 }, () => {
-        const random = new Random(seed);
-        const order = <T extends Manifest | string>(objects: readonly T[]) => shuffled(objects, random);
-        return open.use((kubernetes) => runScenario(scenario, kubernetes, { order }));
-      });
+  const repeats = (names: readonly string[], variationOf: (random: Random, scenario: Scenario) => Variation) => {
+    for (const scenario of names.map(readScenario)) {
+      const own = seed + SCENARIOS.indexOf(scenario.name);
+      test(`${scenario.name}, GOLDEN_SEED=${seed}`, { timeout: 180_000 }, () =>
+        open.use((kubernetes) => runScenario(scenario, kubernetes, variationOf(new Random(own), scenario))),
+      );
     }
-  });
+  };
+
+  describe.concurrent('whose objects come in a random order leave what was recorded', () => repeats(SCENARIOS, ordered));
+
+  describe.concurrent('whose objects come in a random order to a daemon that is ended in a random step leave what was recorded', () =>
+    repeats(isSlowRun ? SCENARIOS : RESTARTED, orderedAndEnded));
 });

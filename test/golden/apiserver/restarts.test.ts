@@ -2,11 +2,12 @@
  * The recorded scenarios once more, with a daemon that does not live long: nothing of it shows in etcd.
  *
  * As soon as the canaries of a new run are there etcd holds what was recorded, and nothing that was right is written anew.
- * `GOLDEN_SLOW=1` has all scenarios carried out, in both ways.
+ * `GOLDEN_SLOW=1` has all scenarios carried out, in both ways, and each in one of them on a real kube-apiserver.
  */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, test, vi } from 'vitest';
 import { etcdVersions } from '../../support/etcd-process.ts';
+import { type ProviderName, providerMissing } from '../../support/kubernetes-provider.ts';
 import { type Lanes, openLanes } from './lanes.ts';
 import { readScenario, scenarioNames } from './scenario.ts';
 import { runScenario } from './scenario-run.ts';
@@ -14,9 +15,7 @@ import { runScenario } from './scenario-run.ts';
 // Daemons are started many times; without it each of them compiles the whole source anew.
 process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, '../../../.cache/compiled');
 
-const LANES = 3;
 const SCENARIO_TIMEOUT_MS = 300_000;
-const missing = etcdVersions().length === 0 ? 'no etcd' : undefined;
 const isSlowRun = process.env.GOLDEN_SLOW === '1';
 
 /** Scenarios that are not varied, and why. */
@@ -50,24 +49,32 @@ const scenarios = scenarioNames()
   .filter((name) => isSlowRun || USUAL.includes(name))
   .map(readScenario);
 
-vi.setConfig({ maxConcurrency: LANES });
+vi.setConfig({ maxConcurrency: 3 });
 
-describe.skipIf(missing !== undefined)(`recorded scenarios${missing === undefined ? '' : ` (${missing})`}`, () => {
-  let open: Lanes;
+/** Defines the tests of one kind of Kubernetes API. Where not `isThorough`, one of the ways is taken in turn. */
+function restartSuite(name: ProviderName, lanes: number, isThorough: boolean): void {
+  const missing = providerMissing(name) ?? (etcdVersions().length === 0 ? 'no etcd' : undefined);
+  const title = `recorded scenarios, ${name} Kubernetes API${missing === undefined ? '' : ` (${missing})`}`;
+  describe.skipIf(missing !== undefined)(title, () => {
+    let open: Lanes;
 
-  beforeAll(async () => {
-    open = await openLanes('embedded', LANES);
-  }, 120_000);
+    beforeAll(async () => {
+      open = await openLanes(name, lanes);
+    }, 180_000);
 
-  afterAll(() => open?.stop(), 30_000);
+    afterAll(() => open?.stop(), 30_000);
 
-  describe.concurrent('with a daemon that is started again in each step leave what was recorded', () => {
-    for (const [index, scenario] of scenarios.entries()) {
-      for (const { title, restart } of isSlowRun ? WAYS : WAYS.filter((_, way) => way === index % WAYS.length)) {
-        test(`${scenario.name}, ${title}`, { timeout: SCENARIO_TIMEOUT_MS }, () =>
-          open.use((kubernetes) => runScenario(scenario, kubernetes, { restart })),
-        );
+    describe.concurrent('with a daemon that is started again in each step leave what was recorded', () => {
+      for (const [index, scenario] of scenarios.entries()) {
+        for (const { title: way, restart } of isThorough ? WAYS : WAYS.filter((_, number) => number === index % WAYS.length)) {
+          test(`${scenario.name}, ${way}`, { timeout: SCENARIO_TIMEOUT_MS }, () =>
+            open.use((kubernetes) => runScenario(scenario, kubernetes, { restart: () => restart })),
+          );
+        }
       }
-    }
+    });
   });
-});
+}
+
+restartSuite('embedded', 3, isSlowRun);
+if (isSlowRun) restartSuite('real', 2, false);

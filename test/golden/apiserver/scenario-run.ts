@@ -27,10 +27,17 @@ const POLL_MS = 50;
 const SETTLE_WITHIN_MS = 45_000;
 const START_WITHIN_MS = 60_000;
 
+/** How the daemon is ended within a step; it is started again after the changes. */
+export interface Restart {
+  readonly signal: NodeJS.Signals;
+  /** Amid them: when half of the objects of a file are applied, or where the step has no file, after all. */
+  readonly when: 'before the changes' | 'amid the changes' | 'after the changes';
+}
+
 /** What a run does otherwise than it is written, without an effect on what etcd holds in the end. */
 export interface Variation {
-  /** In each step the daemon, where it runs, is ended by the signal before or after the changes, and is started after them. */
-  readonly restart?: { readonly signal: NodeJS.Signals; readonly when: 'before the changes' | 'after the changes' };
+  /** Whether and how the daemon, where it runs, is ended in a step and started again. */
+  readonly restart?: (step: Step) => Restart | undefined;
   /** The order in which the objects of a file are applied, and those of a step are deleted. */
   readonly order?: <T extends Manifest | string>(objects: readonly T[]) => readonly T[];
 }
@@ -55,6 +62,8 @@ class ScenarioRun {
   readonly #variation: Variation;
   readonly #directory = mkdtempSync(join(tmpdir(), 'golden-'));
   #daemon: DaemonProcess | undefined;
+  /** Called in the middle of the changes. */
+  #amid: (() => Promise<void>) | undefined;
 
   constructor(scenario: Scenario, kubernetes: KubernetesProvider, etcd: EtcdProcess, variation: Variation) {
     this.#scenario = scenario;
@@ -88,14 +97,20 @@ class ScenarioRun {
   }
 
   async #actAndRestart(step: Step): Promise<void> {
-    const { restart } = this.#variation;
-    const isRunning = () => this.#daemon !== undefined && this.#daemon.end === undefined;
-    const isAway = restart?.when === 'before the changes' && isRunning();
-    if (isAway) await this.#stop(restart.signal);
+    const restart = this.#variation.restart?.(step);
+    if (restart === undefined) return this.#act(step);
+    let isAway = false;
+    const end = async () => {
+      if (isAway || this.#daemon === undefined || this.#daemon.end !== undefined) return;
+      await this.#stop(restart.signal);
+      isAway = true;
+    };
+    if (restart.when === 'before the changes') await end();
+    this.#amid = restart.when === 'amid the changes' ? end : undefined;
     await this.#act(step);
-    const isToEnd = restart?.when === 'after the changes' && isRunning();
-    if (isToEnd) await this.#stop(restart.signal);
-    if (isAway || isToEnd) await this.#startAgain(step);
+    this.#amid = undefined;
+    if (restart.when !== 'before the changes') await end();
+    if (isAway) await this.#startAgain(step);
   }
 
   /** What the canaries of the new run announce is there from then on, and was not written twice. */
@@ -152,8 +167,13 @@ class ScenarioRun {
 
   async #apply(file: string): Promise<void> {
     const { order } = this.#variation;
-    if (order === undefined) return this.#kubernetes.apply(file);
-    for (const object of order(readManifests(file))) await this.#kubernetes.applyObject(object);
+    const amid = this.#amid;
+    if (order === undefined && amid === undefined) return this.#kubernetes.apply(file);
+    const manifests = readManifests(file);
+    for (const [index, object] of (order?.(manifests) ?? manifests).entries()) {
+      if (index === Math.floor(manifests.length / 2)) await amid?.();
+      await this.#kubernetes.applyObject(object);
+    }
   }
 
   /** Resolves when the daemon has written what shows that it has begun, by itself a canary. */
