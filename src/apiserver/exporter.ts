@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../shared/clock.ts';
 import { asError } from '../shared/errors.ts';
+import { KUBE_SLICE_MS } from '../shared/limits.ts';
 import type { Sink } from '../shared/publisher/types.ts';
 import type { Conversion } from './converters/conversion.ts';
 import { type EarlierRun, KeyClaims } from './key-claims.ts';
@@ -51,7 +52,7 @@ export class Exporter {
     this.#claims = new KeyClaims(sink, earlier);
     this.#queue = new WorkQueue({ work: (id) => this.#update(id), clock, signal });
     whenAllListed(prerequisites, () => this.#queue.open());
-    whenAllListed([...prerequisites, ...inputs], () => this.#queue.whenIdle(() => this.#listed()));
+    whenAllListed([...prerequisites, ...inputs], () => this.#queue.whenIdle(() => this.#decide(this.#claims.decide())));
   }
 
   /** What `id` exports may have changed. */
@@ -65,9 +66,18 @@ export class Exporter {
     this.#claims.claim(id, []);
   }
 
-  #listed(): void {
-    this.#claims.listed();
-    this.#options.sink.listed();
+  /** In slices, as all work is: after a long absence etcd may hold other values under very many keys. */
+  #decide(undecided: Iterator<unknown>): void {
+    const { sink, clock, signal } = this.#options;
+    const endMs = clock.monotonicMs() + KUBE_SLICE_MS;
+    while (clock.monotonicMs() < endMs) {
+      if (signal.aborted) return;
+      if (undecided.next().done) {
+        sink.listed();
+        return;
+      }
+    }
+    setImmediate(() => this.#decide(undecided));
   }
 
   #update(id: string): void {

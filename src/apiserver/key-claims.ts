@@ -29,7 +29,7 @@ export class KeyClaims {
   /** Keys that etcd holds with another value than their first claim: that of a later one, maybe. Nothing is published of them. */
   readonly #undecided = new Set<EtcdKey>();
 
-  /** With `earlier`, claims are part of a first listing until `listed` is called. */
+  /** With `earlier`, claims are part of a first listing until `decide` is done. */
   constructor(sink: Pick<Sink, 'upsert' | 'remove'>, earlier?: EarlierRun) {
     this.#sink = sink;
     this.#earlier = earlier;
@@ -44,20 +44,23 @@ export class KeyClaims {
     else this.#keysOf.set(owner, [...claimed.keys()]);
   }
 
-  /** The first listing is complete: whoever claims what etcd holds comes first, else the first to claim. Idempotent. */
-  listed(): void {
+  /**
+   * The first listing is complete: whoever claims what etcd holds comes first, else the first to claim. A key is decided with
+   * each value of the iterator, and claims may change between two; until it is done, the listing is not published.
+   */
+  *decide(): Generator<EtcdKey, void> {
     const earlier = this.#earlier;
-    this.#earlier = undefined;
-    if (earlier === undefined) return;
     for (const key of this.#undecided) {
+      this.#undecided.delete(key);
       const claims = [...((this.#holders.get(key) as Line | undefined) ?? [])] as [string, Uint8Array][];
-      const at = claims.findIndex(([, value]) => earlier.compare(key, value) === 'same');
+      const at = claims.findIndex(([, value]) => earlier?.compare(key, value) === 'same');
       const [first] = claims.splice(Math.max(at, 0), 1);
       if (first === undefined) continue;
       this.#holders.set(key, claims.length === 0 ? first[0] : new Map([[first[0], undefined], ...claims]));
       this.#sink.upsert(key, first[1]);
+      yield key;
     }
-    this.#undecided.clear();
+    this.#earlier = undefined;
   }
 
   #take(owner: string, key: EtcdKey, value: Uint8Array): void {

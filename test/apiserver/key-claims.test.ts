@@ -16,7 +16,8 @@ function setup(left?: Readonly<Record<string, string>>) {
   };
   const claims = new KeyClaims(sink, left && { compare });
   return {
-    listed: () => claims.listed(),
+    listed: () => [...claims.decide()],
+    decide: () => claims.decide(),
     sink,
     claim: (owner: string, ...entries: ReturnType<typeof entry>[]) => claims.claim(owner, entries),
   };
@@ -93,6 +94,20 @@ test('in a first listing, who claims what the run before has published keeps the
   expect(sink.texts()).toEqual({ own: 'a', ip: 'a1' });
   claim('a');
   expect(sink.texts()).toEqual({ ip: 'b1' });
+});
+
+test('claims may change while it is being decided who comes first', () => {
+  const { sink, claim, decide } = setup({ one: 'b1', two: 'b2', late: 'x' });
+  claim('a', entry('one', 'a1'), entry('two', 'a2'));
+  claim('b', entry('one', 'b1'), entry('two', 'b2'));
+  const deciding = decide();
+  deciding.next();
+  expect(sink.texts()).toEqual({ one: 'b1' });
+  claim('b', entry('one', 'b3'));
+  claim('c', entry('late', 'c1'), entry('new', 'c2'));
+  expect(sink.texts()).toEqual({ one: 'b3', new: 'c2' });
+  expect([...deciding]).toEqual(['two', 'late']);
+  expect(sink.texts()).toEqual({ one: 'b3', two: 'a2', late: 'c1', new: 'c2' });
 });
 
 test('where nobody claims what the run before has published, the first to claim has the key', () => {
