@@ -288,7 +288,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 1
     await berlin.announce('nodes');
     await daemon.until('all is well', 'berlin', ({ ready, reason }) => ready && reason === undefined);
     await until('stale keys are gone', async () => (await local.dump(MIRRORED))[`${MIRRORED}node-0`] === undefined);
-    expect(Object.keys(await local.dump('cilium/synced/berlin/')).length).toBe(6);
+    await until('the nodes are announced, too', async () => (await announced()).length === 6);
   });
 });
 
