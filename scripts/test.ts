@@ -4,31 +4,49 @@
  * With arguments, only the tests of these directories of test/. The last line sums up over all parts,
  * a check counting as one.
  */
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHECKS } from './check.ts';
+import { filesToRepeat, unsteadyTests, withRepeated } from './repetition.ts';
 import { conclude, ROOT, runStep, runSteps, type Step, type Tally } from './steps.ts';
-
-const REPORT = join(ROOT, '.cache/test-report.json');
+import { type TestReport, takeReport } from './test-report.ts';
 
 const BUILD: Step = ['build', 'node', 'scripts/build.ts'];
 const DEMO: Step = ['demonstration', 'node', 'demo/main.ts', '--once'];
 
 /** The tests of the directories, of all where none is named. */
 function runTests(directories: readonly string[], tally: Tally): void {
-  rmSync(REPORT, { force: true });
   const paths = directories.map((directory) => (existsSync(join(ROOT, 'test', directory)) ? join('test', directory) : directory));
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${REPORT}`];
-  const passed = runStep(['tests', 'vitest', 'run', ...reporters, ...paths]);
-  const failedBefore = tally.failed;
-  if (existsSync(REPORT)) {
-    const report = JSON.parse(readFileSync(REPORT, 'utf8')) as Record<string, number>;
-    tally.passed += report.numPassedTests ?? 0;
-    tally.failed += report.numFailedTests ?? 0;
-    tally.skipped += (report.numPendingTests ?? 0) + (report.numTodoTests ?? 0);
+  const first = vitest('tests', paths);
+  const again = first === undefined ? [] : filesToRepeat(first);
+  const second = again.length === 0 ? undefined : vitest('tests that failed, once more and alone', ['--maxWorkers=1', ...again]);
+  if (first === undefined || (again.length > 0 && second === undefined)) {
+    tally.failed += 1;
+    return;
   }
-  // A file that could not be loaded, an error outside of every test: failures without a failed test.
-  if (!passed && tally.failed === failedBefore) tally.failed += 1;
+  add(second === undefined ? first : withRepeated(first, second), tally);
+  if (second !== undefined) for (const name of unsteadyTests(first, second)) process.stdout.write(`\nunsteady: ${name}\n`);
+}
+
+/** The report of the run; undefined where that does not tell why it failed. */
+function vitest(name: string, args: readonly string[]): TestReport | undefined {
+  takeReport();
+  const hasPassed = runStep([name, 'vitest', 'run', '--reporter=default', '--reporter=./scripts/test-report.ts', ...args]);
+  const report = takeReport();
+  // A failure that the report does not know of.
+  return report !== undefined && !hasPassed && failuresIn(report) === 0 ? undefined : report;
+}
+
+function failuresIn({ files, unhandledErrors }: TestReport): number {
+  return files.reduce((sum, { failed, errors }) => sum + failed.length + errors, unhandledErrors);
+}
+
+function add(report: TestReport, tally: Tally): void {
+  for (const { passed, skipped } of report.files) {
+    tally.passed += passed;
+    tally.skipped += skipped;
+  }
+  tally.failed += failuresIn(report);
 }
 
 const directories = process.argv.slice(2);

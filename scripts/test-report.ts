@@ -1,0 +1,59 @@
+/**
+ * What became of a run of the tests, file by file: a reporter of Vitest writes it, the test command reads it.
+ */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import type { Reporter, SerializedError, TestModule } from 'vitest/node';
+
+const ROOT = join(import.meta.dirname, '..');
+const PATH = join(ROOT, '.cache/test-report.json');
+
+export interface FailedTest {
+  readonly name: string;
+  readonly errors: readonly string[];
+}
+
+export interface FileReport {
+  /** Relative to the root of the project. */
+  readonly path: string;
+  readonly passed: number;
+  readonly skipped: number;
+  readonly failed: readonly FailedTest[];
+  /** Outside of every test: it could not be loaded, or a suite failed. */
+  readonly errors: number;
+}
+
+export interface TestReport {
+  readonly files: readonly FileReport[];
+  /** That nobody caught, and that no test is to blame for. */
+  readonly unhandledErrors: number;
+}
+
+/** The report of the last run, which is removed; undefined where it has left none. */
+export function takeReport(): TestReport | undefined {
+  if (!existsSync(PATH)) return undefined;
+  const report = JSON.parse(readFileSync(PATH, 'utf8')) as TestReport;
+  rmSync(PATH);
+  return report;
+}
+
+/** For `--reporter`. */
+export default class TestReporter implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly SerializedError[]): void {
+    const report: TestReport = { files: modules.map(fileReport), unhandledErrors: unhandledErrors.length };
+    mkdirSync(dirname(PATH), { recursive: true });
+    writeFileSync(PATH, JSON.stringify(report));
+  }
+}
+
+function fileReport(module: TestModule): FileReport {
+  const tests = [...module.children.allTests()];
+  const suites = [...module.children.allSuites()];
+  const count = (state: string) => tests.filter((test) => test.result().state === state).length;
+  const failed = tests.flatMap((test) => {
+    const { state, errors = [] } = test.result();
+    return state === 'failed' ? [{ name: test.fullName, errors: errors.map(({ message }) => message) }] : [];
+  });
+  const errors = module.errors().length + suites.reduce((sum, suite) => sum + suite.errors().length, 0);
+  return { path: relative(ROOT, module.moduleId), passed: count('passed'), skipped: count('skipped'), failed, errors };
+}
