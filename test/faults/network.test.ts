@@ -76,7 +76,7 @@ faultTest(
     localProxy.delay(100, 'stalls');
     const startMs = performance.now();
     await putAddresses(berlin, 3_000, 'x');
-    await oracle.converged(40_000);
+    await oracle.converged(75_000);
     process.stdout.write(`fault 14: 3000 keys took ${((performance.now() - startMs) / 1000).toFixed(1)} s\n`);
     expect(lines.filter(({ level }) => level === 'warn')).toEqual([]);
     expect(mesh.status('berlin')?.['num-failures']).toBeUndefined();

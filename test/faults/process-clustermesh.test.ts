@@ -29,7 +29,7 @@ const FIRST_WRITES: Phase = {
   enter: async (world) => {
     world.localProxy.delay(300);
     await world.run();
-    await until('some are exported', async () => (await world.exported()) > 0, { withinMs: 40_000 });
+    await until('some are exported', async () => (await world.exported()) > 0, { withinMs: 75_000 });
     expect(await world.local.dump('cilium/synced/east/cilium/state/ip/')).toEqual({});
   },
   leave: ({ localProxy }) => localProxy.heal(),
@@ -66,7 +66,7 @@ const LEASE_GRANT: Phase = {
   enter: async (world) => {
     world.local.process.pause();
     await world.run();
-    await until('it asks its etcd', () => world.localProxy.bytes.toServer > 0, { withinMs: 40_000 });
+    await until('it asks its etcd', () => world.localProxy.bytes.toServer > 0, { withinMs: 75_000 });
   },
   leave: ({ local }) => Promise.resolve(local.process.resume()),
 };
@@ -77,7 +77,7 @@ async function goesOn(world: ExportingWorld): Promise<void> {
   await world.settled();
 }
 
-describe.skipIf(etcdVersions().length === 0).concurrent('clustermesh', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('clustermesh', { timeout: 240_000 }, () => {
   test.each<Phase>([FIRST_LIST, FIRST_WRITES, steadyState(), LEASE_GRANT])(
     'fault 41: stopped in $name, it ends in time with status 0, and a new start completes what is missing',
     async (phase) => {

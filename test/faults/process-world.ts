@@ -84,7 +84,7 @@ export const FIRST_WRITES: Phase = {
     await daemon.start();
     await daemon.untilLogged('this replica leads');
     localProxy.delay(300);
-    await until('some keys are written', async () => (await mirrored(world)) > 0, { withinMs: 40_000 });
+    await until('some keys are written', async () => (await mirrored(world)) > 0, { withinMs: 75_000 });
     expect(await mirrored(world)).toBeLessThan(ENDPOINTS);
     expect(await local.dump(CANARY)).toEqual({});
   },
@@ -145,7 +145,7 @@ export const DRAIN: Phase = {
     localProxy.delay(300);
     daemon.remove('oslo');
     const canaries = async () => Object.keys(await local.dump('cilium/synced/oslo/')).length;
-    await until('the removal has begun', async () => (await canaries()) === 0, { withinMs: 40_000 });
+    await until('the removal has begun', async () => (await canaries()) === 0, { withinMs: 75_000 });
   },
   leave: ({ localProxy }) => localProxy.heal(),
 };
@@ -155,7 +155,7 @@ export const LEASE_GRANT: Phase = {
   enter: async ({ daemon, local, localProxy }) => {
     local.process.pause();
     await daemon.start();
-    await until('it asks its etcd', () => localProxy.bytes.toServer > 0, { withinMs: 40_000 });
+    await until('it asks its etcd', () => localProxy.bytes.toServer > 0, { withinMs: 75_000 });
   },
   leave: ({ local }) => Promise.resolve(local.process.resume()),
 };

@@ -21,15 +21,15 @@ async function goesOn({ daemon, local, oslo, oracle }: World, { removes = false 
   if (removes) {
     // What the removal had not come to yet is removed although no file tells of the cluster.
     const left = async () => Object.keys(await local.dump('cilium/')).filter((key) => key.includes('/oslo'));
-    await until('nothing is left of oslo', async () => (await left()).length === 0, { withinMs: 40_000, status: left });
+    await until('nothing is left of oslo', async () => (await left()).length === 0, { withinMs: 75_000, status: left });
     daemon.add(oslo);
   }
   await daemon.process.ready();
-  await oracle.converged(40_000);
+  await oracle.converged(75_000);
   await daemon.until('all is well', 'oslo', ({ ready, reason }) => ready && reason === undefined);
 }
 
-describe.skipIf(etcdVersions().length === 0).concurrent('kvstoremesh', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('kvstoremesh', { timeout: 240_000 }, () => {
   test.each<Phase>([FIRST_LIST, FIRST_WRITES, steadyState(), GRACE, DRAIN, LEASE_GRANT])(
     'fault 41: stopped in $name, it ends in time with status 0, and a new start completes what is missing',
     async (phase) => {
@@ -89,7 +89,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('kvstoremesh', { timeout
 
 const BREAK_MIRROR = new URL('broken-mirror.ts', import.meta.url).href;
 
-describe.skipIf(etcdVersions().length === 0).concurrent('a mistake of this program', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('a mistake of this program', { timeout: 240_000 }, () => {
   test('fault 42: in the work on one remote costs that one a new start with back-off, and no other its streams', async () => {
     await using world = await startWorld();
     const { local, berlin, oslo, oracle } = world;

@@ -114,7 +114,7 @@ test.skipIf(etcdVersions().length === 0)(
       await until(
         'everything is mirrored',
         () => mesh.status('berlin')?.['num-endpoints'] === 81 && mesh.publisher.stats.pending === 0,
-        { withinMs: 40_000, status: () => mesh.publisher.stats },
+        { withinMs: 75_000, status: () => mesh.publisher.stats },
       );
       delay.disable();
       process.stdout.write(
@@ -197,14 +197,14 @@ faultTest(
   async (rig) => {
     const { berlin, mesh, oracle } = rig;
     await putAddresses(berlin, 10_000, 'x');
-    await oracle.converged(40_000);
+    await oracle.converged(75_000);
     let mostPending = 0;
     const watching = setInterval(() => {
       mostPending = Math.max(mostPending, mesh.publisher.stats.pending);
     }, 5);
     try {
       await deleteBelow(berlin, ADDRESSES);
-      await oracle.converged(40_000);
+      await oracle.converged(75_000);
     } finally {
       clearInterval(watching);
     }

@@ -192,10 +192,10 @@ describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { t
         .filter((key) => !key.startsWith(LOCK_PREFIX))
         .sort();
     await until('all of it is there', async () => JSON.stringify(await written()) === JSON.stringify(wanted), {
-      withinMs: 40_000,
+      withinMs: 75_000,
       status: () => first.log.slice(-2000) + second.log.slice(-2000),
     });
-    await until('both are in the queue', async () => (await locks(local)).length === 2, { withinMs: 40_000 });
+    await until('both are in the queue', async () => (await locks(local)).length === 2, { withinMs: 75_000 });
     const puts = (await history(local.client, 1 as never)).filter(({ type }) => type === 'put');
     const firstPut = (key: string) => puts.find((event) => event.key === key)?.modRevision ?? 0;
     for (const key of wanted.filter((each) => each.startsWith('cilium/cache/'))) {
