@@ -6,7 +6,7 @@ import type { Batch, Lane } from '../../src/shared/publisher/lane.ts';
 import { LeasePool, UNLEASED } from '../../src/shared/publisher/lease-pool.ts';
 import { SlabStore } from '../../src/shared/publisher/slab.ts';
 
-const [A, B] = [keyOf('p/a'), keyOf('p/b')];
+const [A, B, C] = [keyOf('p/a'), keyOf('p/b'), keyOf('p/c')];
 
 test('a key that changes while its write fails, however often, waits once', () => {
   const { group, change, take } = rig();
@@ -52,6 +52,33 @@ test('a lane that is never idle keeps nobody waiting', () => {
   group.confirm(writing, 1 as Revision);
   expect(isReached).toBe(true);
 });
+
+test.each(['confirmed', 'refused, then confirmed'])(
+  'whoever waits for a write is not told because keys behind it came to nothing (%s)',
+  (how) => {
+    const { group, change, take } = rig();
+    const reached: string[] = [];
+    change(A, 'first');
+    group.whenSettled(() => reached.push('A'));
+    for (const key of [B, C]) {
+      change(key, 'taken back');
+      group.undesire(key);
+    }
+    group.whenSettled(() => reached.push('all'));
+    let writing = take();
+    expect(writing.slots.length).toBe(1);
+    expect(reached).toEqual([]);
+    if (how !== 'confirmed') {
+      group.fail(writing);
+      expect(reached).toEqual([]);
+      expect(group.pendingCount).toBe(1);
+      writing = take();
+    }
+    group.confirm(writing, 1 as Revision);
+    expect(reached).toEqual(['A', 'all']);
+    expect(group.pendingCount).toBe(0);
+  },
+);
 
 /** A group of one lane, of which etcd holds nothing. */
 function rig() {

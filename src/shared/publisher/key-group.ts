@@ -230,7 +230,7 @@ export class KeyGroup {
     for (const slot of lane.pending) {
       const action = this.#action(slot);
       if (action === 'none') {
-        lane.drop(slot);
+        lane.drop(slot, operations.length > 0);
         this.#releaseIdle(slot);
         continue;
       }

@@ -24,6 +24,8 @@ export class Lane {
   #inFlight: Batch | undefined;
   #enqueued = 0;
   #settled = 0;
+  /** Keys dropped behind others that are under way: they count once those do, or what waited before them would seem settled. */
+  #droppedBehind = 0;
 
   get inFlight(): Batch | undefined {
     return this.#inFlight;
@@ -44,10 +46,11 @@ export class Lane {
     this.#enqueued += 1;
   }
 
-  /** The key makes no difference (any more). */
-  drop(slot: Slot): void {
+  /** The key makes no difference (any more). `isBehind`: keys that waited before it go with the batch that is being made. */
+  drop(slot: Slot, isBehind: boolean): void {
     this.pending.delete(slot);
-    this.#settled += 1;
+    if (isBehind) this.#droppedBehind += 1;
+    else this.#settled += 1;
   }
 
   begin(slots: readonly Slot[], operations: readonly TxnOperation[], digests: Uint32Array): Batch {
@@ -59,11 +62,17 @@ export class Lane {
   /** The batch is written, or refused for good. */
   finish(batch: Batch): void {
     this.#inFlight = undefined;
-    this.#settled += batch.slots.length;
+    this.#settled += batch.slots.length + this.#droppedBehind;
+    this.#droppedBehind = 0;
   }
 
-  /** The batch is not written: its keys wait again, ahead of all others. Those that changed meanwhile wait already: `enqueued` goes back. */
+  /**
+   * The batch is not written: its keys wait again, ahead of all others. `enqueued` goes back by those that changed meanwhile,
+   * which wait already, and by those that were dropped behind the batch.
+   */
   requeue(batch: Batch): void {
+    this.#enqueued -= this.#droppedBehind;
+    this.#droppedBehind = 0;
     for (const slot of batch.slots) if (this.pending.has(slot)) this.#enqueued -= 1;
     const waiting = [...this.pending];
     this.pending.clear();
