@@ -11,7 +11,7 @@ import { Registry } from '../../src/shared/metrics.ts';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
 import { until } from '../support/until.ts';
-import { startFullRemote, startLocal } from './mesh.ts';
+import { type Store, startFullRemote, startLocal } from './mesh.ts';
 
 const DAY_MS = 24 * 3_600_000;
 
@@ -40,18 +40,21 @@ test('an etcd is judged by its connection, its writes, and the certificates in u
 });
 
 describe.skipIf(etcdVersions().length === 0)('/healthz of kvstoremesh', { timeout: 120_000 }, () => {
-  const healthz = async ({ healthPort }: Daemon) => (await fetch(`http://127.0.0.1:${healthPort}/healthz`)).text();
-
-  test('names a configuration directory that cannot be read, until it can', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'health-'));
-    await using local = await startLocal();
-    await using daemon = await startDaemon('kvstoremesh', [
+  const startMesh = (directory: string, local: Store, ...more: string[]) =>
+    startDaemon('kvstoremesh', [
       '--cluster-name=harbor',
       '--cluster-id=200',
       `--clustermesh-config=${directory}`,
       `--kvstore-opt=etcd.address=${local.process.endpoint}`,
       '--api-serve-addr=',
+      ...more,
     ]);
+  const healthz = async ({ healthPort }: Daemon) => (await fetch(`http://127.0.0.1:${healthPort}/healthz`)).text();
+
+  test('names a configuration directory that cannot be read, until it can', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'health-'));
+    await using local = await startLocal();
+    await using daemon = await startMesh(directory, local);
     const shows = (text: RegExp) => until(`${text} is shown`, async () => text.test(await healthz(daemon)), { withinMs: 45_000 });
     await daemon.ready();
     expect(await healthz(daemon)).toBe('ok');
@@ -74,14 +77,7 @@ describe.skipIf(etcdVersions().length === 0)('/healthz of kvstoremesh', { timeou
     for (const { name, proxy } of [twin, large, berlin]) {
       writeFileSync(join(directory, name), `endpoints: ["${proxy.endpoint}"]\n`);
     }
-    await using daemon = await startDaemon('kvstoremesh', [
-      '--cluster-name=harbor',
-      '--cluster-id=200',
-      `--clustermesh-config=${directory}`,
-      `--kvstore-opt=etcd.address=${local.process.endpoint}`,
-      '--api-serve-addr=',
-      '--remote-max-keys=8',
-    ]);
+    await using daemon = await startMesh(directory, local, '--remote-max-keys=8');
     const shows = (text: RegExp) => until(`${text} is shown`, async () => text.test(await healthz(daemon)), { withinMs: 45_000 });
     await shows(/^remote clusters: twin is refused: .*ID/m);
     await shows(/^remote clusters: large is stopped: the remote has more than 8 keys/m);
