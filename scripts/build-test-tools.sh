@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the servers that tests run against real parts of, from the modules in test/tools, into .cache/tools:
-# kube-apiserver, etcd-3.5, etcd-3.6, etcd-3.7 and etcdctl; and has prometheus and promtool of the distribution there, where
+# kube-apiserver, etcd-3.5, etcd-3.6, etcd-3.7, etcdctl and actionlint; and has prometheus and promtool of the distribution there, where
 # they are not in the PATH. What is there already and newer than its module is kept. Nothing is said of those; every other
 # tool is one line. One that cannot be had is skipped with the reason, and so are its tests later.
 set -u
@@ -58,5 +58,6 @@ build etcd-3.5 etcd-3.5 go.etcd.io/etcd/server/v3
 build etcd-3.6 etcd-3.6 go.etcd.io/etcd/server/v3
 build etcdctl etcd-3.6 go.etcd.io/etcd/etcdctl/v3
 build etcd-3.7 etcd-3.7 go.etcd.io/etcd/server/v3
+build actionlint actionlint github.com/rhysd/actionlint/cmd/actionlint
 build kube-apiserver kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver "-X k8s.io/component-base/version.gitVersion=$kubernetes"
 fetch_prometheus
