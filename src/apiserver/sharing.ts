@@ -1,25 +1,20 @@
 /**
  * What an object's annotations and labels say about being shared with the mesh.
  */
-import type { EndpointSlice, Namespace, ObjectMeta, Service } from '../shared/k8s/types.ts';
-
-/** The names of an annotation, the current one first. The first that is present decides, whatever its value. */
-const GLOBAL_ANNOTATIONS = ['service.cilium.io/global', 'io.cilium/global-service'];
-const SHARED_ANNOTATIONS = ['service.cilium.io/shared', 'io.cilium/shared-service'];
-
-const NAMESPACE_ANNOTATIONS = ['clustermesh.cilium.io/global'];
+import type { EndpointSlice, Namespace, Service } from '../shared/k8s/types.ts';
+import { annotationOf, GLOBAL_NAMESPACE, GLOBAL_SERVICE, SHARED_SERVICE } from './annotations.ts';
 
 /** Names the service a slice belongs to, in the slice's own namespace. */
 const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
 
 /** Whether the service is shared with the mesh: global, and not withheld by the second annotation. */
 export function isShared({ metadata }: Service): boolean {
-  return isTrue(annotation(metadata, GLOBAL_ANNOTATIONS)) && isTrue(annotation(metadata, SHARED_ANNOTATIONS) ?? 'true');
+  return isTrue(annotationOf(metadata, GLOBAL_SERVICE)) && isTrue(annotationOf(metadata, SHARED_SERVICE) ?? 'true');
 }
 
 /** Whether objects of the namespace are exported; undefined where it leaves that to the default of the cluster. */
 export function isGlobalNamespace({ metadata }: Namespace): boolean | undefined {
-  const value = annotation(metadata, NAMESPACE_ANNOTATIONS);
+  const value = annotationOf(metadata, GLOBAL_NAMESPACE);
   return value === undefined ? undefined : isTrue(value);
 }
 
@@ -27,12 +22,6 @@ export function isGlobalNamespace({ metadata }: Namespace): boolean | undefined 
 export function serviceNameOf({ metadata }: EndpointSlice): string | undefined {
   const { labels } = metadata;
   return (labels && Object.hasOwn(labels, SERVICE_NAME_LABEL) && labels[SERVICE_NAME_LABEL]) || undefined;
-}
-
-function annotation({ annotations }: ObjectMeta, names: readonly string[]): string | undefined {
-  if (!annotations) return undefined;
-  const present = names.find((name) => Object.hasOwn(annotations, name));
-  return present === undefined ? undefined : annotations[present];
 }
 
 /** Whatever is not `true`, in any spelling of case, is false. */

@@ -68,7 +68,7 @@ const FIELDS = {
   CiliumNode: {
     spec: object({
       addresses: list(object({ type: text, ip: text })),
-      ipam: object({ podCIDRs: list(text) }),
+      ipam: object({ podCIDRs: list(text), pools: object({ allocated: list(object({ pool: text, cidrs: list(text) })) }) }),
       health: pair,
       ingress: pair,
       encryption: object({ key: number }),

@@ -85,6 +85,24 @@ test('a CiliumEndpointSlice keeps its namespace and its endpoints', () => {
   });
 });
 
+test('a CiliumNode keeps its pod networks of every kind, and its annotations', () => {
+  const annotations = { 'io.cilium.network.wg-pub-key': 'k=', other: 'x' };
+  const raw = {
+    metadata: { name: 'n', annotations },
+    spec: {
+      ipam: {
+        podCIDRs: ['10.1.0.0/24'],
+        pool: { '10.0.0.1': { resource: 'eni-1' } },
+        pools: { requested: [{ pool: 'a', needed: {} }], allocated: [{ pool: 'a', cidrs: ['10.2.0.0/24'] }, { pool: 'b' }] },
+      },
+    },
+  };
+  expect(projections.projectCiliumNode(raw)).toEqual({
+    metadata: { name: 'n', annotations },
+    spec: { ipam: { podCIDRs: ['10.1.0.0/24'], pools: { allocated: [{ cidrs: ['10.2.0.0/24'] }, {}] } } },
+  });
+});
+
 const wrong: ReadonlyArray<readonly [string, (raw: unknown) => unknown, unknown]> = [
   ['metadata is not an object', projections.namespaceProjection([]), {}],
   ['metadata.name is not a string', projections.namespaceProjection([]), { metadata: { name: 5 } }],

@@ -5,12 +5,13 @@
  * text for single addresses. Annotations travel unfiltered.
  */
 import type { CiliumNode, GoMap } from '../../shared/k8s/types.ts';
+import { annotationOf, WIREGUARD_PUBLIC_KEY } from '../annotations.ts';
 import { JSON_NULL, type Json, jsonInteger, jsonList, jsonStruct, jsonText, jsonTextMap } from '../go-json.ts';
 import { canonicalAddress, type Network, parseNetwork } from '../ip.ts';
 import { type Cluster, nodeKey } from '../keyspace.ts';
 import { type Conversion, quoted } from './conversion.ts';
 
-const WIREGUARD_KEY_ANNOTATION = 'network.cilium.io/wg-pub-key';
+type NodeIpam = NonNullable<CiliumNode['spec']>['ipam'];
 
 /** Address types that are names: not being addresses is no fault of theirs. */
 const NAME_TYPES: ReadonlySet<string> = new Set(['Hostname', 'InternalDNS', 'ExternalDNS']);
@@ -19,7 +20,7 @@ const NAME_TYPES: ReadonlySet<string> = new Set(['Hostname', 'InternalDNS', 'Ext
 export function convertNode(cluster: Cluster, node: CiliumNode): Conversion {
   const { metadata, spec = {} } = node;
   const rejected: string[] = [];
-  const networks = readNetworks(spec.ipam?.podCIDRs ?? [], rejected);
+  const networks = podNetworks(spec.ipam, rejected);
   const ipv4 = networks.filter((network) => network.family === 'IPv4');
   const ipv6 = networks.filter((network) => network.family === 'IPv6');
   const address = (field: string, text = '') => jsonText(addressOrNone(field, text, rejected));
@@ -40,7 +41,7 @@ export function convertNode(cluster: Cluster, node: CiliumNode): Conversion {
     EncryptionKey: jsonInteger((spec.encryption?.key ?? 0) & 0xff),
     Labels: mapOrNull(metadata.labels),
     Annotations: mapOrNull(metadata.annotations),
-    WireguardPubKey: jsonText(wireguardKey(metadata.annotations)),
+    WireguardPubKey: jsonText(annotationOf(metadata, WIREGUARD_PUBLIC_KEY) ?? ''),
     BootID: jsonText(spec.bootid ?? ''),
   });
   return { entries: [{ key: nodeKey(cluster, metadata.name), value: Buffer.from(value) }], rejected };
@@ -55,14 +56,23 @@ function addressList(node: CiliumNode, rejected: string[]): Json[] {
   });
 }
 
+/** Those of `podCIDRs` first, then those of each pool, in their order; one that is named twice is there twice, as upstream has it. */
+function podNetworks(ipam: NodeIpam, rejected: string[]): Network[] {
+  const networks = readNetworks('spec.ipam.podCIDRs', ipam?.podCIDRs ?? [], rejected);
+  for (const { cidrs } of ipam?.pools?.allocated ?? []) {
+    networks.push(...readNetworks('spec.ipam.pools.allocated', cidrs ?? [], rejected));
+  }
+  return networks;
+}
+
 /**
  * Upstream cannot decode a node with a malformed pod CIDR, and then sees no change of any node until this
  * one is mended. Here the network is left out, and the rest of the node and all others stay current.
  */
-function readNetworks(cidrs: readonly string[], rejected: string[]): Network[] {
+function readNetworks(field: string, cidrs: readonly string[], rejected: string[]): Network[] {
   return cidrs.flatMap((cidr) => {
     const network = parseNetwork(cidr);
-    if (network === undefined) rejected.push(`spec.ipam.podCIDRs: ${quoted(cidr)} is not a network`);
+    if (network === undefined) rejected.push(`${field}: ${quoted(cidr)} is not a network`);
     return network ?? [];
   });
 }
@@ -72,10 +82,6 @@ function addressOrNone(field: string, text: string, rejected: string[]): string 
   const address = canonicalAddress(text);
   if (address === undefined && text !== '') rejected.push(`${field}: ${quoted(text)} is not an address`);
   return address ?? '';
-}
-
-function wireguardKey(annotations: GoMap | undefined): string {
-  return (annotations && Object.hasOwn(annotations, WIREGUARD_KEY_ANNOTATION) && annotations[WIREGUARD_KEY_ANNOTATION]) || '';
 }
 
 function networkJson(network: Network): Json {

@@ -87,7 +87,7 @@ const nodeSpec = record(
   {},
   {
     addresses: list(record({}, { type: text, ip: text })),
-    ipam: record({}, { podCIDRs: list(text) }),
+    ipam: record({}, { podCIDRs: list(text), pools: record({}, { allocated: list(record({}, { cidrs: list(text) })) }) }),
     health: addressPair,
     ingress: addressPair,
     encryption: record({}, { key: integer }),

@@ -94,7 +94,11 @@ export interface CiliumNode {
   readonly metadata: ObjectMeta;
   readonly spec?: {
     readonly addresses?: GoList<{ readonly type?: string; readonly ip?: string }>;
-    readonly ipam?: { readonly podCIDRs?: GoList<string> };
+    readonly ipam?: {
+      readonly podCIDRs?: GoList<string>;
+      /** Of multi-pool IPAM, which leaves `podCIDRs` empty. */
+      readonly pools?: { readonly allocated?: GoList<{ readonly cidrs?: GoList<string> }> };
+    };
     readonly health?: { readonly ipv4?: string; readonly ipv6?: string };
     readonly ingress?: { readonly ipv4?: string; readonly ipv6?: string };
     readonly encryption?: { readonly key?: number };

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { convertNode } from '../../../src/apiserver/converters/node.ts';
 import type { CiliumNode } from '../../../src/shared/k8s/types.ts';
 
@@ -33,6 +33,70 @@ test('the first pod network of each family is the primary one, the others keep t
     ],
     IPv6AllocCIDR: { IP: 'fd50::', Mask: '//////////////////8AAA==' },
     IPv6SecondaryAllocCIDRs: [{ IP: 'fd50:1::', Mask: '//////////////////8AAA==' }],
+  });
+});
+
+describe('the pod networks of multi-pool IPAM', () => {
+  const pool = (...cidrs: string[]) => ({ cidrs });
+  const ipv4 = (IP: string, Mask: string) => ({ IP, Mask });
+
+  test('are those of each pool in their order', () => {
+    const allocated = [pool('10.207.0.16/28', '10.207.0.32/28', 'fd00:207::10/124'), pool('10.99.4.0/26')];
+    expect(convert({ metadata: { name: 'n' }, spec: { ipam: { pools: { allocated } } } }).value).toMatchObject({
+      IPv4AllocCIDR: ipv4('10.207.0.16', '////8A=='),
+      IPv4SecondaryAllocCIDRs: [ipv4('10.207.0.32', '////8A=='), ipv4('10.99.4.0', '////wA==')],
+      IPv6AllocCIDR: { IP: 'fd00:207::10', Mask: '////////////////////8A==' },
+      IPv6SecondaryAllocCIDRs: null,
+    });
+  });
+
+  test('come after those of podCIDRs', () => {
+    const ipam = { podCIDRs: ['10.44.0.0/26'], pools: { allocated: [pool('10.207.0.48/28')] } };
+    expect(convert({ metadata: { name: 'n' }, spec: { ipam } }).value).toMatchObject({
+      IPv4AllocCIDR: ipv4('10.44.0.0', '////wA=='),
+      IPv4SecondaryAllocCIDRs: [ipv4('10.207.0.48', '////8A==')],
+    });
+  });
+
+  test('are of one family where the pools are', () => {
+    const allocated = [pool('fd00:1::/120'), pool(), pool('fd00:2::/120'), {}];
+    expect(convert({ metadata: { name: 'n' }, spec: { ipam: { podCIDRs: null, pools: { allocated } } } }).value).toMatchObject({
+      IPv4AllocCIDR: null,
+      IPv4SecondaryAllocCIDRs: null,
+      IPv6AllocCIDR: { IP: 'fd00:1::' },
+      IPv6SecondaryAllocCIDRs: [{ IP: 'fd00:2::' }],
+    });
+  });
+
+  test('are none where no pool has any', () => {
+    for (const allocated of [null, [], [pool()], [{ cidrs: null }]]) {
+      expect(convert({ metadata: { name: 'n' }, spec: { ipam: { pools: { allocated } } } }).value).toMatchObject({
+        IPv4AllocCIDR: null,
+        IPv6AllocCIDR: null,
+      });
+    }
+  });
+
+  test('are networks whose host bits are cleared, single addresses too, and one that is named twice is there twice', () => {
+    const ipam = { podCIDRs: ['10.44.0.9/26'], pools: { allocated: [pool('10.44.0.0/26', '10.1.2.3/32', 'FD00:1::9/120')] } };
+    expect(convert({ metadata: { name: 'n' }, spec: { ipam } }).value).toMatchObject({
+      IPv4AllocCIDR: ipv4('10.44.0.0', '////wA=='),
+      IPv4SecondaryAllocCIDRs: [ipv4('10.44.0.0', '////wA=='), ipv4('10.1.2.3', '/////w==')],
+      IPv6AllocCIDR: { IP: 'fd00:1::' },
+    });
+  });
+
+  test('that are none are left out and told, and the others stay', () => {
+    const allocated = [pool('10.1.0.0', '10.2.0.0/24'), pool('10.3.0.0/33', '10.4.0.0/24')];
+    const { value, rejected } = convert({ metadata: { name: 'n' }, spec: { ipam: { pools: { allocated } } } });
+    expect(value).toMatchObject({
+      IPv4AllocCIDR: { IP: '10.2.0.0' },
+      IPv4SecondaryAllocCIDRs: [{ IP: '10.4.0.0' }],
+    });
+    expect(rejected).toEqual([
+      'spec.ipam.pools.allocated: "10.1.0.0" is not a network',
+      'spec.ipam.pools.allocated: "10.3.0.0/33" is not a network',
+    ]);
   });
 });
 
@@ -79,6 +143,15 @@ test('the WireGuard key is a field of its own and stays among the annotations', 
     Annotations: annotations,
     Labels: { zone: 'z1' },
   });
+});
+
+test.each([
+  ['the older name alone', { 'io.cilium.network.wg-pub-key': 'old=' }, 'old='],
+  ['both names', { 'io.cilium.network.wg-pub-key': 'old=', 'network.cilium.io/wg-pub-key': 'new=' }, 'new='],
+  ['the current name with nothing in it', { 'io.cilium.network.wg-pub-key': 'old=', 'network.cilium.io/wg-pub-key': '' }, ''],
+  ['neither', { 'network.cilium.io/other': 'x' }, ''],
+])('of the annotations of the WireGuard key the current one goes first: %s', (_, annotations, key) => {
+  expect(convert({ metadata: { name: 'n', annotations } }).value).toMatchObject({ WireguardPubKey: key });
 });
 
 test.each([
