@@ -15,6 +15,11 @@ const NAMESPACE_LABEL = 'k8s:io.kubernetes.pod.namespace';
 /** The source of a label that names none. */
 const UNSPECIFIED = 'unspec';
 
+/** The source of Cilium's own labels, which have short forms: `$host`, `reserved.host`, and `reserved:` with the value `host`. */
+const RESERVED = 'reserved';
+const RESERVED_SIGN = '$';
+const RESERVED_PREFIX = 'reserved.';
+
 interface Label {
   readonly source: string;
   readonly key: string;
@@ -50,13 +55,21 @@ function labelText(labels: Readonly<Record<string, string>>): string {
 function distinctLabels(labels: Readonly<Record<string, string>>): Label[] {
   const byKey = new Map<string, Label>();
   for (const [name, value] of Object.entries(labels).sort(([a], [b]) => compareBytes(a, b))) {
-    const { source, key } = splitSource(name);
-    byKey.set(key, { source, key, value });
+    const label = parseLabel(name, value);
+    byKey.set(label.key, label);
   }
   return [...byKey.values()];
 }
 
+/** As agents read a label, the short forms of reserved ones included. */
+function parseLabel(name: string, value: string): Label {
+  const { source, key } = splitSource(name);
+  return source === RESERVED && key === '' ? { source, key: value, value: '' } : { source, key, value };
+}
+
 function splitSource(name: string): { source: string; key: string } {
+  if (name.startsWith(RESERVED_SIGN)) return { source: RESERVED, key: name.slice(RESERVED_SIGN.length) };
   const colon = name.indexOf(':');
+  if (colon < 0 && name.startsWith(RESERVED_PREFIX)) return { source: RESERVED, key: name.slice(RESERVED_PREFIX.length) };
   return { source: name.slice(0, Math.max(0, colon)) || UNSPECIFIED, key: name.slice(colon + 1) };
 }

@@ -33,6 +33,31 @@ test.each([
   expect(convert(labels)).toEqual({ 'cilium/state/identities/v1/id/459777': text });
 });
 
+test.each([
+  ['$host', '', 'reserved:host=;'],
+  ['reserved:', 'health', 'reserved:health=;'],
+  ['$a:b', 'c', 'reserved:a:b=c;'],
+  ['$', 'host', 'reserved:host=;'],
+  ['$host', 'x', 'reserved:host=x;'],
+  ['reserved.host', '', 'reserved:host=;'],
+  ['reserved.', 'init', 'reserved:init=;'],
+  ['reserved.a:b', 'c', 'reserved.a:b=c;'],
+  ['reserved:host', '', 'reserved:host=;'],
+  ['reserved', '', 'unspec:reserved=;'],
+  ['k8s:$a', '', 'k8s:$a=;'],
+  ['k8s:', 'a', 'k8s:=a;'],
+  ['', 'a', 'unspec:=a;'],
+  [':', 'a', 'unspec:=a;'],
+])('the label %j of value %j is %j, as agents read short forms of reserved labels', (name, value, label) => {
+  const [text = ''] = Object.values(convert({ [name]: value, ...owned }));
+  expect(text.replace('k8s:io.kubernetes.pod.namespace=shop;', '')).toBe(label);
+});
+
+test('a label in its short form and in full is one label', () => {
+  const [text] = Object.values(convert({ $host: '', 'reserved:host': '', ...owned }));
+  expect(text).toBe('reserved:host=;k8s:io.kubernetes.pod.namespace=shop;');
+});
+
 test('labels with the names of JavaScript objects are labels like others', () => {
   const labels = JSON.parse('{"__proto__":"x","k8s:constructor":"y","k8s:io.kubernetes.pod.namespace":"shop"}') as Record<
     string,
