@@ -23,6 +23,8 @@ const DEVIATIONS: ReadonlyMap<string, RegExp> = new Map([
   ['svc-types', /services\/.*\/(ext|extports)$/],
   ['svc-slice-ports', /endpointslices\/.*\/(fqdn-1|mixed-f)$/],
   ['svc-slices-multi', /services\/.*\/barge$/],
+  ['svc-conditions', /services\/.*\/relay$/],
+  ['svc-zones-hints', /services\/.*\/atlas$/],
 ]);
 
 interface Scenario {

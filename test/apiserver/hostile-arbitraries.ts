@@ -100,6 +100,7 @@ const FIELDS = {
         addresses: list(text),
         conditions: object({ ready: fc.boolean(), serving: fc.boolean(), terminating: fc.boolean() }),
         hostname: text,
+        deprecatedTopology: map,
         nodeName: text,
         zone: text,
         hints: object({ forZones: list(object({ name: text })) }),

@@ -42,13 +42,17 @@ test('an EndpointSlice keeps all labels and annotations, and null is absent', ()
     addressType: 'IPv4',
     endpoints: [
       { addresses: ['10.0.0.1'], conditions: { ready: null, serving: false }, hints: null, targetRef: { kind: 'Pod' } },
+      { deprecatedTopology: { 'topology.kubernetes.io/zone': 'z' } },
     ],
     ports: null,
   };
   expect(projections.projectEndpointSlice(raw)).toEqual({
     metadata: { name: 's', namespace: 'n', labels: { l: '1' }, annotations: { any: 'thing' } },
     addressType: 'IPv4',
-    endpoints: [{ addresses: ['10.0.0.1'], conditions: { serving: false } }],
+    endpoints: [
+      { addresses: ['10.0.0.1'], conditions: { serving: false } },
+      { deprecatedTopology: { 'topology.kubernetes.io/zone': 'z' } },
+    ],
   });
 });
 
@@ -107,7 +111,7 @@ const wrong: ReadonlyArray<readonly [string, (raw: unknown) => unknown, unknown]
   ['metadata is not an object', projections.namespaceProjection([]), {}],
   ['metadata.name is not a string', projections.namespaceProjection([]), { metadata: { name: 5 } }],
   [
-    'spec.ports[1].port is not an integer',
+    'spec.ports[1].port is not a number',
     projections.projectService,
     { metadata: { name: 'a' }, spec: { ports: [{ port: 1 }, {}] } },
   ],

@@ -1,5 +1,6 @@
 /** CiliumEndpointSlice → the pods it tells of, whose addresses are exported. All are of the namespace that the slice names. */
 import type { CiliumEndpointSlice, CoreCiliumEndpoint } from '../../shared/k8s/types.ts';
+import { lowBits } from './conversion.ts';
 import { addressesOf, type Pod, type Pods } from './pods.ts';
 
 export function podsOfCiliumEndpointSlice({ namespace = '', endpoints }: CiliumEndpointSlice): Pods {
@@ -11,8 +12,8 @@ function podOf(endpoint: CoreCiliumEndpoint): Pod {
     name: endpoint.name ?? '',
     addresses: addressesOf(endpoint.networking?.addressing),
     nodeAddress: endpoint.networking?.node ?? '',
-    identity: endpoint.id ?? 0,
-    encryptionKey: endpoint.encryption?.key ?? 0,
+    identity: lowBits(endpoint.id ?? 0, 32),
+    encryptionKey: lowBits(endpoint.encryption?.key ?? 0, 8),
     serviceAccount: endpoint['service-account'] ?? '',
     namedPorts: endpoint['named-ports'] ?? null,
   };

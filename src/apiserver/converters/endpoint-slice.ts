@@ -9,7 +9,7 @@ import type { EndpointSlice, GoMap, SliceEndpoint, SlicePort } from '../../share
 import { compareBytes } from '../go-json.ts';
 import { type Cluster, endpointSliceKey } from '../keyspace.ts';
 import { ProtobufWriter } from '../protobuf.ts';
-import type { Conversion } from './conversion.ts';
+import { type Conversion, isInt32, quoted } from './conversion.ts';
 
 /** Upstream exports slices of names (FQDN) too, but its readers refuse every other type than these two. */
 const READABLE_TYPES: ReadonlySet<string> = new Set(['IPv4', 'IPv6']);
@@ -18,8 +18,9 @@ const READABLE_TYPES: ReadonlySet<string> = new Set(['IPv4', 'IPv6']);
 export function convertEndpointSlice(cluster: Cluster, slice: EndpointSlice): Conversion {
   if (!READABLE_TYPES.has(slice.addressType)) return { entries: [], rejected: [] };
   const { name, namespace = '' } = slice.metadata;
-  const value = compress(sliceMessage(cluster, slice).finish());
-  return { entries: [{ key: endpointSliceKey(cluster, namespace, name), value }], rejected: [] };
+  const rejected: string[] = [];
+  const value = compress(sliceMessage(cluster, slice, rejected).finish());
+  return { entries: [{ key: endpointSliceKey(cluster, namespace, name), value }], rejected };
 }
 
 /** The checksum lets a reader tell a damaged value; the size lets it allocate once. */
@@ -30,14 +31,17 @@ function compress(message: Buffer): Buffer {
   });
 }
 
-function sliceMessage(cluster: Cluster, slice: EndpointSlice): ProtobufWriter {
+function sliceMessage(cluster: Cluster, slice: EndpointSlice, rejected: string[]): ProtobufWriter {
   const { name, namespace = '', labels, annotations } = slice.metadata;
   const message = new ProtobufWriter().text(1, cluster.name).integer(2, cluster.id).text(3, namespace).text(4, name);
   writeMap(message, 5, labels);
   writeMap(message, 6, annotations);
   message.text(7, slice.addressType);
   for (const endpoint of slice.endpoints ?? []) message.message(8, endpointMessage(endpoint));
-  for (const port of slice.ports ?? []) message.message(9, portMessage(port));
+  for (const port of slice.ports ?? []) {
+    if (port.port === undefined || isInt32(port.port)) message.message(9, portMessage(port));
+    else rejected.push(`ports: ${port.port} of ${quoted(port.name ?? '')} is not an integer of 32 bits`);
+  }
   return message;
 }
 
@@ -46,6 +50,7 @@ function endpointMessage(endpoint: SliceEndpoint): ProtobufWriter {
   for (const address of endpoint.addresses ?? []) message.text(1, address);
   message.message(2, conditionsMessage(endpoint.conditions));
   writeText(message, 3, endpoint.hostname);
+  writeMap(message, 5, endpoint.deprecatedTopology);
   writeText(message, 6, endpoint.nodeName);
   writeText(message, 7, endpoint.zone);
   if (endpoint.hints) message.message(8, hintsMessage(endpoint.hints));

@@ -1,5 +1,6 @@
 /** CiliumEndpoint → the one pod it tells of, whose addresses are exported. */
 import type { CiliumEndpoint } from '../../shared/k8s/types.ts';
+import { lowBits } from './conversion.ts';
 import { addressesOf, type Pods } from './pods.ts';
 
 /** Without an identity the addresses of the pod are exported with the number 0. */
@@ -8,8 +9,8 @@ export function podsOfEndpoint({ metadata, status = {} }: CiliumEndpoint): Pods 
     name: metadata.name,
     addresses: addressesOf(status.networking?.addressing),
     nodeAddress: status.networking?.node ?? '',
-    identity: status.identity?.id ?? 0,
-    encryptionKey: status.encryption?.key ?? 0,
+    identity: lowBits(status.identity?.id ?? 0, 32),
+    encryptionKey: lowBits(status.encryption?.key ?? 0, 8),
     serviceAccount: status['service-account'] ?? '',
     namedPorts: status['named-ports'] ?? null,
   };

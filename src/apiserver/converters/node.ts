@@ -9,7 +9,7 @@ import { annotationOf, WIREGUARD_PUBLIC_KEY } from '../annotations.ts';
 import { JSON_NULL, type Json, jsonInteger, jsonList, jsonStruct, jsonText, jsonTextMap } from '../go-json.ts';
 import { canonicalAddress, type Network, parseNetwork } from '../ip.ts';
 import { type Cluster, nodeKey } from '../keyspace.ts';
-import { type Conversion, quoted } from './conversion.ts';
+import { type Conversion, lowBits, quoted } from './conversion.ts';
 
 type NodeIpam = NonNullable<CiliumNode['spec']>['ipam'];
 
@@ -38,7 +38,7 @@ export function convertNode(cluster: Cluster, node: CiliumNode): Conversion {
     IPv6IngressIP: address('spec.ingress.ipv6', spec.ingress?.ipv6),
     ClusterID: jsonInteger(cluster.id),
     Source: jsonText('custom-resource'),
-    EncryptionKey: jsonInteger((spec.encryption?.key ?? 0) & 0xff),
+    EncryptionKey: jsonInteger(lowBits(spec.encryption?.key ?? 0, 8)),
     Labels: mapOrNull(metadata.labels),
     Annotations: mapOrNull(metadata.annotations),
     WireguardPubKey: jsonText(annotationOf(metadata, WIREGUARD_PUBLIC_KEY) ?? ''),

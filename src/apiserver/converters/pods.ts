@@ -8,7 +8,7 @@ import type { AddressPair, EndpointNamedPort, GoList } from '../../shared/k8s/ty
 import { JSON_NULL, type Json, jsonInteger, jsonList, jsonStruct, jsonText } from '../go-json.ts';
 import { canonicalAddress } from '../ip.ts';
 import { type Cluster, type Entry, ipKey } from '../keyspace.ts';
-import { type Conversion, quoted } from './conversion.ts';
+import { type Conversion, isPort, quoted } from './conversion.ts';
 
 /** A pod as it is kept: flat, because there are a hundred thousand of them. */
 export interface Pod {
@@ -17,7 +17,9 @@ export interface Pod {
   readonly addresses: readonly string[];
   /** The address of the pod's node; empty where unknown. */
   readonly nodeAddress: string;
+  /** 32 bits. */
   readonly identity: number;
+  /** 8 bits. */
   readonly encryptionKey: number;
   readonly serviceAccount: string;
   readonly namedPorts: GoList<EndpointNamedPort>;
@@ -47,10 +49,11 @@ export function convertPods(cluster: Cluster, { namespace, pods }: Pods): Conver
 function podEntries(cluster: Cluster, namespace: string, pod: Pod, rejected: string[]): Entry[] {
   if (pod.addresses.length === 0) return [];
   const host = hostAddress(pod, rejected);
+  const ports = namedPortsJson(pod, rejected);
   return pod.addresses.flatMap((text) => {
     const address = canonicalAddress(text);
     if (address !== undefined) {
-      return { key: ipKey(cluster, address), value: Buffer.from(addressJson(namespace, pod, address, host)) };
+      return { key: ipKey(cluster, address), value: Buffer.from(addressJson(namespace, pod, { address, host, ports })) };
     }
     rejected.push(`${pod.name}: networking.addressing: ${quoted(text)} is not an address`);
     return [];
@@ -66,26 +69,38 @@ function hostAddress(pod: Pod, rejected: string[]): string {
   return host ?? '';
 }
 
-/** Numbers are cut to the width of the field, 32 and 8 bits, as Go does. */
-function addressJson(namespace: string, pod: Pod, address: string, host: string): Json {
-  const namedPorts = pod.namedPorts ?? [];
+interface PodAddress {
+  readonly address: string;
+  readonly host: string;
+  readonly ports: Json | undefined;
+}
+
+function addressJson(namespace: string, pod: Pod, { address, host, ports }: PodAddress): Json {
   return jsonStruct({
     IP: jsonText(address),
     Mask: JSON_NULL,
     HostIP: jsonText(host),
-    ID: jsonInteger(pod.identity >>> 0),
-    Key: jsonInteger(pod.encryptionKey & 0xff),
+    ID: jsonInteger(pod.identity),
+    Key: jsonInteger(pod.encryptionKey),
     Metadata: jsonText(''),
     K8sNamespace: textOrOmitted(namespace),
     K8sPodName: textOrOmitted(pod.name),
     K8sServiceAccount: textOrOmitted(pod.serviceAccount),
-    NamedPorts: namedPorts.length === 0 ? undefined : jsonList(namedPorts.map(namedPortJson)),
+    NamedPorts: ports,
   });
 }
 
-/** Named ports are copied unchecked: port 0 and unknown protocols pass. */
-function namedPortJson({ name = '', port = 0, protocol = '' }: EndpointNamedPort): Json {
-  return jsonStruct({ Name: jsonText(name), Port: jsonInteger(port), Protocol: jsonText(protocol) });
+/**
+ * Names and protocols are copied unchecked, and port 0 passes. A number that is no port is left out with its name: upstream
+ * cannot decode such an endpoint, and then sees no change of any endpoint until this one is gone.
+ */
+function namedPortsJson({ name: pod, namedPorts }: Pod, rejected: string[]): Json | undefined {
+  const ports = (namedPorts ?? []).flatMap(({ name = '', port = 0, protocol = '' }) => {
+    if (isPort(port)) return jsonStruct({ Name: jsonText(name), Port: jsonInteger(port), Protocol: jsonText(protocol) });
+    rejected.push(`${pod}: named-ports: ${port} of ${quoted(name)} is not a port`);
+    return [];
+  });
+  return ports.length === 0 ? undefined : jsonList(ports);
 }
 
 function textOrOmitted(text: string): Json | undefined {

@@ -7,7 +7,7 @@
 import type { GoMap, Service, ServiceExport, ServicePort, ServiceSpec } from '../../shared/k8s/types.ts';
 import { JSON_NULL, type Json, jsonInteger, jsonList, jsonStruct, jsonText, jsonTextMap } from '../go-json.ts';
 import { type Cluster, serviceExportKey } from '../keyspace.ts';
-import type { Conversion } from './conversion.ts';
+import { type Conversion, isInt32, isPort, quoted } from './conversion.ts';
 
 /** What the pair exports: one entry; none for a service that is only a name for something outside the cluster. */
 export function convertServiceExport(cluster: Cluster, exported: ServiceExport, service: Service): Conversion {
@@ -16,6 +16,7 @@ export function convertServiceExport(cluster: Cluster, exported: ServiceExport, 
   const { name, namespace = '', creationTimestamp } = exported.metadata;
   const annotations = mapOrOmitted(exported.spec?.exportedAnnotations);
   const labels = mapOrOmitted(exported.spec?.exportedLabels);
+  const rejected: string[] = [];
   const value = jsonStruct({
     cluster: jsonText(cluster.name),
     name: jsonText(name),
@@ -26,15 +27,25 @@ export function convertServiceExport(cluster: Cluster, exported: ServiceExport, 
     Labels: labels,
     Annotations: annotations,
     exportCreationTimestamp: creationTimestamp === undefined ? JSON_NULL : jsonText(creationTimestamp),
-    ports: jsonList((spec.ports ?? []).map(portJson)),
+    ports: portsJson(spec.ports ?? [], rejected),
     type: jsonText(spec.clusterIP === 'None' ? 'Headless' : 'ClusterSetIP'),
     sessionAffinity: jsonText(spec.sessionAffinity ?? ''),
-    sessionAffinityConfig: affinityConfigJson(spec.sessionAffinityConfig),
+    sessionAffinityConfig: affinityConfigJson(spec.sessionAffinityConfig, rejected),
     ipFamilies: listOrOmitted(spec.ipFamilies ?? []),
     internalTrafficPolicy: textOrOmitted(spec.internalTrafficPolicy),
     trafficDistribution: textOrOmitted(spec.trafficDistribution),
   });
-  return { entries: [{ key: serviceExportKey(cluster, namespace, name), value: Buffer.from(value) }], rejected: [] };
+  return { entries: [{ key: serviceExportKey(cluster, namespace, name), value: Buffer.from(value) }], rejected };
+}
+
+function portsJson(ports: readonly ServicePort[], rejected: string[]): Json {
+  return jsonList(
+    ports.flatMap((port) => {
+      if (isPort(port.port)) return portJson(port);
+      rejected.push(`spec.ports: ${port.port} of ${quoted(port.name ?? '')} is not a port`);
+      return [];
+    }),
+  );
 }
 
 function portJson({ name, protocol, appProtocol, port }: ServicePort): Json {
@@ -46,13 +57,13 @@ function portJson({ name, protocol, appProtocol, port }: ServicePort): Json {
   });
 }
 
-function affinityConfigJson(config: ServiceSpec['sessionAffinityConfig']): Json | undefined {
-  if (!config) return undefined;
-  const { clientIP } = config;
-  if (!clientIP) return jsonStruct({});
-  const { timeoutSeconds } = clientIP;
-  const client = jsonStruct({ timeoutSeconds: timeoutSeconds === undefined ? undefined : jsonInteger(timeoutSeconds) });
-  return jsonStruct({ clientIP: client });
+/** Only a time makes it one. */
+function affinityConfigJson(config: ServiceSpec['sessionAffinityConfig'], rejected: string[]): Json | undefined {
+  const timeoutSeconds = config?.clientIP?.timeoutSeconds;
+  if (timeoutSeconds === undefined) return undefined;
+  if (isInt32(timeoutSeconds)) return jsonStruct({ clientIP: jsonStruct({ timeoutSeconds: jsonInteger(timeoutSeconds) }) });
+  rejected.push(`spec.sessionAffinityConfig.clientIP.timeoutSeconds: ${timeoutSeconds} is not an integer of 32 bits`);
+  return undefined;
 }
 
 function textOrOmitted(text: string | undefined): Json | undefined {

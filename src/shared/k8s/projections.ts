@@ -5,7 +5,7 @@
  * object and are dropped before the next one is decoded. They are also where the shape of an object is
  * checked, once; each throws a ShapeError that names the field.
  */
-import { flag, integer, list, record, text, textMap, textMapOf } from './shape.ts';
+import { flag, list, number, record, text, textMap, textMapOf, wideInteger } from './shape.ts';
 import type {
   CiliumEndpoint,
   CiliumEndpointSlice,
@@ -35,7 +35,7 @@ export function namespaceProjection(labelNames: readonly string[]): (raw: unknow
   return (raw) => namespace(raw, '');
 }
 
-const servicePort = record({ port: integer }, { name: text, protocol: text, appProtocol: text });
+const servicePort = record({ port: number }, { name: text, protocol: text, appProtocol: text });
 
 const serviceSpec = record(
   {},
@@ -47,7 +47,7 @@ const serviceSpec = record(
     selector: textMap,
     ipFamilies: list(text),
     sessionAffinity: text,
-    sessionAffinityConfig: record({}, { clientIP: record({}, { timeoutSeconds: integer }) }),
+    sessionAffinityConfig: record({}, { clientIP: record({}, { timeoutSeconds: number }) }),
     internalTrafficPolicy: text,
     trafficDistribution: text,
   },
@@ -66,6 +66,7 @@ const sliceEndpoint = record(
     addresses: list(text),
     conditions: record({}, { ready: flag, serving: flag, terminating: flag }),
     hostname: text,
+    deprecatedTopology: textMap,
     nodeName: text,
     zone: text,
     hints: record({}, { forZones: list(record({ name: text })) }),
@@ -74,7 +75,7 @@ const sliceEndpoint = record(
 
 const endpointSlice = record(
   { metadata: fullyDescribed, addressType: text },
-  { endpoints: list(sliceEndpoint), ports: list(record({}, { name: text, protocol: text, port: integer, appProtocol: text })) },
+  { endpoints: list(sliceEndpoint), ports: list(record({}, { name: text, protocol: text, port: number, appProtocol: text })) },
 );
 
 export function projectEndpointSlice(raw: unknown): EndpointSlice {
@@ -90,7 +91,7 @@ const nodeSpec = record(
     ipam: record({}, { podCIDRs: list(text), pools: record({}, { allocated: list(record({}, { cidrs: list(text) })) }) }),
     health: addressPair,
     ingress: addressPair,
-    encryption: record({}, { key: integer }),
+    encryption: record({}, { key: wideInteger }),
     bootid: text,
   },
 );
@@ -110,14 +111,14 @@ export function projectCiliumIdentity(raw: unknown): CiliumIdentity {
 /** What a CiliumEndpoint's status and an entry of a CiliumEndpointSlice have in common. */
 const endpointFields = {
   networking: record({}, { addressing: list(addressPair), node: text }),
-  encryption: record({}, { key: integer }),
+  encryption: record({}, { key: wideInteger }),
   'service-account': text,
-  'named-ports': list(record({}, { name: text, port: integer, protocol: text })),
+  'named-ports': list(record({}, { name: text, port: number, protocol: text })),
 };
 
 const ciliumEndpoint = record(
   { metadata: identityOnly },
-  { status: record({}, { ...endpointFields, identity: record({}, { id: integer }) }) },
+  { status: record({}, { ...endpointFields, identity: record({}, { id: wideInteger }) }) },
 );
 
 export function projectCiliumEndpoint(raw: unknown): CiliumEndpoint {
@@ -126,7 +127,7 @@ export function projectCiliumEndpoint(raw: unknown): CiliumEndpoint {
 
 const ciliumEndpointSlice = record(
   { metadata: identityOnly },
-  { namespace: text, endpoints: list(record({}, { ...endpointFields, name: text, id: integer })) },
+  { namespace: text, endpoints: list(record({}, { ...endpointFields, name: text, id: wideInteger })) },
 );
 
 export function projectCiliumEndpointSlice(raw: unknown): CiliumEndpointSlice {

@@ -21,7 +21,17 @@ function refuse(path: string, expected: string): never {
 
 export const text: Shape<string> = (raw, path) => (typeof raw === 'string' ? raw : refuse(path, 'a string'));
 
-export const integer: Shape<number> = (raw, path) => (Number.isSafeInteger(raw) ? (raw as number) : refuse(path, 'an integer'));
+/** Any number, also one that its field cannot have, near to it where a number does not hold it: the user of the field checks its range. */
+export const number: Shape<number> = (raw, path) => {
+  if (typeof raw === 'bigint') return Number(raw);
+  return typeof raw === 'number' ? raw : refuse(path, 'a number');
+};
+
+/** An integer of 64 bits, exact: a bigint where a number does not hold it. */
+export const wideInteger: Shape<number | bigint> = (raw, path) => {
+  if (Number.isSafeInteger(raw)) return raw as number;
+  return typeof raw === 'bigint' && BigInt.asIntN(64, raw) === raw ? raw : refuse(path, 'an integer of 64 bits');
+};
 
 export const flag: Shape<boolean> = (raw, path) => (typeof raw === 'boolean' ? raw : refuse(path, 'true or false'));
 

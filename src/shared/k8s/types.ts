@@ -11,6 +11,9 @@ export type GoList<T> = readonly T[] | null;
 /** A map of strings as Go writes it. */
 export type GoMap = Readonly<Record<string, string>> | null;
 
+/** An integer of 64 bits, a bigint where a number does not hold it exactly. */
+export type WideInteger = number | bigint;
+
 /** What names an object. `namespace` is '' where the kind is cluster scoped. */
 export interface ObjectId {
   readonly namespace: string;
@@ -59,6 +62,7 @@ export interface ServicePort {
   /** Absent means TCP; the API server fills it in. */
   readonly protocol?: string;
   readonly appProtocol?: string;
+  /** Any number: the API server checks its range, and not every server does. So with all ports here. */
   readonly port: number;
 }
 
@@ -76,6 +80,8 @@ export interface SliceEndpoint {
   /** Each condition may be absent, which readers take for true, except `terminating`. */
   readonly conditions?: { readonly ready?: boolean; readonly serving?: boolean; readonly terminating?: boolean };
   readonly hostname?: string;
+  /** Of objects that were written through older versions of the API. */
+  readonly deprecatedTopology?: GoMap;
   readonly nodeName?: string;
   readonly zone?: string;
   readonly hints?: { readonly forZones?: GoList<{ readonly name: string }> };
@@ -101,7 +107,7 @@ export interface CiliumNode {
     };
     readonly health?: { readonly ipv4?: string; readonly ipv6?: string };
     readonly ingress?: { readonly ipv4?: string; readonly ipv6?: string };
-    readonly encryption?: { readonly key?: number };
+    readonly encryption?: { readonly key?: WideInteger };
     readonly bootid?: string;
   };
 }
@@ -135,9 +141,9 @@ export interface EndpointNamedPort {
 export interface CiliumEndpoint {
   readonly metadata: ObjectMeta;
   readonly status?: {
-    readonly identity?: { readonly id?: number };
+    readonly identity?: { readonly id?: WideInteger };
     readonly networking?: EndpointNetworking;
-    readonly encryption?: { readonly key?: number };
+    readonly encryption?: { readonly key?: WideInteger };
     readonly 'service-account'?: string;
     readonly 'named-ports'?: GoList<EndpointNamedPort>;
   };
@@ -154,9 +160,9 @@ export interface CiliumEndpointSlice {
 export interface CoreCiliumEndpoint {
   readonly name?: string;
   /** The numeric security identity. */
-  readonly id?: number;
+  readonly id?: WideInteger;
   readonly networking?: EndpointNetworking;
-  readonly encryption?: { readonly key?: number };
+  readonly encryption?: { readonly key?: WideInteger };
   readonly 'service-account'?: string;
   readonly 'named-ports'?: GoList<EndpointNamedPort>;
 }

@@ -62,6 +62,23 @@ test('a negative port, which nobody validates, is written as the number it is', 
   expect(message({ ports: [{ port: -1 }] })).toBe(`${HEAD}${IPV4}\x4a\x0b\x18${'\xff'.repeat(9)}\x01`);
 });
 
+test('a port of more than 32 bits is left out and told', () => {
+  const ports = [{ name: 'a', port: 2 ** 31 }, { port: 0.5 }, { port: 0 }];
+  expect(message({ ports })).toBe(`${HEAD}${IPV4}\x4a\x02\x18\x00`);
+  const slice = { metadata: { namespace: 'shop', name: 'web-1' }, addressType: 'IPv4', ports };
+  expect(convertEndpointSlice(east, slice).rejected).toEqual([
+    'ports: 2147483648 of "a" is not an integer of 32 bits',
+    'ports: 0.5 of "" is not an integer of 32 bits',
+  ]);
+});
+
+test('the older field of topology travels, sorted by name', () => {
+  const endpoints = [{ addresses: ['c'], deprecatedTopology: { b: '2', a: '' }, nodeName: 'n' }];
+  expect(message({ endpoints })).toBe(
+    `${HEAD}${IPV4}\x42\x17\x0a\x01c\x12\x00\x2a\x05\x0a\x01a\x12\x00\x2a\x06\x0a\x01b\x12\x012\x32\x01n`,
+  );
+});
+
 test('labels and annotations are sorted by name', () => {
   const metadata = { namespace: 'shop', name: 'web-1', labels: { b: '2', '10': '1' }, annotations: { z: '' } };
   expect(message({ metadata })).toBe(

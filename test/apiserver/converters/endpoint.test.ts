@@ -76,3 +76,34 @@ test.each([
 ])('an endpoint %s exports nothing', (_, status) => {
   expect(convert(status)).toEqual({ entries: [], rejected: [] });
 });
+
+test.each([
+  [2 ** 32 + 5, 5],
+  [-1, 4_294_967_295],
+  [9_007_199_254_740_993n, 1],
+  [9_223_372_036_854_775_807n, 4_294_967_295],
+])('the identity %s is cut to its 32 bits: %i', (id, exported) => {
+  const { entries } = convert({ identity: { id }, networking: { addressing: [{ ipv4: '10.90.0.1' }] } });
+  expect(entries[0]?.[1]).toContain(`"ID":${exported},`);
+});
+
+test.each([70_000, 65_536, -1, 0.5, 2 ** 60, Number.POSITIVE_INFINITY])(
+  'a named port of the number %s is left out and told, and the endpoint with its other ports is exported',
+  (port) => {
+    const { entries, rejected } = convert({
+      networking: { addressing: [{ ipv4: '10.90.0.1', ipv6: 'fd90::1' }] },
+      'named-ports': [
+        { name: 'odd', port, protocol: 'TCP' },
+        { name: 'top', port: 65_535, protocol: 'UDP' },
+      ],
+    });
+    expect(entries).toHaveLength(2);
+    for (const [, value] of entries) expect(value).toContain('"NamedPorts":[{"Name":"top","Port":65535,"Protocol":"UDP"}]}');
+    expect(rejected).toEqual([`hen: named-ports: ${port} of "odd" is not a port`]);
+  },
+);
+
+test('an endpoint none of whose named ports is one has none', () => {
+  const { entries } = convert({ networking: { addressing: [{ ipv4: '10.90.0.1' }] }, 'named-ports': [{ port: 70_000 }] });
+  expect(entries).toEqual([['cilium/state/ip/v1/default/10.90.0.1', text('10.90.0.1')]]);
+});

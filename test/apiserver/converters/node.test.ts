@@ -158,6 +158,10 @@ test.each([
   [255, 255],
   [256, 0],
   [257, 1],
+  [-1, 255],
+  [2 ** 40 + 3, 3],
+  [9_007_199_254_740_993n, 1],
+  [-9_223_372_036_854_775_807n, 1],
 ])('the encryption key %i is cut to its eight bits: %i', (key, exported) => {
   expect(convert({ metadata: { name: 'n' }, spec: { encryption: { key } } }).value).toMatchObject({ EncryptionKey: exported });
 });

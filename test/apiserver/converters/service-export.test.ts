@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Conversion } from '../../../src/apiserver/converters/conversion.ts';
 import { convertServiceExport } from '../../../src/apiserver/converters/service-export.ts';
 import type { Service, ServiceExport } from '../../../src/shared/k8s/types.ts';
 
@@ -16,7 +17,10 @@ function convert(spec: Service['spec'], exportSpec: ServiceExport['spec'] = {}) 
     metadata: { namespace: 'shop', name: 'web', creationTimestamp: '2020-01-01T00:00:00Z' },
     spec: { ...plain, ...spec },
   };
-  const { entries } = convertServiceExport(east, { metadata, spec: exportSpec }, service);
+  return texts(convertServiceExport(east, { metadata, spec: exportSpec }, service));
+}
+
+function texts({ entries }: Conversion) {
   return entries.map(({ key, value }) => [key, Buffer.from(value).toString()]);
 }
 
@@ -60,4 +64,24 @@ test('a service without ports has an empty list of them', () => {
 
 test('a service that is a name for something outside is not exported', () => {
   expect(convert({ type: 'ExternalName' })).toEqual([]);
+});
+
+test('a port or a time that is out of its range is left out and told', () => {
+  const spec = {
+    ports: [
+      { name: 'a', port: 2 ** 33 },
+      { name: 'b', port: 80 },
+    ],
+    sessionAffinityConfig: { clientIP: { timeoutSeconds: 2 ** 40 } },
+  };
+  const conversion = convertServiceExport(east, { metadata }, { metadata: { namespace: 'shop', name: 'web' }, spec });
+  expect(texts(conversion)[0]?.[1]).toContain('"ports":[{"name":"b","port":80}],"type":"ClusterSetIP","sessionAffinity":""}');
+  expect(conversion.rejected).toEqual([
+    'spec.ports: 8589934592 of "a" is not a port',
+    'spec.sessionAffinityConfig.clientIP.timeoutSeconds: 1099511627776 is not an integer of 32 bits',
+  ]);
+});
+
+test.each([{}, { clientIP: null }, { clientIP: {} }])('session affinity %j, which states no time, is not exported', (config) => {
+  expect(convert({ sessionAffinityConfig: config })[0]?.[1]).not.toContain('sessionAffinityConfig');
 });

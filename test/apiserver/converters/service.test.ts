@@ -65,6 +65,23 @@ describe('frontends', () => {
     });
   });
 
+  test('a port that is none is left out and told, of frontends and backends', () => {
+    const ports = [
+      { name: 'a', port: 70_000 },
+      { name: 'b', port: 80 },
+    ];
+    const { value, rejected } = convert(service({ ports }), slice('s', [{ addresses: ['10.9.0.1'] }], [{ name: 'c', port: -1 }]));
+    expect(value).toMatchObject({
+      frontends: { '10.96.7.7': { b: { Protocol: 'TCP', Port: 80 } } },
+      backends: { '10.9.0.1': {} },
+    });
+    expect(Object.keys((value.frontends as Record<string, object>)['10.96.7.7'] ?? {})).toEqual(['b']);
+    expect(rejected.toSorted()).toEqual([
+      'EndpointSlice s: ports: -1 of "c" is not a port',
+      'spec.ports: 70000 of "a" is not a port',
+    ]);
+  });
+
   test('ports named like numbers are in the order of their bytes', () => {
     const ports = [
       { name: 'b', port: 1 },
@@ -82,7 +99,7 @@ describe('backends', () => {
     ready.flatMap((isServing) => ready.map((isTerminating) => [isReady, isServing, isTerminating] as const)),
   );
   test.each(cases)(
-    'ready %s, serving %s, terminating %s: kept unless the first two are false',
+    'ready %s, serving %s, terminating %s: kept where it is ready, or serving in so many words',
     (isReady, isServing, isTerminating) => {
       const conditions = {
         ...(isReady === undefined ? {} : { ready: isReady }),
@@ -90,7 +107,7 @@ describe('backends', () => {
         ...(isTerminating === undefined ? {} : { terminating: isTerminating }),
       };
       const { value } = convert(service(), slice('s', [{ addresses: ['10.9.0.1'], conditions }]));
-      expect(Object.keys(value.backends as object)).toHaveLength(isReady === false && isServing === false ? 0 : 1);
+      expect(Object.keys(value.backends as object)).toHaveLength(isReady === false && isServing !== true ? 0 : 1);
     },
   );
 
@@ -111,13 +128,78 @@ describe('backends', () => {
     });
   });
 
-  test('of an address in two slices the later slice gives the ports, and a hostname of the earlier one survives', () => {
+  test('an address in several slices has the ports of all of them, of equal names that of the later slice', () => {
     const one = slice('a', [{ addresses: ['10.9.0.1'], hostname: 'h', zone: 'z' }], [{ name: 'p', port: 81 }]);
-    const two = slice('b', [{ addresses: ['10.9.0.1'] }], [{ name: 'q', port: 82 }]);
-    expect(convert(service(), one, two).value).toMatchObject({
-      backends: { '10.9.0.1': { q: { Protocol: 'TCP', Port: 82 } } },
+    const two = slice('b', [{ addresses: ['10.9.0.1', '10.9.0.2'] }], [{ name: 'q', port: 82, protocol: 'UDP' }]);
+    const three = slice('c', [{ addresses: ['10.9.0.1'] }], [{ name: 'p', port: 83 }]);
+    expect(convert(service(), one, two, three).value).toMatchObject({
+      backends: {
+        '10.9.0.1': { p: { Protocol: 'TCP', Port: 83 }, q: { Protocol: 'UDP', Port: 82 } },
+        '10.9.0.2': { q: { Protocol: 'UDP', Port: 82 } },
+      },
       hostnames: { '10.9.0.1': 'h' },
       zones: { '10.9.0.1': { zone: 'z', forZones: [] } },
+    });
+  });
+
+  test('a slice in which an address does not serve gives it no ports', () => {
+    const one = slice('a', [{ addresses: ['10.9.0.1'] }], [{ name: 'p', port: 81 }]);
+    const two = slice('b', [{ addresses: ['10.9.0.1'], conditions: { ready: false } }], [{ name: 'q', port: 82 }]);
+    expect(convert(service(), one, two).value.backends).toEqual({ '10.9.0.1': { p: { Protocol: 'TCP', Port: 81 } } });
+  });
+
+  describe('an address that a slice names twice', () => {
+    const address = '10.9.0.1';
+    const ready = { ready: true, serving: true, terminating: false };
+    const gone = { ready: false, serving: false, terminating: true };
+    const draining = { ready: false, serving: true, terminating: true };
+    const named = (conditions: object, hostname?: string, zone?: string) => ({
+      addresses: [address],
+      conditions,
+      ...(hostname && { hostname }),
+      ...(zone && { zone }),
+    });
+    const known = (...endpoints: SliceEndpoint[]) => {
+      const {
+        backends,
+        hostnames = {},
+        zones = {},
+      } = convert(service(), slice('s', endpoints)).value as {
+        backends: object;
+        hostnames?: Record<string, string>;
+        zones?: Record<string, { zone: string }>;
+      };
+      return [Object.keys(backends), hostnames[address], zones[address]?.zone];
+    };
+
+    test.each<readonly [string, SliceEndpoint[], unknown[]]>([
+      [
+        'serves while one of them does, with what is known of that one',
+        [named(ready, 'new', 'z-a'), named(gone, 'old', 'z-b')],
+        [[address], 'new', 'z-a'],
+      ],
+      ['knows nothing of one that is gone', [named(ready), named(gone, 'old', 'z-b')], [[address], undefined, undefined]],
+      [
+        'keeps what is known of one of two that serve alike',
+        [named({ ready: true }, 'new', 'z-a'), named({ ready: true })],
+        [[address], 'new', 'z-a'],
+      ],
+      ['is called as the last of two that serve alike', [named(ready, 'a'), named(ready, 'b')], [[address], 'b', undefined]],
+      [
+        'is called as the one that does not drain',
+        [named(ready, 'new'), named(draining, 'old', 'z')],
+        [[address], 'new', undefined],
+      ],
+      [
+        'is called as the one that does not end, of two that are ready',
+        [named({ ...ready, terminating: true }, 'old'), named(ready, 'new'), named({ ...ready, terminating: true }, 'older')],
+        [[address], 'new', undefined],
+      ],
+      ['serves while one drains', [named(gone, 'new'), named(draining, 'old')], [[address], 'old', undefined]],
+      ['serves nobody where neither does', [named(gone, 'new'), named({ ready: false }, 'old')], [[], undefined, undefined]],
+    ])('%s', (_, endpoints, expected) => {
+      expect(known(...endpoints)).toEqual(expected);
+      if (!endpoints.some(({ hostname }) => hostname === 'b')) expect(known(...endpoints.toReversed())).toEqual(expected);
     });
   });
 
@@ -129,6 +211,30 @@ describe('backends', () => {
     expect(convert(service(), slice('s', endpoints)).value.zones).toEqual({
       '10.9.0.1': { zone: 'z-b', forZones: [{ name: 'z-c' }, { name: 'z-b' }] },
     });
+  });
+
+  test('a zone that is not set is that of the older field of topology; an empty one is none', () => {
+    const deprecatedTopology = { 'topology.kubernetes.io/zone': 'z-old', 'kubernetes.io/hostname': 'n' };
+    const endpoints = [
+      { addresses: ['10.9.0.1'], deprecatedTopology },
+      { addresses: ['10.9.0.2'], deprecatedTopology, zone: 'z-new' },
+      { addresses: ['10.9.0.3'], deprecatedTopology, zone: '' },
+      { addresses: ['10.9.0.4'], deprecatedTopology: { 'topology.kubernetes.io/region': 'r' } },
+    ];
+    expect(convert(service(), slice('s', endpoints)).value.zones).toEqual({
+      '10.9.0.1': { zone: 'z-old', forZones: [] },
+      '10.9.0.2': { zone: 'z-new', forZones: [] },
+    });
+  });
+
+  test('a protocol that is none costs its port', () => {
+    const ports = [
+      { name: 'a', port: 81, protocol: 'ICMP' },
+      { name: 'b', port: 82, protocol: 'SCTP' },
+    ];
+    const { value, rejected } = convert(service(), slice('s', [{ addresses: ['10.9.0.1'] }], ports));
+    expect(value.backends).toEqual({ '10.9.0.1': { b: { Protocol: 'SCTP', Port: 82 } } });
+    expect(rejected).toEqual(['EndpointSlice s: ports: "ICMP" of "a" is not a protocol']);
   });
 
   test('a slice of names gives none', () => {
