@@ -1,6 +1,9 @@
-// Biome lints. These two rules are here because they need types, and because each finds the kind of
-// mistake that ends a daemon: a promise that nobody awaits.
+// Biome lints. The rules here are those that Biome does not have: promises that are not awaited, which needs types, and
+// timers whose delay may be too long for a timer. Either mistake ends a daemon.
 import tseslint from 'typescript-eslint';
+
+/** Neither a number nor the name of a constant. */
+const NO_CONSTANT = ':not(Literal):not(Identifier[name=/^[A-Z][A-Z0-9_]*$/])';
 
 export default [
   { ignores: ['dist/', 'node_modules/', '.cache/', 'coverage/', '**/proto/', '**/*.js'] },
@@ -15,6 +18,34 @@ export default [
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/no-misused-promises': 'error',
+    },
+  },
+  {
+    // A timer above 2^31-1 ms fires at once. A constant is seen to be below; anything else waits with a Clock, in parts.
+    files: ['src/**/*.ts'],
+    ignores: ['src/shared/clock.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: `CallExpression[callee.name=/^set(Timeout|Interval)$/] > .arguments:nth-child(2)${NO_CONSTANT}`,
+          message: 'Give a timer a constant delay, or wait with Clock.sleep: a timer above 2^31-1 ms fires at once.',
+        },
+        {
+          selector: `CallExpression[callee.object.name='AbortSignal'][callee.property.name='timeout'] > .arguments${NO_CONSTANT}`,
+          message: 'Give AbortSignal.timeout a constant, or wait with Clock.sleep: a timer above 2^31-1 ms fires at once.',
+        },
+      ],
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: ['timers', 'timers/promises', 'node:timers', 'node:timers/promises'].map((name) => ({
+            name,
+            importNames: ['setTimeout', 'setInterval', 'scheduler'],
+            message: 'Wait with Clock.sleep.',
+          })),
+        },
+      ],
     },
   },
 ];

@@ -3,15 +3,23 @@
  *
  * Durations, leases and back-off use `monotonicMs`: the wall clock may jump by hours.
  * Only timestamps that somebody reads use `nowMs`.
+ *
+ * A lint rule keeps timers of a variable delay in this file: whatever comes from a flag or a file may be too long for one.
  */
 export interface Clock {
   /** Wall clock, milliseconds since 1970. */
   nowMs(): number;
   /** Milliseconds since an arbitrary start; never goes back. */
   monotonicMs(): number;
-  /** Resolves after `ms`; rejects with the signal's reason as soon as it is aborted. Leaves no timer or listener behind. */
+  /**
+   * Resolves after `ms`, however long that is; rejects with the signal's reason as soon as it is aborted. Leaves no timer
+   * or listener behind.
+   */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
+
+/** The longest delay of a timer, 24.8 days: Node keeps it in 32 bits, and a timer with a longer one fires at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
@@ -26,10 +34,17 @@ export const systemClock: Clock = {
         clearTimeout(timer);
         reject(signal.reason as Error);
       };
-      const timer = setTimeout(() => {
+      const dueMs = performance.now() + ms;
+      const wake = () => {
+        const leftMs = dueMs - performance.now();
+        if (leftMs >= 1) {
+          timer = setTimeout(wake, Math.min(leftMs, MAX_TIMER_MS));
+          return;
+        }
         signal.removeEventListener('abort', onAbort);
         resolve();
-      }, ms);
+      };
+      let timer = setTimeout(wake, Math.min(ms, MAX_TIMER_MS));
       signal.addEventListener('abort', onAbort, { once: true });
     }),
 };

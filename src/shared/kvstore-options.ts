@@ -5,6 +5,7 @@
  * cold start of ten thousand keys last eight minutes, and protects nobody once writes travel in
  * transactions.
  */
+import { MAX_TIMER_MS } from './clock.ts';
 import { parseDurationMs } from './duration.ts';
 import { ProgramError } from './errors.ts';
 import { nearest } from './nearest.ts';
@@ -50,8 +51,8 @@ const OPTIONS: Readonly<Record<string, Option>> = {
   'etcd.bootstrapQps': { name: 'bootstrapQps', parse: count, allowed: COUNT, isLimit: true },
   'etcd.maxInflight': { name: 'maxInflight', parse: count, allowed: COUNT, isLimit: true },
   'etcd.limit': { name: 'limit', parse: count, allowed: COUNT },
-  'etcd.keepaliveHeartbeat': { name: 'keepaliveTimeMs', parse: positiveDuration, allowed: 'a duration such as 15s' },
-  'etcd.keepaliveTimeout': { name: 'keepaliveTimeoutMs', parse: positiveDuration, allowed: 'a duration such as 25s' },
+  'etcd.keepaliveHeartbeat': { name: 'keepaliveTimeMs', parse: timerDuration, allowed: 'a duration such as 15s' },
+  'etcd.keepaliveTimeout': { name: 'keepaliveTimeoutMs', parse: timerDuration, allowed: 'a duration such as 25s' },
 };
 
 /** Throws KvstoreOptionError for an unknown option, a value that does not fit, or where no etcd is named. */
@@ -85,12 +86,14 @@ function notEmpty(text: string): string | undefined {
   return text === '' ? undefined : text;
 }
 
+/** As `strconv.Atoi` of Go reads it: decimal, also with a leading zero. */
 function count(text: string): number | undefined {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  const value = /^\+?\d+$/.test(text) ? Number(text) : Number.NaN;
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
-function positiveDuration(text: string): number | undefined {
+/** What gRPC is given for a timer of its own; no ping within the longest of them is as good as none. */
+function timerDuration(text: string): number | undefined {
   const value = parseDurationMs(text);
-  return value !== undefined && value > 0 ? value : undefined;
+  return value !== undefined && value > 0 ? Math.min(value, MAX_TIMER_MS) : undefined;
 }

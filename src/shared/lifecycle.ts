@@ -5,11 +5,15 @@
  * thrown and caught by nobody ends the process too: it is in a state nobody has thought of.
  */
 import { constants } from 'node:os';
+import { systemClock } from './clock.ts';
 import { asError, isAbort, ProgramError } from './errors.ts';
 import type { Logger } from './log.ts';
 
 /** The status of every failure, as in the original. */
 export const EXIT_FAILURE = 255;
+
+/** The deadline of a stop holds to the end of the process. */
+const NEVER = new AbortController().signal;
 
 export interface LifecycleOptions {
   readonly log: Logger;
@@ -36,10 +40,10 @@ export async function superviseDaemon(
       process.exit(128 + constants.signals[name]);
     }
     log.info({ signal: name }, 'stopping');
-    setTimeout(() => {
+    void systemClock.sleep(shutdownTimeoutMs, NEVER).then(() => {
       log.error({ shutdownTimeoutMs }, 'not stopped in time, ending at once');
       process.exit(EXIT_FAILURE);
-    }, shutdownTimeoutMs);
+    });
     stop.abort(new Error(`stopped by ${name}`));
   };
   process.on('SIGTERM', onSignal);

@@ -1,4 +1,5 @@
 /** All checks of one etcd, those of its endpoints and of the client at the same time: none eats up the time of another. */
+import { systemClock } from '../clock.ts';
 import type { ClientCheckOptions } from './client-check.ts';
 import { checkClient } from './client-check.ts';
 import { type ConfigParser, readConfig } from './config-reading.ts';
@@ -23,8 +24,11 @@ export async function checkEtcd({ cluster, path }: EtcdSubject, tools: EtcdCheck
   const config = await readConfig(path, tools.parseConfig);
   if (config.kind !== 'usable') return { cluster, path, config, endpoints: [], client: undefined };
   const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(), timeoutMs);
   const { signal } = deadline;
+  systemClock.sleep(timeoutMs, signal).then(
+    () => deadline.abort(),
+    () => undefined,
+  );
   const { authorities, client } = config;
   const { endpoints, hostAliases = new Map() } = config.config;
   const probe = { authorities, client, hostAliases, nowMs: tools.nowMs(), signal };
@@ -35,7 +39,6 @@ export async function checkEtcd({ cluster, path }: EtcdSubject, tools: EtcdCheck
     ]);
     return { cluster, path, config, endpoints: probed, client: found };
   } finally {
-    clearTimeout(timer);
     deadline.abort();
   }
 }
