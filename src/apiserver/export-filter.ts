@@ -6,8 +6,9 @@
  * the API server applies the selector, so that to this daemon such a service does not exist, and no key can be derived
  * of it, whichever kind of object it comes from.
  */
+import { listKind } from '../shared/flags/collections.ts';
 import { FlagError } from '../shared/flags/error.ts';
-import { type Kind, listKind, quoted } from '../shared/flags/kinds.ts';
+import { type Kind, quoted } from '../shared/flags/kinds.ts';
 import type { Flag } from '../shared/flags/table.ts';
 import type { Logger } from '../shared/log.ts';
 import { type LabelSelector, parseLabelSelector } from './label-selector.ts';
@@ -19,8 +20,8 @@ const NAMESPACE_NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 const namespacesKind: Kind<readonly string[]> = {
   ...listKind,
-  parse(text) {
-    const names = listKind.parse(text);
+  parse(text, source) {
+    const names = listKind.parse(text, source);
     const wrong = names.find((name) => !NAMESPACE_NAME.test(name));
     if (wrong === undefined) return names;
     throw new FlagError(

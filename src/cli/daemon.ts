@@ -10,6 +10,7 @@ import { createLogger } from '../shared/log.ts';
 import { createRegistry } from '../shared/metrics.ts';
 import type { Runtime } from '../shared/runtime.ts';
 import { VERSION } from '../shared/version.ts';
+import { logStart } from './start-log.ts';
 
 type DaemonFlags = ParsedFlags<typeof clusterFlags & typeof kvstoreFlags & typeof logFlags>;
 
@@ -28,8 +29,7 @@ export function runDaemon(daemon: Daemon, flags: DaemonFlags): Promise<number> {
   const { name } = parseClusterInfo(flags.values);
   parseKvstoreOptions(flags.values.kvstoreOpt);
   const log = createLogger({ debug: flags.values.debug, base: { daemon: daemon.name, localCluster: name } });
-  log.info({ ...VERSION, node: process.versions.node, flags: flags.effective }, 'starting');
-  if (flags.inert.length > 0) log.info({ flags: flags.inert }, 'some flags are accepted and have no effect here');
+  logStart(log, flags);
   const metrics = createRegistry(daemon.metricPrefix, VERSION);
   return superviseDaemon({ log, shutdownTimeoutMs: SHUTDOWN_TIMEOUT_MS }, (signal) =>
     daemon.run({ log, clock: systemClock, metrics, signal }),

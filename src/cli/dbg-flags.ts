@@ -32,5 +32,5 @@ export const meshTroubleshootFlagTable = {
 
 /** The cluster of the pod, as its manifest has it. */
 export function ownClusterName(env: Readonly<Record<string, string | undefined>> = process.env): string | undefined {
-  return env.CLUSTER_NAME || env.CILIUM_CLUSTER_NAME || undefined;
+  return env.CLUSTER_NAME?.trim() || env.CILIUM_CLUSTER_NAME?.trim() || undefined;
 }

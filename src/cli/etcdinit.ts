@@ -5,9 +5,9 @@ import { systemClock } from '../shared/clock.ts';
 import { parseFlags } from '../shared/flags/parse.ts';
 import { EXIT_FAILURE } from '../shared/lifecycle.ts';
 import { createLogger } from '../shared/log.ts';
-import { VERSION } from '../shared/version.ts';
 import type { Command } from './command.ts';
 import { commandHelp } from './help.ts';
+import { logStart } from './start-log.ts';
 import { untilSignalled } from './until-signalled.ts';
 
 const NAME = 'etcdinit';
@@ -23,7 +23,7 @@ export const etcdinit: Command = {
       return 0;
     }
     const log = createLogger({ debug: flags.values.debug, base: { command: NAME, localCluster: flags.values.clusterName } });
-    log.info({ ...VERSION, node: process.versions.node, flags: flags.effective }, 'starting');
+    logStart(log, flags);
     // Loaded here, so that no other command pays for it.
     const { runEtcdinit } = await import('../etcdinit/run.ts');
     const stopping = 'stopping; nothing of the data directory is of use now';

@@ -3,10 +3,10 @@ import { corednsFlagTable } from '../mcsapi-coredns-cfg/flags.ts';
 import { systemClock } from '../shared/clock.ts';
 import { parseFlags } from '../shared/flags/parse.ts';
 import { createLogger } from '../shared/log.ts';
-import { VERSION } from '../shared/version.ts';
 import type { Command } from './command.ts';
 import { commandHelp } from './help.ts';
 import { requireKubernetes } from './require-kubernetes.ts';
+import { logStart } from './start-log.ts';
 import { untilSignalled } from './until-signalled.ts';
 
 const NAME = 'mcsapi-coredns-cfg';
@@ -23,7 +23,7 @@ export const mcsapiCorednsCfg: Command = {
     }
     requireKubernetes(flags.values, 'Kubernetes is where CoreDNS is configured');
     const log = createLogger({ debug: flags.values.debug, base: { command: NAME } });
-    log.info({ ...VERSION, node: process.versions.node, flags: flags.effective }, 'starting');
+    logStart(log, flags);
     // Loaded here, so that no other command pays for it.
     const { configureCoredns } = await import('../mcsapi-coredns-cfg/run.ts');
     const task = (signal: AbortSignal) => configureCoredns(flags.values, { log, clock: systemClock, signal });

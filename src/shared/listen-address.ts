@@ -1,14 +1,14 @@
-/** Addresses to listen on, as Go programs write them: `:9962`, `localhost:9889`, `127.0.0.1:0`, `[::1]:1`. */
+/** Addresses to listen on, as Go programs write them: `:9962`, `localhost:9889`, `127.0.0.1:0`, `[::1]:1`, `[fe80::1%eth0]:1`. */
 export interface ListenAddress {
   /** Undefined for all addresses of the machine. */
   readonly host: string | undefined;
-  /** 0 for any free one. */
+  /** 0, or nothing in the text, for any free one. */
   readonly port: number;
 }
 
 /** The address, or undefined where `text` is none. */
 export function parseListenAddress(text: string): ListenAddress | undefined {
-  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]\s/]*)):(\d{1,5})$/.exec(text);
+  const match = /^(?:\[([0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|([^:[\]\s/]*)):(\d{0,5})$/.exec(text);
   const port = Number(match?.[3]);
   if (match === null || port > 0xffff) return undefined;
   return { host: match[1] ?? (match[2] || undefined), port };

@@ -38,6 +38,35 @@ test.each<[string, string[], string]>([
   expect({ status, stdout }).toEqual({ status: 255, stdout: '' });
 });
 
+test('values are read as the agents read them, and the log says which are not what they seem', async () => {
+  const args = ['--cluster-name=east', '--cluster-id=010', '--k8s-client-qps=1e1', '--k8s-kubeconfig-path=/nonexistent'];
+  const { status, stderr } = await program(['clustermesh', ...args], {
+    CILIUM_DEBUG: 'yes',
+    CILIUM_K8S_API_SERVER_URLS: 'https://127.0.0.1:1 https://127.0.0.1:2',
+    CILIUM_KVSTORE_OPT: '{"etcd.address": "http://127.0.0.1:1", "etcd.qps": "100"}',
+    CILIUM_MAX_CONNECTED_CLUSTERS: '511\n',
+  });
+  const lines = stderr
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { msg: string; code?: string; flags?: object });
+  expect(lines[0]?.flags).toMatchObject({
+    'cluster-id': '8',
+    debug: 'false',
+    'k8s-api-server-urls': '[https://127.0.0.1:1,https://127.0.0.1:2]',
+    'k8s-client-qps': '10',
+    'kvstore-opt': 'etcd.address=http://127.0.0.1:1,etcd.qps=100',
+    'max-connected-clusters': '511',
+  });
+  expect(lines.map(({ msg }) => msg)).toEqual(
+    expect.arrayContaining([
+      'flag --cluster-id: "010" is 8, as in every program of Cilium',
+      expect.stringMatching(/^environment variable CILIUM_DEBUG: "yes" is not a boolean and counts as false/),
+    ]),
+  );
+  expect({ status, code: lines.at(-1)?.code }).toEqual({ status: 255, code: 'KUBE_CONFIG' });
+});
+
 test('a value from the environment is refused in the name of its variable', async () => {
   const { status, stderr } = await program(['kvstoremesh'], { CILIUM_HEALTH_PORT: '99999' });
   expect(stderr).toContain('environment variable CILIUM_HEALTH_PORT: "99999" is not a whole number');

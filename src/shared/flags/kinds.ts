@@ -1,5 +1,5 @@
 /**
- * The kinds of values a flag may have, each with its text form.
+ * The kinds of values a flag may have, each with its text form; lists and maps are in collections.ts.
  *
  * The text forms are those of Go's flag packages, because the manifests that set them exist already.
  * A value that does not fit throws a FlagError that says what is allowed; the caller adds whose value it is.
@@ -7,14 +7,21 @@
 import { formatDuration, parseDurationMs } from '../duration.ts';
 import { parseListenAddress } from '../listen-address.ts';
 import { FlagError } from './error.ts';
+import { parseFraction, parseWholeNumber } from './numbers.ts';
+
+/** Where a text comes from: the original reads the two with different libraries. */
+export type Source = 'flag' | 'environment';
 
 export interface Kind<T> {
   /** What help shows behind the flag's name; empty for a boolean. */
   readonly name: string;
   /** The value of a flag that is named without one. */
   readonly implied?: string;
-  parse(text: string): T;
+  /** `text` has no white space at its ends. */
+  parse(text: string, source: Source): T;
   format(value: T): string;
+  /** What the log says of a text that parses to something else than it may seem; undefined where it does not. */
+  remark?(text: string, source: Source): string | undefined;
   /** How a repeated flag adds to what it has; absent where the last one wins. */
   merge?(previous: T, next: T): T;
 }
@@ -24,9 +31,16 @@ export interface Range {
   readonly max: number;
 }
 
-export const UINT16: Range = { min: 0, max: 0xffff };
-export const UINT32: Range = { min: 0, max: 0xffff_ffff };
-export const INT: Range = { min: Number.MIN_SAFE_INTEGER, max: Number.MAX_SAFE_INTEGER };
+/** Of whole numbers; those of 64 bits are rounded to the nearest number that there is. */
+export interface WholeRange {
+  readonly min: number | bigint;
+  readonly max: number | bigint;
+}
+
+export const UINT16: WholeRange = { min: 0, max: 0xffff };
+export const UINT32: WholeRange = { min: 0, max: 0xffff_ffff };
+export const UINT: WholeRange = { min: 0, max: 2n ** 64n - 1n };
+export const INT: WholeRange = { min: -(2n ** 63n), max: 2n ** 63n - 1n };
 
 const TRUE = ['1', 't', 'T', 'true', 'True', 'TRUE'];
 const FALSE = ['0', 'f', 'F', 'false', 'False', 'FALSE'];
@@ -42,6 +56,23 @@ export const boolKind: Kind<boolean> = {
   format: String,
 };
 
+/**
+ * A boolean that the original asks viper for, which takes any word of the environment that is none for false. On the command
+ * line it is as any other.
+ */
+export const lenientBoolKind: Kind<boolean> = {
+  ...boolKind,
+  parse: (text, source) => (source === 'environment' && !isBoolean(text) ? false : boolKind.parse(text, source)),
+  remark(text, source) {
+    if (source === 'flag' || isBoolean(text)) return undefined;
+    return `${quoted(text)} is not a boolean and counts as false, as in the original; allowed: true or false`;
+  },
+};
+
+function isBoolean(text: string): boolean {
+  return TRUE.includes(text) || FALSE.includes(text);
+}
+
 export const textKind: Kind<string> = { name: 'string', parse: (text) => text, format: (value) => value };
 
 export function choiceKind<const T extends string>(choices: readonly T[]): Kind<T> {
@@ -56,24 +87,28 @@ export function choiceKind<const T extends string>(choices: readonly T[]): Kind<
   };
 }
 
-export function wholeKind(name: string, range: Range): Kind<number> {
+export function wholeKind(name: string, range: WholeRange): Kind<number> {
+  const read = (text: string) => parseWholeNumber(text, { signed: range.min < 0 });
   return {
     name,
     parse(text) {
-      const value = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
-      if (value >= range.min && value <= range.max) return value;
-      throw new FlagError(`${quoted(text)} is not a whole number that fits; allowed: ${range.min} to ${range.max}`);
+      const value = read(text);
+      if (value !== undefined && value >= range.min && value <= range.max) return Number(value);
+      const octal = /^0\d*[89]\d*$/.test(text) ? ': a leading zero makes it octal, as in every program of Cilium' : ' that fits';
+      throw new FlagError(`${quoted(text)} is not a whole number${octal}; allowed: ${range.min} to ${range.max}`);
     },
     format: String,
+    remark: (text) =>
+      /^[+-]?(?:0|[1-9]\d*)$/.test(text) ? undefined : `${quoted(text)} is ${read(text)}, as in every program of Cilium`,
   };
 }
 
 export const decimalKind: Kind<number> = {
   name: 'float',
   parse(text) {
-    const value = /^\d+(\.\d*)?$|^\.\d+$/.test(text) ? Number(text) : Number.NaN;
-    if (Number.isFinite(value)) return value;
-    throw new FlagError(`${quoted(text)} is not a number; allowed: a decimal number from 0, such as 10 or 0.5`);
+    const value = parseFraction(text);
+    if (value !== undefined) return value;
+    throw new FlagError(`${quoted(text)} is not a number; allowed: a decimal number such as 10, 0.5 or 1e2`);
   },
   format: String,
 };
@@ -84,7 +119,8 @@ export function durationKind(range: Range): Kind<number> {
     name: 'duration',
     parse(text) {
       const value = parseDurationMs(text);
-      if (value === undefined) throw new FlagError(`${quoted(text)} is not a duration; allowed: such as 15m, 1h30m or 500ms`);
+      if (value === undefined)
+        throw new FlagError(`${quoted(text)} ${durationProblem(text)}; allowed: such as 15m, 1h30m or 500ms`);
       if (value >= range.min && value <= range.max) return value;
       const allowed = range.max === Number.MAX_SAFE_INTEGER ? `from ${formatDuration(range.min)}` : describe(range);
       throw new FlagError(`${quoted(text)} is out of range; allowed: ${allowed}`);
@@ -103,24 +139,10 @@ export const addressKind: Kind<string> = {
   format: (value) => value,
 };
 
-export const listKind: Kind<readonly string[]> = {
-  name: 'strings',
-  parse: (text) => text.split(',').filter((item) => item !== ''),
-  format: (value) => `[${value.join(',')}]`,
-  merge: (previous, next) => [...previous, ...next],
-};
-
-export const mapKind: Kind<ReadonlyMap<string, string>> = {
-  name: 'map',
-  parse: (text) => new Map(text.split(',').filter(Boolean).map(splitPair)),
-  format: (value) => [...value].map(([key, item]) => `${key}=${item}`).join(','),
-  merge: (previous, next) => new Map([...previous, ...next]),
-};
-
-function splitPair(pair: string): [string, string] {
-  const equals = pair.indexOf('=');
-  if (equals <= 0) throw new FlagError(`${quoted(pair)} is not a pair; allowed: key=value, several separated by commas`);
-  return [pair.slice(0, equals).trim(), pair.slice(equals + 1)];
+/** What is wrong with a text that is no duration. */
+function durationProblem(text: string): string {
+  const isOnlyTooLong = parseDurationMs(text.slice(0, 1000).replaceAll(/\d+/g, '1')) !== undefined;
+  return isOnlyTooLong ? 'is longer than 292 years, the longest duration' : 'is not a duration';
 }
 
 function describe(range: Range): string {

@@ -2,13 +2,16 @@
  * A command line and the environment, read by a table of flags.
  *
  * `--name=value`, `--name value`, `--bool`, `--bool=false`, `-D`; a flag that is not on the command line
- * takes the variable `CILIUM_<NAME>` where that is set and not empty, else its default. Nothing is
+ * takes the variable `CILIUM_<NAME>` where that is set and not blank, else its default. Nothing is
  * guessed: what is not understood throws a FlagError.
+ *
+ * White space at the ends of a value is no part of it. A value of a ConfigMap or Secret often ends with a line break; the
+ * agents, which read the same ConfigMap as files, cut it off too.
  */
 import { asError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
 import { FlagError } from './error.ts';
-import { quoted } from './kinds.ts';
+import { quoted, type Source } from './kinds.ts';
 import { environmentName, type Flag, type FlagTable, type FlagValues, valueName } from './table.ts';
 
 export interface ParsedFlags<Table extends FlagTable> {
@@ -17,6 +20,8 @@ export interface ParsedFlags<Table extends FlagTable> {
   readonly effective: Readonly<Record<string, string>>;
   /** Flags that were set although nothing reads them. */
   readonly inert: readonly string[];
+  /** What the log should say of values that may be other than they seem; each names its flag or variable. */
+  readonly remarks: readonly string[];
   /** What stands between the flags, where the command takes that. */
   readonly operands: readonly string[];
 }
@@ -41,24 +46,26 @@ export function parseFlags<Table extends FlagTable>(
 ): ParsedFlags<Table> | typeof HELP {
   const set = new Map<string, unknown>();
   const operands: string[] = [];
+  const remarks: string[] = [];
   for (const { name, text } of settings(table, argv, options.takesOperands ? operands : undefined)) {
     const flag = flagOf(table, name);
     if (flag === undefined) return HELP;
-    const value = parseValue(flag, text, `flag --${name}`);
+    const value = parseValue(flag, { text, source: 'flag', whose: `flag --${name}` }, remarks);
     set.set(name, set.has(name) && flag.kind.merge ? flag.kind.merge(set.get(name), value) : value);
   }
   for (const [name, flag] of Object.entries(table)) {
     const text = env[environmentName(name)];
-    if (set.has(name) || text === undefined || text === '') continue;
-    set.set(name, parseValue(flag, text, `environment variable ${environmentName(name)}`));
+    if (set.has(name) || text === undefined || text.trim() === '') continue;
+    const whose = `environment variable ${environmentName(name)}`;
+    set.set(name, parseValue(flag, { text, source: 'environment', whose }, remarks));
   }
-  return { ...assemble(table, set), operands };
+  return { ...assemble(table, set), remarks, operands };
 }
 
 function assemble<Table extends FlagTable>(
   table: Table,
   set: ReadonlyMap<string, unknown>,
-): Omit<ParsedFlags<Table>, 'operands'> {
+): Pick<ParsedFlags<Table>, 'values' | 'effective' | 'inert'> {
   const values: Record<string, unknown> = {};
   const effective: Record<string, string> = {};
   for (const name of Object.keys(table).sort()) {
@@ -111,9 +118,20 @@ function byShorthand(table: FlagTable, letter: string): string | undefined {
   return Object.keys(table).find((name) => table[name]?.shorthand === letter);
 }
 
-function parseValue(flag: Flag<unknown, string>, text: string, whose: string): unknown {
+interface Given {
+  readonly text: string;
+  readonly source: Source;
+  /** Named by messages. */
+  readonly whose: string;
+}
+
+function parseValue({ kind }: Flag<unknown, string>, { text, source, whose }: Given, remarks: string[]): unknown {
+  const trimmed = text.trim();
   try {
-    return flag.kind.parse(text);
+    const value = kind.parse(trimmed, source);
+    const remark = kind.remark?.(trimmed, source);
+    if (remark !== undefined) remarks.push(`${whose}: ${remark}`);
+    return value;
   } catch (thrown) {
     throw new FlagError(`${whose}: ${asError(thrown).message}`, { cause: thrown });
   }

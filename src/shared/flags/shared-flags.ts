@@ -1,5 +1,5 @@
 /** The flags that both daemons have, with the same meaning. */
-import { address, bool, choice, duration, float, int, list, map, text, uint16, uint32 } from './table.ts';
+import { address, bool, choice, duration, float, int, lenientBool, list, map, text, uint, uint16, uint32 } from './table.ts';
 
 export const clusterFlags = {
   'cluster-id': uint32(0, 'Number of this cluster, unique in the mesh, 1 to the value of --max-connected-clusters'),
@@ -10,7 +10,7 @@ export const clusterFlags = {
 export const kvstoreFlags = {
   kvstore: choice(['etcd'], 'etcd', 'Kind of the store that is written to'),
   'kvstore-lease-ttl': duration('15m', 'How long written keys outlive this process', { min: '25s', max: '24h' }),
-  'kvstore-max-consecutive-quorum-errors': uint32(2, 'Accepted; a connection is judged by its keepalive', { inert: true }),
+  'kvstore-max-consecutive-quorum-errors': uint(2, 'Accepted; a connection is judged by its keepalive', { inert: true }),
   'kvstore-opt': map('Option of the store, key=value; repeatable, or separated by commas'),
 };
 
@@ -34,15 +34,17 @@ export const kubernetesFlags = {
   'enable-k8s-api-discovery': bool(false, 'Accepted; nothing depends on discovered API groups', { inert: true }),
   'k8s-api-server-urls': list('Kubernetes API servers, tried in order; empty for the kubeconfig or the pod’s own'),
   'k8s-client-burst': int(20, 'Requests to Kubernetes that may exceed --k8s-client-qps for a moment'),
-  'k8s-client-qps': float(10, 'Requests to Kubernetes a second; 0 for no limit'),
-  'k8s-client-connection-keep-alive': duration('30s', 'Interval of TCP keepalive probes to Kubernetes'),
+  'k8s-client-qps': float(10, 'Requests to Kubernetes a second; 0 or less for no limit'),
+  'k8s-client-connection-keep-alive': duration('30s', 'Interval of TCP keepalive probes to Kubernetes; negative for none', {
+    min: '-2562047h47m16s',
+  }),
   'k8s-client-connection-timeout': duration('30s', 'How long connecting to Kubernetes may take'),
   'k8s-heartbeat-timeout': duration('30s', 'How long Kubernetes may be silent before the connection is made anew'),
   'k8s-kubeconfig-path': text('', 'The kubeconfig file; empty inside a pod', { candidates: 'files' }),
 };
 
 export const logFlags = {
-  debug: bool(false, 'Log what is of use only when something is being searched', { shorthand: 'D' }),
+  debug: lenientBool(false, 'Log what is of use only when something is being searched', { shorthand: 'D' }),
   'log-driver': list('Accepted; lines of JSON go to standard error', { inert: true }),
   'log-opt': map('Accepted; lines of JSON go to standard error', { inert: true }),
 };

@@ -6,6 +6,7 @@
  * and named so.
  */
 import { parseDurationMs } from '../duration.ts';
+import { listKind, mapKind } from './collections.ts';
 import {
   addressKind,
   boolKind,
@@ -14,9 +15,9 @@ import {
   durationKind,
   INT,
   type Kind,
-  listKind,
-  mapKind,
+  lenientBoolKind,
   textKind,
+  UINT,
   UINT16,
   UINT32,
   wholeKind,
@@ -65,6 +66,11 @@ export function bool(preset: boolean, usage: string, options: FlagOptions = {}):
   return { kind: boolKind, default: preset, usage, suffix: '', candidates: ['true', 'false'], ...options };
 }
 
+/** See lenientBoolKind. */
+export function lenientBool(preset: boolean, usage: string, options: FlagOptions = {}): Flag<boolean> {
+  return { ...bool(preset, usage, options), kind: lenientBoolKind };
+}
+
 export function text(preset: string, usage: string, options: FlagOptions = {}): Flag<string> {
   return { kind: textKind, default: preset, usage, suffix: '', ...options };
 }
@@ -92,7 +98,7 @@ export function uint16(preset: number, usage: string, options: FlagOptions = {})
 
 /** A whole number from 0 on. */
 export function uint(preset: number, usage: string, options: FlagOptions = {}): Flag<number> {
-  return { kind: wholeKind('uint', { min: 0, max: Number.MAX_SAFE_INTEGER }), default: preset, usage, suffix: '', ...options };
+  return { kind: wholeKind('uint', UINT), default: preset, usage, suffix: '', ...options };
 }
 
 export function int(preset: number, usage: string, options: FlagOptions = {}): Flag<number> {
