@@ -1,7 +1,7 @@
 /** The client of a remote's etcd, from its file in the configuration directory. */
 import { createEtcdClient } from '../shared/etcd/client.ts';
 import { readEtcdConfig } from '../shared/etcd/config.ts';
-import { clientOptions, type EtcdSurroundings, limiterOf } from '../shared/etcd/local-etcd.ts';
+import { clientOptions, type EtcdSurroundings, limiterOf, warnOf } from '../shared/etcd/local-etcd.ts';
 import type { KvstoreOptions } from '../shared/kvstore-options.ts';
 import type { OpenedSource } from './remote-context.ts';
 
@@ -14,6 +14,7 @@ export async function openRemoteEtcd(path: string, cluster: string, parts: Remot
   // The higher limit of a first load is for the local etcd alone: a remote has other readers too.
   const { bootstrapQps: _, ...kvstore } = parts.kvstore;
   const config = await readEtcdConfig(path);
+  warnOf(config, parts.log.child({ cluster }));
   const limiter = limiterOf(kvstore, parts.clock);
   const observer = parts.metrics.remoteClient(cluster, limiter);
   const client = createEtcdClient({ ...clientOptions(kvstore, parts), config, name: cluster, limiter, observer, readOnly: true });

@@ -158,6 +158,9 @@ export const TLS_RELOAD_INTERVAL_MS = 5_000;
 /** Bytes of an etcd client file: 64 endpoints are 10 kB, and a YAML parser takes seconds for a megabyte of brackets. */
 export const MAX_ETCD_CONFIG_BYTES = 64 * 1024;
 
+/** Warnings about one etcd client file. */
+export const MAX_ETCD_CONFIG_WARNINGS = 20;
+
 /** Aliases of a YAML file that are followed: a few lines of them can stand for gigabytes. */
 export const MAX_YAML_ALIASES = 32;
 

@@ -1,9 +1,12 @@
 /**
  * Configuration files in YAML, read with a bound and with places for messages: `file:line` of any value.
+ *
+ * Of several documents the first one counts, as for Go's libraries; what follows it is not looked at.
  */
-import { open } from 'node:fs/promises';
-import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
+import { Composer, type Document, isMap, isNode, isScalar, isSeq, LineCounter, type Pair, Parser, visit } from 'yaml';
+import { readBoundedFile } from './bounded-file.ts';
 import { asError, ProgramError } from './errors.ts';
+import { GO_YAML } from './go-yaml.ts';
 import { MAX_YAML_ALIASES } from './limits.ts';
 
 /** A file that cannot be read, or is no YAML. The message begins with the name of the file, and the line where there is one. */
@@ -13,48 +16,49 @@ export class YamlFileError extends ProgramError {
 }
 
 export interface YamlDocument {
+  /** Undefined or null where the file has no content. */
   readonly content: unknown;
+  /** Keys that stand twice in one mapping, the last of which counts: one message for each, with its place. */
+  readonly repeated: readonly string[];
   /** `file:line` of the value at `keys`, or of the nearest one around it. */
   place(keys: readonly PropertyKey[]): string;
+}
+
+export interface YamlRules {
+  /** As `sigs.k8s.io/yaml` reads (see go-yaml.ts), and a repeated key is no error; else YAML 1.2, and one at the top is. */
+  readonly isGoYaml?: boolean;
 }
 
 /** The content of `file`. Throws YamlFileError where it cannot be read, or has more than `maxBytes`. */
 export async function readTextFile(file: string, maxBytes: number): Promise<string> {
   try {
-    await using handle = await open(file);
-    const buffer = Buffer.alloc(maxBytes + 1);
-    let length = 0;
-    while (length < buffer.length) {
-      const { bytesRead } = await handle.read(buffer, length);
-      if (bytesRead === 0) return buffer.toString('utf8', 0, length);
-      length += bytesRead;
-    }
+    return (await readBoundedFile(file, maxBytes)).toString('utf8');
   } catch (thrown) {
-    throw new YamlFileError(`${file}: cannot be read: ${asError(thrown).message}`, { cause: thrown });
+    throw new YamlFileError(asError(thrown).message, { cause: thrown });
   }
-  throw tooLarge(file, maxBytes);
 }
 
 /** `text` is the content of `file`, whose name is for the messages of YamlFileError alone. */
-export function parseYaml(text: string, file: string, maxBytes: number): YamlDocument {
-  if (Buffer.byteLength(text) > maxBytes) throw tooLarge(file, maxBytes);
+export function parseYaml(text: string, file: string, maxBytes: number, { isGoYaml = false }: YamlRules = {}): YamlDocument {
+  if (Buffer.byteLength(text) > maxBytes) throw new YamlFileError(`${file}: larger than ${maxBytes} bytes`);
   const lines = new LineCounter();
   try {
-    // The parser's own check for keys named twice compares each key with all others.
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
+    const document = firstDocument(text, lines, isGoYaml);
     const place = (keys: readonly PropertyKey[]) => `${file}:${lineOf(document, keys, lines)}`;
     const error = document.errors[0];
     if (error !== undefined) {
       throw new YamlFileError(`${file}:${lines.linePos(error.pos[0]).line}: ${error.message.slice(0, 200)}`);
     }
-    const repeated = repeatedKey(document);
-    if (repeated !== undefined) throw new YamlFileError(`${place([repeated])}: ${repeated}: named twice; allowed: once`);
+    const repeated = repeatedKeys(document);
+    const textOf = ({ name, offset }: RepeatedKey) => `${file}:${lines.linePos(offset).line}: ${name}: named twice`;
+    const wrong = isGoYaml ? undefined : repeated.find(({ isTopLevel }) => isTopLevel);
+    if (wrong !== undefined) throw new YamlFileError(`${textOf(wrong)}; allowed: once`);
     const content: unknown = document.toJS({ maxAliasCount: MAX_YAML_ALIASES });
-    return { content, place };
+    return { content, repeated: repeated.map(textOf), place };
   } catch (thrown) {
     if (thrown instanceof YamlFileError) throw thrown;
     // Too many aliases, or nested too deeply for the parser.
-    throw new YamlFileError(`${file}: ${asError(thrown).message}`);
+    throw new YamlFileError(`${file}: ${asError(thrown).message.slice(0, 200)}`);
   }
 }
 
@@ -64,24 +68,49 @@ export function keyText(keys: readonly PropertyKey[]): string {
   return `${keys.map((key, index) => (typeof key === 'number' ? `[${key}]` : `${index === 0 ? '' : '.'}${String(key)}`)).join('')}: `;
 }
 
-function repeatedKey(document: Document): string | undefined {
-  const seen = new Set<string>();
-  for (const { key } of isMap(document.contents) ? document.contents.items : []) {
-    const name = String(isScalar(key) ? key.value : key);
-    if (seen.has(name)) return name;
-    seen.add(name);
-  }
-  return undefined;
+function firstDocument(text: string, lines: LineCounter, isGoYaml: boolean): Document {
+  const parser = new Parser(lines.addNewLine);
+  // The library's own check for keys that stand twice compares each key with all others.
+  const composer = new Composer({ prettyErrors: false, uniqueKeys: false, ...(isGoYaml ? GO_YAML : {}) });
+  for (const document of composer.compose(parser.parse(text), true, text.length)) return document;
+  throw new Error('no document in it');
+}
+
+interface RepeatedKey {
+  readonly name: string;
+  readonly offset: number;
+  readonly isTopLevel: boolean;
+}
+
+function repeatedKeys(document: Document): readonly RepeatedKey[] {
+  const found: RepeatedKey[] = [];
+  visit(document, {
+    Map: (_, { items }, path) => {
+      const seen = new Set<string>();
+      for (const { key } of items) {
+        const name = nameOf(key);
+        const offset = (isNode(key) && key.range?.[0]) || 0;
+        // Several merges into one mapping follow one another.
+        if (seen.has(name) && name !== '<<') found.push({ name: name.slice(0, 100), offset, isTopLevel: path.length === 1 });
+        seen.add(name);
+      }
+    },
+  });
+  return found;
 }
 
 function lineOf(document: Document, keys: readonly PropertyKey[], lines: LineCounter): number {
-  for (let depth = keys.length; depth > 0; depth -= 1) {
-    const node: unknown = document.getIn(keys.slice(0, depth), true);
-    if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
+  let node: unknown = document.contents;
+  let offset = isNode(node) ? node.range?.[0] : undefined;
+  for (const key of keys) {
+    const pair: Pair | undefined = isMap(node) ? node.items.findLast((each) => nameOf(each.key) === String(key)) : undefined;
+    node = isSeq(node) && typeof key === 'number' ? node.items[key] : pair?.value;
+    if (!isNode(node) || !node.range) break;
+    offset = node.range[0];
   }
-  return 1;
+  return keys.length === 0 || offset === undefined ? 1 : lines.linePos(offset).line;
 }
 
-function tooLarge(file: string, maxBytes: number): YamlFileError {
-  return new YamlFileError(`${file}: larger than ${maxBytes} bytes`);
+function nameOf(key: unknown): string {
+  return String(isScalar(key) ? key.value : key);
 }

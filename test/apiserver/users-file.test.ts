@@ -13,6 +13,19 @@ test.each(['users: []', 'users:\n', 'users: null\n'])('%j is a list of no users'
   expect(parseUsersFile(text, 'u')).toEqual([]);
 });
 
+test.each([
+  ['a mark at its end', 'users: [{name: a, role: r}]\n---\n'],
+  ['a second document', 'users: [{name: a, role: r}]\n---\nnote: rendered by another template\n'],
+  ['dots at its end', '---\nusers: [{name: a, role: r}]\n...\n'],
+  ['a mark of bytes and carriage returns', '\ufeff---\r\nusers:\r\n- name: a\r\n  role: r\r\n'],
+])('a file with %s is read', (_, text) => {
+  expect(parseUsersFile(text, 'u')).toEqual([{ name: 'a', role: 'r' }]);
+});
+
+test('a user whose name is a word of YAML 1.1 keeps it', () => {
+  expect(parseUsersFile('users: [{name: no, role: on}]', 'u')).toEqual([{ name: 'no', role: 'on' }]);
+});
+
 test('a user that is named twice with the same role is one user', () => {
   expect(parseUsersFile('users: [{name: a, role: r}, {name: a, role: r}]', 'u')).toEqual([{ name: 'a', role: 'r' }]);
 });

@@ -1,19 +1,20 @@
 /**
- * The etcd client file: YAML as etcd's own clients read it, plus `cilium-host-aliases`.
+ * The etcd client file: YAML as etcd's own clients read it (sigs.k8s.io/yaml and clientv3/yaml), plus `cilium-host-aliases`.
  *
- * Keys that are not named here are ignored, as etcd does. Users and passwords are among them: who asks
- * is told by the client certificate.
+ * What etcd's clients pass over in silence, such as a misspelt key or a certificate without its key, is passed over here with a warning.
  */
-import { isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import { z } from 'zod';
 import { asError } from '../errors.ts';
-import { MAX_ETCD_CONFIG_BYTES, MAX_ETCD_ENDPOINTS } from '../limits.ts';
+import { goText } from '../go-yaml.ts';
+import { MAX_ETCD_CONFIG_BYTES, MAX_ETCD_CONFIG_WARNINGS, MAX_ETCD_ENDPOINTS } from '../limits.ts';
 import { keyText, parseYaml, readTextFile, type YamlDocument, YamlFileError } from '../yaml-file.ts';
-import { ENDPOINT_FORM, parseEndpoint } from './endpoint-address.ts';
+import { foldKeys, idleKeyProblems } from './config-keys.ts';
+import { ENDPOINT_FORM, type EndpointAddress, hostKey, parseEndpoint } from './endpoint-address.ts';
 import { EtcdConfigError } from './errors.ts';
 
 export interface EtcdConfig {
-  /** One at least, all with TLS or all without. */
+  /** One at least, each once, all with TLS or all without. */
   readonly endpoints: readonly string[];
   /** The authorities to trust; the system's own where absent. */
   readonly caFile?: string | undefined;
@@ -22,34 +23,56 @@ export interface EtcdConfig {
   readonly keyFile?: string | undefined;
   /** Any server certificate will do. */
   readonly skipVerify?: boolean;
-  /** Addresses of host names that are not asked of DNS; names in lower case. */
+  /** A server certificate that has its name in the common name alone is refused, as Go's programs refuse it. */
+  readonly strictServerNames?: boolean | undefined;
+  /** Addresses of host names that are not asked of DNS, by `hostKey`. */
   readonly hostAliases?: ReadonlyMap<string, readonly string[]>;
+  /** Secret: never log or show it. */
+  readonly login?: EtcdLogin | undefined;
+  /** What has no effect, or not the one that was probably meant: messages with file, line and key. */
+  readonly warnings?: readonly string[];
 }
 
+/** How a client says who it is where its certificate does not. */
+export type EtcdLogin =
+  | { readonly kind: 'password'; readonly username: string; readonly password: string }
+  | { readonly kind: 'token'; readonly token: string };
+
+const TEXT = 'a text';
 const PATH = 'the path of a file';
 const FLAG = 'true or false';
 const ENDPOINTS = `a list of 1 to ${MAX_ETCD_ENDPOINTS} URLs such as https://cluster.example:2379`;
 const ALIASES = 'a list of {hostname, ips}';
 const ADDRESSES = 'a list of IP addresses, one at least';
+const HOST = 'a host name';
 
-const path = z.string(PATH).nullish();
+/** Where a text is wanted, a number or a word such as `yes` is taken for one. */
+const textOf = (allowed: string) => z.preprocess((value) => goText(value) ?? value, z.string(allowed));
+const path = textOf(PATH).nullish();
+const secret = textOf(TEXT).nullish();
 const flag = z.boolean(FLAG).nullish();
 
+const ALIAS_KEYS = ['hostname', 'ips'];
+
 /** The message of each check is what is allowed in that place. */
-const FILE = z.object(
-  {
-    endpoints: z.array(z.string(ENDPOINT_FORM), ENDPOINTS).min(1, ENDPOINTS).max(MAX_ETCD_ENDPOINTS, ENDPOINTS),
-    'trusted-ca-file': path,
-    'ca-file': path,
-    'cert-file': path,
-    'key-file': path,
-    'insecure-transport': flag,
-    'insecure-skip-tls-verify': flag,
-    'cilium-host-aliases': z
-      .array(
+const FIELDS = {
+  endpoints: z.array(textOf(ENDPOINT_FORM), ENDPOINTS).min(1, ENDPOINTS).max(MAX_ETCD_ENDPOINTS, ENDPOINTS),
+  'trusted-ca-file': path,
+  'ca-file': path,
+  'cert-file': path,
+  'key-file': path,
+  username: secret,
+  password: secret,
+  token: secret,
+  'insecure-transport': flag,
+  'insecure-skip-tls-verify': flag,
+  'cilium-host-aliases': z
+    .array(
+      z.preprocess(
+        (entry) => (isRecord(entry) ? foldKeys(entry, ALIAS_KEYS).values : entry),
         z.object(
           {
-            hostname: z.string('a host name').min(1, 'a host name'),
+            hostname: z.preprocess((value) => goText(value) ?? value, z.string(HOST).min(1, HOST)),
             ips: z
               .array(
                 z.string(ADDRESSES).refine((ip) => isIP(ip) !== 0, ADDRESSES),
@@ -59,12 +82,15 @@ const FILE = z.object(
           },
           ALIASES,
         ),
-        ALIASES,
-      )
-      .nullish(),
-  },
-  'keys and values, `endpoints` among them',
-);
+      ),
+      ALIASES,
+    )
+    .nullish(),
+};
+const KEYS = Object.keys(FIELDS);
+const FILE = z.object(FIELDS, 'keys and values, `endpoints` among them');
+
+type Given = z.infer<typeof FILE>;
 
 /** Reads `file`; throws EtcdConfigError where it cannot be read or used. */
 export async function readEtcdConfig(file: string): Promise<EtcdConfig> {
@@ -77,69 +103,158 @@ export async function readEtcdConfig(file: string): Promise<EtcdConfig> {
 
 /** `text` is the content of `file`, whose name is for the messages of EtcdConfigError alone. */
 export function parseEtcdConfig(text: string, file: string): EtcdConfig {
-  const { content, place } = yamlOf(text, file);
-  const refuse = (keys: readonly PropertyKey[], problem: string) =>
-    new EtcdConfigError(`etcd configuration ${place(keys)}: ${keyText(keys)}${problem}`);
-  const parsed = FILE.safeParse(content);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw refuse(issue?.path ?? [], `allowed: ${issue?.message}`);
-  }
-  const given = parsed.data;
-  const certFile = given['cert-file'] || undefined;
-  const keyFile = given['key-file'] || undefined;
-  if ((certFile === undefined) !== (keyFile === undefined)) {
-    throw refuse([certFile === undefined ? 'key-file' : 'cert-file'], 'allowed: cert-file and key-file both, or none of them');
-  }
-  return {
-    endpoints: endpointsOf(given.endpoints, given['insecure-transport'] === true, refuse),
-    caFile: given['trusted-ca-file'] || given['ca-file'] || undefined,
-    certFile,
-    keyFile,
-    skipVerify: given['insecure-skip-tls-verify'] === true,
-    hostAliases: aliasesOf(given['cilium-host-aliases'] ?? [], refuse),
-  };
+  return new Reading(text, file).config();
 }
 
-type Refuse = (keys: readonly PropertyKey[], problem: string) => EtcdConfigError;
+/** One file that is being read, with what is to be said of it. */
+class Reading {
+  readonly #document: YamlDocument;
+  readonly #warnings: string[] = [];
+  #spelling: (key: string) => string = (key) => key;
 
-function endpointsOf(given: readonly string[], isInsecure: boolean, refuse: Refuse): string[] {
-  const addresses = given.map((text, index) => {
-    try {
-      return parseEndpoint(text, isInsecure);
-    } catch (thrown) {
-      throw refuse(['endpoints', index], asError(thrown).message);
-    }
-  });
-  const other = addresses.findIndex((address) => address.secure !== addresses[0]?.secure);
-  if (other !== -1) throw refuse(['endpoints', other], 'http and https are mixed; allowed: one of them for all endpoints');
-  if (isInsecure && addresses[0]?.secure) {
-    throw refuse(['insecure-transport'], 'true contradicts the https of the endpoints; allowed: false, or http endpoints');
+  constructor(text: string, file: string) {
+    this.#document = yamlOf(text, file);
   }
-  return addresses.map((address) => address.url);
+
+  config(): EtcdConfig {
+    const given = this.#given();
+    const hostAliases = this.#aliases(given['cilium-host-aliases'] ?? []);
+    const isInsecure = given['insecure-transport'] === true;
+    const endpoints = this.#endpoints(given.endpoints, isInsecure);
+    const login = this.#login(given);
+    const plain = login === undefined || isInsecure ? undefined : endpoints.find((each) => isOnWire(each, hostAliases));
+    if (plain !== undefined) {
+      throw this.#refusal(
+        [login?.kind === 'token' ? 'token' : 'password'],
+        `it would travel in plain text to ${plain.url}; write https, or insecure-transport: true where the network is trusted`,
+      );
+    }
+    return {
+      endpoints: endpoints.map(({ url }) => url),
+      caFile: given['trusted-ca-file'] || given['ca-file'] || undefined,
+      ...this.#certificate(given),
+      // etcd's library does not look at the flag then, and TLS may be used all the same.
+      skipVerify: given['insecure-skip-tls-verify'] === true && !isInsecure,
+      hostAliases,
+      login,
+      warnings: this.#warnings,
+    };
+  }
+
+  #given(): Given {
+    const { content, repeated } = this.#document;
+    if (!isRecord(content)) throw this.#refusal([], `allowed: ${FILE.safeParse(content).error?.issues[0]?.message}`);
+    const { values, spelling, ambiguous } = foldKeys(content, KEYS);
+    this.#spelling = spelling;
+    const idle = idleKeyProblems(content, KEYS);
+    const parsed = FILE.safeParse(values);
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
+      const slip = !('endpoints' in values) ? idle.map(({ key, problem }) => `; ${key.slice(0, 64)}: ${problem}`)[0] : '';
+      throw this.#refusal(issue?.path ?? [], `allowed: ${issue?.message}${slip ?? ''}`);
+    }
+    for (const message of repeated) this.#warn(`${message}; the last one counts`);
+    for (const key of ambiguous) this.#warnAbout([key], 'this key stands in the file in another spelling, too; write it once');
+    for (const { key, problem } of idle) this.#warnAbout([key], problem);
+    return parsed.data;
+  }
+
+  /** As in etcd's client the first endpoint decides for all whether TLS is used. */
+  #endpoints(given: readonly string[], isInsecure: boolean): readonly EndpointAddress[] {
+    const addresses = given.map((text, index) => {
+      try {
+        return parseEndpoint(text, isInsecure);
+      } catch (thrown) {
+        throw this.#refusal(['endpoints', index], asError(thrown).message);
+      }
+    });
+    const secure = addresses[0]?.secure === true;
+    const other = addresses.findIndex((address) => address.secure !== secure);
+    if (other !== -1) {
+      const used = secure ? 'TLS is used for all endpoints' : 'no endpoint is used with TLS';
+      this.#warnAbout(['endpoints', other], `http and https are mixed; ${used}, as the first one says`);
+    }
+    if (isInsecure && secure) this.#warnAbout(['insecure-transport'], 'the first endpoint is https, hence TLS is used');
+    const scheme = secure ? 'https' : 'http';
+    const urls = new Map(addresses.map((address) => [address.url.replace(/^https?/, scheme), address]));
+    return [...urls].map(([url, address]) => ({ ...address, url, secure }));
+  }
+
+  #certificate(given: Given): Pick<EtcdConfig, 'certFile' | 'keyFile'> {
+    const certFile = given['cert-file'] || undefined;
+    const keyFile = given['key-file'] || undefined;
+    if ((certFile === undefined) === (keyFile === undefined)) return { certFile, keyFile };
+    const [there, missing] = keyFile === undefined ? ['cert-file', 'key-file'] : ['key-file', 'cert-file'];
+    this.#warnAbout([there], `it has no effect without ${missing}; no client certificate is used`);
+    return { certFile: undefined, keyFile: undefined };
+  }
+
+  #login({ username, password, token }: Given): EtcdLogin | undefined {
+    if (username && password) return { kind: 'password', username, password };
+    if (username || password) {
+      const [there, missing] = username ? ['username', 'password'] : ['password', 'username'];
+      this.#warnAbout([there], `it has no effect without ${missing}`);
+    }
+    return token ? { kind: 'token', token } : undefined;
+  }
+
+  #aliases(given: readonly { hostname: string; ips: string[] }[]): ReadonlyMap<string, readonly string[]> {
+    const aliases = new Map<string, readonly string[]>();
+    for (const [index, { hostname, ips }] of given.entries()) {
+      const name = hostKey(hostname);
+      if (aliases.has(name)) {
+        throw this.#refusal(
+          ['cilium-host-aliases', index, 'hostname'],
+          `${JSON.stringify(hostname)} is named twice; allowed: each once`,
+        );
+      }
+      aliases.set(name, [...new Set(ips)]);
+    }
+    return aliases;
+  }
+
+  #refusal(keys: readonly PropertyKey[], problem: string): EtcdConfigError {
+    return new EtcdConfigError(`etcd configuration ${this.#document.place(this.#asSpelt(keys))}: ${keyText(keys)}${problem}`);
+  }
+
+  #warnAbout(keys: readonly PropertyKey[], problem: string): void {
+    this.#warn(`${this.#document.place(this.#asSpelt(keys))}: ${keyText(keys).slice(0, 100)}${problem}`);
+  }
+
+  #warn(message: string): void {
+    if (this.#warnings.length < MAX_ETCD_CONFIG_WARNINGS) this.#warnings.push(message);
+  }
+
+  #asSpelt(keys: readonly PropertyKey[]): readonly PropertyKey[] {
+    const [first, ...rest] = keys;
+    return typeof first === 'string' ? [this.#spelling(first), ...rest] : keys;
+  }
 }
 
-function aliasesOf(given: readonly { hostname: string; ips: string[] }[], refuse: Refuse): Map<string, readonly string[]> {
-  const aliases = new Map<string, readonly string[]>();
-  for (const [index, { hostname, ips }] of given.entries()) {
-    const name = hostname.toLowerCase();
-    if (aliases.has(name)) {
-      throw refuse(['cilium-host-aliases', index, 'hostname'], `${JSON.stringify(hostname)} is named twice; allowed: each once`);
-    }
-    aliases.set(name, [...new Set(ips)]);
-  }
-  return aliases;
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
+LOOPBACK.addAddress('::1', 'ipv6');
+
+/** Whether what is sent to the endpoint can be read by others. */
+function isOnWire({ secure, host }: EndpointAddress, aliases: ReadonlyMap<string, readonly string[]>): boolean {
+  if (secure) return false;
+  const addresses = aliases.get(hostKey(host)) ?? [hostKey(host)];
+  return addresses.some((each) => each !== 'localhost' && !LOOPBACK.check(each, isIP(each) === 6 ? 'ipv6' : 'ipv4'));
+}
+
+function isRecord(content: unknown): content is Readonly<Record<string, unknown>> {
+  return typeof content === 'object' && content !== null && !Array.isArray(content);
 }
 
 function yamlOf(text: string, file: string): YamlDocument {
   try {
-    return parseYaml(text, file, MAX_ETCD_CONFIG_BYTES);
+    return parseYaml(text, file, MAX_ETCD_CONFIG_BYTES, { isGoYaml: true });
   } catch (thrown) {
     throw named(thrown);
   }
 }
 
-/** The error of whoever reads the file, by the name of what is read. */
+/** The error of the reader, by the name of what is read. */
 function named(thrown: unknown): unknown {
   return thrown instanceof YamlFileError
     ? new EtcdConfigError(`etcd configuration ${thrown.message}`, { cause: thrown })

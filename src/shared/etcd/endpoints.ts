@@ -9,7 +9,7 @@ import { isIP } from 'node:net';
 import type { Clock } from '../clock.ts';
 import type { EtcdConfig } from './config.ts';
 import type { Credentials } from './credentials.ts';
-import { hostPort, parseEndpoint } from './endpoint-address.ts';
+import { hostKey, hostPort, parseEndpoint } from './endpoint-address.ts';
 import { DeadlineError, type EtcdError } from './errors.ts';
 import { type KeepaliveTimes, Link, type LinkOptions } from './link.ts';
 
@@ -130,7 +130,7 @@ export class Endpoints {
 function linkOptionsOf({ config, credentials, keepalive, clock, random }: EndpointsOptions): Omit<LinkOptions, 'onRecovered'>[] {
   const dialled = config.endpoints.flatMap((text) => {
     const { secure, host, port } = parseEndpoint(text);
-    const addresses = config.hostAliases?.get(host.toLowerCase()) ?? [host];
+    const addresses = config.hostAliases?.get(hostKey(host)) ?? [host];
     return addresses.map((address) => ({
       host,
       target: targetOf(address, port),

@@ -39,6 +39,7 @@ export async function openLocalEtcd(
   for (;;) {
     try {
       const config = await localConfig(options);
+      warnOf(config, log);
       const observer = metrics.client('etcd', limiter);
       const client = createEtcdClient({ ...clientOptions(options, surroundings), config, name: 'local', limiter, observer });
       return { client, endBootstrap: () => limiter?.setQps(options.qps) };
@@ -65,6 +66,11 @@ export function clientOptions(
 ): Omit<EtcdClientOptions, 'config' | 'name'> {
   const { limit, keepaliveTimeMs = ETCD_KEEPALIVE_TIME_MS, keepaliveTimeoutMs = ETCD_KEEPALIVE_TIMEOUT_MS } = options;
   return { clock, log, pageSize: limit, keepalive: { timeMs: keepaliveTimeMs, timeoutMs: keepaliveTimeoutMs } };
+}
+
+/** Names what has no effect in a configuration file, one line for each. */
+export function warnOf({ warnings = [] }: EtcdConfig, log: Logger): void {
+  for (const reason of warnings) log.warn({ reason }, 'the etcd configuration file is used, but part of it has no effect');
 }
 
 async function localConfig({ etcdConfigPath, address }: KvstoreOptions): Promise<EtcdConfig> {
