@@ -2,21 +2,26 @@
  * The directory with one etcd configuration file per remote cluster, followed live.
  *
  * Each burst of events makes everything be read again and compared by digests; a file that is gone is looked
- * for once more before its cluster is.
+ * for once more before its cluster is. A file that exists but cannot be read is not gone: its cluster stays as it is,
+ * and so do all clusters while the directory cannot be read.
  */
 import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../shared/clock.ts';
 import { clusterNameProblem } from '../shared/cluster-info.ts';
 import { DirectoryEvents } from '../shared/directory-events.ts';
-import { asError, isAbort, ProgramError } from '../shared/errors.ts';
-import { MAX_CONFIG_FILE_BYTES, MAX_REMOTE_CLUSTERS } from '../shared/limits.ts';
+import { isAbort, ProgramError } from '../shared/errors.ts';
+import { MAX_REMOTE_CLUSTERS } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
+import { type ConfigFiles, errorNumberOf, NotAFileError, problemOf, systemFiles } from './config-files.ts';
 
 export type ConfigChange =
   | { readonly kind: 'added'; readonly cluster: string; readonly path: string }
   | { readonly kind: 'changed'; readonly cluster: string; readonly path: string }
+  /** The file exists, or may exist, but cannot be read; it may be that of a cluster not named before. */
+  | { readonly kind: 'unreadable'; readonly cluster: string; readonly path: string; readonly problem: string }
+  /** It can be read again and is the same as before. */
+  | { readonly kind: 'readable'; readonly cluster: string }
   | { readonly kind: 'removed'; readonly cluster: string };
 
 export interface ConfigDirectoryOptions {
@@ -29,6 +34,8 @@ export interface ConfigDirectoryOptions {
   /** Why the directory cannot be read, or undefined where it can again. */
   readonly onReadable?: (problem: string | undefined) => void;
   readonly timing?: ConfigDirectoryTiming;
+  /** @default systemFiles */
+  readonly files?: ConfigFiles;
 }
 
 export interface ConfigDirectoryTiming {
@@ -42,7 +49,7 @@ export interface ConfigDirectoryTiming {
 
 const DEFAULT_TIMING: ConfigDirectoryTiming = { quietMs: 100, goneMs: 1_000, pollMs: 10_000 };
 
-/** The directory cannot be read when the daemon starts. */
+/** The configuration directory is not there when the daemon starts. */
 export class ConfigDirectoryError extends ProgramError {
   readonly code = 'CONFIG_DIRECTORY';
   readonly retriable = false;
@@ -51,131 +58,178 @@ export class ConfigDirectoryError extends ProgramError {
 /** What makes a file a cluster's, and keeps certificates and notes beside it from being taken for one. */
 const MARK = 'endpoints:';
 
-/**
- * Yields what changed, batch after batch, until the signal is aborted. The first batch comes at once and
- * names every cluster there is, also when there is none. Throws ConfigDirectoryError where the directory
- * cannot be read at that moment; later on that is logged, and nothing counts as removed.
- */
-export async function* watchConfigDirectory(options: ConfigDirectoryOptions): AsyncGenerator<readonly ConfigChange[]> {
-  const { path, clock, signal, timing = DEFAULT_TIMING } = options;
-  const scan = new Scan(options, timing.goneMs);
-  const events = new DirectoryEvents(path, clock);
-  try {
-    events.arm();
-    yield await scan.first();
-    while (!signal.aborted) {
-      await events.burst(scan.hasMissing ? timing.goneMs : timing.pollMs, timing.quietMs, signal);
-      events.arm();
-      const changes = await scan.next();
-      if (changes.length > 0) yield changes;
-    }
-  } catch (thrown) {
-    if (!isAbort(thrown, signal)) throw thrown;
-  } finally {
-    events.disarm();
-  }
-}
+/** In place of the digest of a file that was never read. */
+const UNREAD = '';
 
-/** Compares what the directory holds with what it held. */
-class Scan {
+export class ConfigDirectory {
   readonly #options: ConfigDirectoryOptions;
+  readonly #timing: ConfigDirectoryTiming;
+  readonly #files: ConfigFiles;
   readonly #digests = new Map<string, string>();
+  /** What is wrong with the files that cannot be read, as told last. */
+  readonly #unreadable = new Map<string, string>();
+  /** Directories and the like, of no cluster that is known. */
+  #others: ReadonlySet<string> = new Set();
   readonly #reported = new Map<string, string>();
   /** Since when a cluster's file is not there. */
   readonly #missing = new Map<string, number>();
-  readonly #goneMs: number;
-  #unreadable = false;
+  /** Why the directory itself cannot be read. */
+  #problem: string | undefined;
+  #wasRead = false;
 
-  constructor(options: ConfigDirectoryOptions, goneMs: number) {
+  constructor(options: ConfigDirectoryOptions) {
     this.#options = options;
-    this.#goneMs = goneMs;
+    this.#timing = options.timing ?? DEFAULT_TIMING;
+    this.#files = options.files ?? systemFiles;
   }
 
-  /** A cluster's file was not there the last time; a later scan decides. */
-  get hasMissing(): boolean {
-    return this.#missing.size > 0;
+  /**
+   * Yields what changed, batch after batch, until the signal is aborted. The first batch names every cluster there is,
+   * also when there is none, and comes at once, or as soon as the directory can be read. Throws ConfigDirectoryError where
+   * there is no such directory at that moment; later on that is logged, and nothing counts as removed.
+   */
+  async *changes(): AsyncGenerator<readonly ConfigChange[]> {
+    const { path, clock, signal } = this.#options;
+    const { quietMs, goneMs, pollMs } = this.#timing;
+    const events = new DirectoryEvents(path, clock);
+    try {
+      for (let isFirst = true; !signal.aborted; isFirst = false) {
+        events.arm();
+        const wasRead = this.#wasRead;
+        const found = await this.#scan(isFirst);
+        if (found.length > 0 || wasRead !== this.#wasRead) yield found;
+        await events.burst(this.#missing.size > 0 ? goneMs : pollMs, quietMs, signal);
+      }
+    } catch (thrown) {
+      if (!isAbort(thrown, signal)) throw thrown;
+    } finally {
+      events.disarm();
+    }
   }
 
-  async first(): Promise<readonly ConfigChange[]> {
-    const { path } = this.#options;
+  /** The directory could be read once at least. */
+  get wasRead(): boolean {
+    return this.#wasRead;
+  }
+
+  /**
+   * Keys of `cluster` were found, of which no change tells. True where it may have a file all the same, since what stands in
+   * its place, or the directory, cannot be read: it then counts as a cluster whose file cannot be read, and a change tells so.
+   */
+  adopt(cluster: string): boolean {
+    if (this.#problem === undefined && this.#wasRead && !this.#others.has(cluster)) return false;
+    this.#digests.set(cluster, this.#digests.get(cluster) ?? UNREAD);
+    return true;
+  }
+
+  async #scan(isFirst: boolean): Promise<readonly ConfigChange[]> {
+    const { path, log, onReadable } = this.#options;
     if (path === '') throw new ConfigDirectoryError('flag --clustermesh-config: a directory is needed');
     try {
-      return await this.#compare();
-    } catch (thrown) {
-      const { message } = asError(thrown);
-      throw new ConfigDirectoryError(`flag --clustermesh-config: ${path} cannot be read (${message}); mount or create it`);
-    }
-  }
-
-  async next(): Promise<readonly ConfigChange[]> {
-    const { path, log, onReadable } = this.#options;
-    try {
-      const changes = await this.#compare();
-      if (this.#unreadable) log.info({ path }, 'the configuration directory can be read again');
+      const found = await this.#read();
+      if (this.#problem !== undefined) log.info({ path }, 'the configuration directory can be read again');
+      this.#problem = undefined;
+      this.#wasRead = true;
       onReadable?.(undefined);
-      this.#unreadable = false;
-      return changes;
+      return this.#compare(found);
     } catch (thrown) {
-      const { message: error } = asError(thrown);
-      onReadable?.(error);
-      if (!this.#unreadable) {
-        log.error({ path, error }, 'the configuration directory cannot be read; all clusters stay');
+      const problem = problemOf(thrown);
+      const isMissing = ['ENOENT', 'ENOTDIR'].includes(errorNumberOf(thrown) ?? '');
+      if (isFirst && isMissing)
+        throw new ConfigDirectoryError(`flag --clustermesh-config: ${path} cannot be read (${problem}); mount or create it`);
+      onReadable?.(problem);
+      if (this.#problem === undefined) {
+        log.error({ path, error: problem }, 'the configuration directory cannot be read; all clusters stay');
       }
-      this.#unreadable = true;
-      return [];
+      this.#problem = problem;
+      return this.#adopted(problem);
     }
   }
 
-  async #compare(): Promise<readonly ConfigChange[]> {
-    const found = await this.#read();
-    const changes: ConfigChange[] = [];
-    for (const [cluster, digest] of found) {
-      const known = this.#digests.get(cluster);
-      if (known === digest) continue;
-      changes.push({ kind: known === undefined ? 'added' : 'changed', cluster, path: join(this.#options.path, cluster) });
-      this.#digests.set(cluster, digest);
+  /** The clusters that were adopted and not told of yet, while the directory cannot be read. */
+  #adopted(problem: string): readonly ConfigChange[] {
+    return [...this.#digests]
+      .filter(([cluster, digest]) => digest === UNREAD && !this.#unreadable.has(cluster))
+      .map(([cluster]) => this.#cannotRead(cluster, `the directory cannot be read: ${problem}`));
+  }
+
+  #cannotRead(cluster: string, problem: string): ConfigChange {
+    const path = join(this.#options.path, cluster);
+    if (this.#unreadable.get(cluster) !== problem) {
+      this.#options.log.error(
+        { cluster, path, error: problem },
+        'the file of a cluster cannot be read; the cluster stays as it is',
+      );
     }
+    this.#unreadable.set(cluster, problem);
+    return { kind: 'unreadable', cluster, path, problem };
+  }
+
+  /** `found`: the digest of every cluster's file, or what is wrong with it. */
+  #compare(found: ReadonlyMap<string, string | { readonly problem: string }>): readonly ConfigChange[] {
+    const changes: ConfigChange[] = [];
+    for (const [cluster, file] of found) {
+      const path = join(this.#options.path, cluster);
+      const known = this.#digests.get(cluster);
+      const before = this.#unreadable.get(cluster);
+      if (typeof file !== 'string') {
+        if (before !== file.problem) changes.push(this.#cannotRead(cluster, file.problem));
+        this.#digests.set(cluster, known ?? UNREAD);
+        continue;
+      }
+      this.#digests.set(cluster, file);
+      if (this.#unreadable.delete(cluster)) this.#options.log.info({ cluster, path }, 'the file of a cluster can be read again');
+      if (known !== file) changes.push({ kind: known === undefined ? 'added' : 'changed', cluster, path });
+      else if (before !== undefined) changes.push({ kind: 'readable', cluster });
+    }
+    return [...changes, ...this.#removals(found)];
+  }
+
+  #removals(found: ReadonlyMap<string, unknown>): readonly ConfigChange[] {
     const nowMs = this.#options.clock.monotonicMs();
+    const removals: ConfigChange[] = [];
     for (const cluster of this.#digests.keys()) {
       const sinceMs = this.#missing.get(cluster);
       if (found.has(cluster)) this.#missing.delete(cluster);
       else if (sinceMs === undefined) this.#missing.set(cluster, nowMs);
-      else if (nowMs - sinceMs >= this.#goneMs) {
-        changes.push({ kind: 'removed', cluster });
-        this.#digests.delete(cluster);
-        this.#missing.delete(cluster);
+      else if (nowMs - sinceMs >= this.#timing.goneMs) {
+        removals.push({ kind: 'removed', cluster });
+        for (const known of [this.#digests, this.#missing, this.#unreadable]) known.delete(cluster);
       }
     }
-    return changes;
+    return removals;
   }
 
-  /** The digest of every cluster's file. */
-  async #read(): Promise<ReadonlyMap<string, string>> {
-    const found = new Map<string, string>();
+  async #read(): Promise<ReadonlyMap<string, string | { readonly problem: string }>> {
+    const found = new Map<string, string | { readonly problem: string }>();
     const seen = new Set<string>();
-    for (const name of (await readdir(this.#options.path)).sort()) {
-      const content = await this.#content(name);
-      if (content === undefined) continue;
+    const others = new Set<string>();
+    for (const name of [...(await this.#files.list(this.#options.path))].sort()) {
+      const file = await this.#content(name, others);
+      if (file === undefined) continue;
       seen.add(name);
-      if (this.#isCluster(name, found.size)) found.set(name, createHash('sha256').update(content).digest('hex'));
+      if (this.#isCluster(name, found.size)) found.set(name, file);
     }
     for (const name of this.#reported.keys()) if (!seen.has(name)) this.#reported.delete(name);
+    this.#others = others;
     return found;
   }
 
-  /** The content of a file that looks like a cluster's. Undefined for directories, and for files that went meanwhile. */
-  async #content(name: string): Promise<Buffer | undefined> {
-    const path = join(this.#options.path, name);
+  /** The digest of a file that looks like a cluster's, or what is wrong with it. Undefined where it is no cluster's, or is gone. */
+  async #content(name: string, others: Set<string>): Promise<string | { readonly problem: string } | undefined> {
     try {
-      const status = await stat(path);
-      if (!status.isFile()) return undefined;
-      // A file that is too large to be read is taken for a cluster's, so that somebody is told of it.
-      const isTooLarge = status.size > MAX_CONFIG_FILE_BYTES;
-      const content = isTooLarge ? Buffer.from(`${MARK} ${status.size}`) : await readFile(path);
-      return content.includes(MARK) ? content : undefined;
+      const read = await this.#files.read(join(this.#options.path, name));
+      if (read === undefined) return undefined;
+      // A file that is too large to be read is taken for a cluster's, so that its size is told.
+      const content = typeof read === 'number' ? `${MARK} ${read}` : read;
+      return content.includes(MARK) ? createHash('sha256').update(content).digest('hex') : undefined;
     } catch (thrown) {
-      this.#options.log.debug({ name, error: asError(thrown).message }, 'skipped a file of the configuration directory');
-      return undefined;
+      if (thrown instanceof NotAFileError && !this.#digests.has(name)) {
+        others.add(name);
+        return undefined;
+      }
+      // Keys and certificates beside the clusters' files are often for others to read.
+      return clusterNameProblem(name) === undefined ? { problem: problemOf(thrown) } : undefined;
     }
   }
 

@@ -19,7 +19,7 @@ import type { PublisherMetrics } from '../shared/publisher/metrics.ts';
 import { createPublisher } from '../shared/publisher/publisher.ts';
 import type { Runtime } from '../shared/runtime.ts';
 import { ClusterIds } from './cluster-ids.ts';
-import { type ConfigDirectoryOptions, watchConfigDirectory } from './config-directory.ts';
+import { ConfigDirectory } from './config-directory.ts';
 import { DRAIN_GRACE_MS } from './drain.ts';
 import { type KvstoremeshFlags, remoteLimits } from './flags.ts';
 import { ImportGuard } from './import-guard/guard.ts';
@@ -103,7 +103,7 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
       cacheTtlMs: flags.clustermeshCacheTtlMs,
       clock,
       log,
-      open: (path, cluster) => openRemoteEtcd(path, cluster, parts),
+      open: (path, cluster, last) => openRemoteEtcd(path, cluster, last, parts),
     },
     onEnded: (cluster) => etcdMetrics.forgetRemote(cluster),
     drainGraceMs: flags.disableDrainOnDisconnection ? undefined : timing.drainGraceMs,
@@ -112,15 +112,17 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
   onRemotes(remotes);
   jobs.startJob('remote clusters', () => remotes.ended());
   const limits = { perClusterMs: flags.perClusterReadyTimeoutMs, globalMs: flags.globalReadyTimeoutMs };
-  const onFirst = (configured: readonly RemoteCluster[]) =>
-    jobs.startJob('readiness', async (jobSignal) => {
-      await untilReady(configured, remotes, limits, runtime, jobSignal);
-      onReady();
-      await once(jobSignal, 'abort');
-    });
-  jobs.startJob('leftovers', (jobSignal) => removeLeftovers(remotes, term.client, options, jobSignal));
-  const directory = { path: flags.clustermeshConfig, ownName: own.name, clock, log, signal, onReadable };
-  jobs.startJob('configuration directory', () => followDirectory(directory, remotes, onFirst));
+  const first = Promise.withResolvers<readonly RemoteCluster[]>();
+  jobs.startJob('readiness', async (jobSignal) => {
+    // A directory that cannot be read delays no longer than a cluster that is never loaded.
+    const timeout = clock.sleep(limits.globalMs, jobSignal).then((): readonly RemoteCluster[] => []);
+    await untilReady(await Promise.race([first.promise, timeout]), remotes, limits, runtime, jobSignal);
+    onReady();
+    await once(jobSignal, 'abort');
+  });
+  const directory = new ConfigDirectory({ path: flags.clustermeshConfig, ownName: own.name, clock, log, signal, onReadable });
+  jobs.startJob('leftovers', (jobSignal) => removeLeftovers(remotes, directory, term.client, options, jobSignal));
+  jobs.startJob('configuration directory', () => followDirectory(directory, remotes, first.resolve));
   try {
     await jobs.done();
   } finally {
@@ -133,21 +135,27 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
 
 /** Adds, reconnects and removes clusters as their files say. `onFirst` is called when those of the start are added. */
 async function followDirectory(
-  directory: ConfigDirectoryOptions,
+  directory: ConfigDirectory,
   remotes: RemoteClusters,
   onFirst: (configured: readonly RemoteCluster[]) => void,
 ): Promise<void> {
   let isFirst = true;
-  for await (const changes of watchConfigDirectory(directory)) {
+  for await (const changes of directory.changes()) {
     for (const change of changes) remotes.apply(change);
-    if (isFirst) onFirst(remotes.all);
-    isFirst = false;
+    if (isFirst && directory.wasRead) {
+      onFirst(remotes.all);
+      isFirst = false;
+    }
   }
 }
 
-/** Has what earlier runs left of clusters that no file names removed, once. Rejects with the signal's reason. */
+/**
+ * Has what earlier runs left of clusters that no file names removed, once. A cluster that may have a file which cannot be read
+ * is none of them. Rejects with the signal's reason.
+ */
 async function removeLeftovers(
   remotes: RemoteClusters,
+  directory: ConfigDirectory,
   local: EtcdClient,
   { timing, runtime: { clock, log } }: LeaderOptions,
   signal: AbortSignal,
@@ -156,7 +164,8 @@ async function removeLeftovers(
   await clock.sleep(timing.leftoversMs, signal);
   for (;;) {
     try {
-      remotes.removeLeftovers(await mirroredClusters(local, signal));
+      const found = [...(await mirroredClusters(local, signal))];
+      remotes.removeLeftovers(found.filter((cluster) => !directory.adopt(cluster)));
       await once(signal, 'abort');
     } catch (thrown) {
       signal.throwIfAborted();

@@ -7,6 +7,7 @@
  */
 import { Backoff } from '../shared/backoff.ts';
 import { asError, ProgramError } from '../shared/errors.ts';
+import type { EtcdConfig } from '../shared/etcd/config.ts';
 import { EtcdError } from '../shared/etcd/errors.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
 import { RECONNECT_SPREAD_MS, REMOTE_BACKOFF_MAX_MS, REMOTE_BACKOFF_MIN_MS } from '../shared/limits.ts';
@@ -36,6 +37,8 @@ export class RemoteCluster {
   readonly guard: RemoteGuard | undefined;
   /** Monotonic milliseconds. */
   readonly createdMs: number;
+  /** Why its file cannot be read at the moment: then everything of it stays as it is. */
+  fileProblem: string | undefined;
   readonly #path: string;
   readonly #context: RemoteClusterContext;
   readonly #log: Logger;
@@ -44,7 +47,8 @@ export class RemoteCluster {
   readonly #freshness: Freshness;
   #initialSyncMs: number | undefined;
   #state: RemoteState = INITIAL_STATE;
-  #endpoints = 0;
+  /** Of its file, as last read. */
+  #config: EtcdConfig | undefined;
   #connectedMs: number | undefined;
   /** The last error that was none of those this program raises on purpose. */
   #mistake: string | undefined;
@@ -68,13 +72,18 @@ export class RemoteCluster {
     this.mirrors = MAPPINGS.map((mapping) => new Mirror(mapping, options));
   }
 
+  /** The path of its file. */
+  get path(): string {
+    return this.#path;
+  }
+
   get state(): RemoteState {
     return this.#state;
   }
 
   /** Endpoints of its file, as last read. */
   get endpoints(): number {
-    return this.#endpoints;
+    return this.#config?.endpoints.length ?? 0;
   }
 
   /** Its first load is in the local etcd, with every canary. Never goes back. */
@@ -227,8 +236,8 @@ export class RemoteCluster {
 
   /** One connection, from the first attempt to its end. Never resolves; rejects with why it ended. */
   async #connection(scope: TaskScope, signal: AbortSignal): Promise<void> {
-    const { client, endpoints } = await this.#context.open(this.#path, this.name);
-    this.#endpoints = endpoints;
+    const { client, config } = await this.#context.open(this.#path, this.name, this.#config);
+    this.#config = config;
     try {
       await this.#firstAnswer(client, signal);
       this.#connectedMs = this.#context.clock.monotonicMs();

@@ -66,22 +66,14 @@ export class RemoteClusters {
 
   apply(change: ConfigChange): void {
     const entry = this.#entries.get(change.cluster);
-    if (change.kind === 'removed') {
-      if (entry?.kind === 'running') {
-        const { remote, scope } = entry;
-        this.#remove(
-          change.cluster,
-          () => remote.release(),
-          () => scope.end(),
-        );
-      } else if (entry !== undefined) entry.returned = undefined;
-    } else if (entry === undefined) {
-      this.#add(change.cluster, change.path);
-    } else if (entry.kind === 'running') {
+    if (change.kind === 'removed') this.#onRemoved(change.cluster, entry);
+    else if (change.kind === 'readable') this.#setFileProblem(entry, undefined);
+    else if (entry?.kind === 'draining') this.#onReturned(entry, change);
+    else if (change.kind === 'unreadable') this.#setFileProblem(entry ?? this.#add(change.cluster, change.path), change.problem);
+    else if (entry === undefined) this.#add(change.cluster, change.path);
+    else {
+      this.#setFileProblem(entry, undefined);
       entry.remote.reconnect();
-    } else {
-      entry.returned = change.path;
-      this.#logOf(change.cluster).info('the remote cluster came back while it is being removed; it is connected after that');
     }
   }
 
@@ -116,21 +108,44 @@ export class RemoteClusters {
     this.#entries.clear();
   }
 
+  #onRemoved(cluster: string, entry: Running | Draining | undefined): void {
+    if (entry?.kind === 'draining') entry.returned = undefined;
+    if (entry?.kind !== 'running') return;
+    const { remote, scope } = entry;
+    this.#remove(
+      cluster,
+      () => remote.release(),
+      () => scope.end(),
+    );
+  }
+
+  #onReturned(entry: Draining, { cluster, path }: { readonly cluster: string; readonly path: string }): void {
+    if (entry.returned === undefined)
+      this.#logOf(cluster).info('the remote cluster came back while it is being removed; it is connected after that');
+    entry.returned = path;
+  }
+
+  #setFileProblem(entry: Running | Draining | undefined, problem: string | undefined): void {
+    if (entry?.kind === 'running') entry.remote.fileProblem = problem;
+  }
+
   #logOf(cluster: string): Logger {
     return this.#options.context.log.child({ cluster });
   }
 
-  #add(cluster: string, path: string): void {
+  #add(cluster: string, path: string): Running {
     const remote = new RemoteCluster(cluster, path, this.#context);
     const scope = new TaskScope(this.#scope.signal);
     scope.run((signal) => remote.run(signal));
-    this.#entries.set(cluster, { kind: 'running', remote, scope });
+    const entry: Running = { kind: 'running', remote, scope };
+    this.#entries.set(cluster, entry);
     // What ends a cluster but its removal is an error in this program.
     this.#scope.run(async () => {
       const reason = await scope.ended();
       if (!this.#isRemoved(remote)) throw reason;
     });
     this.#logOf(cluster).info({ path }, 'a remote cluster was added');
+    return entry;
   }
 
   #isRemoved(remote: RemoteCluster): boolean {

@@ -2,6 +2,7 @@
 import type { Clock } from '../shared/clock.ts';
 import type { ClusterInfo } from '../shared/cluster-info.ts';
 import type { RunObserver } from '../shared/controller-runs.ts';
+import type { EtcdConfig } from '../shared/etcd/config.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
 import { REMOTE_RELIST_MS, REMOTE_STOPPED_RETRY_MS } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
@@ -17,8 +18,8 @@ import type { RemoteLimits } from './remote-bounds.ts';
 /** A client of the remote's etcd, made from its file as it is now. */
 export interface OpenedSource {
   readonly client: EtcdClient;
-  /** Endpoints of the file. */
-  readonly endpoints: number;
+  /** What the file says, or said when it could be read last. */
+  readonly config: EtcdConfig;
 }
 
 export interface RemoteClusterContext extends Omit<MirrorOptions, 'relistMs' | 'cluster' | 'bounds' | 'guard'> {
@@ -41,8 +42,8 @@ export interface RemoteClusterContext extends Omit<MirrorOptions, 'relistMs' | '
   readonly onAttempt?: RunObserver | undefined;
   /** See ReadingsOptions.onRead. */
   readonly onConfigRead?: RunObserver | undefined;
-  /** Reads the file and opens a client; rejects with what is wrong with the file. */
-  readonly open: (path: string, cluster: string) => Promise<OpenedSource>;
+  /** See openRemoteEtcd. */
+  readonly open: (path: string, cluster: string, last: EtcdConfig | undefined) => Promise<OpenedSource>;
   readonly timing?: RemoteTiming;
 }
 

@@ -1,22 +1,41 @@
 /** The client of a remote's etcd, from its file in the configuration directory. */
 import { createEtcdClient } from '../shared/etcd/client.ts';
-import { readEtcdConfig } from '../shared/etcd/config.ts';
+import { type EtcdConfig, readEtcdConfig } from '../shared/etcd/config.ts';
 import { clientOptions, type EtcdSurroundings, limiterOf, warnOf } from '../shared/etcd/local-etcd.ts';
 import type { KvstoreOptions } from '../shared/kvstore-options.ts';
+import { errorNumberOf } from './config-files.ts';
 import type { OpenedSource } from './remote-context.ts';
 
 export interface RemoteEtcdParts extends EtcdSurroundings {
   readonly kvstore: KvstoreOptions;
 }
 
-/** A client, for reading alone, of the etcd that `path` names now. Rejects with what is wrong with the file. */
-export async function openRemoteEtcd(path: string, cluster: string, parts: RemoteEtcdParts): Promise<OpenedSource> {
+/**
+ * A client, for reading alone, of the etcd that `path` names now. Where the file exists but cannot be read at the moment it
+ * is that of `last`, what it said before. Rejects with what is wrong with the file.
+ */
+export async function openRemoteEtcd(
+  path: string,
+  cluster: string,
+  last: EtcdConfig | undefined,
+  parts: RemoteEtcdParts,
+): Promise<OpenedSource> {
   // The higher limit of a first load is for the local etcd alone: a remote has other readers too.
   const { bootstrapQps: _, ...kvstore } = parts.kvstore;
-  const config = await readEtcdConfig(path);
-  warnOf(config, parts.log.child({ cluster }));
+  const config = await readOrLast(path, last);
+  if (config !== last) warnOf(config, parts.log.child({ cluster }));
   const limiter = limiterOf(kvstore, parts.clock);
   const observer = parts.metrics.remoteClient(cluster, limiter);
   const client = createEtcdClient({ ...clientOptions(kvstore, parts), config, name: cluster, limiter, observer, readOnly: true });
-  return { client, endpoints: config.endpoints.length };
+  return { client, config };
+}
+
+async function readOrLast(path: string, last: EtcdConfig | undefined): Promise<EtcdConfig> {
+  try {
+    return await readEtcdConfig(path);
+  } catch (thrown) {
+    const number = errorNumberOf(thrown);
+    if (last === undefined || number === undefined || number === 'ENOENT') throw thrown;
+    return last;
+  }
 }

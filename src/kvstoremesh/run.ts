@@ -55,6 +55,7 @@ export async function runKvstoremesh(
   let unreadable: string | undefined;
   health.addCheck('configuration directory', () => unreadable && `${unreadable}; all clusters stay until it can be read`);
   health.addCheck('remote clusters', () => all().flatMap(refusal));
+  health.addCheck('configuration files', () => all().flatMap(unreadableFile));
   await serve(flags, metrics, health, all, signal);
 
   const { client, endBootstrap } = await openLocalEtcd(kvstore, { clock, log, metrics: etcdMetrics }, signal);
@@ -93,6 +94,11 @@ export async function runKvstoremesh(
 /** Why a remote that answers is not mirrored. That one is away is told by its status: it happens, and is waited for. */
 function refusal({ name, state: { phase } }: RemoteCluster): string[] {
   return phase.kind === 'refused' || phase.kind === 'stopped' ? [`${name} is ${phase.kind}: ${phase.reason}`] : [];
+}
+
+/** By the name of the file: its path is for those who can read the log. */
+function unreadableFile({ name, fileProblem }: RemoteCluster): string[] {
+  return fileProblem === undefined ? [] : [`${name} cannot be read: ${fileProblem}; the cluster stays as it is`];
 }
 
 async function serve(

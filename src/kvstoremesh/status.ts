@@ -67,6 +67,7 @@ export function remoteClusterStatus(remote: RemoteCluster): RemoteClusterStatus 
   const count = (name: MappingName) => byName.get(name)?.count || undefined;
   const hindered = remote.mirrors.find(({ problem }) => problem !== undefined);
   const kindReason = hindered && `${hindered.mapping.name}: ${hindered.problem}`;
+  const fileReason = remote.fileProblem && `${remote.path} cannot be read: ${remote.fileProblem}; the cluster stays as it is`;
   const writeReason = remote.writeProblem && `writes to the local etcd fail: ${remote.writeProblem.message}`;
   return present<RemoteClusterStatus>({
     config: configOf(phase),
@@ -82,7 +83,7 @@ export function remoteClusterStatus(remote: RemoteCluster): RemoteClusterStatus 
     'num-service-exports': count('service exports'),
     'num-shared-services': count('services'),
     ready: remote.isReady || undefined,
-    reason: reasonOf(remote) ?? kindReason ?? writeReason ?? (isSilent ? SILENT : undefined),
+    reason: joined(fileReason, reasonOf(remote) ?? kindReason ?? writeReason ?? (isSilent ? SILENT : undefined)),
     status: statusOf(phase, remote.endpoints),
     'stopped-by': phase.kind === 'stopped' ? phase.bound : undefined,
     synced: syncedOf(byName),
@@ -96,7 +97,11 @@ function findingsOf({ guard }: RemoteCluster): Partial<Record<FindingKind, numbe
 
 function reasonOf({ state: { phase }, isWithdrawalHeld }: RemoteCluster): string | undefined {
   if (phase.kind === 'retrieved') return 'waiting for the local etcd to take the cluster config';
-  return isWithdrawalHeld ? [HELD, phase.reason].filter((each) => each !== undefined).join('; ') : phase.reason;
+  return joined(isWithdrawalHeld ? HELD : undefined, phase.reason);
+}
+
+function joined(...reasons: readonly (string | undefined)[]): string | undefined {
+  return reasons.filter((reason) => reason !== undefined).join('; ') || undefined;
 }
 
 function configOf(phase: RemotePhase): RemoteConfigStatus | undefined {

@@ -1,9 +1,11 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type ConfigChange, ConfigDirectoryError, watchConfigDirectory } from '../../src/kvstoremesh/config-directory.ts';
+import { type ConfigChange, ConfigDirectory, ConfigDirectoryError } from '../../src/kvstoremesh/config-directory.ts';
+import { type ConfigFiles, systemFiles } from '../../src/kvstoremesh/config-files.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import { MAX_REMOTE_CLUSTERS } from '../../src/shared/limits.ts';
 import { until } from '../support/until.ts';
@@ -13,7 +15,7 @@ const ENDPOINTS = 'endpoints: [http://127.0.0.1:1]\n';
 
 let directory: string;
 let stop: AbortController;
-let lines: { level: string; cluster?: string; reason?: string }[];
+let lines: { level: string; cluster?: string; reason?: string; path?: string; error?: string }[];
 let log: Logger;
 
 beforeEach(() => {
@@ -35,20 +37,24 @@ const replace = (name: string, content: string) => {
 };
 const short = (change: ConfigChange) => `${change.kind} ${change.cluster}`;
 
+const optionsFor = (path: string) => ({ path, ownName: 'harbor', clock: systemClock, log, signal: stop.signal });
+
 /** What was reported so far, batch after batch; the first is there when the promise resolves. */
-async function watched(timing = TIMING): Promise<{ seen: string[]; ended: Promise<void> }> {
+async function watched(timing = TIMING, files: ConfigFiles = systemFiles) {
   const seen: string[] = [];
+  const problems: (string | undefined)[] = [];
   const { promise: first, resolve, reject } = Promise.withResolvers<void>();
-  const options = { path: directory, ownName: 'harbor', clock: systemClock, log, signal: stop.signal, timing };
+  const onReadable = (problem: string | undefined) => void (problems.at(-1) === problem || problems.push(problem));
+  const watching = new ConfigDirectory({ ...optionsFor(directory), timing, files, onReadable });
   const ended = (async () => {
-    for await (const batch of watchConfigDirectory(options)) {
+    for await (const batch of watching.changes()) {
       seen.push(...batch.map(short));
       resolve();
     }
   })();
   ended.catch(reject);
   await first;
-  return { seen, ended };
+  return { seen, ended, watching, problems };
 }
 
 describe('the configuration directory', () => {
@@ -157,12 +163,12 @@ describe('the configuration directory', () => {
   test('that is missing at the start is a clear error, and so is none', async () => {
     const missing = join(directory, 'missing');
     for (const path of [missing, '']) {
-      const changes = watchConfigDirectory({ path, ownName: 'harbor', clock: systemClock, log, signal: stop.signal });
+      const changes = new ConfigDirectory(optionsFor(path)).changes();
       await expect(changes.next()).rejects.toThrow(ConfigDirectoryError);
     }
-    await expect(
-      watchConfigDirectory({ path: missing, ownName: 'harbor', clock: systemClock, log, signal: stop.signal }).next(),
-    ).rejects.toThrow(`--clustermesh-config: ${missing} cannot be read`);
+    await expect(new ConfigDirectory(optionsFor(missing)).changes().next()).rejects.toThrow(
+      `--clustermesh-config: ${missing} cannot be read`,
+    );
   });
 
   test('that vanishes later removes no cluster, and is followed again when it is back', async () => {
@@ -176,6 +182,90 @@ describe('the configuration directory', () => {
     replace('berlin', `${ENDPOINTS}# changed\n`);
     await until('changed', () => seen.length === 2);
     expect(seen).toEqual(['added berlin', 'changed berlin']);
+  });
+
+  const inPlaceOf = (name: string) => join(directory, name);
+  const UNREADABLE = [
+    ['ELOOP', () => symlinkSync('berlin', inPlaceOf('berlin')), /^ELOOP: /],
+    ['ENOTDIR', () => symlinkSync('../plain/berlin', inPlaceOf('berlin')), /^ENOTDIR: /],
+    ['EISDIR', () => mkdirSync(inPlaceOf('berlin')), /^not a regular file$/],
+    ['a pipe', () => execFileSync('mkfifo', [inPlaceOf('berlin')]), /^not a regular file$/],
+    ['a link into a volume that is not mounted', () => symlinkSync('../gone/berlin', inPlaceOf('berlin')), /volume is mounted/],
+  ] as const;
+
+  test.each(UNREADABLE)('keeps a cluster whose file cannot be read: %s', async (_, replaceBy, problem) => {
+    const root = directory;
+    directory = join(root, 'remotes');
+    mkdirSync(directory);
+    writeFileSync(join(root, 'plain'), 'no directory');
+    write('berlin', ENDPOINTS);
+    const { seen } = await watched();
+    rmSync(inPlaceOf('berlin'));
+    replaceBy();
+    await until('it is told', () => seen.includes('unreadable berlin'));
+    const line = lines.find(({ level, cluster }) => level === 'error' && cluster === 'berlin');
+    expect(line).toMatchObject({ path: inPlaceOf('berlin'), error: expect.stringMatching(problem) });
+    // Clusters that come later show that it was looked at again, for longer than a removal takes.
+    const laterMs = performance.now() + 2 * TIMING.goneMs;
+    for (let round = 0; performance.now() < laterMs; round += 1) {
+      write(`later-${round}`, ENDPOINTS);
+      await until('a later one is added', () => seen.includes(`added later-${round}`));
+    }
+    rmSync(inPlaceOf('berlin'), { recursive: true });
+    write('berlin', ENDPOINTS);
+    await until('it can be read again', () => seen.includes('readable berlin'));
+    unlinkSync(inPlaceOf('berlin'));
+    await until('it is removed', () => seen.includes('removed berlin'));
+    expect(seen.filter((change) => change.endsWith('berlin'))).toEqual([
+      ...['added berlin', 'unreadable berlin', 'readable berlin', 'removed berlin'],
+    ]);
+    rmSync(root, { recursive: true });
+  });
+
+  const failing = (code: string, path: string) =>
+    Object.assign(new Error(`${code}: it fails, open '${path}'`), { code, errno: -1, syscall: 'open', path });
+
+  test.each(['EACCES', 'EIO', 'EMFILE', 'ENFILE', 'ESTALE', 'EPERM', 'ETIMEDOUT'])(
+    'tells of a file that fails with %s from the start as of a cluster, and of its content once it can be read',
+    async (code) => {
+      let isFailing = true;
+      const read = async (path: string) => {
+        if (isFailing && /(berlin|key\.pem)$/.test(path)) throw failing(code, path);
+        return systemFiles.read(path);
+      };
+      write('berlin', ENDPOINTS);
+      write('key.pem', 'x');
+      const { seen } = await watched(TIMING, { ...systemFiles, read });
+      expect(seen).toEqual(['unreadable berlin']);
+      expect(lines.filter(({ level }) => level === 'error').map(({ error }) => error)).toEqual([`${code}: it fails`]);
+      isFailing = false;
+      await until('it was read', () => seen.length === 2);
+      expect(seen).toEqual(['unreadable berlin', 'changed berlin']);
+    },
+  );
+
+  test('that cannot be read at the start is waited for, and what it may name is adopted', async () => {
+    let isFailing = true;
+    const list = async (path: string) => {
+      if (isFailing) throw failing('EACCES', path);
+      return systemFiles.list(path);
+    };
+    write('berlin', ENDPOINTS);
+    mkdirSync(inPlaceOf('oslo'));
+    const running = watched(TIMING, { ...systemFiles, list });
+    await until('the problem is logged', () => lines.some(({ error }) => error === 'EACCES: it fails'));
+    isFailing = false;
+    const { seen, watching } = await running;
+    expect(seen).toEqual(['added berlin']);
+    expect(['berlin', 'lima', 'oslo'].map((cluster) => watching.adopt(cluster))).toEqual([false, false, true]);
+    await until('the directory in place of a file is told', () => seen.includes('unreadable oslo'));
+    isFailing = true;
+    await until('the next problem is logged', () => lines.filter(({ error }) => error === 'EACCES: it fails').length === 2);
+    expect(watching.adopt('lima')).toBe(true);
+    await until('the adopted one is told', () => seen.includes('unreadable lima'));
+    isFailing = false;
+    await until('it has no file after all', () => seen.includes('removed lima'));
+    expect(seen).toEqual(['added berlin', 'unreadable oslo', 'unreadable lima', 'removed lima']);
   });
 
   test('is left alone when the signal is aborted', async () => {
