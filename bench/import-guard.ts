@@ -70,6 +70,7 @@ async function listing(client: EtcdClient, keys: number, mode: ImportGuardMode):
   const guard = new ImportGuard(mode, OWN).remote('north', log);
   if (guard !== undefined) guard.clusterId = 7;
   const shared = {
+    local: idle,
     publisher,
     metrics: observer,
     turns: new ListTurns(clock),

@@ -1,6 +1,9 @@
 /**
  * Withdraws the services of a remote cluster that has not been heard of for too long.
  *
+ * The time runs, as in the original, from when the loss of the connection is noticed until the cluster says again what it
+ * is. Since when a cluster was away before this process began, or began to lead, is known to nobody: then it runs from there.
+ *
  * Off unless asked for: that a control plane is away says nothing about the backends it told of. Only what
  * traffic is balanced over goes; nodes and identities stay, because policy is decided on them as long as
  * connections last.
@@ -47,7 +50,8 @@ export interface CacheTtlOptions {
   readonly ttlMs: number;
   readonly brake: WithdrawalBrake;
   readonly clock: Clock;
-  readonly onExpired: () => void;
+  /** The signal is aborted when the cluster is heard of again. */
+  readonly onExpired: (signal: AbortSignal) => void;
   /** The time ran out, but most other clusters are not heard of either. */
   readonly onHeld: () => void;
 }
@@ -100,6 +104,6 @@ export class CacheTtl {
     }
     this.#isHeld = false;
     this.#revocations += 1;
-    onExpired();
+    onExpired(signal);
   }
 }

@@ -22,6 +22,7 @@ import type { BoundExceededError, RemoteBounds, Share, Usage } from './remote-bo
 
 export interface MirrorOptions {
   readonly cluster: string;
+  readonly local: EtcdClient;
   readonly publisher: Publisher;
   readonly metrics: Pick<PublisherMetrics, 'addSection' | 'removeSection' | 'rejected'>;
   readonly bounds: RemoteBounds;
@@ -140,10 +141,22 @@ export class Mirror {
     this.#refused.restart();
   }
 
-  /** What was mirrored is withdrawn; the canary stays. The next listing brings it back. */
-  withdraw(): void {
-    // Before the first listing there is nothing of ours, and an emptied section would count as synced.
-    if (this.#section?.stats.listed) this.#section.clear();
+  /**
+   * What was mirrored is withdrawn, by an earlier run too; a canary stays, and none is written. The next listing brings it
+   * back. Resolves when all is said to the section; rejects where the local etcd cannot be read, and when `signal` is aborted.
+   */
+  async withdraw(signal: AbortSignal): Promise<void> {
+    const section = this.#ensureSection();
+    if (section.stats.listed) {
+      section.clear();
+      return;
+    }
+    // An emptied section would count as listed, and its canary would announce what nobody has read.
+    await section.whenKnown(signal);
+    await section.flushed(signal);
+    for await (const page of this.#options.local.list(section.options.prefix, { signal, keysOnly: true })) {
+      for (const { key } of page.keyValues) section.remove(key);
+    }
   }
 
   /** The keys are left as they are and nobody looks after them any more. */

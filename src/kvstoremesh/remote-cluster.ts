@@ -10,7 +10,13 @@ import { asError, ProgramError } from '../shared/errors.ts';
 import type { EtcdConfig } from '../shared/etcd/config.ts';
 import { EtcdError } from '../shared/etcd/errors.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
-import { RECONNECT_SPREAD_MS, REMOTE_BACKOFF_MAX_MS, REMOTE_BACKOFF_MIN_MS } from '../shared/limits.ts';
+import {
+  ETCD_BACKOFF_MAX_MS,
+  ETCD_BACKOFF_MIN_MS,
+  RECONNECT_SPREAD_MS,
+  REMOTE_BACKOFF_MAX_MS,
+  REMOTE_BACKOFF_MIN_MS,
+} from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
 import { HEARTBEAT_KEY } from '../shared/publisher/heartbeat.ts';
 import { CacheTtl } from './cache-ttl.ts';
@@ -63,7 +69,7 @@ export class RemoteCluster {
     this.createdMs = context.clock.monotonicMs();
     this.#freshness = new Freshness(context.clock);
     const { cacheTtlMs: ttlMs, brake, clock } = context;
-    const [onExpired, onHeld] = [() => this.#withdraw(), () => this.#hold()];
+    const [onExpired, onHeld] = [(expired: AbortSignal) => void this.#withdraw(expired), () => this.#hold()];
     this.#cacheTtl = new CacheTtl({ cluster: name, ttlMs, brake, clock, onExpired, onHeld });
     this.bounds = new RemoteBounds(context.limits, clock);
     this.guard = context.guard.remote(name, this.#log);
@@ -182,12 +188,24 @@ export class RemoteCluster {
     this.#state = nextState(this.#state, event);
   }
 
-  #withdraw(): void {
+  /** Resolves when all is withdrawn, or `signal` is aborted: until then it is tried again. */
+  async #withdraw(signal: AbortSignal): Promise<void> {
     this.#log.warn(
       { ttlMs: this.#context.cacheTtlMs },
       'the remote cluster was not heard of for too long; its services are withdrawn',
     );
-    for (const mirror of this.mirrors) if (mirror.mapping.expires) mirror.withdraw();
+    const backoff = new Backoff({ minMs: ETCD_BACKOFF_MIN_MS, maxMs: ETCD_BACKOFF_MAX_MS });
+    for (const mirror of this.mirrors.filter(({ mapping }) => mapping.expires)) {
+      while (!signal.aborted) {
+        try {
+          await mirror.withdraw(signal);
+          break;
+        } catch {
+          // The state of the local etcd is reported by the publisher.
+          await this.#context.clock.sleep(backoff.nextMs(), signal).catch(() => undefined);
+        }
+      }
+    }
   }
 
   #hold(): void {

@@ -6,7 +6,6 @@ import type { EtcdConfig } from '../shared/etcd/config.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
 import { REMOTE_RELIST_MS, REMOTE_STOPPED_RETRY_MS } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
-import type { Publisher } from '../shared/publisher/types.ts';
 import type { WithdrawalBrake } from './cache-ttl.ts';
 import { READINGS_TIMING, type ReadingsTiming } from './cluster-config-readings.ts';
 import type { ClusterIds } from './cluster-ids.ts';
@@ -24,8 +23,6 @@ export interface OpenedSource {
 
 export interface RemoteClusterContext extends Omit<MirrorOptions, 'relistMs' | 'cluster' | 'bounds' | 'guard'> {
   readonly own: ClusterInfo;
-  readonly local: EtcdClient;
-  readonly publisher: Publisher;
   readonly ids: ClusterIds;
   readonly serviceFormat: ServiceFormat;
   readonly guard: ImportGuard;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CacheTtl, WithdrawalBrake } from '../../src/kvstoremesh/cache-ttl.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
+import { until } from '../support/until.ts';
 import { ManualClock } from './manual-clock.ts';
 import { Mesh, startFullRemote, startLocal } from './mesh.ts';
 
@@ -108,5 +109,38 @@ describe.skipIf(etcdVersions().length === 0)('with a time to keep caches', { tim
     await mesh.until('the services of the one are withdrawn', 'berlin', () => mesh.find('berlin')?.revocations);
     const kept = Object.entries(all).filter(([key]) => !/\/(services|endpointslices|serviceexports)\/v1\/berlin\//.test(key));
     await mesh.holds(Object.fromEntries(kept) as Record<string, string>);
+  });
+
+  test('services that an earlier run mirrored are withdrawn too, and come back with the remote', async () => {
+    await using local = await startLocal();
+    await using berlin = await startFullRemote('berlin', 7);
+    const first = new Mesh(local);
+    first.add(berlin);
+    await first.synced('berlin');
+    await first.stop();
+    const all = berlin.keys('1', 'cache');
+    berlin.proxy.blackHole();
+    await using mesh = new Mesh(local, { cacheTtlMs: 300, silenceMs: 300 });
+    mesh.add(berlin);
+    const kept = Object.entries(all).filter(([key]) => !/\/(services|endpointslices|serviceexports)\/v1\//.test(key));
+    const synced = await local.dump('cilium/synced/');
+    await mesh.holds(Object.fromEntries(kept));
+    expect(mesh.find('berlin')?.revocations).toBe(1);
+    expect(await local.dump('cilium/synced/')).toEqual(synced);
+    expect(await local.dump('cilium/cluster-config/')).toHaveProperty('cilium/cluster-config/berlin');
+    await berlin.proxy.heal();
+    await mesh.holds(all);
+  });
+
+  test('what an earlier run had not announced as complete is not announced by its withdrawal', async () => {
+    await using local = await startLocal();
+    await using berlin = await startFullRemote('berlin', 7);
+    await local.put(berlin.keys('1', 'cache'));
+    berlin.proxy.blackHole();
+    await using mesh = new Mesh(local, { cacheTtlMs: 300, silenceMs: 300 });
+    mesh.add(berlin);
+    await until('the services are withdrawn', async () => Object.keys(await local.dump('cilium/cache/')).length === 3);
+    expect(await local.dump('cilium/synced/')).toEqual({});
+    expect(mesh.find('berlin')?.isSynced).toBe(false);
   });
 });
