@@ -7,6 +7,7 @@
  *
  *   npm run bench -- [--keys 100000] [--rounds 3]
  *   npm run bench -- --guard    what the import guard costs, without any etcd
+ *   npm run bench -- --restart  how long a kvstoremesh that is killed and started again mirrors nothing
  */
 import { parseArgs } from 'node:util';
 import { ceiling, fill } from './ceiling.ts';
@@ -15,12 +16,14 @@ import { startEtcd } from './etcd.ts';
 import { benchImportGuard } from './import-guard.ts';
 import { mirror } from './kvstoremesh.ts';
 import { median, spread, table } from './report.ts';
+import { benchRestart } from './restart.ts';
 
 const { values } = parseArgs({
   options: {
     keys: { type: 'string', default: '100000' },
     rounds: { type: 'string', default: '3' },
     guard: { type: 'boolean', default: false },
+    restart: { type: 'boolean', default: false },
   },
 });
 const keys = Number(values.keys);
@@ -32,6 +35,10 @@ if (!Number.isSafeInteger(keys) || keys < 1 || !Number.isSafeInteger(rounds) || 
 
 if (values.guard) {
   await benchImportGuard({ keys, rounds });
+  process.exit();
+}
+if (values.restart) {
+  await benchRestart({ keys, rounds });
   process.exit();
 }
 

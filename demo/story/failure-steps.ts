@@ -76,7 +76,7 @@ const killKvstoremesh: Step = {
       await west.kvstoremesh.process.kill();
       return `after ${duration(await west.kvstoremesh.start())}`;
     });
-    await stage.check('it mirrors again: the lock of the killed one ends 25 s after its last sign of life', async () => {
+    await stage.check('it mirrors again: it does not wait for the lock of the killed one, whose lease lasts 25 s', async () => {
       const { mesh } = stage;
       const isMirroring = async () => ((await mesh.statusAt(west)).ready ? undefined : 'west does not mirror east');
       return `after another ${duration(await until(isMirroring, { signal: mesh.signal }))}`;

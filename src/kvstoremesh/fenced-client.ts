@@ -10,6 +10,7 @@ import type {
   EtcdClient,
   EtcdConnectionState,
   EtcdKey,
+  GrantOptions,
   KeyValue,
   LeaseId,
   LeaseTimeToLive,
@@ -68,7 +69,7 @@ export class FencedClient implements EtcdClient {
     return this.#client.watch(prefix, options);
   }
 
-  grantLease(ttlSeconds: number, options: CallOptions): Promise<LeaseId> {
+  grantLease(ttlSeconds: number, options: GrantOptions): Promise<LeaseId> {
     return this.#client.grantLease(ttlSeconds, options);
   }
 

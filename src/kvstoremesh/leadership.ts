@@ -8,7 +8,7 @@ import { asError } from '../shared/errors.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
 import type { Registry } from '../shared/metrics.ts';
 import { FencedClient } from './fenced-client.ts';
-import { type Candidacy, type LeaderLockOptions, LOCK_LEASE_TTL_SECONDS, standForLeader } from './leader-lock.ts';
+import { type Candidacy, type LeaderLockOptions, LOCK_LEASE_TTL_SECONDS, releaseEnded, standForLeader } from './leader-lock.ts';
 
 export interface LeadershipTiming {
   readonly lockTtlSeconds: number;
@@ -36,12 +36,14 @@ export interface LeadershipOptions extends Omit<LeaderLockOptions, 'ttlSeconds'>
 
 /** Runs until the signal is aborted, then gives up the lock and resolves. Rejects with what `lead` rejects with. */
 export async function runLeadership(options: LeadershipOptions, signal: AbortSignal): Promise<void> {
-  const { client, clock, log, metrics, timing, lead } = options;
+  const { client, place, clock, log, metrics, timing, lead } = options;
+  const lock = { client, place, ttlSeconds: timing.lockTtlSeconds, clock, log };
   const status = metrics.gauge('leader_election_master_status', 'Whether this replica leads', ['name']);
   const isLeader = (value: boolean) => status.set({ name: 'kvstoremesh' }, Number(value));
   isLeader(false);
+  await releaseEnded(lock, signal);
   while (!signal.aborted) {
-    const candidacy = await standForLeader({ client, ttlSeconds: timing.lockTtlSeconds, clock, log }, signal);
+    const candidacy = await standForLeader(lock, signal);
     try {
       await elected(candidacy, options);
       isLeader(true);

@@ -17,6 +17,7 @@ import { type KvstoremeshFlags, remoteLimits } from './flags.ts';
 import { importGuardReport } from './import-guard/report.ts';
 import { LEADER_TIMING, type LeaderTiming, lead } from './leader.ts';
 import { LEADERSHIP_TIMING, type LeadershipTiming, runLeadership, type Term } from './leadership.ts';
+import { findLockPlace } from './lock-place.ts';
 import { registerMeshMetrics } from './mesh-metrics.ts';
 import { OPENAPI } from './openapi.ts';
 import type { RemoteCluster } from './remote-cluster.ts';
@@ -83,7 +84,8 @@ export async function runKvstoremesh(
       },
     };
     const onStandby = () => health.markReady();
-    const leadership = { client, clock, log, metrics, timing, onStandby, lead: (term: Term) => lead(term, leader) };
+    const place = await findLockPlace(log);
+    const leadership = { client, place, clock, log, metrics, timing, onStandby, lead: (term: Term) => lead(term, leader) };
     jobs.startJob('leadership', (jobSignal) => runLeadership(leadership, jobSignal));
     await jobs.done();
   } finally {

@@ -43,6 +43,9 @@ export const MAX_ETCD_ENDPOINTS = 64;
 /** Bytes of a configuration file (etcd YAML, users file). */
 export const MAX_CONFIG_FILE_BYTES = 1024 * 1024;
 
+/** How long the question may take whether the process behind a leader lock has ended. */
+export const LOCK_PROBE_MS = 1_000;
+
 /** Keys attached to one lease; old etcd slows down with many (etcd issue 15993). */
 export const MAX_KEYS_PER_LEASE = 1000;
 

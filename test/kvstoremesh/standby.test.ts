@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { LOCK_PREFIX } from '../../src/kvstoremesh/leader-lock.ts';
 import type { RemoteClusterStatus } from '../../src/kvstoremesh/status.ts';
-import { NO_LEASE } from '../../src/shared/etcd/types.ts';
+import { type KeyValue, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { history } from '../publisher/rig.ts';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
@@ -76,6 +76,13 @@ async function startPair(local: Store, remote: Remote, ttlSeconds: number): Prom
 
 const locks = async (local: Store) => Object.keys(await local.dump(LOCK_PREFIX));
 
+async function locksByAge(local: Store): Promise<KeyValue[]> {
+  const found: KeyValue[] = [];
+  for await (const { keyValues } of local.client.list(LOCK_PREFIX, { signal: AbortSignal.timeout(60_000) }))
+    found.push(...keyValues);
+  return found.sort((a, b) => a.modRevision - b.modRevision);
+}
+
 /** What agents act upon, of what was written or deleted since then. */
 async function changes(local: Store, since: number): Promise<string[]> {
   const events = await history(local.client, since as never);
@@ -114,6 +121,52 @@ describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { t
     await untilLeading(second);
     expect(await changes(local, since)).toEqual([]);
     expect((await locks(local)).length).toBe(1);
+  });
+
+  test('a daemon that was killed and is started again leads at once, although the lease of its lock lives on', async () => {
+    await using local = await startLocal();
+    await using berlin = await startFullRemote('berlin', 7);
+    writeFileSync(join(directory, 'berlin'), `endpoints: ["${berlin.proxy.endpoint}"]\n`);
+    const killed = await start(local, LONG_TTL_SECONDS);
+    await untilLeading(killed);
+    const [before] = await locks(local);
+    await killed.kill();
+    const since = await local.revision();
+    const again = await start(local, LONG_TTL_SECONDS);
+    await untilLeading(again);
+    expect(again.log).toContain('its leader lock is released');
+    expect(await changes(local, since)).toEqual([]);
+    expect(await locks(local)).toEqual([expect.not.stringContaining(before ?? '')]);
+  });
+
+  test('one that was killed and is started again lets the other one lead at once, and stands by behind it', async () => {
+    await using local = await startLocal();
+    await using berlin = await startFullRemote('berlin', 7);
+    const [first, second] = await startPair(local, berlin, LONG_TTL_SECONDS);
+    await first.kill();
+    const again = await start(local, LONG_TTL_SECONDS);
+    await untilLeading(second);
+    await untilStandby(again);
+    expect((await locks(local)).length).toBe(2);
+  });
+
+  test('one that is only suspended keeps its place, however often the other is killed and started again', async () => {
+    await using local = await startLocal();
+    await using berlin = await startFullRemote('berlin', 7);
+    const [first, second] = await startPair(local, berlin, LONG_TTL_SECONDS);
+    const [held] = await locksByAge(local);
+    first.send('SIGSTOP');
+    await second.kill();
+    for (let i = 0; i < 2; i += 1) {
+      const again = await start(local, LONG_TTL_SECONDS);
+      await untilStandby(again);
+      await until('two are in the queue', async () => (await locks(local)).length === 2);
+      expect((await locksByAge(local))[0]?.key).toBe(held?.key);
+      await again.kill();
+    }
+    first.send('SIGCONT');
+    await untilLeading(first);
+    expect(first.log).not.toContain('the leader lock is lost');
   });
 
   test('a leader stops in time although its etcd does not answer', async () => {
@@ -161,10 +214,7 @@ describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { t
     const [first, second] = await startPair(local, berlin, LONG_TTL_SECONDS);
     const since = await local.revision();
     const revokeFirst = async () => {
-      const found = [];
-      for await (const { keyValues } of local.client.list(LOCK_PREFIX, { signal: AbortSignal.timeout(60_000) }))
-        found.push(...keyValues);
-      const [oldest] = found.sort((a, b) => a.modRevision - b.modRevision);
+      const [oldest] = await locksByAge(local);
       await local.client.revokeLease(oldest?.lease ?? NO_LEASE, { signal: AbortSignal.timeout(60_000) });
     };
     await revokeFirst();

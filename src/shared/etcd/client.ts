@@ -24,21 +24,23 @@ import {
   LeaseTimeToLiveResponse,
 } from './proto/rpc.ts';
 import { type RequestGate, Transport } from './transport.ts';
-import type {
-  CallOptions,
-  EtcdClient,
-  EtcdConnectionState,
-  EtcdKey,
-  KeyValue,
-  LeaseId,
-  LeaseTimeToLive,
-  ListOptions,
-  ListPage,
-  Revision,
-  TxnOperation,
-  TxnOptions,
-  WatchBatch,
-  WatchOptions,
+import {
+  type CallOptions,
+  type EtcdClient,
+  type EtcdConnectionState,
+  type EtcdKey,
+  type GrantOptions,
+  type KeyValue,
+  type LeaseId,
+  type LeaseTimeToLive,
+  type ListOptions,
+  type ListPage,
+  NO_LEASE,
+  type Revision,
+  type TxnOperation,
+  type TxnOptions,
+  type WatchBatch,
+  type WatchOptions,
 } from './types.ts';
 import { watchPrefix } from './watch.ts';
 
@@ -142,11 +144,11 @@ class Client implements EtcdAdminClient {
     return succeeded;
   }
 
-  async grantLease(ttlSeconds: number, options: CallOptions): Promise<LeaseId> {
+  async grantLease(ttlSeconds: number, { id = NO_LEASE, ...options }: GrantOptions): Promise<LeaseId> {
     this.#refuseWhereReadOnly();
     const answer = await this.#transport.call({
       method: LEASE_GRANT,
-      request: encoded(LeaseGrantRequest.encode({ TTL: BigInt(ttlSeconds), ID: 0n })),
+      request: encoded(LeaseGrantRequest.encode({ TTL: BigInt(ttlSeconds), ID: id })),
       decode: withHeader(LeaseGrantResponse.decode),
       subject: { action: 'AcquireLease', kind: 'set', key: undefined },
       ...options,

@@ -125,6 +125,11 @@ export interface CallOptions {
   readonly timeoutMs?: number;
 }
 
+export interface GrantOptions extends CallOptions {
+  /** Defaults to one that etcd chooses. */
+  readonly id?: LeaseId;
+}
+
 /** What has to hold at the moment of a transaction. */
 export interface TxnCondition {
   readonly key: EtcdKey;
@@ -187,7 +192,8 @@ export interface EtcdClient {
   /** Puts `key` only where it does not exist. True where it was put. */
   putIfAbsent(key: EtcdKey, value: Uint8Array, lease: LeaseId, options: CallOptions): Promise<boolean>;
 
-  grantLease(ttlSeconds: number, options: CallOptions): Promise<LeaseId>;
+  /** Rejects where there is a lease with the ID that `options` ask for. */
+  grantLease(ttlSeconds: number, options: GrantOptions): Promise<LeaseId>;
 
   /** Undefined where the lease does not exist (any more). */
   leaseTimeToLive(lease: LeaseId, options: CallOptions): Promise<LeaseTimeToLive | undefined>;
