@@ -17,6 +17,7 @@ import { NAMESPACES } from '../shared/k8s/resources.ts';
 import { checkVersion } from '../shared/k8s/version.ts';
 import { parseKvstoreOptions } from '../shared/kvstore-options.ts';
 import { parseListenAddress } from '../shared/listen-address.ts';
+import { holdClusterConfigMarker } from '../shared/publisher/cluster-config-marker.ts';
 import { runHeartbeat } from '../shared/publisher/heartbeat.ts';
 import { PublisherMetrics } from '../shared/publisher/metrics.ts';
 import { createPublisher } from '../shared/publisher/publisher.ts';
@@ -131,6 +132,8 @@ function startExport({ flags, runtime, jobs, health, connection, etcd, publisher
   const start = (name: string, run: (signal: AbortSignal) => Promise<void>) => jobs.startJob(name, run);
   start('publisher', (signal) => publisher.run(signal));
   start('heartbeat', (signal) => runHeartbeat(publisher.singles, clock, log, signal));
+  const marker = { singles: publisher.singles, client: etcd.client, clock, log };
+  start('cluster config marker', (signal) => holdClusterConfigMarker(marker, signal));
   if (flags.clusterUsersEnabled) {
     const users = {
       path: flags.clusterUsersConfigPath,

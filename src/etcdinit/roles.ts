@@ -3,10 +3,12 @@
  * `root` may write.
  *
  * Ranges are those of the original, key by key, since readers range over exactly them: etcd refuses a range
- * as a whole where a part of it is not allowed.
+ * as a whole where a part of it is not allowed. Added is one key that agents of 1.15 read before anything else; the
+ * original's roles of 1.15 could read everything.
  */
 import type { Permission } from '../shared/etcd/auth.ts';
-import { keyOf, prefixEnd } from '../shared/etcd/types.ts';
+import { type EtcdKey, keyOf, prefixEnd } from '../shared/etcd/types.ts';
+import { CLUSTER_CONFIG_MARKER } from '../shared/publisher/cluster-config-marker.ts';
 
 export interface Role {
   readonly name: 'local' | 'remote';
@@ -19,7 +21,10 @@ export function meshRoles(cluster: string): readonly Role[] {
   return [
     {
       name: 'local',
-      permissions: ['cilium/.heartbeat', 'cilium/cache/', 'cilium/cluster-config/', 'cilium/synced/'].map(readBelow),
+      permissions: [
+        ...['cilium/.heartbeat', 'cilium/cache/', 'cilium/cluster-config/', 'cilium/synced/'].map(readBelow),
+        readKey(CLUSTER_CONFIG_MARKER.key),
+      ],
     },
     {
       name: 'remote',
@@ -27,11 +32,16 @@ export function meshRoles(cluster: string): readonly Role[] {
         readBelow('cilium/.heartbeat'),
         readBelow('cilium/state/'),
         // What other clusters have told of themselves is none of a remote's business.
-        { access: 'read', key: keyOf(`cilium/cluster-config${own}`) },
+        readKey(keyOf(`cilium/cluster-config${own}`)),
         readBelow(`cilium/synced${own}/`),
+        readKey(CLUSTER_CONFIG_MARKER.key),
       ],
     },
   ];
+}
+
+function readKey(key: EtcdKey): Permission {
+  return { access: 'read', key };
 }
 
 function readBelow(prefix: string): Permission {

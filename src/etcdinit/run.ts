@@ -12,10 +12,11 @@ import { asError } from '../shared/errors.ts';
 import type { EtcdAuth } from '../shared/etcd/auth.ts';
 import { createEtcdClient } from '../shared/etcd/client.ts';
 import { EtcdError } from '../shared/etcd/errors.ts';
-import { type EtcdClient, keyOf } from '../shared/etcd/types.ts';
+import { type EtcdClient, keyOf, NO_LEASE } from '../shared/etcd/types.ts';
 import { FlagError } from '../shared/flags/error.ts';
 import { ETCDINIT_STOP_TIMEOUT_MS } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
+import { CLUSTER_CONFIG_MARKER } from '../shared/publisher/cluster-config-marker.ts';
 import { emptyDataDirectory } from './data-directory.ts';
 import { EtcdEndedError, EtcdinitTimeoutError, EtcdRefusedError, EtcdStopError } from './errors.ts';
 import type { EtcdinitFlags } from './flags.ts';
@@ -101,6 +102,7 @@ class Initialisation {
     });
     try {
       await this.#untilServing(client);
+      await this.#markClusterConfig(client);
       await this.#createUsers(client.auth);
     } finally {
       client.close();
@@ -121,6 +123,13 @@ class Initialisation {
         await this.#clock.sleep(SERVES_INTERVAL_MS, this.#signal);
       }
     }
+  }
+
+  /** Before anybody can connect: see cluster-config-marker.ts. */
+  async #markClusterConfig(client: EtcdClient): Promise<void> {
+    const { key, value } = CLUSTER_CONFIG_MARKER;
+    const put = { type: 'put', key, value, lease: NO_LEASE } as const;
+    await this.#ask(`writing ${key}`, async () => void (await client.txn([put], { signal: this.#signal })));
   }
 
   /** Authentication comes last: it locks out whoever has no certificate, us too. */

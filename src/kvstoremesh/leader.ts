@@ -14,6 +14,7 @@ import { type EtcdClient, keyOf } from '../shared/etcd/types.ts';
 import { JobGroup } from '../shared/jobs.ts';
 import type { KvstoreOptions } from '../shared/kvstore-options.ts';
 import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS } from '../shared/limits.ts';
+import { holdClusterConfigMarker } from '../shared/publisher/cluster-config-marker.ts';
 import { runHeartbeat } from '../shared/publisher/heartbeat.ts';
 import type { PublisherMetrics } from '../shared/publisher/metrics.ts';
 import { createPublisher } from '../shared/publisher/publisher.ts';
@@ -83,6 +84,8 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
   });
   metrics.setPublisher(publisher);
   jobs.startJob('publisher', (jobSignal) => publisher.run(jobSignal));
+  const marker = { singles: publisher.singles, client: term.client, clock, log };
+  jobs.startJob('cluster config marker', (jobSignal) => holdClusterConfigMarker(marker, jobSignal));
   if (flags.enableHeartbeat) jobs.startJob('heartbeat', (jobSignal) => runHeartbeat(publisher.singles, clock, log, jobSignal));
 
   const parts = { kvstore: options.kvstore, clock, log, metrics: etcdMetrics };

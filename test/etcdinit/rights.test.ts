@@ -1,32 +1,25 @@
 /** What each user that etcdinit makes may do, by trying everything. */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/shared/clock.ts';
 import { createEtcdClient, type EtcdAdminClient } from '../../src/shared/etcd/client.ts';
 import { AuthNotFoundError, PermissionDeniedError, UnauthenticatedError } from '../../src/shared/etcd/errors.ts';
-import { keyOf, NO_LEASE, type Revision } from '../../src/shared/etcd/types.ts';
+import { type KeyValue, keyOf, NO_LEASE, type Revision } from '../../src/shared/etcd/types.ts';
 import { type Logger, silentLogger } from '../../src/shared/log.ts';
 import { bytes, soon } from '../etcd/rig.ts';
 import { type Authority, CertificateDirectory, type CertificateFiles, canMakeCertificates } from '../support/certificates.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
+import { ETCDCTL, etcdctlMissing } from '../support/etcdctl.ts';
 import { InitRig } from './rig.ts';
 
-const missing = lacking();
-
-function lacking(): string | undefined {
-  if (!canMakeCertificates()) return 'no openssl 3';
-  try {
-    execFileSync('etcdctl', ['version'], { stdio: 'ignore' });
-    return undefined;
-  } catch {
-    return 'no etcdctl in the PATH';
-  }
-}
+const missing = canMakeCertificates() ? etcdctlMissing() : 'no openssl 3';
 
 /** A key of each range there is, and keys right beside the ranges; the list of each is that of everything below it. */
 const KEYS = [
+  'cilium/.has-cluster-config',
+  'cilium/.has-cluster-config/more',
   'cilium/.heartbeat',
   'cilium/.heartbeat/more',
   'cilium/.heartbeau',
@@ -51,6 +44,7 @@ const KEYS = [
 ];
 
 const LOCAL = [
+  'cilium/.has-cluster-config',
   'cilium/.heartbeat',
   'cilium/.heartbeat/more',
   'cilium/cache/nodes/v1/west/a',
@@ -66,6 +60,7 @@ const LOCAL = [
 ];
 
 const REMOTE = [
+  'cilium/.has-cluster-config',
   'cilium/.heartbeat',
   'cilium/.heartbeat/more',
   'cilium/cluster-config/harbor',
@@ -73,6 +68,11 @@ const REMOTE = [
   'cilium/state/nodes/v1/harbor/a',
   'cilium/synced/harbor/a',
 ];
+
+/** False of those that only the single key is granted of. */
+function isBelow(key: string): boolean {
+  return key !== 'cilium/.has-cluster-config' && key !== 'cilium/cluster-config/harbor';
+}
 
 interface Rights {
   readonly get: readonly string[];
@@ -84,9 +84,9 @@ interface Rights {
 const USERS: Readonly<Record<string, Rights>> = {
   root: { get: KEYS, range: KEYS, write: KEYS },
   'admin-harbor': { get: KEYS, range: KEYS, write: KEYS },
-  'local-harbor': { get: LOCAL, range: LOCAL, write: [] },
-  remote: { get: REMOTE, range: REMOTE.filter((key) => key !== 'cilium/cluster-config/harbor'), write: [] },
-  'remote-west': { get: REMOTE, range: REMOTE.filter((key) => key !== 'cilium/cluster-config/harbor'), write: [] },
+  'local-harbor': { get: LOCAL, range: LOCAL.filter((key) => key !== 'cilium/.has-cluster-config'), write: [] },
+  remote: { get: REMOTE, range: REMOTE.filter(isBelow), write: [] },
+  'remote-west': { get: REMOTE, range: REMOTE.filter(isBelow), write: [] },
   stranger: { get: [], range: [], write: [] },
 };
 
@@ -98,6 +98,8 @@ describe.skipIf(missing !== undefined).each(etcdVersions())(
     const directory = new CertificateDirectory();
     let authority: Authority;
     let etcd: EtcdProcess;
+    /** As etcdinit has left it. */
+    let prepared: KeyValue | undefined;
     const files = new Map<string, CertificateFiles>();
     const clients = new Map<string, EtcdAdminClient>();
     const logs = new Map<string, DenialLog>();
@@ -120,6 +122,7 @@ describe.skipIf(missing !== undefined).each(etcdVersions())(
       const { version } = binary;
       etcd = await startEtcd({ version, dataDir: rig.dataDir, tls: { ...server, clientCaFile: authority.caFile } });
       for (const user of Object.keys(USERS)) connect(user);
+      prepared = await clientOf('remote').get(keyOf('cilium/.has-cluster-config'), soon());
       const root = clientOf('root');
       await root.txn(
         KEYS.map((key) => ({ type: 'put', key: keyOf(key), value: bytes('0'), lease: NO_LEASE }) as const),
@@ -150,18 +153,28 @@ describe.skipIf(missing !== undefined).each(etcdVersions())(
       ]);
       expect([...(await auth.roles(soon()))].sort()).toEqual(['local', 'remote']);
       const heartbeat = { access: 'read', key: 'cilium/.heartbeat', end: 'cilium/.heartbeau' };
+      const marker = { access: 'read', key: 'cilium/.has-cluster-config' };
       expect(await auth.permissionsOf('local', soon())).toEqual([
+        marker,
         heartbeat,
         { access: 'read', key: 'cilium/cache/', end: 'cilium/cache0' },
         { access: 'read', key: 'cilium/cluster-config/', end: 'cilium/cluster-config0' },
         { access: 'read', key: 'cilium/synced/', end: 'cilium/synced0' },
       ]);
       expect(await auth.permissionsOf('remote', soon())).toEqual([
+        marker,
         heartbeat,
         { access: 'read', key: 'cilium/cluster-config/harbor' },
         { access: 'read', key: 'cilium/state/', end: 'cilium/state0' },
         { access: 'read', key: 'cilium/synced/harbor/', end: 'cilium/synced/harbor0' },
       ]);
+    });
+
+    test('the key that agents of 1.15 ask for is there before they can connect, and stays', async () => {
+      const key = keyOf('cilium/.has-cluster-config');
+      expect(prepared).toMatchObject({ key, value: bytes('true'), lease: NO_LEASE });
+      for (const user of ['local-harbor', 'remote', 'remote-west'])
+        expect((await clientOf(user).get(key, soon()))?.key).toBe(key);
     });
 
     test.each(Object.entries(USERS))('%s reads and writes what it may, and nothing else', async (user, rights) => {
@@ -253,7 +266,7 @@ describe.skipIf(missing !== undefined).each(etcdVersions())(
       const tls = [`--cacert=${authority.caFile}`, `--cert=${certFile}`, `--key=${keyFile}`];
       const env = { ...process.env, ETCDCTL_API: '3' };
       try {
-        await promisify(execFile)('etcdctl', [...args, `--endpoints=${etcd.endpoint}`, ...tls], { env });
+        await promisify(execFile)(ETCDCTL, [...args, `--endpoints=${etcd.endpoint}`, ...tls], { env });
         return 'yes';
       } catch (thrown) {
         const { stderr } = thrown as { stderr?: string };

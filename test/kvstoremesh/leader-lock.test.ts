@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test as anyTest, expect, onTestFinished } from 'vitest';
 import { FencedClient } from '../../src/kvstoremesh/fenced-client.ts';
@@ -7,6 +7,7 @@ import { ConditionFailedError } from '../../src/shared/etcd/errors.ts';
 import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { bytes } from '../etcd/rig.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
+import { ETCDCTL, etcdctlMissing } from '../support/etcdctl.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { until, within } from '../support/until.ts';
 import { startLocal } from './mesh.ts';
@@ -175,22 +176,12 @@ test('a replica stops in time while its etcd is away', async () => {
   await within('it stops', replica.stop(), 5_000);
 });
 
-/** Why a test that needs etcdctl cannot run; undefined where it can. */
-function missing(): string | undefined {
-  try {
-    execFileSync('etcdctl', ['version'], { stdio: 'ignore' });
-    return undefined;
-  } catch {
-    return 'no etcdctl in the PATH';
-  }
-}
-
 test('etcdctl lock, which is the recipe that the original uses, and a replica wait for each other', async (context) => {
-  const reason = missing();
-  if (reason !== undefined) context.skip(reason);
+  const reason = etcdctlMissing();
+  context.skip(reason !== undefined, reason);
   await using store = await startLocal();
   const lock = () => {
-    const child = spawn('etcdctl', [`--endpoints=${store.process.endpoint}`, 'lock', LOCK_PREFIX.slice(0, -1)], {
+    const child = spawn(ETCDCTL, [`--endpoints=${store.process.endpoint}`, 'lock', LOCK_PREFIX.slice(0, -1)], {
       env: { ...process.env, ETCDCTL_API: '3' },
     });
     onTestFinished(() => void child.kill('SIGKILL'));

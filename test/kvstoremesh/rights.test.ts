@@ -6,17 +6,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isReady } from '../../src/kvstoremesh/readiness.ts';
 import { CertificateAuthority, opensslMissing } from '../k8s/certificates.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
+import { ETCDCTL, etcdctlMissing } from '../support/etcdctl.ts';
 import { FULL, Mesh, startLocal } from './mesh.ts';
 
 /** Why the tests cannot run here; undefined where they can. */
 function missing(): string | undefined {
   if (etcdVersions().length === 0) return 'no etcd';
-  try {
-    execFileSync('etcdctl', ['version'], { stdio: 'ignore' });
-  } catch {
-    return 'no etcdctl in the PATH';
-  }
-  return opensslMissing();
+  return etcdctlMissing() ?? opensslMissing();
 }
 
 const reason = missing();
@@ -43,7 +39,7 @@ describe.skipIf(reason !== undefined)(`a remote with users and roles ${reason ??
 
   const file = (name: string) => join(directory, name);
   const etcdctl = (...args: string[]) =>
-    execFileSync('etcdctl', [...args, `--endpoints=${etcd.endpoint}`, ...tls('root', 'cacert', 'cert', 'key')], {
+    execFileSync(ETCDCTL, [...args, `--endpoints=${etcd.endpoint}`, ...tls('root', 'cacert', 'cert', 'key')], {
       env: { ...process.env, ETCDCTL_API: '3' },
       stdio: 'ignore',
     });

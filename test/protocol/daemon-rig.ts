@@ -63,12 +63,17 @@ export class Daemon implements AsyncDisposable {
       .catch(() => undefined);
   }
 
-  static async start(local: Store, directory: ConfigDirectory, { flags = [], timing = {} }: DaemonOptions = {}): Promise<Daemon> {
+  /** `local`: the local etcd, or the options of the store that lead to one. */
+  static async start(
+    local: Store | `etcd.${string}`,
+    directory: ConfigDirectory,
+    { flags = [], timing = {} }: DaemonOptions = {},
+  ): Promise<Daemon> {
     const ports = { health: await freePort(), api: await freePort(), metrics: await freePort() };
     const all = [
       ...['--cluster-name=harbor', '--cluster-id=200'],
       `--clustermesh-config=${directory.path}`,
-      `--kvstore-opt=etcd.address=${local.process.endpoint}`,
+      `--kvstore-opt=${typeof local === 'string' ? local : `etcd.address=${local.process.endpoint}`}`,
       `--health-port=${ports.health}`,
       `--api-serve-addr=127.0.0.1:${ports.api}`,
       `--prometheus-serve-addr=127.0.0.1:${ports.metrics}`,

@@ -2,7 +2,7 @@
  * The recorded scenarios of the users file, carried out by the program as processes: etcdinit, an etcd with client
  * certificates on the data directory it made, and the daemon as `admin-<cluster>`.
  */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ import { describe, expect, test } from 'vitest';
 import { runChild } from '../../process/child.ts';
 import { type Authority, CertificateDirectory, type CertificateFiles, canMakeCertificates } from '../../support/certificates.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd-process.ts';
+import { ETCDCTL, etcdctlMissing } from '../../support/etcdctl.ts';
 import { startKubernetes } from '../../support/kubernetes-provider.ts';
 import { type DaemonProcess, programCommand } from '../daemon-process.ts';
 import { startDaemon } from './daemon.ts';
@@ -36,12 +37,7 @@ const missing = lacking();
 function lacking(): string | undefined {
   if (binary === undefined) return 'no etcd';
   if (!canMakeCertificates()) return 'no openssl 3';
-  try {
-    execFileSync('etcdctl', ['version'], { stdio: 'ignore' });
-    return undefined;
-  } catch {
-    return 'no etcdctl in the PATH';
-  }
+  return etcdctlMissing();
 }
 
 test.each(usersDeviations)('$scenario, steps $steps: $why', ({ scenario, steps }) => {
@@ -189,7 +185,7 @@ class Run {
     const tls = [`--cacert=${this.#authority.caFile}`, `--cert=${certFile}`, `--key=${keyFile}`];
     const flags = [`--endpoints=${this.#etcd?.endpoint}`, ...tls, '--write-out=json'];
     const env = { ...process.env, ETCDCTL_API: '3' };
-    const { stdout } = await promisify(execFile)('etcdctl', [...words, ...flags], { env });
+    const { stdout } = await promisify(execFile)(ETCDCTL, [...words, ...flags], { env });
     return JSON.parse(stdout) as unknown;
   }
 }

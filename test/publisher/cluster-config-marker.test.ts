@@ -1,0 +1,92 @@
+/** The key that agents of Cilium 1.15 ask for before anything else: who writes it, and who leaves it alone. */
+import { test as anyTest, expect, onTestFinished } from 'vitest';
+import { systemClock } from '../../src/shared/clock.ts';
+import { type EtcdClient, type KeyValue, keyOf, type LeaseId, NO_LEASE } from '../../src/shared/etcd/types.ts';
+import { silentLogger } from '../../src/shared/log.ts';
+import { holdClusterConfigMarker } from '../../src/shared/publisher/cluster-config-marker.ts';
+import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
+import { until } from '../support/until.ts';
+import { bytes, connect, startRig } from './rig.ts';
+
+const test = anyTest.skipIf(etcdVersions().length === 0);
+const KEY = keyOf('cilium/.has-cluster-config');
+const soon = () => ({ signal: AbortSignal.timeout(60_000) });
+
+async function etcdOfTest(): Promise<{ etcd: EtcdProcess; client: EtcdClient }> {
+  const etcd = await startEtcd();
+  onTestFinished(() => etcd.stop());
+  const client = connect(etcd.endpoint);
+  onTestFinished(() => client.close());
+  return { etcd, client };
+}
+
+/** What a daemon has of it: a publisher, and the loop. */
+function hold(endpoint: string): void {
+  const rig = startRig({ endpoint });
+  const stop = new AbortController();
+  const { client, publisher } = rig;
+  const held = holdClusterConfigMarker(
+    { singles: publisher.singles, client, clock: systemClock, log: silentLogger },
+    stop.signal,
+  ).catch(() => undefined);
+  onTestFinished(async () => {
+    stop.abort(new Error('stopped by the test'));
+    await held;
+    await rig.stop();
+  });
+}
+
+async function put(client: EtcdClient, value: string, lease: LeaseId = NO_LEASE): Promise<void> {
+  await client.txn([{ type: 'put', key: KEY, value: bytes(value), lease }], soon());
+}
+
+async function written(client: EtcdClient): Promise<KeyValue> {
+  return until('a daemon has written the key', async () => {
+    const found = await client.get(KEY, soon());
+    return found !== undefined && found.lease !== NO_LEASE && found.value.toString() === 'true' && found;
+  });
+}
+
+test('it is written where it is missing, on a lease, and again when somebody deletes it', async () => {
+  const { etcd, client } = await etcdOfTest();
+  hold(etcd.endpoint);
+  const first = await written(client);
+  await client.txn([{ type: 'delete', key: KEY }], soon());
+  expect((await written(client)).modRevision).toBeGreaterThan(first.modRevision);
+});
+
+test('one without a lease, as etcdinit writes it, stays as it is until somebody deletes it', async () => {
+  const { etcd, client } = await etcdOfTest();
+  await put(client, 'true');
+  const before = await client.get(KEY, soon());
+  hold(etcd.endpoint);
+  hold(etcd.endpoint);
+  const other = keyOf('cilium/cluster-config/west');
+  const rig = startRig({ endpoint: etcd.endpoint });
+  onTestFinished(() => rig.stop());
+  await rig.publisher.singles.put(other, bytes('{}'), soon().signal);
+  expect((await client.get(KEY, soon()))?.modRevision).toBe(before?.modRevision);
+  await client.txn([{ type: 'delete', key: KEY }], soon());
+  await written(client);
+});
+
+test('one on a lease that ends is kept', async () => {
+  const { etcd, client } = await etcdOfTest();
+  const lease = await client.grantLease(600, soon());
+  await put(client, 'true', lease);
+  hold(etcd.endpoint);
+  await until('it hangs on another lease', async () => (await written(client)).lease !== lease);
+  await client.revokeLease(lease, soon());
+  expect((await client.get(KEY, soon()))?.value.toString()).toBe('true');
+});
+
+test('it is there again in an etcd that comes back empty, whether it had a lease or not', async () => {
+  const { etcd, client } = await etcdOfTest();
+  await put(client, 'true');
+  hold(etcd.endpoint);
+  for (let i = 0; i < 2; i += 1) {
+    await etcd.restart({ wipe: true, clusterToken: `again-${i}` });
+    client.forgetCluster();
+    await written(client);
+  }
+});
