@@ -56,7 +56,13 @@ describe.skipIf(etcdVersions().length === 0)('the daemon (needs an etcd)', () =>
     const daemon = await rig.daemon('--clustermesh-enable-mcs-api');
     await ready(daemon);
     const state = [EXPORT, IDENTITY, IP, NODE, SERVICE, SLICE];
-    const expected = ['cilium/.heartbeat', 'cilium/cluster-config/east', ...state, ...SYNCED].sort();
+    const expected = [
+      'cilium/.has-cluster-config',
+      'cilium/.heartbeat',
+      'cilium/cluster-config/east',
+      ...state,
+      ...SYNCED,
+    ].sort();
     await until('all keys', async () => (await rig.keyNames()).sort().join() === expected.join());
     expect((await rig.keys()).filter(({ lease }) => lease === 0n)).toEqual([]);
     expect(await rig.value('cilium/cluster-config/east')).toContain('"serviceExportsEnabled":true');

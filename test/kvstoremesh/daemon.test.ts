@@ -187,7 +187,8 @@ describe.skipIf(etcdVersions().length === 0)('the daemon', { timeout: 120_000 },
     expect(before['cilium/.heartbeat']).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
     await within('it stops', daemon.stop(), 5_000);
     expect(await local.dump()).toEqual(before);
-    expect(Object.keys(before).length).toBe(14);
+    expect(before['cilium/.has-cluster-config']).toBe('true');
+    expect(Object.keys(before).length).toBe(15);
   });
 
   test('does not start without its directory, and names the flag', async () => {
