@@ -80,6 +80,15 @@ export const LEASE_MOVES_PER_SECOND = 1000;
 /** Sections whose keys in etcd are listed at the same time. */
 export const MAX_CONCURRENT_LOADS = 4;
 
+/** Changes of different keys that are seen while a section is listed in etcd; where there are more it is listed again. */
+export const MAX_BUFFERED_TOUCHES = 1_000_000;
+
+/** Work of a publisher on many keys before the event loop gets a turn. */
+export const PUBLISHER_SLICE_MS = 5;
+
+/** How often a publisher looks whether memory can be given back. */
+export const COMPACTION_INTERVAL_MS = 1_000;
+
 /** Back-off of a publisher whose writes fail. */
 export const PUBLISH_BACKOFF_MIN_MS = 50;
 export const PUBLISH_BACKOFF_MAX_MS = 10_000;

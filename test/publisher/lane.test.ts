@@ -88,7 +88,7 @@ function rig() {
   const leases = new LeasePool({ client, ttlSeconds: 900, keysPerLease: 1000, log: silentLogger, onLost: nobody });
   const options = { scope: 'nodes/v1', cluster: 'west', prefix: keyOf('p/'), owns: 'prefix' } as const;
   const group = new KeyGroup({ ...options, slabs: new SlabStore(), leases, log: silentLogger, observer, onPending: nobody }, 1);
-  group.known();
+  void group.known();
   const [lane] = group.lanes as readonly [Lane];
   return {
     group,

@@ -7,20 +7,18 @@
 import { Backoff } from '../backoff.ts';
 import type { Clock } from '../clock.ts';
 import { asError, errorCode } from '../errors.ts';
-import { type EtcdClient, type EtcdKey, keyOf, type Revision, type WatchEvent } from '../etcd/types.ts';
-import {
-  AUDITS_PER_FULL_AUDIT,
-  ETCD_BACKOFF_MAX_MS,
-  ETCD_BACKOFF_MIN_MS,
-  LEASE_MOVES_PER_SECOND,
-  MAX_CONCURRENT_LOADS,
-} from '../limits.ts';
+import { type EtcdClient, type EtcdKey, keyOf, type Revision } from '../etcd/types.ts';
+import { AUDITS_PER_FULL_AUDIT, ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, MAX_CONCURRENT_LOADS } from '../limits.ts';
 import type { Logger } from '../log.ts';
+import { auditSection, auditSingles } from './audit.ts';
 import type { KeyGroup } from './key-group.ts';
+import { LeaseMoves } from './lease-moves.ts';
 import type { LeasePool } from './lease-pool.ts';
-import { auditSection, DeletionBuffer, loadSection, loadSingles } from './observed-keys.ts';
+import { loadCanary, loadSection, loadSingles, type Reading } from './observed-keys.ts';
 import type { PublishedSection } from './published-section.ts';
-import type { PublisherObserver } from './types.ts';
+import { deletedAt, putAs } from './touch.ts';
+import type { Turns } from './turns.ts';
+import type { PublisherObserver, RepairReason } from './types.ts';
 
 export type EpochEnd =
   | { readonly kind: 'start' }
@@ -36,26 +34,27 @@ export interface EpochOptions {
   readonly leases: LeasePool;
   readonly singles: KeyGroup;
   readonly sections: ReadonlyMap<EtcdKey, PublishedSection>;
-  readonly canaries: ReadonlyMap<EtcdKey, PublishedSection>;
+  readonly turns: Turns;
   readonly auditIntervalMs: number;
   readonly storeWasReplaced: boolean;
 }
 
-const MOVE_TICK_MS = 250;
-
 export class Epoch {
   readonly #options: EpochOptions;
   readonly #abort = new AbortController();
-  readonly #buffers = new Map<KeyGroup, DeletionBuffer>();
-  readonly #audited = new Map<KeyGroup, Revision>();
+  readonly #reading: Reading;
+  readonly #moves: LeaseMoves;
+  readonly #audited = new WeakMap<KeyGroup, Revision>();
   readonly #queue: PublishedSection[] = [];
   readonly #tasks = new Set<Promise<void>>();
   #loading = 0;
-  #movesDue = false;
   #end: EpochEnd | undefined;
 
   constructor(options: EpochOptions) {
+    const { client, clock, leases, turns } = options;
     this.#options = options;
+    this.#reading = { client, leases, turns, signal: this.#abort.signal };
+    this.#moves = new LeaseMoves({ clock, leases, turns });
   }
 
   /** Runs until the epoch ends, and says why; rejects when `signal` is aborted. */
@@ -68,7 +67,7 @@ export class Epoch {
       for (const section of this.#options.sections.values()) this.load(section);
       this.#start(this.#watchDeletions(next));
       this.#start(this.#watchConfigs(next));
-      this.#start(this.#moveKeys());
+      this.#start(this.#moves.run(this.#abort.signal));
       this.#start(this.#audit());
       while (this.#tasks.size > 0) await Promise.allSettled(this.#tasks);
     } finally {
@@ -85,7 +84,6 @@ export class Epoch {
 
   /** Lists what etcd holds below the section's prefix, as soon as its turn comes. */
   load(section: PublishedSection): void {
-    this.#buffers.set(section.group, new DeletionBuffer());
     this.#queue.push(section);
     this.#nextLoad();
   }
@@ -119,29 +117,30 @@ export class Epoch {
   }
 
   async #loadOne(section: PublishedSection): Promise<void> {
-    const { client, leases, observer, storeWasReplaced } = this.#options;
+    const { observer, singles, storeWasReplaced } = this.#options;
     const { group, options } = section;
-    const hasForeign = await this.#retried(() => loadSection(client, leases, section, this.#abort.signal));
-    if (this.#options.sections.get(options.prefix) !== section) return;
-    this.#buffers.get(group)?.applyTo(group);
-    this.#buffers.delete(group);
-    group.known();
-    section.onKnown();
-    this.#movesDue ||= hasForeign;
+    const hasForeign = await this.#retried(async () => {
+      const found = await loadSection(this.#reading, section);
+      if (options.canary !== undefined && !group.isReleased) await loadCanary(this.#reading, singles, options.canary);
+      return found;
+    });
+    if (group.isReleased) return;
+    if (hasForeign) this.#moves.add(group, () => section.stats.listed);
+    const isKnown = await section.known();
+    if (group.isReleased) return;
+    if (!isKnown) throw new Error(`too much changed below ${options.prefix} while it was listed`);
     if (!storeWasReplaced) return;
     observer.repair('store_replaced', group.pendingCount);
     section.rearmCanary();
   }
 
   async #loadSingles(): Promise<void> {
-    const { client, leases, singles } = this.#options;
-    const buffer = new DeletionBuffer();
-    this.#buffers.set(singles, buffer);
-    const hasForeign = await this.#retried(() => loadSingles(client, leases, singles, this.#abort.signal));
-    this.#movesDue ||= hasForeign;
-    buffer.applyTo(singles);
-    this.#buffers.delete(singles);
-    singles.known();
+    const { singles } = this.#options;
+    const hasForeign = await this.#retried(() => loadSingles(this.#reading, singles));
+    if (hasForeign) this.#moves.add(singles, () => true);
+    if (!(await singles.known())) throw new Error('too many single keys changed while they were read');
+    // Only some of them are watched: what happened since they were read shows now, and not with the next audit.
+    await this.#auditSingles();
   }
 
   async #retried<T>(load: () => Promise<T>): Promise<T> {
@@ -169,47 +168,34 @@ export class Epoch {
       if (batch.kind === 'replaced') return this.end({ kind: 'replaced', reason: batch.reason });
       if (batch.kind !== 'events') continue;
       let repaired = 0;
-      for (const event of batch.events) if (this.#deleted(event)) repaired += 1;
+      for (const { key, modRevision } of batch.events)
+        if (this.#groupOf(key)?.touched(key, deletedAt(modRevision)) !== undefined) repaired += 1;
       if (repaired === 0) continue;
       observer.repair('deleted', repaired);
       log.warn({ keys: repaired, revision: batch.revision }, 'keys vanished from the local etcd; they are written again');
     }
   }
 
-  /** True where the key was desired: it is put right. */
-  #deleted(event: WatchEvent): boolean {
-    const { singles, canaries } = this.#options;
-    const canaryOf = canaries.get(event.key);
-    if (canaryOf !== undefined) {
-      const slot = singles.table.slotOf(event.key);
-      if (slot === undefined || singles.isMoving(slot) || (singles.table.revision[slot] as number) >= event.modRevision)
-        return false;
-      singles.abandon(event.key);
-      // After the events of this batch: data that vanished with the canary comes back first.
-      queueMicrotask(() => canaryOf.rearmCanary());
-      return true;
-    }
-    const group = singles.table.slotOf(event.key) === undefined ? this.#sectionOf(event.key)?.group : singles;
-    if (group === undefined) return false;
-    const buffer = this.#buffers.get(group);
-    if (buffer === undefined) return group.observeDeletion(event.key, event.modRevision);
-    buffer.add(event);
-    return false;
-  }
-
-  /** Single keys are few and matter at once: overwriting one is seen by a watch rather than by the next audit. */
+  /** Cluster configurations are few and matter at once: overwriting one is seen by a watch rather than by the next audit. */
   async #watchConfigs(from: Revision): Promise<void> {
-    const { client, root, singles, observer, log } = this.#options;
+    const { client, root, singles } = this.#options;
     for await (const batch of client.watch(keyOf(`${root}cluster-config/`), { signal: this.#abort.signal, from })) {
       if (batch.kind === 'compacted') return this.end({ kind: 'compacted' });
       if (batch.kind === 'replaced') return this.end({ kind: 'replaced', reason: batch.reason });
-      if (batch.kind !== 'events' || this.#buffers.has(singles)) continue;
-      for (const event of batch.events) {
-        if (event.type !== 'put' || !singles.observePut(event)) continue;
-        observer.repair('overwritten', 1);
-        log.warn({ key: event.key, revision: event.modRevision }, 'somebody else wrote a key of ours; it is put right');
-      }
+      if (batch.kind !== 'events') continue;
+      for (const event of batch.events)
+        if (event.type === 'put' && singles.touched(event.key, putAs(event)) !== undefined) this.#overwritten(event.key);
     }
+  }
+
+  #overwritten(key: EtcdKey): void {
+    this.#options.observer.repair('overwritten', 1);
+    this.#options.log.warn({ key }, 'a key of ours was overwritten; it is written again');
+  }
+
+  #groupOf(key: EtcdKey): KeyGroup | undefined {
+    const { singles } = this.#options;
+    return singles.isAbout(key) ? singles : this.#sectionOf(key)?.group;
   }
 
   /** The section with the longest prefix of `key`. Every prefix ends with a slash. */
@@ -221,37 +207,22 @@ export class Epoch {
     return undefined;
   }
 
-  async #moveKeys(): Promise<void> {
-    const { clock, sections, singles } = this.#options;
-    for (;;) {
-      await clock.sleep(MOVE_TICK_MS, this.#abort.signal);
-      if (!this.#movesDue) continue;
-      let budget = Math.ceil((LEASE_MOVES_PER_SECOND * MOVE_TICK_MS) / 1000);
-      let unfinished = false;
-      // Which keys stay is known once the source has listed them; until then there is nothing to look through.
-      for (const { group, stats } of [{ group: singles, stats: { listed: true } }, ...sections.values()]) {
-        if (group.isKnown && stats.listed) budget -= moveSome(group, budget);
-        unfinished ||= !stats.listed || budget <= 0;
-      }
-      this.#movesDue = unfinished;
-    }
-  }
-
   async #audit(): Promise<void> {
     const { clock, sections, auditIntervalMs } = this.#options;
     for (let round = 1; ; round += 1) {
       await clock.sleep(auditIntervalMs, this.#abort.signal);
       const full = round % AUDITS_PER_FULL_AUDIT === 0;
+      await this.#auditSingles();
       for (const section of [...sections.values()]) if (section.group.isKnown) await this.#auditOne(section, full);
     }
   }
 
   async #auditOne(section: PublishedSection, full: boolean): Promise<void> {
-    const { client, log, observer } = this.#options;
+    const { log, observer } = this.#options;
     const { group, options } = section;
     const since = full ? undefined : this.#audited.get(group);
     try {
-      const findings = await auditSection(group, options.prefix, { client, since, signal: this.#abort.signal });
+      const findings = await auditSection(section, since, this.#reading);
       this.#audited.set(group, (findings.revision + 1) as Revision);
       const { overwritten, deleted, foreign } = findings;
       if (overwritten + deleted + foreign === 0) return;
@@ -260,23 +231,25 @@ export class Epoch {
       }
       log.warn(
         { scope: options.scope, cluster: options.cluster, overwritten, deleted, foreign },
-        'an audit found keys that are not ours; they are put right',
+        'an audit found keys that others wrote or deleted; they are repaired',
       );
     } catch (thrown) {
       this.#abort.signal.throwIfAborted();
       log.debug({ code: errorCode(thrown), scope: options.scope }, 'audit put off');
     }
   }
-}
 
-/** Asks for at most `budget` keys of the group to move; returns how many. */
-function moveSome(group: KeyGroup, budget: number): number {
-  let moved = 0;
-  for (const slot of group.table.slots()) {
-    if (moved >= budget) break;
-    if (!group.needsMove(slot) || group.isMoving(slot) || !group.table.holdsDesired(slot)) continue;
-    group.requestMove(slot);
-    moved += 1;
+  async #auditSingles(): Promise<void> {
+    const { singles, log, observer } = this.#options;
+    const onRepair = (reason: RepairReason, key: EtcdKey) => {
+      if (reason === 'overwritten') this.#overwritten(key);
+      else observer.repair(reason, 1);
+    };
+    try {
+      if (singles.isKnown) await auditSingles(singles, onRepair, this.#reading);
+    } catch (thrown) {
+      this.#abort.signal.throwIfAborted();
+      log.debug({ code: errorCode(thrown), scope: singles.options.scope }, 'audit put off');
+    }
   }
-  return moved;
 }

@@ -2,26 +2,36 @@
  * Keys that share a fate: one section, or all single keys. Knows what is desired and what etcd holds, and
  * turns the difference into batches; sends nothing itself.
  *
- * A key always belongs to the same lane, and a lane has at most one batch under way, so the writes of a key never
- * overtake each other. When the turn of a key comes, the value written is the latest, and nothing is
+ * A key always belongs to the same lane while it waits, and a lane has at most one batch under way, so the writes of a key
+ * never overtake each other. When the turn of a key comes, the value written is the latest, and nothing is
  * written where etcd holds it already.
  */
-import type { EtcdKey, KeyValue, LeaseId, Revision, TxnOperation } from '../etcd/types.ts';
-import { LANES_PER_SECTION, MAX_KEY_BYTES, MAX_VALUE_BYTES } from '../limits.ts';
+import { systemClock } from '../clock.ts';
+import type { EtcdKey, KeyValue, Revision } from '../etcd/types.ts';
+import { LANES_PER_SECTION, MAX_BUFFERED_TOUCHES } from '../limits.ts';
 import type { Logger } from '../log.ts';
-import { digest } from './digest.ts';
-import { ABSENT, FLAG_MOVE, FLAG_REFUSED, FLAG_REMOVE, KeyTable, type Slot, UNKNOWN } from './key-table.ts';
+import { confirmBatch, failBatch, refuseBatch, takeBatch } from './batches.ts';
+import {
+  ABSENT,
+  FLAG_ABANDONED,
+  FLAG_IN_FLIGHT,
+  FLAG_KEPT,
+  FLAG_MOVE,
+  FLAG_PENDING,
+  FLAG_REFUSED,
+  FLAG_REMOVE,
+  KeyTable,
+  type Slot,
+} from './key-table.ts';
 import { type Batch, Lane } from './lane.ts';
-import { type LeasePool, UNLEASED } from './lease-pool.ts';
+import { type LeasePool, type LeaseRoom, UNLEASED } from './lease-pool.ts';
 import { Rejections } from './rejections.ts';
+import { Settlement } from './settlement.ts';
 import type { SlabStore } from './slab.ts';
-import type { PublisherObserver, RejectReason } from './types.ts';
-
-/** A lease with room for that many more keys. */
-export interface LeaseRoom {
-  readonly lease: number;
-  readonly keys: number;
-}
+import { KeyReads, type Touch, TouchBuffer } from './touch.ts';
+import { Turns } from './turns.ts';
+import type { PublisherObserver, RejectReason, RepairReason } from './types.ts';
+import { walk } from './walk.ts';
 
 export interface KeyGroupOptions {
   readonly scope: string;
@@ -34,35 +44,57 @@ export interface KeyGroupOptions {
   readonly observer: PublisherObserver;
   /** Something waits in `lane`. */
   readonly onPending: (lane: Lane) => void;
+  /** A key that is desired vanished from etcd. True where that is taken care of; else it is written again. */
+  readonly onVanished?: (key: EtcdKey) => boolean;
+  /** @default turns of its own */
+  readonly turns?: Turns;
 }
 
-interface Marker {
-  readonly targets: number[];
-  readonly reached: () => void;
-}
-
-/** Bytes that an operation needs beyond its key and value: tags, lengths, lease. */
-const OPERATION_OVERHEAD_BYTES = 32;
+const TOUCHES_PER_STEP = 1000;
 
 export class KeyGroup {
   readonly options: KeyGroupOptions;
   readonly table: KeyTable;
   readonly lanes: readonly Lane[];
-  readonly #sent = { low: 0, high: 0 };
-  readonly #rejections: Rejections;
-  #markers: Marker[] = [];
+  readonly settlement: Settlement;
+  readonly rejections: Rejections;
+  readonly #turns: Turns;
+  readonly #touches = new TouchBuffer(MAX_BUFFERED_TOUCHES);
+  readonly #reads = new KeyReads();
   #known = false;
+  /** It is being found out what differs from etcd. */
+  #isHeld = true;
+  #isReleased = false;
+  #generation = 0;
 
   constructor(options: KeyGroupOptions, lanes = LANES_PER_SECTION) {
     this.options = options;
     this.table = new KeyTable(options.slabs);
-    this.lanes = Array.from({ length: lanes }, () => new Lane());
-    this.#rejections = new Rejections(options);
+    this.#turns = options.turns ?? new Turns(systemClock);
+    this.lanes = Array.from({ length: lanes }, () => new Lane(this.table));
+    this.settlement = new Settlement(this.lanes);
+    this.settlement.hold();
+    this.rejections = new Rejections(options);
   }
 
-  /** What etcd holds is known; until then nothing may be written. */
+  /** What etcd holds is known. */
   get isKnown(): boolean {
     return this.#known;
+  }
+
+  /** What differs from etcd is known, too; until then nothing may be written. */
+  get isWritable(): boolean {
+    return !this.#isHeld;
+  }
+
+  /** Nobody is interested in the keys any more. */
+  get isReleased(): boolean {
+    return this.#isReleased;
+  }
+
+  /** Another one whenever what etcd holds ceases to be known. */
+  get generation(): number {
+    return this.#generation;
   }
 
   get pendingCount(): number {
@@ -71,32 +103,50 @@ export class KeyGroup {
 
   /** `key` shall have `value`; returns its slot, or undefined where it was refused (counted, and logged once a key). */
   desire(key: EtcdKey, value: Uint8Array): Slot | undefined {
-    const reason = this.#refusal(key, value);
+    const reason = this.rejections.reasonFor(key, value);
     if (reason !== undefined) {
-      this.#rejections.reject(key, value.length, reason);
+      this.rejections.reject(key, value.length, reason);
       return undefined;
     }
     const slot = this.table.ensure(key);
     const changed = this.table.desire(slot, value);
-    this.#clearFlag(slot, changed ? FLAG_REMOVE | FLAG_REFUSED : FLAG_REMOVE);
+    this.table.clear(slot, FLAG_ABANDONED | FLAG_REMOVE | (changed ? FLAG_REFUSED : 0));
     if (changed) this.enqueue(slot);
+    return slot;
+  }
+
+  /**
+   * `key` stays as it is: where a value is desired, that one does, else what etcd holds, or is found to hold. Returns its
+   * slot; undefined where neither we nor etcd have anything under it, and where it lies outside the prefix.
+   */
+  keep(key: EtcdKey): Slot | undefined {
+    if (!this.rejections.isWithinPrefix(key)) return undefined;
+    let slot = this.table.slotOf(key);
+    if (slot === undefined && !this.#known) slot = this.table.ensure(key);
+    if (slot === undefined || this.table.isDesired(slot)) return slot;
+    if (this.#known && this.table.revision[slot] === ABSENT && !this.table.has(slot, FLAG_IN_FLIGHT)) return undefined;
+    this.table.clear(slot, FLAG_REMOVE);
+    this.table.keep(slot);
+    this.options.leases.need(this.table.lease[slot] as number);
     return slot;
   }
 
   /** `key` shall not exist. */
   undesire(key: EtcdKey): void {
     const slot = this.table.slotOf(key);
-    if (slot === undefined) return;
-    this.table.undesire(slot);
-    this.requestRemoval(slot);
+    if (slot !== undefined) this.dropStale(slot);
   }
 
-  /** Removes the key whether or not it is known to exist. */
-  removeUnseen(key: EtcdKey): void {
-    const slot = this.table.ensure(key);
-    this.table.undesire(slot);
-    if (this.table.revision[slot] === ABSENT) this.table.revision[slot] = UNKNOWN;
-    this.requestRemoval(slot);
+  /** The key is stale. It is removed if it was ours by its source's word, or is ours to remove. */
+  dropStale(slot: Slot): void {
+    const { table } = this;
+    const wasNamed = table.isDesired(slot) || table.has(slot, FLAG_KEPT);
+    table.undesire(slot);
+    table.unkeep(slot);
+    if (wasNamed || table.has(slot, FLAG_IN_FLIGHT) || (table.revision[slot] !== ABSENT && this.#isRemovable(slot))) {
+      table.set(slot, FLAG_REMOVE);
+      this.enqueue(slot);
+    }
   }
 
   /** Nothing is desired under the key any more, and what etcd holds is left alone. */
@@ -104,20 +154,16 @@ export class KeyGroup {
     const slot = this.table.slotOf(key);
     if (slot === undefined) return;
     this.table.undesire(slot);
-    this.#clearFlag(slot, FLAG_REMOVE);
-    this.#observeAbsent(slot);
-    this.#releaseIdle(slot);
-  }
-
-  /** Removes the key from etcd, unless it is not ours to remove. */
-  requestRemoval(slot: Slot): void {
-    this.#setFlag(slot, FLAG_REMOVE);
-    this.enqueue(slot);
+    this.table.unkeep(slot);
+    this.table.clear(slot, FLAG_REMOVE | FLAG_MOVE);
+    if (this.table.has(slot, FLAG_IN_FLIGHT)) this.table.set(slot, FLAG_ABANDONED);
+    this.observeAbsent(slot);
+    this.table.releaseIfEmpty(slot);
   }
 
   /** Moves the key to a lease of ours. */
   requestMove(slot: Slot): void {
-    this.#setFlag(slot, FLAG_MOVE);
+    this.table.set(slot, FLAG_MOVE);
     this.enqueue(slot);
   }
 
@@ -125,266 +171,226 @@ export class KeyGroup {
   enqueue(slot: Slot): void {
     const lane = this.#laneOf(slot);
     lane.add(slot);
-    if (this.#known) this.options.onPending(lane);
+    if (this.isWritable) this.options.onPending(lane);
   }
 
   /** True where the key is desired and does not hang on a lease of ours. */
   needsMove(slot: Slot): boolean {
-    return this.table.isDesired(slot) && !this.options.leases.isOurs(this.table.lease[slot] ?? UNLEASED);
+    return this.table.isDesired(slot) && !this.options.leases.isOurs(this.table.lease[slot] as number);
   }
 
+  /** True while something waits or is under way for the key: what is seen of it elsewhere may be older. */
   isMoving(slot: Slot): boolean {
-    return this.#laneOf(slot).isMoving(slot);
+    return this.table.has(slot, FLAG_PENDING | FLAG_IN_FLIGHT);
   }
 
-  /** Whether a key that is not desired may be removed at all. */
-  isRemovable(slot: Slot): boolean {
-    return this.options.owns === 'prefix' || this.options.leases.isOurs(this.table.lease[slot] ?? UNLEASED);
-  }
-
-  /** What etcd holds is not known (any more). Only to be called while no batch is under way. */
-  forget(): void {
+  /** What etcd holds is not known (any more), until `known`. */
+  unknown(): void {
+    this.#generation += 1;
+    this.#touches.clear();
     this.#known = false;
-    for (const slot of this.table.slots()) this.#observeAbsent(slot);
+    if (!this.#isHeld) this.settlement.hold();
+    this.#isHeld = true;
+    this.settlement.restart();
   }
 
-  /** What etcd holds is known now: whatever differs waits to be written. */
-  known(): void {
+  /** Nothing is taken for known of what etcd holds. Only to be called while it is unknown, and no batch is under way. */
+  async forget(): Promise<void> {
+    await walk(this.table, this.#turns, (slot) => {
+      this.observeAbsent(slot);
+      // Another etcd may take what this one refused.
+      this.table.clear(slot, FLAG_REFUSED);
+    });
+  }
+
+  /**
+   * What etcd holds is known from now on: whatever differs waits to be written, after `visit` has been called for it.
+   * Resolves when that was done for all keys (few of them are done by the time it returns); false where it ceased to be
+   * known before, or where too much was seen meanwhile for what was read to be relied on.
+   */
+  async known(visit: (slot: Slot) => void = () => undefined): Promise<boolean> {
+    const generation = this.#generation;
+    const isCurrent = () => this.#generation === generation && !this.#isReleased;
+    if (this.#touches.isFull) return false;
     this.#known = true;
-    for (const slot of this.table.slots()) {
-      if (this.#action(slot) !== 'none') this.enqueue(slot);
-      else this.#releaseIdle(slot);
+    for (let step = this.#touches.take(TOUCHES_PER_STEP); step.length > 0; step = this.#touches.take(TOUCHES_PER_STEP)) {
+      for (const [key, touch] of step) this.touched(key, touch);
+      if (!this.#turns.isOver()) continue;
+      await this.#turns.turn();
+      if (!isCurrent()) return false;
     }
-    for (const lane of this.lanes) if (lane.pending.size > 0) this.options.onPending(lane);
-    this.#reach();
+    const settle = (slot: Slot) => {
+      visit(slot);
+      if (this.table.revision[slot] === ABSENT) this.table.unkeep(slot);
+      if (this.action(slot) !== 'none') this.enqueue(slot);
+      else this.table.releaseIfEmpty(slot);
+    };
+    const walked = walk(this.table, this.#turns, settle, isCurrent);
+    if (walked !== true && !((await walked) && isCurrent())) return false;
+    this.#isHeld = false;
+    for (const lane of this.lanes) if (lane.size > 0) this.options.onPending(lane);
+    this.settlement.unhold();
+    return true;
   }
 
   /** etcd holds `keyValue`. */
   observe(keyValue: KeyValue): Slot {
     const slot = this.table.ensure(keyValue.key);
     const lease = this.options.leases.indexOf(keyValue.lease);
-    this.options.leases.moved(this.table.lease[slot] ?? UNLEASED, lease);
+    this.options.leases.moved(this.table.lease[slot] as number, lease);
     this.table.observe(slot, keyValue.value, keyValue.modRevision, lease);
     return slot;
   }
 
-  /** etcd deleted the key at `revision`. True where it was desired: somebody else did it, and it is put right. */
-  observeDeletion(key: EtcdKey, revision: Revision): boolean {
-    const slot = this.#untouched(key, revision);
-    if (slot === undefined) return false;
-    this.#observeAbsent(slot);
-    if (this.table.isDesired(slot)) {
-      this.enqueue(slot);
-      return true;
+  /**
+   * Records what `get` answers of `key`; what is seen of it meanwhile is held back until then, for the answer may be older.
+   * What is found stays as it is until something is desired or removed. False where the answer is of another store.
+   */
+  async read(key: EtcdKey, get: () => Promise<KeyValue | undefined>): Promise<boolean> {
+    const generation = this.#generation;
+    const { keyValue, touch } = await this.#reads.read(key, get);
+    if (this.#generation !== generation) return false;
+    const slot = this.table.slotOf(key);
+    const isNews = slot === undefined || (this.table.revision[slot] === ABSENT && !this.isMoving(slot));
+    if (keyValue !== undefined && isNews) {
+      const observed = this.observe(keyValue);
+      if (!this.table.isDesired(observed)) this.table.keep(observed);
     }
-    this.#releaseIdle(slot);
-    return false;
-  }
-
-  /** Somebody put the key. True where that was not us and it is put right. */
-  observePut(keyValue: KeyValue): boolean {
-    const slot = this.#untouched(keyValue.key, keyValue.modRevision);
-    if (slot === undefined) return false;
-    this.observe(keyValue);
-    if (!this.table.isDesired(slot) || (this.table.holdsDesired(slot) && !this.needsMove(slot))) return false;
-    this.requestMove(slot);
+    if (touch !== undefined) this.touched(key, touch);
     return true;
   }
 
-  /** The lease is gone: its keys are, or will be. Returns how many desired keys that concerns. */
-  leaseLost(index: number): number {
-    let affected = 0;
-    for (const slot of this.table.slots()) {
-      if (this.table.lease[slot] !== index) continue;
-      this.#observeAbsent(slot);
-      if (!this.table.isDesired(slot)) continue;
-      affected += 1;
-      this.enqueue(slot);
-    }
-    return affected;
+  /** The key is one of the group, or is being read. */
+  isAbout(key: EtcdKey): boolean {
+    return this.#reads.has(key) || this.table.slotOf(key) !== undefined;
   }
 
-  /** How many of the next `maxOperations` keys need a lease, at most: those that hang on none of ours. */
-  countUnleased(lane: Lane, maxOperations: number): number {
-    let count = 0;
-    let seen = 0;
-    for (const slot of lane.pending) {
-      if (this.needsMove(slot)) count += 1;
-      seen += 1;
-      if (seen >= maxOperations) break;
-    }
-    return count;
+  /** Something was seen of `key`. Tells where that was not us, and it is repaired. */
+  touched(key: EtcdKey, touch: Touch): RepairReason | undefined {
+    if (this.#reads.has(key)) this.#reads.add(key, touch);
+    else if (this.#known) return this.#apply(key, touch);
+    else this.#touches.add(key, touch);
+    return undefined;
+  }
+
+  /** etcd holds nothing under the key. */
+  observeAbsent(slot: Slot): void {
+    this.options.leases.moved(this.table.lease[slot] as number, UNLEASED);
+    this.table.lease[slot] = UNLEASED;
+    this.table.revision[slot] = ABSENT;
+    if (this.#known) this.table.unkeep(slot);
+  }
+
+  /** Leases are gone, and their keys are or will be. Returns how many of them are written again. */
+  async dropLost(): Promise<number> {
+    const { leases } = this.options;
+    let repaired = 0;
+    await walk(this.table, this.#turns, (slot) => {
+      const lease = this.table.lease[slot] as number;
+      if (lease !== UNLEASED && !leases.exists(lease) && this.#vanished(slot)) repaired += 1;
+    });
+    return repaired;
+  }
+
+  /** All keys are let go of, and the memory of them. What etcd holds stays. */
+  async release(): Promise<void> {
+    this.#isReleased = true;
+    this.unknown();
+    await walk(this.table, this.#turns, (slot) => {
+      this.observeAbsent(slot);
+      this.table.undesire(slot);
+    });
   }
 
   /**
    * The next transaction of `lane`: at most `maxOperations` and about `maxBytes`, and no more keys that need a lease
-   * than `room` has; undefined where nothing that waits makes a difference. Its values are views, good until the
-   * next change of the table: the transaction is to be encoded at once.
+   * than `room` has; undefined where nothing that was looked at makes a difference, which may not be all that waits. Its
+   * values are views, good until the next change of the table: the transaction is to be encoded at once.
    */
   take(lane: Lane, maxOperations: number, maxBytes: number, room: LeaseRoom): Batch | undefined {
-    const slots: Slot[] = [];
-    const operations: TxnOperation[] = [];
-    const digests: number[] = [];
-    let bytes = 0;
-    let unleased = 0;
-    for (const slot of lane.pending) {
-      const action = this.#action(slot);
-      if (action === 'none') {
-        lane.drop(slot, operations.length > 0);
-        this.#releaseIdle(slot);
-        continue;
-      }
-      const key = this.table.key(slot);
-      bytes += key.length + (action === 'put' ? this.table.value(slot).length : 0) + OPERATION_OVERHEAD_BYTES;
-      if (operations.length > 0 && bytes > maxBytes) break;
-      if (action === 'put' && this.needsMove(slot)) {
-        if (unleased >= room.keys) break;
-        unleased += 1;
-      }
-      operations.push(action === 'put' ? this.#put(slot, key, room.lease) : { type: 'delete', key });
-      digests.push(this.#sent.low, this.#sent.high);
-      slots.push(slot);
-      if (operations.length >= maxOperations) break;
-    }
-    this.#reach();
-    return operations.length === 0 ? undefined : lane.begin(slots, operations, Uint32Array.from(digests));
+    return takeBatch(this, lane, { operations: maxOperations, bytes: maxBytes }, room);
   }
 
   /** The batch was written at `revision`. */
   confirm(batch: Batch, revision: Revision): void {
-    for (const [i, slot] of batch.slots.entries()) {
-      const operation = batch.operations[i];
-      if (operation?.type === 'put') this.#confirmPut(batch, i, operation.lease, revision);
-      else this.#observeAbsent(slot);
-      if ((batch.touches.get(slot) ?? 0) > revision) {
-        this.#observeAbsent(slot);
-        this.enqueue(slot);
-      }
-    }
-    this.#finish(batch);
+    confirmBatch(this, batch, revision);
   }
 
-  /** The batch failed, and it cannot be told whether it was written: its keys wait again. */
-  fail(batch: Batch): void {
-    for (const slot of batch.slots) this.table.revision[slot] = UNKNOWN;
-    batch.lane.requeue(batch);
-    const at = this.lanes.indexOf(batch.lane);
-    // Nobody waits for more than what waits: keys that waited twice do so once from here on.
-    for (const { targets } of this.#markers) targets[at] = Math.min(targets[at] ?? 0, batch.lane.enqueued);
+  /** The batch failed: its keys wait again. Unless `isRefused`, it cannot be told whether it was written. */
+  fail(batch: Batch, isRefused = false): void {
+    failBatch(this, batch, isRefused);
   }
 
-  /** etcd refuses the only key of the batch for good: counted, and left as it is until its value changes. */
+  /** etcd refuses the batch for good: its values are counted, and what etcd holds is left as it is until they change. */
   refuse(batch: Batch, reason: RejectReason): void {
-    for (const slot of batch.slots) {
-      this.#rejections.reject(this.table.key(slot), this.table.isDesired(slot) ? this.table.value(slot).length : 0, reason);
-      this.#setFlag(slot, FLAG_REFUSED);
-    }
-    this.#finish(batch);
+    refuseBatch(this, batch, reason);
   }
 
-  /** Calls `reached` once everything that waits now is settled. Returns a function that gives up waiting. */
+  /** See Settlement. */
   whenSettled(reached: () => void): () => void {
-    const marker: Marker = { targets: this.lanes.map((lane) => lane.enqueued), reached };
-    this.#markers.push(marker);
-    this.#reach();
-    return () => {
-      this.#markers = this.#markers.filter((other) => other !== marker);
-    };
+    return this.settlement.whenSettled(reached);
   }
 
-  #put(slot: Slot, key: EtcdKey, fresh: number): TxnOperation {
-    const { leases } = this.options;
-    const current = this.table.lease[slot] ?? UNLEASED;
-    const lease = leases.isOurs(current) ? current : fresh;
-    leases.moved(current, lease);
-    this.table.lease[slot] = lease;
-    this.#clearFlag(slot, FLAG_MOVE);
-    const value = this.table.value(slot);
-    digest(value, this.#sent);
-    return { type: 'put', key, value, lease: leases.id(lease) };
-  }
-
-  #confirmPut({ slots, digests }: Batch, index: number, sentLease: LeaseId, revision: Revision): void {
-    const slot = slots[index] as Slot;
-    const lease = this.table.lease[slot] ?? UNLEASED;
-    if (this.options.leases.id(lease) !== sentLease) {
-      // Its lease was lost while the write was under way: the key is gone with it.
-      this.#observeAbsent(slot);
-      this.enqueue(slot);
-      return;
-    }
-    this.table.observeDigest(slot, digests[2 * index] as number, digests[2 * index + 1] as number, revision, lease);
-  }
-
-  #finish(batch: Batch): void {
-    batch.lane.finish(batch);
-    for (const slot of batch.slots) this.#releaseIdle(slot);
-    this.#reach();
-  }
-
-  #action(slot: Slot): 'put' | 'delete' | 'none' {
+  /** What is to be done about the key. */
+  action(slot: Slot): 'put' | 'delete' | 'none' {
     const { table } = this;
     if (table.isDesired(slot)) {
-      if (this.#hasFlag(slot, FLAG_REFUSED)) return 'none';
+      if (table.has(slot, FLAG_REFUSED)) return 'none';
       if (!table.holdsDesired(slot)) return 'put';
-      return this.#hasFlag(slot, FLAG_MOVE) && this.needsMove(slot) ? 'put' : 'none';
+      return table.has(slot, FLAG_MOVE) && this.needsMove(slot) ? 'put' : 'none';
     }
-    if (table.revision[slot] === ABSENT || !this.#hasFlag(slot, FLAG_REMOVE)) return 'none';
-    return this.isRemovable(slot) ? 'delete' : 'none';
+    return table.has(slot, FLAG_REMOVE) && table.revision[slot] !== ABSENT ? 'delete' : 'none';
   }
 
-  /**
-   * The slot of a key of which something new was seen at `revision`; undefined where it is unknown or that is old news.
-   * A key that is being written is judged when the answer comes.
-   */
-  #untouched(key: EtcdKey, revision: Revision): Slot | undefined {
-    const slot = this.table.slotOf(key);
-    if (slot === undefined || revision <= (this.table.revision[slot] as number)) return undefined;
-    const lane = this.#laneOf(slot);
-    if (!lane.isInFlight(slot)) return slot;
-    lane.inFlight?.touches.set(slot, revision);
-    return undefined;
+  /** See `touched`; `touch` is not held back. */
+  #apply(key: EtcdKey, touch: Touch): RepairReason | undefined {
+    const { table } = this;
+    const slot = table.slotOf(key);
+    if (slot === undefined || touch.revision <= (table.revision[slot] as number)) return undefined;
+    if (table.has(slot, FLAG_IN_FLIGHT)) {
+      // It is judged when the answer comes.
+      const { inFlight } = this.#laneOf(slot);
+      if ((inFlight?.touches.get(slot)?.revision ?? 0) < touch.revision) inFlight?.touches.set(slot, touch);
+      return undefined;
+    }
+    return this.applyTo(slot, touch);
   }
 
-  #observeAbsent(slot: Slot): void {
-    this.options.leases.moved(this.table.lease[slot] ?? UNLEASED, UNLEASED);
-    this.table.lease[slot] = UNLEASED;
-    this.table.revision[slot] = ABSENT;
+  /** `touch` is newer than all that is known of the key, which is not being written. */
+  applyTo(slot: Slot, { revision, found }: Touch): RepairReason | undefined {
+    const { table } = this;
+    if (found === undefined) return this.#vanished(slot) ? 'deleted' : undefined;
+    const lease = this.options.leases.indexOf(found.lease);
+    this.options.leases.moved(table.lease[slot] as number, lease);
+    table.observeDigest(slot, found.low, found.high, revision, lease);
+    if (!table.isDesired(slot) || table.has(slot, FLAG_REFUSED)) {
+      this.options.leases.need(lease);
+      return undefined;
+    }
+    if (table.holdsDesired(slot) && !this.needsMove(slot)) return undefined;
+    this.requestMove(slot);
+    return 'overwritten';
   }
 
-  #releaseIdle(slot: Slot): void {
-    if (!this.isMoving(slot)) this.table.releaseIfEmpty(slot);
+  /** True where the key is desired, and is written again. */
+  #vanished(slot: Slot): boolean {
+    const { table } = this;
+    this.observeAbsent(slot);
+    if (!table.isDesired(slot)) {
+      table.releaseIfEmpty(slot);
+      return false;
+    }
+    if (table.has(slot, FLAG_REFUSED)) return false;
+    if (this.options.onVanished?.(table.key(slot)) !== true) this.enqueue(slot);
+    return true;
   }
 
-  #reach(): void {
-    if (this.#markers.length === 0) return;
-    const isReached = ({ targets }: Marker) => this.lanes.every((lane, i) => lane.settled >= (targets[i] ?? 0));
-    const reached = this.#markers.filter(isReached);
-    if (reached.length === 0) return;
-    this.#markers = this.#markers.filter((marker) => !reached.includes(marker));
-    for (const marker of reached) marker.reached();
-  }
-
-  #refusal(key: EtcdKey, value: Uint8Array): RejectReason | undefined {
-    const { prefix } = this.options;
-    if (prefix !== undefined && (!key.startsWith(prefix) || key.length === prefix.length)) return 'outside_prefix';
-    if (key.length === 0 || key.length > MAX_KEY_BYTES) return 'key_too_large';
-    return value.length > MAX_VALUE_BYTES ? 'value_too_large' : undefined;
+  /** Whether a key that the source never named may be removed. */
+  #isRemovable(slot: Slot): boolean {
+    return this.options.owns === 'prefix' || this.options.leases.isOurs(this.table.lease[slot] as number);
   }
 
   #laneOf(slot: Slot): Lane {
     return this.lanes[slot % this.lanes.length] as Lane;
-  }
-
-  #hasFlag(slot: Slot, flag: number): boolean {
-    return ((this.table.flags[slot] as number) & flag) !== 0;
-  }
-
-  #setFlag(slot: Slot, flag: number): void {
-    this.table.flags[slot] = (this.table.flags[slot] as number) | flag;
-  }
-
-  #clearFlag(slot: Slot, flag: number): void {
-    this.table.flags[slot] = (this.table.flags[slot] as number) & ~flag;
   }
 }

@@ -4,8 +4,10 @@
  * What waits is the key, not the change: a key waits once, at the place of its first change, however often it
  * changes meanwhile. Counting keys in and out tells when everything that waited at some moment is settled.
  */
-import type { Revision, TxnOperation } from '../etcd/types.ts';
-import type { Slot } from './key-table.ts';
+import type { TxnOperation } from '../etcd/types.ts';
+import { FLAG_IN_FLIGHT, FLAG_PENDING, type KeyTable, type Slot } from './key-table.ts';
+import type { LeaseRoom } from './lease-pool.ts';
+import type { Touch } from './touch.ts';
 
 /** What one transaction writes: slot i by operation i. */
 export interface Batch {
@@ -14,18 +16,40 @@ export interface Batch {
   readonly operations: readonly TxnOperation[];
   /** Of the values that are put: two words for each slot. */
   readonly digests: Uint32Array;
+  /** The lease, as an index into the pool, that each slot hangs on once its value is put. */
+  readonly leases: Uint32Array;
+  /** Room on a lease that its keys take up once they are written. */
+  readonly room: LeaseRoom;
   /** What others did to its keys while it was under way: its own revision decides what that means. */
-  readonly touches: Map<Slot, Revision>;
+  readonly touches: Map<Slot, Touch>;
 }
 
+const FIRST_CAPACITY = 64;
+
 export class Lane {
-  /** Keys that wait, in the order of their first change. */
-  readonly pending = new Set<Slot>();
+  readonly #table: KeyTable;
+  /**
+   * A ring of slots. Each entry has a number, one more than that before it; it counts where its slot names this number as
+   * its place. Others are left over from slots that were moved to the front.
+   */
+  #ring = new Uint32Array(FIRST_CAPACITY);
+  #head = 0;
+  #entries = 0;
+  #waiting = 0;
   #inFlight: Batch | undefined;
   #enqueued = 0;
   #settled = 0;
   /** Keys dropped behind others that are under way: they count once those do, or what waited before them would seem settled. */
   #droppedBehind = 0;
+
+  constructor(table: KeyTable) {
+    this.#table = table;
+  }
+
+  /** Keys that wait. */
+  get size(): number {
+    return this.#waiting;
+  }
 
   get inFlight(): Batch | undefined {
     return this.#inFlight;
@@ -40,27 +64,53 @@ export class Lane {
     return this.#settled;
   }
 
+  /** The first key that waits. */
+  get first(): Slot | undefined {
+    while (this.#entries > 0 && !this.#counts(this.#head)) this.#dropEntry();
+    return this.#entries > 0 ? this.#slotAt(this.#head) : undefined;
+  }
+
+  /** The first keys that wait, at most `count`. */
+  *ahead(count: number): IterableIterator<Slot> {
+    let left = count;
+    for (let i = 0; i < this.#entries && left > 0; i += 1) {
+      const number = (this.#head + i) >>> 0;
+      if (!this.#counts(number)) continue;
+      left -= 1;
+      yield this.#slotAt(number);
+    }
+  }
+
   add(slot: Slot): void {
-    if (this.pending.has(slot)) return;
-    this.pending.add(slot);
+    if (this.#has(slot, FLAG_PENDING)) return;
+    this.#set(slot, FLAG_PENDING);
+    if (this.#entries === this.#ring.length) this.#grow();
+    this.#place(slot, (this.#head + this.#entries) >>> 0);
+    this.#waiting += 1;
     this.#enqueued += 1;
   }
 
-  /** The key makes no difference (any more). `isBehind`: keys that waited before it go with the batch that is being made. */
-  drop(slot: Slot, isBehind: boolean): void {
-    this.pending.delete(slot);
+  /** The first key makes no difference (any more). `isBehind`: keys that waited before it go with the batch that is being made. */
+  dropFirst(isBehind: boolean): void {
+    this.#shift();
     if (isBehind) this.#droppedBehind += 1;
     else this.#settled += 1;
   }
 
-  begin(slots: readonly Slot[], operations: readonly TxnOperation[], digests: Uint32Array): Batch {
-    for (const slot of slots) this.pending.delete(slot);
-    this.#inFlight = { lane: this, slots, operations, digests, touches: new Map() };
+  /** The first key goes with the batch that is being made. */
+  takeFirst(): void {
+    const slot = this.#shift();
+    this.#set(slot, FLAG_IN_FLIGHT);
+  }
+
+  begin(batch: Omit<Batch, 'lane' | 'touches'>): Batch {
+    this.#inFlight = { ...batch, lane: this, touches: new Map() };
     return this.#inFlight;
   }
 
   /** The batch is written, or refused for good. */
   finish(batch: Batch): void {
+    for (const slot of batch.slots) this.#clear(slot, FLAG_IN_FLIGHT);
     this.#inFlight = undefined;
     this.#settled += batch.slots.length + this.#droppedBehind;
     this.#droppedBehind = 0;
@@ -71,22 +121,70 @@ export class Lane {
    * which wait already, and by those that were dropped behind the batch.
    */
   requeue(batch: Batch): void {
+    this.#inFlight = undefined;
     this.#enqueued -= this.#droppedBehind;
     this.#droppedBehind = 0;
-    for (const slot of batch.slots) if (this.pending.has(slot)) this.#enqueued -= 1;
-    const waiting = [...this.pending];
-    this.pending.clear();
-    for (const slot of batch.slots) this.pending.add(slot);
-    for (const slot of waiting) this.pending.add(slot);
-    this.#inFlight = undefined;
+    for (const slot of batch.slots.toReversed()) {
+      this.#clear(slot, FLAG_IN_FLIGHT);
+      if (this.#has(slot, FLAG_PENDING)) {
+        this.#enqueued -= 1;
+        this.#waiting -= 1;
+      }
+      this.#set(slot, FLAG_PENDING);
+      if (this.#entries === this.#ring.length) this.#grow();
+      this.#head = (this.#head - 1) >>> 0;
+      this.#place(slot, this.#head);
+      this.#waiting += 1;
+    }
   }
 
-  /** True while something waits or is under way for the key: what is seen of it elsewhere may be older. */
-  isMoving(slot: Slot): boolean {
-    return this.pending.has(slot) || this.isInFlight(slot);
+  #shift(): Slot {
+    const slot = this.first as Slot;
+    this.#dropEntry();
+    this.#clear(slot, FLAG_PENDING);
+    this.#waiting -= 1;
+    return slot;
   }
 
-  isInFlight(slot: Slot): boolean {
-    return this.#inFlight?.slots.includes(slot) === true;
+  #dropEntry(): void {
+    this.#head = (this.#head + 1) >>> 0;
+    this.#entries -= 1;
+    if (this.#entries === 0 && this.#ring.length > FIRST_CAPACITY) this.#ring = new Uint32Array(FIRST_CAPACITY);
+  }
+
+  #place(slot: Slot, number: number): void {
+    this.#ring[number & (this.#ring.length - 1)] = slot;
+    this.#table.place[slot] = number;
+    this.#entries += 1;
+  }
+
+  #slotAt(number: number): Slot {
+    return this.#ring[number & (this.#ring.length - 1)] as Slot;
+  }
+
+  #counts(number: number): boolean {
+    const slot = this.#slotAt(number);
+    return this.#has(slot, FLAG_PENDING) && this.#table.place[slot] === number;
+  }
+
+  #grow(): void {
+    const grown = new Uint32Array(this.#ring.length * 2);
+    for (let i = 0; i < this.#entries; i += 1) {
+      const number = (this.#head + i) >>> 0;
+      grown[number & (grown.length - 1)] = this.#slotAt(number);
+    }
+    this.#ring = grown;
+  }
+
+  #has(slot: Slot, flag: number): boolean {
+    return ((this.#table.flags[slot] as number) & flag) !== 0;
+  }
+
+  #set(slot: Slot, flag: number): void {
+    this.#table.flags[slot] = (this.#table.flags[slot] as number) | flag;
+  }
+
+  #clear(slot: Slot, flag: number): void {
+    this.#table.flags[slot] = (this.#table.flags[slot] as number) & ~flag;
   }
 }

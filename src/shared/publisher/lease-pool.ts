@@ -6,7 +6,7 @@
  * their ID, so that a restart need not touch a single key. A lease that was granted for another time than the
  * configured one is kept alive only until its keys have moved.
  *
- * The rest of the publisher knows a lease by its index here: small, and stable while a key hangs on it.
+ * The rest of the publisher knows a lease by its index here: small, and never that of another one.
  */
 
 import { type EtcdClient, type LeaseId, NO_LEASE } from '../etcd/types.ts';
@@ -15,12 +15,18 @@ import type { Logger } from '../log.ts';
 /** Index of "no lease". */
 export const UNLEASED = 0;
 
+/** A lease with room for that many more keys. */
+export interface LeaseRoom {
+  readonly lease: number;
+  readonly keys: number;
+}
+
 interface Lease {
   id: LeaseId;
   /** Keys of ours that hang on it, as far as we know. */
   keys: number;
-  /** `ours`: takes new keys. `moving`: kept alive until its keys have moved. `foreign`: not touched. `lost`: gone. */
-  kind: 'ours' | 'moving' | 'foreign' | 'lost';
+  /** `ours`: takes new keys. `moving`: kept alive until its keys have moved. `foreign`: not touched. */
+  kind: 'ours' | 'moving' | 'foreign';
   stopKeeping: () => void;
 }
 
@@ -29,15 +35,17 @@ export interface LeasePoolOptions {
   readonly ttlSeconds: number;
   readonly keysPerLease: number;
   readonly log: Logger;
-  /** A lease of ours is gone, with whatever hung on it. */
-  readonly onLost: (index: number) => void;
+  /** A lease is gone, with whatever hung on it: `exists` tells which. */
+  readonly onLost: () => void;
 }
 
 export class LeasePool {
   readonly #options: LeasePoolOptions;
-  readonly #leases: (Lease | undefined)[] = [undefined];
+  readonly #leases = new Map<number, Lease>();
   readonly #byId = new Map<LeaseId, number>();
-  readonly #freeIndexes: number[] = [];
+  /** Leases that have to be kept alive for keys that cannot move, and are not yet. */
+  readonly #needed = new Set<number>();
+  #nextIndex = UNLEASED + 1;
   #granting: Promise<number> | undefined;
 
   constructor(options: LeasePoolOptions) {
@@ -46,7 +54,9 @@ export class LeasePool {
 
   /** Leases that are kept alive. */
   get count(): number {
-    return this.#leases.filter((lease) => lease?.kind === 'ours' || lease?.kind === 'moving').length;
+    let count = 0;
+    for (const { kind } of this.#leases.values()) if (kind !== 'foreign') count += 1;
+    return count;
   }
 
   /** The index of a lease seen on a key; it is foreign until it is adopted. */
@@ -58,24 +68,41 @@ export class LeasePool {
   }
 
   id(index: number): LeaseId {
-    return this.#leases[index]?.id ?? NO_LEASE;
+    return this.#leases.get(index)?.id ?? NO_LEASE;
   }
 
   /** True where the lease was granted by us, or by an earlier run for the same time. */
   isOurs(index: number): boolean {
-    return this.#leases[index]?.kind === 'ours';
+    return this.#leases.get(index)?.kind === 'ours';
+  }
+
+  /** False where the lease is lost, and what hung on it with it. */
+  exists(index: number): boolean {
+    return this.#leases.has(index);
+  }
+
+  /** A key that cannot move hangs on the lease: it is kept alive from the next `adoptNeeded` on, whoever granted it. */
+  need(index: number): void {
+    if (this.#leases.get(index)?.kind === 'foreign') this.#needed.add(index);
+  }
+
+  /** Adopts the leases that were needed meanwhile; where that fails they stay needed. */
+  async adoptNeeded(signal: AbortSignal): Promise<void> {
+    for (const index of [...this.#needed]) {
+      await this.adopt([index], () => true, signal);
+      this.#needed.delete(index);
+    }
   }
 
   /** A key hangs on `to`, or is about to, and no longer on `from`. */
   moved(from: number, to: number): void {
     if (from === to) return;
-    const left = this.#leases[from];
-    if (left !== undefined) {
-      left.keys -= 1;
-      if (left.keys <= 0 && left.kind === 'moving') this.#drop(from, 'foreign');
-    }
-    const joined = this.#leases[to];
+    const joined = this.#leases.get(to);
     if (joined !== undefined) joined.keys += 1;
+    const left = this.#leases.get(from);
+    if (left === undefined) return;
+    left.keys -= 1;
+    if (left.keys <= 0 && left.kind !== 'ours') this.#forget(from, left);
   }
 
   /**
@@ -84,10 +111,10 @@ export class LeasePool {
    */
   async adopt(indexes: Iterable<number>, isNeeded: (index: number) => boolean, signal: AbortSignal): Promise<void> {
     for (const index of indexes) {
-      const lease = this.#leases[index];
+      const lease = this.#leases.get(index);
       if (lease === undefined || lease.kind !== 'foreign') continue;
       const left = await this.#options.client.leaseTimeToLive(lease.id, { signal });
-      if (left === undefined || left.ttl <= 0 || lease.kind !== 'foreign') continue;
+      if (left === undefined || left.ttl <= 0 || lease.kind !== 'foreign' || this.#leases.get(index) !== lease) continue;
       if (left.grantedTtl === this.#options.ttlSeconds) {
         this.#keep(index, lease, 'ours', left.grantedTtl);
       } else if (isNeeded(index)) {
@@ -108,7 +135,7 @@ export class LeasePool {
     for (;;) {
       const fitting = this.#fullest(keys);
       if (fitting !== undefined) {
-        (this.#leases[fitting] as Lease).keys += keys;
+        (this.#leases.get(fitting) as Lease).keys += keys;
         return fitting;
       }
       this.#granting ??= this.#grant(signal).finally(() => {
@@ -120,20 +147,17 @@ export class LeasePool {
 
   /** Ends a reservation. */
   release(index: number, keys: number): void {
-    const lease = this.#leases[index];
+    const lease = this.#leases.get(index);
     if (lease !== undefined) lease.keys -= keys;
   }
 
   /** etcd says that the lease is not known. Its keys are gone or will be. */
   lost(index: number): void {
-    const lease = this.#leases[index];
-    if (lease === undefined || lease.kind === 'lost') return;
+    const lease = this.#leases.get(index);
+    if (lease === undefined) return;
     this.#options.log.warn({ lease: lease.id.toString(16), keys: lease.keys }, 'lease lost; its keys are written again');
-    this.#drop(index, 'lost');
-    this.#byId.delete(lease.id);
-    this.#options.onLost(index);
-    this.#leases[index] = undefined;
-    this.#freeIndexes.push(index);
+    this.#forget(index, lease);
+    this.#options.onLost();
   }
 
   /** The same by the lease's ID; nothing where it is known to be lost already. */
@@ -144,22 +168,19 @@ export class LeasePool {
 
   /** Every lease belonged to a store that is no more. */
   forgetAll(): void {
-    for (const [index, lease] of this.#leases.entries()) if (lease !== undefined) this.#drop(index, 'lost');
-    this.#leases.length = 1;
-    this.#freeIndexes.length = 0;
-    this.#byId.clear();
+    for (const [index, lease] of this.#leases) this.#forget(index, lease);
   }
 
   /** Stops keeping leases alive. They are left to expire: a successor adopts them. */
   close(): void {
-    for (const lease of this.#leases) lease?.stopKeeping();
+    for (const lease of this.#leases.values()) lease.stopKeeping();
   }
 
   #fullest(keys: number): number | undefined {
     let best: number | undefined;
     let bestKeys = -1;
-    for (const [index, lease] of this.#leases.entries()) {
-      if (lease?.kind !== 'ours' || lease.keys + keys > this.#options.keysPerLease || lease.keys <= bestKeys) continue;
+    for (const [index, lease] of this.#leases) {
+      if (lease.kind !== 'ours' || lease.keys + keys > this.#options.keysPerLease || lease.keys <= bestKeys) continue;
       best = index;
       bestKeys = lease.keys;
     }
@@ -175,8 +196,9 @@ export class LeasePool {
   }
 
   #add(lease: Lease): number {
-    const index = this.#freeIndexes.pop() ?? this.#leases.length;
-    this.#leases[index] = lease;
+    const index = this.#nextIndex;
+    this.#nextIndex += 1;
+    this.#leases.set(index, lease);
     this.#byId.set(lease.id, index);
     return index;
   }
@@ -186,11 +208,10 @@ export class LeasePool {
     lease.stopKeeping = this.#options.client.keepLease(lease.id, ttlSeconds, () => this.lost(index));
   }
 
-  #drop(index: number, kind: 'lost' | 'foreign'): void {
-    const lease = this.#leases[index];
-    if (lease === undefined) return;
+  #forget(index: number, lease: Lease): void {
     lease.stopKeeping();
-    lease.stopKeeping = () => undefined;
-    lease.kind = kind;
+    this.#leases.delete(index);
+    this.#byId.delete(lease.id);
+    this.#needed.delete(index);
   }
 }

@@ -8,9 +8,11 @@
 import type { EtcdKey } from '../etcd/types.ts';
 import { LOAD_ORDER_GRACE_MS, LOAD_ORDER_HOLD_MS } from '../limits.ts';
 import type { KeyGroup } from './key-group.ts';
-import { ABSENT } from './key-table.ts';
+import { ABSENT, FLAG_KEPT, type Slot } from './key-table.ts';
+import type { Turns } from './turns.ts';
 import type { Section, SectionOptions, SectionStats } from './types.ts';
 import { calledBack, type Waiters, waiters } from './waiters.ts';
+import { walk } from './walk.ts';
 
 export interface SectionHooks {
   /** The canary's time has come; resolves when it is confirmed. */
@@ -22,6 +24,7 @@ export interface SectionHooks {
   /** Sections of the same cluster with a lower rank. */
   readonly earlierRanks: () => Iterable<PublishedSection>;
   readonly monotonicMs: () => number;
+  readonly turns: Turns;
 }
 
 export class PublishedSection implements Section {
@@ -41,6 +44,8 @@ export class PublishedSection implements Section {
   #synced = false;
   #heldSinceMs: number | undefined;
   #released = false;
+  /** Whether the sweep of stale keys that is under way is still of use. */
+  #sweeps: (() => boolean) | undefined;
   #cancelCanary: () => void = () => undefined;
 
   constructor(options: SectionOptions, group: KeyGroup, hooks: SectionHooks) {
@@ -51,9 +56,10 @@ export class PublishedSection implements Section {
   }
 
   get stats(): SectionStats {
+    const { table } = this.group;
     return {
-      desired: this.group.table.desiredCount,
-      bytes: this.group.table.desiredBytes,
+      desired: table.desiredCount + table.keptCount,
+      bytes: table.desiredBytes + table.keptBytes,
       pending: this.group.pendingCount,
       listed: this.#everListed,
       synced: this.#synced,
@@ -63,6 +69,11 @@ export class PublishedSection implements Section {
   /** The first listing is in etcd. */
   get isLoaded(): boolean {
     return this.#loaded;
+  }
+
+  /** The source has named all of its keys. */
+  get isComplete(): boolean {
+    return this.#complete;
   }
 
   upsert(key: EtcdKey, value: Uint8Array): void {
@@ -77,20 +88,21 @@ export class PublishedSection implements Section {
   keep(key: EtcdKey): void {
     if (this.#released) return;
     this.#started = true;
-    const slot = this.group.table.slotOf(key);
+    const slot = this.group.keep(key);
     if (slot !== undefined) this.group.table.listing[slot] = this.#listing;
   }
 
   valueBytes(key: EtcdKey): number | undefined {
     const { table } = this.group;
     const slot = table.slotOf(key);
-    return slot !== undefined && table.isDesired(slot) ? table.valueBytes(slot) : undefined;
+    if (slot === undefined || !this.#isHeldOnTo(slot)) return undefined;
+    return table.isDesired(slot) ? table.valueBytes(slot) : 0;
   }
 
   isNamed(key: EtcdKey): boolean {
     const { table } = this.group;
     const slot = table.slotOf(key);
-    return slot !== undefined && table.isDesired(slot) && table.listing[slot] === this.#listing;
+    return slot !== undefined && this.#isHeldOnTo(slot) && table.listing[slot] === this.#listing;
   }
 
   remove(key: EtcdKey): void {
@@ -102,11 +114,12 @@ export class PublishedSection implements Section {
     this.#started = true;
     this.#complete = true;
     this.#everListed = true;
-    if (this.group.isKnown) this.#settle();
+    this.#settle();
   }
 
   interrupted(_reason: string): void {
-    if (!this.#complete && this.group.table.desiredCount === 0) return;
+    const { desiredCount, keptCount } = this.group.table;
+    if (!this.#complete && desiredCount + keptCount === 0) return;
     this.#listing += 1;
     this.#complete = false;
   }
@@ -143,13 +156,18 @@ export class PublishedSection implements Section {
     return calledBack((wake) => this.group.whenSettled(wake), signal);
   }
 
-  /** What etcd holds below the prefix has just been listed. */
-  onKnown(): void {
+  /** What etcd holds below the prefix has just been listed. False as KeyGroup.known says. */
+  async known(): Promise<boolean> {
+    const dropUnnamed = (slot: Slot) => {
+      if (this.#complete) this.#dropUnnamed(slot);
+    };
+    if (!(await this.group.known(dropUnnamed))) return false;
     if (!this.#everKnown) {
       this.#everKnown = true;
       this.#knownWaiters.wake();
     }
-    if (this.#complete) this.#settle();
+    this.#settle();
+    return true;
   }
 
   /** Somebody deleted the canary, or its store was replaced: it is due again, after everything that waits now. */
@@ -176,17 +194,31 @@ export class PublishedSection implements Section {
   /** Removes what the complete listing did not name, and sees to the canary. */
   #settle(): void {
     const { group } = this;
-    const { table } = group;
-    for (const slot of table.slots()) {
-      const isDesired = table.isDesired(slot);
-      if (isDesired && table.listing[slot] !== this.#listing) {
-        table.undesire(slot);
-        group.requestRemoval(slot);
-      } else if (!isDesired && table.revision[slot] !== ABSENT && group.isRemovable(slot)) {
-        group.requestRemoval(slot);
-      }
-    }
-    if (!this.#synced) this.#armCanary();
+    if (!this.#complete || !group.isKnown || this.#sweeps?.() === true) return;
+    const listing = this.#listing;
+    const { generation } = group;
+    const isCurrent = () => this.#complete && this.#listing === listing && group.generation === generation;
+    this.#sweeps = isCurrent;
+    group.settlement.hold();
+    const finish = (isDone: boolean) => {
+      if (this.#sweeps === isCurrent) this.#sweeps = undefined;
+      if (isDone && isCurrent() && !this.#synced) this.#armCanary();
+      group.settlement.unhold();
+    };
+    const walked = walk(group.table, this.#hooks.turns, (slot) => this.#dropUnnamed(slot), isCurrent);
+    if (walked === true) finish(true);
+    else void walked.then(finish);
+  }
+
+  #dropUnnamed(slot: Slot): void {
+    const { group } = this;
+    if (!this.#isHeldOnTo(slot) || group.table.listing[slot] !== this.#listing) group.dropStale(slot);
+  }
+
+  /** The source has named the key, with a value or without. */
+  #isHeldOnTo(slot: Slot): boolean {
+    const { table } = this.group;
+    return table.isDesired(slot) || table.has(slot, FLAG_KEPT);
   }
 
   #armCanary(): void {

@@ -17,6 +17,7 @@ import {
   PUBLISH_BACKOFF_MIN_MS,
 } from '../limits.ts';
 import type { Logger } from '../log.ts';
+import { runCompaction } from './compaction.ts';
 import { Epoch, type EpochEnd } from './epoch.ts';
 import { KeyGroup } from './key-group.ts';
 import type { Lane } from './lane.ts';
@@ -26,6 +27,7 @@ import { PublishedSection } from './published-section.ts';
 import { Scheduler } from './scheduler.ts';
 import { PublishedSingleKeys } from './single-keys.ts';
 import { SlabStore } from './slab.ts';
+import { Turns } from './turns.ts';
 import type { Publisher, PublisherObserver, PublisherStats, Section, SectionOptions } from './types.ts';
 import type { Scheduled } from './waiting-lanes.ts';
 
@@ -62,45 +64,38 @@ class EtcdPublisher implements Publisher {
   readonly #byCluster = new Map<string, Set<PublishedSection>>();
   readonly #canaries = new Map<EtcdKey, PublishedSection>();
   readonly #stopped = new AbortController();
+  readonly #turns: Turns;
+  readonly #stats: PublisherStats;
   #epoch: Epoch | undefined;
-  #epochNumber = 0;
+  /** Leases were lost since the keys were last looked through for them; undefined while nobody does. */
+  #lostLeases: 'some' | 'none' | undefined;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
     const { client, clock, log, observer } = options;
     const keysPerLease = options.keysPerLease ?? MAX_KEYS_PER_LEASE;
     const ttlSeconds = options.leaseTtlSeconds;
-    this.#leases = new LeasePool({ client, ttlSeconds, keysPerLease, log, onLost: (lease) => this.#leaseLost(lease) });
+    this.#turns = new Turns(clock);
+    this.#leases = new LeasePool({ client, ttlSeconds, keysPerLease, log, onLost: () => this.#leaseLost() });
     this.#scheduler = new Scheduler({
       client,
       clock,
       log,
       observer,
       leases: this.#leases,
+      turns: this.#turns,
       keysPerLease,
       maxOperations: options.maxTxnOperations ?? MAX_TXN_OPERATIONS,
       onStoreReplaced: (reason) => this.#epoch?.end({ kind: 'replaced', reason }),
     });
     this.#singlesGroup = this.#group({ scope: 'singles', cluster: '', prefix: undefined, owns: 'prefix' }, () => singles, 1);
     const singles: Scheduled = { group: this.#singlesGroup, priority: () => 0, isHeld: () => false };
-    this.singles = new PublishedSingleKeys({ group: this.#singlesGroup, client, clock, epoch: () => this.#epochNumber });
+    this.#stats = statsOf(() => this.#groups(), this.#singlesGroup, this.#leases, this.#scheduler);
+    this.singles = new PublishedSingleKeys({ group: this.#singlesGroup, client, clock, turns: this.#turns });
   }
 
   get stats(): PublisherStats {
-    let pending = this.#singlesGroup.pendingCount;
-    let keys = this.#singlesGroup.table.desiredCount;
-    for (const section of this.#sections.values()) {
-      pending += section.stats.pending;
-      keys += section.stats.desired;
-    }
-    return {
-      pending,
-      keys,
-      inFlight: this.#scheduler.inFlight,
-      leases: this.#leases.count,
-      singlesListed: this.#singlesGroup.isKnown,
-      failing: this.#scheduler.failing,
-    };
+    return this.#stats;
   }
 
   section(options: SectionOptions): Section {
@@ -113,6 +108,7 @@ class EtcdPublisher implements Publisher {
       onRelease: () => this.#release(section),
       earlierRanks: () => this.#earlierRanks(options),
       monotonicMs: () => this.#options.clock.monotonicMs(),
+      turns: this.#turns,
     });
     const scheduled: Scheduled = {
       group,
@@ -133,6 +129,8 @@ class EtcdPublisher implements Publisher {
     let reported: string | undefined;
     let end: EpochEnd = { kind: 'start' };
     this.#scheduler.start(signal);
+    const tables = () => [...this.#sections.values()].map(({ group }) => group.table);
+    const compaction = runCompaction({ slabs: this.#slabs, tables, clock, turns: this.#turns }, signal);
     try {
       while (!signal.aborted) {
         try {
@@ -154,6 +152,7 @@ class EtcdPublisher implements Publisher {
       this.#leases.close();
       // The signal has aborted what is under way; its owner may rely on all of it having ended.
       await this.#scheduler.pause(new AbortController().signal);
+      await compaction;
     }
   }
 
@@ -161,7 +160,6 @@ class EtcdPublisher implements Publisher {
   async #prepare(end: EpochEnd, signal: AbortSignal): Promise<Revision> {
     const { client, root, log } = this.#options;
     await this.#scheduler.pause(signal);
-    this.#epochNumber += 1;
     if (end.kind === 'replaced') {
       log.warn({ reason: end.reason }, 'the local etcd is another one than before; everything is compared and written again');
       client.forgetCluster();
@@ -171,8 +169,7 @@ class EtcdPublisher implements Publisher {
     } else if (end.kind === 'compacted') {
       log.info('the history of the local etcd was compacted; everything is compared again');
     }
-    for (const section of this.#sections.values()) section.group.forget();
-    this.#singlesGroup.forget();
+    for (const group of this.#groups()) group.unknown();
     return currentRevision(client, root, signal);
   }
 
@@ -188,7 +185,7 @@ class EtcdPublisher implements Publisher {
       leases: this.#leases,
       singles: this.#singlesGroup,
       sections: this.#sections,
-      canaries: this.#canaries,
+      turns: this.#turns,
       storeWasReplaced: previous.kind === 'replaced',
     });
     this.#epoch = epoch;
@@ -201,19 +198,39 @@ class EtcdPublisher implements Publisher {
   }
 
   async #writeCanary(key: EtcdKey): Promise<void> {
-    await this.singles.write(key, Buffer.from(rfc3339Seconds(this.#options.clock.nowMs())), this.#stopped.signal);
+    await this.singles.rewrite(key, Buffer.from(rfc3339Seconds(this.#options.clock.nowMs())), this.#stopped.signal);
   }
 
-  #leaseLost(lease: number): void {
-    for (const [canary, section] of this.#canaries) {
-      const slot = this.#singlesGroup.table.slotOf(canary);
-      if (slot === undefined || this.#singlesGroup.table.lease[slot] !== lease) continue;
-      this.#singlesGroup.abandon(canary);
-      queueMicrotask(() => section.rearmCanary());
+  #leaseLost(): void {
+    const isUnderWay = this.#lostLeases !== undefined;
+    this.#lostLeases = 'some';
+    if (!isUnderWay) void this.#dropLost();
+  }
+
+  /** Keys of lost leases are written again. Until all are found no canary may say that everything is there. */
+  async #dropLost(): Promise<void> {
+    while (this.#lostLeases === 'some' && !this.#stopped.signal.aborted) {
+      this.#lostLeases = 'none';
+      const groups = [...this.#groups()];
+      for (const { settlement } of groups) settlement.hold();
+      let keys = 0;
+      for (const group of groups) {
+        keys += await group.dropLost();
+        group.settlement.unhold();
+        if (this.#turns.isOver()) await this.#turns.turn();
+      }
+      if (keys > 0) this.#options.observer.repair('lease_lost', keys);
     }
-    let keys = this.#singlesGroup.leaseLost(lease);
-    for (const section of this.#sections.values()) keys += section.group.leaseLost(lease);
-    if (keys > 0) this.#options.observer.repair('lease_lost', keys);
+    this.#lostLeases = undefined;
+  }
+
+  /** A canary comes back after the data that vanished with it, hence after all events of this turn. */
+  #canaryVanished(key: EtcdKey): boolean {
+    const section = this.#canaries.get(key);
+    if (section === undefined) return false;
+    this.#singlesGroup.abandon(key);
+    queueMicrotask(() => section.rearmCanary());
+    return true;
   }
 
   #release(section: PublishedSection): void {
@@ -222,11 +239,17 @@ class EtcdPublisher implements Publisher {
       this.#canaries.delete(section.options.canary);
       this.#singlesGroup.abandon(section.options.canary);
     }
-    this.#byCluster.get(section.options.cluster)?.delete(section);
+    const siblings = this.#byCluster.get(section.options.cluster);
+    siblings?.delete(section);
+    if (siblings?.size === 0) this.#byCluster.delete(section.options.cluster);
     this.#scheduler.drop(section.group);
-    section.group.forget();
-    section.group.table.dispose();
+    void section.group.release();
     this.#scheduler.pump();
+  }
+
+  *#groups(): Iterable<KeyGroup> {
+    yield this.#singlesGroup;
+    for (const { group } of this.#sections.values()) yield group;
   }
 
   *#earlierRanks(options: SectionOptions): Iterable<PublishedSection> {
@@ -240,10 +263,38 @@ class EtcdPublisher implements Publisher {
   ): KeyGroup {
     const { log, observer } = this.#options;
     const onPending = (lane: Lane) => this.#scheduler.pending(lane, scheduled());
+    const onVanished = (key: EtcdKey) => this.#canaryVanished(key);
     const { scope, cluster, prefix, owns } = options;
-    return new KeyGroup(
-      { scope, cluster, prefix, owns, slabs: this.#slabs, leases: this.#leases, log, observer, onPending },
-      lanes,
-    );
+    const shared = { slabs: this.#slabs, leases: this.#leases, turns: this.#turns, log, observer };
+    return new KeyGroup({ scope, cluster, prefix, owns, ...shared, onPending, onVanished }, lanes);
   }
+}
+
+/** Computed where they are asked for: some are a sum over all sections. */
+function statsOf(groups: () => Iterable<KeyGroup>, singles: KeyGroup, leases: LeasePool, scheduler: Scheduler): PublisherStats {
+  const sum = (count: (group: KeyGroup) => number) => {
+    let total = 0;
+    for (const group of groups()) total += count(group);
+    return total;
+  };
+  return {
+    get pending() {
+      return sum(({ pendingCount }) => pendingCount);
+    },
+    get keys() {
+      return sum(({ table }) => table.desiredCount + table.keptCount);
+    },
+    get inFlight() {
+      return scheduler.inFlight;
+    },
+    get leases() {
+      return leases.count;
+    },
+    get singlesListed() {
+      return singles.isKnown;
+    },
+    get failing() {
+      return scheduler.failing;
+    },
+  };
 }

@@ -20,10 +20,12 @@ import {
 import type { EtcdClient } from '../etcd/types.ts';
 import { MAX_TXN_BYTES, MAX_TXNS_IN_FLIGHT, PUBLISH_BACKOFF_MAX_MS, PUBLISH_BACKOFF_MIN_MS } from '../limits.ts';
 import type { Logger } from '../log.ts';
+import { countUnleased } from './batches.ts';
 import { Concurrency } from './concurrency.ts';
-import type { KeyGroup, LeaseRoom } from './key-group.ts';
+import type { KeyGroup } from './key-group.ts';
 import type { Batch, Lane } from './lane.ts';
-import { type LeasePool, UNLEASED } from './lease-pool.ts';
+import { type LeasePool, type LeaseRoom, UNLEASED } from './lease-pool.ts';
+import type { Turns } from './turns.ts';
 import type { PublisherObserver, PublisherStats } from './types.ts';
 import { waiters } from './waiters.ts';
 import { type Scheduled, WaitingLanes } from './waiting-lanes.ts';
@@ -36,11 +38,13 @@ export interface SchedulerOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly observer: PublisherObserver;
+  readonly turns: Turns;
   readonly onStoreReplaced: (reason: string) => void;
 }
 
 /** How often lanes that wait for another section are looked at again. */
 const HELD_RECHECK_MS = 50;
+
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #waiting = new WaitingLanes();
@@ -137,25 +141,34 @@ export class Scheduler {
     const { group } = scheduled;
     let batch: Batch | undefined;
     try {
-      const { lease, keys } = await this.#reserve(group, lane, signal);
-      if (keys > 0) this.#options.leases.release(lease, keys);
+      const room = await this.#reserve(group, lane, signal);
       // Nothing may come between these two: the batch has views of values that may change with the next turn.
-      batch = group.take(lane, this.#maxOperations, this.#maxBytes, { lease, keys });
+      batch = group.isWritable ? group.take(lane, this.#maxOperations, this.#maxBytes, room) : undefined;
+      this.#options.leases.release(room.lease, room.keys - (batch?.room.keys ?? 0));
       if (batch !== undefined) await this.#commit(group, batch, signal);
+      // Much was looked at and all of it is in etcd already.
+      else if (lane.size > 0) await this.#options.turns.turn();
     } catch (thrown) {
-      if (batch !== undefined) group.fail(batch);
-      if (!isAbort(thrown, signal)) this.#failed(group, batch, asError(thrown), signal);
+      const error = asError(thrown);
+      if (batch !== undefined) this.#end(group, batch, error);
+      if (!isAbort(thrown, signal)) this.#failed(group, batch, error, signal);
     }
     this.#busy.delete(lane);
-    if (lane.pending.size > 0 && group.isKnown) this.#waiting.add(lane, scheduled);
+    if (lane.size > 0 && group.isWritable) this.#waiting.add(lane, scheduled);
     if (this.#busy.size === 0) this.#idle.wake();
     this.pump();
+  }
+
+  /** The batch is not under way any more: what was not written waits again, and what never will be is refused. */
+  #end(group: KeyGroup, batch: Batch, error: Error): void {
+    if (error instanceof RequestTooLargeError && batch.operations.length === 1) group.refuse(batch, 'value_too_large');
+    else group.fail(batch, isRefusal(error));
   }
 
   /** Room on a lease for those of the next keys that need one. */
   async #reserve(group: KeyGroup, lane: Lane, signal: AbortSignal): Promise<LeaseRoom> {
     const { leases, keysPerLease } = this.#options;
-    const keys = Math.min(group.countUnleased(lane, this.#maxOperations), keysPerLease);
+    const keys = Math.min(countUnleased(group, lane, this.#maxOperations), keysPerLease);
     return { lease: keys === 0 ? UNLEASED : await leases.reserve(keys, signal), keys };
   }
 
@@ -177,7 +190,8 @@ export class Scheduler {
       return;
     }
     if (error instanceof RequestTooLargeError && batch !== undefined) {
-      this.#tooLarge(group, batch);
+      // Half of it goes together from now on; a key that is too large alone is refused.
+      if (batch.operations.length > 1) this.#maxBytes = Math.max(1, batchBytes(batch) >> 1);
       return;
     }
     if (error instanceof ClusterChangedError) onStoreReplaced(error.message);
@@ -208,17 +222,6 @@ export class Scheduler {
     const denied = this.#denied.get(group) ?? { backoff: new Backoff({ minMs: 1000, maxMs: 30_000 }), untilMs: 0 };
     this.#denied.set(group, denied);
     denied.untilMs = this.#options.clock.monotonicMs() + denied.backoff.nextMs();
-  }
-
-  /** Halves what goes together; a key that is too large alone is refused for good. */
-  #tooLarge(group: KeyGroup, batch: Batch): void {
-    if (batch.operations.length > 1) {
-      this.#maxBytes = Math.max(1, batchBytes(batch) >> 1);
-      return;
-    }
-    // The same batch again, so that its key is settled rather than left waiting in front of all others.
-    const again = group.take(batch.lane, 1, this.#maxBytes, { lease: UNLEASED, keys: 1 });
-    if (again !== undefined) group.refuse(again, 'value_too_large');
   }
 
   /** Never rejects: where etcd cannot be asked, the next write that is refused asks again. */
@@ -263,7 +266,7 @@ export class Scheduler {
   #showsRecovery(batch: Batch): boolean {
     if (!(this.#failing?.error instanceof NoSpaceError)) return true;
     if (batch.operations.some(({ type }) => type === 'put')) return true;
-    return this.#busy.size === 1 && this.#waiting.isEmpty && batch.lane.pending.size === 0;
+    return this.#busy.size === 1 && this.#waiting.isEmpty && batch.lane.size === 0;
   }
 
   #recovered(group: KeyGroup): void {
@@ -274,6 +277,13 @@ export class Scheduler {
     this.#failing = undefined;
     this.#options.log.info({ failedForMs }, 'writes to the local etcd succeed again');
   }
+}
+
+/** etcd says for certain that it did nothing of the request. */
+function isRefusal(error: Error): boolean {
+  return (
+    error instanceof RequestTooLargeError || error instanceof TooManyOperationsError || error instanceof PermissionDeniedError
+  );
 }
 
 function batchBytes(batch: Batch): number {

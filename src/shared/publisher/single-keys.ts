@@ -3,14 +3,14 @@
  *
  * Each is looked up once before it is written, so that a restart leaves an equal one alone.
  */
-
 import { Backoff } from '../backoff.ts';
 import type { Clock } from '../clock.ts';
 import type { EtcdClient, EtcdKey } from '../etcd/types.ts';
 import { PUBLISH_BACKOFF_MAX_MS, PUBLISH_BACKOFF_MIN_MS } from '../limits.ts';
 import type { KeyGroup } from './key-group.ts';
-import { ABSENT } from './key-table.ts';
+import { ABSENT, UNKNOWN } from './key-table.ts';
 import { adoptLeases } from './observed-keys.ts';
+import type { Turns } from './turns.ts';
 import type { SingleKeys } from './types.ts';
 import { calledBack } from './waiters.ts';
 
@@ -18,8 +18,7 @@ export interface SingleKeysOptions {
   readonly group: KeyGroup;
   readonly client: EtcdClient;
   readonly clock: Clock;
-  /** Changes with each store that is listed anew: what was read before says nothing about it. */
-  readonly epoch: () => number;
+  readonly turns: Turns;
 }
 
 export class PublishedSingleKeys implements SingleKeys {
@@ -33,11 +32,21 @@ export class PublishedSingleKeys implements SingleKeys {
     const { group } = this.#options;
     const slot = group.table.slotOf(key);
     if (slot === undefined || !group.table.isDesired(slot)) await this.#observe(key, signal);
-    await this.write(key, value, signal);
+    await this.#write(key, value, signal);
   }
 
-  /** Like `put`, for a value that differs from whatever etcd holds. */
-  async write(key: EtcdKey, value: Uint8Array, signal: AbortSignal): Promise<void> {
+  /** Like `put`, and it is written even where etcd holds the same. */
+  async rewrite(key: EtcdKey, value: Uint8Array, signal: AbortSignal): Promise<void> {
+    const { group } = this.#options;
+    const slot = group.desire(key, value);
+    if (slot !== undefined) {
+      group.table.revision[slot] = UNKNOWN;
+      group.enqueue(slot);
+    }
+    await calledBack((wake) => group.whenSettled(wake), signal);
+  }
+
+  async #write(key: EtcdKey, value: Uint8Array, signal: AbortSignal): Promise<void> {
     const { group } = this.#options;
     const slot = group.desire(key, value);
     // One whose value is right already may hang on no lease, or on somebody else's.
@@ -47,7 +56,10 @@ export class PublishedSingleKeys implements SingleKeys {
 
   async remove(key: EtcdKey, signal: AbortSignal): Promise<void> {
     const { group } = this.#options;
-    group.removeUnseen(key);
+    const slot = group.table.ensure(key);
+    // Whether or not it is known to exist.
+    if (group.table.revision[slot] === ABSENT) group.table.revision[slot] = UNKNOWN;
+    group.dropStale(slot);
     await calledBack((wake) => group.whenSettled(wake), signal);
   }
 
@@ -61,19 +73,13 @@ export class PublishedSingleKeys implements SingleKeys {
   }
 
   async #observe(key: EtcdKey, signal: AbortSignal): Promise<void> {
-    const { group, client, clock, epoch } = this.#options;
+    const { group, client, clock, turns } = this.#options;
     const backoff = new Backoff({ minMs: PUBLISH_BACKOFF_MIN_MS, maxMs: PUBLISH_BACKOFF_MAX_MS });
     for (;;) {
       signal.throwIfAborted();
-      const before = epoch();
       try {
-        const keyValue = await client.get(key, { signal });
-        if (before !== epoch()) continue;
-        const slot = group.table.slotOf(key);
-        const isNews = slot === undefined || (group.table.revision[slot] === ABSENT && !group.isMoving(slot));
-        if (keyValue === undefined || !isNews) return;
-        group.observe(keyValue);
-        await adoptLeases(group.options.leases, group, signal);
+        if (!(await group.read(key, () => client.get(key, { signal })))) continue;
+        await adoptLeases({ client, leases: group.options.leases, turns, signal }, group);
         return;
       } catch {
         // The publisher's own loops report the state of etcd; here it is only waited for.

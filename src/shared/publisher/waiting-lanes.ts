@@ -43,15 +43,15 @@ export class WaitingLanes {
     this.#queue(priority).delete(lane);
   }
 
-  /** Takes the lane whose turn it is, of those that `mayGo` lets; lanes of groups that are not known are forgotten. */
+  /** Takes the lane whose turn it is, of those that `mayGo` lets; lanes of groups that may not be written are forgotten. */
   next(mayGo: (scheduled: Scheduled) => boolean): [Lane, Scheduled] | undefined {
     const first = this.#steadyTurns >= STEADY_TURNS ? 1 : 0;
     const order = this.#queues.map((_, i) => (i + first) % this.#queues.length);
     for (const priority of order) {
       for (const [lane, scheduled] of this.#queue(priority)) {
-        if (scheduled.group.isKnown && !mayGo(scheduled)) continue;
+        if (scheduled.group.isWritable && !mayGo(scheduled)) continue;
         this.delete(lane);
-        if (!scheduled.group.isKnown) continue;
+        if (!scheduled.group.isWritable) continue;
         this.#steadyTurns = priority === 0 ? this.#steadyTurns + 1 : 0;
         return [lane, scheduled];
       }

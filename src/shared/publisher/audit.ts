@@ -1,0 +1,126 @@
+/**
+ * Finds by comparing what no watch tells: keys that others have written, and keys that vanished unnoticed.
+ *
+ * Mod revisions are compared with our own, values only where these differ. Keys that are being written are compared with
+ * the answer.
+ */
+import type { EtcdClient, EtcdKey, KeyValue, Revision } from '../etcd/types.ts';
+import type { KeyGroup } from './key-group.ts';
+import { ABSENT, FLAG_KEPT, FLAG_SEEN, type Slot, UNKNOWN } from './key-table.ts';
+import { deletedAt, putAs } from './touch.ts';
+import type { Turns } from './turns.ts';
+import type { RepairReason, SectionOptions } from './types.ts';
+import { walk } from './walk.ts';
+
+export interface AuditFindings {
+  /** Desired keys that somebody else wrote; they wait to be written again. */
+  overwritten: number;
+  /** Desired keys that vanished without a word of the watch. */
+  deleted: number;
+  /** Keys below a prefix that is ours alone, which nobody desires. */
+  foreign: number;
+}
+
+export interface AuditOptions {
+  readonly client: EtcdClient;
+  readonly turns: Turns;
+  readonly signal: AbortSignal;
+}
+
+export interface AuditedSection {
+  readonly group: KeyGroup;
+  readonly options: Pick<SectionOptions, 'prefix'>;
+  /** The source has named all keys: others are stale. */
+  readonly isComplete: boolean;
+}
+
+/**
+ * Compares a section in etcd with what is known of it, of keys written since then or, where that is undefined, of all, and
+ * sees to what differs. Returns what it found and the revision up to which it looked.
+ */
+export async function auditSection(
+  section: AuditedSection,
+  since: Revision | undefined,
+  options: AuditOptions,
+): Promise<AuditFindings & { revision: Revision }> {
+  const { client, turns, signal } = options;
+  const { group } = section;
+  const { table } = group;
+  const findings = { overwritten: 0, deleted: 0, foreign: 0, revision: 0 as Revision };
+  const isFull = since === undefined;
+  if (isFull) await walk(table, turns, (slot) => table.clear(slot, FLAG_SEEN));
+  const list = isFull ? { signal, keysOnly: true } : { signal, keysOnly: true, minModRevision: since };
+  for await (const page of client.list(section.options.prefix, list)) {
+    findings.revision = page.revision;
+    for (const keyValue of page.keyValues) {
+      const slot = table.slotOf(keyValue.key);
+      if (slot !== undefined) table.set(slot, FLAG_SEEN);
+      const found = isNews(section, slot, keyValue) ? await inspect(section, keyValue, options) : undefined;
+      if (found !== undefined) findings[found] += 1;
+      if (turns.isOver()) await turns.turn();
+    }
+  }
+  if (isFull) findings.deleted = await findVanished(group, findings.revision, turns);
+  return findings;
+}
+
+/** Compares every single key with what etcd holds. Calls `onRepair` for each that is written again. */
+export async function auditSingles(
+  group: KeyGroup,
+  onRepair: (reason: RepairReason, key: EtcdKey) => void,
+  { client, signal }: AuditOptions,
+): Promise<void> {
+  for (const slot of group.table.slots()) {
+    const before = group.table.revision[slot] as number;
+    const key = group.table.key(slot);
+    const keyValue = await client.get(key, { signal });
+    if (!group.isKnown) return;
+    // A deletion has no revision here: it was later than what was known before the key was read.
+    const touch = keyValue === undefined ? deletedAt((before + 1) as Revision) : putAs(keyValue);
+    const reason = keyValue === undefined && before <= ABSENT ? undefined : group.touched(key, touch);
+    if (reason !== undefined) onRepair(reason, key);
+  }
+}
+
+/** The key was written by others since we last knew, or we cannot tell. */
+function isNews({ group, isComplete }: AuditedSection, slot: Slot | undefined, seen: KeyValue): boolean {
+  if (slot === undefined) return group.options.owns === 'prefix' && isComplete;
+  const known = group.table.revision[slot] as number;
+  return known < seen.modRevision && (known !== UNKNOWN || !group.isMoving(slot));
+}
+
+async function inspect(
+  section: AuditedSection,
+  seen: KeyValue,
+  { client, signal }: AuditOptions,
+): Promise<'overwritten' | 'foreign' | undefined> {
+  const { group } = section;
+  const { table } = group;
+  const current = await client.get(seen.key, { signal });
+  if (current === undefined || !group.isKnown) return undefined;
+  const slot = table.slotOf(seen.key);
+  if (slot !== undefined && group.touched(seen.key, putAs(current)) !== undefined) return 'overwritten';
+  if (group.options.owns !== 'prefix' || !section.isComplete) return undefined;
+  if (slot !== undefined && (table.isDesired(slot) || table.has(slot, FLAG_KEPT) || group.isMoving(slot))) return undefined;
+  const foreign = slot ?? group.observe(current);
+  table.set(foreign, FLAG_SEEN);
+  group.dropStale(foreign);
+  return 'foreign';
+}
+
+/** Keys that etcd held at `revision` as far as we knew, and that were not found there. */
+async function findVanished(group: KeyGroup, revision: Revision, turns: Turns): Promise<number> {
+  const { table } = group;
+  let deleted = 0;
+  await walk(
+    table,
+    turns,
+    (slot) => {
+      const known = table.revision[slot] as number;
+      if (table.has(slot, FLAG_SEEN) || known === ABSENT || known > revision) return;
+      if (group.touched(table.key(slot), deletedAt(revision)) !== undefined) deleted += 1;
+    },
+    () => group.isKnown,
+  );
+  return deleted;
+}

@@ -1,0 +1,74 @@
+/** Keys whose leases have another duration than the configured one move, a few at a time: readers receive an event for each. */
+import type { Clock } from '../clock.ts';
+import { LEASE_MOVES_PER_SECOND } from '../limits.ts';
+import type { KeyGroup } from './key-group.ts';
+import { FLAG_REFUSED } from './key-table.ts';
+import type { LeasePool } from './lease-pool.ts';
+import type { Turns } from './turns.ts';
+
+const MOVE_TICK_MS = 250;
+const MOVES_PER_TICK = Math.ceil((LEASE_MOVES_PER_SECOND * MOVE_TICK_MS) / 1000);
+
+export interface LeaseMovesOptions {
+  readonly clock: Clock;
+  readonly turns: Turns;
+  readonly leases: LeasePool;
+}
+
+export class LeaseMoves {
+  readonly #options: LeaseMovesOptions;
+  /** Groups with keys that have to move, and whether it is known yet which of them stay. */
+  readonly #due = new Map<KeyGroup, () => boolean>();
+  #budget = MOVES_PER_TICK;
+
+  constructor(options: LeaseMovesOptions) {
+    this.#options = options;
+  }
+
+  /** Keys of `group` hang on no lease of ours. They are looked through once, as soon as `isListed`. */
+  add(group: KeyGroup, isListed: () => boolean): void {
+    this.#due.set(group, isListed);
+  }
+
+  /** Runs until the signal is aborted, and rejects then. */
+  async run(signal: AbortSignal): Promise<never> {
+    for (;;) {
+      await this.#tick(signal);
+      for (const [group, isListed] of this.#due) {
+        if (group.isReleased) this.#due.delete(group);
+        else if (group.isKnown && isListed()) await this.#move(group, signal);
+      }
+    }
+  }
+
+  async #tick(signal: AbortSignal): Promise<void> {
+    const { clock, leases } = this.#options;
+    await clock.sleep(MOVE_TICK_MS, signal);
+    this.#budget = MOVES_PER_TICK;
+    // Whatever the reason that it fails, it is tried again with the next tick; others report the state of etcd.
+    await leases.adoptNeeded(signal).catch(() => signal.throwIfAborted());
+  }
+
+  async #move(group: KeyGroup, signal: AbortSignal): Promise<void> {
+    const { turns, leases } = this.#options;
+    const { table } = group;
+    this.#due.delete(group);
+    table.walks += 1;
+    try {
+      for (let slot = 0; slot < table.end && !group.isReleased; slot += 1) {
+        if (turns.isOver()) await turns.turn();
+        if (!table.isUsed(slot) || !group.needsMove(slot)) continue;
+        if (table.has(slot, FLAG_REFUSED)) {
+          leases.need(table.lease[slot] as number);
+          continue;
+        }
+        while (this.#budget === 0) await this.#tick(signal);
+        this.#budget -= 1;
+        // The key may have changed during the pause: it is looked at again when its turn comes.
+        if (table.isUsed(slot)) group.requestMove(slot);
+      }
+    } finally {
+      table.walks -= 1;
+    }
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * Tells when everything that waited at some moment is settled.
+ *
+ * While it is being found out what differs from etcd, keys that differ may not wait in a lane yet. Whoever asks then has
+ * to wait until that is known, and from then on for all that waits.
+ */
+import type { Lane } from './lane.ts';
+
+interface Marker {
+  /** For each lane, how many keys have to be settled; undefined while that cannot be told. */
+  targets: number[] | undefined;
+  readonly reached: () => void;
+}
+
+export class Settlement {
+  readonly #lanes: readonly Lane[];
+  readonly #markers = new Set<Marker>();
+  #holds = 0;
+
+  constructor(lanes: readonly Lane[]) {
+    this.#lanes = lanes;
+  }
+
+  /** It is being found out what differs; to be ended by `unhold`. */
+  hold(): void {
+    this.#holds += 1;
+  }
+
+  unhold(): void {
+    this.#holds -= 1;
+    if (this.#holds > 0) return;
+    for (const marker of this.#markers) marker.targets ??= this.#waiting();
+    this.reach();
+  }
+
+  /** What etcd holds has to be found out again: what was waited for says nothing any more. To be called during a hold. */
+  restart(): void {
+    for (const marker of this.#markers) marker.targets = undefined;
+  }
+
+  /** Calls `reached` once everything that waits now is settled. Returns a function that gives up waiting. */
+  whenSettled(reached: () => void): () => void {
+    const marker: Marker = { targets: this.#holds > 0 ? undefined : this.#waiting(), reached };
+    this.#markers.add(marker);
+    this.reach();
+    return () => void this.#markers.delete(marker);
+  }
+
+  /** Keys of `lane` that waited twice do so once from here on: its markers wait for no more than what waits. */
+  cap(lane: Lane): void {
+    const at = this.#lanes.indexOf(lane);
+    for (const { targets } of this.#markers) if (targets !== undefined) targets[at] = Math.min(targets[at] ?? 0, lane.enqueued);
+  }
+
+  /** Calls back whoever has waited long enough. */
+  reach(): void {
+    for (const marker of [...this.#markers]) {
+      if (!this.#isReached(marker)) continue;
+      this.#markers.delete(marker);
+      marker.reached();
+    }
+  }
+
+  #waiting(): number[] {
+    return this.#lanes.map((lane) => lane.enqueued);
+  }
+
+  #isReached({ targets }: Marker): boolean {
+    return targets !== undefined && this.#lanes.every((lane, at) => lane.settled >= (targets[at] ?? 0));
+  }
+}
