@@ -50,6 +50,7 @@ const ADDRESSES: OwnedExport<Pods> = {
   namespaceOf: ({ namespace }) => namespace,
   convert: convertPods,
   whileUnknown: NOTHING,
+  createdMs: ({ createdMs }) => createdMs,
 };
 
 const ENDPOINTS: OwnedKind<Pods> = {

@@ -11,7 +11,7 @@ import { KUBE_SLICE_MS } from '../shared/limits.ts';
 import type { Sink } from '../shared/publisher/types.ts';
 import type { Conversion } from './converters/conversion.ts';
 import { type EarlierRun, KeyClaims } from './key-claims.ts';
-import type { Scope } from './keyspace.ts';
+import type { Entry, Scope } from './keyspace.ts';
 import { type Listing, whenAllListed } from './listing.ts';
 import type { NamespaceChange, Namespaces } from './namespaces.ts';
 import type { ObjectRejections } from './object-rejections.ts';
@@ -34,8 +34,10 @@ export interface ExporterOptions {
   readonly prerequisites: readonly Listing[];
   /** The section is listed when these are, too. */
   readonly inputs: readonly Listing[];
-  /** Where several objects may claim a key. */
+  /** Where several objects may claim a key: what the run before has left. */
   readonly earlier?: EarlierRun;
+  /** The same: when the object of this id was created. Of several the youngest has the key. */
+  readonly createdMs?: (id: string) => number;
   readonly rejections: ObjectRejections;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -47,9 +49,9 @@ export class Exporter {
   readonly #queue: WorkQueue;
 
   constructor(options: ExporterOptions) {
-    const { sink, prerequisites, inputs, earlier, clock, signal } = options;
+    const { sink, prerequisites, inputs, earlier, createdMs = () => 0, clock, signal } = options;
     this.#options = options;
-    this.#claims = new KeyClaims(sink, earlier);
+    this.#claims = new KeyClaims(sink, { createdMs, entries: (id) => this.#entries(id) }, earlier);
     this.#queue = new WorkQueue({ work: (id) => this.#update(id), clock, signal });
     whenAllListed(prerequisites, () => this.#queue.open());
     whenAllListed([...prerequisites, ...inputs], () => this.#queue.whenIdle(() => this.#decide(this.#claims.decide())));
@@ -78,6 +80,16 @@ export class Exporter {
       }
     }
     setImmediate(() => this.#decide(undecided));
+  }
+
+  /** What `id` exports now; nothing where that cannot be told: it is told with the change that is still to come. */
+  #entries(id: string): readonly Entry[] {
+    try {
+      const conversion = this.#options.evaluate(id);
+      return conversion === UNDECIDED ? [] : conversion.entries;
+    } catch {
+      return [];
+    }
   }
 
   #update(id: string): void {

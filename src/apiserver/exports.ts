@@ -53,6 +53,8 @@ export interface OwnedExport<T> {
   readonly convert: (cluster: Cluster, object: T) => Conversion;
   /** What is exported of an object that moves to a namespace that is not known, until that is known. */
   readonly whileUnknown: Decision;
+  /** Where several objects may claim a key: when this one was created. */
+  readonly createdMs?: (object: T) => number;
 }
 
 /**
@@ -66,7 +68,7 @@ export function exportOwned<T>(
   kind: OwnedExport<T>,
   earlier?: Section,
 ): void {
-  const { scope, namespaceOf, convert, whileUnknown } = kind;
+  const { scope, namespaceOf, convert, whileUnknown, createdMs } = kind;
   const exporter = new Exporter({
     ...context,
     scope,
@@ -74,6 +76,7 @@ export function exportOwned<T>(
     prerequisites: earlier === undefined ? [context.namespaces.listing] : [context.namespaces.listing, known(context, earlier)],
     inputs: [objects.listing],
     ...(earlier && { earlier }),
+    ...(createdMs && { createdMs: (id) => createdOr(objects.get(id), createdMs) }),
     evaluate: (id) => {
       const object = objects.get(id);
       if (object === undefined) return NOTHING;
@@ -82,6 +85,11 @@ export function exportOwned<T>(
   });
   objects.onChange(({ id }) => exporter.changed(id));
   followNamespaces(exporter, context.namespaces, (namespace) => objects.inNamespace(namespace));
+}
+
+/** An object that is gone, and will let go, is older than all others. */
+function createdOr<T>(object: T | undefined, createdMs: (object: T) => number): number {
+  return object === undefined ? Number.NEGATIVE_INFINITY : createdMs(object);
 }
 
 /** Services and what belongs to them. */

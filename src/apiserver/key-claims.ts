@@ -1,63 +1,82 @@
 /**
- * Which object has a key, where several may claim one.
+ * Which object has a key, where several claim one.
  *
- * The address of a pod that ended is given to the next while both objects still exist, and a pod
- * that moves between slices is in both for a moment. The first to claim a key has it; the others wait in line
- * in the order of their claims, and what they say meanwhile is remembered, so that the next one is
- * published with its latest value the moment the first lets go.
+ * The address of a Pod that ended is given to the next while both objects still exist, for hours where nothing removes the
+ * first, and a Pod that moves between slices is in both for a moment. The object that was created last has the key,
+ * of those of one second the last in the order of their names: so it follows from what there is, whatever came first, and however
+ * often this program was started. When the owner lets go, the next one is published, and the key never vanishes.
  *
- * Who was first is not to be seen in a first listing, but what the run before has published is: its owner
- * keeps the key over a restart, and readers notice nothing.
+ * (The original publishes the first to claim a key, and its older releases the last to write it; both depend on history, and
+ * both may leave the address of a living Pod with a dead one.)
+ *
+ * During a first listing a key that etcd holds with another value than the claim, or that a second one claims, is left as it
+ * is until all claims are known: readers see one change at most, and none where the owner is the same as before.
  */
 import type { EtcdKey } from '../shared/etcd/types.ts';
 import type { Section, Sink } from '../shared/publisher/types.ts';
+import { compareBytes } from './go-json.ts';
 import type { Entry } from './keyspace.ts';
-
-/** Claims of one key in their order; the first is published, and its value, which the publisher has, is not kept. */
-type Line = Map<string, Uint8Array | undefined>;
 
 /** What the run before has left in etcd. */
 export type EarlierRun = Pick<Section, 'compare'>;
 
+/** The objects that claim keys, as they are now: newer, maybe, than what they claimed last. */
+export interface Claimants {
+  /** When the object was created, in milliseconds. */
+  createdMs(owner: string): number;
+  /** What the object exports: asked where its value is needed after that of another one was published. */
+  entries(owner: string): readonly Entry[];
+}
+
+/** A key that several objects claim, or one, as long as it is not decided. */
+interface Contest {
+  /** Whose value is published. */
+  published: string | undefined;
+  /** Of those who wait the value, where it is known; that of the published one, which the publisher has, is not kept. */
+  readonly values: Map<string, Uint8Array | undefined>;
+}
+
 export class KeyClaims {
   readonly #sink: Pick<Sink, 'upsert' | 'remove'>;
+  readonly #claimants: Claimants;
   readonly #keysOf = new Map<string, readonly EtcdKey[]>();
-  /** The owner alone, which is the rule, or a line of those who claim the key, even of one while that is undecided. */
-  readonly #holders = new Map<EtcdKey, string | Line>();
+  /** The only one who claims the key, which is the rule, or a contest. */
+  readonly #holders = new Map<EtcdKey, string | Contest>();
   /** Until the first listing is complete. */
   #earlier: EarlierRun | undefined;
-  /** Keys that etcd holds with another value than their first claim: that of a later one, maybe. Nothing is published of them. */
+  /** Keys of a first listing that several claim, or that etcd holds with another value than that of their first claim. */
   readonly #undecided = new Set<EtcdKey>();
+  /** What owners were asked for, for the time of one call: one that lets go of many keys leaves them to the same one, as a rule. */
+  readonly #asked = new Map<string, ReadonlyMap<EtcdKey, Uint8Array>>();
 
   /** With `earlier`, claims are part of a first listing until `decide` is done. */
-  constructor(sink: Pick<Sink, 'upsert' | 'remove'>, earlier?: EarlierRun) {
+  constructor(sink: Pick<Sink, 'upsert' | 'remove'>, claimants: Claimants, earlier?: EarlierRun) {
     this.#sink = sink;
+    this.#claimants = claimants;
     this.#earlier = earlier;
   }
 
   /** `owner` claims exactly `entries` from now on; what it claimed before and no longer does is let go. Of equal keys the last holds. */
   claim(owner: string, entries: readonly Entry[]): void {
-    const claimed = new Map(entries.map(({ key, value }) => [key, value] as const));
+    const claimed = byKey(entries);
     for (const key of this.#keysOf.get(owner) ?? []) if (!claimed.has(key)) this.#letGo(owner, key);
     for (const [key, value] of claimed) this.#take(owner, key, value);
     if (claimed.size === 0) this.#keysOf.delete(owner);
     else this.#keysOf.set(owner, [...claimed.keys()]);
+    this.#asked.clear();
   }
 
   /**
-   * The first listing is complete: whoever claims what etcd holds comes first, else the first to claim. A key is decided with
-   * each value of the iterator, and claims may change between two; until it is done, the listing is not published.
+   * The first listing is complete: what was left undecided is published. A key is decided with each value of the iterator,
+   * and claims may change between two; until it is done, the listing is not published.
    */
   *decide(): Generator<EtcdKey, void> {
-    const earlier = this.#earlier;
     for (const key of this.#undecided) {
       this.#undecided.delete(key);
-      const claims = [...((this.#holders.get(key) as Line | undefined) ?? [])] as [string, Uint8Array][];
-      const at = claims.findIndex(([, value]) => earlier?.compare(key, value) === 'same');
-      const [first] = claims.splice(Math.max(at, 0), 1);
-      if (first === undefined) continue;
-      this.#holders.set(key, claims.length === 0 ? first[0] : new Map([[first[0], undefined], ...claims]));
-      this.#sink.upsert(key, first[1]);
+      const contest = this.#holders.get(key);
+      if (contest === undefined || typeof contest === 'string') continue;
+      this.#settle(key, contest);
+      this.#asked.clear();
       yield key;
     }
     this.#earlier = undefined;
@@ -65,49 +84,83 @@ export class KeyClaims {
 
   #take(owner: string, key: EtcdKey, value: Uint8Array): void {
     const holder = this.#holders.get(key);
-    if (this.#undecided.has(key) || (holder === undefined && this.#earlier?.compare(key, value) === 'other')) {
-      this.#undecided.add(key);
-      this.#holders.set(key, ((holder as Line | undefined) ?? new Map()).set(owner, value));
-      return;
-    }
-    if (holder === undefined) this.#holders.set(key, owner);
-    if (holder === undefined || firstOf(holder) === owner) {
+    if (holder === owner || (holder === undefined && this.#earlier?.compare(key, value) !== 'other')) {
+      this.#holders.set(key, owner);
       this.#sink.upsert(key, value);
       return;
     }
-    const line: Line = typeof holder === 'string' ? new Map([[holder, undefined]]) : holder;
-    this.#holders.set(key, line.set(owner, value));
+    if (this.#earlier !== undefined) this.#undecided.add(key);
+    const contest = contestOf(holder);
+    contest.values.set(owner, value);
+    this.#holders.set(key, contest);
+    if (!this.#undecided.has(key)) this.#settle(key, contest);
   }
 
+  /** One who lost the key while its object was changing may let go of what another one has. */
   #letGo(owner: string, key: EtcdKey): void {
     const holder = this.#holders.get(key);
-    if (holder === undefined || typeof holder === 'string') {
+    if (holder === owner) {
       this.#holders.delete(key);
       this.#sink.remove(key);
-      return;
     }
-    if (this.#undecided.has(key)) {
-      holder.delete(owner);
-      if (holder.size > 0) return;
-      this.#undecided.delete(key);
+    if (holder === undefined || typeof holder === 'string' || !holder.values.delete(owner)) return;
+    if (holder.published === owner) holder.published = undefined;
+    if (holder.values.size === 0) this.#undecided.delete(key);
+    if (!this.#undecided.has(key)) this.#settle(key, holder);
+  }
+
+  /** Publishes the value of the one who is to have the key, if it is not published already; ends the contest of a single one. */
+  #settle(key: EtcdKey, contest: Contest): void {
+    const { values } = contest;
+    for (let owner = this.#youngest(values.keys()); owner !== undefined; owner = this.#youngest(values.keys())) {
+      const known = values.get(owner);
+      if (owner === contest.published && known === undefined) break;
+      const value = known ?? this.#ask(owner, key);
+      if (value !== undefined) {
+        this.#sink.upsert(key, value);
+        values.set(owner, undefined);
+        contest.published = owner;
+        break;
+      }
+      // Its object has changed, or is gone, and it will claim again, or let go, when that is looked at.
+      values.delete(owner);
+      if (owner === contest.published) contest.published = undefined;
+    }
+    if (contest.published === undefined) {
       this.#holders.delete(key);
       this.#sink.remove(key);
-      return;
+    } else if (values.size === 1) this.#holders.set(key, contest.published);
+  }
+
+  #ask(owner: string, key: EtcdKey): Uint8Array | undefined {
+    let entries = this.#asked.get(owner);
+    if (entries === undefined) {
+      entries = byKey(this.#claimants.entries(owner));
+      this.#asked.set(owner, entries);
     }
-    const wasFirst = firstOf(holder) === owner;
-    holder.delete(owner);
-    const next = firstOf(holder);
-    if (wasFirst) {
-      const value = holder.get(next);
-      if (value !== undefined) this.#sink.upsert(key, value);
-      holder.set(next, undefined);
+    return entries.get(key);
+  }
+
+  #youngest(owners: Iterable<string>): string | undefined {
+    let youngest: string | undefined;
+    let createdMs = Number.NEGATIVE_INFINITY;
+    for (const owner of owners) {
+      const ownMs = this.#claimants.createdMs(owner);
+      const isTied = ownMs === createdMs && youngest !== undefined;
+      if (youngest !== undefined && (isTied ? compareBytes(owner, youngest) < 0 : ownMs < createdMs)) continue;
+      youngest = owner;
+      createdMs = ownMs;
     }
-    if (holder.size === 1) this.#holders.set(key, next);
+    return youngest;
   }
 }
 
-function firstOf(holder: string | Line): string {
-  if (typeof holder === 'string') return holder;
-  const [first = ''] = holder.keys();
-  return first;
+function contestOf(holder: string | Contest | undefined): Contest {
+  if (typeof holder === 'object') return holder;
+  if (holder === undefined) return { published: undefined, values: new Map() };
+  return { published: holder, values: new Map([[holder, undefined]]) };
+}
+
+function byKey(entries: readonly Entry[]): ReadonlyMap<EtcdKey, Uint8Array> {
+  return new Map(entries.map(({ key, value }) => [key, value]));
 }

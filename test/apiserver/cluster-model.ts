@@ -110,6 +110,7 @@ export class ClusterModel {
       namespaceOf: ({ namespace }) => namespace,
       convert: convertPods,
       whileUnknown: NOTHING,
+      createdMs: ({ createdMs }) => createdMs,
     });
     exportServices(context, sinks['services/v1'], objects);
     exportEndpointSlices(context, sinks['endpointslices/v1'], objects);

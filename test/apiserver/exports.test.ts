@@ -201,17 +201,6 @@ test('an endpoint that moves to another address leaves the old key, and one that
   expect(model.texts()).toEqual({});
 });
 
-test('the second endpoint of an address follows when the first is deleted, without the key vanishing', async () => {
-  const model = await running(namespace('shop'), endpoint('first', '10.9.0.1'));
-  model.apply(endpoint('second', '10.9.0.1'));
-  await model.settled();
-  expect(model.texts()[IP]).toContain('"K8sPodName":"first"');
-  model.remove('CiliumEndpoint', 'first', 'shop');
-  await model.settled();
-  expect(model.texts()[IP]).toContain('"K8sPodName":"second"');
-  expect(model.sinks['ip/v1'].words).not.toContain(`remove ${IP}`);
-});
-
 test('a service is exported neither before its slices are listed nor before the namespaces are', async () => {
   const model = new ClusterModel();
   model.apply(namespace('shop'), ...everything);

@@ -4,178 +4,231 @@ import { type EarlierRun, KeyClaims } from '../../src/apiserver/key-claims.ts';
 import { keyOf } from '../../src/shared/etcd/types.ts';
 import { recordingSink } from './recording-sink.ts';
 
+type Entries = readonly ReturnType<typeof entry>[];
+
 const entry = (key: string, value: string) => ({ key: keyOf(key), value: Buffer.from(value) });
 
-/** With `left`, what the run before has left in etcd, claims are a first listing. */
+/**
+ * Owners `a1`, `b5` and so on were created in the second that their name ends with, others in second 0. With `left`, what
+ * the run before has left in etcd, claims are a first listing.
+ */
 function setup(left?: Readonly<Record<string, string>>) {
   const sink = recordingSink();
+  const current = new Map<string, Entries>();
+  const asked: string[] = [];
   const compare: EarlierRun['compare'] = (key, value) => {
     const held = left?.[key];
     if (held === undefined) return 'absent';
     return held === Buffer.from(value).toString() ? 'same' : 'other';
   };
-  const claims = new KeyClaims(sink, left && { compare });
+  const claimants = {
+    createdMs: (owner: string) => (current.has(owner) ? secondOf(owner) * 1000 : Number.NEGATIVE_INFINITY),
+    entries: (owner: string) => {
+      asked.push(owner);
+      return current.get(owner) ?? [];
+    },
+  };
+  const claims = new KeyClaims(sink, claimants, left && { compare });
+  /** The object changes; what it claims then is looked at later. */
+  const change = (owner: string, ...entries: Entries) => {
+    if (entries.length === 0) current.delete(owner);
+    else current.set(owner, entries);
+  };
   return {
     listed: () => [...claims.decide()],
     decide: () => claims.decide(),
     sink,
-    claim: (owner: string, ...entries: ReturnType<typeof entry>[]) => claims.claim(owner, entries),
+    asked,
+    change,
+    claim: (owner: string, ...entries: Entries) => {
+      change(owner, ...entries);
+      claims.claim(owner, entries);
+    },
   };
 }
 
-test('the first to claim a key has it, and what the second says is not published', () => {
+const secondOf = (owner: string) => Number(/\d+$/.exec(owner)?.[0] ?? 0);
+
+test('the one created last has a key, whichever claims it first, and what the older one says is not published', () => {
   const { sink, claim } = setup();
-  claim('a', entry('ip', 'a1'));
-  claim('b', entry('ip', 'b1'));
-  claim('b', entry('ip', 'b2'));
-  expect(sink.texts()).toEqual({ ip: 'a1' });
-  expect(sink.words).toEqual(['upsert ip']);
+  claim('old-1', entry('ip', 'old'));
+  claim('young-2', entry('ip', 'young'));
+  claim('old-1', entry('ip', 'old again'));
+  claim('older-0', entry('ip', 'older'));
+  expect(sink.texts()).toEqual({ ip: 'young' });
+  expect(sink.words).toEqual(['upsert ip', 'upsert ip']);
+});
+
+test('of those created in one second the last in the order of their names has it', () => {
+  for (const order of [
+    ['a', 'b', 'c'],
+    ['c', 'a', 'b'],
+    ['b', 'c', 'a'],
+  ]) {
+    const { sink, claim } = setup();
+    for (const owner of order) claim(owner, entry('ip', owner));
+    expect(sink.texts()).toEqual({ ip: 'c' });
+  }
 });
 
 test('the owner of a claimed key may change its value', () => {
   const { sink, claim } = setup();
-  claim('a', entry('ip', 'a1'));
-  claim('b', entry('ip', 'b1'));
-  claim('a', entry('ip', 'a2'));
-  expect(sink.texts()).toEqual({ ip: 'a2' });
+  claim('b2', entry('ip', 'b'));
+  claim('a1', entry('ip', 'a'));
+  claim('b2', entry('ip', 'b again'));
+  expect(sink.texts()).toEqual({ ip: 'b again' });
 });
 
-test('when the owner lets go, the next in line follows with its latest value, and the key never vanishes', () => {
+test('when the owner lets go, the next youngest follows with its latest value, and the key never vanishes', () => {
   const { sink, claim } = setup();
-  claim('a', entry('ip', 'a1'));
-  claim('b', entry('ip', 'b1'));
-  claim('c', entry('ip', 'c1'));
-  claim('b', entry('ip', 'b2'));
-  claim('a');
-  expect(sink.texts()).toEqual({ ip: 'b2' });
-  claim('b');
-  expect(sink.texts()).toEqual({ ip: 'c1' });
+  claim('c3', entry('ip', 'c'));
+  claim('a1', entry('ip', 'a'));
+  claim('b2', entry('ip', 'b'));
+  claim('b2', entry('ip', 'b again'));
+  claim('c3');
+  expect(sink.texts()).toEqual({ ip: 'b again' });
+  claim('b2');
+  expect(sink.texts()).toEqual({ ip: 'a' });
   expect(sink.words).not.toContain('remove ip');
-  claim('c');
+  claim('a1');
   expect(sink.texts()).toEqual({});
 });
 
-test('one that leaves and returns is last in line', () => {
+test('one that was overtaken has the key back with what it exports then', () => {
   const { sink, claim } = setup();
-  claim('a', entry('ip', 'a1'));
-  claim('b', entry('ip', 'b1'));
-  claim('a', entry('elsewhere', 'a2'));
-  claim('a', entry('ip', 'a3'));
-  expect(sink.texts()).toEqual({ ip: 'b1' });
+  claim('a1', entry('ip', 'a'));
+  claim('b2', entry('ip', 'b'));
+  claim('b2', entry('elsewhere', 'b'));
+  expect(sink.texts()).toEqual({ ip: 'a', elsewhere: 'b' });
+  expect(sink.words).toEqual(['upsert ip', 'upsert ip', 'upsert ip', 'upsert elsewhere']);
+});
+
+test('one that is asked for its value exports nothing any more, and the next one follows', () => {
+  const { sink, claim, change } = setup();
+  claim('a1', entry('ip', 'a'));
+  claim('b2', entry('ip', 'b'));
+  claim('c3', entry('ip', 'c'));
+  change('b2');
+  claim('c3');
+  expect(sink.texts()).toEqual({ ip: 'a' });
+  claim('b2');
+  claim('a1', entry('ip', 'a again'));
+  expect(sink.texts()).toEqual({ ip: 'a again' });
+});
+
+test('one that is created anew under its name is as young as it is then', () => {
+  const sink = recordingSink();
+  const created = new Map([['a', 1]]);
+  const claims = new KeyClaims(sink, { createdMs: (owner) => created.get(owner) ?? 2, entries: () => [] });
+  claims.claim('a', [entry('ip', 'a')]);
+  claims.claim('b', [entry('ip', 'b')]);
+  expect(sink.texts()).toEqual({ ip: 'b' });
+  created.set('a', 3);
+  claims.claim('a', [entry('ip', 'a again')]);
+  expect(sink.texts()).toEqual({ ip: 'a again' });
 });
 
 test('one that waits may leave without notice', () => {
   const { sink, claim } = setup();
-  claim('a', entry('ip', 'a1'));
-  claim('b', entry('ip', 'b1'));
-  claim('b');
+  claim('b2', entry('ip', 'b'));
+  claim('a1', entry('ip', 'a'));
+  claim('a1');
   expect(sink.words).toEqual(['upsert ip']);
-  claim('a');
+  claim('b2');
   expect(sink.texts()).toEqual({});
 });
 
 test('of a key that an object names twice the last value holds', () => {
   const { sink, claim } = setup();
-  claim('a', entry('ip', 'a1'), entry('ip', 'a2'));
-  expect(sink.texts()).toEqual({ ip: 'a2' });
+  claim('a', entry('ip', 'first'), entry('ip', 'last'));
+  expect(sink.texts()).toEqual({ ip: 'last' });
 });
 
-test('in a first listing, who claims what the run before has published keeps the key, and nothing else is published of it', () => {
-  const { sink, claim, listed } = setup({ ip: 'c1' });
-  claim('a', entry('ip', 'a1'), entry('own', 'a'));
-  claim('b', entry('ip', 'b1'));
-  claim('c', entry('ip', 'c1'));
+test('one that lets go of many keys asks the one they go to once', () => {
+  const { sink, asked, claim } = setup();
+  const entries = (value: string) => Array.from({ length: 100 }, (_, index) => entry(`ip-${index}`, value));
+  claim('a1', ...entries('a'));
+  claim('b2', ...entries('b'));
+  claim('b2');
+  expect(new Set(Object.values(sink.texts()))).toEqual(new Set(['a']));
+  expect(asked).toEqual(['a1']);
+});
+
+test('over a restart the youngest keeps its key, and nothing else is published of it meanwhile', () => {
+  const { sink, claim, listed } = setup({ ip: 'c' });
+  claim('a1', entry('ip', 'a'), entry('own', 'a'));
+  claim('c3', entry('ip', 'c'));
+  claim('b2', entry('ip', 'b'));
   expect(sink.texts()).toEqual({ own: 'a' });
   listed();
   listed();
   expect(sink.words).toEqual(['upsert own', 'upsert ip']);
-  expect(sink.texts()).toEqual({ own: 'a', ip: 'c1' });
-  claim('c');
-  expect(sink.texts()).toEqual({ own: 'a', ip: 'a1' });
-  claim('a');
-  expect(sink.texts()).toEqual({ ip: 'b1' });
+  expect(sink.texts()).toEqual({ own: 'a', ip: 'c' });
+  claim('c3');
+  expect(sink.texts()).toEqual({ own: 'a', ip: 'b' });
 });
 
-test('claims may change while it is being decided who comes first', () => {
-  const { sink, claim, decide } = setup({ one: 'b1', two: 'b2', late: 'x' });
-  claim('a', entry('one', 'a1'), entry('two', 'a2'));
-  claim('b', entry('one', 'b1'), entry('two', 'b2'));
+test('over a restart a leftover gives its key to one that was created meanwhile, in one change', () => {
+  const { sink, claim, listed } = setup({ ip: 'dead' });
+  claim('dead-1', entry('ip', 'dead'));
+  claim('alive-3', entry('ip', 'alive'));
+  claim('other-2', entry('ip', 'other'));
+  listed();
+  expect(sink.words).toEqual(['upsert ip', 'upsert ip']);
+  expect(sink.texts()).toEqual({ ip: 'alive' });
+});
+
+test('claims may change while it is being decided who has a key', () => {
+  const { sink, claim, decide } = setup({ one: 'b', two: 'b', late: 'x' });
+  claim('a1', entry('one', 'a'), entry('two', 'a'));
+  claim('b2', entry('one', 'b'), entry('two', 'b'));
   const deciding = decide();
   deciding.next();
-  expect(sink.texts()).toEqual({ one: 'b1' });
-  claim('b', entry('one', 'b3'));
-  claim('c', entry('late', 'c1'), entry('new', 'c2'));
-  expect(sink.texts()).toEqual({ one: 'b3', new: 'c2' });
-  expect([...deciding]).toEqual(['two', 'late']);
-  expect(sink.texts()).toEqual({ one: 'b3', two: 'a2', late: 'c1', new: 'c2' });
+  expect(sink.texts()).toEqual({ one: 'b' });
+  claim('b2', entry('one', 'b again'));
+  claim('c3', entry('late', 'c'), entry('new', 'c'));
+  expect(sink.texts()).toEqual({ one: 'b', new: 'c' });
+  expect([...deciding].sort()).toEqual(['late', 'one', 'two']);
+  expect(sink.texts()).toEqual({ one: 'b again', two: 'a', late: 'c', new: 'c' });
 });
 
-test('where nobody claims what the run before has published, the first to claim has the key', () => {
+test('where nobody claims what the run before has published, the youngest has the key', () => {
   const { sink, claim, listed } = setup({ ip: 'gone', left: 'x', other: 'y' });
-  claim('a', entry('ip', 'a1'), entry('left', 'a'), entry('other', 'a'));
-  claim('b', entry('ip', 'b1'), entry('other', 'b'));
-  claim('a', entry('ip', 'a2'));
-  claim('b', entry('ip', 'b2'), entry('other', 'b2'));
+  claim('b2', entry('ip', 'b'), entry('other', 'b'));
+  claim('a1', entry('ip', 'a'), entry('left', 'a'), entry('other', 'a'));
+  claim('b2', entry('ip', 'b again'));
+  claim('a1', entry('ip', 'a'), entry('other', 'a'));
   expect(sink.texts()).toEqual({});
   listed();
-  expect(sink.texts()).toEqual({ ip: 'a2', other: 'b2' });
+  expect(sink.texts()).toEqual({ ip: 'b again', other: 'a' });
 });
 
 test.each([undefined, { k1: 'a0', k2: 'b7', k3: 'x' }])(
-  'after a first listing over %j each key that is claimed has a value of one who claims it, and no other is published',
+  'after any history over %j each key has the value of the youngest of those who claim it, and no other key is published',
   (left) => {
-    const owner = fc.constantFrom('a', 'b', 'c');
-    const step = fc.tuple(owner, fc.uniqueArray(fc.constantFrom<string>('k1', 'k2', 'k3')));
+    const owner = fc.constantFrom('a1', 'b1', 'c2', 'd0');
+    const step = fc.tuple(owner, fc.uniqueArray(fc.constantFrom<string>('k1', 'k2', 'k3')), fc.boolean());
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 12 }), fc.array(step, { maxLength: 20 }), (listing, changes) => {
-        const { sink, claim, listed } = setup(left);
-        const claimed = new Map<string, Map<string, string>>();
-        const apply = (steps: readonly (readonly [string, string[]])[], from: number) => {
-          for (const [turn, [who, keys]] of steps.entries()) {
+      fc.property(fc.array(step, { maxLength: 15 }), fc.array(step, { maxLength: 30 }), (listing, changes) => {
+        const { sink, claim, change, listed } = setup(left);
+        const claimed = new Map<string, Entries>();
+        const apply = (steps: typeof listing, from: number) => {
+          for (const [turn, [who, keys, isLate]] of steps.entries()) {
             const entries = keys.map((key) => entry(key, `${who}${from + turn}`));
-            claim(who, ...entries);
-            claimed.set(who, new Map(entries.map(({ key, value }) => [key as string, value.toString()])));
+            if (isLate) change(who, ...entries);
+            else claim(who, ...entries);
+            claimed.set(who, entries);
           }
+          for (const [who, entries] of claimed) claim(who, ...entries);
         };
         apply(listing, 0);
         listed();
         apply(changes, listing.length);
-        for (const key of ['k1', 'k2', 'k3']) {
-          const values = [...claimed.values()].flatMap((keys) => keys.get(key) ?? []);
-          const published = sink.texts()[key];
-          expect(published === undefined ? values : values.includes(published)).toEqual(published === undefined ? [] : true);
-        }
+        const expected: Record<string, string> = {};
+        const byAge = [...claimed].sort(([a], [b]) => secondOf(a) - secondOf(b) || (a < b ? -1 : 1));
+        for (const [, entries] of byAge) for (const { key, value } of entries) expected[key] = value.toString();
+        expect(sink.texts()).toEqual(expected);
       }),
     );
   },
 );
-
-test('what is published is what a plain list of claims says, after any history', () => {
-  const owner = fc.constantFrom('a', 'b', 'c', 'd');
-  const step = fc.tuple(owner, fc.uniqueArray(fc.constantFrom<string>('k1', 'k2', 'k3')));
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-      const { sink, claim } = setup();
-      const model = new Map<string, { owner: string; value: string }[]>();
-      steps.forEach(([who, keys], turn) => {
-        claim(who, ...keys.map((key) => entry(key, `${who}${turn}`)));
-        for (const [key, line] of model) {
-          if (!keys.includes(key))
-            model.set(
-              key,
-              line.filter((claimed) => claimed.owner !== who),
-            );
-        }
-        for (const key of keys) {
-          const line = model.get(key) ?? [];
-          const mine = line.find((claimed) => claimed.owner === who);
-          if (mine) mine.value = `${who}${turn}`;
-          else line.push({ owner: who, value: `${who}${turn}` });
-          model.set(key, line);
-        }
-      });
-      const expected = [...model].flatMap(([key, [first]]) => (first === undefined ? [] : [[key, first.value]]));
-      expect(sink.texts()).toEqual(Object.fromEntries(expected));
-    }),
-  );
-});

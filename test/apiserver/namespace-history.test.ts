@@ -28,15 +28,20 @@ const objects = fc
     moved: namespaceName,
     number: fc.integer({ min: 1, max: 3 }),
     isShared: fc.boolean(),
+    age: fc.nat(2),
   })
-  .chain(({ at, moved, number, isShared }) => {
+  .chain(({ at, moved, number, isShared, age }) => {
     const namespace = NAMESPACES[at] ?? '';
-    const metadata = { name: 'web', namespace };
+    const creationTimestamp = `2026-01-01T00:00:0${age}Z`;
+    const metadata = { name: 'web', namespace, creationTimestamp };
     const annotations = isShared ? { 'service.cilium.io/global': 'true' } : {};
     const labels = { 'kubernetes.io/service-name': 'web' };
-    const pods = [{ name: 'web-0', id: number, networking: { addressing: [{ ipv4: `10.1.0.${at}` }] } }];
+    // Some addresses are claimed by several objects.
+    const pods = [
+      { name: 'web-0', id: number, networking: { addressing: [{ ipv4: `10.1.0.${at}` }, { ipv4: `10.2.0.${number}` }] } },
+    ];
     const security = { 'k8s:n': `${number}`, 'k8s:io.kubernetes.pod.namespace': namespace };
-    const addressing = [{ ipv4: `10.2.${at}.${number}` }];
+    const addressing = [{ ipv4: `10.2.${at}.${number}` }, { ipv4: `10.2.0.${number}` }];
     return fc.constantFrom(
       manifest({ kind: 'Service', metadata: { ...metadata, annotations }, spec: { ports: [{ port: number }] } }),
       manifest({
@@ -47,7 +52,12 @@ const objects = fc
       }),
       manifest({ kind: 'ServiceExport', metadata, spec: { exportedLabels: { number: `${number}` } } }),
       manifest({ kind: 'CiliumEndpoint', metadata, status: { networking: { addressing } } }),
-      manifest({ kind: 'CiliumEndpointSlice', metadata: { name: `slice-${at}` }, namespace: moved, endpoints: pods }),
+      manifest({
+        kind: 'CiliumEndpointSlice',
+        metadata: { name: `slice-${at}`, creationTimestamp },
+        namespace: moved,
+        endpoints: pods,
+      }),
       manifest({ kind: 'CiliumIdentity', metadata: { name: `${1000 + at}` }, 'security-labels': security }),
       manifest({ kind: 'CiliumNode', metadata: { name: `node-${at}` }, spec: { bootid: `${number}` } }),
     );

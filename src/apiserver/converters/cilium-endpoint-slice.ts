@@ -1,10 +1,15 @@
-/** CiliumEndpointSlice → the pods it tells of, whose addresses are exported. All are of the namespace that the slice names. */
+/**
+ * CiliumEndpointSlice → the pods it tells of, whose addresses are exported. All are of the namespace that the slice names.
+ *
+ * A slice does not tell the age of its pods. Its own decides between slices that name one address: that is the same in each
+ * run, and the best there is.
+ */
 import type { CiliumEndpointSlice, CoreCiliumEndpoint } from '../../shared/k8s/types.ts';
 import { lowBits } from './conversion.ts';
-import { addressesOf, type Pod, type Pods } from './pods.ts';
+import { addressesOf, createdMsOf, type Pod, type Pods } from './pods.ts';
 
-export function podsOfCiliumEndpointSlice({ namespace = '', endpoints }: CiliumEndpointSlice): Pods {
-  return { namespace, pods: (endpoints ?? []).map(podOf) };
+export function podsOfCiliumEndpointSlice({ metadata, namespace = '', endpoints }: CiliumEndpointSlice): Pods {
+  return { namespace, createdMs: createdMsOf(metadata), pods: (endpoints ?? []).map(podOf) };
 }
 
 function podOf(endpoint: CoreCiliumEndpoint): Pod {

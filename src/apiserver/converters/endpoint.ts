@@ -1,7 +1,7 @@
 /** CiliumEndpoint → the one pod it tells of, whose addresses are exported. */
 import type { CiliumEndpoint } from '../../shared/k8s/types.ts';
 import { lowBits } from './conversion.ts';
-import { addressesOf, type Pods } from './pods.ts';
+import { addressesOf, createdMsOf, type Pods } from './pods.ts';
 
 /** Without an identity the addresses of the pod are exported with the number 0. */
 export function podsOfEndpoint({ metadata, status = {} }: CiliumEndpoint): Pods {
@@ -14,5 +14,5 @@ export function podsOfEndpoint({ metadata, status = {} }: CiliumEndpoint): Pods 
     serviceAccount: status['service-account'] ?? '',
     namedPorts: status['named-ports'] ?? null,
   };
-  return { namespace: metadata.namespace ?? '', pods: [pod] };
+  return { namespace: metadata.namespace ?? '', createdMs: createdMsOf(metadata), pods: [pod] };
 }

@@ -2,9 +2,9 @@
  * Pods → one key per address below `cilium/state/ip/v1/default/`.
  *
  * Both kinds that tell of pods, CiliumEndpoint and CiliumEndpointSlice, come down to this. Several objects may
- * claim one address; who of them is published is not decided here.
+ * claim one address; which of them is published is not decided here (see `key-claims.ts`).
  */
-import type { AddressPair, EndpointNamedPort, GoList } from '../../shared/k8s/types.ts';
+import type { AddressPair, EndpointNamedPort, GoList, ObjectMeta } from '../../shared/k8s/types.ts';
 import { JSON_NULL, type Json, jsonInteger, jsonList, jsonStruct, jsonText } from '../go-json.ts';
 import { canonicalAddress } from '../ip.ts';
 import { type Cluster, type Entry, ipKey } from '../keyspace.ts';
@@ -28,12 +28,19 @@ export interface Pod {
 /** The pods that one object tells of. */
 export interface Pods {
   readonly namespace: string;
+  /** When the object was created, in milliseconds; 0 where it does not say. */
+  readonly createdMs: number;
   readonly pods: readonly Pod[];
 }
 
 /** All addresses of the pairs, the IPv4 address of each first. */
 export function addressesOf(pairs: GoList<AddressPair> | undefined): string[] {
   return (pairs ?? []).flatMap(({ ipv4 = '', ipv6 = '' }) => [ipv4, ipv6]).filter((text) => text !== '');
+}
+
+/** The age of an object. Kubernetes tells it in seconds. */
+export function createdMsOf({ creationTimestamp = '' }: ObjectMeta): number {
+  return Date.parse(creationTimestamp) || 0;
 }
 
 /** What the pods export. A key occurs twice where two pods of an object have one address: the last one holds. */

@@ -22,6 +22,7 @@ import type {
 const isCiliumName = (name: string): boolean => /(^|\.)cilium\.io\/|^io\.cilium\//.test(name);
 
 const identityOnly = record({ name: text }, { namespace: text });
+const identityAndAge = record({ name: text }, { namespace: text, creationTimestamp: text });
 const ciliumAnnotatedLabelled = record(
   { name: text },
   { namespace: text, labels: textMap, annotations: textMapOf(isCiliumName) },
@@ -117,7 +118,7 @@ const endpointFields = {
 };
 
 const ciliumEndpoint = record(
-  { metadata: identityOnly },
+  { metadata: identityAndAge },
   { status: record({}, { ...endpointFields, identity: record({}, { id: wideInteger }) }) },
 );
 
@@ -126,7 +127,7 @@ export function projectCiliumEndpoint(raw: unknown): CiliumEndpoint {
 }
 
 const ciliumEndpointSlice = record(
-  { metadata: identityOnly },
+  { metadata: identityAndAge },
   { namespace: text, endpoints: list(record({}, { ...endpointFields, name: text, id: wideInteger })) },
 );
 
@@ -135,7 +136,7 @@ export function projectCiliumEndpointSlice(raw: unknown): CiliumEndpointSlice {
 }
 
 const serviceExport = record(
-  { metadata: record({ name: text }, { namespace: text, creationTimestamp: text }) },
+  { metadata: identityAndAge },
   { spec: record({}, { exportedLabels: textMap, exportedAnnotations: textMap }) },
 );
 

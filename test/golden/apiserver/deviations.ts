@@ -26,6 +26,7 @@ const UNPARSABLE = 'an address that cannot be parsed is skipped, rather than exp
 const MALFORMED = 'a malformed pod CIDR costs its node that CIDR, and other nodes nothing';
 const MOVED_SLICE = 'a slice that moves to another service leaves no backends behind';
 const NOT_READY = 'an endpoint that is not ready, and does not say that it serves, is no backend';
+const YOUNGEST = 'of several objects that claim an address the one created last has it, rather than the first to claim it';
 const EXTERNAL_NAME = 'an ExternalName service has no cluster IP, hence no frontend, rather than one without address';
 const NAMES = 'endpoint slices of host names are not exported, as readers refuse every address type but IPv4 and IPv6';
 const UNLABELLED = 'an identity that loses its namespace label loses its key';
@@ -69,6 +70,16 @@ export const deviations: readonly Deviation[] = [
     ours: 'absent',
   },
   { scenario: 'endpoints-edge', steps: [1, 2, 4], keys: /\/<nil>$/, why: UNPARSABLE, ours: 'absent' },
+  { scenario: 'endpoints-conflict', steps: [2, 3], keys: /\/10\.92\.0\.1$/, why: YOUNGEST, ours: { step: 4 } },
+  {
+    scenario: 'endpoints-conflict',
+    steps: [5],
+    keys: /\/10\.92\.0\.1$/,
+    why: YOUNGEST,
+    ours: { edit: (value) => value.replace('461002', '461021').replace('ram-b', 'ram-a') },
+  },
+  { scenario: 'endpoints-conflict', steps: [6, 7], keys: /\/10\.92\.0\.1$/, why: YOUNGEST, ours: { step: 8 } },
+  { scenario: 'ces-conflict', steps: [2, 3], keys: /\/10\.97\.0\.1$/, why: YOUNGEST, ours: { step: 4 } },
   {
     scenario: 'nodes-malformed',
     steps: [2, 3],
