@@ -5,7 +5,8 @@
  * a lease was written by somebody else and is left alone.
  */
 import type { PublisherMetrics } from '../shared/publisher/metrics.ts';
-import type { Publisher, Section } from '../shared/publisher/types.ts';
+import type { Publisher, Section, SectionOptions } from '../shared/publisher/types.ts';
+import { repackedEndpointSlice } from './converters/endpoint-slice.ts';
 import { type Cluster, canaryKey, type Scope, scopePrefix } from './keyspace.ts';
 
 export type Sections = Readonly<Record<Scope, Section>>;
@@ -18,12 +19,16 @@ export interface SectionsOptions {
   readonly servicesExported: boolean;
 }
 
+interface SpecialOptions extends Pick<SectionOptions, 'canonical'> {
+  readonly isAnnounced?: boolean;
+}
+
 /** Opens all of them at once, so that each knows whom it has to wait for. */
 export function openSections({ publisher, metrics, cluster, servicesExported }: SectionsOptions): Sections {
-  const open = (scope: Scope, rank: number, announced = true) => {
+  const open = (scope: Scope, rank: number, { isAnnounced = true, ...special }: SpecialOptions = {}) => {
     const prefix = scopePrefix(cluster, scope);
-    const canary = announced ? { canary: canaryKey(cluster, scope) } : {};
-    const section = publisher.section({ scope, cluster: cluster.name, prefix, rank, owns: 'leased', ...canary });
+    const canary = isAnnounced ? { canary: canaryKey(cluster, scope) } : {};
+    const section = publisher.section({ scope, cluster: cluster.name, prefix, rank, owns: 'leased', ...canary, ...special });
     metrics.addSection(section);
     return section;
   };
@@ -31,8 +36,8 @@ export function openSections({ publisher, metrics, cluster, servicesExported }: 
     'nodes/v1': open('nodes/v1', 0),
     'identities/v1': open('identities/v1', 0),
     'ip/v1': open('ip/v1', 1),
-    'services/v1': open('services/v1', 2, servicesExported),
-    'endpointslices/v1': open('endpointslices/v1', 2),
+    'services/v1': open('services/v1', 2, { isAnnounced: servicesExported }),
+    'endpointslices/v1': open('endpointslices/v1', 2, { canonical: repackedEndpointSlice }),
     'serviceexports/v1': open('serviceexports/v1', 2),
   };
   if (!servicesExported) sections['services/v1'].listed();

@@ -14,6 +14,9 @@ export const MAX_TXN_BYTES = 1024 * 1024;
 /** Bytes of one value: a single put must stay below etcd's request limit, its key and framing included. */
 export const MAX_VALUE_BYTES = 1536 * 1024 - 8 * 1024;
 
+/** Bytes of an endpoint slice, unpacked, that is compared with what etcd holds by its content: 1000 endpoints take a third of it. */
+export const MAX_COMPARED_SLICE_BYTES = 1024 * 1024;
+
 /** Bytes of a key. etcd has no limit of its own; Kubernetes names stay far below. */
 export const MAX_KEY_BYTES = 8 * 1024;
 

@@ -30,6 +30,22 @@ describe('a restart', () => {
     expect([...after].every(([key, { lease }]) => before.get(key)?.lease === lease)).toBe(true);
   });
 
+  test('writes nothing where etcd holds other bytes of the same meaning', async () => {
+    const first = await loaded({ a: 'SAME', b: 'Other', c: 'foreign' });
+    const since = await revisionNow(first.rig.client);
+    await first.rig.stop();
+
+    const rig = start();
+    const section = rig.section({ canonical: (value) => bytes(Buffer.from(value).toString().toLowerCase()) });
+    for (const [name, value] of Object.entries({ a: 'same', b: 'changed', c: 'foreign' }))
+      section.upsert(below(name), bytes(value));
+    section.listed();
+    await section.whenSynced(signal());
+    const written = (await history(rig.client, since)).filter(({ key }) => key.startsWith(below('')));
+    expect(written).toHaveLength(1);
+    expect(await texts(rig.client)).toEqual({ a: 'SAME', b: 'changed', c: 'foreign' });
+  });
+
   test('keeps the adopted leases alive', async () => {
     const first = await loaded({ a: '1' }, { leaseTtlSeconds: 5 });
     await first.rig.stop();

@@ -4,8 +4,9 @@
  * The value is one zstd frame around a protobuf message (proto2: what is set is written, zero or not). The
  * slice travels as it is: endpoints that are not ready too, with all labels and annotations.
  */
-import { constants, zstdCompressSync } from 'node:zlib';
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type { EndpointSlice, GoMap, SliceEndpoint, SlicePort } from '../../shared/k8s/types.ts';
+import { MAX_COMPARED_SLICE_BYTES } from '../../shared/limits.ts';
 import { compareBytes } from '../go-json.ts';
 import { type Cluster, endpointSliceKey } from '../keyspace.ts';
 import { ProtobufWriter } from '../protobuf.ts';
@@ -21,6 +22,40 @@ export function convertEndpointSlice(cluster: Cluster, slice: EndpointSlice): Co
   const rejected: string[] = [];
   const value = compress(sliceMessage(cluster, slice, rejected).finish());
   return { entries: [{ key: endpointSliceKey(cluster, namespace, name), value }], rejected };
+}
+
+/** Memory of 16 MiB, which is what readers allow a value. */
+const MAX_WINDOW_LOG = 24;
+
+/**
+ * `value`, the message of an endpoint slice packed by another encoder or release of zstd, packed as this program does:
+ * what the original left is then known to say the same. `value` itself where it is no such frame, is followed by
+ * something else, or is large: it is compared byte by byte then, and written again at worst.
+ */
+export function repackedEndpointSlice(value: Uint8Array): Uint8Array {
+  try {
+    const message = unpacked(value);
+    return message === undefined ? value : compress(message);
+  } catch {
+    return value;
+  }
+}
+
+/** Undefined where bytes follow the frame. Throws where there is none, or a longer message than is compared. */
+function unpacked(value: Uint8Array): Buffer | undefined {
+  const options = {
+    maxOutputLength: MAX_COMPARED_SLICE_BYTES,
+    params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
+    info: true,
+  };
+  // With `info` it tells what of the input it has read; the types know nothing of it.
+  const { buffer, engine } = zstdDecompressSync(value, options) as unknown as Unpacked;
+  return engine.bytesWritten === value.length ? buffer : undefined;
+}
+
+interface Unpacked {
+  readonly buffer: Buffer;
+  readonly engine: { readonly bytesWritten: number };
 }
 
 /** The checksum lets a reader tell a damaged value; the size lets it allocate once. */

@@ -38,6 +38,8 @@ export interface KeyGroupOptions {
   readonly cluster: string;
   readonly prefix: EtcdKey | undefined;
   readonly owns: 'prefix' | 'leased';
+  /** See SectionOptions. */
+  readonly canonical?: ((value: Uint8Array) => Uint8Array) | undefined;
   readonly slabs: SlabStore;
   readonly leases: LeasePool;
   readonly log: Logger;
@@ -238,7 +240,8 @@ export class KeyGroup {
     const slot = this.table.ensure(keyValue.key);
     const lease = this.options.leases.indexOf(keyValue.lease);
     this.options.leases.moved(this.table.lease[slot] as number, lease);
-    this.table.observe(slot, keyValue.value, keyValue.modRevision, lease);
+    const value = this.options.canonical?.(keyValue.value) ?? keyValue.value;
+    this.table.observe(slot, value, keyValue.modRevision, lease);
     return slot;
   }
 

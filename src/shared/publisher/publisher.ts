@@ -257,16 +257,16 @@ class EtcdPublisher implements Publisher {
   }
 
   #group(
-    options: Pick<SectionOptions, 'scope' | 'cluster' | 'owns'> & { prefix: EtcdKey | undefined },
+    options: Pick<SectionOptions, 'scope' | 'cluster' | 'owns' | 'canonical'> & { prefix: EtcdKey | undefined },
     scheduled: () => Scheduled,
     lanes?: number,
   ): KeyGroup {
     const { log, observer } = this.#options;
     const onPending = (lane: Lane) => this.#scheduler.pending(lane, scheduled());
     const onVanished = (key: EtcdKey) => this.#canaryVanished(key);
-    const { scope, cluster, prefix, owns } = options;
+    const { scope, cluster, prefix, owns, canonical } = options;
     const shared = { slabs: this.#slabs, leases: this.#leases, turns: this.#turns, log, observer };
-    return new KeyGroup({ scope, cluster, prefix, owns, ...shared, onPending, onVanished }, lanes);
+    return new KeyGroup({ scope, cluster, prefix, owns, canonical, ...shared, onPending, onVanished }, lanes);
   }
 }
 

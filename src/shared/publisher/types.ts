@@ -34,6 +34,12 @@ export interface SectionOptions {
   readonly owns: 'prefix' | 'leased';
   /** Written after the last write of the first listing was confirmed; its value is the time of writing. */
   readonly canary?: EtcdKey;
+  /**
+   * The bytes that the source has for what `value`, which etcd holds, says; `value` itself where that is what the source
+   * writes, or cannot be told. Where other encoders write other bytes of one meaning it keeps those from being written again.
+   * Must not throw; whoever wrote `value` is not to be trusted.
+   */
+  readonly canonical?: (value: Uint8Array) => Uint8Array;
 }
 
 export interface SectionStats {

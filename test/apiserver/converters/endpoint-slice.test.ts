@@ -1,6 +1,6 @@
-import { zstdDecompressSync } from 'node:zlib';
-import { expect, test } from 'vitest';
-import { convertEndpointSlice } from '../../../src/apiserver/converters/endpoint-slice.ts';
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { describe, expect, test } from 'vitest';
+import { convertEndpointSlice, repackedEndpointSlice } from '../../../src/apiserver/converters/endpoint-slice.ts';
 import type { EndpointSlice } from '../../../src/shared/k8s/types.ts';
 
 const east = { name: 'east', id: 7 };
@@ -100,3 +100,49 @@ test('equal slices are equal bytes', () => {
 test.each(['FQDN', '', 'IPv5'])('a slice of type %j is not exported, as no reader takes it', (addressType) => {
   expect(convertEndpointSlice(east, { metadata: { name: 's', namespace: 'shop' }, addressType }).entries).toEqual([]);
 });
+
+describe('a value that another encoder has packed', () => {
+  const endpoints = Array.from({ length: 100 }, (_, index) => ({
+    addresses: [`10.0.0.${index}`],
+    nodeName: `node-${index % 7}`,
+  }));
+  const ours = convert({ endpoints }).value;
+  const content = zstdDecompressSync(ours);
+  const packed = (params: Record<number, number>, pledgedSrcSize?: number) =>
+    zstdCompressSync(content, { params, ...(pledgedSrcSize !== undefined && { pledgedSrcSize }) });
+
+  test.each([
+    ['at another level', packed({ [constants.ZSTD_c_compressionLevel]: 19 })],
+    ['without size and checksum', packed({ [constants.ZSTD_c_checksumFlag]: 0, [constants.ZSTD_c_contentSizeFlag]: 0 })],
+    ['not at all, as blocks of the bytes themselves', rawFrame(content)],
+    ['as this program does', ours],
+  ])('%s is known to say the same', (_, value) => {
+    expect(repackedEndpointSlice(value)).toEqual(ours);
+  });
+
+  test('and that says something else is known to', () => {
+    const other = zstdCompressSync(zstdDecompressSync(convert({ endpoints: endpoints.slice(1) }).value));
+    expect(repackedEndpointSlice(other)).not.toEqual(ours);
+  });
+
+  test.each([
+    ['has bytes behind it', Buffer.concat([ours, Buffer.from('x')])],
+    ['is there twice', Buffer.concat([ours, ours])],
+    ['is cut', ours.subarray(0, -1)],
+    ['is damaged', Buffer.concat([ours.subarray(0, -1), Buffer.of((ours.at(-1) ?? 0) ^ 1)])],
+    ['is none', Buffer.from('{"cluster":"east"}')],
+    ['is empty', Buffer.alloc(0)],
+    ['is a bomb', zstdCompressSync(Buffer.alloc(64 * 1024 * 1024))],
+  ])('and that %s is left as it is', (_, value) => {
+    expect(repackedEndpointSlice(value)).toBe(value);
+  });
+});
+
+/** A frame of one block that is not compressed, as an encoder may write one: of a content of 256 to 65791 bytes, which it states. */
+function rawFrame(content: Buffer): Buffer {
+  const size = Buffer.alloc(2);
+  size.writeUInt16LE(content.length - 256);
+  const block = Buffer.alloc(3);
+  block.writeUIntLE((content.length << 3) | 1, 0, 3);
+  return Buffer.concat([Buffer.from('28b52ffd60', 'hex'), size, block, content]);
+}
