@@ -22,7 +22,7 @@ export interface BoundedSinkOptions {
   readonly prefixBytes: number;
   readonly refused: RefusedKeys;
   readonly next: KeySink;
-  /** What is held grows by so much when `key` gets a value of so many bytes. */
+  /** What is live grows by so much when `key` gets a value of so many bytes. */
   readonly growth: (key: EtcdKey, valueBytes: number) => Usage;
   /** Called once, with the bound that is exceeded; nothing passes any more. */
   readonly stop: (reason: BoundExceededError) => void;
@@ -91,15 +91,16 @@ export class BoundedSink implements Sink {
     this.#options.next.interrupted(reason);
   }
 
+  /** The remote sent a notification that names no key. */
+  notified(): void {
+    if (!this.#stopped && !this.#options.bounds.takeChange()) this.#stop('change-rate');
+  }
+
   #exceededBy(key: EtcdKey, valueBytes: number): StoppingBound | undefined {
     const { bounds, share, prefixBytes, growth } = this.#options;
     const bytes = key.length - prefixBytes + valueBytes;
-    if (share.isListing) {
-      share.list(bytes);
-      return bounds.exceededWith(share, { keys: 0, bytes: 0 });
-    }
-    if (!bounds.takeChange()) return 'change-rate';
-    // Most changes are far from a bound: what the key had before is looked up only where it matters.
+    if (!share.isListing && !bounds.takeChange()) return 'change-rate';
+    // Most keys are far from a bound: what the key had before is looked up only where it matters.
     if (bounds.exceededWith(share, { keys: 1, bytes }) === undefined) return undefined;
     return bounds.exceededWith(share, growth(key, valueBytes));
   }

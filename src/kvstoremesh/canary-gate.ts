@@ -42,8 +42,6 @@ export class CanaryGate implements KeySink {
   interrupted(): void {}
 }
 
-const NO_GROWTH = { keys: 0, bytes: 0 };
-
 /** `gate` within the bounds of its remote: nothing below `prefix` is kept, but reading without an end would cost as much. */
 export function boundedCanaries(
   gate: CanaryGate,
@@ -52,13 +50,27 @@ export function boundedCanaries(
   log: Logger,
   stop: (reason: BoundExceededError) => void,
 ): BoundedSink {
+  const share = bounds.canaries;
   const sink = new BoundedSink({
     bounds,
-    share: bounds.canaries,
+    share,
     prefixBytes: prefix.length,
     refused: new RefusedKeys({ log, onRefused: () => undefined }),
-    next: gate,
-    growth: () => NO_GROWTH,
+    next: {
+      upsert: (canary, value) => {
+        if (share.isListing) share.change(canary.length - prefix.length, undefined, value.length);
+        gate.upsert(canary);
+      },
+      keep: () => gate.keep(),
+      remove: () => gate.remove(),
+      listed: () => {
+        share.clear();
+        gate.listed();
+      },
+      interrupted: () => gate.interrupted(),
+    },
+    growth: (canary, valueBytes) =>
+      share.isListing ? { keys: 1, bytes: canary.length - prefix.length + valueBytes } : { keys: 0, bytes: 0 },
     stop,
   });
   sink.interrupted('a listing begins');

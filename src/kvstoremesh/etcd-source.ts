@@ -36,6 +36,8 @@ export interface EtcdSourceOptions {
   readonly onFailing?: (error: Error | undefined) => void;
   /** The listing under way has that many keys, as the remote counts them. Called before the keys of each page. */
   readonly onAnnounced?: (keys: number) => void;
+  /** The remote has sent a notification of progress. */
+  readonly onProgress?: () => void;
 }
 
 /**
@@ -142,13 +144,14 @@ async function follow(options: EtcdSourceOptions, revision: Revision): Promise<s
 
 /** As `follow`, until `watching` is aborted. */
 async function pass(options: EtcdSourceOptions, revision: Revision, watching: AbortSignal): Promise<string> {
-  const { client, prefix, exact = false, sink, signal } = options;
+  const { client, prefix, exact = false, sink, signal, onProgress } = options;
   for await (const batch of client.watch(prefix, { signal: watching, exact, from: (revision + 1) as Revision })) {
     switch (batch.kind) {
       case 'events':
         await deliver(batch.events, sink, signal);
         break;
       case 'progress':
+        onProgress?.();
         break;
       case 'compacted':
         return `the history before revision ${batch.compactRevision} was compacted`;

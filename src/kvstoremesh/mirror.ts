@@ -111,8 +111,12 @@ export class Mirror {
     this.#listed = false;
     this.#problem = undefined;
     // What is held is about to be compared with what there is: until then it counts for nothing.
-    if (enabled) this.#share.begin();
-    else section.clear();
+    if (enabled) {
+      this.#share.begin();
+    } else {
+      this.#share.clear();
+      section.clear();
+    }
   }
 
   /** Mirrors once the gate lets it, until the signal is aborted; rejects as `runEtcdSource` does. */
@@ -130,7 +134,8 @@ export class Mirror {
     const sink = this.#sink(prefix, this.#ensureSection(), options);
     sink.interrupted('a connection to the remote begins');
     const onAnnounced = (keys: number) => sink.announce(keys);
-    return runEtcdSource({ client, prefix, sink, turns, relistMs, clock, log, signal, onFailing, onAnnounced });
+    const onProgress = () => sink.notified();
+    return runEtcdSource({ client, prefix, sink, turns, relistMs, clock, log, signal, onFailing, onAnnounced, onProgress });
   }
 
   /** The connection is over. Keys stay. */
@@ -147,6 +152,7 @@ export class Mirror {
    */
   async withdraw(signal: AbortSignal): Promise<void> {
     const section = this.#ensureSection();
+    this.#share.clear();
     if (section.stats.listed) {
       section.clear();
       return;
@@ -195,10 +201,15 @@ export class Mirror {
     const refused = this.#refused;
     const { guard, bounds, clock, onPropagated = () => undefined } = this.#options;
     const propagation = new Propagation({ section, clock, signal, onPropagated });
+    const counted = (key: EtcdKey, say: () => void) => {
+      const before = liveBytes(section, key);
+      say();
+      this.#share.change(key.length - to.length, before, liveBytes(section, key));
+    };
     const next = {
-      upsert: (key: EtcdKey, value: Uint8Array) => propagation.change(() => section.upsert(key, value)),
-      remove: (key: EtcdKey) => propagation.change(() => section.remove(key)),
-      keep: (key: EtcdKey) => section.keep(key),
+      upsert: (key: EtcdKey, value: Uint8Array) => propagation.change(() => counted(key, () => section.upsert(key, value))),
+      remove: (key: EtcdKey) => propagation.change(() => counted(key, () => section.remove(key))),
+      keep: (key: EtcdKey) => counted(key, () => section.keep(key)),
       interrupted: (reason: string) => {
         propagation.interrupted();
         section.interrupted(reason);
@@ -212,7 +223,7 @@ export class Mirror {
     };
     const growth = (key: EtcdKey, valueBytes: number): Usage => {
       const own = rekey(from, to, key);
-      const before = own === undefined ? undefined : section.valueBytes(own);
+      const before = own === undefined ? undefined : liveBytes(section, own);
       if (before === undefined) return { keys: 1, bytes: key.length - from.length + valueBytes };
       return { keys: 0, bytes: valueBytes - before };
     };
@@ -232,4 +243,9 @@ export class Mirror {
       stop,
     });
   }
+}
+
+/** Bytes of the value of a key that the remote has named; undefined where it has not. */
+function liveBytes(section: Section, key: EtcdKey): number | undefined {
+  return section.isNamed(key) ? section.valueBytes(key) : undefined;
 }

@@ -1,8 +1,9 @@
 /**
  * How much one remote cluster may be: keys, bytes, sizes, and changes per second.
  *
- * Usage is what is mirrored of a kind, or, while it is being listed, what the listing has shown so far. Thus a
- * remote that replaces all of its keys is not taken for one that has twice as many.
+ * What counts is live: the keys that the last listing of a kind, or the one under way, and the changes after it have
+ * named. What an earlier listing named counts no more as soon as the next one begins, and nothing counts of a kind that is
+ * not mirrored, however long the local etcd takes to remove it.
  */
 import type { Clock } from '../shared/clock.ts';
 import { ProgramError } from '../shared/errors.ts';
@@ -54,10 +55,12 @@ const LOOK: Readonly<Record<StoppingBound, string>> = {
 /** What one kind of keys takes of the bounds. */
 export class Share {
   readonly #held: () => Usage;
-  #listing: { keys: number; bytes: number; announced: number } | undefined;
-  #seen = NOTHING;
+  #keys = 0;
+  #bytes = 0;
+  #announced = 0;
+  #isListing = false;
 
-  /** `held`: what is mirrored. */
+  /** `held`: what there is in the local etcd, or waits to be. */
   constructor(held: () => Usage) {
     this.#held = held;
   }
@@ -66,39 +69,46 @@ export class Share {
     return this.#held();
   }
 
-  /** As of the last `refresh`. */
-  get seen(): Usage {
-    return this.#seen;
-  }
-
   get isListing(): boolean {
-    return this.#listing !== undefined;
+    return this.#isListing;
   }
 
-  refresh(): Usage {
-    const listing = this.#listing;
-    this.#seen = listing ? { keys: Math.max(listing.keys, listing.announced), bytes: listing.bytes } : this.#held();
-    return this.#seen;
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Live keys once there are `growth` more. A listing has those that it has announced. */
+  keysWith(growth: number): number {
+    return Math.max(this.#keys + growth, this.#announced);
   }
 
   /** A listing begins. */
   begin(): void {
-    this.#listing = { keys: 0, bytes: 0, announced: 0 };
+    this.clear();
+    this.#isListing = true;
   }
 
   announce(keys: number): void {
-    if (this.#listing !== undefined) this.#listing.announced = keys;
+    if (this.#isListing) this.#announced = keys;
   }
 
-  list(bytes: number): void {
-    if (this.#listing === undefined) return;
-    this.#listing.keys += 1;
-    this.#listing.bytes += bytes;
+  /** The own part of a key has `keyBytes`, its value had `before` and has `after`; undefined where there was, or is, none. */
+  change(keyBytes: number, before: number | undefined, after: number | undefined): void {
+    this.#keys += Number(after !== undefined) - Number(before !== undefined);
+    this.#bytes += (after === undefined ? 0 : keyBytes + after) - (before === undefined ? 0 : keyBytes + before);
   }
 
   /** The listing is complete, or given up. */
   end(): void {
-    this.#listing = undefined;
+    this.#isListing = false;
+    this.#announced = 0;
+  }
+
+  /** Nothing is live. */
+  clear(): void {
+    this.end();
+    this.#keys = 0;
+    this.#bytes = 0;
   }
 }
 
@@ -120,9 +130,15 @@ export class RemoteBounds {
     this.#filledMs = clock.monotonicMs();
   }
 
-  /** What is mirrored, of all kinds. */
+  /** What there is in the local etcd, or waits to be, of all kinds. */
   get held(): Usage {
-    return this.#sum('held');
+    let keys = 0;
+    let bytes = 0;
+    for (const { held } of this.#shares) {
+      keys += held.keys;
+      bytes += held.bytes;
+    }
+    return { keys, bytes };
   }
 
   /** Changes received, listings not counted. */
@@ -145,7 +161,7 @@ export class RemoteBounds {
     this.#exceeded.set(bound, this.exceeded(bound) + 1);
   }
 
-  /** One change more; false where that is too many for the time. */
+  /** One change more, or whatever else the remote sends without being asked; false where that is too many for the time. */
   takeChange(): boolean {
     this.#changes += 1;
     const rate = this.limits['change-rate'];
@@ -161,8 +177,14 @@ export class RemoteBounds {
 
   /** The bound that is exceeded once `share` has grown by `growth`. */
   exceededWith(share: Share, growth: Usage): 'keys' | 'bytes' | undefined {
-    const own = share.refresh();
-    return this.#exceededBy(share === this.canaries ? own : this.#sum('seen'), growth, 1);
+    const shares = share === this.canaries ? [share] : this.#shares;
+    let keys = 0;
+    let bytes = growth.bytes;
+    for (const each of shares) {
+      keys += each.keysWith(each === share ? growth.keys : 0);
+      bytes += each.bytes;
+    }
+    return this.#exceededBy({ keys, bytes }, 1);
   }
 
   /**
@@ -170,24 +192,13 @@ export class RemoteBounds {
    * it, but no more than that: a remote whose listings never end, each with other keys, does not fill the local etcd.
    */
   get overflow(): 'keys' | 'bytes' | undefined {
-    return this.#exceededBy(this.held, NOTHING, 2);
+    return this.#exceededBy(this.held, 2);
   }
 
-  #exceededBy(usage: Usage, growth: Usage, times: number): 'keys' | 'bytes' | undefined {
+  #exceededBy(usage: Usage, times: number): 'keys' | 'bytes' | undefined {
     const { keys, bytes } = this.limits;
-    if (keys > 0 && usage.keys + growth.keys > keys * times) return 'keys';
-    if (bytes > 0 && usage.bytes + growth.bytes > bytes * times) return 'bytes';
+    if (keys > 0 && usage.keys > keys * times) return 'keys';
+    if (bytes > 0 && usage.bytes > bytes * times) return 'bytes';
     return undefined;
-  }
-
-  #sum(what: 'held' | 'seen'): Usage {
-    let keys = 0;
-    let bytes = 0;
-    for (const share of this.#shares) {
-      const usage = share[what];
-      keys += usage.keys;
-      bytes += usage.bytes;
-    }
-    return { keys, bytes };
   }
 }

@@ -90,10 +90,11 @@ async function untilStopped(options: SessionOptions, onComplete: () => void): Pr
     const prefix = canaryPrefix(cluster);
     const sink = boundedCanaries(gate, prefix, bounds, log, stop);
     const onAnnounced = (keys: number) => sink.announce(keys);
-    scope.run((signal) => runEtcdSource({ client, prefix, sink, clock, log, signal, onAnnounced }));
+    const onProgress = () => sink.notified();
+    scope.run((signal) => runEtcdSource({ client, prefix, sink, clock, log, signal, onAnnounced, onProgress }));
   }
   const reason = await scope.ended();
-  bounds.canaries.end();
+  bounds.canaries.clear();
   if (!(reason instanceof BoundExceededError)) throw reason;
   for (const mirror of mirrors) mirror.disconnected();
   return reason;

@@ -3,7 +3,7 @@ import { registerRemoteMetrics } from '../../src/kvstoremesh/remote-metrics.ts';
 import { REMOTE_CHANGES_BURST_SECONDS } from '../../src/shared/limits.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
 import { until } from '../support/until.ts';
-import { Mesh, type Remote, startFullRemote, startLocal } from './mesh.ts';
+import { FULL, Mesh, type Remote, startFullRemote, startLocal } from './mesh.ts';
 
 const nodes = (remote: Remote, count: number, tag: string, root: 'state' | 'cache' = 'state', value = 'v') =>
   Object.fromEntries(
@@ -150,5 +150,32 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster that is too much'
     await mesh.holds({ ...berlin.keys('1', 'cache'), ...berlin.keys('2', 'cache'), ...berlin.keys('3', 'cache') });
     await berlin.put({ 'cilium/state/nodes/v1/berlin/node-1': 'small again' });
     await mesh.until('the reason names the next one', 'berlin', ({ reason }) => reason?.startsWith('services: key'));
+  });
+
+  test('in one kind after another is within its bounds, and so is one of which a kind is not mirrored any more', async () => {
+    await using local = await startLocal();
+    await using berlin = await startFullRemote('berlin', 7);
+    await using mesh = new Mesh(local, { limits: { keys: 50 } });
+    mesh.add(berlin);
+    await mesh.synced('berlin');
+    const some = (kind: string, root: 'state' | 'cache') =>
+      Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`cilium/${root}/${kind}/v1/berlin/some-${i}`, 'v'] as const));
+    const always = berlin.keys('1', 'cache');
+    await berlin.put(some('services', 'state'));
+    await mesh.holds({ ...always, ...some('services', 'cache') });
+    await berlin.delete(...Object.keys(some('services', 'state')));
+    await mesh.holds(always);
+    await berlin.put(some('nodes', 'state'));
+    await mesh.holds({ ...always, ...some('nodes', 'cache') });
+    await berlin.delete(...Object.keys(some('nodes', 'state')));
+    await berlin.put(some('services', 'state'));
+    await mesh.holds({ ...always, ...some('services', 'cache') });
+    await berlin.configure(7, { ...FULL, endpointSlicesExportMode: 'endpointslices-only' });
+    const withoutServices = Object.fromEntries(Object.entries(always).filter(([key]) => !key.includes('/services/')));
+    await mesh.holds(withoutServices);
+    await mesh.synced('berlin');
+    await berlin.put(some('nodes', 'state'));
+    await mesh.holds({ ...withoutServices, ...some('nodes', 'cache') });
+    expect(mesh.find('berlin')?.bounds.exceeded('keys')).toBe(0);
   });
 });

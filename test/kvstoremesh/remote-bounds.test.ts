@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BoundedSink, type KeySink } from '../../src/kvstoremesh/bounded-sink.ts';
 import { RefusedKeys } from '../../src/kvstoremesh/refused-keys.ts';
@@ -52,18 +53,31 @@ function start(limits: Partial<RemoteLimits>, clock = new ManualClock()) {
     const stops: BoundExceededError[] = [];
     const refusedReasons: string[] = [];
     const refused = new RefusedKeys({ log: silentLogger, onRefused: (reason) => refusedReasons.push(reason) });
+    const liveBytes = (key: EtcdKey) => (held.named.has(key) ? held.values.get(key) : undefined);
+    const counted = (key: EtcdKey, say: () => void) => {
+      const before = liveBytes(key);
+      say();
+      share.change(key.length - 2, before, liveBytes(key));
+    };
+    const next: KeySink = {
+      upsert: (key, value) => counted(key, () => held.upsert(key, value)),
+      keep: (key) => counted(key, () => held.keep(key)),
+      remove: (key) => counted(key, () => held.remove(key)),
+      interrupted: () => held.interrupted(),
+      listed: () => held.listed(),
+    };
     const growth = (key: EtcdKey, valueBytes: number): Usage => {
-      const before = held.values.get(key);
+      const before = liveBytes(key);
       return before === undefined ? { keys: 1, bytes: key.length - 2 + valueBytes } : { keys: 0, bytes: valueBytes - before };
     };
     const open = () =>
-      new BoundedSink({ bounds, share, prefixBytes: 2, refused, next: held, growth, stop: (reason) => stops.push(reason) });
+      new BoundedSink({ bounds, share, prefixBytes: 2, refused, next, growth, stop: (reason) => stops.push(reason) });
     const sink = open();
     const list = (names: string[], value = 'v') => {
       sink.interrupted('a listing');
       for (const name of names) sink.upsert(keyOf(`k/${name}`), Buffer.from(value));
     };
-    return { held, sink, open, stops, refused, refusedReasons, list };
+    return { held, share, sink, open, stops, refused, refusedReasons, list };
   };
   return { bounds, clock, kind };
 }
@@ -183,4 +197,96 @@ describe('the bounds of a remote', () => {
     expect(a.stops.map(({ bound }) => bound)).toEqual(['change-rate']);
     expect(a.held.values.has(keyOf('k/10'))).toBe(true);
   });
+});
+
+const KINDS = [0, 1, 2] as const;
+const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'] as const;
+const LIMITS = { keys: 7, bytes: 45 };
+
+type Step =
+  | { readonly step: 'put'; readonly kind: number; readonly name: string; readonly size: number }
+  | { readonly step: 'remove'; readonly kind: number; readonly name: string }
+  | { readonly step: 'remove all' | 'list again' | 'break a listing' | 'toggle'; readonly kind: number };
+
+const kindOf = fc.constantFrom(...KINDS);
+const steps: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({ step: fc.constant('put'), kind: kindOf, name: fc.constantFrom(...NAMES), size: fc.nat(12) }),
+  },
+  { weight: 3, arbitrary: fc.record({ step: fc.constant('remove'), kind: kindOf, name: fc.constantFrom(...NAMES) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ step: fc.constantFrom('remove all', 'list again', 'break a listing', 'toggle'), kind: kindOf }),
+  },
+);
+
+/** A remote with three kinds, which goes through `history` and is told of over sessions. */
+function follow(history: readonly Step[]): void {
+  const { kind } = start(LIMITS);
+  const mirrors = KINDS.map(() => ({ ...kind(), remote: new Map<string, number>(), enabled: true }));
+  const sinks = mirrors.map(({ open }) => open());
+  const stopped = () => mirrors.some(({ stops }) => stops.length > 0);
+  const upsert = (at: number, name: string, size: number) => sinks[at]?.upsert(keyOf(`k/${name}`), Buffer.alloc(size));
+  const isTooMuch = () => {
+    const live = mirrors.filter(({ enabled }) => enabled).flatMap(({ remote }) => [...remote.values()]);
+    return live.length > LIMITS.keys || live.reduce((sum, size) => sum + 1 + size, 0) > LIMITS.bytes;
+  };
+  const list = (at: number, count = Number.POSITIVE_INFINITY) => {
+    const { remote } = mirrors[at] as (typeof mirrors)[number];
+    sinks[at]?.interrupted('a listing');
+    sinks[at]?.announce(remote.size);
+    for (const [name, size] of [...remote].slice(0, count)) upsert(at, name, size);
+    if (count >= remote.size) sinks[at]?.listed();
+  };
+  const connect = () => {
+    for (const [at, { enabled, share, held, open, stops }] of mirrors.entries()) {
+      stops.length = 0;
+      sinks[at] = open();
+      if (enabled) share.begin();
+      else {
+        share.clear();
+        held.values.clear();
+      }
+    }
+    for (const [at, { enabled }] of mirrors.entries()) if (enabled) list(at);
+  };
+  const change = (step: Step) => {
+    const mirror = mirrors[step.kind] as (typeof mirrors)[number];
+    const { remote, enabled } = mirror;
+    const sink = sinks[step.kind];
+    if (step.step === 'put') {
+      remote.set(step.name, step.size);
+      if (enabled) upsert(step.kind, step.name, step.size);
+    } else if (step.step === 'remove' || step.step === 'remove all') {
+      for (const name of step.step === 'remove' ? [step.name] : [...remote.keys()]) {
+        remote.delete(name);
+        if (enabled) sink?.remove(keyOf(`k/${name}`));
+      }
+    } else if (step.step === 'toggle') {
+      mirror.enabled = !enabled;
+      connect();
+    } else if (enabled) {
+      if (step.step === 'break a listing') list(step.kind, remote.size - 1);
+      list(step.kind);
+    }
+  };
+  connect();
+  for (const step of history) {
+    change(step);
+    expect(stopped(), JSON.stringify(step)).toBe(isTooMuch());
+    if (!stopped()) continue;
+    for (const { share } of mirrors) share.end();
+    // It is tried again in vain, until the remote has become smaller.
+    connect();
+    expect(stopped()).toBe(true);
+    for (const { remote } of mirrors) while (isTooMuch() && remote.size > 0) remote.delete([...remote.keys()][0] as string);
+    connect();
+    expect(stopped(), 'after it has become smaller').toBe(false);
+  }
+}
+
+test('a remote is stopped exactly when what is live of it exceeds a bound, whatever its history', () => {
+  const parameters = { numRuns: 500, verbose: true };
+  fc.assert(fc.property(fc.array(steps, { maxLength: 60 }), follow), parameters);
 });
