@@ -8,8 +8,10 @@
  * traffic is balanced over goes; nodes and identities stay, because policy is decided on them as long as
  * connections last.
  */
+import { Backoff } from '../shared/backoff.ts';
 import type { Clock } from '../shared/clock.ts';
-import { WITHDRAWAL_BRAKE_INTERVAL_MS } from '../shared/limits.ts';
+import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, WITHDRAWAL_BRAKE_INTERVAL_MS } from '../shared/limits.ts';
+import type { Mirror } from './mirror.ts';
 
 /**
  * Holds withdrawals back while most of the remote clusters are not heard of: then it is probably this cluster that
@@ -105,5 +107,21 @@ export class CacheTtl {
     this.#isHeld = false;
     this.#revocations += 1;
     onExpired(signal);
+  }
+}
+
+/** Withdraws what `mirrors` have of services. Resolves when that is done, or `signal` is aborted: until then it is tried again. */
+export async function withdrawServices(mirrors: readonly Mirror[], clock: Clock, signal: AbortSignal): Promise<void> {
+  const backoff = new Backoff({ minMs: ETCD_BACKOFF_MIN_MS, maxMs: ETCD_BACKOFF_MAX_MS });
+  for (const mirror of mirrors.filter(({ mapping }) => mapping.expires)) {
+    while (!signal.aborted) {
+      try {
+        await mirror.withdraw(signal);
+        break;
+      } catch {
+        // The state of the local etcd is reported by the publisher.
+        await clock.sleep(backoff.nextMs(), signal).catch(() => undefined);
+      }
+    }
   }
 }

@@ -8,6 +8,7 @@
  */
 import type { Clock } from '../shared/clock.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
+import { MAX_HEARTBEAT_BYTES } from '../shared/limits.ts';
 import { HEARTBEAT_INTERVAL_MS, HEARTBEAT_KEY } from '../shared/publisher/heartbeat.ts';
 import type { Sink } from '../shared/publisher/types.ts';
 import { ConnectionLostError } from './errors.ts';
@@ -33,8 +34,8 @@ export class Heartbeat implements Sink {
     return this.#clock.monotonicMs() - this.#seenMs;
   }
 
-  has(value: Buffer): boolean {
-    return this.#value?.equals(value) ?? false;
+  has(value: Uint8Array): boolean {
+    return this.#value?.equals(cut(value)) ?? false;
   }
 
   /** An event told of it since the last `restart`. */
@@ -49,7 +50,7 @@ export class Heartbeat implements Sink {
   }
 
   upsert(_key: unknown, value: Uint8Array): void {
-    this.#value = Buffer.from(value);
+    this.#value = Buffer.from(cut(value));
     this.#seenMs = this.#clock.monotonicMs();
     this.#wasHeard = true;
   }
@@ -59,6 +60,10 @@ export class Heartbeat implements Sink {
   listed(): void {}
 
   interrupted(): void {}
+}
+
+function cut(value: Uint8Array): Uint8Array {
+  return value.subarray(0, MAX_HEARTBEAT_BYTES);
 }
 
 export interface HeartbeatCheckOptions {
@@ -97,7 +102,7 @@ async function isUnwritten({ client, heartbeat, clock, signal }: HeartbeatCheckO
   let value: Buffer | undefined;
   try {
     const written = await client.get(HEARTBEAT_KEY, { signal });
-    if (written !== undefined) value = Buffer.from(written.value);
+    if (written !== undefined) value = Buffer.from(cut(written.value));
   } catch {
     // Whether the remote answers at all is judged elsewhere.
     signal.throwIfAborted();

@@ -106,7 +106,7 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
       cacheTtlMs: flags.clustermeshCacheTtlMs,
       clock,
       log,
-      open: (path, cluster, last) => openRemoteEtcd(path, cluster, last, parts),
+      open: (file) => openRemoteEtcd(file, parts),
     },
     onEnded: (cluster) => etcdMetrics.forgetRemote(cluster),
     drainGraceMs: flags.disableDrainOnDisconnection ? undefined : timing.drainGraceMs,

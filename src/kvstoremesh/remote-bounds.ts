@@ -161,17 +161,17 @@ export class RemoteBounds {
     this.#exceeded.set(bound, this.exceeded(bound) + 1);
   }
 
-  /** One change more, or whatever else the remote sends without being asked; false where that is too many for the time. */
-  takeChange(): boolean {
-    this.#changes += 1;
+  /** `count` changes more, or whatever else the remote sends without being asked; false where that is too many for the time. */
+  takeChange(count = 1): boolean {
+    this.#changes += count;
     const rate = this.limits['change-rate'];
     if (rate === 0) return true;
     const nowMs = this.#clock.monotonicMs();
     const gained = ((nowMs - this.#filledMs) / 1000) * rate;
     this.#tokens = Math.min(this.#tokens + gained, rate * REMOTE_CHANGES_BURST_SECONDS);
     this.#filledMs = nowMs;
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
+    if (this.#tokens < count) return false;
+    this.#tokens -= count;
     return true;
   }
 

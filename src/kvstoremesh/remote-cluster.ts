@@ -9,27 +9,22 @@ import { Backoff } from '../shared/backoff.ts';
 import { asError, ProgramError } from '../shared/errors.ts';
 import type { EtcdConfig } from '../shared/etcd/config.ts';
 import { EtcdError } from '../shared/etcd/errors.ts';
-import type { EtcdClient } from '../shared/etcd/types.ts';
-import {
-  ETCD_BACKOFF_MAX_MS,
-  ETCD_BACKOFF_MIN_MS,
-  RECONNECT_SPREAD_MS,
-  REMOTE_BACKOFF_MAX_MS,
-  REMOTE_BACKOFF_MIN_MS,
-} from '../shared/limits.ts';
+import type { EtcdClient, EtcdKey } from '../shared/etcd/types.ts';
+import { RECONNECT_SPREAD_MS, REMOTE_BACKOFF_MAX_MS, REMOTE_BACKOFF_MIN_MS } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
 import { HEARTBEAT_KEY } from '../shared/publisher/heartbeat.ts';
-import { CacheTtl } from './cache-ttl.ts';
+import type { Sink } from '../shared/publisher/types.ts';
+import { CacheTtl, withdrawServices } from './cache-ttl.ts';
 import { type ClusterConfig, sameClusterConfig } from './cluster-config.ts';
 import { ConfigChanges, clusterConfigReadings } from './cluster-config-readings.ts';
 import { ReconfiguredError } from './errors.ts';
-import { runEtcdSource } from './etcd-source.ts';
 import { Freshness } from './freshness.ts';
 import { checkHeartbeat, Heartbeat } from './heartbeat-check.ts';
 import type { RemoteGuard } from './import-guard/remote-guard.ts';
+import { runKeySource } from './key-source.ts';
 import { clusterConfigKey, MAPPINGS } from './mappings.ts';
 import { Mirror } from './mirror.ts';
-import { RemoteBounds } from './remote-bounds.ts';
+import { BoundExceededError, RemoteBounds } from './remote-bounds.ts';
 import { REMOTE_TIMING, type RemoteClusterContext, type RemoteTiming } from './remote-context.ts';
 import { runSession } from './remote-session.ts';
 import { attemptResult, INITIAL_STATE, nextState, type RemoteEvent, type RemoteState } from './remote-state.ts';
@@ -69,7 +64,7 @@ export class RemoteCluster {
     this.createdMs = context.clock.monotonicMs();
     this.#freshness = new Freshness(context.clock);
     const { cacheTtlMs: ttlMs, brake, clock } = context;
-    const [onExpired, onHeld] = [(expired: AbortSignal) => void this.#withdraw(expired), () => this.#hold()];
+    const [onExpired, onHeld] = [(heard: AbortSignal) => this.#withdraw(heard), () => this.#hold()];
     this.#cacheTtl = new CacheTtl({ cluster: name, ttlMs, brake, clock, onExpired, onHeld });
     this.bounds = new RemoteBounds(context.limits, clock);
     this.guard = context.guard.remote(name, this.#log);
@@ -188,24 +183,12 @@ export class RemoteCluster {
     this.#state = nextState(this.#state, event);
   }
 
-  /** Resolves when all is withdrawn, or `signal` is aborted: until then it is tried again. */
-  async #withdraw(signal: AbortSignal): Promise<void> {
+  #withdraw(heard: AbortSignal): void {
     this.#log.warn(
       { ttlMs: this.#context.cacheTtlMs },
       'the remote cluster was not heard of for too long; its services are withdrawn',
     );
-    const backoff = new Backoff({ minMs: ETCD_BACKOFF_MIN_MS, maxMs: ETCD_BACKOFF_MAX_MS });
-    for (const mirror of this.mirrors.filter(({ mapping }) => mapping.expires)) {
-      while (!signal.aborted) {
-        try {
-          await mirror.withdraw(signal);
-          break;
-        } catch {
-          // The state of the local etcd is reported by the publisher.
-          await this.#context.clock.sleep(backoff.nextMs(), signal).catch(() => undefined);
-        }
-      }
-    }
+    void withdrawServices(this.mirrors, this.#context.clock, heard);
   }
 
   #hold(): void {
@@ -254,7 +237,8 @@ export class RemoteCluster {
 
   /** One connection, from the first attempt to its end. Never resolves; rejects with why it ended. */
   async #connection(scope: TaskScope, signal: AbortSignal): Promise<void> {
-    const { client, config } = await this.#context.open(this.#path, this.name, this.#config);
+    const onDropped = (count: number) => this.#takeChanges(scope, count);
+    const { client, config } = await this.#context.open({ path: this.#path, cluster: this.name, last: this.#config, onDropped });
     this.#config = config;
     try {
       await this.#firstAnswer(client, signal);
@@ -301,7 +285,7 @@ export class RemoteCluster {
       log.info('the heartbeat of the remote cluster is written again');
       this.#apply({ kind: 'beating' });
     };
-    scope.run((signal) => runEtcdSource({ client, prefix: HEARTBEAT_KEY, sink: heartbeat, clock, log, signal }));
+    this.#watchKey(HEARTBEAT_KEY, heartbeat, client, scope);
     scope.run((signal) => checkHeartbeat({ client, heartbeat, clock, signal, onSilent, onBeating }));
   }
 
@@ -339,13 +323,24 @@ export class RemoteCluster {
     }
   }
 
-  /** The rights of a remote user cover this single key and no range around it. */
   #watchConfig(client: EtcdClient, scope: TaskScope): ConfigChanges {
-    const { clock } = this.#context;
     const changes = new ConfigChanges();
-    const source = { client, prefix: clusterConfigKey(this.name), exact: true, sink: changes, clock, log: this.#log };
-    scope.run((signal) => runEtcdSource({ ...source, signal }));
+    this.#watchKey(clusterConfigKey(this.name), changes, client, scope);
     return changes;
+  }
+
+  #watchKey(key: EtcdKey, sink: Sink, client: EtcdClient, scope: TaskScope): void {
+    const takeChange = () => this.#takeChanges(scope, 1);
+    const source = { key, sink, client, takeChange, clock: this.#context.clock, log: this.#log };
+    scope.run((signal) => runKeySource({ ...source, signal }));
+  }
+
+  /** What belongs to no kind of keys and is too much ends the connection. False where it does. */
+  #takeChanges(connection: TaskScope, count: number): boolean {
+    if (this.bounds.takeChange(count)) return true;
+    if (!connection.signal.aborted) this.bounds.count('change-rate');
+    connection.abort(new BoundExceededError('change-rate', this.bounds.limits['change-rate']));
+    return false;
   }
 
   /** A session that fails ends the connection. */

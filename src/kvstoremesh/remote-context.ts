@@ -14,6 +14,16 @@ import type { ServiceFormat } from './mappings.ts';
 import type { MirrorOptions } from './mirror.ts';
 import type { RemoteLimits } from './remote-bounds.ts';
 
+/** The file that tells of a remote's etcd, and how it is read. */
+export interface SourceFile {
+  readonly path: string;
+  readonly cluster: string;
+  /** What it said when it could be read last. */
+  readonly last: EtcdConfig | undefined;
+  /** See EtcdObserver.droppedEvents. */
+  readonly onDropped?: (count: number) => void;
+}
+
 /** A client of the remote's etcd, made from its file as it is now. */
 export interface OpenedSource {
   readonly client: EtcdClient;
@@ -40,7 +50,7 @@ export interface RemoteClusterContext extends Omit<MirrorOptions, 'relistMs' | '
   /** See ReadingsOptions.onRead. */
   readonly onConfigRead?: RunObserver | undefined;
   /** See openRemoteEtcd. */
-  readonly open: (path: string, cluster: string, last: EtcdConfig | undefined) => Promise<OpenedSource>;
+  readonly open: (file: SourceFile) => Promise<OpenedSource>;
   readonly timing?: RemoteTiming;
 }
 

@@ -4,7 +4,7 @@ import { type EtcdConfig, readEtcdConfig } from '../shared/etcd/config.ts';
 import { clientOptions, type EtcdSurroundings, limiterOf, warnOf } from '../shared/etcd/local-etcd.ts';
 import type { KvstoreOptions } from '../shared/kvstore-options.ts';
 import { errorNumberOf } from './config-files.ts';
-import type { OpenedSource } from './remote-context.ts';
+import type { OpenedSource, SourceFile } from './remote-context.ts';
 
 export interface RemoteEtcdParts extends EtcdSurroundings {
   readonly kvstore: KvstoreOptions;
@@ -15,9 +15,7 @@ export interface RemoteEtcdParts extends EtcdSurroundings {
  * is that of `last`, what it said before. Rejects with what is wrong with the file.
  */
 export async function openRemoteEtcd(
-  path: string,
-  cluster: string,
-  last: EtcdConfig | undefined,
+  { path, cluster, last, onDropped }: SourceFile,
   parts: RemoteEtcdParts,
 ): Promise<OpenedSource> {
   // The higher limit of a first load is for the local etcd alone: a remote has other readers too.
@@ -25,7 +23,12 @@ export async function openRemoteEtcd(
   const config = await readOrLast(path, last);
   if (config !== last) warnOf(config, parts.log.child({ cluster }));
   const limiter = limiterOf(kvstore, parts.clock);
-  const observer = parts.metrics.remoteClient(cluster, limiter);
+  const series = parts.metrics.remoteClient(cluster, limiter);
+  const droppedEvents = (count: number) => {
+    series.droppedEvents(count);
+    onDropped?.(count);
+  };
+  const observer = { ...series, droppedEvents };
   const client = createEtcdClient({ ...clientOptions(kvstore, parts), config, name: cluster, limiter, observer, readOnly: true });
   return { client, config };
 }

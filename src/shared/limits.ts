@@ -198,6 +198,12 @@ export const MAX_REMOTE_BYTES = 1024 * 1024 * 1024;
 export const MAX_REMOTE_CHANGES_PER_SECOND = 5000;
 export const REMOTE_CHANGES_BURST_SECONDS = 200;
 
+/** Clusters whose canaries have series of their own in the metrics of an etcd: as many as a mesh has, and as many again that are being removed. */
+export const MAX_CANARY_SCOPES = 1024;
+
+/** Bytes of a remote's heartbeat that are compared: it is a time. */
+export const MAX_HEARTBEAT_BYTES = 1024;
+
 /** Keys of one kind of one remote whose refusal is remembered, to be told in its state and logged once. */
 export const MAX_REFUSED_KEYS = 1000;
 

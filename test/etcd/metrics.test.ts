@@ -6,7 +6,8 @@ import { systemClock } from '../../src/shared/clock.ts';
 import { createEtcdClient } from '../../src/shared/etcd/client.ts';
 import { EtcdMetrics, scopeOf } from '../../src/shared/etcd/metrics.ts';
 import { RequestLimiter } from '../../src/shared/etcd/request-limiter.ts';
-import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
+import { keyOf, NO_LEASE, type Revision } from '../../src/shared/etcd/types.ts';
+import { MAX_CANARY_SCOPES } from '../../src/shared/limits.ts';
 import { silentLogger } from '../../src/shared/log.ts';
 import { Registry } from '../../src/shared/metrics.ts';
 import { CertificateDirectory, canMakeCertificates } from '../support/certificates.ts';
@@ -21,6 +22,38 @@ test.each([
   ['cilium/.heartbeat', 'cilium/.hear'],
 ])('the scope of %s is %s, as in the original', (key, scope) => {
   expect(scopeOf(keyOf(key))).toBe(scope);
+});
+
+test.each([
+  'cilium/synced/berlin/random-0',
+  'cilium/synced/berlin/random-0/x',
+  'cilium/synced/oslo/cilium/state/nodes/v1',
+  'cilium/.heartbeat/0/1',
+  'cilium/.heartbeat-0',
+  'cilium/cluster-config/a/b/c',
+  'cilium/state/random-0/v1/x',
+  'cilium/state/nodes/v2/x',
+  'random-0/1/2/3/4',
+  'random-0',
+])('the key %s of a remote makes no series of its own', (key) => {
+  const fixed = ['other', 'cilium/.hear', 'cilium/clust'];
+  expect(fixed).toContain(scopeOf(keyOf(key), 'berlin'));
+});
+
+test('however many keys others write, the series of events stay few', async () => {
+  const registry = new Registry('t_');
+  const metrics = new EtcdMetrics(registry);
+  const [remote, local] = [metrics.remoteClient('berlin', undefined), metrics.client('etcd', undefined)];
+  for (let index = 0; index < 5000; index += 1) {
+    const names = [`cilium/synced/c${index}/cilium/x`, `cilium/synced/berlin/${index}/x`, `cilium/.heartbeat/${index}/x/y`];
+    const events = [...names, `cilium/${index}/a/b/c`, `${index}`].map((name) => {
+      return { type: 'delete', key: keyOf(name), modRevision: 1 as Revision } as const;
+    });
+    remote.events(events, 0);
+    local.events(events, 0);
+  }
+  const series = (await registry.metrics()).split('\n').filter((line) => line.startsWith('t_kvstore_events_queue_seconds_count'));
+  expect(series.length).toBeLessThanOrEqual(MAX_CANARY_SCOPES + 5);
 });
 
 describe.skipIf(etcdVersions().length === 0)('calls to an etcd', { timeout: 90_000 }, () => {

@@ -178,4 +178,29 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster that is too much'
     await mesh.holds({ ...withoutServices, ...some('nodes', 'cache') });
     expect(mesh.find('berlin')?.bounds.exceeded('keys')).toBe(0);
   });
+
+  test('in what it writes around its heartbeat is not even asked for that, and in the heartbeat itself as bounded as elsewhere', async () => {
+    await using local = await startLocal();
+    await using berlin = await startFullRemote('berlin', 7);
+    await using oslo = await startFullRemote('oslo', 8);
+    await using mesh = new Mesh(local, { limits: { 'change-rate': 1 } });
+    mesh.add(berlin);
+    mesh.add(oslo);
+    await mesh.synced('berlin');
+    await mesh.synced('oslo');
+    const bounds = mesh.find('berlin')?.bounds;
+    const before = bounds?.changes;
+    for (let i = 0; i < 300; i += 100) {
+      await berlin.put(Object.fromEntries(Array.from({ length: 100 }, (_, j) => [`cilium/.heartbeat/${i + j}/x/y`, 'v'])));
+    }
+    await berlin.fill('2');
+    const both = (tag: string) => ({ ...berlin.keys(tag, 'cache'), ...oslo.keys('1', 'cache') });
+    await mesh.holds({ ...both('1'), ...both('2') });
+    expect((bounds?.changes ?? 0) - (before ?? 0)).toBe(6);
+    expect(await mesh.registry.metrics()).not.toMatch(/scope="\d+\/x"/);
+
+    for (let i = 0; i <= REMOTE_CHANGES_BURST_SECONDS + 20; i += 1) await berlin.put({ 'cilium/.heartbeat': `${i}` });
+    await until('the rate was exceeded', () => bounds?.exceeded('change-rate') !== 0);
+    await goesOn(mesh, oslo, '3');
+  });
 });

@@ -258,8 +258,8 @@ export class Mesh implements AsyncDisposable {
         cacheTtlMs,
         clock: options.clock ?? clock,
         log,
-        open: async (path, cluster, last) => {
-          const opened = await openRemoteEtcd(path, cluster, last, { kvstore, clock, log, metrics: etcdMetrics });
+        open: async (file) => {
+          const opened = await openRemoteEtcd(file, { kvstore, clock, log, metrics: etcdMetrics });
           return { ...opened, client: around(opened.client) };
         },
         timing: options.clock === undefined ? hurried(readingsMs, silenceMs, relistMs) : REMOTE_TIMING,

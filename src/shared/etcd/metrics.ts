@@ -5,6 +5,8 @@
  * calls of each client: `etcd` is the local one, `etcd-<cluster>` that of a remote cluster. The original has a limiter
  * with more settings for them; those that it leaves unset for etcd are 0, as they are there.
  */
+import { clusterNameProblem } from '../cluster-info.ts';
+import { MAX_CANARY_SCOPES } from '../limits.ts';
 import type { Counter, Gauge, Histogram, Registry } from '../metrics.ts';
 import type { CallOutcome, CallSubject, EtcdObserver } from './observer.ts';
 import type { RequestLimiter } from './request-limiter.ts';
@@ -74,6 +76,10 @@ export class EtcdMetrics {
 
   /** The observer of a client. Another one of the same name, such as that of the next connection, goes on with its series. */
   client(name: string, limiter: RequestLimiter | undefined): EtcdObserver {
+    return this.#observer(name, limiter, undefined);
+  }
+
+  #observer(name: string, limiter: RequestLimiter | undefined, cluster: string | undefined): EtcdObserver {
     const series = this.#clients.get(name) ?? new ClientSeries();
     this.#clients.set(name, series);
     series.limiter = limiter;
@@ -82,10 +88,10 @@ export class EtcdMetrics {
         series.inFlight += 1;
         return (outcome) => {
           series.inFlight -= 1;
-          if (outcome !== undefined) this.#ended(name, series, subject, outcome);
+          if (outcome !== undefined) this.#ended({ name, cluster, series }, subject, outcome);
         };
       },
-      events: (events, seconds) => this.#received(events, seconds),
+      events: (events, seconds) => this.#received(cluster, events, seconds),
       droppedEvents: (count) => this.#dropped.inc(count),
       certificates: (expiries) => {
         series.expiries = expiries;
@@ -95,7 +101,7 @@ export class EtcdMetrics {
 
   /** The observer of the clients of a remote cluster. */
   remoteClient(cluster: string, limiter: RequestLimiter | undefined): EtcdObserver {
-    return this.client(remoteName(cluster), limiter);
+    return this.#observer(remoteName(cluster), limiter, cluster);
   }
 
   /** The remote cluster is gone, and its series with it. Idempotent. */
@@ -114,13 +120,15 @@ export class EtcdMetrics {
     this.#quorumErrors.inc({ error });
   }
 
-  #ended(name: string, series: ClientSeries, { action, kind, key }: CallSubject, outcome: CallOutcome): void {
+  #ended({ name, cluster, series }: Caller, { action, kind, key }: CallSubject, outcome: CallOutcome): void {
     const { code, seconds, waitSeconds } = outcome;
     const result = outcomeOf(code);
-    const scope = key === undefined ? scopeWithoutKey(action) : scopeOf(key);
+    const scope = key === undefined ? scopeWithoutKey(action) : this.#scopeOf(key, cluster);
     const labels = { scope, kind, action, outcome: result };
     this.#operations.observe(labels, seconds);
-    if (key?.startsWith(CANARIES)) this.#remember(key, Object.values(labels), () => this.#operations.remove(labels));
+    if (key !== undefined && isCanary(key, scope)) {
+      this.#remember(key, Object.values(labels), () => this.#operations.remove(labels));
+    }
     // A removed client may still end its last calls.
     if (this.#clients.get(name) !== series) return;
     this.#requests.inc({ api_call: name, outcome: result, return_code: RETURN_CODES[result] });
@@ -129,17 +137,24 @@ export class EtcdMetrics {
     series.waiting.add(waitSeconds);
   }
 
-  #received(events: readonly WatchEvent[], seconds: number): void {
+  #received(cluster: string | undefined, events: readonly WatchEvent[], seconds: number): void {
     for (const event of events) {
       const { key } = event;
-      const labels = { scope: scopeOf(key), action: event.type === 'delete' ? 'delete' : event.isCreation ? 'create' : 'modify' };
+      const scope = this.#scopeOf(key, cluster);
+      const labels = { scope, action: event.type === 'delete' ? 'delete' : event.isCreation ? 'create' : 'modify' };
       this.#eventsQueue.observe(labels, seconds);
-      if (key.startsWith(CANARIES)) this.#remember(key, Object.values(labels), () => this.#eventsQueue.remove(labels));
+      if (isCanary(key, scope)) this.#remember(key, Object.values(labels), () => this.#eventsQueue.remove(labels));
     }
   }
 
+  #scopeOf(key: EtcdKey, cluster: string | undefined): string {
+    const scope = scopeOf(key, cluster);
+    if (!isCanary(key, scope) || this.#byCluster.size < MAX_CANARY_SCOPES) return scope;
+    return this.#byCluster.has(clusterOf(key)) ? scope : OTHER;
+  }
+
   #remember(canary: EtcdKey, labels: readonly string[], remove: () => void): void {
-    const [cluster = ''] = canary.slice(CANARIES.length).split('/', 1);
+    const cluster = clusterOf(canary);
     const removals = this.#byCluster.get(cluster) ?? new Map<string, () => void>();
     removals.set(labels.join(), remove);
     this.#byCluster.set(cluster, removals);
@@ -172,6 +187,14 @@ export class EtcdMetrics {
   }
 }
 
+/** Whose call it was. */
+interface Caller {
+  readonly name: string;
+  /** The remote cluster whose etcd was called; undefined for the local one. */
+  readonly cluster: string | undefined;
+  readonly series: ClientSeries;
+}
+
 /** What is known of the calls of one client. */
 class ClientSeries {
   readonly processing = new RecentValues();
@@ -195,6 +218,16 @@ class RecentValues {
   }
 }
 
+/** The scope is one that names a cluster. */
+function isCanary(key: EtcdKey, scope: string): boolean {
+  return key.length > CANARIES.length && key.startsWith(CANARIES) && scope !== OTHER;
+}
+
+function clusterOf(canary: EtcdKey): string {
+  const [cluster = ''] = canary.slice(CANARIES.length).split('/', 1);
+  return cluster;
+}
+
 function remoteName(cluster: string): string {
   return `etcd-${cluster}`;
 }
@@ -208,9 +241,35 @@ function scopeWithoutKey(action: string): string {
   return action.includes('Lease') ? 'lease' : 'auth';
 }
 
-/** `nodes/v1` of `cilium/state/nodes/v1/…`: the third and fourth part of a key, or its first 12 characters where it has no fourth. */
-export function scopeOf(key: EtcdKey): string {
-  const parts = key.split('/', 5);
-  const [, , kind, version] = parts;
-  return kind === undefined || version === undefined ? key.slice(0, 12) : `${kind}/${version}`;
+/** What the daemons read and write, by the third and fourth part of the keys. */
+const KINDS: ReadonlySet<string> = new Set(
+  ['nodes', 'identities', 'ip', 'services', 'endpointslices', 'serviceexports'].map((kind) => `${kind}/v1`),
+);
+
+/** The same of keys with fewer parts, by their first characters. */
+const STARTS_LENGTH = 12;
+const STARTS: ReadonlySet<string> = new Set(
+  [
+    ...['cilium/', 'cilium/cluster-config/', 'cilium/.heartbeat', 'cilium/.has-cluster-config', 'cilium/.revision/'],
+    ...['cilium/kvstoremesh-lock/', CANARIES],
+  ].map((key) => key.slice(0, STARTS_LENGTH)),
+);
+
+const OTHER = 'other';
+
+/**
+ * `nodes/v1` of `cilium/state/nodes/v1/…`: the third and fourth part of a key, or its first 12 characters where it has no fourth,
+ * as in the original. Only of keys that the daemons read or write, `other` for all others: whose keys they are may be decided
+ * elsewhere. Of a remote's etcd only the canaries of `cluster` have a scope of their own.
+ */
+export function scopeOf(key: EtcdKey, cluster?: string): string {
+  const [, area, kind, version] = key.split('/', 5);
+  const scope = `${kind}/${version}`;
+  if (area === 'synced' && kind !== undefined && version !== undefined) {
+    const isCluster = cluster === undefined ? clusterNameProblem(kind) === undefined : kind === cluster;
+    return isCluster && (version === '' || version === 'cilium') ? scope : OTHER;
+  }
+  if (KINDS.has(scope)) return scope;
+  const start = key.slice(0, STARTS_LENGTH);
+  return STARTS.has(start) ? start : OTHER;
 }
