@@ -1,5 +1,7 @@
-// Biome lints. The rules here are those that Biome does not have: promises that are not awaited, which needs types, and
-// timers whose delay may be too long for a timer. Either mistake ends a daemon.
+// Biome lints. The rules here are those that Biome does not have: promises that are not awaited, which needs types; timers
+// whose delay may be too long for a timer; and patterns whose time grows faster than the text. The first two end a daemon,
+// and with the third a remote cluster could stop it.
+import redos from 'eslint-plugin-redos';
 import tseslint from 'typescript-eslint';
 
 /** Neither a number nor the name of a constant. */
@@ -47,5 +49,12 @@ export default [
         },
       ],
     },
+  },
+  {
+    // Not the tests: the texts that they match are their own.
+    files: ['{src,demo,scripts,bench}/**/*.ts'],
+    plugins: { redos },
+    // A pattern that is not judged in time passes: the two that find certificates in PEM text, whose parts exclude each other.
+    rules: { 'redos/no-vulnerable': ['error', { timeout: 5_000, cache: true }] },
   },
 ];

@@ -40,11 +40,11 @@ export function labelMatcher(selector: string): Matcher {
 export function fieldMatcher(selector: string, kind: ResourceKind): Matcher {
   const requirements = selector.split(',').filter((part) => part.trim() !== '');
   const matchers = requirements.map((requirement): Matcher => {
-    const [, field, sign, value] = /^\s*([\w.]+)\s*(==|!=|=)\s*(.*?)\s*$/.exec(requirement) ?? [];
+    const [, field, sign, value] = /^([\w.]+)\s*(==|!=|=)(.*)$/.exec(requirement.trim()) ?? [];
     if (field === undefined) throw badRequest(`invalid field selector: "${requirement}"; can't understand it`);
     if (!['metadata.name', 'metadata.namespace', ...kind.selectableFields].includes(field))
       throw badRequest(`field label not supported: ${field}`);
-    const equals: Matcher = (object) => (textOf(at(object, ...field.split('.'))) ?? '') === value;
+    const equals: Matcher = (object) => (textOf(at(object, ...field.split('.'))) ?? '') === value?.trim();
     return sign === '!=' ? negated(equals) : equals;
   });
   return (object) => matchers.every((matches) => matches(object));

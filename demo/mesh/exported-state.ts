@@ -127,5 +127,5 @@ function decodeService(value: Buffer): ExportedValue {
 /** A compressed protobuf message, in which nothing but its addresses looks like one. */
 function decodeSlice(value: Buffer): ExportedValue {
   const message = zstdDecompressSync(value).toString('latin1');
-  return { addresses: (message.match(/\d+\.\d+\.\d+\.\d+/g) ?? []).sort() };
+  return { addresses: (message.match(/\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}/g) ?? []).sort() };
 }

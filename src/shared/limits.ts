@@ -26,6 +26,9 @@ export const DEFAULT_LIST_PAGE = 1000;
 /** Bytes of one gRPC message from etcd: a catch-up of a watch comes as one message. */
 export const MAX_ETCD_MESSAGE_BYTES = 512 * 1024 * 1024;
 
+/** Characters of a text that an etcd sends (a status message, the reason of a cancelled watch) that are read, matched, logged and shown. */
+export const MAX_ETCD_TEXT_LENGTH = 1000;
+
 /** Events decoded before the event loop gets a turn. */
 export const EVENTS_PER_SLICE = 1000;
 

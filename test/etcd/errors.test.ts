@@ -1,7 +1,8 @@
 import { status } from '@grpc/grpc-js';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { errorOfCancelReason, errorOfStatus } from '../../src/shared/etcd/errors.ts';
 import type { Revision } from '../../src/shared/etcd/types.ts';
+import { MAX_ETCD_TEXT_LENGTH } from '../../src/shared/limits.ts';
 
 const context = { what: 'Range', timeoutMs: 500, revision: 5 as Revision };
 
@@ -90,4 +91,34 @@ test('whether to try again, and elsewhere, follows from the cause', () => {
     retriable: false,
     concernsConnection: false,
   });
+});
+
+/** What a cancel reason of a hostile remote is: each beginning of `auth: ` is a place from which a pattern may look for the rest. */
+const HOSTILE_TEXT = 'auth: '.repeat(20_000);
+
+test('of a text that a remote chose a bounded part is matched and shown', () => {
+  const matched: number[] = [];
+  const matching = vi.spyOn(RegExp.prototype, 'test').mockImplementation(function (this: RegExp, text: string) {
+    matched.push(text.length);
+    return this.exec(text) !== null;
+  });
+  onTestFinished(() => matching.mockRestore());
+  for (const error of [
+    errorOfStatus({ code: status.UNKNOWN, details: HOSTILE_TEXT }, context),
+    errorOfStatus({ code: status.UNAVAILABLE, details: HOSTILE_TEXT }, context),
+    errorOfCancelReason(HOSTILE_TEXT, context),
+  ]) {
+    expect(error.message.length).toBeLessThan(MAX_ETCD_TEXT_LENGTH + 200);
+  }
+  expect(matched.length).toBeGreaterThan(0);
+  expect(Math.max(...matched)).toBeLessThanOrEqual(MAX_ETCD_TEXT_LENGTH + 1);
+});
+
+test('a text that a remote chose is shown on one line, without control characters', () => {
+  const error = errorOfCancelReason('a\nb\u001b[31mc\u202ed', context);
+  expect(error.message).toContain('a b [31mc d');
+});
+
+test('a failure that the library gives neither a code nor a text is an error by name', () => {
+  expect(errorOfStatus({}, context)).toMatchObject({ code: 'ETCD_UNEXPECTED_STATUS' });
 });

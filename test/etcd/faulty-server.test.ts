@@ -18,7 +18,13 @@ import {
   WatchResponse,
 } from '../../src/shared/etcd/proto/rpc.ts';
 import { keyOf, type Revision } from '../../src/shared/etcd/types.ts';
-import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, ETCD_CALL_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS } from '../../src/shared/limits.ts';
+import {
+  ETCD_BACKOFF_MAX_MS,
+  ETCD_BACKOFF_MIN_MS,
+  ETCD_CALL_TIMEOUT_MS,
+  ETCD_DIAL_TIMEOUT_MS,
+  MAX_ETCD_TEXT_LENGTH,
+} from '../../src/shared/limits.ts';
 import { until } from '../support/until.ts';
 import { connect, hurriedClock, listAll, proxyForTest, record, recordingLogger, seen, soon } from './rig.ts';
 
@@ -258,6 +264,21 @@ test('a watch that is cancelled for another reason is tried again, logged once, 
     ['watch is interrupted', 'ETCD_TOO_MANY_REQUESTS'],
     ['watch goes on', undefined],
   ]);
+});
+
+test('a watch that is cancelled with a long text goes on, and a line of it is logged', async () => {
+  const { endpoint } = await faultyEtcd({
+    watch: ({ send }, nth) => {
+      if (nth === 1) send(answer(50, { canceled: true, cancelReason: 'auth: '.repeat(20_000) }));
+      else send(answer(50, { events: eventsAt(10) }));
+    },
+  });
+  const { log, lines } = recordingLogger();
+  const watch = record(connect(endpoint, { ...quick, log }), 'k/', 10);
+  await seen(watch, 1);
+  const reasons = lines.flatMap(({ reason }) => (reason === undefined ? [] : [reason]));
+  expect(reasons.some((reason) => reason.includes('auth: auth: '))).toBe(true);
+  expect(Math.max(...reasons.map(({ length }) => length))).toBeLessThan(MAX_ETCD_TEXT_LENGTH + 200);
 });
 
 test('a message of another cluster in the middle of a watch ends it, as does one of no cluster', async () => {

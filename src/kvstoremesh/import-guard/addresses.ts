@@ -153,7 +153,7 @@ function lengthOf(text: string, bits: number): number | undefined {
 /** The ones of a mask, all of which come first. */
 function lengthOfMask(mask: Uint8Array): number | undefined {
   const ones = [...mask].map((byte) => byte.toString(2).padStart(8, '0')).join('');
-  return /^1*0*$/.test(ones) ? ones.replace(/0+$/, '').length : undefined;
+  return /^(1*)0*$/.exec(ones)?.[1]?.length;
 }
 
 /** `bytes` with nothing beyond the first `length` bits. */

@@ -10,7 +10,7 @@ import type { EtcdConfig } from './config.ts';
 import { ConnectionTracker } from './connection-tracker.ts';
 import { Credentials } from './credentials.ts';
 import { Endpoints } from './endpoints.ts';
-import { ConditionFailedError, EtcdConfigError, LeaseNotFoundError, ReadOnlyError, UnexpectedStatusError } from './errors.ts';
+import { ConditionFailedError, EtcdConfigError, errorOfStatus, LeaseNotFoundError, ReadOnlyError } from './errors.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import type { KeepaliveTimes } from './link.ts';
 import { listPrefix } from './list.ts';
@@ -153,7 +153,7 @@ class Client implements EtcdAdminClient {
       subject: { action: 'AcquireLease', kind: 'set', key: undefined },
       ...options,
     });
-    if (answer.error !== '') throw new UnexpectedStatusError(2, answer.error);
+    if (answer.error !== '') throw errorOfStatus({ details: answer.error }, { what: LEASE_GRANT.name, timeoutMs: 0 });
     return answer.ID as LeaseId;
   }
 

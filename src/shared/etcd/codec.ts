@@ -5,6 +5,7 @@
  * costs one string and one small object. The generated code says the same more slowly; a test holds
  * the two together.
  */
+import { MAX_ETCD_TEXT_LENGTH } from '../limits.ts';
 import { MalformedResponseError } from './errors.ts';
 import {
   type EtcdKey,
@@ -43,6 +44,7 @@ export interface WatchAnswer {
   readonly created: boolean;
   readonly canceled: boolean;
   readonly compactRevision: Revision;
+  /** No more than MAX_ETCD_TEXT_LENGTH bytes of it. */
   readonly cancelReason: string;
   readonly fragment: boolean;
   /** To be read with `readEvents`. */
@@ -195,7 +197,7 @@ export function decodeWatch(message: Buffer): WatchAnswer {
     else if (tag === 0x18) created = reader.bool();
     else if (tag === 0x20) canceled = reader.bool();
     else if (tag === 0x28) compactRevision = reader.revision();
-    else if (tag === 0x32) cancelReason = reader.text();
+    else if (tag === 0x32) cancelReason = reader.text(MAX_ETCD_TEXT_LENGTH);
     else if (tag === 0x38) fragment = reader.bool();
     else reader.skip(tag);
   }

@@ -1,11 +1,15 @@
 /**
  * Everything that can go wrong with an etcd, one class per cause, and the only place that reads error texts.
  *
+ * A remote etcd chooses its texts: no more than MAX_ETCD_TEXT_LENGTH characters of one are looked at or shown.
+ *
  * etcd tells most causes by a gRPC code it uses for several of them; the text decides. The texts are those
  * of etcd 3.4 to 3.7, which differ in a prefix at most.
  */
 import { type StatusObject, status } from '@grpc/grpc-js';
 import { ProgramError } from '../errors.ts';
+import { MAX_ETCD_TEXT_LENGTH } from '../limits.ts';
+import { printable } from '../printable.ts';
 import type { Revision } from './types.ts';
 
 export abstract class EtcdError extends ProgramError {
@@ -313,7 +317,7 @@ const BY_TEXT: readonly (readonly [RegExp, Maker])[] = [
     (detail) => new AuthRefusedError(detail),
   ],
   [/authentication is not enabled/, () => new AuthNotEnabledError()],
-  [/user name is empty|invalid auth token|authentication failed|auth: .*token/, (detail) => new UnauthenticatedError(detail)],
+  [/user name is empty|invalid auth token|authentication failed|auth: token/, (detail) => new UnauthenticatedError(detail)],
   [/unknown (method|service) /, (detail) => new UnknownCallError(detail)],
   [/revision of auth store is old/, () => new AuthRevisionError()],
 ];
@@ -329,9 +333,12 @@ const BY_CODE: Readonly<Partial<Record<number, Maker>>> = {
 /** What OpenSSL and Node say of handshakes and certificates; the connection itself has failed then, with UNAVAILABLE. */
 const TLS_TEXT = /certificate|SSL routines|\bTLS\b|altname|wrong version number|ssl3_|tls_/i;
 
-/** The typed error for a gRPC status that is not OK. */
-export function errorOfStatus({ code, details }: Pick<StatusObject, 'code' | 'details'>, context: CallContext): EtcdError {
-  const detail = plainText(details);
+/** The typed error for a gRPC status that is not OK. The library leaves out code and details where its own work on an answer fails. */
+export function errorOfStatus(
+  { code = status.UNKNOWN, details = '' }: Partial<Pick<StatusObject, 'code' | 'details'>>,
+  context: CallContext,
+): EtcdError {
+  const detail = plainText(printable(details, MAX_ETCD_TEXT_LENGTH));
   const make = makerFor(detail) ?? BY_CODE[code];
   if (make !== undefined) return make(detail, context);
   // A stream that was reset without a status: the server or something in between went away.
@@ -341,8 +348,9 @@ export function errorOfStatus({ code, details }: Pick<StatusObject, 'code' | 'de
 
 /** The typed error for the reason that a watch was cancelled with; etcd gives a text there and no code. */
 export function errorOfCancelReason(reason: string, context: CallContext): EtcdError {
-  const make = makerFor(reason);
-  return make === undefined ? new UnexpectedStatusError(status.CANCELLED, reason || 'no reason given') : make(reason, context);
+  const detail = printable(reason, MAX_ETCD_TEXT_LENGTH);
+  const make = makerFor(detail);
+  return make === undefined ? new UnexpectedStatusError(status.CANCELLED, detail || 'no reason given') : make(detail, context);
 }
 
 function makerFor(text: string): Maker | undefined {

@@ -135,9 +135,10 @@ export class WireReader {
     return text;
   }
 
-  text(): string {
+  /** The first `maxBytes` of a text. */
+  text(maxBytes: number): string {
     const limit = this.limit();
-    const text = this.buffer.toString('utf8', this.position, limit);
+    const text = this.buffer.toString('utf8', this.position, Math.min(limit, this.position + maxBytes));
     this.position = limit;
     return text;
   }
