@@ -10,6 +10,7 @@ import type { ClusterInfo } from '../shared/cluster-info.ts';
 import type { ControllerGroup, RunObserver } from '../shared/controller-runs.ts';
 import { asError } from '../shared/errors.ts';
 import type { EtcdMetrics } from '../shared/etcd/metrics.ts';
+import { ReceiveBudget } from '../shared/etcd/receive-budget.ts';
 import { type EtcdClient, keyOf } from '../shared/etcd/types.ts';
 import { JobGroup } from '../shared/jobs.ts';
 import type { KvstoreOptions } from '../shared/kvstore-options.ts';
@@ -88,7 +89,7 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
   jobs.startJob('cluster config marker', (jobSignal) => holdClusterConfigMarker(marker, jobSignal));
   if (flags.enableHeartbeat) jobs.startJob('heartbeat', (jobSignal) => runHeartbeat(publisher.singles, clock, log, jobSignal));
 
-  const parts = { kvstore: options.kvstore, clock, log, metrics: etcdMetrics };
+  const parts = { kvstore: options.kvstore, clock, log, metrics: etcdMetrics, budget: new ReceiveBudget() };
   const remotes = new RemoteClusters({
     context: {
       own,

@@ -2,12 +2,16 @@
 import { createEtcdClient } from '../shared/etcd/client.ts';
 import { type EtcdConfig, readEtcdConfig } from '../shared/etcd/config.ts';
 import { clientOptions, type EtcdSurroundings, limiterOf, warnOf } from '../shared/etcd/local-etcd.ts';
+import type { ReceiveBudget } from '../shared/etcd/receive-budget.ts';
 import type { KvstoreOptions } from '../shared/kvstore-options.ts';
+import { MAX_REMOTE_MESSAGE_BYTES } from '../shared/limits.ts';
 import { errorNumberOf } from './config-files.ts';
 import type { OpenedSource, SourceFile } from './remote-context.ts';
 
 export interface RemoteEtcdParts extends EtcdSurroundings {
   readonly kvstore: KvstoreOptions;
+  /** Of all remotes together. */
+  readonly budget: ReceiveBudget;
 }
 
 /**
@@ -29,7 +33,9 @@ export async function openRemoteEtcd(
     onDropped?.(count);
   };
   const observer = { ...series, droppedEvents };
-  const client = createEtcdClient({ ...clientOptions(kvstore, parts), config, name: cluster, limiter, observer, readOnly: true });
+  const receive = { maxMessageBytes: MAX_REMOTE_MESSAGE_BYTES, budget: parts.budget };
+  const options = { ...clientOptions(kvstore, parts), config, name: cluster, limiter, observer, receive };
+  const client = createEtcdClient({ ...options, readOnly: true });
   return { client, config };
 }
 

@@ -23,8 +23,30 @@ export const MAX_KEY_BYTES = 8 * 1024;
 /** Keys per page of a list, unless `etcd.limit` says otherwise. */
 export const DEFAULT_LIST_PAGE = 1000;
 
-/** Bytes of one gRPC message from etcd: a catch-up of a watch comes as one message. */
+/** Bytes of one gRPC message from the local etcd: a catch-up of a watch comes as one message. */
 export const MAX_ETCD_MESSAGE_BYTES = 512 * 1024 * 1024;
+
+/**
+ * The same of a remote etcd: a catch-up is a thousand transactions at most, 40 MB where they are full of keys. A larger
+ * page of a list is asked for in smaller ones, a larger catch-up is replaced by a list.
+ */
+export const MAX_REMOTE_MESSAGE_BYTES = 64 * 1024 * 1024;
+
+/** Bytes of an answer that is neither a page nor a watch's: users, leases, transactions have some kilobytes. */
+export const MAX_SMALL_ANSWER_BYTES = 1024 * 1024;
+
+/** Bytes that all remote etcds together may have sent and that are not dealt with, and how often that is looked at. */
+export const MAX_RECEIVED_BYTES = 256 * 1024 * 1024;
+export const RECEIVED_BYTES_CHECK_MS = 100;
+
+/** Events of one message: a revision may delete as many keys as there are. They are counted in 20 ms. */
+export const MAX_EVENTS_PER_MESSAGE = 1_000_000;
+
+/** Protobuf fields of one key or event: etcd's have ten. */
+export const MAX_FIELDS_PER_KEY = 32;
+
+/** Bytes that a part of a divided answer counts at least: an empty one costs as much. */
+export const MIN_FRAGMENT_BYTES = 4096;
 
 /** Characters of a text that an etcd sends (a status message, the reason of a cancelled watch) that are read, matched, logged and shown. */
 export const MAX_ETCD_TEXT_LENGTH = 1000;

@@ -1,22 +1,6 @@
 /** What etcd does not do, or not always: answers of a server that breaks its promises. */
-import {
-  Server,
-  ServerCredentials,
-  type ServerDuplexStream,
-  type ServerUnaryCall,
-  type sendUnaryData,
-  status,
-} from '@grpc/grpc-js';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type Clock, systemClock } from '../../src/shared/clock.ts';
-import { encoded, RANGE, WATCH } from '../../src/shared/etcd/methods.ts';
-import {
-  RangeRequest,
-  RangeResponse,
-  type WatchCreateRequest,
-  WatchRequest,
-  WatchResponse,
-} from '../../src/shared/etcd/proto/rpc.ts';
 import { keyOf, type Revision } from '../../src/shared/etcd/types.ts';
 import {
   ETCD_BACKOFF_MAX_MS,
@@ -26,92 +10,9 @@ import {
   MAX_ETCD_TEXT_LENGTH,
 } from '../../src/shared/limits.ts';
 import { until } from '../support/until.ts';
+import { answer, eventsAt, faultyEtcd, header } from './faulty-etcd.ts';
 import { connect, hurriedClock, listAll, proxyForTest, record, recordingLogger, seen, soon } from './rig.ts';
 
-const header = (revision: number, clusterId = 7n) => ({ clusterId, memberId: 1n, revision: BigInt(revision), raftTerm: 1n });
-const answer = (revision: number, rest: Partial<WatchResponse> = {}): WatchResponse => ({
-  header: header(revision),
-  watchId: 0n,
-  created: false,
-  canceled: false,
-  compactRevision: 0n,
-  cancelReason: '',
-  fragment: false,
-  events: [],
-  ...rest,
-});
-const eventsAt = (...revisions: number[]) =>
-  revisions.map((revision) => ({
-    type: 0 as const,
-    kv: {
-      key: Buffer.from(`k/${revision}`),
-      value: Buffer.from('v'),
-      modRevision: BigInt(revision),
-      createRevision: 1n,
-      version: 1n,
-      lease: 0n,
-    },
-  }));
-
-interface FaultyWatch {
-  readonly request: WatchCreateRequest;
-  send(message: WatchResponse): void;
-  /** Ends the stream with UNAVAILABLE. */
-  drop(): void;
-}
-
-interface Faults {
-  /** Called for each watch; `created` is answered before. */
-  watch?(watch: FaultyWatch, nth: number): void;
-  range?(request: RangeRequest): RangeResponse;
-  /** Sent instead of `created`. */
-  created?: WatchResponse;
-}
-
-interface FaultyEtcd {
-  readonly endpoint: string;
-  readonly port: number;
-  readonly watches: WatchCreateRequest[];
-}
-
-async function faultyEtcd(faults: Faults): Promise<FaultyEtcd> {
-  const server = new Server({ 'grpc.max_send_message_length': -1 });
-  const watches: WatchCreateRequest[] = [];
-  const raw = { requestSerialize: same, requestDeserialize: same, responseSerialize: same, responseDeserialize: same };
-  server.addService(
-    {
-      range: { path: RANGE.path, requestStream: false, responseStream: false, ...raw },
-      watch: { path: WATCH.path, requestStream: true, responseStream: true, ...raw },
-    },
-    {
-      range: (call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
-        const nothing = { header: header(1000), kvs: [], more: false, count: 0n };
-        done(null, encoded(RangeResponse.encode(faults.range?.(RangeRequest.decode(call.request)) ?? nothing)));
-      },
-      watch: (call: ServerDuplexStream<Buffer, Buffer>) => {
-        call.on('error', () => undefined);
-        call.on('data', (message: Buffer) => {
-          const { requestUnion } = WatchRequest.decode(message);
-          if (requestUnion?.$case !== 'createRequest') return;
-          watches.push(requestUnion.createRequest);
-          const send = (response: WatchResponse) => void call.write(encoded(WatchResponse.encode(response)));
-          send(faults.created ?? answer(1000, { created: true }));
-          const drop = () => void call.emit('error', { code: status.UNAVAILABLE, details: 'dropped by the test' });
-          faults.watch?.({ request: requestUnion.createRequest, send, drop }, watches.length);
-        });
-      },
-    },
-  );
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
-  });
-  onTestFinished(() => server.forceShutdown());
-  return { endpoint: `http://127.0.0.1:${port}`, port, watches };
-}
-
-const same = (bytes: Buffer): Buffer => bytes;
 const quick = { clock: hurriedClock(20) };
 
 test('fault 5: fragments are joined, and the position moves with the last one only', async () => {
@@ -131,7 +32,9 @@ test('fault 5: fragments are joined, and the position moves with the last one on
 });
 
 test('events are asked for as whole answers and with progress notifications', async () => {
-  const { endpoint, watches } = await faultyEtcd({ watch: ({ send }) => send(answer(20, { events: eventsAt(10) })) });
+  const { endpoint, watches } = await faultyEtcd({
+    watch: ({ send }) => send(answer(20, { events: eventsAt(10).map((event) => ({ ...event, type: 1 as const })) })),
+  });
   await seen(record(connect(endpoint), 'k/', 10, { deletesOnly: true }), 1);
   expect(watches).toEqual([
     { key: Buffer.from('k/'), rangeEnd: Buffer.from('k0'), startRevision: 10n, progressNotify: true, filters: [0] },

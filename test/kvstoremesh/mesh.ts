@@ -19,6 +19,7 @@ import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import { createEtcdClient, type EtcdClientOptions } from '../../src/shared/etcd/client.ts';
 import type { KeepaliveTimes } from '../../src/shared/etcd/link.ts';
 import { EtcdMetrics } from '../../src/shared/etcd/metrics.ts';
+import { ReceiveBudget } from '../../src/shared/etcd/receive-budget.ts';
 import { type EtcdClient, keyOf, NO_LEASE, type Revision } from '../../src/shared/etcd/types.ts';
 import { type Logger, silentLogger } from '../../src/shared/log.ts';
 import { Registry } from '../../src/shared/metrics.ts';
@@ -182,6 +183,8 @@ export interface MeshOptions {
   /** Of every connection. Needs etcds that take so many pings. */
   readonly keepalive?: KeepaliveTimes;
   readonly auditIntervalMs?: number;
+  /** What all remotes together may have on their way. */
+  readonly receivedBytes?: number;
   /** Time as everything sees it. */
   readonly processClock?: Clock;
   readonly log?: Logger;
@@ -234,6 +237,7 @@ export class Mesh implements AsyncDisposable {
     this.#client = clientOf(localEndpoint, { clock, log, keepalive });
     const metrics = new PublisherMetrics(this.registry, clock);
     const etcdMetrics = new EtcdMetrics(this.registry);
+    const budget = new ReceiveBudget(options.receivedBytes);
     const publisher = createPublisher({
       client: this.#client,
       root: keyOf('cilium/'),
@@ -259,7 +263,7 @@ export class Mesh implements AsyncDisposable {
         clock: options.clock ?? clock,
         log,
         open: async (file) => {
-          const opened = await openRemoteEtcd(file, { kvstore, clock, log, metrics: etcdMetrics });
+          const opened = await openRemoteEtcd(file, { kvstore, clock, log, metrics: etcdMetrics, budget });
           return { ...opened, client: around(opened.client) };
         },
         timing: options.clock === undefined ? hurried(readingsMs, silenceMs, relistMs) : REMOTE_TIMING,

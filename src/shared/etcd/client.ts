@@ -2,7 +2,7 @@
  * The client of one etcd cluster: see `EtcdClient` in types.ts for what each call promises.
  */
 import type { Clock } from '../clock.ts';
-import { TLS_RELOAD_INTERVAL_MS } from '../limits.ts';
+import { MAX_ETCD_MESSAGE_BYTES, TLS_RELOAD_INTERVAL_MS } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import { authOver, type EtcdAuth } from './auth.ts';
 import { decodeHeader, decodeRange, decodeTxn, encodeTxn, type ResponseHeader } from './codec.ts';
@@ -10,7 +10,14 @@ import type { EtcdConfig } from './config.ts';
 import { ConnectionTracker } from './connection-tracker.ts';
 import { Credentials } from './credentials.ts';
 import { Endpoints } from './endpoints.ts';
-import { ConditionFailedError, EtcdConfigError, errorOfStatus, LeaseNotFoundError, ReadOnlyError } from './errors.ts';
+import {
+  ConditionFailedError,
+  EtcdConfigError,
+  errorOfStatus,
+  LeaseNotFoundError,
+  MalformedResponseError,
+  ReadOnlyError,
+} from './errors.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import type { KeepaliveTimes } from './link.ts';
 import { listPrefix } from './list.ts';
@@ -23,6 +30,7 @@ import {
   LeaseTimeToLiveRequest,
   LeaseTimeToLiveResponse,
 } from './proto/rpc.ts';
+import type { ReceiveLimits } from './receive-budget.ts';
 import { type RequestGate, Transport } from './transport.ts';
 import {
   type CallOptions,
@@ -58,6 +66,8 @@ export interface EtcdClientOptions {
   /** No limit where absent. */
   readonly limiter?: RequestGate | undefined;
   readonly observer?: EtcdObserver | undefined;
+  /** Of an etcd that is not trusted. The limit of the local etcd where absent. */
+  readonly receive?: ReceiveLimits | undefined;
   /** Called when the connection was found, lost, or fails for another reason than before. Must not throw. */
   readonly onStateChange?: ((state: EtcdConnectionState) => void) | undefined;
   /** Uniform in [0, 1); for the order of the endpoints. */
@@ -84,15 +94,16 @@ class Client implements EtcdAdminClient {
   readonly #closing = new AbortController();
 
   constructor(options: EtcdClientOptions) {
-    const { config, clock, name, keepalive, limiter, observer, random = Math.random, onStateChange } = options;
+    const { config, clock, name, keepalive, limiter, observer, receive, random = Math.random, onStateChange } = options;
     if (config.endpoints.length === 0) throw new EtcdConfigError(`etcd ${name} has no endpoints`);
     this.#options = options;
     this.#log = options.log.child({ etcd: name });
     const log = this.#log;
     this.#tracker = new ConnectionTracker({ clock, log, onChange: onStateChange });
     const credentials = new Credentials(config, log, observer);
-    const endpoints = new Endpoints({ config, credentials, keepalive, clock, random });
-    this.#transport = new Transport({ endpoints, tracker: this.#tracker, clock, gate: limiter, observer });
+    const maxMessageBytes = receive?.maxMessageBytes ?? MAX_ETCD_MESSAGE_BYTES;
+    const endpoints = new Endpoints({ name, config, credentials, keepalive, receive, clock, random });
+    this.#transport = new Transport({ endpoints, tracker: this.#tracker, clock, gate: limiter, observer, maxMessageBytes });
     this.#keeper = new LeaseKeeper({ transport: this.#transport, clock, log });
     if (config.endpoints.some((url) => !url.startsWith('http://'))) void this.#reloadCredentials(credentials, endpoints);
   }
@@ -110,11 +121,13 @@ class Client implements EtcdAdminClient {
     const { keyValues } = await this.#transport.call({
       method: RANGE,
       request: encodeRange({ key }),
-      decode: decodeRange,
+      decode: (answer) => decodeRange(answer, 1),
       subject: { action: 'Get', kind: 'read', key },
       ...options,
     });
-    return keyValues[0];
+    const [found] = keyValues;
+    if (found !== undefined && found.key !== key) throw new MalformedResponseError('another key than the one asked for');
+    return found;
   }
 
   list(prefix: EtcdKey, options: ListOptions): AsyncIterable<ListPage> {

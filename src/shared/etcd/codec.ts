@@ -5,8 +5,8 @@
  * costs one string and one small object. The generated code says the same more slowly; a test holds
  * the two together.
  */
-import { MAX_ETCD_TEXT_LENGTH } from '../limits.ts';
-import { MalformedResponseError } from './errors.ts';
+import { MAX_ETCD_TEXT_LENGTH, MAX_EVENTS_PER_MESSAGE, MAX_FIELDS_PER_KEY } from '../limits.ts';
+import { MalformedResponseError, ResponseTooLargeError } from './errors.ts';
 import {
   type EtcdKey,
   type KeyValue,
@@ -50,6 +50,12 @@ export interface WatchAnswer {
   /** To be read with `readEvents`. */
   readonly events: EncodedEvents;
 }
+
+/** Fields of a message beside its keys or events, and of its header. */
+const MAX_OTHER_FIELDS = 64;
+
+/** An answer to a transaction has an element for each of its operations. */
+const MAX_FIELDS_PER_SMALL_ANSWER = 10_000;
 
 const NO_HEADER: ResponseHeader = { clusterId: 0n, revision: NO_REVISION };
 const NO_BYTES: Buffer = Buffer.alloc(0);
@@ -134,7 +140,7 @@ function sizeOfBytes(length: number): number {
 
 /** The header of any answer: it is field 1 of all of them. */
 export function decodeHeader(message: Buffer): ResponseHeader {
-  const reader = new WireReader(message);
+  const reader = new WireReader(message, 0, message.length, MAX_FIELDS_PER_SMALL_ANSWER);
   let header = NO_HEADER;
   while (!reader.done) {
     const tag = reader.tag();
@@ -145,7 +151,7 @@ export function decodeHeader(message: Buffer): ResponseHeader {
 }
 
 export function decodeTxn(message: Buffer): TxnAnswer {
-  const reader = new WireReader(message);
+  const reader = new WireReader(message, 0, message.length, MAX_FIELDS_PER_SMALL_ANSWER);
   let header = NO_HEADER;
   let succeeded = false;
   while (!reader.done) {
@@ -157,8 +163,10 @@ export function decodeTxn(message: Buffer): TxnAnswer {
   return { header, succeeded };
 }
 
-export function decodeRange(message: Buffer): RangeAnswer {
-  const reader = new WireReader(message);
+/** Throws MalformedResponseError for more than `maxKeys` keys, before anything is made of the next one. 0 is no limit. */
+export function decodeRange(message: Buffer, maxKeys = 0): RangeAnswer {
+  const maxFields = maxKeys === 0 ? Number.POSITIVE_INFINITY : maxKeys * MAX_FIELDS_PER_KEY + MAX_OTHER_FIELDS;
+  const reader = new WireReader(message, 0, message.length, maxFields);
   const keyValues: KeyValue[] = [];
   const keyValueReader = new KeyValueReader();
   let header = NO_HEADER;
@@ -166,8 +174,11 @@ export function decodeRange(message: Buffer): RangeAnswer {
   let count = 0;
   while (!reader.done) {
     const tag = reader.tag();
-    if (tag === 0x12) keyValues.push(keyValueReader.read(reader));
-    else if (tag === 0x0a) header = readHeader(reader);
+    if (tag === 0x12) {
+      if (keyValues.length === maxKeys && maxKeys > 0)
+        throw new MalformedResponseError(`more than the ${maxKeys} keys asked for`);
+      keyValues.push(keyValueReader.read(reader));
+    } else if (tag === 0x0a) header = readHeader(reader);
     else if (tag === 0x18) more = reader.bool();
     else if (tag === 0x20) count = reader.revision();
     else reader.skip(tag);
@@ -175,9 +186,9 @@ export function decodeRange(message: Buffer): RangeAnswer {
   return { header, keyValues, more, count };
 }
 
-/** Reads everything but the events, which are only passed over: see `readEvents`. */
+/** Reads everything but the events, which are only counted: see `readEvents`. Throws ResponseTooLargeError for too many. */
 export function decodeWatch(message: Buffer): WatchAnswer {
-  const reader = new WireReader(message);
+  const reader = new WireReader(message, 0, message.length, MAX_EVENTS_PER_MESSAGE + MAX_OTHER_FIELDS);
   let header = NO_HEADER;
   let created = false;
   let canceled = false;
@@ -192,6 +203,7 @@ export function decodeWatch(message: Buffer): WatchAnswer {
     if (tag === 0x5a) {
       if (count === 0) first = start;
       count += 1;
+      if (count > MAX_EVENTS_PER_MESSAGE) throw new ResponseTooLargeError(`more than ${MAX_EVENTS_PER_MESSAGE} events`);
       reader.skip(tag);
     } else if (tag === 0x0a) header = readHeader(reader);
     else if (tag === 0x18) created = reader.bool();
@@ -218,6 +230,9 @@ export function* readEvents(events: EncodedEvents, perSlice: number): Generator<
   const keyValues = new KeyValueReader();
   let left = events.count;
   let slice: WatchEvent[] = [];
+  // Beside those of the events there are no more than `decodeWatch` let pass.
+  const maxFields = perSlice * MAX_FIELDS_PER_KEY + MAX_EVENTS_PER_MESSAGE + MAX_OTHER_FIELDS;
+  reader.fieldsLeft = maxFields;
   while (left > 0) {
     const tag = reader.tag();
     if (tag !== 0x5a) {
@@ -229,6 +244,7 @@ export function* readEvents(events: EncodedEvents, perSlice: number): Generator<
     if (slice.length === perSlice || left === 0) {
       yield slice;
       slice = [];
+      reader.fieldsLeft = maxFields;
     }
   }
 }

@@ -41,6 +41,13 @@ export class Dialer extends ChannelCredentials {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** Of all sockets that are open. */
+  get receivedBytes(): number {
+    let bytes = 0;
+    for (const socket of this.#sockets) bytes += socket.bytesRead;
+    return bytes;
+  }
+
   override _isSecure(): boolean {
     return this.#options.credentials !== undefined;
   }

@@ -12,11 +12,15 @@ import type { Credentials } from './credentials.ts';
 import { hostKey, hostPort, parseEndpoint } from './endpoint-address.ts';
 import { DeadlineError, type EtcdError } from './errors.ts';
 import { type KeepaliveTimes, Link, type LinkOptions } from './link.ts';
+import type { ReceiveLimits } from './receive-budget.ts';
 
 export interface EndpointsOptions {
+  /** Of the etcd, for messages. */
+  readonly name: string;
   readonly config: EtcdConfig;
   readonly credentials: Credentials;
   readonly keepalive: KeepaliveTimes | undefined;
+  readonly receive: ReceiveLimits | undefined;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -127,7 +131,15 @@ export class Endpoints {
   }
 }
 
-function linkOptionsOf({ config, credentials, keepalive, clock, random }: EndpointsOptions): Omit<LinkOptions, 'onRecovered'>[] {
+function linkOptionsOf({
+  name,
+  config,
+  credentials,
+  keepalive,
+  receive,
+  clock,
+  random,
+}: EndpointsOptions): Omit<LinkOptions, 'onRecovered'>[] {
   const dialled = config.endpoints.flatMap((text) => {
     const { secure, host, port } = parseEndpoint(text);
     const addresses = config.hostAliases?.get(hostKey(host)) ?? [host];
@@ -137,7 +149,9 @@ function linkOptionsOf({ config, credentials, keepalive, clock, random }: Endpoi
       authority: hostPort(host, port),
       credentials: secure ? credentials : undefined,
       skipVerify: config.skipVerify === true,
+      name,
       keepalive,
+      receive,
       clock,
     }));
   });

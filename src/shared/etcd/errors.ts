@@ -158,7 +158,19 @@ export class ResponseTooLargeError extends EtcdError {
   readonly code = 'ETCD_RESPONSE_TOO_LARGE';
   readonly retriable = false;
   constructor(detail: string) {
-    super(`the answer of etcd is too large (${detail}): list in smaller pages`);
+    super(`the answer of etcd is too large (${detail}): list in smaller pages, or remove the value that is as large`);
+  }
+}
+
+/** What all remote etcds have sent at once is more than this program takes; the connection that held most of it was dropped. */
+export class ReceiveBudgetError extends EtcdError {
+  readonly code = 'ETCD_RECEIVE_BUDGET';
+  readonly retriable = true;
+  override readonly concernsConnection = true;
+  constructor(name: string, bytes: number, maxBytes: number) {
+    super(
+      `etcd ${name} sent ${bytes} bytes faster than they could be dealt with; all remote etcds together may have ${maxBytes} on their way: check what fills it`,
+    );
   }
 }
 

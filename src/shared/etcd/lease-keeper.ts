@@ -96,7 +96,7 @@ export class LeaseKeeper {
       await Promise.race([this.#refresh(open), this.#receive(open, onAnswer)]);
     } catch (thrown) {
       if (isRetired) return;
-      const error = transport.streamError(thrown, LEASE_KEEP_ALIVE);
+      const error = transport.streamError(thrown, LEASE_KEEP_ALIVE, open.link);
       if (error instanceof EtcdError) transport.failed(open.link, error);
       throw error;
     } finally {

@@ -14,6 +14,11 @@ import {
   MAX_ETCD_MESSAGE_BYTES,
 } from '../limits.ts';
 import { Dialer, type DialerOptions } from './dialer.ts';
+import type { EtcdError } from './errors.ts';
+import { refuseCompression } from './no-compression.ts';
+import type { ReceiveLimits, Receiver } from './receive-budget.ts';
+
+refuseCompression();
 
 export interface KeepaliveTimes {
   /** Between two HTTP/2 pings. etcd closes connections that ping more often than every 5 s, unless configured otherwise. */
@@ -28,22 +33,32 @@ export interface LinkOptions extends DialerOptions {
   /** `host:port` of the endpoint, for the `:authority` header. */
   readonly authority: string;
   readonly keepalive: KeepaliveTimes | undefined;
+  /** Of the etcd, for messages. */
+  readonly name: string;
+  /** Undefined for an etcd that is trusted. */
+  readonly receive: ReceiveLimits | undefined;
   /** The connection came up after at least one attempt had failed. */
   readonly onRecovered: () => void;
 }
 
-export class Link {
+export class Link implements Receiver {
+  readonly name: string;
   readonly grpc: Client;
   readonly #dialer: Dialer;
   readonly #onRecovered: () => void;
   readonly #leavers = new Set<() => void>();
+  readonly #leaveBudget: (() => void) | undefined;
   #users = 0;
+  #settledBytes = 0;
+  #refusal: EtcdError | undefined;
   #isRetired = false;
   #isClosed = false;
 
   constructor(options: LinkOptions) {
     this.#dialer = new Dialer(options, () => this.isReady);
+    this.name = options.name;
     this.#onRecovered = options.onRecovered;
+    this.#leaveBudget = options.receive?.budget.add(this);
     this.grpc = new Client(options.target, this.#dialer, channelOptions(options));
     this.#watchState(State.IDLE);
   }
@@ -51,6 +66,31 @@ export class Link {
   /** Connected, as far as one can know. */
   get isReady(): boolean {
     return !this.#isClosed && this.grpc.getChannel().getConnectivityState(false) === State.READY;
+  }
+
+  /** Bytes received and not dealt with. */
+  get heldBytes(): number {
+    const received = this.#dialer.receivedBytes;
+    this.#settledBytes = Math.min(this.#settledBytes, received);
+    return received - this.#settledBytes;
+  }
+
+  /** A message of so many bytes is dealt with, and so is what came around it. */
+  settle(messageBytes: number): void {
+    this.#settledBytes += messageBytes * (1 + FRAMING_SHARE) + MESSAGE_OVERHEAD_BYTES;
+    if (this.isReady) this.#refusal = undefined;
+  }
+
+  /** Why the connection was dropped by ourselves; undefined once a message came over the next one. */
+  get refusal(): EtcdError | undefined {
+    return this.#refusal;
+  }
+
+  /** Drops the connection; the next request makes another one. */
+  refuse(error: EtcdError): void {
+    this.#refusal = error;
+    this.#settledBytes = 0;
+    this.#dialer.close();
   }
 
   get isRetired(): boolean {
@@ -80,6 +120,7 @@ export class Link {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#leaveBudget?.();
     this.grpc.close();
     this.#dialer.close();
   }
@@ -94,7 +135,11 @@ export class Link {
   }
 }
 
-function channelOptions({ authority, keepalive }: LinkOptions): ChannelOptions {
+/** What HTTP/2 and TLS add to the bytes of a message, at most, and headers and trailers to each. */
+const FRAMING_SHARE = 0.05;
+const MESSAGE_OVERHEAD_BYTES = 1024;
+
+function channelOptions({ authority, keepalive, receive }: LinkOptions): ChannelOptions {
   return {
     'grpc.default_authority': authority,
     'grpc.use_local_subchannel_pool': 1,
@@ -106,7 +151,7 @@ function channelOptions({ authority, keepalive }: LinkOptions): ChannelOptions {
     'grpc.keepalive_timeout_ms': keepalive?.timeoutMs ?? ETCD_KEEPALIVE_TIMEOUT_MS,
     'grpc.initial_reconnect_backoff_ms': ETCD_BACKOFF_MIN_MS,
     'grpc.max_reconnect_backoff_ms': ETCD_BACKOFF_MAX_MS,
-    'grpc.max_receive_message_length': MAX_ETCD_MESSAGE_BYTES,
+    'grpc.max_receive_message_length': receive?.maxMessageBytes ?? MAX_ETCD_MESSAGE_BYTES,
     'grpc-node.flow_control_window': ETCD_FLOW_CONTROL_WINDOW_BYTES,
   };
 }

@@ -26,16 +26,24 @@ export class MessageStream {
   #held: (() => void) | undefined;
   #waiter: Waiter | undefined;
   #isWanted = false;
+  readonly #onSettled: (messageBytes: number) => void;
+  /** Bytes of the messages that were handed over and are still in use. */
+  readonly #usedBytes: number[] = [];
   #ended: { readonly error: ServiceError | undefined } | undefined;
 
-  constructor(client: Client, path: string, metadata: Metadata) {
+  /** `onSettled` is told of each message once it is not in use any more. */
+  constructor(client: Client, path: string, metadata: Metadata, onSettled: (messageBytes: number) => void) {
+    this.#onSettled = onSettled;
     const gate: Interceptor = (options, nextCall) =>
       new InterceptingCall(nextCall(options), {
         start: (sent, _listener, next) =>
           next(sent, { onReceiveMessage: (message, pass) => this.#received(() => pass(message)) }),
       });
     this.#call = client.makeBidiStreamRequest(path, identity, identity, metadata, { interceptors: [gate] });
-    this.#call.on('data', (message: Buffer) => this.#settle((waiter) => waiter.resolve(message)));
+    this.#call.on('data', (message: Buffer) => {
+      this.#usedBytes.push(message.length);
+      this.#settle((waiter) => waiter.resolve(message));
+    });
     this.#call.on('end', () => this.#end(undefined));
     this.#call.on('error', (error: ServiceError) => this.#end(error));
   }
@@ -44,8 +52,12 @@ export class MessageStream {
     if (this.#ended === undefined) this.#call.write(message);
   }
 
-  /** The next message, undefined when the server ended the stream. Rejects with the status. To be awaited before it is called again. */
-  next(): Promise<Buffer | undefined> {
+  /**
+   * The next message, undefined when the server ended the stream. Rejects with the status. To be awaited before it is called again.
+   * The messages before are not in use any more, unless `keepsLast` says that they are.
+   */
+  next({ keepsLast = false } = {}): Promise<Buffer | undefined> {
+    if (!keepsLast) this.#letGo();
     return new Promise((resolve, reject) => {
       if (this.#ended !== undefined) {
         if (this.#ended.error === undefined) resolve(undefined);
@@ -60,10 +72,15 @@ export class MessageStream {
 
   /** Ends the stream; a pending `next` rejects. Idempotent. */
   cancel(): void {
+    this.#letGo();
     this.#call.cancel();
     // The end is told only after what was received before it.
     this.#isWanted = true;
     this.#letThrough();
+  }
+
+  #letGo(): void {
+    for (const bytes of this.#usedBytes.splice(0)) this.#onSettled(bytes);
   }
 
   #received(pass: () => void): void {

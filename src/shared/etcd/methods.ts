@@ -1,24 +1,32 @@
 /**
  * The calls of etcd's API in use, by their paths, and the requests that are not on the hot path.
  */
+import { MAX_SMALL_ANSWER_BYTES } from '../limits.ts';
 import { RangeRequest, WatchRequest } from './proto/rpc.ts';
 import { type EtcdKey, keyBytes, prefixEnd, type Revision } from './types.ts';
 
 export interface Method {
   readonly name: string;
   readonly path: string;
+  /** A larger answer is refused before it is decoded. Undefined where only the limit of a message holds. */
+  readonly maxAnswerBytes?: number;
 }
 
-export const RANGE = method('KV', 'Range');
+export const RANGE = large('KV', 'Range');
 export const TXN = method('KV', 'Txn');
-export const WATCH = method('Watch', 'Watch');
+export const WATCH = large('Watch', 'Watch');
 export const LEASE_GRANT = method('Lease', 'LeaseGrant');
 export const LEASE_REVOKE = method('Lease', 'LeaseRevoke');
 export const LEASE_KEEP_ALIVE = method('Lease', 'LeaseKeepAlive');
 export const LEASE_TIME_TO_LIVE = method('Lease', 'LeaseTimeToLive');
 
-/** The call `name` of `service`. */
+/** The call `name` of `service`, whose answers are small. */
 export function method(service: string, name: string): Method {
+  return { ...large(service, name), maxAnswerBytes: MAX_SMALL_ANSWER_BYTES };
+}
+
+/** The same, for pages and events. */
+function large(service: string, name: string): Method {
   return { name, path: `/etcdserverpb.${service}/${name}` };
 }
 

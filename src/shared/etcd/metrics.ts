@@ -51,7 +51,10 @@ export class EtcdMetrics {
       EVENT_QUEUE_BUCKETS,
     );
     this.#quorumErrors = registry.counter('kvstore_quorum_errors_total', 'Failed checks of the quorum of an etcd', ['error']);
-    this.#dropped = registry.counter('kvstore_dropped_events_total', 'Events that came twice or out of order, and were dropped');
+    this.#dropped = registry.counter(
+      'kvstore_dropped_events_total',
+      'Events that came twice, out of order or unasked, and were dropped',
+    );
     this.#requests = registry.counter('api_limiter_processed_requests_total', 'Calls to etcd', [
       'api_call',
       'outcome',

@@ -11,7 +11,14 @@ import { ClusterPin } from './cluster-pin.ts';
 import type { ResponseHeader } from './codec.ts';
 import type { ConnectionTracker } from './connection-tracker.ts';
 import type { Endpoints } from './endpoints.ts';
-import { AuthRevisionError, ClosedError, EtcdError, errorOfStatus, MalformedResponseError } from './errors.ts';
+import {
+  AuthRevisionError,
+  ClosedError,
+  EtcdError,
+  errorOfStatus,
+  MalformedResponseError,
+  ResponseTooLargeError,
+} from './errors.ts';
 import type { Link } from './link.ts';
 import { MessageStream } from './message-stream.ts';
 import type { Method } from './methods.ts';
@@ -28,6 +35,7 @@ export interface TransportOptions {
   readonly tracker: ConnectionTracker;
   readonly clock: Clock;
   readonly gate: RequestGate | undefined;
+  readonly maxMessageBytes: number;
   readonly observer: EtcdObserver | undefined;
 }
 
@@ -81,6 +89,11 @@ export class Transport {
     return this.#isClosed;
   }
 
+  /** Bytes of a message at most. */
+  get maxMessageBytes(): number {
+    return this.#options.maxMessageBytes;
+  }
+
   /** Answers from now on belong to a new pin; whoever holds the old one keeps it. */
   forgetCluster(): void {
     this.#pin = new ClusterPin();
@@ -122,7 +135,7 @@ export class Transport {
   open(method: Method, onRetire: () => void): OpenStream {
     if (this.#isClosed) throw new ClosedError();
     const link = this.#link();
-    const stream = new MessageStream(link.grpc, method.path, METADATA);
+    const stream = new MessageStream(link.grpc, method.path, METADATA, (bytes) => link.settle(bytes));
     const leave = link.use(onRetire);
     const cancel = () => stream.cancel();
     this.#cancels.add(cancel);
@@ -141,8 +154,9 @@ export class Transport {
   }
 
   /** The typed error for whatever a stream's `next` rejected with. */
-  streamError(thrown: unknown, method: Method, revision?: Revision): Error {
+  streamError(thrown: unknown, method: Method, link: Link | undefined, revision?: Revision): Error {
     if (this.#isClosed) return new ClosedError();
+    if (link?.refusal !== undefined) return link.refusal;
     return isServiceError(thrown) ? errorOfStatus(thrown, contextOf(method, ETCD_CALL_TIMEOUT_MS, revision)) : asError(thrown);
   }
 
@@ -214,11 +228,17 @@ export class Transport {
     const link = given ?? this.#link();
     const leave = link.use();
     try {
-      return decoded(decode, await this.#send(link, method, request, signal, timeoutMs));
+      const answer = await this.#send(link, method, request, signal, timeoutMs);
+      link.settle(answer.length);
+      if (answer.length > (method.maxAnswerBytes ?? Number.POSITIVE_INFINITY))
+        throw new ResponseTooLargeError(`${answer.length} bytes to ${method.name}`);
+      return decoded(decode, answer);
     } catch (thrown) {
       signal.throwIfAborted();
       if (this.#isClosed) throw new ClosedError();
-      const error = isServiceError(thrown) ? errorOfStatus(thrown, contextOf(method, timeoutMs, revision)) : thrown;
+      const error = isServiceError(thrown)
+        ? (link.refusal ?? errorOfStatus(thrown, contextOf(method, timeoutMs, revision)))
+        : thrown;
       if (error instanceof EtcdError) this.failed(link, error);
       throw error;
     } finally {

@@ -39,13 +39,16 @@ export function keyText(key: EtcdKey): string {
   return key.length > 256 ? `${text}… (${key.length} bytes)` : text;
 }
 
+/** As the end of a range: there is none. */
+export const ALL_KEYS = '\0' as EtcdKey;
+
 /** The first key after every key that starts with `prefix`: the last byte that can grow, plus one. */
 export function prefixEnd(prefix: EtcdKey): EtcdKey {
   for (let i = prefix.length - 1; i >= 0; i -= 1) {
     const byte = prefix.charCodeAt(i);
     if (byte < 0xff) return (prefix.slice(0, i) + String.fromCharCode(byte + 1)) as EtcdKey;
   }
-  return '\0' as EtcdKey;
+  return ALL_KEYS;
 }
 
 /** A key as a range answered it. `value` may be a view into a larger message: copy it to keep it. */
@@ -93,7 +96,7 @@ export type WatchEvent =
 /**
  * What a watch delivers.
  *
- * `events`: in the order of the store; a batch never splits a revision from the point of view of resuming.
+ * `events`: in the order of the store, and of the keys that were asked for alone; a batch never splits a revision from the point of view of resuming.
  * `progress`: everything up to `revision` has been delivered.
  * `compacted`: the history asked for is gone; list again. The watch has ended. `compactRevision` is 0 where etcd did not tell it.
  * `replaced`: the store behind the endpoint is not the one that was watched (other cluster ID, or its
@@ -113,6 +116,11 @@ export interface WatchOptions {
   readonly deletesOnly?: boolean;
   /** Only the key that the prefix itself is. */
   readonly exact?: boolean;
+  /**
+   * The server sent so many events that are not delivered (of keys that were not asked for, delivered before, or out of
+   * order), or progress notifications: for whoever bounds what a server may send. Must not throw.
+   */
+  readonly onIdleTraffic?: (count: number) => void;
 }
 
 export type TxnOperation =

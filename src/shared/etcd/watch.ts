@@ -15,7 +15,7 @@ import {
   ETCD_BACKOFF_MIN_MS,
   ETCD_CALL_TIMEOUT_MS,
   EVENTS_PER_SLICE,
-  MAX_ETCD_MESSAGE_BYTES,
+  MIN_FRAGMENT_BYTES,
 } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import type { ClusterPin } from './cluster-pin.ts';
@@ -33,7 +33,7 @@ import {
 import { encodeRange, encodeWatch, firstBelow, RANGE, WATCH } from './methods.ts';
 import type { EtcdObserver } from './observer.ts';
 import type { OpenStream, Transport } from './transport.ts';
-import { type EtcdKey, keyText, NO_REVISION, type WatchBatch, type WatchOptions } from './types.ts';
+import { type EtcdKey, keyText, NO_REVISION, type WatchBatch, type WatchEvent, type WatchOptions } from './types.ts';
 import { WatchCursor } from './watch-cursor.ts';
 
 export interface WatchParts {
@@ -146,19 +146,21 @@ class WatchSession {
 
   /** Everything the stream brings, from its next message on; returns when the server ends it. */
   async *batches(): AsyncGenerator<WatchBatch, void> {
+    const { transport } = this.#parts;
     const fragments: EncodedEvents[] = [];
     let fragmentBytes = 0;
     for (;;) {
-      const answer = await this.#next();
+      const answer = await this.#next(fragments.length > 0);
       if (answer === undefined) return;
       const { events, fragment, header } = answer;
       if (events.count === 0 && !fragment && fragments.length === 0) {
+        this.#options.onIdleTraffic?.(1);
         if (!answer.created && this.#cursor.progressed(header.revision)) yield { kind: 'progress', revision: header.revision };
         continue;
       }
       fragments.push(events);
-      fragmentBytes += events.message.length;
-      if (fragmentBytes > MAX_ETCD_MESSAGE_BYTES) throw new ResponseTooLargeError(`${fragmentBytes} bytes in fragments`);
+      fragmentBytes += Math.max(MIN_FRAGMENT_BYTES, events.message.length);
+      if (fragmentBytes > transport.maxMessageBytes) throw new ResponseTooLargeError(`${fragmentBytes} bytes in fragments`);
       if (fragment) continue;
       yield* this.#deliver(fragments.splice(0));
       fragmentBytes = 0;
@@ -205,7 +207,7 @@ class WatchSession {
     await this.#parts.transport.call({
       method: RANGE,
       request: encodeRange({ key: firstBelow(this.#prefix), revision, keysOnly: true, limit: 1 }),
-      decode: decodeRange,
+      decode: (message) => decodeRange(message, 1),
       subject: { action: 'Get', kind: 'read', key: this.#prefix },
       signal: this.#options.signal,
       revision,
@@ -214,14 +216,15 @@ class WatchSession {
     });
   }
 
-  async #next(): Promise<WatchAnswer | undefined> {
+  /** `keepsLast`: the messages before are still in use. */
+  async #next(keepsLast = false): Promise<WatchAnswer | undefined> {
     const { transport } = this.#parts;
     const revision = this.#cursor.start;
     let message: Buffer | undefined;
     try {
-      message = await this.#open?.stream.next();
+      message = await this.#open?.stream.next({ keepsLast });
     } catch (thrown) {
-      throw transport.streamError(thrown, WATCH, revision);
+      throw transport.streamError(thrown, WATCH, this.#open?.link, revision);
     }
     if (message === undefined) return undefined;
     const answer = decodeWatch(message);
@@ -233,16 +236,27 @@ class WatchSession {
     return answer;
   }
 
+  /** A server may send what was not asked for. */
+  #isAsked = ({ key, type }: WatchEvent): boolean => {
+    const { exact = false, deletesOnly = false } = this.#options;
+    return (exact ? key === this.#prefix : key.startsWith(this.#prefix)) && (type === 'delete' || !deletesOnly);
+  };
+
   async *#deliver(parts: readonly EncodedEvents[]): AsyncGenerator<WatchBatch, void> {
     const { observer, clock } = this.#parts;
     const arrivedMs = clock.monotonicMs();
-    const { signal } = this.#options;
+    const { signal, onIdleTraffic } = this.#options;
     let left = parts.reduce((sum, { count }) => sum + count, 0);
     for (const part of parts) {
       for (const slice of readEvents(part, EVENTS_PER_SLICE)) {
         left -= slice.length;
-        const { events, revision, dropped } = this.#cursor.take(slice, left === 0);
-        if (dropped > 0) observer?.droppedEvents(dropped);
+        const asked = slice.every(this.#isAsked) ? slice : slice.filter(this.#isAsked);
+        const { events, revision } = this.#cursor.take(asked, left === 0);
+        const dropped = slice.length - events.length;
+        if (dropped > 0) {
+          observer?.droppedEvents(dropped);
+          onIdleTraffic?.(dropped);
+        }
         observer?.events(events, (clock.monotonicMs() - arrivedMs) / 1000);
         if (events.length > 0) yield { kind: 'events', events, revision };
         if (left > 0) await turn();

@@ -24,7 +24,11 @@ export class WireReader {
   low = 0;
   high = 0;
 
-  constructor(buffer: Buffer, position = 0, end = buffer.length) {
+  /** How many fields may still be read: a message of nothing but empty fields would take seconds. */
+  fieldsLeft: number;
+
+  constructor(buffer: Buffer, position = 0, end = buffer.length, maxFields = Number.POSITIVE_INFINITY) {
+    this.fieldsLeft = maxFields;
     this.buffer = buffer;
     this.position = position;
     this.end = end;
@@ -38,6 +42,8 @@ export class WireReader {
   tag(): number {
     const tag = this.uint32();
     if (tag < 8) throw new MalformedResponseError('field number 0');
+    this.fieldsLeft -= 1;
+    if (this.fieldsLeft < 0) throw new MalformedResponseError('more fields than it can need');
     return tag;
   }
 
