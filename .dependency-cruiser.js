@@ -50,7 +50,8 @@ export default {
       from: { path: '^src/shared/[^/]+\\.ts$' },
       to: {
         path: '^src/',
-        pathNot: '^src/shared/(bell|bounded-file|clock|duration|errors|go-yaml|limits|listen-address|nearest)\\.ts$',
+        pathNot:
+          '^src/shared/(allowed-hosts|bell|bounded-file|clock|duration|errors|go-yaml|in-slices|limits|listen-address|nearest)\.ts$',
         dependencyTypesNot: ['type-only'],
       },
     },

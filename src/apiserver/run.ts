@@ -81,9 +81,11 @@ export async function runApiserver(flags: ApiserverFlags, runtime: Runtime): Pro
 
 async function serve(flags: ApiserverFlags, { metrics }: Runtime, signal: AbortSignal): Promise<Health> {
   const health = new Health(metrics);
-  await serveHealth(health, { address: { host: undefined, port: flags.healthPort }, flag: 'health-port', signal });
+  const { allowedHosts } = flags;
+  const healthAddress = { host: undefined, port: flags.healthPort };
+  await serveHealth(health, { address: healthAddress, flag: 'health-port', allowedHosts, signal });
   const address = parseListenAddress(flags.prometheusServeAddr);
-  if (address !== undefined) await serveMetrics(metrics, { address, flag: 'prometheus-serve-addr', signal });
+  if (address !== undefined) await serveMetrics(metrics, { address, flag: 'prometheus-serve-addr', allowedHosts, signal });
   return health;
 }
 

@@ -111,15 +111,18 @@ async function serve(
   signal: AbortSignal,
 ): Promise<void> {
   registerRemoteMetrics(metrics, clusters, remoteLimits(flags));
-  await serveHealth(health, { address: { host: undefined, port: flags.healthPort }, flag: 'health-port', signal });
+  const { allowedHosts } = flags;
+  const healthAddress = { host: undefined, port: flags.healthPort };
+  await serveHealth(health, { address: healthAddress, flag: 'health-port', allowedHosts, signal });
   const api = parseListenAddress(flags.apiServeAddr);
   const findings = () => clusters().flatMap(({ name, guard }) => (guard === undefined ? [] : [[name, guard.findings] as const]));
   const resources = {
-    '/v1/cluster': () => clusters().map(remoteClusterStatus),
+    '/v1/cluster': () => clusters().values().map(remoteClusterStatus),
     '/v1/import-guard': () => importGuardReport(flags.importGuard, findings()),
     '/swagger.json': () => OPENAPI,
   };
-  if (api !== undefined) await serveJson(resources, { address: api, flag: 'api-serve-addr', signal });
+  if (api !== undefined) await serveJson(resources, { address: api, flag: 'api-serve-addr', allowedHosts, signal });
   const scrapes = parseListenAddress(flags.prometheusServeAddr);
-  if (scrapes !== undefined) await serveMetrics(metrics, { address: scrapes, flag: 'prometheus-serve-addr', signal });
+  if (scrapes !== undefined)
+    await serveMetrics(metrics, { address: scrapes, flag: 'prometheus-serve-addr', allowedHosts, signal });
 }

@@ -5,6 +5,8 @@
  * later takes it back. What fails later is told by the checks. None of it is mended by a restart, which
  * would only forget what is remembered of clusters that are away: whether the process is alive is
  * another question, answered by whether it answers.
+ *
+ * The answers go to all addresses of the machine; what is for the operator alone, such as paths, stands in the log.
  */
 import { MAX_HEALTH_TEXT_LENGTH } from './limits.ts';
 import type { Registry } from './metrics.ts';
@@ -53,7 +55,14 @@ export class Health {
   }
 }
 
-/** What others have said may be part of it. */
+/**
+ * An absolute path up to its last part: `/var/lib/cilium/` of `/var/lib/cilium/west`. Not the one of a URL or an etcd key,
+ * which have something in front.
+ */
+const DIRECTORY = /(?<![\w:/.%-])\/(?:[^\s/:;,'"()[\]{}<>=]+\/)*(?=[^\s/])/g;
+
+/** What others have said may be part of it. Files are named without their directories: all who reach the port read this. */
 function oneLine(text: string): string {
-  return text.replaceAll(/\s+/g, ' ').slice(0, MAX_HEALTH_TEXT_LENGTH);
+  const cut = text.slice(0, 4 * MAX_HEALTH_TEXT_LENGTH).replaceAll(/\s+/g, ' ');
+  return cut.replaceAll(DIRECTORY, '').slice(0, MAX_HEALTH_TEXT_LENGTH);
 }

@@ -2,13 +2,17 @@
  * The HTTP servers of a daemon: health, metrics, and a small read-only JSON API.
  *
  * Each has a port of its own, as deployments expect. All are plain HTTP, read-only, and answer from
- * memory; a request body is never read.
+ * memory; a request body is never read. None sends a header that lets pages of other origins read it, and all but
+ * `/readyz`, which tells nothing, look at the name by which they are called: see allowed-hosts.ts.
  */
 import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { allowedHosts, readSearchDomains } from './allowed-hosts.ts';
 import { ProgramError } from './errors.ts';
 import type { Health } from './health.ts';
-import { HTTP_REQUEST_TIMEOUT_MS } from './limits.ts';
+import { joinInSlices, jsonPieces } from './in-slices.ts';
+import { HTTP_ANSWER_TIMEOUT_MS, HTTP_REQUEST_TIMEOUT_MS, MAX_HTTP_CONNECTIONS } from './limits.ts';
 import { formatListenAddress, type ListenAddress } from './listen-address.ts';
 import type { Registry } from './metrics.ts';
 
@@ -26,6 +30,8 @@ export interface HttpServer {
 
 export interface ListenOptions {
   readonly address: ListenAddress;
+  /** Names by which the server may be called besides those that it knows itself. */
+  readonly allowedHosts?: readonly string[];
   /** The flag that chose the address, for the message where it cannot be had. */
   readonly flag: string;
   /** The server closes when it is aborted. */
@@ -39,8 +45,9 @@ const TEXT = 'text/plain; charset=utf-8';
  * `/livez`: the same text, but always 200: there is somebody to answer, and nothing that is not well would be mended by
  * a restart. Everything else is 404.
  */
-export function serveHealth(health: Health, options: ListenOptions): Promise<HttpServer> {
+export async function serveHealth(health: Health, options: ListenOptions): Promise<HttpServer> {
   const app = createApp();
+  await refuseForeignHosts(app, options, (reply, reason) => reply.type(TEXT).send(`${reason}\n`));
   app.setNotFoundHandler(notFound);
   app.get('/readyz', (_, reply) =>
     reply
@@ -65,26 +72,31 @@ export function serveHealth(health: Health, options: ListenOptions): Promise<Htt
 }
 
 /** `/metrics` in the text format of Prometheus. */
-export function serveMetrics(registry: Registry, options: ListenOptions): Promise<HttpServer> {
+export async function serveMetrics(registry: Registry, options: ListenOptions): Promise<HttpServer> {
   const app = createApp();
+  await refuseForeignHosts(app, options, (reply, reason) => reply.type(TEXT).send(`${reason}\n`));
   app.setNotFoundHandler(notFound);
-  app.get('/metrics', async (_, reply) => reply.type(registry.contentType).send(await registry.metrics()));
+  const scrape = atOnce(() => registry.render());
+  app.get('/metrics', async (_, reply) => reply.type(registry.contentType).send(await scrape()));
   return listen(app, options);
 }
 
 /**
- * A JSON API that is only read: `resources` gives the answer of each path at the time of the request.
+ * A JSON API that is only read: `resources` gives the answer of each path at the time of the request; an iterable is read
+ * while the answer is written.
  * Errors have the form `{"code":404,"message":"…"}`, and each connection serves one request: both as
  * clients of the original know it.
  */
-export function serveJson(resources: Readonly<Record<string, () => unknown>>, options: ListenOptions): Promise<HttpServer> {
+export async function serveJson(resources: Readonly<Record<string, () => unknown>>, options: ListenOptions): Promise<HttpServer> {
   const app = createApp();
   app.addHook('onRequest', (_, reply, done) => {
     reply.header('connection', 'close').type('application/json');
     done();
   });
+  await refuseForeignHosts(app, options, (reply, message) => reply.send(JSON.stringify({ code: FORBIDDEN, message })));
   for (const [path, read] of Object.entries(resources)) {
-    app.get(path, (_, reply) => reply.send(`${JSON.stringify(read())}\n`));
+    const answer = atOnce(async () => Buffer.concat([await joinInSlices(jsonPieces(read())), LINE_BREAK]));
+    app.get(path, async (_, reply) => reply.send(await answer()));
   }
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.replace(/\?.*/s, '');
@@ -106,7 +118,51 @@ function createApp(): FastifyInstance {
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _body, done) => done(null));
+  boundAnswers(app);
   return app;
+}
+
+/** The one call that is under way serves all who ask meanwhile. */
+function atOnce<T>(make: () => Promise<T>): () => Promise<T> {
+  let underWay: Promise<T> | undefined;
+  return () => {
+    underWay ??= make().finally(() => {
+      underWay = undefined;
+    });
+    return underWay;
+  };
+}
+
+const LINE_BREAK = Buffer.from('\n');
+const FORBIDDEN = 403;
+
+/** A probe of `/readyz` may call it as it likes: readiness is no secret, and a probe that fails takes the Pod out of service. */
+const ANY_HOST = ['/readyz'];
+
+async function refuseForeignHosts(
+  app: FastifyInstance,
+  { allowedHosts: added = [] }: ListenOptions,
+  refuse: (reply: FastifyReply, reason: string) => FastifyReply,
+): Promise<void> {
+  const isAllowed = allowedHosts({ hostname: hostname(), searchDomains: await readSearchDomains(), added });
+  app.addHook('onRequest', (request, reply, done) => {
+    if (isAllowed(request.headers.host) || ANY_HOST.includes(request.url)) done();
+    else
+      refuse(
+        reply.code(FORBIDDEN),
+        'this server is not called by that name; use an address of it, or add the name to --allowed-hosts',
+      );
+  });
+}
+
+/** A client that reads its answer slowly is cut off, and holds no other one up. */
+function boundAnswers(app: FastifyInstance): void {
+  app.server.maxConnections = MAX_HTTP_CONNECTIONS;
+  app.addHook('onRequest', (request, reply, done) => {
+    const timer = setTimeout(() => request.raw.socket.destroy(), HTTP_ANSWER_TIMEOUT_MS).unref();
+    reply.raw.once('close', () => clearTimeout(timer));
+    done();
+  });
 }
 
 function notFound(_request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -124,6 +124,14 @@ export const PUBLISH_BACKOFF_MAX_MS = 10_000;
 /** How long a client of our HTTP servers may take to send a request, and be silent. */
 export const HTTP_REQUEST_TIMEOUT_MS = 10_000;
 
+/** How long it may take to read the answer, how many connections a server has at once, and how long it works on an answer in one go. */
+export const HTTP_ANSWER_TIMEOUT_MS = 30_000;
+export const MAX_HTTP_CONNECTIONS = 128;
+export const HTTP_SLICE_MS = 5;
+
+/** Bytes of /etc/resolv.conf that are read. */
+export const MAX_RESOLV_CONF_BYTES = 64 * 1024;
+
 /** Objects per page of a Kubernetes list, as kubectl and client-go ask for. */
 export const KUBE_LIST_PAGE = 500;
 

@@ -2,13 +2,13 @@
 export interface ListenAddress {
   /** Undefined for all addresses of the machine. */
   readonly host: string | undefined;
-  /** 0, or nothing in the text, for any free one. */
+  /** 0 for any free one. */
   readonly port: number;
 }
 
 /** The address, or undefined where `text` is none. */
 export function parseListenAddress(text: string): ListenAddress | undefined {
-  const match = /^(?:\[([0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|([^:[\]\s/]*)):(\d{0,5})$/.exec(text);
+  const match = /^(?:\[([0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|([^:[\]\s/]*)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   if (match === null || port > 0xffff) return undefined;
   return { host: match[1] ?? (match[2] || undefined), port };

@@ -67,6 +67,23 @@ test('a check may name several things, each on a line of its own and of bounded 
   expect(end).toBe('');
 });
 
+test.each([
+  ['/var/lib/etcd-secrets/tls.crt ends at 2026', 'tls.crt ends at 2026'],
+  [
+    "/cm: cannot be read: EACCES: permission denied, scandir '/var/lib/cilium/clustermesh'",
+    "cm: cannot be read: EACCES: permission denied, scandir 'clustermesh'",
+  ],
+  ['west is refused: /var/lib/cilium/clustermesh/west:3: endpoints[1]: no URL', 'west is refused: west:3: endpoints[1]: no URL'],
+  ['ca-file=/etc/ssl/ca.pem (/etc/ssl/x.pem) "/a/b"', 'ca-file=ca.pem (x.pem) "b"'],
+  [
+    'https://10.0.0.1:2379/a/b of cilium/state/nodes/v1 and/or 1 / 2',
+    'https://10.0.0.1:2379/a/b of cilium/state/nodes/v1 and/or 1 / 2',
+  ],
+])('a file is named without its directory: %s', async (said, told) => {
+  health.addCheck('x', () => said);
+  for (const path of ['/healthz', '/livez']) expect((await get(path)).body).toBe(`x: ${told}\n`);
+});
+
 test.each(['/', '/health', '/metrics', '/readyz/', '/readyz%00'])('%s is not found', async (path) => {
   expect((await get(path)).status).toBe(404);
 });

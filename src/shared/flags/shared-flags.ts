@@ -23,6 +23,7 @@ export const serviceFormatFlag = choice(
 );
 
 export const serverFlags = {
+  'allowed-hosts': list('More host names by which the health, metrics and status servers may be called; * for any'),
   'health-port': uint16(9880, 'Port of the health server, on all addresses'),
   'prometheus-serve-addr': address('', 'Address of the metrics server, such as :9962; empty for none'),
   'controller-group-metrics': list('Groups of controllers whose runs are counted: names, all, or none'),

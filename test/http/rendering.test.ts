@@ -1,0 +1,134 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+import fc from 'fast-check';
+import { Counter, Gauge, Histogram, Registry as PrometheusRegistry, Summary } from 'prom-client';
+import { afterEach, expect, test } from 'vitest';
+import { type HttpServer, serveJson, serveMetrics } from '../../src/shared/http.ts';
+import { joinInSlices, jsonPieces } from '../../src/shared/in-slices.ts';
+import { MAX_HTTP_CONNECTIONS } from '../../src/shared/limits.ts';
+import { Registry } from '../../src/shared/metrics.ts';
+import { until } from '../support/until.ts';
+
+const LISTEN = { address: { host: '127.0.0.1', port: 0 }, flag: 'x', signal: new AbortController().signal };
+
+let server: HttpServer | undefined;
+const sockets: Socket[] = [];
+
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await server?.close();
+});
+
+function manyClusters(registry: Registry, clusters: number): void {
+  const gauge = registry.gauge('g', 'A gauge', ['source_cluster', 'scope']);
+  const histogram = registry.histogram('h_seconds', 'A histogram', ['source_cluster']);
+  for (let cluster = 0; cluster < clusters; cluster += 1) {
+    for (const scope of ['nodes/v1', 'services/v1']) gauge.set({ source_cluster: `cluster-${cluster}`, scope }, cluster / 3);
+    histogram.observe({ source_cluster: `cluster-${cluster}` }, cluster);
+  }
+}
+
+/** How often other work had its turn until `work` was done. */
+async function turnsDuring(work: Promise<unknown>): Promise<number> {
+  let isDone = false;
+  const done = work.finally(() => {
+    isDone = true;
+  });
+  let turns = 0;
+  for (; !isDone; turns += 1) await turn();
+  await done;
+  return turns;
+}
+
+test('a scrape is what the library makes of the same series, byte by byte', async () => {
+  const registry = new Registry('t_');
+  manyClusters(registry, 700);
+  const registers = [registry];
+  new Gauge({ name: 'odd', help: 'a\\b\nc', labelNames: ['x'], registers }).set({ x: 'a"b\\c\nd' }, Number.NaN);
+  new Gauge({ name: 'infinite', help: 'i', registers }).set(Number.NEGATIVE_INFINITY);
+  new Gauge({ name: 'none', help: 'without a value', labelNames: ['x'], registers });
+  new Counter({ name: 'c_total', help: 'c', registers }).inc(1e21);
+  new Summary({ name: 's', help: 's', labelNames: ['x'], registers }).observe({ x: '1' }, 3);
+  new Histogram({ name: 'e', help: 'e', registers });
+  expect((await registry.render()).toString()).toBe(await PrometheusRegistry.prototype.metrics.call(registry));
+  expect(await registry.metrics()).toBe(await PrometheusRegistry.prototype.metrics.call(registry));
+  expect(await new Registry('t_').metrics()).toBe(await PrometheusRegistry.prototype.metrics.call(new Registry('t_')));
+});
+
+test('other work has its turn while the series of many clusters are written', async () => {
+  const registry = new Registry('t_');
+  manyClusters(registry, 4000);
+  expect(await turnsDuring(registry.render())).toBeGreaterThan(5);
+});
+
+test('other work has its turn while a long JSON answer is made and written', async () => {
+  const cluster = { name: 'west', findings: Array.from({ length: 200 }, (_, index) => ({ index, text: 'x'.repeat(100) })) };
+  const clusters = {
+    *[Symbol.iterator]() {
+      for (let index = 0; index < 2000; index += 1) yield cluster;
+    },
+  };
+  expect(await turnsDuring(joinInSlices(jsonPieces({ clusters })))).toBeGreaterThan(5);
+});
+
+test('scrapes at the same time share one pass over the series', async () => {
+  const registry = new Registry('t_');
+  let passes = 0;
+  const gate = Promise.withResolvers<void>();
+  new Gauge({
+    name: 'g',
+    help: 'g',
+    registers: [registry],
+    async collect() {
+      passes += 1;
+      await gate.promise;
+    },
+  });
+  server = await serveMetrics(registry, LISTEN);
+  const socket = await open(server.port);
+  let received = '';
+  socket.on('data', (chunk) => {
+    received += chunk.toString();
+  });
+  // In one packet, so that all are there before the first is answered.
+  socket.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(5));
+  await until('the series are collected', () => passes > 0);
+  gate.resolve();
+  await until('all scrapes are answered', () => received.split('# HELP g g').length === 6);
+  expect(passes).toBe(1);
+});
+
+test('connections beyond the bound are closed', async () => {
+  server = await serveJson({ '/': () => [] }, LISTEN);
+  let closed = 0;
+  for (let index = 0; index < MAX_HTTP_CONNECTIONS + 3; index += 1) (await open(server.port)).once('close', () => closed++);
+  await until('the last three are closed', () => closed === 3);
+});
+
+async function open(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  sockets.push(socket);
+  socket.on('error', () => undefined);
+  await once(socket, 'connect');
+  return socket;
+}
+
+test('a JSON answer in pieces is the one in one piece', async () => {
+  const leaf = fc.oneof(fc.jsonValue({ maxDepth: 3 }), fc.constant(undefined), fc.date({ noInvalidDate: true }));
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 7 },
+      leaf,
+      fc.array(tie('value'), { maxLength: 4 }),
+      fc.dictionary(fc.string(), tie('value'), { maxKeys: 4 }),
+    ),
+  }));
+  await fc.assert(
+    fc.asyncProperty(value, async (content) => {
+      const whole = JSON.stringify({ content });
+      expect((await joinInSlices(jsonPieces({ content }))).toString()).toBe(whole);
+      if (Array.isArray(content)) expect((await joinInSlices(jsonPieces({ content: content.values() }))).toString()).toBe(whole);
+    }),
+  );
+});
