@@ -22,6 +22,8 @@ export interface YamlDocument {
   readonly repeated: readonly string[];
   /** `file:line` of the value at `keys`, or of the nearest one around it. */
   place(keys: readonly PropertyKey[]): string;
+  /** The scalar at `keys` as it is written, whatever it means: `010` for `010`. Undefined where there is none. */
+  source(keys: readonly PropertyKey[]): string | undefined;
 }
 
 export interface YamlRules {
@@ -54,7 +56,11 @@ export function parseYaml(text: string, file: string, maxBytes: number, { isGoYa
     const wrong = isGoYaml ? undefined : repeated.find(({ isTopLevel }) => isTopLevel);
     if (wrong !== undefined) throw new YamlFileError(`${textOf(wrong)}; allowed: once`);
     const content: unknown = document.toJS({ maxAliasCount: MAX_YAML_ALIASES });
-    return { content, repeated: repeated.map(textOf), place };
+    const source = (keys: readonly PropertyKey[]) => {
+      const node: unknown = document.getIn(keys, true);
+      return isScalar(node) ? node.source : undefined;
+    };
+    return { content, repeated: repeated.map(textOf), place, source };
   } catch (thrown) {
     if (thrown instanceof YamlFileError) throw thrown;
     // Too many aliases, or nested too deeply for the parser.

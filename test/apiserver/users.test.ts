@@ -58,7 +58,7 @@ describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 90_
     ['broken', (file: UsersFile) => file.write('users: [oops')],
     ['empty', (file: UsersFile) => file.write('')],
     ['gone', (file: UsersFile) => file.remove()],
-    ['wrong in one entry', (file: UsersFile) => file.write('users:\n- name: remote-z\n  role: remote\n- name: remote-y\n')],
+    ['no list of users', (file: UsersFile) => file.write('users: {remote-z: remote}\n')],
   ])('stay as they are while the file is %s, which is counted', async (_, spoil) => {
     await using etcd = await etcdWithRoles();
     using file = new UsersFile();
@@ -94,6 +94,30 @@ describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 90_
     expect(await run.failures('unknown_role')).toBe(2);
     await until('the run succeeds', () => run.runs.at(-1));
     expect(run.health.problems()).toEqual([]);
+  });
+
+  test('lose only the entry that cannot be read, and its user stays', async () => {
+    await using etcd = await etcdWithRoles();
+    using file = new UsersFile();
+    file.writeUsers({ 'remote-a': 'remote', 'remote-b': 'remote', 'remote-c': 'remote' });
+    await using run = new UsersRun(etcd.endpoint, file);
+    await run.has({ 'remote-a': 'remote', 'remote-b': 'remote', 'remote-c': 'remote' });
+
+    file.write('users:\n- name: remote-a\n- {name: remote-b, role: local}\n- {name: remote-d, role: remote}\n');
+    await run.has({ 'remote-a': 'remote', 'remote-b': 'local', 'remote-d': 'remote' });
+    await until('the entry is counted', async () => (await run.failures('entry')) === 1);
+    const entry = 'users: users.yaml:2: users[0].role: allowed: a text that is not empty';
+    await until('it is told', () => run.health.problems().join() === entry, { status: () => run.health.problems() });
+    expect(run.runs.at(-1)).toBe(false);
+
+    // The first entry may be that of remote-b as well as that of another.
+    file.write('users:\n- {nam: remote-b, role: local}\n- {name: remote-e, role: remote}\n');
+    await run.has({ 'remote-a': 'remote', 'remote-b': 'local', 'remote-d': 'remote', 'remote-e': 'remote' });
+
+    file.writeUsers({ 'remote-b': 'local', 'remote-e': 'remote' });
+    await run.has({ 'remote-b': 'local', 'remote-e': 'remote' });
+    await until('all is well', () => run.runs.at(-1) && run.health.problems().length === 0);
+    expect(await run.failures('entry')).toBe(2);
   });
 
   test('of the cluster itself cannot be changed or removed by the file', async () => {

@@ -9,7 +9,7 @@ import { builtinUsers } from '../../shared/builtin-users.ts';
 import { type EtcdAuth, ROOT_ROLE } from '../../shared/etcd/auth.ts';
 import { AuthExistsError, AuthNotFoundError, AuthRefusedError } from '../../shared/etcd/errors.ts';
 import type { CallOptions } from '../../shared/etcd/types.ts';
-import type { FileUser } from './users-file.ts';
+import type { FileUser, UsersFile } from './users-file.ts';
 
 export type UserProblemReason = 'builtin' | 'unknown_role' | 'refused';
 
@@ -49,8 +49,11 @@ export class Reconciliation {
   /**
    * One pass, in the order of the file, removals last. Idempotent, and can be repeated from the beginning wherever it
    * was interrupted. Rejects with an EtcdError where etcd cannot be asked any further.
+   *
+   * The user of an entry that is left out stays as it is. Where such an entry does not tell its user, none is removed: it may
+   * be any of those that the file does not name.
    */
-  async reconcile(wanted: readonly FileUser[], options: CallOptions): Promise<Reconciled> {
+  async reconcile({ users: wanted, problems: leftOut }: UsersFile, options: CallOptions): Promise<Reconciled> {
     const existing = new Set(await this.#auth.users(options));
     const roles = new Set([ROOT_ROLE, ...(await this.#auth.roles(options))]);
     const configured: FileUser[] = [];
@@ -66,8 +69,9 @@ export class Reconciliation {
         problems.push({ user: user.name, reason: 'refused', text: thrown.message });
       }
     }
-    const named = new Set(wanted.map(({ name }) => name));
-    const removed = await this.#remove(named, options);
+    const named = new Set([...wanted.map(({ name }) => name), ...leftOut.flatMap(({ user }) => user ?? [])]);
+    const areAllNamed = leftOut.every(({ user }) => user !== undefined);
+    const removed = areAllNamed ? await this.#remove(named, options) : [];
     const unnamed = [...existing].filter((user) => !named.has(user) && !this.#builtin.has(user) && !removed.includes(user));
     return { configured, removed, problems, unnamed };
   }

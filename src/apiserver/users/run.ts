@@ -25,7 +25,7 @@ import type { Logger } from '../../shared/log.ts';
 import type { Registry } from '../../shared/metrics.ts';
 import { readTextFile, YamlFileError } from '../../shared/yaml-file.ts';
 import { Reconciliation } from './reconciliation.ts';
-import { type FileUser, parseUsersFile, UsersFileError } from './users-file.ts';
+import { parseUsersFile, type UsersFile, UsersFileError } from './users-file.ts';
 import { UsersReport } from './users-report.ts';
 
 export interface UsersOptions {
@@ -70,7 +70,7 @@ class Users {
   readonly #backoff = new Backoff({ minMs: USERS_RETRY_MIN_MS, maxMs: USERS_RETRY_MAX_MS });
   #text: string | undefined;
   /** Undefined until there was a usable file. */
-  #wanted: readonly FileUser[] | undefined;
+  #wanted: UsersFile | undefined;
   /** When the next pass is due, by the monotonic clock. */
   #dueMs = 0;
   #isAuthenticationKnown = false;
@@ -98,7 +98,7 @@ class Users {
       this.#text = text;
       this.#wanted = wanted;
       this.#dueMs = 0;
-      this.#report.fileUsable(path, wanted.length);
+      this.#report.fileUsable(path, wanted);
     } catch (thrown) {
       if (!(thrown instanceof YamlFileError || thrown instanceof UsersFileError)) throw thrown;
       this.#text = undefined;

@@ -1,8 +1,8 @@
 /**
  * The users file: which users the other clusters have in the local etcd, and with which role each.
  *
- * `users: [{name: remote-west, role: remote}]`, other keys are ignored. A file that is wrong in one place is wrong
- * as a whole: half of it would remove the users of the other half. An empty list is a list; an empty file is
+ * `users: [{name: remote-west, role: remote}]`, other keys are ignored. An entry that is wrong costs that entry only, and
+ * nothing is done to its user; a file that is no list of users is wrong as a whole. An empty list is a list; an empty file is
  * more likely one that is being written.
  */
 import { z } from 'zod';
@@ -21,38 +21,76 @@ export class UsersFileError extends ProgramError {
   readonly retriable = true;
 }
 
+/** An entry that is left out. */
+export interface EntryProblem {
+  /** The user that the entry names; undefined where its name cannot be read. */
+  readonly user: string | undefined;
+  /** Names file, line and key, and says what is allowed there. */
+  readonly text: string;
+}
+
+export interface UsersFile {
+  /** In the order of the file, each once. */
+  readonly users: readonly FileUser[];
+  readonly problems: readonly EntryProblem[];
+}
+
 const USERS = 'users, a list of {name, role}; [] for no users';
 const ENTRY = '{name, role}';
-const NAME = 'a text that is not empty';
+const TEXT = 'a text that is not empty';
 
 /** The message of each check is what is allowed in that place. */
-const FILE = z.object(
-  {
-    users: z.array(z.object({ name: z.string(NAME).min(1, NAME), role: z.string(NAME).min(1, NAME) }, ENTRY), USERS).nullable(),
-  },
-  USERS,
-);
+const FILE = z.object({ users: z.array(z.unknown(), USERS).nullable() }, USERS);
 
-/** The users of `text`, in its order and each once. Throws UsersFileError; `file` is for its message. */
-export function parseUsersFile(text: string, file: string): readonly FileUser[] {
-  const { content, place } = yamlOf(text, file);
-  const refuse = (keys: readonly PropertyKey[], problem: string) =>
-    new UsersFileError(`users file ${place(keys)}: ${keyText(keys)}${problem}`);
-  const parsed = FILE.safeParse(content);
+/**
+ * The users of `text`. Of two entries for one user the last one counts, as in the original, which gives the user one role
+ * after the other; where the roles differ, the other entry is a problem. Throws UsersFileError where the file is no list of
+ * users; `file` is for messages.
+ */
+export function parseUsersFile(text: string, file: string): UsersFile {
+  const yaml = yamlOf(text, file);
+  const parsed = FILE.safeParse(yaml.content);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    throw refuse(issue?.path ?? [], `allowed: ${issue?.message}`);
+    throw new UsersFileError(`users file ${told(yaml, issue?.path ?? [], `allowed: ${issue?.message}`)}`);
   }
-  const users = new Map<string, FileUser>();
-  for (const [index, user] of (parsed.data.users ?? []).entries()) {
-    const before = users.get(user.name);
-    if (before !== undefined && before.role !== user.role) {
-      const name = JSON.stringify(user.name);
-      throw refuse(['users', index, 'role'], `${name} has the role ${JSON.stringify(before.role)} already; allowed: one role`);
+  const entries = new Map<string, { readonly user: FileUser; readonly index: number }>();
+  const problems: EntryProblem[] = [];
+  for (const [index, content] of (parsed.data.users ?? []).entries()) {
+    const user = readEntry(content, index, yaml);
+    if ('text' in user) {
+      problems.push(user);
+      continue;
     }
-    users.set(user.name, user);
+    const before = entries.get(user.name);
+    if (before !== undefined && before.user.role !== user.role) {
+      const problem = `${JSON.stringify(user.name)} has the role ${JSON.stringify(user.role)} further down; allowed: one entry`;
+      problems.push({ user: user.name, text: told(yaml, ['users', before.index, 'role'], problem) });
+    }
+    entries.set(user.name, { user, index });
   }
-  return [...users.values()];
+  return { users: [...entries.values()].map(({ user }) => user), problems };
+}
+
+function readEntry(content: unknown, index: number, yaml: YamlDocument): FileUser | EntryProblem {
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
+    return { user: undefined, text: told(yaml, ['users', index], `allowed: ${ENTRY}`) };
+  }
+  const field = (key: 'name' | 'role') => {
+    const value = (content as Readonly<Record<string, unknown>>)[key];
+    if (typeof value === 'string') return value;
+    // Go's YAML takes numbers and the like for what is written, where a text is wanted.
+    const isScalar = ['number', 'bigint', 'boolean'].includes(typeof value) || value instanceof Date;
+    return isScalar ? (yaml.source(['users', index, key]) ?? '') : '';
+  };
+  const [name, role] = [field('name'), field('role')];
+  if (name !== '' && role !== '') return { name, role };
+  const key = name === '' ? 'name' : 'role';
+  return { user: name === '' ? undefined : name, text: told(yaml, ['users', index, key], `allowed: ${TEXT}`) };
+}
+
+function told(yaml: YamlDocument, keys: readonly PropertyKey[], problem: string): string {
+  return `${yaml.place(keys)}: ${keyText(keys)}${problem}`;
 }
 
 function yamlOf(text: string, file: string): YamlDocument {

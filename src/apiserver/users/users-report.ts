@@ -6,8 +6,16 @@ import { MAX_LOGGED_USERS } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Counter, Registry } from '../../shared/metrics.ts';
 import type { Reconciled, UserProblem, UserProblemReason } from './reconciliation.ts';
+import type { UsersFile } from './users-file.ts';
 
-const REASONS: readonly (UserProblemReason | 'file' | 'etcd')[] = ['file', 'builtin', 'unknown_role', 'refused', 'etcd'];
+const REASONS: readonly (UserProblemReason | 'file' | 'entry' | 'etcd')[] = [
+  'file',
+  'entry',
+  'builtin',
+  'unknown_role',
+  'refused',
+  'etcd',
+];
 
 export interface UsersReportOptions {
   readonly log: Logger;
@@ -25,6 +33,8 @@ export class UsersReport {
   readonly #failures: Counter<'reason'>;
   #fileProblem: string | undefined;
   #etcdProblem: string | undefined;
+  /** Of entries that cannot be read. */
+  #entryProblems: readonly string[] = [];
   /** By user. */
   #problems: ReadonlyMap<string, string> = new Map();
   #unnamed = '';
@@ -39,9 +49,22 @@ export class UsersReport {
     health.addCheck('users', () => this.#unwell());
   }
 
-  fileUsable(path: string, users: number): void {
+  fileUsable(path: string, { users, problems }: UsersFile): void {
     this.#fileProblem = undefined;
-    this.#log.info({ path, users }, 'read the users file');
+    this.#log.info({ path, users: users.length, leftOut: problems.length }, 'read the users file');
+    if (problems.length > 0) this.#onRun?.(false);
+    const known = new Set(this.#entryProblems);
+    this.#entryProblems = problems.map(({ text }) => text);
+    const news = problems.filter(({ text }) => !known.has(text));
+    this.#failures.inc({ reason: 'entry' }, news.length);
+    for (const { user, text } of news.slice(0, MAX_LOGGED_USERS)) {
+      const fate =
+        user === undefined ? 'and no user is removed, for it may be the one of the entry' : 'and its user stays as it is';
+      this.#log.error({ user, reason: text }, `an entry of the users file is left out, ${fate}`);
+    }
+    if (news.length > MAX_LOGGED_USERS) {
+      this.#log.error({ entries: news.length - MAX_LOGGED_USERS }, 'more entries of the users file are left out');
+    }
   }
 
   fileUnusable(error: Error): void {
@@ -70,7 +93,7 @@ export class UsersReport {
   }
 
   reconciled({ configured, removed, problems, unnamed }: Reconciled): void {
-    this.#onRun?.(problems.length === 0);
+    this.#onRun?.(problems.length === 0 && this.#entryProblems.length === 0);
     this.#etcdProblem = undefined;
     for (const { name, role } of configured) this.#log.info({ user: name, role }, 'user of etcd set up');
     for (const user of removed) this.#log.info({ user }, 'user of etcd removed');
@@ -88,8 +111,9 @@ export class UsersReport {
   }
 
   #unwell(): string[] {
-    const entries = [...this.#problems].slice(0, MAX_LOGGED_USERS).map(([user, text]) => `${user}: ${text}`);
-    const others = this.#problems.size - entries.length;
+    const all = [...this.#entryProblems, ...[...this.#problems].map(([user, text]) => `${user}: ${text}`)];
+    const entries = all.slice(0, MAX_LOGGED_USERS);
+    const others = all.length - entries.length;
     if (others > 0) entries.push(`${others} more entries of the users file`);
     return [this.#fileProblem, this.#etcdProblem, ...entries].filter((problem) => problem !== undefined);
   }
