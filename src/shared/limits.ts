@@ -300,6 +300,9 @@ export const MAX_DER_ELEMENTS = 10_000;
 /** Certificates of one file: bundles of authorities have some 150. */
 export const MAX_CERTIFICATES_PER_FILE = 500;
 
+/** Certificates of a server that are looked at. */
+export const MAX_PRESENTED_CERTIFICATES = 10;
+
 /** Bytes read of an answer to `GET /version`: etcd's has a hundred, whatever else answers may have any. */
 export const MAX_VERSION_ANSWER_BYTES = 8 * 1024;
 

@@ -114,7 +114,7 @@ describe.skipIf(!canMakeCertificates())('with TLS (needs the openssl command, ve
     const watch = record(early, 'early/', 1);
     await expect(put(early, 'early/a')).rejects.toThrow(
       new CredentialsError(
-        `key-file ${placed.keyFile} cannot be read: ENOENT: no such file or directory, open '${placed.keyFile}'`,
+        `key-file ${placed.keyFile}: cannot be read: ENOENT: no such file or directory, open '${placed.keyFile}'`,
       ),
     );
     expect(early.state).toMatchObject({ connected: false, lastError: { code: 'ETCD_CREDENTIALS' } });

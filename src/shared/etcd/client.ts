@@ -228,7 +228,8 @@ class Client implements EtcdAdminClient {
     for (;;) {
       await this.#options.clock.sleep(TLS_RELOAD_INTERVAL_MS, signal).catch(() => undefined);
       if (signal.aborted) return;
-      if (!credentials.refresh()) continue;
+      if (!(await credentials.refresh())) continue;
+      if (signal.aborted) return;
       endpoints.renew();
       endpoints.wake();
     }

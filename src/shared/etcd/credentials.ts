@@ -1,15 +1,17 @@
 /**
- * The TLS files of a configuration, as a context for handshakes.
+ * The TLS files of a configuration, as what handshakes are made with.
  *
  * Files are replaced under a running program, one after the other. What cannot be used (half-written, a
  * key that does not match) leaves the credentials in use as they are and is logged once; the next
  * change is tried again. Key material is never logged.
  */
 import { createHash, X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import { readBoundedFile } from '../bounded-file.ts';
 import { asError } from '../errors.ts';
+import { MAX_PEM_FILE_BYTES } from '../limits.ts';
 import type { Logger } from '../log.ts';
+import { certificateBlocks } from '../tls/pem.ts';
+import { Trust } from '../tls/trust.ts';
 import type { EtcdConfig } from './config.ts';
 import { CredentialsError } from './errors.ts';
 import type { EtcdObserver } from './observer.ts';
@@ -24,11 +26,14 @@ export class Credentials {
   readonly #config: EtcdConfig;
   readonly #log: Logger;
   readonly #observer: Pick<EtcdObserver, 'certificates'> | undefined;
-  #context: SecureContext | undefined;
-  /** Of the content that `#context` was made of. */
+  #trust: Trust | undefined;
+  /** Of the content that `#trust` was made of. */
   #digest: string | undefined;
   /** What was logged last about files that cannot be used. */
   #refused: string | undefined;
+  #reading: Promise<boolean> | undefined;
+  /** Servers whose certificates have no name but the common one, as far as they were logged. */
+  readonly #legacy = new Set<string>();
 
   /** `observer` is told whenever other files are used than before. */
   constructor(config: EtcdConfig, log: Logger, observer?: Pick<EtcdObserver, 'certificates'>) {
@@ -37,23 +42,28 @@ export class Credentials {
     this.#observer = observer;
   }
 
-  /** Of the files as they were when they could be used last. Throws CredentialsError where they never could. */
-  load(): SecureContext {
-    if (this.#context === undefined) this.#read();
-    return this.#context as SecureContext;
+  /** Whether `load` has what it gives. */
+  get isLoaded(): boolean {
+    return this.#trust !== undefined;
   }
 
-  /** Looks at the files again. True where handshakes from now on differ from those before. */
-  refresh(): boolean {
-    const isFirst = this.#context === undefined;
+  /** Of the files as they were when they could be used last. Rejects with CredentialsError where they never could. */
+  async load(): Promise<Trust> {
+    if (this.#trust === undefined) await this.#readOnce();
+    return this.#trust as Trust;
+  }
+
+  /** Looks at the files again. True where handshakes from now on differ from those before. Never rejects. */
+  async refresh(): Promise<boolean> {
+    const isFirst = this.#trust === undefined;
     try {
-      const hasChanged = this.#read();
+      const hasChanged = await this.#readOnce();
       if (hasChanged) this.#log.info(isFirst ? 'TLS files can be used now' : 'TLS files changed; connections are renewed');
       this.#refused = undefined;
       return hasChanged;
     } catch (thrown) {
       const { message } = asError(thrown);
-      // Whoever needs the first ones reports what is wrong with them.
+      // Files that were never of use are reported by the call that needs them.
       if (message !== this.#refused && !isFirst) {
         this.#log.error(
           { code: 'ETCD_CREDENTIALS', reason: message },
@@ -65,17 +75,36 @@ export class Credentials {
     }
   }
 
-  #read(): boolean {
+  /** Said once for each server, until the files change. */
+  warnOfLegacyName(host: string): void {
+    if (this.#legacy.has(host)) return;
+    this.#legacy.add(host);
+    this.#log.warn(
+      { host },
+      'the certificate of the server has its name in the common name alone, which Go programs refuse; issue it with a subject alternative name',
+    );
+  }
+
+  /** One reading at a time; calls in between share its outcome. */
+  #readOnce(): Promise<boolean> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  async #read(): Promise<boolean> {
     const { caFile, certFile, keyFile } = this.#config;
     const files: Files = {
-      ca: read('trusted-ca-file', caFile),
-      cert: read('cert-file', certFile),
-      key: read('key-file', keyFile),
+      ca: await read('trusted-ca-file', caFile),
+      cert: await read('cert-file', certFile),
+      key: await read('key-file', keyFile),
     };
     const digest = createHash('sha256').update(JSON.stringify(files)).digest('hex');
     if (digest === this.#digest) return false;
-    this.#context = this.#contextOf(files);
+    this.#trust = this.#trustOf(files);
     this.#digest = digest;
+    this.#legacy.clear();
     this.#observer?.certificates(this.#expiriesOf(files));
     return true;
   }
@@ -93,35 +122,29 @@ export class Credentials {
     return expiries;
   }
 
-  #contextOf({ ca, cert, key }: Files): SecureContext {
+  #trustOf(files: Files): Trust {
     try {
-      return createSecureContext({
-        ca: ca ?? getCACertificates('system'),
-        ...(cert === undefined || key === undefined ? {} : { cert, key }),
-        minVersion: 'TLSv1.2',
-      });
+      return new Trust(files);
     } catch (thrown) {
       const { caFile, certFile, keyFile } = this.#config;
       const names = [caFile, certFile, keyFile].filter((name) => name !== undefined).join(', ');
-      throw new CredentialsError(`TLS files ${names} cannot be used: ${asError(thrown).message}; write all of them anew`);
+      throw new CredentialsError(`TLS files ${names} cannot be used: ${asError(thrown).message}; write all of them again`);
     }
   }
 }
 
 /** Of the certificates in a PEM file that OpenSSL has taken. */
 function firstExpiryMs(pem: string): number {
-  const certificates = pem.match(/-----BEGIN (TRUSTED )?CERTIFICATE-----[^-]+-----END (TRUSTED )?CERTIFICATE-----/g) ?? [];
-  return Math.min(...certificates.map((certificate) => new X509Certificate(certificate).validToDate.getTime()));
+  return Math.min(...certificateBlocks(pem).map((certificate) => new X509Certificate(certificate).validToDate.getTime()));
 }
 
-function read(key: string, file: string | undefined): string | undefined {
+async function read(key: string, file: string | undefined): Promise<string | undefined> {
   if (file === undefined) return undefined;
   try {
-    const content = readFileSync(file, 'utf8');
-    // OpenSSL takes a file without any certificate for an empty list of authorities.
-    if (!content.includes('-----BEGIN ')) throw new Error('no PEM in it');
+    const content = (await readBoundedFile(file, MAX_PEM_FILE_BYTES)).toString('utf8');
+    if (!content.includes('-----BEGIN ')) throw new Error(`${file}: no PEM in it`);
     return content;
   } catch (thrown) {
-    throw new CredentialsError(`${key} ${file} cannot be read: ${asError(thrown).message}`);
+    throw new CredentialsError(`${key} ${asError(thrown).message}`);
   }
 }

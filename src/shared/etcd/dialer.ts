@@ -6,11 +6,11 @@
  * closed meanwhile: somebody in between who accepts connections and never answers would stop it for
  * good. Therefore every socket is known here, has a time to become of use, and ends with the dialer.
  */
-import { isIP, type Socket } from 'node:net';
-import { connect } from 'node:tls';
+import type { Socket } from 'node:net';
 import { CallCredentials, ChannelCredentials } from '@grpc/grpc-js';
 import type { Clock } from '../clock.ts';
 import { ETCD_DIAL_TIMEOUT_MS } from '../limits.ts';
+import { handshake } from '../tls/handshake.ts';
 import type { Credentials } from './credentials.ts';
 
 type SecureConnector = ReturnType<ChannelCredentials['_createSecureConnector']>;
@@ -21,6 +21,7 @@ export interface DialerOptions {
   /** The name that the server's certificate must carry. */
   readonly host: string;
   readonly skipVerify: boolean;
+  readonly strictServerNames: boolean;
   readonly clock: Clock;
 }
 
@@ -84,22 +85,11 @@ export class Dialer extends ChannelCredentials {
     }
   }
 
-  #handshake(socket: Socket, credentials: Credentials): Promise<Socket> {
-    const { host, skipVerify } = this.#options;
-    return new Promise((resolve, reject) => {
-      const secure = connect(
-        {
-          socket,
-          secureContext: credentials.load(),
-          ALPNProtocols: ['h2'],
-          host,
-          // RFC 6066 knows no addresses as server names.
-          ...(isIP(host) === 0 ? { servername: host } : {}),
-          rejectUnauthorized: !skipVerify,
-        },
-        () => resolve(secure),
-      );
-      secure.on('error', reject);
-    });
+  async #handshake(socket: Socket, credentials: Credentials): Promise<Socket> {
+    const { host, skipVerify, strictServerNames } = this.#options;
+    const trust = await credentials.load();
+    const secured = await handshake({ socket, alpn: ['h2'], trust, host, skipVerify, strictServerNames });
+    if (secured.peer.hasLegacyName) credentials.warnOfLegacyName(host);
+    return secured.socket;
   }
 }

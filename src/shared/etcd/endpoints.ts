@@ -35,12 +35,8 @@ class Endpoint {
     this.#options = options;
   }
 
-  /** Throws CredentialsError as long as the TLS files cannot be used. */
   get link(): Link {
-    if (this.#link === undefined) {
-      this.#options.credentials?.load();
-      this.#link = new Link(this.#options);
-    }
+    this.#link ??= new Link(this.#options);
     return this.#link;
   }
 
@@ -67,15 +63,23 @@ class Endpoint {
 export class Endpoints {
   readonly #all: readonly Endpoint[];
   readonly #clock: Clock;
+  /** Absent where no endpoint has TLS. */
+  readonly #credentials: Credentials | undefined;
   readonly #sleepers = new Set<() => void>();
   #at = 0;
 
   constructor(options: EndpointsOptions) {
     this.#clock = options.clock;
+    this.#credentials = options.config.endpoints.some((url) => parseEndpoint(url).secure) ? options.credentials : undefined;
     this.#all = linkOptionsOf(options).map((link, index) => new Endpoint({ ...link, onRecovered: () => this.#recovered(index) }));
   }
 
-  /** The link in use. Throws CredentialsError. */
+  /** Resolves once connections can be made. Rejects with CredentialsError as long as the TLS files cannot be used. */
+  async ready(): Promise<void> {
+    if (this.#credentials?.isLoaded === false) await this.#credentials.load();
+  }
+
+  /** The link in use. */
   get link(): Link {
     return this.#current.link;
   }
@@ -150,6 +154,7 @@ function linkOptionsOf({
       credentials: secure ? credentials : undefined,
       skipVerify: config.skipVerify === true,
       name,
+      strictServerNames: config.strictServerNames === true,
       keepalive,
       receive,
       clock,

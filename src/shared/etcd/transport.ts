@@ -131,10 +131,10 @@ export class Transport {
     }
   }
 
-  /** Opens a stream to the link in use. `onRetire` is called when it shall move to another link. Throws an EtcdError. */
+  /** Opens a stream to the link in use, after `ready`. `onRetire` is called when it shall move to another link. Throws ClosedError. */
   open(method: Method, onRetire: () => void): OpenStream {
     if (this.#isClosed) throw new ClosedError();
-    const link = this.#link();
+    const { link } = this.#options.endpoints;
     const stream = new MessageStream(link.grpc, method.path, METADATA, (bytes) => link.settle(bytes));
     const leave = link.use(onRetire);
     const cancel = () => stream.cancel();
@@ -188,9 +188,10 @@ export class Transport {
     if (!this.#isClosed) await this.#options.endpoints.pause(ms, signal);
   }
 
-  #link(): Link {
+  /** Resolves once connections can be made. Rejects with CredentialsError as long as the TLS files cannot be used. */
+  async ready(): Promise<void> {
     try {
-      return this.#options.endpoints.link;
+      await this.#options.endpoints.ready();
     } catch (thrown) {
       this.#options.tracker.failed(asError(thrown));
       throw thrown;
@@ -225,7 +226,10 @@ export class Transport {
   }: Invocation<T>): Promise<T> {
     if (this.#isClosed) throw new ClosedError();
     signal.throwIfAborted();
-    const link = given ?? this.#link();
+    await this.ready();
+    if (this.#isClosed) throw new ClosedError();
+    signal.throwIfAborted();
+    const link = given ?? this.#options.endpoints.link;
     const leave = link.use();
     try {
       const answer = await this.#send(link, method, request, signal, timeoutMs);

@@ -133,6 +133,8 @@ class WatchSession {
   /** Resolves when the server watches and still has what is to be resumed from. */
   async begin(): Promise<void> {
     const { signal, deletesOnly = false, exact = false } = this.#options;
+    await this.#parts.transport.ready();
+    signal.throwIfAborted();
     const open = this.#parts.transport.open(WATCH, () => {
       this.#isRetired = true;
       open.close();

@@ -10,7 +10,8 @@ import { getCACertificates } from 'node:tls';
 import { parse } from 'yaml';
 import { asError } from '../errors.ts';
 import { MAX_ETCD_CONFIG_BYTES, MAX_PEM_FILE_BYTES, MAX_YAML_ALIASES } from '../limits.ts';
-import { type Certificate, certificatesOf, chainOf } from './certificate.ts';
+import { type Certificate, certificatesOf } from '../tls/certificate.ts';
+import { chainOf } from '../tls/chain.ts';
 import type { CheckedConfig, ClientCertificates, ConfigFindings, TrustedCertificates } from './findings.ts';
 import { fileFailure, MISTRUST_TEXT } from './go-errors.ts';
 

@@ -6,9 +6,13 @@
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { connect as dial, isIP, type LookupFunction, type Socket } from 'node:net';
-import { createSecureContext, getCACertificates, connect as secure, type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
+import { hostKey, hostPort, parseEndpoint } from '../etcd/endpoint-address.ts';
 import { MAX_VERSION_ANSWER_BYTES } from '../limits.ts';
-import { type Certificate, certificateOf } from './certificate.ts';
+import type { Certificate } from '../tls/certificate.ts';
+import { handshake } from '../tls/handshake.ts';
+import { mistrustOf } from '../tls/peer.ts';
+import { Trust } from '../tls/trust.ts';
 import type {
   ClientCertificates,
   EndpointFindings,
@@ -32,10 +36,8 @@ export interface ProbeOptions {
 
 /** `url` is an endpoint with scheme, host and port. Never rejects. */
 export async function probeEndpoint(url: string, options: ProbeOptions): Promise<EndpointFindings> {
-  const { protocol, hostname, port } = new URL(url);
-  const host = hostname.replace(/^\[|\]$/g, '');
-  const isSecure = protocol === 'https:';
-  const address = `${hostname}:${port || (isSecure ? '443' : '80')}`;
+  const { secure: isSecure, host, port } = parseEndpoint(url);
+  const address = hostPort(host, port);
   const resolved = isIP(host) === 0 ? await resolve(host, options) : undefined;
   const about = { url, host, address, isSecure, resolved };
   if (isFailure(resolved)) return { ...about, tcp: { ...resolved, text: `dial tcp: ${resolved.text}` }, tls: undefined };
@@ -50,7 +52,7 @@ export async function probeEndpoint(url: string, options: ProbeOptions): Promise
 }
 
 async function resolve(host: string, { hostAliases, signal }: ProbeOptions): Promise<readonly string[] | Failure> {
-  const given = hostAliases.get(host.toLowerCase());
+  const given = hostAliases.get(hostKey(host));
   if (given !== undefined) return given;
   try {
     const found = await abortable(lookup(host, { all: true }), signal);
@@ -84,21 +86,16 @@ async function connect(addresses: readonly string[], address: string, signal: Ab
 async function probeTls(socket: Socket, host: string, address: string, options: ProbeOptions): Promise<TlsFindings | Failure> {
   const { authorities, client, signal, nowMs } = options;
   try {
-    const stream = secure({
-      socket,
-      host,
-      ...(isIP(host) === 0 ? { servername: host } : {}),
-      secureContext: createSecureContext({
-        ca: authorities?.pem ?? getCACertificates('system'),
-        ...(client === undefined ? {} : { cert: client.certPem, key: client.keyPem }),
-        minVersion: 'TLSv1.2',
-      }),
-      rejectUnauthorized: false,
-    });
-    stream.on('error', () => undefined);
-    await once(stream, 'secureConnect', { signal });
-    const certificates = presented(stream);
-    const mistrust = mistrustOf(stream, certificates, nowMs);
+    const trust = new Trust({ ca: authorities?.pem, cert: client?.certPem, key: client?.keyPem });
+    // A time-out destroys the socket, and so ends the handshake.
+    const stop = () => socket.destroy();
+    signal.addEventListener('abort', stop, { once: true });
+    const rules = { trust, host, skipVerify: true };
+    const { socket: stream, peer } = await handshake({ socket, alpn: [], ...rules }).finally(() =>
+      signal.removeEventListener('abort', stop),
+    );
+    const { certificates } = peer;
+    const mistrust = mistrustFailureOf(mistrustOf(stream, certificates, trust, nowMs), certificates, nowMs);
     const { standardName: cipher } = stream.getCipher();
     const version = versionName(stream.getProtocol());
     // Asked for all the same where the server is not to be trusted: whether it takes the client is another question.
@@ -108,23 +105,8 @@ async function probeTls(socket: Socket, host: string, address: string, options: 
   }
 }
 
-/** Codes of Node for a name that does not fit; names are verified by the client, not here. */
-const NAME_CODES = ['ERR_TLS_CERT_ALTNAME_INVALID', 'HOSTNAME_MISMATCH'];
-
-function mistrustOf(stream: TLSSocket, [leaf]: readonly Certificate[], nowMs: number): Failure | undefined {
-  const error: unknown = stream.authorizationError;
-  if (error === null || error === undefined) return undefined;
-  const code = typeof error === 'string' ? error : String((error as NodeJS.ErrnoException).code);
-  return NAME_CODES.includes(code) ? undefined : mistrustFailure(code, nowMs, leaf?.notBeforeMs ?? 0, leaf?.notAfterMs ?? 0);
-}
-
-function presented(stream: TLSSocket): readonly Certificate[] {
-  const leaf = stream.getPeerX509Certificate();
-  const certificates = leaf === undefined ? [] : [certificateOf(leaf)];
-  for (let next = leaf?.issuerCertificate; next !== undefined && certificates.length < 10; next = next.issuerCertificate) {
-    certificates.push(certificateOf(next));
-  }
-  return certificates;
+function mistrustFailureOf(code: string | undefined, [leaf]: readonly Certificate[], nowMs: number): Failure | undefined {
+  return code === undefined ? undefined : mistrustFailure(code, nowMs, leaf?.notBeforeMs ?? 0, leaf?.notAfterMs ?? 0);
 }
 
 /**

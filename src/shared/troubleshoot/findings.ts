@@ -1,7 +1,7 @@
 /**
  * What the checks of one etcd found, as data: the report and the verdicts are functions of it.
  */
-import type { Certificate } from './certificate.ts';
+import type { Certificate } from '../tls/certificate.ts';
 
 /** What went wrong: in the words of the original's report, and by its code for whoever looks for the remedy. */
 export interface Failure {

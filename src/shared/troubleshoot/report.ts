@@ -3,7 +3,7 @@
  */
 import { MAX_STATUS_TEXT_LENGTH } from '../limits.ts';
 import { printable } from '../printable.ts';
-import { type Certificate, goTime } from './certificate.ts';
+import { type Certificate, goTime } from '../tls/certificate.ts';
 import { type ConfigFindings, type EndpointFindings, type EtcdFindings, isFailure, type TlsFindings } from './findings.ts';
 
 /** How many addresses of a name are told. */

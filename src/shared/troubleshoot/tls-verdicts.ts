@@ -1,5 +1,5 @@
 /** What is wrong with a TLS connection, and what to do about it. */
-import { isIP } from 'node:net';
+import { nameVerdict } from '../tls/server-name.ts';
 import type { ClientCertificates, ConfigFindings, EndpointFindings, Failure, TlsFindings } from './findings.ts';
 import { isFailure } from './findings.ts';
 import { DEADLINE } from './go-errors.ts';
@@ -24,7 +24,7 @@ export function tlsVerdicts(
   const isVerified = config.config.skipVerify !== true;
   return [
     ...(mistrust === undefined || !isVerified ? [] : [mistrustVerdict(tls, mistrust, config, nowMs)]),
-    ...(isVerified ? nameVerdict(endpoint, tls) : []),
+    ...(isVerified ? nameProblem(endpoint, tls) : []),
     ...(answer?.kind === 'failed' ? [handshakeVerdict(answer.failure, config.client)] : []),
     ...(answer?.kind === 'unknown' ? ['what answers is no etcd; check the address and the port'] : []),
   ];
@@ -71,10 +71,14 @@ function keyId(id: string | undefined): string {
   return id === undefined ? '' : ` (key ${id})`;
 }
 
-function nameVerdict({ host }: EndpointFindings, { certificates: [leaf] }: TlsFindings): readonly string[] {
-  if (leaf === undefined) return [];
-  const isCovered = (isIP(host) === 0 ? leaf.x509.checkHost(host, { subject: 'never' }) : leaf.x509.checkIP(host)) !== undefined;
-  if (isCovered) return [];
+function nameProblem({ host }: EndpointFindings, { certificates: [leaf] }: TlsFindings): readonly string[] {
+  const verdict = leaf === undefined ? 'covered' : nameVerdict(leaf, host);
+  if (leaf === undefined || verdict === 'covered') return [];
+  if (verdict === 'legacy') {
+    return [
+      `${host} is the common name of the server's certificate and no alternative name of it: agents and other Go programs refuse it, and so does --strict-server-names; issue it with a subject alternative name`,
+    ];
+  }
   const names = leaf.alternativeNames.length === 0 ? 'no name at all' : leaf.alternativeNames.slice(0, SHOWN_NAMES).join(', ');
   const remedy = 'use one of these as the endpoint (cilium-host-aliases give it an address), or add the name to the certificate';
   return [`${host} is not in the certificate of the server, which is for ${names}; ${remedy}`];

@@ -6,7 +6,7 @@
 import { UnauthenticatedError } from '../etcd/errors.ts';
 import { EXPIRY_WARNING_MS, MAX_STATUS_TEXT_LENGTH } from '../limits.ts';
 import { printable } from '../printable.ts';
-import type { Certificate } from './certificate.ts';
+import type { Certificate } from '../tls/certificate.ts';
 import { type ConfigFindings, type EndpointFindings, type EtcdFindings, type Failure, isFailure } from './findings.ts';
 import { DEADLINE } from './go-errors.ts';
 import { tlsVerdicts } from './tls-verdicts.ts';

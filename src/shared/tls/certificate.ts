@@ -4,6 +4,7 @@
 import { X509Certificate } from 'node:crypto';
 import { asError, ProgramError } from '../errors.ts';
 import { MAX_CERTIFICATES_PER_FILE } from '../limits.ts';
+import { addressKey } from './address.ts';
 import {
   contentOf,
   context,
@@ -17,6 +18,7 @@ import {
   SEQUENCE,
 } from './der.ts';
 import { commonName, distinguishedName } from './distinguished-name.ts';
+import { certificateBlocks } from './pem.ts';
 
 /** Bytes that are no certificate. */
 export class CertificateError extends ProgramError {
@@ -34,10 +36,28 @@ export interface Certificate {
   readonly commonName: string | undefined;
   /** Names and addresses, in the order of the certificate. */
   readonly alternativeNames: readonly string[];
+  /** Of the alternative names. */
+  readonly dnsNames: readonly string[];
+  /** Of the alternative names, as `addressKey` writes them. */
+  readonly addresses: readonly string[];
+  readonly hasAlternativeNames: boolean;
   readonly subjectKeyId: string | undefined;
   readonly authorityKeyId: string | undefined;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+  /** DER, to compare: texts of different encodings look alike. */
+  readonly rawSubject: Buffer;
+  readonly rawIssuer: Buffer;
+  /** Object identifier of the algorithm it was signed with. */
+  readonly signatureAlgorithm: string;
+  /** By object identifier. */
+  readonly extensions: ReadonlyMap<string, Extension>;
+}
+
+export interface Extension {
+  readonly isCritical: boolean;
+  /** DER. */
+  readonly value: Buffer;
 }
 
 const SUBJECT_KEY_ID = '2.5.29.14';
@@ -48,34 +68,40 @@ const AUTHORITY_KEY_ID = '2.5.29.35';
 export function certificateOf(source: X509Certificate | Buffer): Certificate {
   try {
     const x509 = source instanceof X509Certificate ? source : new X509Certificate(source);
-    const [body] = inside(elementsOf(x509.raw)[0], SEQUENCE);
+    const [body, algorithm] = inside(elementsOf(x509.raw)[0], SEQUENCE);
     const fields = inside(body, SEQUENCE);
     const [serial, , issuer, , subject] = fields[0]?.tag === context(0) ? fields.slice(1) : fields;
     const extensions = extensionsOf(fields);
-    const subjectKey = extensions.get(SUBJECT_KEY_ID);
-    const authorityKey = extensions.get(AUTHORITY_KEY_ID);
+    const subjectKey = extensions.get(SUBJECT_KEY_ID)?.value;
+    const authorityKey = extensions.get(AUTHORITY_KEY_ID)?.value;
+    const names = alternativeNames(extensions.get(ALTERNATIVE_NAMES)?.value);
     return {
       x509,
       serialNumber: colonHex(magnitude(contentOf(serial, INTEGER))),
       subject: distinguishedName(subject),
       issuer: distinguishedName(issuer),
       commonName: commonName(subject),
-      alternativeNames: alternativeNames(extensions.get(ALTERNATIVE_NAMES)),
+      alternativeNames: names.map(({ text }) => text),
+      dnsNames: names.flatMap(({ tag, text }) => (tag === DNS_NAME ? [text] : [])),
+      addresses: names.flatMap(({ tag, text }) => (tag === IP_ADDRESS ? [addressKey(text)] : [])),
+      hasAlternativeNames: extensions.has(ALTERNATIVE_NAMES),
       subjectKeyId: subjectKey && colonHex(contentOf(elementsOf(subjectKey)[0], OCTET_STRING)),
       authorityKeyId: authorityKey && keyIdOf(authorityKey),
       notBeforeMs: x509.validFromDate.getTime(),
       notAfterMs: x509.validToDate.getTime(),
+      rawSubject: contentOf(subject, SEQUENCE),
+      rawIssuer: contentOf(issuer, SEQUENCE),
+      signatureAlgorithm: objectIdentifier(contentOf(inside(algorithm, SEQUENCE)[0], OBJECT_IDENTIFIER)),
+      extensions,
     };
   } catch (thrown) {
     throw new CertificateError(`not a certificate: ${asError(thrown).message}`, { cause: thrown });
   }
 }
 
-const PEM = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
-
 /** Every certificate of a PEM file, whatever else is in it. Throws CertificateError, also where there is none. */
 export function certificatesOf(pem: string): readonly Certificate[] {
-  const blocks = pem.match(PEM) ?? [];
+  const blocks = certificateBlocks(pem);
   if (blocks.length === 0) throw new CertificateError('no certificate found');
   if (blocks.length > MAX_CERTIFICATES_PER_FILE)
     throw new CertificateError(`more than ${MAX_CERTIFICATES_PER_FILE} certificates`);
@@ -87,47 +113,16 @@ export function goTime(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')} +0000 UTC`;
 }
 
-/**
- * The issuers of `leaf` up to a root, the leaf not among them; undefined where none of `roots` is reached. Names, signatures and
- * the right to issue decide; times don't.
- */
-export function chainOf(
-  leaf: Certificate,
-  intermediates: readonly Certificate[],
-  roots: readonly Certificate[],
-): readonly Certificate[] | undefined {
-  const chain: Certificate[] = [];
-  let current = leaf;
-  for (let depth = 0; depth <= intermediates.length; depth += 1) {
-    const root = roots.find((candidate) => isIssuedBy(current, candidate) || candidate.x509.raw.equals(current.x509.raw));
-    if (root !== undefined) return [...chain, root];
-    const next = intermediates.find(
-      (candidate) => candidate !== current && !chain.includes(candidate) && isIssuedBy(current, candidate),
-    );
-    if (next === undefined) return undefined;
-    chain.push(next);
-    current = next;
-  }
-  return undefined;
-}
-
-function isIssuedBy(certificate: Certificate, issuer: Certificate): boolean {
-  try {
-    return issuer.x509.ca && certificate.x509.checkIssued(issuer.x509) && certificate.x509.verify(issuer.x509.publicKey);
-  } catch {
-    // A key that OpenSSL does not take.
-    return false;
-  }
-}
-
-function extensionsOf(fields: readonly DerElement[]): ReadonlyMap<string, Buffer> {
+function extensionsOf(fields: readonly DerElement[]): ReadonlyMap<string, Extension> {
   const last = fields.at(-1);
   if (last?.tag !== context(3)) return new Map();
   const [list] = elementsOf(last.content);
   return new Map(
     inside(list, SEQUENCE).map((extension) => {
       const parts = inside(extension, SEQUENCE);
-      return [objectIdentifier(contentOf(parts[0], OBJECT_IDENTIFIER)), contentOf(parts.at(-1), OCTET_STRING)];
+      const value = contentOf(parts.at(-1), OCTET_STRING);
+      // The flag is left out where it is false.
+      return [objectIdentifier(contentOf(parts[0], OBJECT_IDENTIFIER)), { isCritical: parts.length > 2, value }];
     }),
   );
 }
@@ -143,11 +138,16 @@ const IP_ADDRESS = 0x87;
 const URI = 0x86;
 const EMAIL = 0x81;
 
-function alternativeNames(extension: Buffer | undefined): readonly string[] {
+interface AlternativeName {
+  readonly tag: number;
+  readonly text: string;
+}
+
+function alternativeNames(extension: Buffer | undefined): readonly AlternativeName[] {
   if (extension === undefined) return [];
   return inside(elementsOf(extension)[0], SEQUENCE).flatMap(({ tag, content }) => {
-    if (tag === DNS_NAME || tag === EMAIL || tag === URI) return [content.toString('utf8')];
-    return tag === IP_ADDRESS ? [addressText(content)] : [];
+    if (tag === DNS_NAME || tag === EMAIL || tag === URI) return [{ tag, text: content.toString('utf8') }];
+    return tag === IP_ADDRESS ? [{ tag, text: addressText(content) }] : [];
   });
 }
 

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CertificateError, certificateOf, certificatesOf, goTime } from '../../src/shared/troubleshoot/certificate.ts';
-import { DerError, elementsOf, objectIdentifier } from '../../src/shared/troubleshoot/der.ts';
-import { distinguishedName } from '../../src/shared/troubleshoot/distinguished-name.ts';
+import { CertificateError, certificateOf, certificatesOf, goTime } from '../../src/shared/tls/certificate.ts';
+import { DerError, elementsOf, objectIdentifier } from '../../src/shared/tls/der.ts';
+import { distinguishedName } from '../../src/shared/tls/distinguished-name.ts';
 import { CertificateDirectory, canMakeCertificates } from '../support/certificates.ts';
 
 describe('DER', () => {
