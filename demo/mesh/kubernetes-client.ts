@@ -124,10 +124,11 @@ export class KubernetesClient {
     };
     const what = `${method} ${path} at ${url.origin}`;
     const answer = await new Promise<http.IncomingMessage>((resolve, reject) => {
-      const { ca, cert, key, servername, rejectUnauthorized } = tls;
+      const { ca, cert, key, servername, skipVerify } = tls;
+      const trust = { ca, allowPartialTrustChain: true, rejectUnauthorized: !skipVerify };
       const request =
         url.protocol === 'https:'
-          ? https.request(url, { ...options, agent: this.#agents.https, ca, cert, key, servername, rejectUnauthorized })
+          ? https.request(url, { ...options, agent: this.#agents.https, ...trust, cert, key, servername })
           : http.request(url, { ...options, agent: this.#agents.http });
       request.on('response', resolve);
       request.on('error', reject);

@@ -47,7 +47,8 @@ const ROOT = keyOf('cilium/');
 /** Runs until the signal is aborted, then resolves; what was written stays. Rejects when it cannot start or go on. */
 export async function runApiserver(flags: ApiserverFlags, runtime: Runtime): Promise<void> {
   parseClusterInfo(flags);
-  const kvstore = parseKvstoreOptions(flags.kvstoreOpt);
+  const { strictServerNames } = flags;
+  const kvstore = { ...parseKvstoreOptions(flags.kvstoreOpt), strictServerNames };
   const { clock, log } = runtime;
   const stop = new AbortController();
   const jobs = new JobGroup({ signal: AbortSignal.any([runtime.signal, stop.signal]), log });

@@ -35,7 +35,8 @@ export async function runKvstoremesh(
 ): Promise<void> {
   const { clock, log, metrics } = runtime;
   const own = parseClusterInfo(flags);
-  const kvstore = parseKvstoreOptions(flags.kvstoreOpt);
+  const { strictServerNames } = flags;
+  const kvstore = { ...parseKvstoreOptions(flags.kvstoreOpt), strictServerNames };
   const jobs = new JobGroup({ signal: runtime.signal, log });
   const { signal } = jobs;
   const health = new Health(metrics);

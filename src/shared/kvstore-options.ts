@@ -25,6 +25,8 @@ export interface KvstoreOptions {
   readonly limit?: number;
   readonly keepaliveTimeMs?: number;
   readonly keepaliveTimeoutMs?: number;
+  /** Not of `--kvstore-opt`: see the flag `--strict-server-names`. */
+  readonly strictServerNames?: boolean;
 }
 
 /** An unknown option of `--kvstore-opt`, or a value that does not fit. */
@@ -33,8 +35,10 @@ export class KvstoreOptionError extends ProgramError {
   readonly retriable = false;
 }
 
+type OptionName = Exclude<keyof KvstoreOptions, 'strictServerNames'>;
+
 interface Option {
-  readonly name: keyof KvstoreOptions;
+  readonly name: OptionName;
   /** Undefined for what does not fit. */
   parse(text: string): string | number | undefined;
   readonly allowed: string;
@@ -57,7 +61,7 @@ const OPTIONS: Readonly<Record<string, Option>> = {
 
 /** Throws KvstoreOptionError for an unknown option, a value that does not fit, or where no etcd is named. */
 export function parseKvstoreOptions(given: ReadonlyMap<string, string>): KvstoreOptions {
-  const options: Partial<Record<keyof KvstoreOptions, string | number>> = {};
+  const options: Partial<Record<OptionName, string | number>> = {};
   for (const [key, text] of given) {
     const option = Object.hasOwn(OPTIONS, key) ? OPTIONS[key] : undefined;
     if (option === undefined) throw unknownOption(key);

@@ -209,6 +209,12 @@ export const MAX_ETCD_CONFIG_BYTES = 64 * 1024;
 /** Warnings about one etcd client file. */
 export const MAX_ETCD_CONFIG_WARNINGS = 20;
 
+/** Bytes of a kubeconfig: certificates stand in it, of many clusters. */
+export const MAX_KUBECONFIG_BYTES = 1024 * 1024;
+
+/** Bytes of a token file: servers take headers of 8 to 64 kB. */
+export const MAX_TOKEN_FILE_BYTES = 64 * 1024;
+
 /** Aliases of a YAML file that are followed: a few lines of them can stand for gigabytes. */
 export const MAX_YAML_ALIASES = 32;
 

@@ -170,13 +170,17 @@ test('credentials do not travel in plain text to a server that the kubeconfig do
 });
 
 const unusable: ReadonlyArray<readonly [string, (directory: string) => Promise<Partial<ConnectionOptions>>, RegExp]> = [
-  ['a missing kubeconfig', async (directory) => ({ kubeconfigPath: join(directory, 'none') }), /none: ENOENT/],
-  ['a server that is no URL', async (directory) => ({ kubeconfigPath: await kubeconfig(directory, 'k8s', {}) }), /not a URL/],
+  ['a missing kubeconfig', async (directory) => ({ kubeconfigPath: join(directory, 'none') }), /none: cannot be read: ENOENT/],
+  [
+    'a server that is no URL',
+    async (directory) => ({ kubeconfigPath: await kubeconfig(directory, 'https://', {}) }),
+    /not a URL/,
+  ],
   ['an API server of another scheme', async () => ({ serverUrls: ['ftp://k8s'] }), /"ftp:\/\/k8s" is not the URL/],
   [
-    'a proxy',
-    async (directory) => ({ kubeconfigPath: await kubeconfig(directory, 'https://k8s', {}, { 'proxy-url': 'http://p' }) }),
-    /proxy-url is not supported/,
+    'a proxy of another kind',
+    async (directory) => ({ kubeconfigPath: await kubeconfig(directory, 'https://k8s', {}, { 'proxy-url': 'ftp://p' }) }),
+    /proxy-url: allowed: a URL with http, https or socks5/,
   ],
   [
     'a kubeconfig that is no mapping',
@@ -184,7 +188,7 @@ const unusable: ReadonlyArray<readonly [string, (directory: string) => Promise<P
       await writeFile(join(directory, 'list'), '- a');
       return { kubeconfigPath: join(directory, 'list') };
     },
-    /names no cluster/,
+    /list:1: allowed: keys and values/,
   ],
   [
     'no pod around us',

@@ -9,6 +9,7 @@ import { openConnection } from '../../src/shared/k8s/connection.ts';
 import { KubeUnreachableError } from '../../src/shared/k8s/errors.ts';
 import { readVersion } from '../../src/shared/k8s/version.ts';
 import { until } from '../support/until.ts';
+import { BARE, IDENTIFIED, type Issued, Pki } from '../tls/pki.ts';
 import { CertificateAuthority, opensslMissing } from './certificates.ts';
 import { FakeApiserver } from './fake-apiserver.ts';
 import { connectionOptions, ReflectorRun, WIDGETS_PATH } from './rig.ts';
@@ -124,5 +125,22 @@ describe.skipIf(missing !== undefined)(`over TLS${missing === undefined ? '' : `
     api.collection(WIDGETS_PATH).put('ns/c');
     await until('it goes on', () => run.objects.has('ns/c'), { status: () => run.status() });
     expect(run.listings).toBe(1);
+  });
+
+  test('case 13: an intermediate authority alone is trusted, and of two authorities of one name the right one', async () => {
+    using pki = new Pki();
+    const intermediate = pki.authority('Issuing', IDENTIFIED, pki.authority('Root', IDENTIFIED));
+    const [old, renewed] = [pki.authority('Cluster CA', BARE), pki.authority('Cluster CA', BARE)];
+    const bundles: readonly (readonly [Issued, readonly Issued[]])[] = [
+      [intermediate, [intermediate]],
+      [renewed, [old, renewed]],
+      [renewed, [renewed, old]],
+    ];
+    for (const [issuer, trusted] of bundles) {
+      await using server = await FakeApiserver.start(createServer(pki.server(issuer, BARE)));
+      const ca = Buffer.from(trusted.map(({ cert }) => cert).join('')).toString('base64');
+      const cluster = { server: server.url.replace('http:', 'https:'), 'certificate-authority-data': ca };
+      expect(await ask(cluster)).toBe('v1.34.0-fake');
+    }
   });
 });

@@ -63,6 +63,8 @@ export interface EtcdClientOptions {
   /** Keys per page of lists that name no size of their own. */
   readonly pageSize?: number | undefined;
   readonly keepalive?: KeepaliveTimes | undefined;
+  /** A server certificate that has its name in the common name alone is refused, as Go's programs refuse it. */
+  readonly strictServerNames?: boolean | undefined;
   /** No limit where absent. */
   readonly limiter?: RequestGate | undefined;
   readonly observer?: EtcdObserver | undefined;
@@ -95,6 +97,7 @@ class Client implements EtcdAdminClient {
 
   constructor(options: EtcdClientOptions) {
     const { config, clock, name, keepalive, limiter, observer, receive, random = Math.random, onStateChange } = options;
+    const { strictServerNames = false } = options;
     if (config.endpoints.length === 0) throw new EtcdConfigError(`etcd ${name} has no endpoints`);
     this.#options = options;
     this.#log = options.log.child({ etcd: name });
@@ -102,7 +105,7 @@ class Client implements EtcdAdminClient {
     this.#tracker = new ConnectionTracker({ clock, log, onChange: onStateChange });
     const credentials = new Credentials(config, log, observer);
     const maxMessageBytes = receive?.maxMessageBytes ?? MAX_ETCD_MESSAGE_BYTES;
-    const endpoints = new Endpoints({ name, config, credentials, keepalive, receive, clock, random });
+    const endpoints = new Endpoints({ name, config, credentials, keepalive, receive, strictServerNames, clock, random });
     this.#transport = new Transport({ endpoints, tracker: this.#tracker, clock, gate: limiter, observer, maxMessageBytes });
     this.#keeper = new LeaseKeeper({ transport: this.#transport, clock, log });
     if (config.endpoints.some((url) => !url.startsWith('http://'))) void this.#reloadCredentials(credentials, endpoints);

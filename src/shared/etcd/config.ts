@@ -3,11 +3,12 @@
  *
  * What etcd's clients pass over in silence, such as a misspelt key or a certificate without its key, is passed over here with a warning.
  */
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { asError } from '../errors.ts';
 import { goText } from '../go-yaml.ts';
 import { MAX_ETCD_CONFIG_BYTES, MAX_ETCD_CONFIG_WARNINGS, MAX_ETCD_ENDPOINTS } from '../limits.ts';
+import { isLoopback } from '../tls/address.ts';
 import { keyText, parseYaml, readTextFile, type YamlDocument, YamlFileError } from '../yaml-file.ts';
 import { foldKeys, idleKeyProblems } from './config-keys.ts';
 import { ENDPOINT_FORM, type EndpointAddress, hostKey, parseEndpoint } from './endpoint-address.ts';
@@ -23,8 +24,6 @@ export interface EtcdConfig {
   readonly keyFile?: string | undefined;
   /** Any server certificate will do. */
   readonly skipVerify?: boolean;
-  /** A server certificate that has its name in the common name alone is refused, as Go's programs refuse it. */
-  readonly strictServerNames?: boolean | undefined;
   /** Addresses of host names that are not asked of DNS, by `hostKey`. */
   readonly hostAliases?: ReadonlyMap<string, readonly string[]>;
   /** Secret: never log or show it. */
@@ -231,15 +230,11 @@ class Reading {
   }
 }
 
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
-LOOPBACK.addAddress('::1', 'ipv6');
-
 /** Whether what is sent to the endpoint can be read by others. */
 function isOnWire({ secure, host }: EndpointAddress, aliases: ReadonlyMap<string, readonly string[]>): boolean {
   if (secure) return false;
   const addresses = aliases.get(hostKey(host)) ?? [hostKey(host)];
-  return addresses.some((each) => each !== 'localhost' && !LOOPBACK.check(each, isIP(each) === 6 ? 'ipv6' : 'ipv4'));
+  return !addresses.every(isLoopback);
 }
 
 function isRecord(content: unknown): content is Readonly<Record<string, unknown>> {

@@ -21,6 +21,7 @@ export interface EndpointsOptions {
   readonly credentials: Credentials;
   readonly keepalive: KeepaliveTimes | undefined;
   readonly receive: ReceiveLimits | undefined;
+  readonly strictServerNames: boolean;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -141,6 +142,7 @@ function linkOptionsOf({
   credentials,
   keepalive,
   receive,
+  strictServerNames,
   clock,
   random,
 }: EndpointsOptions): Omit<LinkOptions, 'onRecovered'>[] {
@@ -154,7 +156,7 @@ function linkOptionsOf({
       credentials: secure ? credentials : undefined,
       skipVerify: config.skipVerify === true,
       name,
-      strictServerNames: config.strictServerNames === true,
+      strictServerNames,
       keepalive,
       receive,
       clock,

@@ -65,7 +65,8 @@ export function clientOptions(
   { clock, log }: EtcdSurroundings,
 ): Omit<EtcdClientOptions, 'config' | 'name'> {
   const { limit, keepaliveTimeMs = ETCD_KEEPALIVE_TIME_MS, keepaliveTimeoutMs = ETCD_KEEPALIVE_TIMEOUT_MS } = options;
-  return { clock, log, pageSize: limit, keepalive: { timeMs: keepaliveTimeMs, timeoutMs: keepaliveTimeoutMs } };
+  const keepalive = { timeMs: keepaliveTimeMs, timeoutMs: keepaliveTimeoutMs };
+  return { clock, log, pageSize: limit, keepalive, strictServerNames: options.strictServerNames };
 }
 
 /** Names what has no effect in a configuration file, one line for each. */

@@ -11,6 +11,7 @@ export const kvstoreFlags = {
   kvstore: choice(['etcd'], 'etcd', 'Kind of the store that is written to'),
   'kvstore-lease-ttl': duration('15m', 'How long written keys outlive this process', { min: '25s', max: '24h' }),
   'kvstore-max-consecutive-quorum-errors': uint(2, 'Accepted; a connection is judged by its keepalive', { inert: true }),
+  'strict-server-names': bool(false, 'Refuse servers whose certificate has their name in its common name alone'),
   'kvstore-opt': map('Option of the store, key=value; repeatable, or separated by commas'),
 };
 

@@ -2,35 +2,44 @@
  * What it takes to be let in by an API server, wherever it comes from.
  */
 
-/** TLS material; replaced as a whole when any of it changes. */
+/** TLS material, PEM; replaced as a whole when any of it changes. */
 export interface TlsMaterial {
-  readonly ca: Buffer | undefined;
-  readonly cert: Buffer | string | undefined;
-  readonly key: Buffer | string | undefined;
+  /** The system's authorities where absent. */
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  /** In place of the server's own name. */
   readonly servername: string | undefined;
-  readonly rejectUnauthorized: boolean;
+  readonly skipVerify: boolean;
 }
 
 export interface Access {
   /** Headers of each request, the authorization among them. */
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string | string[]>>;
   readonly tls: TlsMaterial;
 }
 
 export interface Credentials {
   /** The server that the credentials were given for; absent where there are none. */
   readonly server?: URL;
-  /** What holds now: files are read anew as they rotate. Throws KubeCredentialsError. */
+  /** The proxy on the way to any server, in place of those that the environment names. */
+  readonly proxy?: URL | undefined;
+  /** What holds now: files are read each time, as they rotate. Throws KubeCredentialsError. */
   access(): Promise<Access>;
   /** Forgets every cached token, after a server refused one. Throws KubeConfigError, and keeps what it had. */
   reload(): Promise<void>;
 }
 
+const NO_TLS_MATERIAL: TlsMaterial = {
+  ca: undefined,
+  cert: undefined,
+  key: undefined,
+  servername: undefined,
+  skipVerify: false,
+};
+
 /** No credentials: a plain http server, as `kubectl proxy` is one. */
 export const ANONYMOUS: Credentials = {
-  access: async () => ({
-    headers: {},
-    tls: { ca: undefined, cert: undefined, key: undefined, servername: undefined, rejectUnauthorized: true },
-  }),
+  access: async () => ({ headers: {}, tls: NO_TLS_MATERIAL }),
   reload: async () => undefined,
 };

@@ -12,10 +12,14 @@ import type { Clock } from '../clock.ts';
 import { asError } from '../errors.ts';
 import { KUBE_ANSWER_TIMEOUT_MS, KUBE_LOG_INTERVAL_MS, MAX_KUBE_ENVELOPE_BYTES, MAX_KUBE_OBJECT_BYTES } from '../limits.ts';
 import type { Logger } from '../log.ts';
+import { isLoopback } from '../tls/address.ts';
+import { Trust } from '../tls/trust.ts';
 import { type Access, ANONYMOUS, type Credentials, type TlsMaterial } from './access.ts';
 import { explain, KubeBody } from './body.ts';
+import { connectorOf, isAskedInAbsoluteForm, proxyAuthorization } from './connector.ts';
 import {
   KubeConfigError,
+  KubeCredentialsError,
   type KubeError,
   KubeSilenceError,
   KubeStatusError,
@@ -23,7 +27,10 @@ import {
   KubeUnreachableError,
 } from './errors.ts';
 import { parseJson } from './json.ts';
+import { loadKubeConfig } from './kubeconfig.ts';
+import { type Environment, proxyFromEnvironment } from './proxy.ts';
 import { RequestRate } from './request-rate.ts';
+import { hostOf, serverUrlOf } from './server-url.ts';
 import { SilenceWatchdog } from './silence.ts';
 import { purposeText, type RequestPurpose, statusError } from './status.ts';
 
@@ -33,7 +40,11 @@ export interface ConnectionOptions {
   /** Instead of the server that the credentials name. http servers among them are sent no credentials. */
   readonly serverUrls: readonly string[];
   readonly userAgent: string;
-  /** For TCP and TLS together. */
+  /** A server certificate that has its name in the common name alone is refused. */
+  readonly strictServerNames?: boolean;
+  /** Of proxies; that of the process where absent. */
+  readonly environment?: Environment;
+  /** For proxy, TCP and TLS together. */
   readonly connectTimeoutMs: number;
   /** Idle time of a socket before the kernel probes its peer. */
   readonly keepAliveMs: number;
@@ -57,14 +68,18 @@ export interface KubeRequest {
   readonly timeoutMs?: number;
 }
 
+/** What connections depend on. */
+interface Way {
+  readonly tls: TlsMaterial;
+  readonly proxy: string | undefined;
+}
+
 /** Makes ready, without a request. Throws KubeConfigError where the configuration can never work. */
 export async function openConnection(options: ConnectionOptions): Promise<KubeConnection> {
   const urls = options.serverUrls.map(parseServerUrl);
   if (options.kubeconfigPath === '' && urls.length > 0 && urls.every((url) => url.protocol === 'http:')) {
     return new KubeConnection(options, urls, ANONYMOUS);
   }
-  // The library takes a while to load and is of no use to the other commands.
-  const { loadKubeConfig } = await import('./kubeconfig.ts');
   const credentials = await loadKubeConfig(options.kubeconfigPath);
   return new KubeConnection(options, urls.length > 0 ? urls : [credentials.server], credentials);
 }
@@ -74,9 +89,11 @@ export class KubeConnection {
   readonly #servers: readonly URL[];
   readonly #credentials: Credentials;
   readonly #rate: RequestRate;
+  /** What was logged once, and is not again. */
+  readonly #warned = new Set<string>();
   #current = 0;
   #moveLoggedMs = Number.NEGATIVE_INFINITY;
-  #agent: { readonly tls: TlsMaterial; readonly dispatcher: Agent } | undefined;
+  #agent: { readonly way: Way; readonly dispatcher: Agent } | undefined;
   /** Replaced agents whose watches have not ended yet. */
   readonly #retired = new Set<Agent>();
 
@@ -178,17 +195,24 @@ export class KubeConnection {
     }
   }
 
-  /** Credentials never travel in plain text, except to a server that the kubeconfig itself names. */
+  /** Credentials never travel in plain text over a network. */
   async #send(request: KubeRequest, server: URL, access: Access, watchdog: SilenceWatchdog, what: string): Promise<KubeBody> {
-    const isTrusted = server.protocol === 'https:' || server.href === this.#credentials.server?.href;
+    const proxy = this.#credentials.proxy ?? proxyFromEnvironment(server, this.#options.environment ?? process.env);
     const { content, contentType } = request;
     const described = contentType === undefined ? {} : { 'content-type': contentType };
-    const trusted = isTrusted ? access.headers : {};
-    const answer = await this.#dispatcher(access.tls).request({
+    const trusted = this.#isTrusted(server, proxy, access) ? access.headers : {};
+    const isAbsolute = isAskedInAbsoluteForm(server, proxy);
+    const answer = await this.#dispatcher(access.tls, proxy).request({
       origin: server.origin,
-      path: `${server.pathname.replace(/\/$/, '')}${request.path}`,
+      path: `${isAbsolute ? server.origin : ''}${server.pathname.replace(/\/$/, '')}${request.path}`,
       method: request.method ?? 'GET',
-      headers: { ...trusted, ...described, accept: request.accept, 'user-agent': this.#options.userAgent },
+      headers: {
+        ...trusted,
+        ...(isAbsolute ? proxyAuthorization(proxy) : {}),
+        ...described,
+        accept: request.accept,
+        'user-agent': this.#options.userAgent,
+      },
       ...(content === undefined ? {} : { body: content }),
       signal: watchdog.signal,
     });
@@ -215,18 +239,45 @@ export class KubeConnection {
     return this.#servers[this.#current] as URL;
   }
 
-  /** The agent for `tls`. One of other material is retired: it takes no new request and closes once its watches have ended. */
-  #dispatcher(tls: TlsMaterial): Agent {
-    if (this.#agent !== undefined && isDeepStrictEqual(this.#agent.tls, tls)) return this.#agent.dispatcher;
-    if (this.#agent !== undefined) this.#retire(this.#agent.dispatcher);
-    const { connectTimeoutMs, keepAliveMs } = this.#options;
-    const dispatcher = new Agent({
-      allowH2: false,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: { ...tls, timeout: connectTimeoutMs, keepAlive: true, keepAliveInitialDelay: keepAliveMs },
+  /** A server without TLS is sent credentials only where it is the one that they are for, on this machine and without a proxy. */
+  #isTrusted(server: URL, proxy: URL | undefined, { headers }: Access): boolean {
+    if (server.protocol === 'https:') return true;
+    if (Object.keys(headers).length === 0) return false;
+    const isNamed = server.href === this.#credentials.server?.href;
+    if (isNamed && proxy === undefined && isLoopback(hostOf(server))) return true;
+    if (isNamed) {
+      this.#warnOnce({ server: server.origin }, 'no credentials are sent to a Kubernetes API server with http; write https');
+    }
+    return false;
+  }
+
+  #warnOnce(fields: { readonly server: string }, message: string): void {
+    const line = `${fields.server} ${message}`;
+    if (!this.#warned.has(line)) this.#options.log.warn(fields, message);
+    this.#warned.add(line);
+  }
+
+  /**
+   * The agent for `tls` and `proxy`. One of other material is retired: it takes no new request and closes once its watches have
+   * ended. Throws KubeCredentialsError where no TLS can be made of the material.
+   */
+  #dispatcher(tls: TlsMaterial, proxy: URL | undefined): Agent {
+    const way = { tls, proxy: proxy?.href };
+    if (this.#agent !== undefined && isDeepStrictEqual(this.#agent.way, way)) return this.#agent.dispatcher;
+    const { connectTimeoutMs, keepAliveMs, strictServerNames = false } = this.#options;
+    const connect = connectorOf({
+      trust: trustOf(tls),
+      servername: tls.servername,
+      skipVerify: tls.skipVerify,
+      strictServerNames,
+      proxy,
+      timeoutMs: connectTimeoutMs,
+      keepAliveMs,
+      onLegacyName: (host) => this.#warnOnce({ server: host }, LEGACY_NAME),
     });
-    this.#agent = { tls, dispatcher };
+    if (this.#agent !== undefined) this.#retire(this.#agent.dispatcher);
+    const dispatcher = new Agent({ allowH2: false, headersTimeout: 0, bodyTimeout: 0, connect });
+    this.#agent = { way, dispatcher };
     return dispatcher;
   }
 
@@ -246,11 +297,20 @@ function isServerFailure(error: Error): boolean {
 }
 
 function parseServerUrl(text: string): URL {
-  const url = URL.parse(text);
-  if (url === null || !['http:', 'https:'].includes(url.protocol)) {
-    throw new KubeConfigError(`"${text}" is not the URL of a Kubernetes API server (https://host:port)`);
+  const url = serverUrlOf(text);
+  if (url !== undefined) return url;
+  throw new KubeConfigError(`"${text}" is not the URL of a Kubernetes API server (https://host:port)`);
+}
+
+const LEGACY_NAME =
+  'the certificate of the server has its name in the common name alone, which Go programs refuse; issue it with a subject alternative name';
+
+function trustOf({ ca, cert, key }: TlsMaterial): Trust {
+  try {
+    return new Trust({ ca, cert, key });
+  } catch (thrown) {
+    throw new KubeCredentialsError(`cannot use the Kubernetes credentials: ${asError(thrown).message}`);
   }
-  return url;
 }
 
 function jsonOrNothing(text: string): unknown {

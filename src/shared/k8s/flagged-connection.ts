@@ -12,6 +12,7 @@ export interface ConnectionFlags {
   readonly k8sClientConnectionKeepAliveMs: number;
   readonly k8sClientQps: number;
   readonly k8sClientBurst: number;
+  readonly strictServerNames?: boolean;
 }
 
 /** See `openConnection`. */
@@ -26,6 +27,7 @@ export function openFlaggedConnection(
     connectTimeoutMs: Math.min(flags.k8sClientConnectionTimeoutMs, MAX_TIMER_MS),
     keepAliveMs: keepAliveMs(flags.k8sClientConnectionKeepAliveMs),
     rate: { perSecond: flags.k8sClientQps, burst: flags.k8sClientBurst },
+    strictServerNames: flags.strictServerNames ?? false,
     clock,
     log,
   });

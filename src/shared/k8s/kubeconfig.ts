@@ -1,130 +1,151 @@
 /**
- * Credentials from a kubeconfig or from the pod's service account, through @kubernetes/client-node.
+ * Credentials from a kubeconfig or from the pod's service account.
  *
- * Only its knowledge of credentials is used: files and certificates, token files that rotate, exec
- * plugins. What it refuses or overlooks is put right before it sees the file: plain http servers are
- * allowed, and `tokenFile` is read (again and again, as the file rotates).
+ * Files are read again for each request, as they rotate, without blocking and with a bound. Exec plugins and providers are left to
+ * @kubernetes/client-node, which sees nothing else of the file.
  */
-import { readFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
-import { dirname, resolve } from 'node:path';
-import { KubeConfig } from '@kubernetes/client-node';
-import { parse } from 'yaml';
+import { join } from 'node:path';
+import type { KubeConfig } from '@kubernetes/client-node';
+import { readBoundedFile } from '../bounded-file.ts';
 import { asError } from '../errors.ts';
+import { MAX_PEM_FILE_BYTES, MAX_TOKEN_FILE_BYTES } from '../limits.ts';
 import type { Access, Credentials } from './access.ts';
 import { KubeConfigError, KubeCredentialsError } from './errors.ts';
+import { type KubeConfigFile, type KubeConfigUser, type Material, readKubeConfigFile } from './kubeconfig-file.ts';
+import type { Environment } from './proxy.ts';
+import { serverUrlOf } from './server-url.ts';
+
+/** What a pod knows of its cluster. */
+export interface Pod {
+  readonly environment: Environment;
+  /** Of the files of its service account. */
+  readonly directory: string;
+}
+
+const THIS_POD: Pod = { environment: process.env, directory: '/var/run/secrets/kubernetes.io/serviceaccount' };
 
 /**
  * Reads the kubeconfig at `path`, or where that is '' the environment of a pod. Throws KubeConfigError
  * where it cannot be used at all; missing token or certificate files show up at the first `access`.
  */
-export async function loadKubeConfig(path: string): Promise<Required<Credentials>> {
-  const config = path === '' ? fromPod() : await fromFile(path);
-  return new KubeConfigCredentials(path, config);
+export async function loadKubeConfig(path: string, pod: Pod = THIS_POD): Promise<Credentials & { readonly server: URL }> {
+  const read = async () => (path === '' ? fromPod(pod) : readKubeConfigFile(path));
+  return new KubeConfigCredentials(read, await read());
 }
 
 class KubeConfigCredentials implements Credentials {
   readonly server: URL;
-  readonly #path: string;
-  #config: KubeConfig;
+  readonly #read: () => Promise<KubeConfigFile>;
+  #file: KubeConfigFile;
+  #plugin: Promise<KubeConfig> | undefined;
   #pending: Promise<Access> | undefined;
 
-  constructor(path: string, config: KubeConfig) {
-    this.#path = path;
-    this.#config = config;
-    this.server = new URL(config.getCurrentCluster()?.server ?? '');
+  constructor(read: () => Promise<KubeConfigFile>, file: KubeConfigFile) {
+    this.#read = read;
+    this.#file = file;
+    this.server = file.server;
+  }
+
+  get proxy(): URL | undefined {
+    return this.#file.proxy;
   }
 
   /** Several requests that start together share one reading, and so one run of an exec plugin. */
   access(): Promise<Access> {
-    this.#pending ??= readAccess(this.#config).finally(() => {
+    this.#pending ??= this.#access().finally(() => {
       this.#pending = undefined;
     });
     return this.#pending;
   }
 
   async reload(): Promise<void> {
-    this.#config = this.#path === '' ? fromPod() : await fromFile(this.#path);
+    this.#file = await this.#read();
+    this.#plugin = undefined;
+  }
+
+  async #access(): Promise<Access> {
+    try {
+      const { ca, servername, skipVerify, user } = this.#file;
+      const [authorities, cert, key, token] = await Promise.all([
+        content(ca, MAX_PEM_FILE_BYTES),
+        content(user.cert, MAX_PEM_FILE_BYTES),
+        content(user.key, MAX_PEM_FILE_BYTES),
+        content(user.token, MAX_TOKEN_FILE_BYTES),
+      ]);
+      const plugin = user.plugin === undefined ? undefined : await this.#askPlugin(user.name, user.plugin);
+      return {
+        headers: { ...user.impersonation, ...authorization(user, token), ...plugin?.headers },
+        tls: { ca: authorities, cert: plugin?.cert ?? cert, key: plugin?.key ?? key, servername, skipVerify },
+      };
+    } catch (thrown) {
+      if (thrown instanceof KubeCredentialsError) throw thrown;
+      const [reason = ''] = asError(thrown).message.split('\n');
+      throw new KubeCredentialsError(`cannot read the Kubernetes credentials: ${reason.slice(0, 200)}`);
+    }
+  }
+
+  async #askPlugin(name: string, plugin: Readonly<Record<string, unknown>>) {
+    this.#plugin ??= loadPlugin(name, plugin);
+    const options: RequestOptions = {};
+    await (await this.#plugin).applyToHTTPSOptions(options);
+    const headers: Record<string, string> = {};
+    for (const [header, value] of Object.entries(options.headers ?? {})) headers[header.toLowerCase()] = String(value).trim();
+    return { headers, cert: options.cert?.toString(), key: options.key?.toString() };
   }
 }
 
-function fromPod(): KubeConfig {
-  const config = new KubeConfig();
-  config.loadFromCluster();
-  const server = config.getCurrentCluster()?.server ?? '';
-  if (!URL.canParse(server)) {
+/** The library takes a while to load, and most clusters do without it. */
+async function loadPlugin(name: string, plugin: Readonly<Record<string, unknown>>): Promise<KubeConfig> {
+  const { KubeConfig: Library } = await import('@kubernetes/client-node');
+  const config = new Library();
+  const content = {
+    clusters: [{ name, cluster: { server: 'https://unused' } }],
+    users: [{ name, user: plugin }],
+    contexts: [{ name, context: { cluster: name, user: name } }],
+    'current-context': name,
+  };
+  config.loadFromString(JSON.stringify(content));
+  return config;
+}
+
+/** Always with TLS, whatever the port: a service account's token is for nobody on the way. */
+function fromPod({ environment, directory }: Pod): KubeConfigFile {
+  const { KUBERNETES_SERVICE_HOST: host = '', KUBERNETES_SERVICE_PORT: port = '' } = environment;
+  const isKnown = host !== '' && port !== '';
+  const server = isKnown ? serverUrlOf(`https://${host.includes(':') ? `[${host}]` : host}:${port}`) : undefined;
+  if (server === undefined) {
     throw new KubeConfigError(
       'no Kubernetes API server is known: outside of a pod give --k8s-kubeconfig-path or --k8s-api-server-urls',
     );
   }
-  return allowingPlainHttp(config);
-}
-
-async function fromFile(path: string): Promise<KubeConfig> {
-  try {
-    const raw: unknown = parse(await readFile(path, 'utf8'), { maxAliasCount: 10 });
-    const config = new KubeConfig();
-    config.loadFromString(JSON.stringify(withTokenFiles(raw, dirname(path))));
-    config.makePathsAbsolute(dirname(path));
-    checkUsable(config);
-    return allowingPlainHttp(config);
-  } catch (thrown) {
-    // The cause may quote lines of the file, hence only its first line, which does not.
-    const [reason = ''] = asError(thrown).message.split('\n');
-    throw new KubeConfigError(`kubeconfig ${path}: ${reason}`);
-  }
-}
-
-function checkUsable(config: KubeConfig): void {
-  const cluster = config.getCurrentCluster();
-  if (cluster === null) throw new Error(`its current context "${config.getCurrentContext() ?? ''}" names no cluster`);
-  if (!URL.canParse(cluster.server)) throw new Error('the server of its current context is not a URL');
-  if (cluster.proxyUrl !== undefined) throw new Error('proxy-url is not supported');
-}
-
-/** `tokenFile` of a user, which the library does not know, as the token file provider that it does know. */
-function withTokenFiles(raw: unknown, directory: string): unknown {
-  if (typeof raw !== 'object' || raw === null) throw new Error('is not a mapping');
-  const users = (raw as { users?: unknown }).users;
-  if (!Array.isArray(users)) return raw;
   return {
-    ...raw,
-    users: users.map((entry: { user?: { tokenFile?: unknown } | null } | null) => {
-      const tokenFile = entry?.user?.tokenFile;
-      if (typeof tokenFile !== 'string') return entry;
-      const provider = { name: 'tokenFile', config: { tokenFile: resolve(directory, tokenFile) } };
-      return { ...entry, user: { ...entry?.user, token: undefined, 'auth-provider': provider } };
-    }),
-  };
-}
-
-/** The library accepts http servers only along with the flag that switches verification off, which for them means nothing. */
-function allowingPlainHttp(config: KubeConfig): KubeConfig {
-  config.clusters = config.clusters.map((cluster) =>
-    cluster.server.startsWith('http:') ? { ...cluster, skipTLSVerify: true } : cluster,
-  );
-  return config;
-}
-
-async function readAccess(config: KubeConfig): Promise<Access> {
-  const options: RequestOptions = {};
-  try {
-    await config.applyToHTTPSOptions(options);
-  } catch (thrown) {
-    const [reason = ''] = asError(thrown).message.split('\n');
-    throw new KubeCredentialsError(`cannot read the Kubernetes credentials: ${reason.slice(0, 200)}`);
-  }
-  const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(options.headers ?? {})) headers[name.toLowerCase()] = String(value).trim();
-  if (typeof options.auth === 'string') headers.authorization = `Basic ${Buffer.from(options.auth).toString('base64')}`;
-  return {
-    headers,
-    tls: {
-      ca: options.ca as Buffer | undefined,
-      cert: options.cert as Buffer | string | undefined,
-      key: options.key as Buffer | string | undefined,
-      servername: options.servername,
-      rejectUnauthorized: options.rejectUnauthorized ?? true,
+    server,
+    proxy: undefined,
+    ca: { file: join(directory, 'ca.crt') },
+    servername: undefined,
+    skipVerify: false,
+    user: {
+      name: 'service-account',
+      cert: {},
+      key: {},
+      token: { file: join(directory, 'token') },
+      basic: undefined,
+      impersonation: {},
+      plugin: undefined,
     },
   };
+}
+
+function authorization({ basic }: KubeConfigUser, token: string | undefined): Readonly<Record<string, string>> {
+  if (token !== undefined) return { authorization: `Bearer ${token.trim()}` };
+  if (basic === undefined) return {};
+  return { authorization: `Basic ${Buffer.from(`${basic.username}:${basic.password}`).toString('base64')}` };
+}
+
+async function content({ data, file }: Material, maxBytes: number): Promise<string | undefined> {
+  if (data !== undefined || file === undefined) return data;
+  const text = (await readBoundedFile(file, maxBytes)).toString('utf8');
+  if (text.trim() === '') throw new KubeCredentialsError(`cannot read the Kubernetes credentials: ${file} is empty`);
+  return text;
 }
