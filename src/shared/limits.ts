@@ -321,6 +321,12 @@ export const MAX_CONCURRENT_CHECKS = 16;
 /** How long before its end a certificate is warned of. */
 export const EXPIRY_WARNING_MS = 30 * 24 * 3_600_000;
 
+/** How long a token of etcd is used before it is renewed: less than half of the time after which etcd forgets one, five minutes. */
+export const AUTH_TOKEN_RENEWAL_MS = 120_000;
+
+/** Least time between two passwords that are sent to an etcd. */
+export const AUTH_RETRY_MS = 1_000;
+
 /** How often a request is asked that etcd refuses because users changed meanwhile: a peer that is added or removed is a few changes; and the longest pause between. */
 export const MAX_AUTH_REVISION_ATTEMPTS = 12;
 export const AUTH_REVISION_PAUSE_MS = 200;

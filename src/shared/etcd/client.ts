@@ -106,7 +106,16 @@ class Client implements EtcdAdminClient {
     const credentials = new Credentials(config, log, observer);
     const maxMessageBytes = receive?.maxMessageBytes ?? MAX_ETCD_MESSAGE_BYTES;
     const endpoints = new Endpoints({ name, config, credentials, keepalive, receive, strictServerNames, clock, random });
-    this.#transport = new Transport({ endpoints, tracker: this.#tracker, clock, gate: limiter, observer, maxMessageBytes });
+    const { login } = config;
+    this.#transport = new Transport({
+      endpoints,
+      tracker: this.#tracker,
+      clock,
+      gate: limiter,
+      observer,
+      maxMessageBytes,
+      login,
+    });
     this.#keeper = new LeaseKeeper({ transport: this.#transport, clock, log });
     if (config.endpoints.some((url) => !url.startsWith('http://'))) void this.#reloadCredentials(credentials, endpoints);
   }

@@ -195,7 +195,9 @@ export class PermissionDeniedError extends EtcdError {
   readonly code = 'ETCD_PERMISSION_DENIED';
   readonly retriable = true;
   constructor() {
-    super("the etcd user lacks the permission: extend its role to this key; the user is the client certificate's common name");
+    super(
+      "the etcd user lacks the permission: extend its role to this key; the user is the username of the configuration, or the client certificate's common name",
+    );
   }
 }
 
@@ -203,7 +205,10 @@ export class UnauthenticatedError extends EtcdError {
   readonly code = 'ETCD_UNAUTHENTICATED';
   readonly retriable = true;
   constructor(detail: string) {
-    super(`etcd does not know who asks (${detail}): give a client certificate whose common name is an etcd user`);
+    const remedy = /authentication failed/.test(detail)
+      ? 'correct username and password of the etcd configuration'
+      : 'give a client certificate whose common name is an etcd user, or username and password';
+    super(`etcd does not know who asks (${detail}): ${remedy}`);
   }
 }
 

@@ -84,7 +84,7 @@ export class LeaseKeeper {
   async #session(onAnswer: () => void): Promise<void> {
     const { transport, clock } = this.#parts;
     let isRetired = false;
-    await transport.ready();
+    await transport.ready(this.#stop.signal);
     const open = transport.open(LEASE_KEEP_ALIVE, () => {
       isRetired = true;
       open.close();

@@ -9,6 +9,7 @@ import { asError, errorCode } from '../errors.ts';
 import { AUTH_REVISION_PAUSE_MS, ETCD_CALL_TIMEOUT_MS, MAX_AUTH_REVISION_ATTEMPTS } from '../limits.ts';
 import { ClusterPin } from './cluster-pin.ts';
 import type { ResponseHeader } from './codec.ts';
+import type { EtcdLogin } from './config.ts';
 import type { ConnectionTracker } from './connection-tracker.ts';
 import type { Endpoints } from './endpoints.ts';
 import {
@@ -17,12 +18,16 @@ import {
   EtcdError,
   errorOfStatus,
   MalformedResponseError,
+  PermissionDeniedError,
   ResponseTooLargeError,
+  UnauthenticatedError,
 } from './errors.ts';
 import type { Link } from './link.ts';
+import { Login } from './login.ts';
 import { MessageStream } from './message-stream.ts';
-import type { Method } from './methods.ts';
+import { encoded, type Method, method as methodOf } from './methods.ts';
 import type { CallSubject, EtcdObserver } from './observer.ts';
+import { AuthenticateRequest, AuthenticateResponse } from './proto/auth_rpc.ts';
 import type { Revision } from './types.ts';
 
 /** A request waits for its turn; the function it gets is to be called when it has been answered. */
@@ -37,6 +42,7 @@ export interface TransportOptions {
   readonly gate: RequestGate | undefined;
   readonly maxMessageBytes: number;
   readonly observer: EtcdObserver | undefined;
+  readonly login: EtcdLogin | undefined;
 }
 
 interface Invocation<T> {
@@ -65,20 +71,23 @@ export interface OpenStream {
   close(): void;
 }
 
-/** etcd answers at once, and not after a timeout of its own, where a member has no leader. */
-const METADATA = new Metadata();
-METADATA.set('hasleader', 'true');
+const AUTHENTICATE = methodOf('Auth', 'Authenticate');
+/** Sent by a client that has no token yet. */
+const ANONYMOUS = new Metadata();
 
 const identity = (bytes: Buffer): Buffer => bytes;
 
 export class Transport {
   readonly #options: TransportOptions;
   readonly #cancels = new Set<() => void>();
+  readonly #login: Login;
   #pin = new ClusterPin();
   #isClosed = false;
 
   constructor(options: TransportOptions) {
     this.#options = options;
+    const { login, clock } = options;
+    this.#login = new Login({ login, clock, authenticate: (username, password) => this.#authenticate(username, password) });
   }
 
   get pin(): ClusterPin {
@@ -135,7 +144,7 @@ export class Transport {
   open(method: Method, onRetire: () => void): OpenStream {
     if (this.#isClosed) throw new ClosedError();
     const { link } = this.#options.endpoints;
-    const stream = new MessageStream(link.grpc, method.path, METADATA, (bytes) => link.settle(bytes));
+    const stream = new MessageStream(link.grpc, method.path, this.#login.metadata, (bytes) => link.settle(bytes));
     const leave = link.use(onRetire);
     const cancel = () => stream.cancel();
     this.#cancels.add(cancel);
@@ -183,13 +192,26 @@ export class Transport {
     this.#options.endpoints.failed(link, error);
   }
 
+  /** A stream was refused: older versions of etcd deny a watch whose token they have forgotten. */
+  streamRefused(error: EtcdError): void {
+    if (error instanceof UnauthenticatedError || error instanceof PermissionDeniedError) this.#login.refused();
+  }
+
   /** Waits before another attempt, shorter when a lost connection returns. Rejects with the signal's reason. */
   async pause(ms: number, signal: AbortSignal): Promise<void> {
     if (!this.#isClosed) await this.#options.endpoints.pause(ms, signal);
   }
 
-  /** Resolves once connections can be made. Rejects with CredentialsError as long as the TLS files cannot be used. */
-  async ready(): Promise<void> {
+  /**
+   * Resolves once a stream can be opened. Rejects with CredentialsError as long as the TLS files cannot be used, with another
+   * EtcdError where etcd gives no token for the password, or with the signal's reason.
+   */
+  async ready(signal: AbortSignal): Promise<void> {
+    await this.#connectable();
+    await this.#login.ready(signal);
+  }
+
+  async #connectable(): Promise<void> {
     try {
       await this.#options.endpoints.ready();
     } catch (thrown) {
@@ -208,31 +230,42 @@ export class Transport {
       try {
         return await this.#invoke(call);
       } catch (thrown) {
-        if (!(thrown instanceof AuthRevisionError) || attempt === MAX_AUTH_REVISION_ATTEMPTS) throw thrown;
+        const isRetried =
+          thrown instanceof AuthRevisionError || (thrown instanceof UnauthenticatedError && this.#login.refused());
+        if (!isRetried || attempt === MAX_AUTH_REVISION_ATTEMPTS) throw thrown;
+        // A JWT is worth nothing after a change of users.
+        if (thrown instanceof AuthRevisionError) this.#login.refused();
       }
       const pauseMs = Math.min(AUTH_REVISION_PAUSE_MS, 2 ** attempt) * Math.random();
       await this.#options.clock.sleep(pauseMs, call.signal);
     }
   }
 
-  async #invoke<T>({
-    method,
-    request,
-    decode,
-    signal,
-    timeoutMs = ETCD_CALL_TIMEOUT_MS,
-    revision,
-    link: given,
-  }: Invocation<T>): Promise<T> {
+  async #authenticate(name: string, password: string): Promise<string> {
+    const request = encoded(AuthenticateRequest.encode({ name, password }));
+    const { signal } = new AbortController();
+    const decode = (answer: Buffer) => AuthenticateResponse.decode(answer).token;
+    return this.#exchange({ method: AUTHENTICATE, request, decode, signal }, ANONYMOUS);
+  }
+
+  async #invoke<T>(call: Invocation<T>): Promise<T> {
+    await this.#login.ready(call.signal);
+    return this.#exchange(call, this.#login.metadata);
+  }
+
+  async #exchange<T>(
+    { method, request, decode, signal, timeoutMs = ETCD_CALL_TIMEOUT_MS, revision, link: given }: Invocation<T>,
+    metadata: Metadata,
+  ): Promise<T> {
     if (this.#isClosed) throw new ClosedError();
     signal.throwIfAborted();
-    await this.ready();
+    await this.#connectable();
     if (this.#isClosed) throw new ClosedError();
     signal.throwIfAborted();
     const link = given ?? this.#options.endpoints.link;
     const leave = link.use();
     try {
-      const answer = await this.#send(link, method, request, signal, timeoutMs);
+      const answer = await this.#send(link, method, request, metadata, signal, timeoutMs);
       link.settle(answer.length);
       if (answer.length > (method.maxAnswerBytes ?? Number.POSITIVE_INFINITY))
         throw new ResponseTooLargeError(`${answer.length} bytes to ${method.name}`);
@@ -250,7 +283,14 @@ export class Transport {
     }
   }
 
-  #send(link: Link, method: Method, request: Buffer, signal: AbortSignal, timeoutMs: number): Promise<Buffer> {
+  #send(
+    link: Link,
+    method: Method,
+    request: Buffer,
+    metadata: Metadata,
+    signal: AbortSignal,
+    timeoutMs: number,
+  ): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const done = (error: ServiceError | null, answer?: Buffer) => {
         signal.removeEventListener('abort', cancel);
@@ -260,7 +300,7 @@ export class Transport {
       };
       // The library takes a deadline by the wall clock and turns it into a duration at once.
       const deadline = Date.now() + timeoutMs;
-      const call = link.grpc.makeUnaryRequest(method.path, identity, identity, request, METADATA, { deadline }, done);
+      const call = link.grpc.makeUnaryRequest(method.path, identity, identity, request, metadata, { deadline }, done);
       const cancel = () => call.cancel();
       signal.addEventListener('abort', cancel, { once: true });
       this.#cancels.add(cancel);

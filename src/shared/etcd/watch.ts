@@ -133,7 +133,7 @@ class WatchSession {
   /** Resolves when the server watches and still has what is to be resumed from. */
   async begin(): Promise<void> {
     const { signal, deletesOnly = false, exact = false } = this.#options;
-    await this.#parts.transport.ready();
+    await this.#parts.transport.ready(signal);
     signal.throwIfAborted();
     const open = this.#parts.transport.open(WATCH, () => {
       this.#isRetired = true;
@@ -172,6 +172,7 @@ class WatchSession {
   failed(error: Error): void {
     if (this.#open === undefined || this.#isRetired || !(error instanceof EtcdError)) return;
     this.#parts.transport.failed(this.#open.link, error);
+    this.#parts.transport.streamRefused(error);
   }
 
   close(): void {

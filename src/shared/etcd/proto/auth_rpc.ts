@@ -47,6 +47,7 @@ export interface AuthenticateRequest {
 
 export interface AuthenticateResponse {
   header: ResponseHeader | undefined;
+  token: string;
 }
 
 export interface AuthUserAddRequest {
@@ -465,13 +466,16 @@ export const AuthenticateRequest: MessageFns<AuthenticateRequest> = {
 };
 
 function createBaseAuthenticateResponse(): AuthenticateResponse {
-  return { header: undefined };
+  return { header: undefined, token: "" };
 }
 
 export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
   encode(message: AuthenticateResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.header !== undefined) {
       ResponseHeader.encode(message.header, writer.uint32(10).fork()).join();
+    }
+    if (message.token !== "") {
+      writer.uint32(18).string(message.token);
     }
     return writer;
   },
@@ -495,6 +499,14 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
             }
 
             message.header = ResponseHeader.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.token = reader.string();
             continue;
           }
         }
