@@ -13,9 +13,16 @@ import type { Clock } from '../shared/clock.ts';
 import { asError, errorCode } from '../shared/errors.ts';
 import { ClusterChangedError, EtcdError } from '../shared/etcd/errors.ts';
 import type { EtcdClient, EtcdKey, Revision, WatchEvent } from '../shared/etcd/types.ts';
-import { BYTES_PER_SLICE, ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, EVENTS_PER_SLICE } from '../shared/limits.ts';
+import {
+  BYTES_PER_SLICE,
+  ETCD_BACKOFF_MAX_MS,
+  ETCD_BACKOFF_MIN_MS,
+  EVENTS_PER_SLICE,
+  RELIST_BACKOFF_MAX_MS,
+} from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Sink } from '../shared/publisher/types.ts';
+import { pauseUntilRecovered } from '../shared/recovery.ts';
 import { SourceReplacedError } from './errors.ts';
 import type { ListTurns } from './list-turns.ts';
 
@@ -46,9 +53,11 @@ export interface EtcdSourceOptions {
  * Every other failure is logged and tried again, with back-off.
  */
 export async function runEtcdSource(options: EtcdSourceOptions): Promise<never> {
-  const { prefix, sink, clock, log, signal, onFailing } = options;
-  const backoff = new Backoff({ minMs: ETCD_BACKOFF_MIN_MS, maxMs: ETCD_BACKOFF_MAX_MS });
+  const { client, prefix, sink, clock, log, signal, onFailing } = options;
   let isFailing = false;
+  // A watch that fails right after each listing must not become a storm of listings.
+  const maxMs = () => (isFailing ? ETCD_BACKOFF_MAX_MS : RELIST_BACKOFF_MAX_MS);
+  const backoff = new Backoff({ minMs: ETCD_BACKOFF_MIN_MS, maxMs });
   for (;;) {
     const startMs = clock.monotonicMs();
     try {
@@ -78,9 +87,8 @@ export async function runEtcdSource(options: EtcdSourceOptions): Promise<never> 
       onFailing?.(error);
       sink.interrupted(error.message);
     }
-    // A watch that fails right after each listing must not become a storm of listings.
-    if (clock.monotonicMs() - startMs >= ETCD_BACKOFF_MAX_MS) backoff.reset();
-    await clock.sleep(backoff.nextMs(), signal);
+    if (clock.monotonicMs() - startMs >= RELIST_BACKOFF_MAX_MS) backoff.reset();
+    await pauseUntilRecovered(client, backoff.nextMs(), clock, signal);
   }
 }
 

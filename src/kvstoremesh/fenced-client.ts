@@ -85,6 +85,10 @@ export class FencedClient implements EtcdClient {
     return this.#client.keepLease(lease, ttlSeconds, onLost);
   }
 
+  onRecovered(listener: () => void): () => void {
+    return this.#client.onRecovered(listener);
+  }
+
   forgetCluster(): void {
     this.#client.forgetCluster();
   }

@@ -12,6 +12,7 @@ import { ClusterChangedError, EtcdError } from '../shared/etcd/errors.ts';
 import { type EtcdClient, type EtcdKey, type KeyValue, keyOf, type LeaseId, type Revision } from '../shared/etcd/types.ts';
 import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
+import { pauseUntilRecovered } from '../shared/recovery.ts';
 import { LockLostError } from './errors.ts';
 import type { LeaseClaim, LockPlace } from './lock-place.ts';
 import { TaskScope } from './task-scope.ts';
@@ -98,7 +99,7 @@ async function persist<T>({ client, clock, log }: LeaderLockOptions, signal: Abo
       if (reported !== errorCode(thrown))
         log.warn({ code: errorCode(thrown), error: asError(thrown).message }, 'the leader lock cannot be asked for; trying on');
       reported = errorCode(thrown);
-      await clock.sleep(backoff.nextMs(), signal);
+      await pauseUntilRecovered(client, backoff.nextMs(), clock, signal);
     }
   }
 }
@@ -187,7 +188,7 @@ export class Candidacy {
         if (thrown instanceof ClusterChangedError) this.lose(thrown.message);
         // That the etcd is away is told elsewhere; it does not cost the place as long as the lease lives.
         log.debug({ code: errorCode(thrown) }, 'the queue of the leader lock cannot be read; trying on');
-        await clock.sleep(backoff.nextMs(), signal);
+        await pauseUntilRecovered(client, backoff.nextMs(), clock, signal);
       }
     }
   }

@@ -9,6 +9,7 @@ import { Backoff } from '../shared/backoff.ts';
 import type { ClusterInfo } from '../shared/cluster-info.ts';
 import type { ControllerGroup, RunObserver } from '../shared/controller-runs.ts';
 import { asError } from '../shared/errors.ts';
+import { DialPacing } from '../shared/etcd/dial-pacing.ts';
 import type { EtcdMetrics } from '../shared/etcd/metrics.ts';
 import { ReceiveBudget } from '../shared/etcd/receive-budget.ts';
 import { type EtcdClient, keyOf } from '../shared/etcd/types.ts';
@@ -89,7 +90,8 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
   jobs.startJob('cluster config marker', (jobSignal) => holdClusterConfigMarker(marker, jobSignal));
   if (flags.enableHeartbeat) jobs.startJob('heartbeat', (jobSignal) => runHeartbeat(publisher.singles, clock, log, jobSignal));
 
-  const parts = { kvstore: options.kvstore, clock, log, metrics: etcdMetrics, budget: new ReceiveBudget() };
+  const [budget, pacing] = [new ReceiveBudget(), new DialPacing()];
+  const parts = { kvstore: options.kvstore, budget, pacing, clock, log, metrics: etcdMetrics };
   const remotes = new RemoteClusters({
     context: {
       own,

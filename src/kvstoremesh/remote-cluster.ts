@@ -10,10 +10,17 @@ import { asError, ProgramError } from '../shared/errors.ts';
 import type { EtcdConfig } from '../shared/etcd/config.ts';
 import { EtcdError } from '../shared/etcd/errors.ts';
 import type { EtcdClient, EtcdKey } from '../shared/etcd/types.ts';
-import { RECONNECT_SPREAD_MS, REMOTE_BACKOFF_MAX_MS, REMOTE_BACKOFF_MIN_MS } from '../shared/limits.ts';
+import {
+  RECONNECT_SPREAD_MS,
+  REMOTE_BACKOFF_LONGEST_MS,
+  REMOTE_BACKOFF_MAX_MS,
+  REMOTE_BACKOFF_MIN_MS,
+  REMOTE_BACKOFF_MS_PER_LOST,
+} from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
 import { HEARTBEAT_KEY } from '../shared/publisher/heartbeat.ts';
 import type { Sink } from '../shared/publisher/types.ts';
+import { pauseUntilRecovered } from '../shared/recovery.ts';
 import { CacheTtl, withdrawServices } from './cache-ttl.ts';
 import { type ClusterConfig, sameClusterConfig } from './cluster-config.ts';
 import { ConfigChanges, clusterConfigReadings } from './cluster-config-readings.ts';
@@ -43,7 +50,8 @@ export class RemoteCluster {
   readonly #path: string;
   readonly #context: RemoteClusterContext;
   readonly #log: Logger;
-  readonly #backoff = new Backoff({ minMs: REMOTE_BACKOFF_MIN_MS, maxMs: REMOTE_BACKOFF_MAX_MS });
+  /** Of attempts to mirror, reset by each complete listing: a remote that is replaced often is mirrored again as fast each time. */
+  readonly #backoff = new Backoff({ minMs: REMOTE_BACKOFF_MIN_MS, maxMs: () => this.#maxBackoffMs });
   readonly #cacheTtl: CacheTtl;
   readonly #freshness: Freshness;
   #initialSyncMs: number | undefined;
@@ -53,6 +61,8 @@ export class RemoteCluster {
   #connectedMs: number | undefined;
   /** The last error that was none of those this program raises on purpose. */
   #mistake: string | undefined;
+  /** Why the last connection was lost: attempts since then do not hide it. */
+  #lostBy: string | undefined;
   /** The present attempt or connection. */
   #scope: TaskScope | undefined;
 
@@ -130,6 +140,7 @@ export class RemoteCluster {
     this.#cacheTtl.start();
     while (!signal.aborted) {
       const scope = new TaskScope(signal);
+      const begunMs = this.#context.clock.monotonicMs();
       this.#scope = scope;
       this.#connectedMs = undefined;
       scope.run((connectionSignal) => this.#connection(scope, connectionSignal));
@@ -139,7 +150,7 @@ export class RemoteCluster {
       this.#cacheTtl.start();
       this.#onLost(reason);
       if (reason instanceof ReconfiguredError || this.#wasStable()) this.#backoff.reset();
-      if (!(reason instanceof ReconfiguredError)) await this.#pause(signal);
+      if (!(reason instanceof ReconfiguredError)) await this.#pause(begunMs, signal);
     }
     this.#cacheTtl.stop();
     this.guard?.forget();
@@ -203,7 +214,10 @@ export class RemoteCluster {
     const isOurs = reason instanceof ReconfiguredError;
     const { phase } = this.#state;
     const wasConnected = phase.kind !== 'connecting';
-    const isNews = wasConnected || phase.reason !== reason.message;
+    if (wasConnected) this.#lostBy = isOurs ? undefined : reason.message;
+    const lostBy = wasConnected || this.#lostBy === reason.message ? undefined : this.#lostBy;
+    const text = lostBy === undefined ? reason.message : `${lostBy}; since then: ${reason.message}`;
+    const isNews = wasConnected || phase.reason !== text;
     const line = reason instanceof ProgramError ? { code: reason.code, reason: reason.message } : { err: reason };
     if (isOurs) this.#log.info(line, 'connecting anew');
     else if (!(reason instanceof ProgramError)) this.#onMistake(reason);
@@ -211,7 +225,7 @@ export class RemoteCluster {
     else if (isNews) this.#log.warn(line, 'the remote cluster cannot be reached; trying again');
     this.#apply({
       kind: 'lost',
-      reason: isOurs ? undefined : reason.message,
+      reason: isOurs ? undefined : text,
       counts: wasConnected && !isOurs,
       nowMs: this.#context.clock.nowMs(),
     });
@@ -223,15 +237,24 @@ export class RemoteCluster {
     this.#mistake = error.message;
   }
 
-  /** Waits before the next attempt; a changed file ends the wait. */
-  async #pause(signal: AbortSignal): Promise<void> {
+  /** More than for one remote only while many are away. */
+  get #maxBackoffMs(): number {
+    const { unheard } = this.#context.brake;
+    return Math.min(REMOTE_BACKOFF_LONGEST_MS, Math.max(REMOTE_BACKOFF_MAX_MS, unheard * REMOTE_BACKOFF_MS_PER_LOST));
+  }
+
+  /**
+   * Waits before the next attempt; a changed file ends the wait. The back-off counts from the begin of the last one, so that
+   * a connection that has lasted for a while is followed by the next one at once.
+   */
+  async #pause(begunMs: number, signal: AbortSignal): Promise<void> {
     const scope = new TaskScope(signal);
     this.#scope = scope;
     const { brake, clock } = this.#context;
     // Remotes that were lost together, as when this cluster was cut off, do not come back in the same instant.
-    const spreadMs = Math.min(REMOTE_BACKOFF_MAX_MS, brake.unheard * RECONNECT_SPREAD_MS) * Math.random();
-    const pauseMs = Math.min(REMOTE_BACKOFF_MAX_MS, this.#backoff.nextMs() + spreadMs);
-    await clock.sleep(pauseMs, scope.signal).catch(() => undefined);
+    const spreadMs = Math.max(0, brake.unheard - 1) * RECONNECT_SPREAD_MS * Math.random();
+    const restMs = begunMs + this.#backoff.nextMs() - clock.monotonicMs();
+    await clock.sleep(Math.max(0, restMs) + spreadMs, scope.signal).catch(() => undefined);
     await scope.end();
   }
 
@@ -259,6 +282,7 @@ export class RemoteCluster {
 
   /** The same client dials again while nothing answers; what it cannot mend is for a new one. */
   async #firstAnswer(client: EtcdClient, signal: AbortSignal): Promise<void> {
+    const backoff = new Backoff({ minMs: REMOTE_BACKOFF_MIN_MS, maxMs: REMOTE_BACKOFF_MAX_MS });
     for (;;) {
       try {
         await client.get(HEARTBEAT_KEY, { signal });
@@ -267,7 +291,7 @@ export class RemoteCluster {
         signal.throwIfAborted();
         if (!(thrown instanceof EtcdError && thrown.concernsConnection)) throw thrown;
         this.#onLost(thrown);
-        await this.#context.clock.sleep(this.#backoff.nextMs(), signal);
+        await pauseUntilRecovered(client, backoff.nextMs(), this.#context.clock, signal);
       }
     }
   }
@@ -352,7 +376,9 @@ export class RemoteCluster {
     const apply = (event: RemoteEvent) => this.#apply(event);
     const session = new TaskScope(connection.signal);
     const context = this.#context;
-    session.run(() => runSession({ cluster, config, client, mirrors, bounds, guard, context, log: this.#log, apply, session }));
+    const onListed = () => this.#backoff.reset();
+    const options = { cluster, config, client, mirrors, bounds, guard, context, log: this.#log, apply, onListed, session };
+    session.run(() => runSession(options));
     void session.ended().then((reason) => {
       if (!(reason instanceof ScopeEnded)) connection.abort(reason);
     });

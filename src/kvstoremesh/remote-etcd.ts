@@ -1,6 +1,7 @@
 /** The client of a remote's etcd, from its file in the configuration directory. */
 import { createEtcdClient } from '../shared/etcd/client.ts';
 import { type EtcdConfig, readEtcdConfig } from '../shared/etcd/config.ts';
+import type { DialPacing } from '../shared/etcd/dial-pacing.ts';
 import { clientOptions, type EtcdSurroundings, limiterOf, warnOf } from '../shared/etcd/local-etcd.ts';
 import type { ReceiveBudget } from '../shared/etcd/receive-budget.ts';
 import type { KvstoreOptions } from '../shared/kvstore-options.ts';
@@ -12,6 +13,8 @@ export interface RemoteEtcdParts extends EtcdSurroundings {
   readonly kvstore: KvstoreOptions;
   /** Of all remotes together. */
   readonly budget: ReceiveBudget;
+  /** Of all remotes together. */
+  readonly pacing: DialPacing;
 }
 
 /**
@@ -34,7 +37,7 @@ export async function openRemoteEtcd(
   };
   const observer = { ...series, droppedEvents };
   const receive = { maxMessageBytes: MAX_REMOTE_MESSAGE_BYTES, budget: parts.budget };
-  const options = { ...clientOptions(kvstore, parts), config, name: cluster, limiter, observer, receive };
+  const options = { ...clientOptions(kvstore, parts), config, name: cluster, limiter, observer, receive, pacing: parts.pacing };
   const client = createEtcdClient({ ...options, readOnly: true });
   return { client, config };
 }

@@ -7,7 +7,9 @@
 import { Backoff } from '../shared/backoff.ts';
 import { asError, errorCode } from '../shared/errors.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
+import { REMOTE_BACKOFF_MIN_MS } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
+import { pauseUntilRecovered, type Recoverable } from '../shared/recovery.ts';
 import { boundedCanaries, CanaryGate } from './canary-gate.ts';
 import { type ClusterConfig, mirroredClusterConfig } from './cluster-config.ts';
 import { runEtcdSource } from './etcd-source.ts';
@@ -30,6 +32,8 @@ export interface SessionOptions {
   readonly context: RemoteClusterContext;
   readonly log: Logger;
   readonly apply: (event: RemoteEvent) => void;
+  /** Called whenever every kind it has was listed. */
+  readonly onListed: () => void;
   /** Ends what runs here. */
   readonly session: TaskScope;
 }
@@ -79,7 +83,9 @@ async function untilStopped(options: SessionOptions, onComplete: () => void): Pr
   const canaries = mirrors.map(({ mapping }) => sourceCanary(mapping, cluster, config.cached));
   const gate = config.syncedCanaries ? new CanaryGate(canaries) : undefined;
   const onListed = () => {
-    if (mirrors.every(({ enabled, listed }) => listed || !enabled)) onComplete();
+    if (!mirrors.every(({ enabled, listed }) => listed || !enabled)) return;
+    options.onListed();
+    onComplete();
   };
   for (const mirror of mirrors) mirror.enable(mirror.mapping.enabled(config, serviceFormat));
   for (const mirror of mirrors) {
@@ -104,6 +110,7 @@ async function untilStopped(options: SessionOptions, onComplete: () => void): Pr
 async function untilAccepted(options: SessionOptions): Promise<void> {
   const { config, context, log, apply, session } = options;
   const { clock, timing = REMOTE_TIMING } = context;
+  const backoff = new Backoff({ minMs: REMOTE_BACKOFF_MIN_MS, maxMs: timing.refusedMs });
   let reported: string | undefined;
   for (;;) {
     try {
@@ -120,9 +127,23 @@ async function untilAccepted(options: SessionOptions): Promise<void> {
       if (error.message !== reported)
         log.warn({ code: errorCode(error), reason: error.message }, 'the remote cluster cannot be checked; trying again');
       reported = error.message;
+      await pauseUntilRecovered(eitherOf(options), backoff.nextMs(), clock, session.signal);
+      continue;
     }
     await clock.sleep(timing.refusedMs, session.signal);
   }
+}
+
+/** Recovers when one of the two etcds does that are asked. */
+function eitherOf({ client, context }: SessionOptions): Recoverable {
+  return {
+    onRecovered: (listener) => {
+      const forget = [client, context.local].map((each) => each.onRecovered(listener));
+      return () => {
+        for (const each of forget) each();
+      };
+    },
+  };
 }
 
 async function refusal({ cluster, config, client, context, session }: SessionOptions): Promise<string | undefined> {

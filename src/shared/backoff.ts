@@ -6,7 +6,8 @@
  */
 export interface BackoffOptions {
   readonly minMs: number;
-  readonly maxMs: number;
+  /** Or what tells it at each attempt. */
+  readonly maxMs: number | (() => number);
   /** Uniform in [0, 1); injected by tests. */
   readonly random?: () => number;
 }
@@ -27,7 +28,8 @@ export class Backoff {
   /** The delay before the next attempt, milliseconds. Each call counts as one more failure. */
   nextMs(): number {
     const { minMs, maxMs, random = Math.random } = this.#options;
-    const full = Math.min(maxMs, minMs * 2 ** Math.min(this.#attempt, 40));
+    const cap = typeof maxMs === 'number' ? maxMs : maxMs();
+    const full = Math.min(cap, minMs * 2 ** Math.min(this.#attempt, 40));
     this.#attempt += 1;
     return full / 2 + (full / 2) * random();
   }

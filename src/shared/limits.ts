@@ -57,13 +57,47 @@ export const EVENTS_PER_SLICE = 1000;
 /** Deadline of a unary etcd call. */
 export const ETCD_CALL_TIMEOUT_MS = 10_000;
 
-/** HTTP/2 ping of an etcd connection and how long its answer may take (the original's defaults). */
-export const ETCD_KEEPALIVE_TIME_MS = 15_000;
-export const ETCD_KEEPALIVE_TIMEOUT_MS = 25_000;
+/**
+ * HTTP/2 ping of an etcd connection, and how much longer it may be silent. A silent link is noticed after their sum, which
+ * keeps it below 15 s; etcd closes connections that ping more often than every 5 s.
+ */
+export const ETCD_KEEPALIVE_TIME_MS = 10_000;
+export const ETCD_KEEPALIVE_TIMEOUT_MS = 4_000;
 
-/** Longest wait between two attempts to reach an etcd. */
+/** Wait between two attempts of a request that an etcd does not answer, or answers with an error. */
 export const ETCD_BACKOFF_MIN_MS = 50;
-export const ETCD_BACKOFF_MAX_MS = 30_000;
+export const ETCD_BACKOFF_MAX_MS = 5_000;
+
+/** Time for a TCP connection to one address of an etcd; and for the TLS handshake and the first frame of HTTP/2 as well. */
+export const ETCD_CONNECT_TIMEOUT_MS = 2_000;
+export const ETCD_DIAL_TIMEOUT_MS = 5_000;
+
+/** A name is asked for again, and its addresses are dialled again, after so long without a connection; older attempts go on. */
+export const ETCD_REDIAL_MS = 750;
+
+/** From one address of a name to the next one, as in RFC 8305. */
+export const ETCD_ADDRESS_DELAY_MS = 250;
+
+/** Attempts of one endpoint under way at once; with 8 addresses each they are 48 sockets at most. */
+export const MAX_DIAL_ROUNDS = 6;
+
+/** Addresses of one name that are dialled; names of services have one or two for each family. */
+export const MAX_DIALLED_ADDRESSES = 8;
+
+/**
+ * Wait between two attempts to connect to an etcd: 500 ms at most while up to 12 endpoints cannot be reached, then 40 ms for
+ * each of them, so that all attempts together stay at some 30 a second; and the longest one.
+ */
+export const ETCD_REDIAL_MIN_MS = 50;
+export const ETCD_REDIAL_MAX_MS = 500;
+export const ETCD_REDIAL_MS_PER_LOST = 40;
+export const ETCD_REDIAL_LONGEST_MS = 30_000;
+
+/** A connection that lasted as long was of use: the next attempt comes at once. */
+export const ETCD_USEFUL_CONNECTION_MS = 1_000;
+
+/** Names that are looked up at the same time: each may block one of the four threads of the process that read files, too. */
+export const MAX_CONCURRENT_LOOKUPS = 2;
 
 /** Endpoints of one etcd configuration file. */
 export const MAX_ETCD_ENDPOINTS = 64;
@@ -179,9 +213,14 @@ export const MAX_LOGGED_REJECTIONS = 1000;
 /** How often the same lasting problem with the Kubernetes API is logged again. */
 export const KUBE_LOG_INTERVAL_MS = 60_000;
 
-/** Wait between two attempts to reach a remote cluster. */
+/**
+ * From the begin of one attempt to mirror a remote cluster to that of the next: 5 s at most while up to 100 are away, then
+ * 50 ms for each of them; and the longest one.
+ */
 export const REMOTE_BACKOFF_MIN_MS = 500;
-export const REMOTE_BACKOFF_MAX_MS = 30_000;
+export const REMOTE_BACKOFF_MAX_MS = 5_000;
+export const REMOTE_BACKOFF_MS_PER_LOST = 50;
+export const REMOTE_BACKOFF_LONGEST_MS = 30_000;
 
 /** Wait between two attempts to remove the keys of a removed cluster, and how long etcd may take for one prefix of them. */
 export const DRAIN_RETRY_MIN_MS = 2_000;
@@ -190,9 +229,6 @@ export const DRAIN_TIMEOUT_MS = 60_000;
 
 /** How long an etcd may take for one page of a list: pages of big values travel over slow links. */
 export const ETCD_LIST_TIMEOUT_MS = 60_000;
-
-/** How long a server that accepted a connection may take to begin to speak; below the deadline of a call, which else hides the reason. */
-export const ETCD_DIAL_TIMEOUT_MS = 8_000;
 
 /** Bytes on their way to us per stream and per connection; 64 KiB, HTTP/2's default, is 1.3 MB/s over a round trip of 50 ms. */
 export const ETCD_FLOW_CONTROL_WINDOW_BYTES = 1024 * 1024;
@@ -260,8 +296,11 @@ export const REMOTE_RELIST_MS = 20 * 60_000;
 export const MAX_CONCURRENT_REMOTE_LISTS = 32;
 export const LIST_TURN_MS = 10_000;
 
-/** How much longer, for each remote that is away, the first attempt to reach one of them again may wait. */
-export const RECONNECT_SPREAD_MS = 50;
+/** Longest wait before a prefix of a remote is listed again whose watches end as soon as it was listed. */
+export const RELIST_BACKOFF_MAX_MS = 30_000;
+
+/** How much longer, for each other remote that is away, the first attempt to reach one of them again may wait. */
+export const RECONNECT_SPREAD_MS = 20;
 
 /** How often it is looked whether enough remotes are heard of again to withdraw the services of those that are not. */
 export const WITHDRAWAL_BRAKE_INTERVAL_MS = 5_000;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { etcdVersions } from '../support/etcd-process.ts';
 import { until } from '../support/until.ts';
+import { ManualClock } from './manual-clock.ts';
 import { Mesh, startFullRemote, startLocal, startRemote } from './mesh.ts';
 
 describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 90_000 }, () => {
@@ -100,6 +101,28 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
     await mesh.holds({ ...berlin.keys('2', 'cache'), ...mirrored });
     for (const key of Object.keys(mirrored)) expect(await local.revision(key)).toBeLessThanOrEqual(before);
     expect(mesh.status('berlin')?.['num-failures']).toBe(1);
+  });
+
+  test('a remote that is replaced again and again is mirrored again as soon each time', async () => {
+    await using local = await startLocal();
+    await using berlin = await startFullRemote('berlin', 7);
+    const clock = new ManualClock();
+    await using mesh = new Mesh(local, { clock });
+    mesh.add(berlin);
+    await mesh.synced('berlin');
+    for (let round = 1; round <= 6; round += 1) {
+      await clock.advance(9_000);
+      await berlin.process.restart({ wipe: true, clusterToken: `round-${round}` });
+      berlin.client.forgetCluster();
+      await berlin.configure(7);
+      await berlin.fill(String(round + 1));
+      await berlin.announce();
+      const failed = ({ 'num-failures': failures = 0 }) => failures >= round;
+      await mesh.until('the other store is found', 'berlin', failed);
+      await clock.advance(1_000);
+      await mesh.holds(berlin.keys(String(round + 1), 'cache'));
+      await mesh.synced('berlin');
+    }
   });
 
   test('an address that leads to another etcd of the same cluster is followed there and back', async () => {

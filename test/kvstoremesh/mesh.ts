@@ -17,7 +17,8 @@ import { openRemoteEtcd } from '../../src/kvstoremesh/remote-etcd.ts';
 import { type RemoteClusterStatus, remoteClusterStatus } from '../../src/kvstoremesh/status.ts';
 import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import { createEtcdClient, type EtcdClientOptions } from '../../src/shared/etcd/client.ts';
-import type { KeepaliveTimes } from '../../src/shared/etcd/link.ts';
+import { DialPacing } from '../../src/shared/etcd/dial-pacing.ts';
+import type { KeepaliveTimes } from '../../src/shared/etcd/link-silence.ts';
 import { EtcdMetrics } from '../../src/shared/etcd/metrics.ts';
 import { ReceiveBudget } from '../../src/shared/etcd/receive-budget.ts';
 import { type EtcdClient, keyOf, NO_LEASE, type Revision } from '../../src/shared/etcd/types.ts';
@@ -238,6 +239,7 @@ export class Mesh implements AsyncDisposable {
     const metrics = new PublisherMetrics(this.registry, clock);
     const etcdMetrics = new EtcdMetrics(this.registry);
     const budget = new ReceiveBudget(options.receivedBytes);
+    const pacing = new DialPacing();
     const publisher = createPublisher({
       client: this.#client,
       root: keyOf('cilium/'),
@@ -263,7 +265,7 @@ export class Mesh implements AsyncDisposable {
         clock: options.clock ?? clock,
         log,
         open: async (file) => {
-          const opened = await openRemoteEtcd(file, { kvstore, clock, log, metrics: etcdMetrics, budget });
+          const opened = await openRemoteEtcd(file, { kvstore, pacing, clock, log, metrics: etcdMetrics, budget });
           return { ...opened, client: around(opened.client) };
         },
         timing: options.clock === undefined ? hurried(readingsMs, silenceMs, relistMs) : REMOTE_TIMING,

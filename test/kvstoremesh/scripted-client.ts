@@ -29,6 +29,7 @@ export function scriptedClient(script: Script): EtcdClient {
       yield* script.watch?.(prefix, from) ?? [];
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     },
+    onRecovered: () => () => undefined,
     close: () => undefined,
   };
   return readable as EtcdClient;

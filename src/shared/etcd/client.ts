@@ -9,6 +9,7 @@ import { decodeHeader, decodeRange, decodeTxn, encodeTxn, type ResponseHeader } 
 import type { EtcdConfig } from './config.ts';
 import { ConnectionTracker } from './connection-tracker.ts';
 import { Credentials } from './credentials.ts';
+import { DialPacing } from './dial-pacing.ts';
 import { Endpoints } from './endpoints.ts';
 import {
   ConditionFailedError,
@@ -18,8 +19,9 @@ import {
   MalformedResponseError,
   ReadOnlyError,
 } from './errors.ts';
+import { type HostLookup, hostLookup } from './host-lookup.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
-import type { KeepaliveTimes } from './link.ts';
+import type { KeepaliveTimes } from './link-silence.ts';
 import { listPrefix } from './list.ts';
 import { encoded, encodeRange, LEASE_GRANT, LEASE_REVOKE, LEASE_TIME_TO_LIVE, RANGE, TXN } from './methods.ts';
 import { type EtcdObserver, subjectOfTxn } from './observer.ts';
@@ -65,6 +67,10 @@ export interface EtcdClientOptions {
   readonly keepalive?: KeepaliveTimes | undefined;
   /** A server certificate that has its name in the common name alone is refused, as Go's programs refuse it. */
   readonly strictServerNames?: boolean | undefined;
+  /** Shared by clients whose attempts to connect are to be bounded together. */
+  readonly pacing?: DialPacing | undefined;
+  /** How the names of endpoints become addresses. */
+  readonly lookup?: HostLookup | undefined;
   /** No limit where absent. */
   readonly limiter?: RequestGate | undefined;
   readonly observer?: EtcdObserver | undefined;
@@ -97,7 +103,7 @@ class Client implements EtcdAdminClient {
 
   constructor(options: EtcdClientOptions) {
     const { config, clock, name, keepalive, limiter, observer, receive, random = Math.random, onStateChange } = options;
-    const { strictServerNames = false } = options;
+    const { strictServerNames = false, pacing = new DialPacing(), lookup = hostLookup } = options;
     if (config.endpoints.length === 0) throw new EtcdConfigError(`etcd ${name} has no endpoints`);
     this.#options = options;
     this.#log = options.log.child({ etcd: name });
@@ -105,7 +111,17 @@ class Client implements EtcdAdminClient {
     this.#tracker = new ConnectionTracker({ clock, log, onChange: onStateChange });
     const credentials = new Credentials(config, log, observer);
     const maxMessageBytes = receive?.maxMessageBytes ?? MAX_ETCD_MESSAGE_BYTES;
-    const endpoints = new Endpoints({ name, config, credentials, keepalive, receive, strictServerNames, clock, random });
+    const endpoints = new Endpoints({
+      name,
+      config,
+      credentials,
+      keepalive,
+      receive,
+      strictServerNames,
+      pacing,
+      lookup,
+      random,
+    });
     const { login } = config;
     this.#transport = new Transport({
       endpoints,
@@ -218,6 +234,10 @@ class Client implements EtcdAdminClient {
   keepLease(lease: LeaseId, ttlSeconds: number, onLost: () => void): () => void {
     this.#refuseWhereReadOnly();
     return this.#keeper.keep(lease, ttlSeconds, onLost);
+  }
+
+  onRecovered(listener: () => void): () => void {
+    return this.#transport.onRecovered(listener);
   }
 
   forgetCluster(): void {

@@ -2,16 +2,29 @@
  * How one endpoint is dialled: in the clear or with TLS, verified against the endpoint's own name
  * whatever address it was reached at.
  *
- * The library neither limits how long a handshake takes nor gives up its socket when the channel is
- * closed meanwhile: somebody in between who accepts connections and never answers would stop it for
- * good. Therefore every socket is known here, has a time to become of use, and ends with the dialer.
+ * Attempts are begun one after the other until one succeeds, whether those before have failed or are still without an
+ * answer: what was sent to a host that is gone is never answered, even when another host has taken its place. Every socket
+ * is known here, has a time to become of use, and ends with the dialer.
  */
 import type { Socket } from 'node:net';
 import { CallCredentials, ChannelCredentials } from '@grpc/grpc-js';
-import type { Clock } from '../clock.ts';
-import { ETCD_DIAL_TIMEOUT_MS } from '../limits.ts';
+import { Backoff } from '../backoff.ts';
+import { asError } from '../errors.ts';
+import {
+  ETCD_CONNECT_TIMEOUT_MS,
+  ETCD_REDIAL_LONGEST_MS,
+  ETCD_REDIAL_MIN_MS,
+  ETCD_REDIAL_MS,
+  ETCD_USEFUL_CONNECTION_MS,
+  MAX_DIAL_ROUNDS,
+} from '../limits.ts';
 import { handshake } from '../tls/handshake.ts';
 import type { Credentials } from './credentials.ts';
+import type { DialPacing } from './dial-pacing.ts';
+import { type Connection, dialRound } from './dial-round.ts';
+import { hostPort } from './endpoint-address.ts';
+import type { GrpcTransport, OpenSession, SecuredSocket } from './grpc-connector.ts';
+import type { HostLookup } from './host-lookup.ts';
 
 type SecureConnector = ReturnType<ChannelCredentials['_createSecureConnector']>;
 
@@ -20,33 +33,112 @@ export interface DialerOptions {
   readonly credentials: Credentials | undefined;
   /** The name that the server's certificate must carry. */
   readonly host: string;
+  readonly port: number;
+  /** Where `host` is, without a look at DNS. */
+  readonly addresses: readonly string[] | undefined;
+  readonly lookup: HostLookup;
   readonly skipVerify: boolean;
   readonly strictServerNames: boolean;
-  readonly clock: Clock;
+  readonly pacing: DialPacing;
+  /** False while another endpoint is connected: then this one is dialled rarely. */
+  readonly isNeeded: () => boolean;
 }
+
+interface Waiter {
+  readonly open: OpenSession;
+  resolve(transport: GrpcTransport): void;
+  reject(error: Error): void;
+}
+
+const CLOSED = 'the connection is not needed any more';
 
 export class Dialer extends ChannelCredentials {
   readonly #options: DialerOptions;
-  readonly #isConnected: () => boolean;
-  readonly #sockets = new Set<Socket>();
+  readonly #backoff: Backoff;
+  /** Attempts under way. */
+  readonly #rounds = new Set<AbortController>();
+  /** The wait before the next attempt. */
+  #wait = new AbortController();
+  #isClosed = false;
+  #waiter: Waiter | undefined;
+  /** When the last attempt began, and when the next one may. */
+  #begunMs = Number.NEGATIVE_INFINITY;
+  #dueMs = Number.NEGATIVE_INFINITY;
+  #connection: Connection | undefined;
+  #connectedMs: number | undefined;
+  /** `#connection` came when no connection was asked for. */
+  #isSpare = false;
 
-  /** `isConnected` tells whether the channel has a connection that works. */
-  constructor(options: DialerOptions, isConnected: () => boolean) {
+  constructor(options: DialerOptions) {
     super();
     this.#options = options;
-    this.#isConnected = isConnected;
+    const { pacing, isNeeded } = options;
+    const maxMs = () => (isNeeded() ? pacing.maxMs : ETCD_REDIAL_LONGEST_MS);
+    this.#backoff = new Backoff({ minMs: ETCD_REDIAL_MIN_MS, maxMs });
+  }
+
+  /** The TCP socket of the last connection. */
+  get socket(): Socket | undefined {
+    return this.#connection?.socket;
+  }
+
+  /**
+   * For grpc-js, one call at a time. Resolves with the next connection; rejects with why there is none as soon as that is
+   * known, or after ETCD_CONNECT_TIMEOUT_MS. Attempts under way go on all the same, for the next call.
+   */
+  async connect(open: OpenSession): Promise<GrpcTransport> {
+    if (this.#isClosed) throw new Error(CLOSED);
+    const { clock } = this.#options.pacing;
+    const spare = this.#isSpare ? this.#connection : undefined;
+    this.#isSpare = false;
+    if (spare?.socket.destroyed === false) return spare.transport;
+    const lastedMs = clock.monotonicMs() - (this.#connectedMs ?? Number.POSITIVE_INFINITY);
+    if (lastedMs >= ETCD_USEFUL_CONNECTION_MS) this.#backoff.reset();
+    this.#connectedMs = undefined;
+    const answered = new AbortController();
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#waiter = { open, resolve, reject };
+        const { host, port } = this.#options;
+        const late = `no answer from ${hostPort(host, port)} within ${ETCD_CONNECT_TIMEOUT_MS} ms`;
+        void clock.sleep(ETCD_CONNECT_TIMEOUT_MS, answered.signal).then(
+          () => this.#fail(new Error(late)),
+          () => undefined,
+        );
+        this.#schedule();
+      });
+    } finally {
+      this.#waiter = undefined;
+      answered.abort();
+    }
+  }
+
+  /** It is needed from now on: a wait that was begun before then is not longer than any other. */
+  hurry(): void {
+    this.#dueMs = Math.min(this.#dueMs, this.#begunMs + this.#options.pacing.maxMs);
+    this.#schedule();
   }
 
   /** Destroys every socket, whatever has become of its connection. */
   close(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    this.#isClosed = true;
+    this.#options.pacing.settled(this);
+    this.#wait.abort();
+    const error = new Error(CLOSED);
+    this.#waiter?.reject(error);
+    for (const round of this.#rounds) round.abort(error);
+    this.#connection?.socket.destroy();
   }
 
-  /** Of all sockets that are open. */
+  /** Of the last connection; 0 where it has ended. */
   get receivedBytes(): number {
-    let bytes = 0;
-    for (const socket of this.#sockets) bytes += socket.bytesRead;
-    return bytes;
+    const { socket } = this;
+    return socket === undefined || socket.destroyed ? 0 : socket.bytesRead;
+  }
+
+  /** Ends the last connection; the next one is made when it is asked for. */
+  drop(error: Error): void {
+    this.socket?.destroy(error);
   }
 
   override _isSecure(): boolean {
@@ -57,32 +149,76 @@ export class Dialer extends ChannelCredentials {
     return this === other;
   }
 
+  /** `connect` makes sockets that are secured already. */
   override _createSecureConnector(): SecureConnector {
     return {
-      connect: async (socket) => {
-        void this.#watchOver(socket);
-        const { credentials } = this.#options;
-        if (credentials === undefined) return { socket, secure: false };
-        return { socket: await this.#handshake(socket, credentials), secure: true };
-      },
+      connect: (socket) => Promise.resolve({ socket, secure: this._isSecure() }),
       waitForReady: () => Promise.resolve(),
       getCallCredentials: () => CallCredentials.createEmpty(),
       destroy: () => undefined,
     };
   }
 
-  /** Never rejects. */
-  async #watchOver(socket: Socket): Promise<void> {
-    const closed = new AbortController();
-    this.#sockets.add(socket);
-    socket.once('close', () => {
-      this.#sockets.delete(socket);
-      closed.abort();
-    });
-    await this.#options.clock.sleep(ETCD_DIAL_TIMEOUT_MS, closed.signal).catch(() => undefined);
-    if (!closed.signal.aborted && !this.#isConnected()) {
-      socket.destroy(new Error(`connected, but no answer within ${ETCD_DIAL_TIMEOUT_MS} ms`));
+  /** Begins the next attempt when it is due, if a connection is asked for. */
+  #schedule(): void {
+    this.#wait.abort();
+    const waiter = this.#waiter;
+    if (waiter === undefined || this.#isClosed || this.#rounds.size >= MAX_DIAL_ROUNDS) return;
+    const { clock } = this.#options.pacing;
+    const dueMs = this.#rounds.size === 0 ? this.#dueMs : Math.max(this.#dueMs, this.#begunMs + ETCD_REDIAL_MS);
+    this.#wait = new AbortController();
+    void clock.sleep(Math.max(0, dueMs - clock.monotonicMs()), this.#wait.signal).then(
+      () => this.#begin(waiter.open),
+      () => undefined,
+    );
+  }
+
+  #begin(open: OpenSession): void {
+    const { host, port, addresses, lookup, pacing } = this.#options;
+    const { clock } = pacing;
+    this.#begunMs = clock.monotonicMs();
+    this.#dueMs = this.#begunMs + this.#backoff.nextMs();
+    const round = new AbortController();
+    this.#rounds.add(round);
+    const found = addresses === undefined ? () => lookup.addresses(host) : () => Promise.resolve(addresses);
+    const secure = (socket: Socket) => this.#secure(socket);
+    void dialRound({ host, port, addresses: found, secure, open, clock }, round.signal)
+      .finally(() => this.#rounds.delete(round))
+      .then(
+        (connection) => this.#connected(connection),
+        (thrown: unknown) => {
+          if (this.#rounds.size === 0) this.#fail(asError(thrown));
+        },
+      )
+      .finally(() => this.#schedule());
+    this.#schedule();
+  }
+
+  #connected(connection: Connection): void {
+    const { pacing } = this.#options;
+    if (this.#isClosed || this.#isSpare) {
+      connection.socket.destroy();
+      return;
     }
+    pacing.settled(this);
+    this.#connection = connection;
+    this.#connectedMs = pacing.clock.monotonicMs();
+    this.#isSpare = this.#waiter === undefined;
+    this.#waiter?.resolve(connection.transport);
+    this.#waiter = undefined;
+    for (const round of this.#rounds) round.abort(new Error('another attempt was faster'));
+  }
+
+  #fail(error: Error): void {
+    if (this.#isClosed) return;
+    this.#options.pacing.failed(this);
+    this.#waiter?.reject(error);
+  }
+
+  async #secure(socket: Socket): Promise<SecuredSocket> {
+    const { credentials } = this.#options;
+    if (credentials === undefined) return { socket, secure: false };
+    return { socket: await this.#handshake(socket, credentials), secure: true };
   }
 
   async #handshake(socket: Socket, credentials: Credentials): Promise<Socket> {

@@ -2,16 +2,19 @@
  * The endpoints of a cluster, one of which is in use.
  *
  * All requests and streams go to the endpoint in use until it fails; then the next one is, round and
- * round. The order is shuffled once, so that many clients do not meet at the first member of a list. A
- * host with static addresses counts as an endpoint for each of them.
+ * round. The order is shuffled once, so that many clients do not meet at the first member of a list. The
+ * addresses of an endpoint's name are raced, whether DNS knows them or the configuration.
  */
-import { isIP } from 'node:net';
-import type { Clock } from '../clock.ts';
+
+import type { Recoverable } from '../recovery.ts';
 import type { EtcdConfig } from './config.ts';
 import type { Credentials } from './credentials.ts';
+import type { DialPacing } from './dial-pacing.ts';
 import { hostKey, hostPort, parseEndpoint } from './endpoint-address.ts';
 import { DeadlineError, type EtcdError } from './errors.ts';
-import { type KeepaliveTimes, Link, type LinkOptions } from './link.ts';
+import type { HostLookup } from './host-lookup.ts';
+import { Link, type LinkOptions } from './link.ts';
+import type { KeepaliveTimes } from './link-silence.ts';
 import type { ReceiveLimits } from './receive-budget.ts';
 
 export interface EndpointsOptions {
@@ -22,7 +25,8 @@ export interface EndpointsOptions {
   readonly keepalive: KeepaliveTimes | undefined;
   readonly receive: ReceiveLimits | undefined;
   readonly strictServerNames: boolean;
-  readonly clock: Clock;
+  readonly pacing: DialPacing;
+  readonly lookup: HostLookup;
   /** Uniform in [0, 1). */
   readonly random: () => number;
 }
@@ -31,13 +35,17 @@ export interface EndpointsOptions {
 class Endpoint {
   readonly #options: LinkOptions;
   #link: Link | undefined;
+  #isReplacement = false;
 
   constructor(options: LinkOptions) {
     this.#options = options;
   }
 
   get link(): Link {
-    this.#link ??= new Link(this.#options);
+    if (this.#link === undefined) {
+      this.#link = new Link({ ...this.#options, isReplacement: this.#isReplacement });
+      this.#isReplacement = false;
+    }
     return this.#link;
   }
 
@@ -55,24 +63,35 @@ class Endpoint {
     link?.retire();
   }
 
+  /** The same for a link that is silent: a new connection tells at once when the way is free again. */
+  replace(): void {
+    this.#isReplacement = true;
+    this.renew();
+  }
+
+  hurry(): void {
+    this.#link?.hurry();
+  }
+
   close(): void {
     this.#link?.close();
     this.#link = undefined;
   }
 }
 
-export class Endpoints {
+export class Endpoints implements Recoverable {
   readonly #all: readonly Endpoint[];
-  readonly #clock: Clock;
   /** Absent where no endpoint has TLS. */
   readonly #credentials: Credentials | undefined;
-  readonly #sleepers = new Set<() => void>();
+  readonly #listeners = new Set<() => void>();
   #at = 0;
 
   constructor(options: EndpointsOptions) {
-    this.#clock = options.clock;
     this.#credentials = options.config.endpoints.some((url) => parseEndpoint(url).secure) ? options.credentials : undefined;
-    this.#all = linkOptionsOf(options).map((link, index) => new Endpoint({ ...link, onRecovered: () => this.#recovered(index) }));
+    const isNeeded = () => !this.#all.some((endpoint) => endpoint.isReady);
+    this.#all = linkOptionsOf(options).map(
+      (link, index) => new Endpoint({ ...link, isNeeded, onRecovered: () => this.#recovered(index) }),
+    );
   }
 
   /** Resolves once connections can be made. Rejects with CredentialsError as long as the TLS files cannot be used. */
@@ -93,9 +112,10 @@ export class Endpoints {
   failed(link: Link, error: EtcdError): void {
     const endpoint = this.#all.find((each) => each.has(link));
     if (endpoint === undefined) return;
-    // Nothing else ends an attempt to connect to somebody who does not answer.
-    if (error instanceof DeadlineError && !link.isReady) endpoint.renew();
-    if (endpoint === this.#current) this.#at = (this.#at + 1) % this.#all.length;
+    if (error instanceof DeadlineError && link.isSilent) endpoint.replace();
+    if (endpoint !== this.#current) return;
+    this.#at = (this.#at + 1) % this.#all.length;
+    this.#current.hurry();
   }
 
   /** Moves everybody to new connections. */
@@ -103,27 +123,17 @@ export class Endpoints {
     for (const endpoint of this.#all) endpoint.renew();
   }
 
-  /** Waits for `ms`, or until a lost connection is there again. Rejects with the signal's reason when it is aborted. */
-  async pause(ms: number, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    const awake = new AbortController();
-    const wake = () => awake.abort();
-    this.#sleepers.add(wake);
-    signal.addEventListener('abort', wake, { once: true });
-    try {
-      await this.#clock.sleep(ms, awake.signal);
-    } catch (thrown) {
-      signal.throwIfAborted();
-      if (!awake.signal.aborted) throw thrown;
-    } finally {
-      this.#sleepers.delete(wake);
-      signal.removeEventListener('abort', wake);
-    }
+  /** See Recoverable. */
+  onRecovered(listener: () => void): () => void {
+    // Each call counts, also those with the same function.
+    const each = () => listener();
+    this.#listeners.add(each);
+    return () => void this.#listeners.delete(each);
   }
 
   /** Ends every pause now. */
   wake(): void {
-    for (const wake of [...this.#sleepers]) wake();
+    for (const listener of [...this.#listeners]) listener();
   }
 
   close(): void {
@@ -143,15 +153,16 @@ function linkOptionsOf({
   keepalive,
   receive,
   strictServerNames,
-  clock,
+  pacing,
+  lookup,
   random,
-}: EndpointsOptions): Omit<LinkOptions, 'onRecovered'>[] {
-  const dialled = config.endpoints.flatMap((text) => {
+}: EndpointsOptions) {
+  const dialled = config.endpoints.map((text) => {
     const { secure, host, port } = parseEndpoint(text);
-    const addresses = config.hostAliases?.get(hostKey(host)) ?? [host];
-    return addresses.map((address) => ({
+    return {
       host,
-      target: targetOf(address, port),
+      port,
+      addresses: config.hostAliases?.get(hostKey(host)),
       authority: hostPort(host, port),
       credentials: secure ? credentials : undefined,
       skipVerify: config.skipVerify === true,
@@ -159,15 +170,11 @@ function linkOptionsOf({
       strictServerNames,
       keepalive,
       receive,
-      clock,
-    }));
+      pacing,
+      lookup,
+    };
   });
   return shuffled(dialled, random);
-}
-
-function targetOf(address: string, port: number): string {
-  const family = isIP(address);
-  return `${family === 0 ? 'dns' : `ipv${family}`}:${hostPort(address, port)}`;
 }
 
 function shuffled<T>(items: readonly T[], random: () => number): T[] {

@@ -5,31 +5,17 @@
  * streams are told to move, requests under way finish, and with the last user the connection is closed.
  */
 import { type ChannelOptions, Client, connectivityState as State } from '@grpc/grpc-js';
-import {
-  ETCD_BACKOFF_MAX_MS,
-  ETCD_BACKOFF_MIN_MS,
-  ETCD_FLOW_CONTROL_WINDOW_BYTES,
-  ETCD_KEEPALIVE_TIME_MS,
-  ETCD_KEEPALIVE_TIMEOUT_MS,
-  MAX_ETCD_MESSAGE_BYTES,
-} from '../limits.ts';
+import { ETCD_FLOW_CONTROL_WINDOW_BYTES, ETCD_KEEPALIVE_TIME_MS, MAX_ETCD_MESSAGE_BYTES } from '../limits.ts';
 import { Dialer, type DialerOptions } from './dialer.ts';
 import type { EtcdError } from './errors.ts';
+import { CONNECT, type Connect } from './grpc-connector.ts';
+import { type KeepaliveTimes, LinkSilence } from './link-silence.ts';
 import { refuseCompression } from './no-compression.ts';
 import type { ReceiveLimits, Receiver } from './receive-budget.ts';
 
 refuseCompression();
 
-export interface KeepaliveTimes {
-  /** Between two HTTP/2 pings. etcd closes connections that ping more often than every 5 s, unless configured otherwise. */
-  readonly timeMs: number;
-  /** How long a ping may stay without an answer. */
-  readonly timeoutMs: number;
-}
-
 export interface LinkOptions extends DialerOptions {
-  /** As grpc-js takes it: `dns:host:port`, `ipv4:…` or `ipv6:…`. */
-  readonly target: string;
   /** `host:port` of the endpoint, for the `:authority` header. */
   readonly authority: string;
   readonly keepalive: KeepaliveTimes | undefined;
@@ -37,29 +23,48 @@ export interface LinkOptions extends DialerOptions {
   readonly name: string;
   /** Undefined for an etcd that is trusted. */
   readonly receive: ReceiveLimits | undefined;
-  /** The connection came up after at least one attempt had failed. */
+  /** It takes the place of one that was silent. */
+  readonly isReplacement?: boolean;
+  /** The connection came up after at least one attempt had failed, or one was silent. */
   readonly onRecovered: () => void;
 }
+
+/** The library wants an address; the dialer knows the right ones. */
+const TARGET = 'ipv4:0.0.0.0:2379';
+
+/** The dialer waits between attempts, the library needs not. */
+const LIBRARY_BACKOFF_MS = 1;
+
+/** Silence is noticed by `LinkSilence`, which knows whether something else than the answer to a ping arrives. */
+const LIBRARY_KEEPALIVE_TIMEOUT_MS = 3_600_000;
+
+/** What HTTP/2 and TLS add to the bytes of a message, at most, and headers and trailers to each. */
+const FRAMING_SHARE = 0.05;
+const MESSAGE_OVERHEAD_BYTES = 1024;
 
 export class Link implements Receiver {
   readonly name: string;
   readonly grpc: Client;
   readonly #dialer: Dialer;
+  readonly #silence: LinkSilence;
   readonly #onRecovered: () => void;
   readonly #leavers = new Set<() => void>();
   readonly #leaveBudget: (() => void) | undefined;
   #users = 0;
   #settledBytes = 0;
   #refusal: EtcdError | undefined;
+  #hasFailed: boolean;
   #isRetired = false;
   #isClosed = false;
 
   constructor(options: LinkOptions) {
-    this.#dialer = new Dialer(options, () => this.isReady);
+    this.#dialer = new Dialer(options);
     this.name = options.name;
-    this.#onRecovered = options.onRecovered;
     this.#leaveBudget = options.receive?.budget.add(this);
-    this.grpc = new Client(options.target, this.#dialer, channelOptions(options));
+    this.#silence = new LinkSilence(options.keepalive, options.pacing.clock, () => this.#users > 0);
+    this.#onRecovered = options.onRecovered;
+    this.#hasFailed = options.isReplacement === true;
+    this.grpc = new Client(TARGET, this.#dialer, this.#channelOptions(options));
     this.#watchState(State.IDLE);
   }
 
@@ -90,7 +95,12 @@ export class Link implements Receiver {
   refuse(error: EtcdError): void {
     this.#refusal = error;
     this.#settledBytes = 0;
-    this.#dialer.close();
+    this.#dialer.drop(error);
+  }
+
+  /** Nothing has arrived for longer than a ping takes. */
+  get isSilent(): boolean {
+    return this.isReady && this.#silence.isSuspicious;
   }
 
   get isRetired(): boolean {
@@ -117,12 +127,18 @@ export class Link implements Receiver {
     if (this.#users === 0) this.close();
   }
 
+  /** See Dialer. */
+  hurry(): void {
+    this.#dialer.hurry();
+  }
+
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#leaveBudget?.();
     this.grpc.close();
     this.#dialer.close();
+    this.#silence.end();
   }
 
   #watchState(state: State): void {
@@ -130,28 +146,30 @@ export class Link implements Receiver {
       if (this.#isClosed) return;
       const next = this.grpc.getChannel().getConnectivityState(false);
       this.#watchState(next);
-      if (state === State.TRANSIENT_FAILURE && next === State.READY) this.#onRecovered();
+      if (next === State.TRANSIENT_FAILURE) this.#hasFailed = true;
+      if (next !== State.READY) return;
+      this.#silence.watch(this.#dialer.socket);
+      if (this.#hasFailed) this.#onRecovered();
+      this.#hasFailed = false;
     });
   }
-}
 
-/** What HTTP/2 and TLS add to the bytes of a message, at most, and headers and trailers to each. */
-const FRAMING_SHARE = 0.05;
-const MESSAGE_OVERHEAD_BYTES = 1024;
-
-function channelOptions({ authority, keepalive, receive }: LinkOptions): ChannelOptions {
-  return {
-    'grpc.default_authority': authority,
-    'grpc.use_local_subchannel_pool': 1,
-    'grpc.enable_retries': 0,
-    'grpc.enable_http_proxy': 0,
-    'grpc.enable_channelz': 0,
-    'grpc.service_config_disable_resolution': 1,
-    'grpc.keepalive_time_ms': keepalive?.timeMs ?? ETCD_KEEPALIVE_TIME_MS,
-    'grpc.keepalive_timeout_ms': keepalive?.timeoutMs ?? ETCD_KEEPALIVE_TIMEOUT_MS,
-    'grpc.initial_reconnect_backoff_ms': ETCD_BACKOFF_MIN_MS,
-    'grpc.max_reconnect_backoff_ms': ETCD_BACKOFF_MAX_MS,
-    'grpc.max_receive_message_length': receive?.maxMessageBytes ?? MAX_ETCD_MESSAGE_BYTES,
-    'grpc-node.flow_control_window': ETCD_FLOW_CONTROL_WINDOW_BYTES,
-  };
+  #channelOptions({ authority, keepalive, receive }: LinkOptions): ChannelOptions {
+    const connect: Connect = (open) => this.#dialer.connect(open);
+    return {
+      [CONNECT]: connect,
+      'grpc.default_authority': authority,
+      'grpc.use_local_subchannel_pool': 1,
+      'grpc.enable_retries': 0,
+      'grpc.enable_http_proxy': 0,
+      'grpc.enable_channelz': 0,
+      'grpc.service_config_disable_resolution': 1,
+      'grpc.keepalive_time_ms': keepalive?.timeMs ?? ETCD_KEEPALIVE_TIME_MS,
+      'grpc.keepalive_timeout_ms': LIBRARY_KEEPALIVE_TIMEOUT_MS,
+      'grpc.initial_reconnect_backoff_ms': LIBRARY_BACKOFF_MS,
+      'grpc.max_reconnect_backoff_ms': LIBRARY_BACKOFF_MS,
+      'grpc.max_receive_message_length': receive?.maxMessageBytes ?? MAX_ETCD_MESSAGE_BYTES,
+      'grpc-node.flow_control_window': ETCD_FLOW_CONTROL_WINDOW_BYTES,
+    };
+  }
 }

@@ -7,6 +7,7 @@ import { Metadata, type ServiceError } from '@grpc/grpc-js';
 import type { Clock } from '../clock.ts';
 import { asError, errorCode } from '../errors.ts';
 import { AUTH_REVISION_PAUSE_MS, ETCD_CALL_TIMEOUT_MS, MAX_AUTH_REVISION_ATTEMPTS } from '../limits.ts';
+import { pauseUntilRecovered } from '../recovery.ts';
 import { ClusterPin } from './cluster-pin.ts';
 import type { ResponseHeader } from './codec.ts';
 import type { EtcdLogin } from './config.ts';
@@ -197,9 +198,14 @@ export class Transport {
     if (error instanceof UnauthenticatedError || error instanceof PermissionDeniedError) this.#login.refused();
   }
 
+  /** See EtcdClient. */
+  onRecovered(listener: () => void): () => void {
+    return this.#options.endpoints.onRecovered(listener);
+  }
+
   /** Waits before another attempt, shorter when a lost connection returns. Rejects with the signal's reason. */
   async pause(ms: number, signal: AbortSignal): Promise<void> {
-    if (!this.#isClosed) await this.#options.endpoints.pause(ms, signal);
+    if (!this.#isClosed) await pauseUntilRecovered(this, ms, this.#options.clock, signal);
   }
 
   /**

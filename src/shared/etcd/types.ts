@@ -211,6 +211,12 @@ export interface EtcdClient {
   /** Keeps `lease` alive from now on, any lease by its ID. `onLost` is called once, when the server no longer knows it. Returns a function that stops. */
   keepLease(lease: LeaseId, ttlSeconds: number, onLost: () => void): () => void;
 
+  /**
+   * `listener` is called whenever a lost connection is there again, or anything else makes another attempt worth while.
+   * Returns what ends that.
+   */
+  onRecovered(listener: () => void): () => void;
+
   /** The cluster ID that every answer must carry is forgotten: the next answer pins a new one. */
   forgetCluster(): void;
 

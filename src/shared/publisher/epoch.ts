@@ -10,6 +10,7 @@ import { asError, errorCode } from '../errors.ts';
 import { type EtcdClient, type EtcdKey, keyOf, type Revision } from '../etcd/types.ts';
 import { AUDITS_PER_FULL_AUDIT, ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, MAX_CONCURRENT_LOADS } from '../limits.ts';
 import type { Logger } from '../log.ts';
+import { pauseUntilRecovered } from '../recovery.ts';
 import { auditSection, auditSingles } from './audit.ts';
 import type { KeyGroup } from './key-group.ts';
 import { LeaseMoves } from './lease-moves.ts';
@@ -156,7 +157,8 @@ export class Epoch {
         if (reported !== code)
           this.#options.log.warn({ code, error: asError(thrown).message }, 'the local etcd cannot be listed; trying on');
         reported = code;
-        await this.#options.clock.sleep(backoff.nextMs(), this.#abort.signal);
+        const { client, clock } = this.#options;
+        await pauseUntilRecovered(client, backoff.nextMs(), clock, this.#abort.signal);
       }
     }
   }

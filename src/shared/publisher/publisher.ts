@@ -17,6 +17,7 @@ import {
   PUBLISH_BACKOFF_MIN_MS,
 } from '../limits.ts';
 import type { Logger } from '../log.ts';
+import { pauseUntilRecovered } from '../recovery.ts';
 import { runCompaction } from './compaction.ts';
 import { Epoch, type EpochEnd } from './epoch.ts';
 import { KeyGroup } from './key-group.ts';
@@ -124,7 +125,7 @@ class EtcdPublisher implements Publisher {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#options;
+    const { client, clock, log } = this.#options;
     const backoff = new Backoff({ minMs: PUBLISH_BACKOFF_MIN_MS, maxMs: PUBLISH_BACKOFF_MAX_MS });
     let reported: string | undefined;
     let end: EpochEnd = { kind: 'start' };
@@ -144,7 +145,7 @@ class EtcdPublisher implements Publisher {
           if (reported !== errorCode(thrown))
             log.warn({ code: errorCode(thrown), error: asError(thrown).message }, 'the local etcd cannot be read; trying on');
           reported = errorCode(thrown);
-          await clock.sleep(backoff.nextMs(), signal).catch(() => undefined);
+          await pauseUntilRecovered(client, backoff.nextMs(), clock, signal).catch(() => undefined);
         }
       }
     } finally {

@@ -20,6 +20,7 @@ import {
 import type { EtcdClient } from '../etcd/types.ts';
 import { MAX_TXN_BYTES, MAX_TXNS_IN_FLIGHT, PUBLISH_BACKOFF_MAX_MS, PUBLISH_BACKOFF_MIN_MS } from '../limits.ts';
 import type { Logger } from '../log.ts';
+import { pauseUntilRecovered } from '../recovery.ts';
 import { countUnleased } from './batches.ts';
 import { Concurrency } from './concurrency.ts';
 import type { KeyGroup } from './key-group.ts';
@@ -211,7 +212,9 @@ export class Scheduler {
     if (this.#backingOff) return;
     this.#backingOff = true;
     this.#concurrency.failure();
-    void Promise.allSettled([this.#options.clock.sleep(this.#backoff.nextMs(), signal), until]).then(() => {
+    const { client, clock } = this.#options;
+    const wait = pauseUntilRecovered(client, this.#backoff.nextMs(), clock, signal);
+    void Promise.allSettled([wait, until]).then(() => {
       this.#backingOff = false;
       this.pump();
     });

@@ -7,6 +7,7 @@ import { Backoff } from '../backoff.ts';
 import type { Clock } from '../clock.ts';
 import type { EtcdClient, EtcdKey } from '../etcd/types.ts';
 import { PUBLISH_BACKOFF_MAX_MS, PUBLISH_BACKOFF_MIN_MS } from '../limits.ts';
+import { pauseUntilRecovered } from '../recovery.ts';
 import type { KeyGroup } from './key-group.ts';
 import { ABSENT, UNKNOWN } from './key-table.ts';
 import { adoptLeases } from './observed-keys.ts';
@@ -83,7 +84,7 @@ export class PublishedSingleKeys implements SingleKeys {
         return;
       } catch {
         // The publisher's own loops report the state of etcd; here it is only waited for.
-        await clock.sleep(backoff.nextMs(), signal);
+        await pauseUntilRecovered(client, backoff.nextMs(), clock, signal);
       }
     }
   }

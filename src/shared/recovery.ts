@@ -1,0 +1,30 @@
+/** Waits that end as soon as a lost connection is there again. */
+import type { Clock } from './clock.ts';
+
+export interface Recoverable {
+  /** `listener` is called whenever a lost connection is there again, or anything else makes another attempt worth while. Returns what ends that. */
+  onRecovered(listener: () => void): () => void;
+}
+
+/** Resolves after `ms`, or when `recoverable` has recovered. Rejects with the signal's reason when it is aborted. */
+export async function pauseUntilRecovered(
+  recoverable: Recoverable,
+  ms: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  signal.throwIfAborted();
+  const awake = new AbortController();
+  const wake = () => awake.abort();
+  const forget = recoverable.onRecovered(wake);
+  signal.addEventListener('abort', wake, { once: true });
+  try {
+    await clock.sleep(ms, awake.signal);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    if (!awake.signal.aborted) throw thrown;
+  } finally {
+    forget();
+    signal.removeEventListener('abort', wake);
+  }
+}
