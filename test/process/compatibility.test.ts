@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import * as annotations from '../../src/apiserver/annotations.ts';
 import { apiserverFlagTable } from '../../src/apiserver/flags.ts';
 import { localTroubleshootFlagTable, meshTroubleshootFlagTable, statusFlagTable } from '../../src/cli/dbg-flags.ts';
 import { etcdinitFlagTable } from '../../src/etcdinit/flags.ts';
@@ -68,6 +69,13 @@ test('every row has a standing that the page explains, and one that departs from
   expect(rows.filter(({ cells }) => !STANDINGS.includes(cells.standing ?? ''))).toEqual([]);
   const unexplained = ({ cells }: Row) => cells.remarks === '' && /better|no effect|not done/.test(cells.standing ?? '');
   expect(rows.filter(unexplained)).toEqual([]);
+});
+
+test('every annotation that decides about exports has its row, with its older names in their order', () => {
+  const rows = rowsOf('Fields and annotations that are read').map(({ cells }) => cells['field or annotation']);
+  for (const names of Object.values(annotations).filter((each) => Array.isArray(each))) {
+    expect(rows).toContain(names.map((name: string) => `\`${name}\``).join(', '));
+  }
 });
 
 test('every flag of the daemons has its row, with the daemons that have it', () => {
