@@ -40,11 +40,12 @@ export async function checkClient(options: ClientCheckOptions): Promise<ClientFi
     return { kind: 'created-not', error: asError(thrown) };
   }
   try {
-    await firstAnswer(client, options);
+    const heartbeat = await firstAnswer(client, options);
     const { clusterId = '' } = client.state;
     return {
       kind: 'connected',
       clusterId,
+      store: [clusterId, heartbeat?.modRevision, heartbeat?.lease, heartbeat?.value.toString('base64', 0, 256)].join(' '),
       cluster: cluster === undefined ? undefined : await lookInto(client, cluster, options),
     };
   } catch (thrown) {
@@ -55,13 +56,12 @@ export async function checkClient(options: ClientCheckOptions): Promise<ClientFi
 }
 
 /** Whether the key exists plays no part: an answer is one. Each endpoint is tried, in equal shares of the time. */
-async function firstAnswer(client: EtcdClient, { config, signal, timeoutMs }: ClientCheckOptions): Promise<void> {
+async function firstAnswer(client: EtcdClient, { config, signal, timeoutMs }: ClientCheckOptions): Promise<KeyValue | undefined> {
   const aliases = [...(config.hostAliases?.values() ?? [])].reduce((sum, addresses) => sum + addresses.length, 0);
   const attempts = Math.max(1, config.endpoints.length, aliases);
   for (let left = attempts; ; left -= 1) {
     try {
-      await client.get(HEARTBEAT, { signal, timeoutMs: Math.max(1, Math.floor(timeoutMs / attempts)) });
-      return;
+      return await client.get(HEARTBEAT, { signal, timeoutMs: Math.max(1, Math.floor(timeoutMs / attempts)) });
     } catch (thrown) {
       const isWorthAnother = thrown instanceof EtcdError && thrown.concernsConnection && !(thrown instanceof CredentialsError);
       if (left <= 1 || !isWorthAnother || signal.aborted) throw thrown;

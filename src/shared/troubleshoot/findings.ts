@@ -96,7 +96,13 @@ export type ClientFindings =
   | { readonly kind: 'created-not'; readonly error: Error }
   | { readonly kind: 'unreachable'; readonly error: Error }
   | { readonly kind: 'refused'; readonly error: Error }
-  | { readonly kind: 'connected'; readonly clusterId: string; readonly cluster: ClusterFindings | undefined };
+  | {
+      readonly kind: 'connected';
+      readonly clusterId: string;
+      /** What tells the store from others: the ID is the same in all that were set up with the same names and token. */
+      readonly store: string;
+      readonly cluster: ClusterFindings | undefined;
+    };
 
 export interface EtcdFindings {
   /** The cluster; absent for the local etcd. */

@@ -107,9 +107,9 @@ function nameVerdicts(cluster: string, ownName: string | undefined): readonly st
 function sharedVerdicts(all: readonly EtcdFindings[]): readonly string[] {
   const found = all.flatMap(({ cluster, client }) => {
     if (client?.kind !== 'connected') return [];
-    return [{ name: cluster === undefined ? 'local etcd' : shown(cluster), clusterId: client.clusterId, id: client.cluster?.id }];
+    return [{ name: cluster === undefined ? 'local etcd' : shown(cluster), store: client.store, id: client.cluster?.id }];
   });
-  const stores = shared(found, ({ clusterId }) => clusterId);
+  const stores = shared(found, ({ store }) => store);
   const ids = shared(found, ({ id }) => id || undefined);
   return [
     ...stores.map((names) => `${names} lead to the same etcd; correct the addresses, two clusters may use the same NodePort`),
