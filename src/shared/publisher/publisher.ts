@@ -91,7 +91,13 @@ class EtcdPublisher implements Publisher {
     });
     this.#singlesGroup = this.#group({ scope: 'singles', cluster: '', prefix: undefined, owns: 'prefix' }, () => singles, 1);
     const singles: Scheduled = { group: this.#singlesGroup, priority: () => 0, isHeld: () => false };
-    this.#stats = statsOf(() => this.#groups(), this.#singlesGroup, this.#leases, this.#scheduler);
+    this.#stats = statsOf({
+      groups: () => this.#groups(),
+      singles: this.#singlesGroup,
+      leases: this.#leases,
+      slabs: this.#slabs,
+      scheduler: this.#scheduler,
+    });
     this.singles = new PublishedSingleKeys({ group: this.#singlesGroup, client, clock, turns: this.#turns });
   }
 
@@ -271,8 +277,16 @@ class EtcdPublisher implements Publisher {
   }
 }
 
+interface StatsSources {
+  readonly groups: () => Iterable<KeyGroup>;
+  readonly singles: KeyGroup;
+  readonly leases: LeasePool;
+  readonly slabs: SlabStore;
+  readonly scheduler: Scheduler;
+}
+
 /** Computed where they are asked for: some are a sum over all sections. */
-function statsOf(groups: () => Iterable<KeyGroup>, singles: KeyGroup, leases: LeasePool, scheduler: Scheduler): PublisherStats {
+function statsOf({ groups, singles, leases, slabs, scheduler }: StatsSources): PublisherStats {
   const sum = (count: (group: KeyGroup) => number) => {
     let total = 0;
     for (const group of groups()) total += count(group);
@@ -290,6 +304,9 @@ function statsOf(groups: () => Iterable<KeyGroup>, singles: KeyGroup, leases: Le
     },
     get leases() {
       return leases.count;
+    },
+    get reservedBytes() {
+      return slabs.residentBytes;
     },
     get singlesListed() {
       return singles.isKnown;

@@ -43,9 +43,9 @@ export interface SectionOptions {
 }
 
 export interface SectionStats {
-  /** Keys desired. */
+  /** Keys desired, and keys that stay as etcd holds them. */
   readonly desired: number;
-  /** Bytes of these keys and of their values. */
+  /** Bytes of these keys, and of the values desired. */
   readonly bytes: number;
   /** Keys that wait to be written or removed. */
   readonly pending: number;
@@ -58,11 +58,15 @@ export interface SectionStats {
 export interface Section extends Sink {
   readonly options: SectionOptions;
   readonly stats: SectionStats;
-  /** `key` exists, but its present value cannot be taken: where it has an earlier one, that one stays. */
+  /**
+   * `key` exists, but its present value cannot be taken: where it has an earlier one, that one stays, and is repaired like
+   * all others. Where only etcd has it, what etcd holds stays and its lease is kept alive; whether it is there may be found
+   * out later. It goes when the source removes it, or when a complete listing does not name it.
+   */
   keep(key: EtcdKey): void;
-  /** Bytes of the value desired under `key`; undefined where none is. */
+  /** Bytes of the value desired under `key`; 0 where it stays as etcd holds it, undefined where neither is so. */
   valueBytes(key: EtcdKey): number | undefined;
-  /** `key` has a value that the listing under way, or what followed it, has named. */
+  /** `key` has a value, desired or kept, that the listing under way, or what followed it, has named. */
   isNamed(key: EtcdKey): boolean;
   /**
    * What etcd holds under `key`, as far as is known, compared with `value`: by a digest of 64 bits.
@@ -89,7 +93,7 @@ export interface SingleKeys {
   remove(key: EtcdKey, signal: AbortSignal): Promise<void>;
   /** Stops desiring `key` without removing it. */
   release(key: EtcdKey): void;
-  /** Keeps alive what an earlier run left under `key`, whatever it is, until somebody puts or removes it. */
+  /** Keeps alive what an earlier run left under `key`, whatever it is, until `put` or `remove` is called for it. */
   keep(key: EtcdKey, signal: AbortSignal): Promise<void>;
 }
 
@@ -104,13 +108,15 @@ export interface PublisherStats {
   readonly inFlight: number;
   readonly keys: number;
   readonly leases: number;
+  /** Bytes of memory that are reserved for desired values. */
+  readonly reservedBytes: number;
   /** The single keys were read from etcd, and their changes are watched. */
   readonly singlesListed: boolean;
   /** Writes are failing since then (monotonic milliseconds), and why; undefined while all is well. */
   readonly failing: { readonly sinceMs: number; readonly error: Error } | undefined;
 }
 
-/** Why a key was put right although its source said nothing new. */
+/** Why a key was written again although its source said nothing new. */
 export type RepairReason = 'deleted' | 'overwritten' | 'foreign' | 'lease_lost' | 'store_replaced';
 
 /** Why a key was not taken. */
