@@ -8,6 +8,7 @@
  *   npm run bench -- [--keys 100000] [--rounds 3]
  *   npm run bench -- --guard    what the import guard costs, without any etcd
  *   npm run bench -- --restart  how long a kvstoremesh that is killed and started again mirrors nothing
+ *   npm run bench -- --delay    how long the publisher holds up the event loop, without any etcd
  */
 import { parseArgs } from 'node:util';
 import { ceiling, fill } from './ceiling.ts';
@@ -15,6 +16,7 @@ import { announcements, cluster, type Entry } from './dataset.ts';
 import { startEtcd } from './etcd.ts';
 import { benchImportGuard } from './import-guard.ts';
 import { mirror } from './kvstoremesh.ts';
+import { benchPublisherDelay } from './publisher-delay.ts';
 import { median, spread, table } from './report.ts';
 import { benchRestart } from './restart.ts';
 
@@ -24,6 +26,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '3' },
     guard: { type: 'boolean', default: false },
     restart: { type: 'boolean', default: false },
+    delay: { type: 'boolean', default: false },
   },
 });
 const keys = Number(values.keys);
@@ -39,6 +42,11 @@ if (values.guard) {
 }
 if (values.restart) {
   await benchRestart({ keys, rounds });
+  process.exit();
+}
+
+if (values.delay) {
+  await benchPublisherDelay(keys);
   process.exit();
 }
 

@@ -35,49 +35,61 @@ interface Watcher {
 }
 
 export class MemoryEtcd {
-  readonly #keys = new Map<EtcdKey, KeyValue>();
+  /** Keys by `directoryOf`, for a list that looks at few of many. */
+  readonly #directories = new Map<string, Map<EtcdKey, KeyValue>>();
   readonly #leases = new Map<LeaseId, () => void>();
   readonly #watchers = new Set<Watcher>();
   #revision = 1 as Revision;
   #nextLease = 1n;
-  #end: (batch: WatchBatch) => void = () => undefined;
+  #lists = 0;
+  #size = 0;
+  readonly #ends = new Set<(batch: WatchBatch) => void>();
+
+  /** Lists that were asked for. */
+  get lists(): number {
+    return this.#lists;
+  }
+
+  /** Keys that there are. */
+  get size(): number {
+    return this.#size;
+  }
 
   count(prefix: EtcdKey): number {
-    let count = 0;
-    for (const key of this.#keys.keys()) if (key.startsWith(prefix)) count += 1;
-    return count;
+    return [...this.#below(prefix)].length;
   }
 
   valueOf(key: EtcdKey): Buffer | undefined {
-    return this.#keys.get(key)?.value;
+    return this.#get(key)?.value;
   }
 
   leaseOf(key: EtcdKey): LeaseId {
-    return this.#keys.get(key)?.lease ?? NO_LEASE;
+    return this.#get(key)?.lease ?? NO_LEASE;
   }
 
   deleteAll(prefix: EtcdKey): void {
-    this.#apply([...this.#keys.keys()].filter((key) => key.startsWith(prefix)).map((key) => ({ type: 'delete', key })));
+    this.#apply([...this.#below(prefix)].map(({ key }) => ({ type: 'delete', key })));
   }
 
   /** All leases end, and with them all keys that hang on one. */
   revokeAll(): void {
     const lost = [...this.#leases.values()];
     this.#leases.clear();
-    this.#apply([...this.#keys.values()].filter(({ lease }) => lease !== NO_LEASE).map(({ key }) => ({ type: 'delete', key })));
+    this.#apply([...this.#below('')].filter(({ lease }) => lease !== NO_LEASE).map(({ key }) => ({ type: 'delete', key })));
     for (const onLost of lost) onLost();
   }
 
   /** Every watch is told that its history is gone. */
   compact(): void {
-    this.#end({ kind: 'compacted', compactRevision: this.#revision });
+    for (const end of this.#ends) end({ kind: 'compacted', compactRevision: this.#revision });
+    this.#ends.clear();
   }
 
   client(): EtcdClient {
     const client: Partial<EtcdClient> = {
       get: async (key) => {
         await nextTurn();
-        return this.#keys.get(key);
+        return this.#get(key);
       },
       list: (prefix, options) => this.#list(prefix, options),
       watch: (prefix, options) => this.#watch(prefix, options),
@@ -114,14 +126,28 @@ export class MemoryEtcd {
       const { key } = operation;
       if (operation.type === 'put') {
         const value = operation.value as Buffer;
-        const isCreation = !this.#keys.has(key);
-        this.#keys.set(key, { key, value, modRevision, lease: operation.lease });
+        const isCreation = this.#get(key) === undefined;
+        if (isCreation) this.#size += 1;
+        const directory = this.#directories.get(directoryOf(key)) ?? new Map<EtcdKey, KeyValue>();
+        this.#directories.set(directoryOf(key), directory.set(key, { key, value, modRevision, lease: operation.lease }));
         this.#tell({ type: 'put', key, value, modRevision, lease: operation.lease, isCreation });
-      } else if (this.#keys.delete(key)) {
+      } else if (this.#directories.get(directoryOf(key))?.delete(key) === true) {
+        this.#size -= 1;
         this.#tell({ type: 'delete', key, modRevision });
       }
     }
     return modRevision;
+  }
+
+  #get(key: EtcdKey): KeyValue | undefined {
+    return this.#directories.get(directoryOf(key))?.get(key);
+  }
+
+  *#below(prefix: string): IterableIterator<KeyValue> {
+    for (const [directory, keys] of this.#directories) {
+      if (!directory.startsWith(prefix) && !prefix.startsWith(directory.slice(0, -2))) continue;
+      for (const keyValue of keys.values()) if (keyValue.key.startsWith(prefix)) yield keyValue;
+    }
   }
 
   #tell(event: WatchEvent): void {
@@ -133,11 +159,12 @@ export class MemoryEtcd {
   }
 
   async *#list(prefix: EtcdKey, { keysOnly = false, minModRevision = NO_REVISION }: ListOptions): AsyncGenerator<ListPage> {
+    this.#lists += 1;
     const revision = this.#revision;
     let keyValues: KeyValue[] = [];
     const nothing = Buffer.alloc(0);
-    for (const keyValue of this.#keys.values()) {
-      if (keyValue.modRevision < minModRevision || !keyValue.key.startsWith(prefix)) continue;
+    for (const keyValue of this.#below(prefix)) {
+      if (keyValue.modRevision < minModRevision) continue;
       keyValues.push(keysOnly ? { ...keyValue, value: nothing } : keyValue);
       if (keyValues.length < PAGE) continue;
       await nextTurn();
@@ -152,23 +179,32 @@ export class MemoryEtcd {
     const watcher: Watcher = { prefix, deletesOnly, events: [], wake: () => undefined };
     this.#watchers.add(watcher);
     let end: WatchBatch | undefined;
-    this.#end = (batch) => {
+    this.#ends.add((batch) => {
       end = batch;
       watcher.wake();
-    };
+    });
     signal.addEventListener('abort', () => watcher.wake(), { once: true });
     try {
       while (!signal.aborted && end === undefined) {
         if (watcher.events.length === 0) await new Promise<void>((resolve) => (watcher.wake = resolve));
-        const events = watcher.events.splice(0, PAGE);
-        await nextTurn();
-        if (events.length > 0) yield { kind: 'events', events, revision: (events.at(-1) as WatchEvent).modRevision };
+        const all = watcher.events;
+        watcher.events = [];
+        for (let at = 0; at < all.length && !signal.aborted; at += PAGE) {
+          const events = all.slice(at, at + PAGE);
+          await nextTurn();
+          yield { kind: 'events', events, revision: (events.at(-1) as WatchEvent).modRevision };
+        }
       }
       if (end !== undefined) yield end;
     } finally {
       this.#watchers.delete(watcher);
     }
   }
+}
+
+/** What the key has before its last slash, and its last two characters: a map of all keys would stand still while it grows. */
+function directoryOf(key: EtcdKey): string {
+  return `${key.slice(0, key.lastIndexOf('/') + 1)}${key.slice(-2)}`;
 }
 
 /** A running publisher on an etcd in memory. */

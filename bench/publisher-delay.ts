@@ -1,0 +1,123 @@
+/**
+ * How long a publisher of many keys holds up the event loop, without any etcd: the longest delay of each phase.
+ *
+ * The etcd in memory works in the same event loop, and so does the collection of garbage, most of which is that etcd's: what
+ * a phase shows is the delay of all of them. The longest pause for garbage is shown beside it.
+ */
+import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type EtcdKey, keyOf } from '../src/shared/etcd/types.ts';
+import type { Section } from '../src/shared/publisher/types.ts';
+import { memoryPublisher } from '../test/publisher/memory-etcd.ts';
+import { until } from '../test/support/until.ts';
+import { table } from './report.ts';
+
+const PREFIX = 'cilium/cache/ip/v1/west/';
+const CLUSTERS = 511;
+const KINDS = 5;
+const KEYS_PER_TURN = 500;
+
+export async function benchPublisherDelay(keys: number): Promise<void> {
+  const rows: string[][] = [];
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  let longestGcMs = 0;
+  const gc = new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) longestGcMs = Math.max(longestGcMs, duration);
+  });
+  gc.observe({ entryTypes: ['gc'] });
+  const { etcd, publisher, stop } = memoryPublisher({ auditIntervalMs: 2000 });
+  for (let cluster = 0; cluster < CLUSTERS; cluster += 1)
+    for (let kind = 0; kind < KINDS; kind += 1) sectionOf(publisher, `cilium/cache/k${kind}/v1/c${cluster}/`).listed();
+  await until('the empty sections are synced', () => publisher.stats.pending === 0, { withinMs: 600_000 });
+  const section = sectionOf(publisher, PREFIX);
+
+  /** Measures from the moment that `begin` returns: what it does itself is the bench's own work. */
+  const phase = async (name: string, begin: () => void | Promise<void>, isOver: () => boolean) => {
+    globalThis.gc?.();
+    await nextTurn();
+    const startMs = performance.now();
+    delay.reset();
+    longestGcMs = 0;
+    delay.enable();
+    await begin();
+    await until(name, isOver, { withinMs: 600_000 });
+    delay.disable();
+    const milliseconds = (nanoseconds: number) => (nanoseconds / 1e6).toFixed(1);
+    const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
+    rows.push([
+      name,
+      seconds,
+      milliseconds(delay.percentile(99)),
+      milliseconds(delay.percentile(99.9)),
+      milliseconds(delay.max),
+      longestGcMs.toFixed(1),
+    ]);
+    process.stdout.write(`${rows.at(-1)?.join('  ')}\n`);
+  };
+  const isWritten = () => section.stats.pending === 0 && etcd.size >= keys;
+  const afterwards = async (work: () => void) => {
+    work();
+    await nextTurn();
+    delay.reset();
+    longestGcMs = 0;
+  };
+
+  await phase(
+    'first load',
+    () => list(section, keys),
+    () => section.stats.synced && isWritten(),
+  );
+  const audits = etcd.lists;
+  await phase(
+    'full audit',
+    () => undefined,
+    () => etcd.lists >= audits + 2 * (CLUSTERS * KINDS + 1),
+  );
+  await phase('all leases lost', () => afterwards(() => etcd.revokeAll()), isWritten);
+  const listsBefore = etcd.lists;
+  await phase(
+    'history compacted',
+    () => afterwards(() => etcd.compact()),
+    () => etcd.lists > listsBefore + CLUSTERS * KINDS + 1 && isWritten(),
+  );
+  await phase('listed again, equal', () => list(section, keys), isWritten);
+  await phase(
+    'half not named any more',
+    () => list(section, keys / 2),
+    () => section.stats.pending === 0 && etcd.size < keys * 0.6,
+  );
+  const reserved = publisher.stats.reservedBytes;
+  await phase(
+    'released',
+    () => section.release(),
+    () => publisher.stats.reservedBytes < reserved / 100,
+  );
+  process.stdout.write(table(['phase', 's', 'p99 ms', 'p99.9 ms', 'max ms', 'longest GC ms'], rows));
+
+  const startMs = performance.now();
+  for (let cluster = 0; cluster < CLUSTERS; cluster += 1) void publisher.stats.failing;
+  const failingMs = performance.now() - startMs;
+  void publisher.stats.pending;
+  const pendingMs = performance.now() - startMs - failingMs;
+  process.stdout.write(
+    `stats: ${CLUSTERS} times why writes fail ${failingMs.toFixed(2)} ms, pending keys of all sections ${pendingMs.toFixed(2)} ms\n`,
+  );
+  await stop();
+}
+
+function sectionOf(publisher: ReturnType<typeof memoryPublisher>['publisher'], prefix: string): Section {
+  return publisher.section({ scope: 'ip/v1', cluster: prefix, prefix: keyOf(prefix), rank: 0, owns: 'prefix' });
+}
+
+async function list(section: Section, keys: number): Promise<void> {
+  section.interrupted('a new listing');
+  for (let i = 0; i < keys; i += 1) {
+    const ip = `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`;
+    section.upsert(
+      `${PREFIX}${ip}` as EtcdKey,
+      Buffer.from(`{"IP":"${ip}","Mask":null,"HostIP":"172.16.0.1","ID":${i},"Key":0,"Metadata":"cilium"}`),
+    );
+    if (i % KEYS_PER_TURN === 0) await nextTurn();
+  }
+  section.listed();
+}
