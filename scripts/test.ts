@@ -1,5 +1,5 @@
 /**
- * The test command, after scripts/setup.sh: checks, build, tests, and one run of the demonstration.
+ * The test command, after scripts/setup.sh: checks, build, tests, fuzzing, and one run of the demonstration.
  *
  * With arguments, only the tests of these directories of test/. The last line sums up over all parts,
  * a check counting as one.
@@ -12,6 +12,8 @@ import { conclude, ROOT, runStep, runSteps, type Step, type Tally } from './step
 import { type TestReport, takeReport } from './test-report.ts';
 
 const BUILD: Step = ['build', 'node', 'scripts/build.ts'];
+/** For five minutes, after the tests: no test whose time counts runs beside it. */
+const FUZZ: Step = ['fuzzing', 'node', 'test/fuzz/main.ts'];
 const DEMO: Step = ['demonstration', 'node', 'demo/main.ts', '--once'];
 
 /** The tests of the directories, of all where none is named. */
@@ -56,6 +58,6 @@ if (directories.length > 0) {
 } else {
   runSteps([...CHECKS, BUILD], tally);
   runTests([], tally);
-  runSteps([DEMO], tally);
+  runSteps([FUZZ, DEMO], tally);
 }
 process.exitCode = conclude(tally);

@@ -1,0 +1,29 @@
+/** Every input that fuzzing begins with, and every one that failed once. */
+import { describe, expect, test } from 'vitest';
+import { inputsOf } from './corpus.ts';
+import { minimized } from './mutation.ts';
+import { TARGETS } from './targets.ts';
+
+describe.each(TARGETS)('$name', ({ name, load }) => {
+  const inputs = [...inputsOf('corpus', name), ...inputsOf('regressions', name)];
+
+  test('has a corpus', () => {
+    expect(inputsOf('corpus', name).length).toBeGreaterThan(0);
+  });
+
+  test('takes each input of it, or refuses it', async () => {
+    const run = await load();
+    for (const [file, input] of inputs) {
+      try {
+        await run(input);
+      } catch (thrown) {
+        throw new Error(`${name}/${file} fails`, { cause: thrown });
+      }
+    }
+  });
+});
+
+test('an input that fails is made as small as it can be', async () => {
+  const fails = async (candidate: Buffer) => candidate.includes('b') && candidate.includes('d');
+  expect((await minimized(Buffer.from('aaabcccdeee'), fails)).toString()).toBe('bd');
+});

@@ -1,0 +1,91 @@
+/** A watch over a transport that answers with the messages of an input, each behind a byte with its length divided by 4. */
+import assert from 'node:assert/strict';
+import { systemClock } from '../../src/shared/clock.ts';
+import { asError, ProgramError } from '../../src/shared/errors.ts';
+import { ClusterPin } from '../../src/shared/etcd/cluster-pin.ts';
+import type { ResponseHeader } from '../../src/shared/etcd/codec.ts';
+import { encoded } from '../../src/shared/etcd/methods.ts';
+import { WatchResponse } from '../../src/shared/etcd/proto/rpc.ts';
+import type { Transport } from '../../src/shared/etcd/transport.ts';
+import { keyOf, type Revision } from '../../src/shared/etcd/types.ts';
+import { watchPrefix } from '../../src/shared/etcd/watch.ts';
+import { silentLogger } from '../../src/shared/log.ts';
+
+const PREFIX = keyOf('k/');
+const FROM = 10;
+
+const HEADER = { clusterId: 7n, memberId: 1n, revision: 50n, raftTerm: 1n };
+const CREATED = encoded(
+  WatchResponse.encode({
+    header: HEADER,
+    watchId: 0n,
+    created: true,
+    canceled: false,
+    compactRevision: 0n,
+    cancelReason: '',
+    fragment: false,
+    events: [],
+  }),
+);
+
+/** Fails where the watch delivers what was not asked for, goes back, or throws. */
+export async function watched(input: Buffer): Promise<void> {
+  const end = new AbortController();
+  const messages = [CREATED, ...messagesOf(input)][Symbol.iterator]();
+  const parts = { transport: transportOf(messages, end), clock: systemClock, log: silentLogger, observer: undefined };
+  let last = FROM;
+  try {
+    for await (const batch of watchPrefix(parts, PREFIX, { signal: end.signal, from: FROM as Revision })) {
+      if (batch.kind !== 'events') continue;
+      for (const { key, modRevision } of batch.events) {
+        assert.ok(key.startsWith(PREFIX));
+        assert.ok(modRevision >= last);
+        last = modRevision;
+      }
+    }
+  } catch (thrown) {
+    // A consumer that has given up is told nothing else.
+    if (thrown !== end.signal.reason) throw thrown;
+  }
+}
+
+function messagesOf(input: Buffer): Buffer[] {
+  const messages: Buffer[] = [];
+  for (let at = 0; at < input.length; ) {
+    const length = (input[at] as number) * 4;
+    messages.push(input.subarray(at + 1, at + 1 + length));
+    at += 1 + length;
+  }
+  return messages;
+}
+
+/** Only what a watch needs of one. The watch is given up when it is out of messages, or would try again. */
+function transportOf(messages: Iterator<Buffer>, end: AbortController): Transport {
+  const giveUp = (): undefined => {
+    end.abort(new Error('the input is at its end'));
+    return undefined;
+  };
+  const transport = {
+    isClosed: false,
+    maxMessageBytes: 64 * 1024,
+    pin: new ClusterPin(),
+    open: () => ({
+      stream: {
+        send: () => undefined,
+        next: async () => {
+          const { value } = messages.next();
+          return (value as Buffer | undefined) ?? giveUp();
+        },
+      },
+      link: {},
+      isClosed: () => false,
+      close: () => undefined,
+    }),
+    call: async () => ({ header: { clusterId: HEADER.clusterId, revision: 50 } }),
+    contact: (pin: ClusterPin, { clusterId }: ResponseHeader) => pin.check(clusterId),
+    streamError: asError,
+    failed: (_: unknown, error: Error) => assert.ok(error instanceof ProgramError),
+    pause: async () => giveUp(),
+  };
+  return transport as unknown as Transport;
+}
