@@ -178,6 +178,12 @@ export const MAX_KUBE_ENVELOPE_BYTES = 64 * 1024;
 /** Longest time between two chunks of a Kubernetes answer that is due at once; API servers give up on a request after 60 s themselves. */
 export const KUBE_ANSWER_TIMEOUT_MS = 75_000;
 
+/** How long a streaming list may tell no further object and not end either; then pages are asked for. */
+export const KUBE_STREAMING_LIST_STALL_MS = 30_000;
+
+/** Pages of a list in a row that have no further object: the server goes around in circles. */
+export const MAX_FRUITLESS_PAGES = 10;
+
 /** A watch is asked to last between this and twice this, so that the watches of many clients do not end together. */
 export const KUBE_WATCH_MIN_MS = 5 * 60_000;
 

@@ -1,4 +1,5 @@
 /** What a reflector makes of lists: streamed, paged, whole, cut, refused. */
+import type { ServerResponse } from 'node:http';
 import { test as base, expect } from 'vitest';
 import { until } from '../support/until.ts';
 import { eventLine, FakeApiserver, type SeenRequest, sendJson, status } from './fake-apiserver.ts';
@@ -195,6 +196,112 @@ test('a server that repeats a page is not asked for ever', async ({ api }) => {
   await using run = await ReflectorRun.start(api.url);
   await until('the list is given up', () => run.failures.includes('KUBE_DECODE'));
   expect(run.listings).toBe(0);
+});
+
+/** A streaming list that tells `names`, and never its end. Returns its answer, once it was asked for. */
+function startEndlessList(api: FakeApiserver, names: readonly string[]): () => ServerResponse | undefined {
+  let stream: ServerResponse | undefined;
+  api.fail(
+    ({ query }) => query.has('sendInitialEvents'),
+    (_, response) => {
+      stream = response.writeHead(200, { 'content-type': 'application/json' });
+      for (const name of names) response.write(initialEvent(name));
+      return true;
+    },
+  );
+  return () => stream;
+}
+
+const LONG_AGO = '2020-01-01T00:00:00Z';
+
+function initialEvent(id: string, creationTimestamp?: string, type = 'ADDED'): string {
+  const [namespace, name] = id.split('/');
+  return eventLine(type, { metadata: { namespace, name, resourceVersion: '2', creationTimestamp } });
+}
+
+test('a streaming list without an end is given up within a minute, though changes go on, and pages follow', async ({ api }) => {
+  const names = fill(api, 3);
+  const stream = startEndlessList(api, names);
+  const clock = new HastyClock(1);
+  await using run = await ReflectorRun.start(api.url, { clock });
+  await until('the objects are told', () => run.told.length === 3);
+
+  clock.warp(20_000);
+  stream()?.write(initialEvent(names[0] ?? '', LONG_AGO, 'MODIFIED'));
+  stream()?.write(initialEvent('ns/young', new Date(Date.now() + 60_000).toISOString()));
+  await until('the changes are told', () => run.told.length === 5);
+  expect(run.failures).toEqual([]);
+  clock.warp(20_000);
+
+  await run.listed();
+  expect(run.failures).toEqual(['KUBE_STREAMING_LIST_STALLED']);
+  expect(run.told).toContain('-ns/young');
+  await run.holds(names);
+  // What a part of a list told is newer than what the server may have at hand.
+  expect(api.lists.map(({ query }) => query.get('resourceVersion'))).toEqual([null]);
+
+  await expire(api);
+  await run.listed(2);
+  expect(api.watches.filter(({ query }) => query.has('sendInitialEvents'))).toHaveLength(1);
+});
+
+test('a streaming list that is slow goes on for as long as it tells further objects', async ({ api }) => {
+  const names = fill(api, 12);
+  const stream = startEndlessList(api, []);
+  const clock = new HastyClock(1);
+  await using run = await ReflectorRun.start(api.url, { clock });
+  await until('the list is asked for', () => stream() !== undefined);
+  for (const [index, name] of names.entries()) {
+    stream()?.write(initialEvent(name, index % 2 === 0 ? LONG_AGO : undefined));
+    await until(`${name} is told`, () => run.told.length === index + 1);
+    clock.warp(25_000);
+  }
+  stream()?.write(
+    eventLine('BOOKMARK', { metadata: { resourceVersion: '9', annotations: { 'k8s.io/initial-events-end': 'true' } } }),
+  );
+  await run.listed();
+  expect(run.failures).toEqual([]);
+  expect(api.lists).toEqual([]);
+
+  // From now on it is a watch, which may be silent for longer.
+  clock.warp(60_000);
+  stream()?.write(initialEvent('ns/later'));
+  await run.holds([...names, 'ns/later']);
+  expect(run.failures).toEqual([]);
+});
+
+const circles: ReadonlyArray<readonly [string, (page: number) => string]> = [
+  ['in turns', (page) => (page % 2 === 0 ? 'a' : 'b')],
+  ['with a new token each time', (page) => `t${page}`],
+];
+
+test.for(circles)('a server whose pages go around in circles, %s, is not asked for ever', async ([, tokenOf], { api }) => {
+  api.streamingLists = 'refused';
+  let pages = 0;
+  api.faults.push((request, response) => {
+    if (!isList(request)) return false;
+    const items = [{ metadata: { namespace: 'ns', name: 'w', resourceVersion: '3' } }];
+    pages += 1;
+    return sendJson(response, 200, { metadata: { resourceVersion: '5', continue: tokenOf(pages) }, items });
+  });
+  await using run = await ReflectorRun.start(api.url);
+  await until('the list is given up', () => run.failures.includes('KUBE_DECODE'));
+  expect(run.listings).toBe(0);
+});
+
+test('pages without an object between those with some are no end', async ({ api }) => {
+  api.streamingLists = 'refused';
+  const item = (page: number) => ({ metadata: { namespace: 'ns', name: `w${page}`, resourceVersion: '3' } });
+  api.faults.push((request, response) => {
+    if (!isList(request)) return false;
+    const page = Number(request.query.get('continue') ?? '0');
+    const items = page % 8 === 0 ? [item(page)] : [];
+    return sendJson(response, 200, { metadata: { resourceVersion: '5', continue: page < 40 ? String(page + 1) : '' }, items });
+  });
+  await using run = await ReflectorRun.start(api.url);
+  await run.listed();
+  expect(run.failures).toEqual([]);
+  await run.holds([0, 8, 16, 24, 32, 40].map((page) => `ns/w${page}`));
 });
 
 test('a list of everything in one answer is taken item by item, wherever its chunks are cut', async ({ api }) => {

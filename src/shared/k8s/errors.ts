@@ -102,6 +102,12 @@ export class StreamingListUnsupportedError extends KubeError {
   readonly retriable = false;
 }
 
+/** A streaming list that told nothing new for a while, and did not end either. */
+export class StreamingListStalledError extends KubeError {
+  readonly code = 'KUBE_STREAMING_LIST_STALLED';
+  readonly retriable = false;
+}
+
 /** CRDs that did not appear in time. */
 export class CrdTimeoutError extends KubeError {
   readonly code = 'CRD_TIMEOUT';

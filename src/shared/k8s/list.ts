@@ -6,6 +6,7 @@
  * instead; the reader is told that what it heard so far does not count.
  */
 import type { Clock } from '../clock.ts';
+import { MAX_FRUITLESS_PAGES } from '../limits.ts';
 import type { KubeConnection } from './connection.ts';
 import { KubeDecodeError, KubeExpiredError, KubeThrottledError } from './errors.ts';
 import { parseJson, recordOf, resourceVersion } from './json.ts';
@@ -23,8 +24,8 @@ export interface ListOptions {
   readonly pageSize: number;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** One object, as parsed. */
-  readonly onObject: (raw: unknown) => void;
+  /** One object, as parsed; the result is whether the list has not had it before. */
+  readonly onObject: (raw: unknown) => boolean;
   /** The list starts over: objects told before may be gone. */
   readonly onRestart: () => void;
   /** Waits before a page is asked for again that the server was too busy to answer. */
@@ -41,10 +42,13 @@ export interface ListResult {
 export async function listObjects(options: ListOptions): Promise<ListResult> {
   let query = firstQuery(options);
   let token = '';
+  let fruitless = 0;
   for (let pages = 1; ; ) {
     let envelope: unknown;
     try {
-      envelope = await readPage(options, query);
+      const page = await readPage(options, query);
+      envelope = page.envelope;
+      fruitless = page.hasNews ? 0 : fruitless + 1;
     } catch (thrown) {
       if (thrown instanceof KubeThrottledError) {
         await options.pause(thrown);
@@ -60,6 +64,7 @@ export async function listObjects(options: ListOptions): Promise<ListResult> {
     const next = recordOf(recordOf(envelope).metadata).continue;
     if (typeof next !== 'string' || next === '') return { resourceVersion: resourceVersion(envelope), pages };
     if (next === token) throw new KubeDecodeError('the API server repeats a page of the list');
+    if (fruitless >= MAX_FRUITLESS_PAGES) throw new KubeDecodeError('the pages of the list do not end, and have nothing new');
     token = next;
     query = new URLSearchParams({ limit: String(options.pageSize), continue: token });
     pages += 1;
@@ -74,8 +79,14 @@ function firstQuery({ resourceVersion: version, pageSize }: ListOptions): URLSea
   return query;
 }
 
-/** One page; returns the list without its items. */
-async function readPage(options: ListOptions, query: URLSearchParams): Promise<unknown> {
+interface ListPage {
+  /** The list without its items. */
+  readonly envelope: unknown;
+  /** Whether any of its items is one that the list has not had before. */
+  readonly hasNews: boolean;
+}
+
+async function readPage(options: ListOptions, query: URLSearchParams): Promise<ListPage> {
   const { connection, resource, clock, signal } = options;
   const purpose: RequestPurpose = { verb: 'list', resource };
   if (resource.labelSelector !== undefined) query.set('labelSelector', resource.labelSelector);
@@ -90,13 +101,14 @@ async function readPage(options: ListOptions, query: URLSearchParams): Promise<u
   try {
     const splitter = new ListItemSplitter();
     const slice = new WorkSlice(clock);
+    let hasNews = false;
     for await (const chunk of body.chunks()) {
       for (const item of splitter.push(chunk)) {
-        options.onObject(parseJson(item.toString(), purposeText(purpose)));
+        if (options.onObject(parseJson(item.toString(), purposeText(purpose)))) hasNews = true;
         if (slice.isOver()) await slice.turn(signal);
       }
     }
-    return splitter.finish();
+    return { envelope: splitter.finish(), hasNews };
   } finally {
     body.close();
   }

@@ -54,14 +54,17 @@ export class ObjectFeed<T> {
     this.#listing += 1;
   }
 
-  /** An object as a listing names it. Throws KubeDecodeError where it has no name. */
-  list(raw: unknown): void {
+  /**
+   * An object as a listing names it; true where this listing has not named it before, or it cannot be projected. Throws
+   * KubeDecodeError where it has no name.
+   */
+  list(raw: unknown): boolean {
     this.#isPartial = true;
-    this.upsert(raw);
+    return this.upsert(raw);
   }
 
-  /** An object as it now is. Throws KubeDecodeError where it has no name. */
-  upsert(raw: unknown): void {
+  /** An object as it now is; the result is that of `list`. Throws KubeDecodeError where it has no name. */
+  upsert(raw: unknown): boolean {
     const id = objectId(raw);
     const key = keyOfId(id);
     let object: T;
@@ -70,11 +73,13 @@ export class ObjectFeed<T> {
     } catch (thrown) {
       if (this.#held.has(key)) this.#held.set(key, this.#listing);
       this.#reject(key, id, asError(thrown));
-      return;
+      return true;
     }
     this.#loggedRejections.delete(key);
+    const isNew = this.#held.get(key) !== this.#listing;
     this.#held.set(key, this.#listing);
     this.#options.handler.upsert(object, id);
+    return isNew;
   }
 
   /** An object that is gone; one that was never told is no concern. Throws KubeDecodeError where it has no name. */

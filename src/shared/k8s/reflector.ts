@@ -34,10 +34,12 @@ import {
   KubeSilenceError,
   KubeStatusError,
   KubeThrottledError,
+  StreamingListStalledError,
   StreamingListUnsupportedError,
 } from './errors.ts';
 import { resourceVersion } from './json.ts';
 import { listObjects } from './list.ts';
+import { ListProgress } from './list-progress.ts';
 import { ObjectFeed, type ResourceHandler } from './object-feed.ts';
 import type { ReflectorObserver, ReflectorState, RelistReason } from './observer.ts';
 import { inEachVersion, type Resource, resourceName } from './resources.ts';
@@ -174,6 +176,11 @@ class Reflector<T> {
       this.#log.debug({ code: failure.code, reason: failure.message }, 'no streaming list, listing by pages');
       return undefined;
     }
+    if (failure instanceof StreamingListStalledError) {
+      this.#canStreamLists = false;
+      this.#note(failure, 0);
+      return undefined;
+    }
     // Besides refusals, silence: a proxy that holds streams back may let pages through.
     const mayPagesWork = end.openedMs !== undefined || failure instanceof KubeStatusError || failure instanceof KubeSilenceError;
     if (!mayPagesWork) throw failure;
@@ -232,17 +239,19 @@ class Reflector<T> {
     const { clock, connection, signal } = this.#options;
     const startedMs = clock.monotonicMs();
     const end: WatchEnd = { events: 0, isListed: !isStreamingList };
+    const progress = isStreamingList ? new ListProgress(this.#resource, clock, signal) : undefined;
     if (isStreamingList) this.#feed.beginListing();
     try {
       const events = watchEvents({
         connection,
         resource: this.#resource,
         clock,
-        signal,
+        signal: progress?.signal ?? signal,
         resourceVersion: isStreamingList && this.#needsThisMoment() ? '' : this.#version,
         sendInitialEvents: isStreamingList,
         onOpen: () => {
           end.openedMs = clock.monotonicMs();
+          progress?.opened();
           this.#options.observer?.({ type: 'watch' });
           if (!isStreamingList) this.#recover();
         },
@@ -252,17 +261,20 @@ class Reflector<T> {
           this.#take(event);
           end.events += 1;
         } else if (endsInitialEvents(event)) {
+          progress?.ended();
           await this.#endListing('stream', resourceVersion(event.object), startedMs);
           end.isListed = true;
           this.#recover();
         } else {
-          this.#takeInitial(event);
+          if (this.#takeInitial(event)) progress?.heard(event);
         }
       }
       if (!end.isListed) throw new KubeDecodeError('the stream ended before the list was complete');
     } catch (thrown) {
       if (!(thrown instanceof KubeError)) throw thrown;
       end.failure = thrown;
+    } finally {
+      progress?.dispose();
     }
     return end;
   }
@@ -274,12 +286,13 @@ class Reflector<T> {
     this.#version = resourceVersion(event.object);
   }
 
-  /** Initial events come in no order of versions, so none of them is a place to go on from. */
-  #takeInitial(event: WatchEvent): void {
+  /** Initial events come in no order of versions, so none of them is a place to go on from. True where the list has a further object. */
+  #takeInitial(event: WatchEvent): boolean {
     if (event.type === 'BOOKMARK')
       throw new StreamingListUnsupportedError('the API server does not mark the end of initial events');
-    if (event.type === 'DELETED') this.#feed.remove(event.object);
-    else this.#feed.list(event.object);
+    if (event.type !== 'DELETED') return this.#feed.list(event.object);
+    this.#feed.remove(event.object);
+    return false;
   }
 
   /** What the end of a watch means: undefined to resume it, which then may happen at once. */

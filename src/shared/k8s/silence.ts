@@ -5,7 +5,7 @@
  * probes take more than ten minutes to notice; this takes as long as the protocol makes silence normal.
  */
 import type { Clock } from '../clock.ts';
-import { KubeSilenceError } from './errors.ts';
+import { type KubeError, KubeSilenceError } from './errors.ts';
 
 /** The limit can shrink while a sleep is under way, so none is longer than this. */
 const LONGEST_SLEEP_MS = 30_000;
@@ -15,22 +15,34 @@ export class SilenceWatchdog {
   readonly #parent: AbortSignal;
   readonly #controller = new AbortController();
   readonly #what: string;
+  readonly #silence: (limitMs: number) => KubeError;
   #limitMs: number;
   #heardMs: number;
 
-  /** Starts at once. `what` names the request in the error. To be disposed of when the request has ended. */
-  constructor(clock: Clock, parent: AbortSignal, limitMs: number, what: string) {
+  /**
+   * Starts at once. `what` names the request in the error, which `silence` makes. To be disposed of when the request has
+   * ended.
+   */
+  constructor(
+    clock: Clock,
+    parent: AbortSignal,
+    limitMs: number,
+    what: string,
+    silence: (limitMs: number) => KubeError = (ms) =>
+      new KubeSilenceError(`${what}: the API server has been silent for ${Math.round(ms / 1000)} s`),
+  ) {
     this.#clock = clock;
     this.#parent = parent;
     this.#limitMs = limitMs;
     this.#what = what;
+    this.#silence = silence;
     this.#heardMs = clock.monotonicMs();
     if (parent.aborted) this.#controller.abort(parent.reason);
     else parent.addEventListener('abort', this.#onParentAbort, { once: true });
     void this.#run();
   }
 
-  /** Aborted with the parent's reason, or with a KubeSilenceError. */
+  /** Aborted with the parent's reason, or with the error of the silence. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
@@ -70,8 +82,7 @@ export class SilenceWatchdog {
     while (!signal.aborted) {
       const leftMs = this.#heardMs + this.#limitMs - this.#clock.monotonicMs();
       if (leftMs <= 0) {
-        const seconds = Math.round(this.#limitMs / 1000);
-        this.#controller.abort(new KubeSilenceError(`${this.#what}: the API server has been silent for ${seconds} s`));
+        this.#controller.abort(this.#silence(this.#limitMs));
       } else {
         await this.#clock.sleep(Math.min(leftMs, LONGEST_SLEEP_MS), signal).catch(() => undefined);
       }
