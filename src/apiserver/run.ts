@@ -105,7 +105,7 @@ function startExport({ flags, runtime, jobs, health, connection, etcd, publisher
   const cluster = { name: flags.clusterName, id: flags.clusterId };
   const servicesExported = flags.clustermeshServiceV2 !== 'only-endpointslice';
   const runsOf = countControllerRuns(metrics, flags.controllerGroupMetrics);
-  const leaseTtlSeconds = Math.ceil(flags.kvstoreLeaseTtlMs / 1000);
+  const leaseTtlSeconds = Math.floor(flags.kvstoreLeaseTtlMs / 1000);
   const publisher = createPublisher({ client: etcd.client, root: ROOT, leaseTtlSeconds, clock, log, observer: publisherMetrics });
   publisherMetrics.setPublisher(publisher);
   const isListed = () => publisher.stats.singlesListed;

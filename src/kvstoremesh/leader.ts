@@ -79,7 +79,7 @@ export async function lead(term: Term, options: LeaderOptions): Promise<void> {
   const publisher = createPublisher({
     client: term.client,
     root: ROOT,
-    leaseTtlSeconds: flags.kvstoreLeaseTtlMs / 1000,
+    leaseTtlSeconds: Math.floor(flags.kvstoreLeaseTtlMs / 1000),
     clock,
     log,
     observer: metrics,

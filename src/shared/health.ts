@@ -44,6 +44,11 @@ export class Health {
     };
   }
 
+  /** `problems` as all who reach the port may read them: files are named without their directories. */
+  publicProblems(): string[] {
+    return this.problems().map((problem) => problem.replaceAll(DIRECTORY, ''));
+  }
+
   /** `name: what is not well`, a line for each thing that a check has to say. */
   problems(): string[] {
     const problems: string[] = [];
@@ -61,8 +66,7 @@ export class Health {
  */
 const DIRECTORY = /(?<![\w:/.%-])\/(?:[^\s/:;,'"()[\]{}<>=]+\/)*(?=[^\s/])/g;
 
-/** What others have said may be part of it. Files are named without their directories: all who reach the port read this. */
+/** What others have said may be part of it. */
 function oneLine(text: string): string {
-  const cut = text.slice(0, 4 * MAX_HEALTH_TEXT_LENGTH).replaceAll(/\s+/g, ' ');
-  return cut.replaceAll(DIRECTORY, '').slice(0, MAX_HEALTH_TEXT_LENGTH);
+  return text.replaceAll(/\s+/g, ' ').slice(0, MAX_HEALTH_TEXT_LENGTH);
 }

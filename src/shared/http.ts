@@ -60,7 +60,7 @@ export async function serveHealth(health: Health, options: ListenOptions): Promi
     ['/healthz', 500],
   ] as const) {
     app.get(path, (_, reply) => {
-      const problems = health.problems();
+      const problems = health.publicProblems();
       const isWell = problems.length === 0;
       return reply
         .code(isWell ? 200 : unwell)

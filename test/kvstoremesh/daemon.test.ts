@@ -6,6 +6,7 @@ import { kvstoremeshFlagTable } from '../../src/kvstoremesh/flags.ts';
 import { runKvstoremesh } from '../../src/kvstoremesh/run.ts';
 import type { RemoteClusterStatus } from '../../src/kvstoremesh/status.ts';
 import { systemClock } from '../../src/shared/clock.ts';
+import { keyOf } from '../../src/shared/etcd/types.ts';
 import { parseFlags } from '../../src/shared/flags/parse.ts';
 import { silentLogger } from '../../src/shared/log.ts';
 import { createRegistry } from '../../src/shared/metrics.ts';
@@ -75,6 +76,22 @@ const readyz = async (daemon: Daemon) => {
 };
 
 describe.skipIf(etcdVersions().length === 0)('the daemon', { timeout: 120_000 }, () => {
+  test('takes a lease of whole seconds where the flag has a fraction, as the original', async () => {
+    await using local = await startLocal();
+    await using berlin = await startRemote('berlin');
+    await berlin.configure(7);
+    await berlin.fill('1');
+    await berlin.announce();
+    configure(berlin);
+    const daemon = await start(local, '--kvstore-lease-ttl=25.5s');
+    await until('it is ready', async () => (await readyz(daemon)) === '200 Ready');
+    const key = 'cilium/cache/nodes/v1/berlin/node-1';
+    const found = await until('a key is mirrored', () => local.client.get(keyOf(key), { signal: AbortSignal.timeout(60_000) }));
+    const body = JSON.stringify({ ID: String(found.lease) });
+    const answer = await fetch(`${local.process.endpoint}/v3/lease/timetolive`, { method: 'POST', body });
+    expect(await answer.json()).toMatchObject({ grantedTTL: '25' });
+  });
+
   test('is ready once the clusters of its start are mirrored, and says how they are', async () => {
     await using local = await startLocal();
     await using berlin = await startRemote('berlin');
