@@ -22,6 +22,19 @@ describe('without any etcd', () => {
     expect(verdicts).toEqual(['no problem found']);
   });
 
+  test('keys that make no sense are named, in a file with endpoints and in one without', async () => {
+    const { verdicts } = await reportOn({
+      berlin: 'Endpoints: ["http://127.0.0.1:1"] # endpoints:\ntrusted-ca-fiel: /ca\n---\nanother: document\n',
+      oslo: 'endpoint:\n- http://127.0.0.1:1\n',
+      rome: 'endpoint: [x] # endpoints:\n',
+    });
+    expect(verdicts).toContainEqual(
+      expect.stringMatching(/^berlin: .*berlin:2: trusted-ca-fiel: .*did you mean trusted-ca-file\?$/),
+    );
+    expect(verdicts).toContainEqual(expect.stringMatching(/^oslo: the file is ignored: "endpoints:" is not in it/));
+    expect(verdicts).toContainEqual(expect.stringMatching(/^rome: .*endpoint: .*did you mean endpoints\?$/));
+  });
+
   test('a name that has no file is told, with the names that have one', async () => {
     const { documented, verdicts } = await reportOn(
       { berlin: '- endpoints: [', oslo: '- endpoints: [' },
@@ -73,6 +86,7 @@ describe('without any etcd', () => {
       expect.stringMatching(/^berlin: <dir>\/berlin cannot be read as YAML: .*; correct the file$/),
       expect.stringContaining('oslo: <dir>/oslo names no endpoint; add the URL'),
       expect.stringContaining('rome: <dir>/rome names no endpoint; add the URL'),
+      'rome: <dir>/rome:1: x: this key is not known and has no effect',
     ]);
   });
 

@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { EtcdConfig } from '../../src/shared/etcd/config.ts';
+import { type EtcdConfig, parseEtcdConfig } from '../../src/shared/etcd/config.ts';
 import {
   CredentialsError,
   PermissionDeniedError,
@@ -17,7 +19,8 @@ import {
   replaceFiles,
 } from '../support/certificates.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
-import { until } from '../support/until.ts';
+import { until, within } from '../support/until.ts';
+import { BARE, IDENTIFIED, Pki } from '../tls/pki.ts';
 import {
   connect,
   etcdForTest,
@@ -71,6 +74,57 @@ describe.skipIf(!canMakeCertificates())('with TLS (needs the openssl command, ve
     const other = 'paris.mesh.test';
     const wrong = client({ endpoints: [`https://${other}:${etcd.port}`], hostAliases: new Map([[other, ['127.0.0.1']]]) });
     await expect(put(wrong, 'tls/alias')).rejects.toThrow(TlsError);
+  });
+
+  test('case 15: the dot at the end of a host is for DNS alone, with and without given addresses', async () => {
+    const text = (host: string, alias: string) =>
+      `endpoints: ["HTTPS://${host}:${etcd.port}/v3"]\ncilium-host-aliases: [{hostname: ${alias}, ips: [127.0.0.1]}]`;
+    for (const written of [text(`${HOST}.`, `${HOST}.`), text(`${HOST}.`, HOST), text(HOST.toUpperCase(), `${HOST}.`)]) {
+      const { endpoints, hostAliases = aliases } = parseEtcdConfig(written, 'berlin');
+      await put(client({ endpoints, hostAliases }), 'tls/dot');
+    }
+  });
+
+  test('case 13: an intermediate authority alone is trusted, and of two authorities of one name the right one', async () => {
+    using pki = new Pki();
+    const file = (name: string, content: string) => {
+      writeFileSync(join(pki.directory, name), content);
+      return join(pki.directory, name);
+    };
+    const intermediate = pki.authority('Issuing', IDENTIFIED, pki.authority('Root', IDENTIFIED));
+    const [old, renewed] = [pki.authority('Cilium CA', BARE), pki.authority('Cilium CA', BARE)];
+    for (const [issuer, trusted] of [
+      [intermediate, [intermediate]],
+      [renewed, [old, renewed]],
+      [old, [renewed, old]],
+    ] as const) {
+      const server = pki.server(issuer, BARE);
+      const own = await etcdForTest({ tls: { certFile: file('tls.crt', server.cert), keyFile: file('tls.key', server.key) } });
+      const caFile = file('ca.crt', trusted.map(({ cert }) => cert).join(''));
+      await put(connect([], { config: { endpoints: [`https://127.0.0.1:${own.port}`], caFile } }), 'a');
+    }
+  });
+
+  test('a server with a common name alone is warned of once, or refused where names are strict', async () => {
+    const { certFile, keyFile } = directory.authority('legacy').issue({ name: HOST });
+    const own = await etcdForTest({ tls: { certFile, keyFile } });
+    // The certificate itself is an anchor, too.
+    const config = { endpoints: [`https://${HOST}:${own.port}`], hostAliases: aliases, caFile: certFile };
+    const { log, lines } = recordingLogger();
+    const lenient = connect([], { config, log });
+    await put(lenient, 'a');
+    expect(lines.filter(({ msg }) => msg.includes('common name alone'))).toHaveLength(1);
+    await expect(put(connect([], { config, strictServerNames: true }), 'a')).rejects.toThrow(
+      /common name alone.*alternative name/,
+    );
+  });
+
+  test('a FIFO in the place of a file holds nothing up', async () => {
+    const fifo = join(directory.path, 'fifo');
+    execFileSync('mkfifo', [fifo]);
+    for (const files of [{ caFile: fifo }, { keyFile: fifo }]) {
+      await expect(within('it is refused', put(client(files), 'a'), 5_000)).rejects.toThrow(/fifo: is not a regular file/);
+    }
   });
 
   test('every given address of a host is tried', async () => {

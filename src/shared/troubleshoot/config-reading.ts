@@ -5,13 +5,13 @@
  * can be read and not be used.
  */
 import { createPrivateKey } from 'node:crypto';
-import { open } from 'node:fs/promises';
 import { getCACertificates } from 'node:tls';
-import { parse } from 'yaml';
+import { FileReadError, readBoundedFile } from '../bounded-file.ts';
 import { asError } from '../errors.ts';
-import { MAX_ETCD_CONFIG_BYTES, MAX_PEM_FILE_BYTES, MAX_YAML_ALIASES } from '../limits.ts';
+import { MAX_ETCD_CONFIG_BYTES, MAX_PEM_FILE_BYTES } from '../limits.ts';
 import { type Certificate, certificatesOf } from '../tls/certificate.ts';
 import { chainOf } from '../tls/chain.ts';
+import { parseYaml } from '../yaml-file.ts';
 import type { CheckedConfig, ClientCertificates, ConfigFindings, TrustedCertificates } from './findings.ts';
 import { fileFailure, MISTRUST_TEXT } from './go-errors.ts';
 
@@ -38,10 +38,10 @@ class Unusable extends Error {
 export async function readConfig(path: string, parseConfig: ConfigParser): Promise<ConfigFindings> {
   try {
     const text = await readText(path, MAX_ETCD_CONFIG_BYTES, 'mount the file, or name another one');
-    const shape = shapeOf(text);
+    const shape = shapeOf(text, path);
     if (shape === undefined)
       return { kind: 'unparsable', text: messageOf(() => parseConfig(text, path)) ?? 'no keys and values in it' };
-    const aliases = messageOf(() => parseConfig(JSON.stringify({ [ALIASES]: shape[ALIASES], ...ANY_ENDPOINT }), path));
+    const aliases = messageOf(() => parseConfig(jsonOf({ [ALIASES]: shape[ALIASES], ...ANY_ENDPOINT }), path));
     // The message about the whole file has the right line.
     if (aliases !== undefined) return { kind: 'unparsable', text: messageOf(() => parseConfig(text, path)) ?? aliases };
     const config = parsed(shape, text, path, parseConfig);
@@ -54,9 +54,9 @@ export async function readConfig(path: string, parseConfig: ConfigParser): Promi
 }
 
 /** The members of the file; undefined where it is no YAML or has none. */
-function shapeOf(text: string): Readonly<Record<string, unknown>> | undefined {
+function shapeOf(text: string, path: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    const content: unknown = parse(text, { maxAliasCount: MAX_YAML_ALIASES, uniqueKeys: false, logLevel: 'error' });
+    const { content } = parseYaml(text, path, MAX_ETCD_CONFIG_BYTES, { isGoYaml: true });
     return typeof content === 'object' && content !== null && !Array.isArray(content)
       ? (content as Readonly<Record<string, unknown>>)
       : undefined;
@@ -65,13 +65,22 @@ function shapeOf(text: string): Readonly<Record<string, unknown>> | undefined {
   }
 }
 
-/** A file without endpoints is refused by whoever connects; here it is looked into. */
+/** A file without endpoints is refused by the client; here it is looked into. */
 function parsed(shape: Readonly<Record<string, unknown>>, text: string, path: string, parseConfig: ConfigParser): CheckedConfig {
-  const { endpoints } = shape;
-  const isEmpty = endpoints === undefined || endpoints === null || (Array.isArray(endpoints) && endpoints.length === 0);
-  if (!isEmpty) return parseConfig(text, path);
-  // JSON is YAML too.
-  return { ...parseConfig(JSON.stringify({ ...shape, ...ANY_ENDPOINT }), path), endpoints: [] };
+  const isEmpty = ([key, value]: readonly [string, unknown]) =>
+    key.toLowerCase() === 'endpoints' && (value === undefined || value === null || (Array.isArray(value) && value.length === 0));
+  const members = Object.entries(shape);
+  const others = members.filter((member) => !isEmpty(member));
+  if (others.some(([key]) => key.toLowerCase() === 'endpoints')) return parseConfig(text, path);
+  return { ...parseConfig(jsonOf({ ...Object.fromEntries(others), ...ANY_ENDPOINT }), path), endpoints: [] };
+}
+
+/** JSON is YAML too. */
+function jsonOf(content: object): string {
+  return JSON.stringify(content, (_, value: unknown) => {
+    if (typeof value !== 'bigint') return value;
+    return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+  });
 }
 
 function messageOf(work: () => unknown): string | undefined {
@@ -141,12 +150,9 @@ function parsedCertificates(pem: string, file: string, remedy: string): readonly
 
 async function readText(path: string, maxBytes: number, remedy: string): Promise<string> {
   try {
-    await using handle = await open(path);
-    const { size } = await handle.stat();
-    if (size > maxBytes) throw new Unusable(`${path}: larger than ${maxBytes} bytes`, remedy);
-    return await handle.readFile('utf8');
+    return (await readBoundedFile(path, maxBytes)).toString('utf8');
   } catch (thrown) {
-    if (thrown instanceof Unusable) throw thrown;
-    throw new Unusable(fileFailure(path, thrown).text, remedy);
+    const isOfSystem = thrown instanceof FileReadError && thrown.errno !== undefined;
+    throw new Unusable(isOfSystem ? fileFailure(path, thrown.cause).text : asError(thrown).message, remedy);
   }
 }

@@ -21,6 +21,8 @@ export interface CheckedConfig {
   readonly keyFile?: string | undefined;
   readonly skipVerify?: boolean;
   readonly hostAliases?: ReadonlyMap<string, readonly string[]>;
+  /** What has no effect in the file. */
+  readonly warnings?: readonly string[];
 }
 
 export interface TrustedCertificates {

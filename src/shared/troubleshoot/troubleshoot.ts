@@ -1,8 +1,9 @@
 /**
  * The whole report: the blocks of the original's command, each as soon as it is complete, and after them all our verdicts.
  */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readBoundedFile } from '../bounded-file.ts';
 import { clusterNameProblem } from '../cluster-info.ts';
 import { MAX_CONCURRENT_CHECKS, MAX_CONFIG_FILE_BYTES, MAX_STATUS_TEXT_LENGTH } from '../limits.ts';
 import { printable } from '../printable.ts';
@@ -44,12 +45,13 @@ export async function* troubleshootMesh(options: MeshTroubleshootOptions): Async
     yield text(['Local etcd kvstore:', ...reportLines(findings), '', '']);
     all.push(findings);
   }
-  const files = await configFiles(directory);
-  if (files instanceof Error) {
-    yield text([`Unable to retrieve cluster configurations: ${files.message}`, 'This is expected when Cluster Mesh is disabled']);
+  const found = await configFiles(directory);
+  if (found instanceof Error) {
+    yield text([`Unable to retrieve cluster configurations: ${found.message}`, 'This is expected when Cluster Mesh is disabled']);
     if (all.length > 0) yield text(verdictSection(all, options));
     return;
   }
+  const { files, ignored } = found;
   yield text([`Found ${files.size} cluster configurations`]);
   if (options.clusters.length > 0)
     yield text([`Troubleshooting filtered subset of clusters: ${options.clusters.map(shown).join(', ')}`]);
@@ -69,12 +71,13 @@ export async function* troubleshootMesh(options: MeshTroubleshootOptions): Async
     if (result === undefined) unknown.push(cluster);
     else all.push(result);
   }
-  yield text(verdictSection(all, options, { unknown, known: [...files.keys()] }));
+  yield text(verdictSection(all, options, { unknown, known: [...files.keys()], ignored }));
 }
 
 interface Unknown {
   readonly unknown: readonly string[];
   readonly known: readonly string[];
+  readonly ignored: readonly string[];
 }
 
 function verdictSection(
@@ -92,6 +95,10 @@ function verdictSection(
       return [...own, ...verdictsOn(findings, surroundings)].map((problem) => `${about}: ${problem}`);
     }),
     ...(more?.unknown ?? []).map((cluster) => `${shown(cluster)}: no file of that name; there is: ${known}`),
+    ...(more?.ignored ?? []).map(
+      (name) =>
+        `${shown(name)}: the file is ignored: "${MARK}" is not in it; write the endpoints of the cluster, or remove the file`,
+    ),
     ...sharedVerdicts(all),
   ];
   return ['', ...(lines.length === 0 ? ['no problem found'] : lines).map((line) => `Verdict: ${line}`)];
@@ -127,23 +134,35 @@ function shared<T extends { readonly name: string }>(found: readonly T[], by: (e
 
 const MARK = 'endpoints:';
 
-/** The files that are taken for clusters, by name; the daemon may ignore some of them. */
-async function configFiles(directory: string): Promise<ReadonlyMap<string, string> | Error> {
+interface ConfigFiles {
+  /** The files that are taken for clusters, by name; the daemon may ignore some of them. */
+  readonly files: ReadonlyMap<string, string>;
+  /** Files with names of clusters that have no endpoints. */
+  readonly ignored: readonly string[];
+}
+
+async function configFiles(directory: string): Promise<ConfigFiles | Error> {
   try {
     const names = (await readdir(directory)).sort();
-    const files = await Promise.all(names.map(async (name) => ((await isConfigFile(join(directory, name))) ? name : undefined)));
-    return new Map(files.filter((name) => name !== undefined).map((name) => [name, join(directory, name)]));
+    const kinds = await Promise.all(names.map((name) => kindOf(join(directory, name))));
+    const ofKind = (wanted: FileKind) => names.filter((_, index) => kinds[index] === wanted);
+    return {
+      files: new Map(ofKind('cluster').map((name) => [name, join(directory, name)])),
+      ignored: ofKind('other').filter((name) => clusterNameProblem(name) === undefined),
+    };
   } catch (thrown) {
     return new Error(fileFailure(directory, thrown).text);
   }
 }
 
-async function isConfigFile(path: string): Promise<boolean> {
+type FileKind = 'cluster' | 'other' | 'none';
+
+async function kindOf(path: string): Promise<FileKind> {
   try {
-    const status = await stat(path);
-    return status.isFile() && status.size <= MAX_CONFIG_FILE_BYTES && (await readFile(path, 'utf8')).includes(MARK);
+    if (!(await stat(path)).isFile()) return 'none';
+    return (await readBoundedFile(path, MAX_CONFIG_FILE_BYTES)).includes(MARK) ? 'cluster' : 'other';
   } catch {
-    return false;
+    return 'none';
   }
 }
 

@@ -29,10 +29,11 @@ function problemsOf(findings: EtcdFindings, { nowMs, ownName }: Surroundings): r
   const { config, path, endpoints } = findings;
   if (config.kind === 'unparsable') return [`${path} cannot be read as YAML: ${config.text}; correct the file`];
   if (config.kind === 'unusable') return [`${path} cannot be used: ${config.text}; ${config.remedy}`];
-  if (endpoints.length === 0) return [`${path} names no endpoint; add the URL of the etcd to its endpoints`];
+  const { warnings = [] } = config.config;
+  if (endpoints.length === 0) return [`${path} names no endpoint; add the URL of the etcd to its endpoints`, ...warnings];
   const ways = endpoints.flatMap((endpoint) => endpointProblems(endpoint, config, nowMs));
   const ends = clientProblems(findings, config, ways.length > 0);
-  return [...ways, ...ends, ...clusterProblems(findings, ownName), ...expiries(config, endpoints, nowMs)];
+  return [...warnings, ...ways, ...ends, ...clusterProblems(findings, ownName), ...expiries(config, endpoints, nowMs)];
 }
 
 function endpointProblems(endpoint: EndpointFindings, config: Usable, nowMs: number): readonly string[] {
