@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds the servers that tests run against real parts of, from the modules in test/tools, into .cache/tools:
-# kube-apiserver, etcd-3.5, etcd-3.6, etcd-3.7, etcdctl and actionlint; and has prometheus and promtool of the distribution there, where
-# they are not in the PATH. What is there already and newer than its module is kept. Nothing is said of those; every other
+# kube-apiserver, etcd-3.5, etcd-3.6, etcd-3.7, etcdctl, etcdctl-3.5 and actionlint. Unpacks prometheus and promtool of the
+# distribution there where they are not in the PATH, and podman where no container engine answers. What is there already and
+# newer than its module is kept. Nothing is said of those; every other
 # tool is one line. One that cannot be had is skipped with the reason, and so are its tests later.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -53,11 +54,28 @@ fetch_prometheus() {
   rm -rf "$new"
 }
 
+fetch_podman() {
+  if [ -x "$out/podman/usr/bin/podman" ] || { command -v docker && docker version; } >/dev/null 2>&1; then return; fi
+  new=$out/podman.new.$$
+  printf 'podman: unpacking the packages of the distribution ... '
+  # podman itself may be there already: then it is not unpacked, and the engine is for its owner to start.
+  if unpack_with_dependencies "$new" podman runc conmon netavark aardvark-dns iptables >"$log" && [ -x "$new/usr/bin/podman" ]; then
+    mv "$new" "$out/podman"
+    echo "done"
+  else
+    echo "skipped: $(tail -n 1 "$log")"
+  fi
+  rm -rf "$new"
+}
+
 kubernetes=$(sed -n 's/^[[:space:]]*k8s.io\/kubernetes \(v[^ ]*\).*/\1/p' test/tools/kube-apiserver/go.mod)
 build etcd-3.5 etcd-3.5 go.etcd.io/etcd/server/v3
 build etcd-3.6 etcd-3.6 go.etcd.io/etcd/server/v3
 build etcdctl etcd-3.6 go.etcd.io/etcd/etcdctl/v3
+# The last one that restores backups.
+build etcdctl-3.5 etcd-3.5 go.etcd.io/etcd/etcdctl/v3
 build etcd-3.7 etcd-3.7 go.etcd.io/etcd/server/v3
 build actionlint actionlint github.com/rhysd/actionlint/cmd/actionlint
 build kube-apiserver kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver "-X k8s.io/component-base/version.gitVersion=$kubernetes"
 fetch_prometheus
+fetch_podman

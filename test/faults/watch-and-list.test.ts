@@ -6,6 +6,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { describe, expect, test } from 'vitest';
 import { Mesh, startFullRemote, startLocal } from '../kvstoremesh/mesh.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
+import { RESTORING_ETCDCTL } from '../support/etcdctl.ts';
 import { until } from '../support/until.ts';
 import { watchForLeaks } from './leaks.ts';
 import { observe } from './oracle.ts';
@@ -15,16 +16,16 @@ const LISTED_AGAIN = 'the place in the history of the remote is lost; listing ag
 const WRONG_KEYS = 'an audit found keys that are not ours; they are put right';
 /** Why no backup can be restored here; undefined where it can. */
 function snapshotTool(): string | undefined {
-  if (!etcdVersions().some(({ minor }) => minor === '3.4')) return '(needs etcd 3.4)';
-  try {
-    return /version: 3\.[45]/.test(etcdctl('version')) ? undefined : '(needs etcdctl 3.4 or 3.5 in the PATH)';
-  } catch {
-    return '(needs etcdctl in the PATH)';
-  }
+  if (!etcdVersions().some(({ minor }) => minor === '3.4')) return '(no etcd 3.4)';
+  return RESTORING_ETCDCTL === undefined ? '(no etcdctl 3.4 or 3.5)' : undefined;
 }
 
 function etcdctl(...args: string[]): string {
-  return execFileSync('etcdctl', args, { env: { PATH: process.env.PATH, ETCDCTL_API: '3' }, encoding: 'utf8', stdio: 'pipe' });
+  return execFileSync(RESTORING_ETCDCTL ?? '', args, {
+    env: { PATH: process.env.PATH, ETCDCTL_API: '3' },
+    encoding: 'utf8',
+    stdio: 'pipe',
+  });
 }
 
 const NODES = 'cilium/cache/nodes/v1/berlin/';

@@ -4,16 +4,24 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { asError } from '../../src/shared/errors.ts';
 import { canMakeCertificates } from './certificates.ts';
 import { containerEngineMissing, containersChosen } from './container-engine.ts';
 import { ETCD_IMAGES, etcdContainer, startEtcdContainer } from './etcd-container.ts';
 import { freePort } from './free-port.ts';
-import { kubeApiserverContainer, startKubeApiserverContainer } from './kubernetes-container.ts';
+import { KUBE_APISERVER_IMAGE, kubeApiserverContainer, startKubeApiserverContainer } from './kubernetes-container.ts';
+import { isEngineNamed, type Podman, startPodman } from './podman.ts';
 import { until } from './until.ts';
 
 const OLDEST = { path: 'gcr.io/etcd-development/etcd:v3.4.35', version: '3.4.35', minor: '3.4' };
 const NEWER = { path: 'gcr.io/etcd-development/etcd:v3.6.12', version: '3.6.12', minor: '3.6' };
+
+/** What the servers below are started from where this machine has no engine of its own. */
+const IMAGES = [
+  { name: NEWER.path, tool: 'etcd-3.6', path: '/usr/local/bin/etcd' },
+  { name: KUBE_APISERVER_IMAGE, tool: 'kube-apiserver', path: '/usr/local/bin/kube-apiserver' },
+];
 
 describe('what is started', () => {
   test('the servers are processes unless containers are asked for, and another word is refused', () => {
@@ -94,8 +102,18 @@ describe('what is started', () => {
   });
 });
 
-describe('what runs', { timeout: 300_000 }, async () => {
-  const missing = await containerEngineMissing();
+describe('what runs', { timeout: 300_000 }, () => {
+  let missing: string | undefined;
+  let podman: Podman | undefined;
+  beforeAll(async () => {
+    try {
+      if (!isEngineNamed()) podman = await startPodman(IMAGES);
+      missing = await containerEngineMissing();
+    } catch (thrown) {
+      missing = `no container engine can be started: ${asError(thrown).message}`;
+    }
+  });
+  afterAll(() => podman?.stop());
 
   const post = async (endpoint: string, path: string, body: Record<string, string>): Promise<Record<string, unknown>> => {
     const encoded = Object.entries(body).map(([name, value]) => [name, Buffer.from(value).toString('base64')]);

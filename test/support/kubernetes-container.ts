@@ -19,7 +19,7 @@ import {
 } from './kube-apiserver.ts';
 import { KubernetesRequests } from './kubernetes-requests.ts';
 
-const IMAGE = 'registry.k8s.io/kube-apiserver:v1.34.3';
+export const KUBE_APISERVER_IMAGE = 'registry.k8s.io/kube-apiserver:v1.34.3';
 const PORT = 6443;
 const FILES = '/kube-apiserver-test';
 
@@ -37,7 +37,7 @@ export interface KubeApiserverContainerOptions {
 export function kubeApiserverContainer({ port, directory, certificate, network }: KubeApiserverContainerOptions): ContainerPlan {
   const inside = (name: string) => `${FILES}/${name}`;
   return {
-    image: IMAGE,
+    image: KUBE_APISERVER_IMAGE,
     command: [
       '/usr/local/bin/kube-apiserver',
       ...serverFlags(`http://etcd:${ETCD_CLIENT_PORT}`, inside),
