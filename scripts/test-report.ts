@@ -3,7 +3,8 @@
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import type { Reporter, SerializedError, TestModule } from 'vitest/node';
+import type { Reporter, SerializedError, TestCase, TestModule } from 'vitest/node';
+import { addSkips, type Skips, skipReason } from './skips.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const PATH = join(ROOT, '.cache/test-report.json');
@@ -18,6 +19,8 @@ export interface FileReport {
   readonly path: string;
   readonly passed: number;
   readonly skipped: number;
+  /** Those that were skipped, by reason. */
+  readonly skips: Skips;
   readonly failed: readonly FailedTest[];
   /** Outside of every test: it could not be loaded, or a suite failed. */
   readonly errors: number;
@@ -55,5 +58,13 @@ function fileReport(module: TestModule): FileReport {
     return state === 'failed' ? [{ name: test.fullName, errors: errors.map(({ message }) => message) }] : [];
   });
   const errors = module.errors().length + suites.reduce((sum, suite) => sum + suite.errors().length, 0);
-  return { path: relative(ROOT, module.moduleId), passed: count('passed'), skipped: count('skipped'), failed, errors };
+  const path = relative(ROOT, module.moduleId);
+  return { path, passed: count('passed'), skipped: count('skipped'), skips: skipsOf(tests), failed, errors };
+}
+
+function skipsOf(tests: readonly TestCase[]): Skips {
+  return tests.reduce<Skips>((skips, test) => {
+    const result = test.result();
+    return result.state === 'skipped' ? addSkips(skips, { [skipReason(test.fullName, result.note)]: 1 }) : skips;
+  }, {});
 }

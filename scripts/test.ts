@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHECKS } from './check.ts';
 import { filesToRepeat, unsteadyTests, withRepeated } from './repetition.ts';
+import { addSkips, refusedSkips, type Skips, skipLines } from './skips.ts';
 import { conclude, ROOT, runStep, runSteps, type Step, type Tally } from './steps.ts';
 import { type TestReport, takeReport } from './test-report.ts';
 
@@ -44,14 +45,26 @@ function failuresIn({ files, unhandledErrors }: TestReport): number {
 }
 
 function add(report: TestReport, tally: Tally): void {
-  for (const { passed, skipped } of report.files) {
+  for (const { passed, skipped, skips: reasons } of report.files) {
     tally.passed += passed;
     tally.skipped += skipped;
+    skips = addSkips(skips, reasons);
   }
   tally.failed += failuresIn(report);
 }
 
+/** The reasons, right before the last line; in CI one that is not allowed is a failure. */
+function tellSkips(tally: Tally): void {
+  process.stdout.write(`\n${skipLines(skips).join('\n')}\n`);
+  if (process.env.CI !== 'true') return;
+  for (const reason of refusedSkips(skips)) {
+    process.stdout.write(`not a reason to skip a test in CI: ${reason}\n`);
+    tally.failed += 1;
+  }
+}
+
 const directories = process.argv.slice(2);
+let skips: Skips = {};
 const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
 if (directories.length > 0) {
   runTests(directories, tally);
@@ -60,4 +73,5 @@ if (directories.length > 0) {
   runTests([], tally);
   runSteps([FUZZ, DEMO], tally);
 }
+tellSkips(tally);
 process.exitCode = conclude(tally);

@@ -31,36 +31,40 @@ describe.skipIf(missing.length > 0)(`the demo (${missing.join(', ') || 'with rea
 
   test
     .skipIf(!has('curl'))
-    .concurrent('every line it suggests works, and Ctrl-C removes everything', { timeout: TEST_TIMEOUT_MS }, async () => {
-      await using demo = new DemoRun([]);
-      await demo.prints('Ctrl-C ends it');
-      const commands = suggestedCommands(demo.output);
-      expect(commands.length).toBeGreaterThan(4);
-      const [watch] = commands.filter((command) => command.includes(' watch '));
-      const watching =
-        watch === undefined ? undefined : spawn('sh', ['-c', `exec ${watch}`], { stdio: ['ignore', 'pipe', 'inherit'] });
-      let watched = '';
-      watching?.stdout.on('data', (chunk) => {
-        watched += String(chunk);
-      });
-      try {
-        for (const command of commands) if (command !== watch) await succeeds(command);
-        if (watching !== undefined)
-          await until('the watch shows what the other lines changed', () => watched.includes('rebel-base-local'));
-      } finally {
-        watching?.kill('SIGKILL');
-      }
-      await demo.prints("west's etcd  − cilium/cache/services/v1/east/clustermesh-demo/rebel-base-local");
-      await demo.prints("west's etcd  + cilium/cache/services/v1/east/clustermesh-demo/rebel-base-local");
-      if (commands.some((command) => command.includes('delete pod')))
-        await demo.prints("west's etcd  − cilium/cache/ip/v1/east/");
-      await demo.prints('the kvstoremesh of west is ready again');
+    .concurrent(
+      'every line it suggests works, and Ctrl-C removes everything (needs curl)',
+      { timeout: TEST_TIMEOUT_MS },
+      async () => {
+        await using demo = new DemoRun([]);
+        await demo.prints('Ctrl-C ends it');
+        const commands = suggestedCommands(demo.output);
+        expect(commands.length).toBeGreaterThan(4);
+        const [watch] = commands.filter((command) => command.includes(' watch '));
+        const watching =
+          watch === undefined ? undefined : spawn('sh', ['-c', `exec ${watch}`], { stdio: ['ignore', 'pipe', 'inherit'] });
+        let watched = '';
+        watching?.stdout.on('data', (chunk) => {
+          watched += String(chunk);
+        });
+        try {
+          for (const command of commands) if (command !== watch) await succeeds(command);
+          if (watching !== undefined)
+            await until('the watch shows what the other lines changed', () => watched.includes('rebel-base-local'));
+        } finally {
+          watching?.kill('SIGKILL');
+        }
+        await demo.prints("west's etcd  − cilium/cache/services/v1/east/clustermesh-demo/rebel-base-local");
+        await demo.prints("west's etcd  + cilium/cache/services/v1/east/clustermesh-demo/rebel-base-local");
+        if (commands.some((command) => command.includes('delete pod')))
+          await demo.prints("west's etcd  − cilium/cache/ip/v1/east/");
+        await demo.prints('the kvstoremesh of west is ready again');
 
-      demo.kill('SIGINT');
+        demo.kill('SIGINT');
 
-      expect(await demo.ended, demo.errors).toBe(0);
-      await demo.leavesNothing();
-    });
+        expect(await demo.ended, demo.errors).toBe(0);
+        await demo.leavesNothing();
+      },
+    );
 
   test('a process that dies in the middle of the story fails it, with its name and its log', {
     timeout: TEST_TIMEOUT_MS,

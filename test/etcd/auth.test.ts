@@ -78,7 +78,7 @@ describe.each(etcdVersions())('users and roles of etcd $version', ({ version }) 
     expect(() => connect('http://127.0.0.1:1', { readOnly: true }).auth).toThrow(ReadOnlyError);
   });
 
-  describe.skipIf(missing !== undefined)(`with certificates ${missing ?? ''}`, () => {
+  describe.skipIf(missing !== undefined)(`with certificates${missing === undefined ? '' : ` (${missing})`}`, () => {
     let directory: CertificateDirectory;
     let authority: Authority;
     let etcd: EtcdProcess;

@@ -91,7 +91,7 @@ const USERS: Readonly<Record<string, Rights>> = {
 };
 
 describe.skipIf(missing !== undefined).each(etcdVersions())(
-  `rights on etcd $version ${missing ?? ''}`,
+  `rights on etcd $version${missing === undefined ? '' : ` (${missing})`}`,
   { timeout: 120_000 },
   (binary) => {
     const rig = new InitRig(binary);

@@ -97,7 +97,7 @@ describe.each(suites)('%s', (shell, offers) => {
 });
 
 test.skipIf(!isInstalled('bash'))(
-  'bash offers true and false for a boolean behind its equals sign, and flags otherwise',
+  'bash offers true and false for a boolean behind its equals sign, and flags otherwise (needs bash)',
   async () => {
     expect(await inBash('clustermesh', '--debug=')).toEqual(['true', 'false']);
     expect(await inBash('clustermesh', '--debug', '--cluster-n')).toEqual(['--cluster-name']);

@@ -98,7 +98,7 @@ describe.skipIf(etcdVersions().length === 0)('the log of a daemon', { timeout: 1
   });
 
   test.skipIf(!canMakeCertificates())(
-    'holds nothing of keys, certificates and values, whatever goes wrong with them',
+    'holds nothing of keys, certificates and values, whatever goes wrong with them (needs openssl 3)',
     async () => {
       const authority = certificates.authority('log');
       const server = authority.issue({ name: 'server', alternatives: ['IP:127.0.0.1'] });

@@ -7,6 +7,7 @@ const file = (path: string, failing: readonly string[] = [], more: Partial<FileR
   path,
   passed: 2,
   skipped: 1,
+  skips: { 'needs zsh': 1 },
   failed: failing.map((name) => ({ name, errors: [`${name} is not as expected`] })),
   errors: 0,
   ...more,

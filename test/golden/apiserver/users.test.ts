@@ -44,16 +44,19 @@ test.each(usersDeviations)('$scenario, steps $steps: $why', ({ scenario, steps }
   for (const step of steps) expect(expectedUsers(scenario, step)).not.toEqual(recordedUsers(scenario, step));
 });
 
-describe.skipIf(missing !== undefined)(`recorded scenarios of the users file ${missing ?? ''}`, () => {
-  test.each(usersScenarios())('$name leaves in etcd what was recorded', { timeout: 180_000 }, async (scenario) => {
-    const run = new Run(scenario);
-    try {
-      await run.carryOut();
-    } finally {
-      await run.cleanUp();
-    }
-  });
-});
+describe.skipIf(missing !== undefined)(
+  `recorded scenarios of the users file${missing === undefined ? '' : ` (${missing})`}`,
+  () => {
+    test.each(usersScenarios())('$name leaves in etcd what was recorded', { timeout: 180_000 }, async (scenario) => {
+      const run = new Run(scenario);
+      try {
+        await run.carryOut();
+      } finally {
+        await run.cleanUp();
+      }
+    });
+  },
+);
 
 class Run {
   readonly #scenario: UsersScenario;

@@ -1,0 +1,47 @@
+/**
+ * Why tests were skipped, and whether they may be.
+ *
+ * A test that is skipped says why: by the note of `context.skip`, or by words in parentheses in its title, or in that of a
+ * suite around it, that begin with `no`, `needs` or `skipped`. In CI only the reasons of a list are good ones, so that a part
+ * which that machine should have, and has not, is a failure.
+ */
+
+/** Reasons by how many tests have them. */
+export type Skips = Readonly<Record<string, number>>;
+
+export const NO_REASON = 'no reason given';
+
+/** What a machine may lack, or not be asked for, without a loss. */
+const ALLOWED: readonly RegExp[] = [
+  /^it takes minutes: GOLDEN_SLOW=1 /,
+  /^needs (?:bash|zsh|fish)$/,
+  /^skipped inside of a pod$/,
+  // Not every CI lets a container start containers.
+  /^no container engine can be started: /,
+];
+
+/** The reason of a skipped test. `title` has those of the suites around it, `note` is that of `context.skip`. */
+export function skipReason(title: string, note: string | undefined): string {
+  if (note !== undefined && note !== '') return note;
+  const found = [...title.matchAll(/\(((?:no|needs|skipped)\b[^()]*)\)/g)].at(-1)?.[1];
+  return found?.replace(/^skipped: /, '') ?? NO_REASON;
+}
+
+/** `skips` with those of `more` added. */
+export function addSkips(skips: Skips, more: Skips): Skips {
+  const sum: Record<string, number> = { ...skips };
+  for (const [reason, count] of Object.entries(more)) sum[reason] = (sum[reason] ?? 0) + count;
+  return sum;
+}
+
+/** A line for each reason, the most frequent first. */
+export function skipLines(skips: Skips): readonly string[] {
+  return Object.entries(skips)
+    .toSorted(([a, many], [b, few]) => few - many || (a < b ? -1 : 1))
+    .map(([reason, count]) => `skipped: ${count}: ${reason}`);
+}
+
+/** The reasons that are no good ones in CI. */
+export function refusedSkips(skips: Skips): readonly string[] {
+  return Object.keys(skips).filter((reason) => !ALLOWED.some((allowed) => allowed.test(reason)));
+}
