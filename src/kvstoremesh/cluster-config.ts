@@ -6,7 +6,8 @@
  * would wait for keys that nobody mirrors.
  */
 import { ProgramError } from '../shared/errors.ts';
-import { MAX_CLUSTER_CONFIG_BYTES } from '../shared/limits.ts';
+import { MAX_CLUSTER_CONFIG_BYTES, MAX_EXPORT_MODE_LENGTH } from '../shared/limits.ts';
+import { printable } from '../shared/printable.ts';
 
 export interface ClusterConfig {
   /** 0 where the cluster has none. */
@@ -66,6 +67,11 @@ export function mirroredClusterConfig(config: ClusterConfig): Buffer {
 
 export function sameClusterConfig(a: ClusterConfig, b: ClusterConfig): boolean {
   return (Object.keys(a) as (keyof ClusterConfig)[]).every((member) => a[member] === b[member]);
+}
+
+/** The config as it may be logged and shown: what a remote has put into it is cut. */
+export function shownClusterConfig(config: ClusterConfig): ClusterConfig {
+  return { ...config, endpointSlicesExportMode: printable(config.endpointSlicesExportMode, MAX_EXPORT_MODE_LENGTH) };
 }
 
 function escaped(character: string): string {

@@ -11,7 +11,7 @@ import { REMOTE_BACKOFF_MIN_MS } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
 import { pauseUntilRecovered, type Recoverable } from '../shared/recovery.ts';
 import { boundedCanaries, CanaryGate } from './canary-gate.ts';
-import { type ClusterConfig, mirroredClusterConfig } from './cluster-config.ts';
+import { type ClusterConfig, mirroredClusterConfig, shownClusterConfig } from './cluster-config.ts';
 import { runEtcdSource } from './etcd-source.ts';
 import type { RemoteGuard } from './import-guard/remote-guard.ts';
 import { canaryPrefix, clusterConfigKey, sourceCanary } from './mappings.ts';
@@ -47,7 +47,7 @@ export async function runSession(options: SessionOptions): Promise<never> {
   if (guard !== undefined) guard.clusterId = config.id;
   await publisher.singles.put(clusterConfigKey(cluster), mirroredClusterConfig(config), session.signal);
   apply({ kind: 'mirroring' });
-  log.info({ config }, 'the remote cluster is mirrored');
+  log.info({ config: shownClusterConfig(config) }, 'the remote cluster is mirrored');
 
   // A new listing coalesces what was too fast; a remote that is too much rarely shrinks at once.
   const { stoppedMs } = timing;

@@ -6,7 +6,9 @@
  * have, which are there exactly when it has them. Ours are `reason`, why a cluster is not mirrored as it should be,
  * `stopped-by` and `import-findings`.
  */
-import type { ClusterConfig } from './cluster-config.ts';
+import { MAX_STATUS_TEXT_LENGTH } from '../shared/limits.ts';
+import { printable } from '../shared/printable.ts';
+import { shownClusterConfig } from './cluster-config.ts';
 import { FINDING_KINDS, type FindingKind } from './import-guard/findings.ts';
 import type { MappingName } from './mappings.ts';
 import type { Mirror } from './mirror.ts';
@@ -101,13 +103,14 @@ function reasonOf({ state: { phase }, isWithdrawalHeld }: RemoteCluster): string
 }
 
 function joined(...reasons: readonly (string | undefined)[]): string | undefined {
-  return reasons.filter((reason) => reason !== undefined).join('; ') || undefined;
+  const given = reasons.filter((reason) => reason !== undefined);
+  return given.length === 0 ? undefined : given.map((reason) => printable(reason, MAX_STATUS_TEXT_LENGTH)).join('; ');
 }
 
 function configOf(phase: RemotePhase): RemoteConfigStatus | undefined {
   if (phase.kind === 'connecting') return undefined;
   if (phase.kind === 'waiting') return { required: true };
-  const { config }: { config: ClusterConfig } = phase;
+  const config = shownClusterConfig(phase.config);
   return present<RemoteConfigStatus>({
     'cluster-id': config.id || undefined,
     'endpoint-slices-export-mode': config.endpointSlicesExportMode || undefined,

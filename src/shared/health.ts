@@ -68,5 +68,9 @@ const DIRECTORY = /(?<![\w:/.%-])\/(?:[^\s/:;,'"()[\]{}<>=]+\/)*(?=[^\s/])/g;
 
 /** What others have said may be part of it. */
 function oneLine(text: string): string {
-  return text.replaceAll(/\s+/g, ' ').slice(0, MAX_HEALTH_TEXT_LENGTH);
+  // Cut first: it may be long, and most of it white.
+  return text
+    .slice(0, 2 * MAX_HEALTH_TEXT_LENGTH)
+    .replaceAll(/\s+/g, ' ')
+    .slice(0, MAX_HEALTH_TEXT_LENGTH);
 }

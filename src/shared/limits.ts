@@ -341,6 +341,9 @@ export const STATUS_TIMEOUT_MS = 30_000;
 /** Characters of one text of a status that are shown: a reason may quote a remote. */
 export const MAX_STATUS_TEXT_LENGTH = 2000;
 
+/** Characters of a remote's export mode that are shown and logged; the longest that is known has 27. */
+export const MAX_EXPORT_MODE_LENGTH = 64;
+
 /** Characters of a path given with `-o jsonpath=`, and how deep `..` looks into an answer. */
 export const MAX_JSON_PATH_LENGTH = 4096;
 export const MAX_JSON_PATH_DEPTH = 64;

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { ClusterConfigError, mirroredClusterConfig, parseClusterConfig } from '../../src/kvstoremesh/cluster-config.ts';
+import {
+  ClusterConfigError,
+  mirroredClusterConfig,
+  parseClusterConfig,
+  shownClusterConfig,
+} from '../../src/kvstoremesh/cluster-config.ts';
 import { MAX_CLUSTER_CONFIG_BYTES } from '../../src/shared/limits.ts';
 
 const parse = (text: string) => parseClusterConfig(Buffer.from(text, 'latin1'));
@@ -93,4 +98,11 @@ describe('the config that local agents see', () => {
     const config = parse('{"id":5,"capabilities":{"serviceExportsEnabled":true,"endpointSlicesExportMode":"x"}}');
     expect(parseClusterConfig(mirroredClusterConfig(config))).toEqual({ ...config, cached: true, syncedCanaries: true });
   });
+});
+
+test('an export mode of any length is passed on as it is, and shown and logged up to a bound', () => {
+  const mode = `a\u202e\n${'b'.repeat(50_000)}`;
+  const config = parseClusterConfig(Buffer.from(JSON.stringify({ id: 7, capabilities: { endpointSlicesExportMode: mode } })));
+  expect(JSON.parse(mirroredClusterConfig(config).toString('utf8')).capabilities.endpointSlicesExportMode).toBe(mode);
+  expect(shownClusterConfig(config).endpointSlicesExportMode).toBe(`a  ${'b'.repeat(61)}…`);
 });

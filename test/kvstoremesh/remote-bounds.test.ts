@@ -1,4 +1,7 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
+import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { BoundedSink, type KeySink } from '../../src/kvstoremesh/bounded-sink.ts';
 import { RefusedKeys } from '../../src/kvstoremesh/refused-keys.ts';
@@ -197,6 +200,24 @@ describe('the bounds of a remote', () => {
     expect(a.stops.map(({ bound }) => bound)).toEqual(['change-rate']);
     expect(a.held.values.has(keyOf('k/10'))).toBe(true);
   });
+});
+
+test('keys that are refused for their size are remembered, not held', () => {
+  const logged: string[] = [];
+  const log = pino({}, { write: (line: string) => void logged.push(line) });
+  const refused = new RefusedKeys({ log, onRefused: () => undefined });
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  const huge = (index: number) => keyOf(`k/${String(index).padStart(512 * 1024, 'x')}`);
+  for (let index = 0; index < 200; index += 1) refused.refuse(huge(index), 1, 'key-size');
+  collect();
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(20 * 1024 * 1024);
+  expect(refused.problem).toMatch(/^key k\/xxx.*… .*, and 199 others are not either$/);
+  expect(Math.max(...logged.map(({ length }) => length))).toBeLessThan(1000);
+  for (let index = 0; index < 200; index += 1) refused.forget(huge(index));
+  expect(refused.problem).toBeUndefined();
 });
 
 const KINDS = [0, 1, 2] as const;
