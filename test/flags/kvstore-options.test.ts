@@ -58,3 +58,21 @@ test.each([
 test('an etcd has to be named', () => {
   expect(() => parseKvstoreOptions(new Map())).toThrow('no etcd is named; give etcd.config=<file> or etcd.address=<URL>');
 });
+
+test('times that gRPC keeps in a timer are no longer than a timer can be', () => {
+  expect(parse(['etcd.keepaliveHeartbeat', '720h'], ['etcd.keepaliveTimeout', '2562047h'])).toMatchObject({
+    keepaliveTimeMs: 2 ** 31 - 1,
+    keepaliveTimeoutMs: 2 ** 31 - 1,
+  });
+});
+
+test.each([
+  ['010', 10],
+  ['+5', 5],
+])('the number %s is decimal, as in the original', (text, value) => {
+  expect(parse(['etcd.qps', text])).toMatchObject({ qps: value });
+});
+
+test.each(['0x10', '1_000', '1e2', ' 5'])('the number %s is refused, as in the original', (text) => {
+  expect(() => parse(['etcd.qps', text])).toThrow(`etcd.qps=${JSON.stringify(text)} does not fit`);
+});
