@@ -9,6 +9,7 @@
  *   npm run bench -- --guard    what the import guard costs, without any etcd
  *   npm run bench -- --restart  how long a kvstoremesh that is killed and started again mirrors nothing
  *   npm run bench -- --delay    how long the publisher holds up the event loop, without any etcd
+ *   npm run bench -- --scrape   how long a scrape of 511 remote clusters keeps the event loop
  */
 import { parseArgs } from 'node:util';
 import { ceiling, fill } from './ceiling.ts';
@@ -19,6 +20,7 @@ import { mirror } from './kvstoremesh.ts';
 import { benchPublisherDelay } from './publisher-delay.ts';
 import { median, spread, table } from './report.ts';
 import { benchRestart } from './restart.ts';
+import { benchScrape } from './scrape.ts';
 
 const { values } = parseArgs({
   options: {
@@ -27,6 +29,7 @@ const { values } = parseArgs({
     guard: { type: 'boolean', default: false },
     restart: { type: 'boolean', default: false },
     delay: { type: 'boolean', default: false },
+    scrape: { type: 'boolean', default: false },
   },
 });
 const keys = Number(values.keys);
@@ -47,6 +50,11 @@ if (values.restart) {
 
 if (values.delay) {
   await benchPublisherDelay(keys);
+  process.exit();
+}
+
+if (values.scrape) {
+  await benchScrape(rounds);
   process.exit();
 }
 

@@ -23,7 +23,9 @@ export interface HostNames {
 const PRIVATE_DOMAINS = ['localhost', 'local', 'internal', 'home.arpa', 'svc'];
 
 /** A last label that is no top-level domain: those have letters only, or begin with `xn--`. `kube-system` is an example. */
-const NO_TOP_LEVEL_DOMAIN = /^(?!xn--)[a-z0-9_-]*[0-9_-][a-z0-9_-]*$/;
+function isNoTopLevelDomain(label: string): boolean {
+  return /^[a-z0-9_-]+$/.test(label) && /[0-9_-]/.test(label) && !label.startsWith('xn--');
+}
 
 /** Characters of a host name, by RFC 1035, and of a port. */
 const MAX_HOST_LENGTH = 253 + 6;
@@ -40,7 +42,7 @@ export function allowedHosts({ hostname, searchDomains, added }: HostNames): (ho
     if (host.length > MAX_HOST_LENGTH) return false;
     const name = normal(host.replace(/:\d*$/, ''));
     if (isAddress(name) || !name.includes('.') || names.has(name)) return true;
-    return suffixes.some((suffix) => name.endsWith(suffix)) || NO_TOP_LEVEL_DOMAIN.test(name.slice(name.lastIndexOf('.') + 1));
+    return suffixes.some((suffix) => name.endsWith(suffix)) || isNoTopLevelDomain(name.slice(name.lastIndexOf('.') + 1));
   };
 }
 

@@ -29,11 +29,21 @@ export const mapKind: Kind<ReadonlyMap<string, string>> = {
   merge: (previous, next) => new Map([...previous, ...next]),
 };
 
+function pairsOfVariable(text: string): readonly string[] {
+  const pairs: string[] = [];
+  for (const part of text.split(',')) {
+    const last = pairs.length - 1;
+    if (last < 0 || part.includes('=')) pairs.push(part);
+    else pairs[last] += `,${part}`;
+  }
+  return pairs;
+}
+
 function pairsOfText(text: string, source: Source): readonly string[] {
   // A single pair may have commas in its value, with or without quotes around it all.
   if (source === 'flag' && text.split('=').length <= 2) return [text.replace(/^"+/, '').replace(/"+$/, '')];
   // A variable may have commas in any value: a new pair begins where a key is.
-  if (source === 'environment' && !text.includes('"')) return text.split(/,(?=[^,=]*=)/);
+  if (source === 'environment' && !text.includes('"')) return pairsOfVariable(text);
   const fields = readFields(text);
   if (fields === undefined) throw new FlagError(`${quoted(text)} has a quote that does not fit; allowed: "key=a,b",key=value`);
   return fields;

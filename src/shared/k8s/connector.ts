@@ -6,6 +6,7 @@ import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { SocksClient } from 'socks';
 import type { buildConnector } from 'undici';
+import { type Clock, MAX_TIMER_MS } from '../clock.ts';
 import { asError } from '../errors.ts';
 import { handshake } from '../tls/handshake.ts';
 import { PeerError } from '../tls/peer.ts';
@@ -19,8 +20,9 @@ export interface ConnectorOptions {
   readonly skipVerify: boolean;
   readonly strictServerNames: boolean;
   readonly proxy: URL | undefined;
-  /** For everything from the name to the end of the handshake. */
+  /** For everything from the name to the end of the handshake; 0 for no limit. */
   readonly timeoutMs: number;
+  readonly clock: Clock;
   /** Idle time of a socket before the kernel probes its peer. */
   readonly keepAliveMs: number;
   /** The certificate of `host` has its name in the common name alone. */
@@ -30,18 +32,24 @@ export interface ConnectorOptions {
 /** What an Agent of undici connects with; errors are of no class of ours. */
 export function connectorOf(options: ConnectorOptions): buildConnector.connector {
   return ({ hostname, port, protocol }, callback) => {
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), options.timeoutMs);
+    const { timeoutMs, clock } = options;
+    const [deadline, settled] = [new AbortController(), new AbortController()];
+    if (timeoutMs > 0) {
+      clock.sleep(timeoutMs, settled.signal).then(
+        () => deadline.abort(),
+        () => undefined,
+      );
+    }
     const host = hostname.replace(/^\[|\]$/g, '');
     const isSecure = protocol === 'https:';
     new Attempt(options, deadline.signal).open(host, Number(port || (isSecure ? 443 : 80)), isSecure).then(
       (socket) => {
-        clearTimeout(timer);
+        settled.abort();
         callback(null, socket);
       },
       (thrown: unknown) => {
-        clearTimeout(timer);
-        const late = `no connection to ${hostname} within ${options.timeoutMs} ms`;
+        settled.abort();
+        const late = `no connection to ${hostname} within ${timeoutMs} ms`;
         callback(deadline.signal.aborted ? new Error(late, { cause: thrown }) : failureOf(thrown), null);
       },
     );
@@ -98,7 +106,7 @@ class Attempt {
       // The name is resolved by the proxy.
       destination: { host, port },
       existing_socket: socket,
-      timeout: this.#options.timeoutMs,
+      timeout: this.#options.timeoutMs || MAX_TIMER_MS,
     });
     socket.resume();
     return socket;
