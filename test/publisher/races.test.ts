@@ -1,7 +1,7 @@
 /** What changes between a question and its answer. */
 import { describe, expect, test } from 'vitest';
 import { RequestTooLargeError } from '../../src/shared/etcd/errors.ts';
-import { type EtcdClient, type EtcdKey, keyOf, NO_LEASE, type TxnOperation } from '../../src/shared/etcd/types.ts';
+import { type EtcdClient, type EtcdKey, keyOf, NO_LEASE, NO_REVISION, type TxnOperation } from '../../src/shared/etcd/types.ts';
 import type { RejectReason, Section } from '../../src/shared/publisher/types.ts';
 import { until } from '../support/until.ts';
 import { publisherFixture, signal } from './fixture.ts';
@@ -83,34 +83,68 @@ describe('a value that etcd refuses as too large', () => {
 });
 
 describe('a key that is overwritten after it was read, and before anything else is known', () => {
-  /** The first answer about `key` is followed by somebody else's write, and comes only when that is seen. */
+  /** The answer number `at` about `key` is followed by somebody else's write, and comes only when that is seen. */
   const overwritesAfterRead =
-    (key: EtcdKey): Meddling =>
+    (key: EtcdKey, at: number): Meddling =>
     (real) => {
-      let isDone = false;
+      let answers = 0;
       return {
         get: async (asked, options) => {
           const answer = await real.get(asked, options);
-          if (asked !== key || isDone) return answer;
-          isDone = true;
-          await overwrite(real, key);
+          if (asked !== key) return answer;
+          answers += 1;
+          if (answers === at) await overwrite(real, key);
           return answer;
         },
       };
     };
 
-  test.each(['cilium/cluster-config/west', 'cilium/.heartbeat', 'cilium/.has-cluster-config'])(
-    'is repaired: %s',
-    async (text) => {
-      const key = keyOf(text);
-      const before = fixture.outside();
-      await before.txn([{ type: 'put', key, value: bytes('right'), lease: NO_LEASE }], { signal: signal() });
-      before.close();
-      const { real, publisher } = startMeddled(fixture.etcd.endpoint, overwritesAfterRead(key), { auditIntervalMs: 50 });
-      await publisher.singles.put(key, bytes('right'), signal());
-      await until('it has its value', async () => (await real.get(key, { signal: signal() }))?.value.toString() === 'right');
-    },
-  );
+  const keys = ['cilium/cluster-config/west', 'cilium/.heartbeat', 'cilium/.has-cluster-config'];
+  const cases = keys.flatMap((key) => [1, 2].map((at) => [key, at] as const));
+
+  test.each(cases)('is repaired: %s, after it was read %i times', async (text, at) => {
+    const key = keyOf(text);
+    const before = fixture.outside();
+    await before.txn([{ type: 'put', key, value: bytes('right'), lease: NO_LEASE }], { signal: signal() });
+    before.close();
+    const { real, publisher } = startMeddled(fixture.etcd.endpoint, overwritesAfterRead(key, at), { auditIntervalMs: 50 });
+    await publisher.singles.put(key, bytes('right'), signal());
+    await until('it has its value', async () => (await real.get(key, { signal: signal() }))?.value.toString() === 'right');
+  });
+
+  test.each(keys)('is repaired where all is compared again: %s', async (text) => {
+    const key = keyOf(text);
+    let isArmed = false;
+    let isWatched = false;
+    let compact: () => void = () => undefined;
+    const compacted = new Promise<void>((resolve) => {
+      compact = resolve;
+    });
+    const meddling: Meddling = (client) => ({
+      get: async (asked, options) => {
+        const answer = await client.get(asked, options);
+        if (asked !== key || !isArmed) return answer;
+        isArmed = false;
+        await overwrite(client, key);
+        return answer;
+      },
+      watch: async function* (prefix, options) {
+        if (isWatched) {
+          yield* client.watch(prefix, options);
+          return;
+        }
+        isWatched = true;
+        await compacted;
+        yield { kind: 'compacted', compactRevision: NO_REVISION };
+      },
+    });
+    const { real, publisher } = startMeddled(fixture.etcd.endpoint, meddling, { auditIntervalMs: 50 });
+    await publisher.singles.put(key, bytes('right'), signal());
+    isArmed = true;
+    compact();
+    await until('it was overwritten', () => !isArmed);
+    await until('it has its value', async () => (await real.get(key, { signal: signal() }))?.value.toString() === 'right');
+  });
 
   test('is repaired where it is a canary', async () => {
     const { real, publisher } = startMeddled(fixture.etcd.endpoint, () => ({}), { auditIntervalMs: 50 });
