@@ -10,6 +10,7 @@
  *   npm run bench -- --restart  how long a kvstoremesh that is killed and started again mirrors nothing
  *   npm run bench -- --delay    how long the publisher holds up the event loop, without any etcd
  *   npm run bench -- --scrape   how long a scrape of 511 remote clusters keeps the event loop
+ *   npm run bench -- --status   how long a status request and a scrape with 511 remotes take
  */
 import { parseArgs } from 'node:util';
 import { ceiling, fill } from './ceiling.ts';
@@ -21,6 +22,7 @@ import { benchPublisherDelay } from './publisher-delay.ts';
 import { median, spread, table } from './report.ts';
 import { benchRestart } from './restart.ts';
 import { benchScrape } from './scrape.ts';
+import { benchStatus } from './status.ts';
 
 const { values } = parseArgs({
   options: {
@@ -30,6 +32,7 @@ const { values } = parseArgs({
     restart: { type: 'boolean', default: false },
     delay: { type: 'boolean', default: false },
     scrape: { type: 'boolean', default: false },
+    status: { type: 'boolean', default: false },
   },
 });
 const keys = Number(values.keys);
@@ -37,6 +40,11 @@ const rounds = Number(values.rounds);
 if (!Number.isSafeInteger(keys) || keys < 1 || !Number.isSafeInteger(rounds) || rounds < 1) {
   process.stderr.write('bench: --keys and --rounds take whole numbers from 1\n');
   process.exit(2);
+}
+
+if (values.status) {
+  await benchStatus({ rounds });
+  process.exit();
 }
 
 if (values.guard) {

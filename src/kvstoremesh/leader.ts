@@ -190,13 +190,15 @@ async function untilReady(
   signal: AbortSignal,
 ): Promise<void> {
   const startMs = clock.monotonicMs();
-  const progress = (): ClusterProgress[] =>
-    configured.map((remote) => ({
+  const progress = (): ClusterProgress[] => {
+    const present = new Set(remotes.all);
+    return configured.map((remote) => ({
       createdMs: remote.createdMs,
       hasBegun: remote.state.hasBegun,
       isSynced: remote.isSynced,
-      isRemoved: !remotes.all.includes(remote),
+      isRemoved: !present.has(remote),
     }));
+  };
   while (!isReady(progress(), limits, startMs, clock.monotonicMs())) await clock.sleep(READINESS_INTERVAL_MS, signal);
   log.info(
     { clusters: configured.length, unsynced: configured.filter((each) => !each.isSynced).map(({ name }) => name) },

@@ -43,6 +43,8 @@ export class RemoteClusters {
   readonly #context: RemoteClusterContext;
   readonly #scope: TaskScope;
   readonly #entries = new Map<string, Running | Draining>();
+  /** Those that run, until one comes or goes: each status and each series asks for them. */
+  #all: readonly RemoteCluster[] | undefined;
 
   constructor(options: RemoteClustersOptions) {
     this.#options = options;
@@ -54,9 +56,10 @@ export class RemoteClusters {
 
   /** Those that are configured, by name. One that is being drained is none of them. */
   get all(): readonly RemoteCluster[] {
-    return [...this.#entries.values()]
+    this.#all ??= [...this.#entries.values()]
       .flatMap((entry) => (entry.kind === 'running' ? [entry.remote] : []))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
+    return this.#all;
   }
 
   /** Those that are being removed, by name. */
@@ -106,6 +109,7 @@ export class RemoteClusters {
       this.#options.onEnded?.(cluster);
     }
     this.#entries.clear();
+    this.#all = undefined;
   }
 
   #onRemoved(cluster: string, entry: Running | Draining | undefined): void {
@@ -139,6 +143,7 @@ export class RemoteClusters {
     scope.run((signal) => remote.run(signal));
     const entry: Running = { kind: 'running', remote, scope };
     this.#entries.set(cluster, entry);
+    this.#all = undefined;
     // What ends a cluster but its removal is an error in this program.
     this.#scope.run(async () => {
       const reason = await scope.ended();
@@ -160,6 +165,7 @@ export class RemoteClusters {
     const log = this.#logOf(cluster);
     const entry: Draining = { kind: 'draining', release, returned: undefined };
     this.#entries.set(cluster, entry);
+    this.#all = undefined;
     this.#scope.run(async (signal) => {
       await end();
       onEnded?.(cluster);
@@ -171,6 +177,7 @@ export class RemoteClusters {
       }
       onEnded?.(cluster);
       this.#entries.delete(cluster);
+      this.#all = undefined;
       if (entry.returned !== undefined) this.#add(cluster, entry.returned);
     });
   }

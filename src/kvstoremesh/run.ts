@@ -23,7 +23,7 @@ import { OPENAPI } from './openapi.ts';
 import type { RemoteCluster } from './remote-cluster.ts';
 import type { RemoteClusters } from './remote-clusters.ts';
 import { registerRemoteMetrics } from './remote-metrics.ts';
-import { remoteClusterStatus } from './status.ts';
+import { remoteClusterStatuses } from './status.ts';
 
 export interface KvstoremeshTiming extends LeadershipTiming, LeaderTiming {}
 
@@ -118,7 +118,7 @@ async function serve(
   const api = parseListenAddress(flags.apiServeAddr);
   const findings = () => clusters().flatMap(({ name, guard }) => (guard === undefined ? [] : [[name, guard.findings] as const]));
   const resources = {
-    '/v1/cluster': () => clusters().values().map(remoteClusterStatus),
+    '/v1/cluster': () => remoteClusterStatuses(clusters()),
     '/v1/import-guard': () => importGuardReport(flags.importGuard, findings()),
     '/swagger.json': () => OPENAPI,
   };

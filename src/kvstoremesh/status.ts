@@ -63,14 +63,25 @@ const SILENT = 'nobody writes the heartbeat of the remote; check that its cluste
 const HELD =
   'its services are kept beyond --clustermesh-cache-ttl, since most clusters are away: check the network of this cluster';
 
+/** The status of each, in their order, made when it is asked for. */
+export function* remoteClusterStatuses(remotes: readonly RemoteCluster[]): Generator<RemoteClusterStatus> {
+  // It is the same for all, and asking for it costs as much as there are kinds of keys of all remotes.
+  const writeProblem = remotes[0]?.writeProblem;
+  for (const remote of remotes) yield statusWith(remote, writeProblem);
+}
+
 export function remoteClusterStatus(remote: RemoteCluster): RemoteClusterStatus {
+  return statusWith(remote, remote.writeProblem);
+}
+
+function statusWith(remote: RemoteCluster, writeProblem: Error | undefined): RemoteClusterStatus {
   const { phase, failures, lastFailureMs, isSilent } = remote.state;
   const byName = new Map(remote.mirrors.map((mirror) => [mirror.mapping.name, mirror]));
   const count = (name: MappingName) => byName.get(name)?.count || undefined;
   const hindered = remote.mirrors.find(({ problem }) => problem !== undefined);
   const kindReason = hindered && `${hindered.mapping.name}: ${hindered.problem}`;
   const fileReason = remote.fileProblem && `${remote.path} cannot be read: ${remote.fileProblem}; the cluster stays as it is`;
-  const writeReason = remote.writeProblem && `writes to the local etcd fail: ${remote.writeProblem.message}`;
+  const writeReason = writeProblem && `writes to the local etcd fail: ${writeProblem.message}`;
   return present<RemoteClusterStatus>({
     config: configOf(phase),
     connected: phase.kind !== 'connecting' || undefined,

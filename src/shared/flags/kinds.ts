@@ -94,7 +94,10 @@ export function wholeKind(name: string, range: WholeRange): Kind<number> {
     parse(text) {
       const value = read(text);
       if (value !== undefined && value >= range.min && value <= range.max) return Number(value);
-      const octal = /^0\d*$/.test(text) && /[89]/.test(text) ? ': a leading zero makes it octal, as in every program of Cilium' : ' that fits';
+      const octal =
+        /^0\d*$/.test(text) && /[89]/.test(text)
+          ? ': a leading zero makes it octal, as in every program of Cilium'
+          : ' that fits';
       throw new FlagError(`${quoted(text)} is not a whole number${octal}; allowed: ${range.min} to ${range.max}`);
     },
     format: String,

@@ -1,0 +1,75 @@
+/**
+ * How long one request to the status API and one scrape keep everything else waiting, with as many remote clusters as a mesh
+ * can have. Without any etcd: nothing is connected.
+ */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ClusterIds } from '../src/kvstoremesh/cluster-ids.ts';
+import { ImportGuard } from '../src/kvstoremesh/import-guard/guard.ts';
+import { registerMeshMetrics } from '../src/kvstoremesh/mesh-metrics.ts';
+import { RemoteClusters } from '../src/kvstoremesh/remote-clusters.ts';
+import { registerRemoteMetrics } from '../src/kvstoremesh/remote-metrics.ts';
+import { remoteClusterStatuses } from '../src/kvstoremesh/status.ts';
+import { systemClock } from '../src/shared/clock.ts';
+import { UnavailableError } from '../src/shared/etcd/errors.ts';
+import { type EtcdClient, keyOf } from '../src/shared/etcd/types.ts';
+import { joinInSlices, jsonPieces } from '../src/shared/in-slices.ts';
+import { MAX_REMOTE_CLUSTERS } from '../src/shared/limits.ts';
+import { silentLogger } from '../src/shared/log.ts';
+import { Registry } from '../src/shared/metrics.ts';
+import { PublisherMetrics } from '../src/shared/publisher/metrics.ts';
+import { createPublisher } from '../src/shared/publisher/publisher.ts';
+import { median, spread, table } from './report.ts';
+
+const OWN = { name: 'own', id: 1, maxConnectedClusters: 511 };
+const LIMITS = { keys: 0, bytes: 0, 'key-size': 0, 'value-size': 0, 'change-rate': 0 };
+
+export async function benchStatus({ rounds }: { readonly rounds: number }): Promise<void> {
+  const registry = new Registry('bench_');
+  const stop = new AbortController();
+  const [clock, log, metrics] = [systemClock, silentLogger, new PublisherMetrics(registry, systemClock)];
+  const client = { get: () => Promise.reject(new UnavailableError('none')), close: () => undefined } as unknown as EtcdClient;
+  const publisher = createPublisher({ client, root: keyOf('cilium/'), leaseTtlSeconds: 900, clock, log, observer: metrics });
+  metrics.setPublisher(publisher);
+  const remotes = new RemoteClusters({
+    context: {
+      ...{ own: OWN, local: client, publisher, metrics, onQuorumError: () => undefined, ids: new ClusterIds(OWN, false) },
+      ...{ serviceFormat: 'prefer-legacy', limits: LIMITS, guard: new ImportGuard('off', OWN), cacheTtlMs: 0, clock, log },
+      open: () => Promise.reject(new UnavailableError('none')),
+    },
+    drainGraceMs: undefined,
+    signal: stop.signal,
+  });
+  registerRemoteMetrics(registry, () => remotes.all, LIMITS);
+  registerMeshMetrics(registry, { clusters: () => remotes.all, draining: () => remotes.draining, rejected: () => 0 });
+  for (let at = 0; at < MAX_REMOTE_CLUSTERS; at += 1) remotes.apply({ kind: 'added', cluster: `c${at}`, path: '/none' });
+  const rows: number[][] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    rows.push([
+      ...(await measured(async () => await joinInSlices(jsonPieces(remoteClusterStatuses(remotes.all))))),
+      ...(await measured(() => registry.metrics())),
+    ]);
+  }
+  const header = ['', 'status ms', 'longest block ms', 'scrape ms', 'longest block ms'];
+  const line = (name: string, of: (values: number[]) => string) => [
+    name,
+    ...[0, 1, 2, 3].map((column) => of(rows.map((row) => row[column] ?? 0))),
+  ];
+  process.stdout.write(table(header, [line('median', (all) => median(all).toFixed(1)), line('spread', (all) => spread(all))]));
+  stop.abort(new Error('done'));
+  await remotes.ended().catch(() => undefined);
+}
+
+/** How long `work` takes, and how long at most the event loop did not turn meanwhile. */
+async function measured(work: () => Promise<unknown>): Promise<[number, number]> {
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
+  await sleep(20);
+  delay.reset();
+  const startMs = performance.now();
+  await work();
+  const tookMs = performance.now() - startMs;
+  await sleep(5);
+  delay.disable();
+  return [tookMs, delay.max / 1e6];
+}
