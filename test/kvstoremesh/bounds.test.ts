@@ -203,4 +203,25 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster that is too much'
     await until('the rate was exceeded', () => bounds?.exceeded('change-rate') !== 0);
     await goesOn(mesh, oslo, '3');
   });
+
+  test('in a value keeps the last good one over a restart, and over the first listing after it', async () => {
+    await using local = await startLocal();
+    await using berlin = await startFullRemote('berlin', 7);
+    const limits = { 'value-size': 1000 };
+    const first = new Mesh(local, { limits });
+    first.add(berlin);
+    await first.synced('berlin');
+    await first.stop();
+    await berlin.put({ 'cilium/state/nodes/v1/berlin/node-1': 'x'.repeat(1001) });
+    await berlin.put({ 'cilium/state/services/v1/berlin/shop//1': 'x'.repeat(1001) });
+    await berlin.delete('cilium/state/services/v1/berlin/shop/1');
+    await berlin.fill('2');
+    await using mesh = new Mesh(local, { limits });
+    mesh.add(berlin);
+    await mesh.synced('berlin');
+    await mesh.holds({ ...berlin.keys('1', 'cache'), ...berlin.keys('2', 'cache') });
+    await berlin.delete('cilium/state/nodes/v1/berlin/node-1', 'cilium/state/services/v1/berlin/shop//1');
+    const left = Object.entries(berlin.keys('1', 'cache')).filter(([key]) => !/node-1$|services.*\/shop\/1$/.test(key));
+    await mesh.holds({ ...Object.fromEntries(left), ...berlin.keys('2', 'cache') });
+  });
 });
