@@ -127,7 +127,7 @@ export function record(
   client: EtcdClient,
   prefix: string,
   from: number,
-  options: Pick<WatchOptions, 'deletesOnly' | 'exact' | 'onIdleTraffic'> = {},
+  options: Pick<WatchOptions, 'deletesOnly' | 'exact'> = {},
 ): RecordedWatch {
   const abort = new AbortController();
   const batches: WatchBatch[] = [];

@@ -22,7 +22,10 @@ export interface EtcdObserver {
   begin(subject: CallSubject): (outcome: CallOutcome | undefined) => void;
   /** A watch handed on events that had arrived `seconds` before. */
   events(events: readonly WatchEvent[], seconds: number): void;
-  /** A watch received events that it had delivered before, out of order, or of keys that it had not asked for, and dropped them. */
+  /**
+   * A watch received events that it had delivered before, out of order, or of keys that it had not asked for, and dropped
+   * them; or an answer that tells nothing, such as progress from the past, which counts as one.
+   */
   droppedEvents(count: number): void;
   /** The TLS files in use from now on, and when the first certificate of each ends, in milliseconds since 1970. */
   certificates(expiries: ReadonlyMap<string, number>): void;

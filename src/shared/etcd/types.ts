@@ -116,11 +116,6 @@ export interface WatchOptions {
   readonly deletesOnly?: boolean;
   /** Only the key that the prefix itself is. */
   readonly exact?: boolean;
-  /**
-   * The server sent so many events that are not delivered (of keys that were not asked for, delivered before, or out of
-   * order), or progress notifications: for whoever bounds what a server may send. Must not throw.
-   */
-  readonly onIdleTraffic?: (count: number) => void;
 }
 
 export type TxnOperation =

@@ -156,8 +156,8 @@ class WatchSession {
       if (answer === undefined) return;
       const { events, fragment, header } = answer;
       if (events.count === 0 && !fragment && fragments.length === 0) {
-        this.#options.onIdleTraffic?.(1);
         if (!answer.created && this.#cursor.progressed(header.revision)) yield { kind: 'progress', revision: header.revision };
+        else this.#parts.observer?.droppedEvents(1);
         continue;
       }
       fragments.push(events);
@@ -248,7 +248,7 @@ class WatchSession {
   async *#deliver(parts: readonly EncodedEvents[]): AsyncGenerator<WatchBatch, void> {
     const { observer, clock } = this.#parts;
     const arrivedMs = clock.monotonicMs();
-    const { signal, onIdleTraffic } = this.#options;
+    const { signal } = this.#options;
     let left = parts.reduce((sum, { count }) => sum + count, 0);
     for (const part of parts) {
       for (const slice of readEvents(part, EVENTS_PER_SLICE)) {
@@ -256,10 +256,7 @@ class WatchSession {
         const asked = slice.every(this.#isAsked) ? slice : slice.filter(this.#isAsked);
         const { events, revision } = this.#cursor.take(asked, left === 0);
         const dropped = slice.length - events.length;
-        if (dropped > 0) {
-          observer?.droppedEvents(dropped);
-          onIdleTraffic?.(dropped);
-        }
+        if (dropped > 0) observer?.droppedEvents(dropped);
         observer?.events(events, (clock.monotonicMs() - arrivedMs) / 1000);
         if (events.length > 0) yield { kind: 'events', events, revision };
         if (left > 0) await turn();
