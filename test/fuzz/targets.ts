@@ -24,6 +24,9 @@ const STATUS = {
   deep: { list: [[1], [2, 3]] },
 };
 
+/** Whole fields of etcd's messages: bytes alone rarely agree with the lengths around them. */
+const WIRE_WORDS = ['\n\0', '\x12\0', 'Z\0', 'Z\x02\x08\x01', '\x08\x01', '\x18\x01', ' \x01', '2\x01x', '8\x01', '*\0'];
+
 const YAML_WORDS = [
   '\n',
   ': ',
@@ -45,8 +48,8 @@ const YAML_WORDS = [
 ];
 
 export const TARGETS: readonly Target[] = [
-  { name: 'etcd-answers', words: [], load: etcdAnswers },
-  { name: 'watch', words: ['k/', 'k/1'], load: async () => (await import('./watched.ts')).watched },
+  { name: 'etcd-answers', words: WIRE_WORDS, load: etcdAnswers },
+  { name: 'watch', words: [...WIRE_WORDS, 'k/', 'k/1'], load: async () => (await import('./watched.ts')).watched },
   {
     name: 'etcd-yaml',
     words: [
