@@ -5,14 +5,16 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-export interface Etcd {
+export interface Etcd extends AsyncDisposable {
   readonly endpoint: string;
+  readonly port: number;
   stop(): Promise<void>;
 }
 
-export async function startEtcd(): Promise<Etcd> {
+/** Each is another cluster, also on the same port. */
+export async function startEtcd(options: { readonly port?: number } = {}): Promise<Etcd> {
   const directory = await mkdtemp(join(tmpdir(), 'bench-etcd-'));
-  const [client, peer] = [await freePort(), await freePort()];
+  const [client, peer] = [options.port ?? (await freePort()), await freePort()];
   const endpoint = `http://127.0.0.1:${client}`;
   const peerUrl = `http://127.0.0.1:${peer}`;
   const child = spawn(
@@ -21,19 +23,18 @@ export async function startEtcd(): Promise<Etcd> {
       ...['--name', 'bench', '--data-dir', directory, '--unsafe-no-fsync', '--log-level', 'error'],
       ...['--listen-client-urls', endpoint, '--advertise-client-urls', endpoint],
       ...['--listen-peer-urls', peerUrl, '--initial-advertise-peer-urls', peerUrl, '--initial-cluster', `bench=${peerUrl}`],
+      ...['--initial-cluster-token', directory],
       ...['--quota-backend-bytes', String(8 * 1024 ** 3)],
     ],
     { stdio: 'ignore' },
   );
   await answers(child, endpoint);
-  return {
-    endpoint,
-    stop: async () => {
-      child.kill('SIGKILL');
-      if (child.exitCode === null && child.signalCode === null) await new Promise((resolve) => child.once('exit', resolve));
-      await rm(directory, { recursive: true, force: true });
-    },
+  const stop = async () => {
+    child.kill('SIGKILL');
+    if (child.exitCode === null && child.signalCode === null) await new Promise((resolve) => child.once('exit', resolve));
+    await rm(directory, { recursive: true, force: true });
   };
+  return { endpoint, port: client, stop, [Symbol.asyncDispose]: stop };
 }
 
 async function answers(child: ChildProcess, endpoint: string): Promise<void> {

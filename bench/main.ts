@@ -11,6 +11,7 @@
  *   npm run bench -- --delay    how long the publisher holds up the event loop, without any etcd
  *   npm run bench -- --scrape   how long a scrape of 511 remote clusters keeps the event loop
  *   npm run bench -- --status   how long a status request and a scrape with 511 remotes take
+ *   npm run bench -- --reconnect [--outages 20,60,180] [--tries 20]    how soon after an outage changes are mirrored
  */
 import { parseArgs } from 'node:util';
 import { ceiling, fill } from './ceiling.ts';
@@ -19,6 +20,7 @@ import { startEtcd } from './etcd.ts';
 import { benchImportGuard } from './import-guard.ts';
 import { mirror } from './kvstoremesh.ts';
 import { benchPublisherDelay } from './publisher-delay.ts';
+import { benchReconnect } from './reconnect/main.ts';
 import { median, spread, table } from './report.ts';
 import { benchRestart } from './restart.ts';
 import { benchScrape } from './scrape.ts';
@@ -33,6 +35,9 @@ const { values } = parseArgs({
     delay: { type: 'boolean', default: false },
     scrape: { type: 'boolean', default: false },
     status: { type: 'boolean', default: false },
+    reconnect: { type: 'boolean', default: false },
+    outages: { type: 'string', default: '20,60,180' },
+    tries: { type: 'string', default: '20' },
   },
 });
 const keys = Number(values.keys);
@@ -42,27 +47,18 @@ if (!Number.isSafeInteger(keys) || keys < 1 || !Number.isSafeInteger(rounds) || 
   process.exit(2);
 }
 
-if (values.status) {
-  await benchStatus({ rounds });
-  process.exit();
-}
-
-if (values.guard) {
-  await benchImportGuard({ keys, rounds });
-  process.exit();
-}
-if (values.restart) {
-  await benchRestart({ keys, rounds });
-  process.exit();
-}
-
-if (values.delay) {
-  await benchPublisherDelay(keys);
-  process.exit();
-}
-
-if (values.scrape) {
-  await benchScrape(rounds);
+const outages = values.outages.split(',').map(Number);
+const others: readonly (readonly [boolean, () => Promise<void>])[] = [
+  [values.guard, () => benchImportGuard({ keys, rounds })],
+  [values.restart, () => benchRestart({ keys, rounds })],
+  [values.delay, () => benchPublisherDelay(keys)],
+  [values.scrape, () => benchScrape(rounds)],
+  [values.status, () => benchStatus({ rounds })],
+  [values.reconnect, () => benchReconnect({ outages, tries: Number(values.tries) })],
+];
+for (const [isWanted, bench] of others) {
+  if (!isWanted) continue;
+  await bench();
   process.exit();
 }
 

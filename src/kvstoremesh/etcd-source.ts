@@ -88,7 +88,7 @@ export async function runEtcdSource(options: EtcdSourceOptions): Promise<never> 
       sink.interrupted(error.message);
     }
     if (clock.monotonicMs() - startMs >= RELIST_BACKOFF_MAX_MS) backoff.reset();
-    await pauseUntilRecovered(client, backoff.nextMs(), clock, signal);
+    if (await pauseUntilRecovered(client, backoff.nextMs(), clock, signal)) backoff.reset();
   }
 }
 

@@ -291,7 +291,7 @@ export class RemoteCluster {
         signal.throwIfAborted();
         if (!(thrown instanceof EtcdError && thrown.concernsConnection)) throw thrown;
         this.#onLost(thrown);
-        await pauseUntilRecovered(client, backoff.nextMs(), this.#context.clock, signal);
+        if (await pauseUntilRecovered(client, backoff.nextMs(), this.#context.clock, signal)) backoff.reset();
       }
     }
   }

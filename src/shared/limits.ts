@@ -84,14 +84,16 @@ export const MAX_DIAL_ROUNDS = 6;
 /** Addresses of one name that are dialled; names of services have one or two for each family. */
 export const MAX_DIALLED_ADDRESSES = 8;
 
-/**
- * Wait between two attempts to connect to an etcd: 500 ms at most while up to 12 endpoints cannot be reached, then 40 ms for
- * each of them, so that all attempts together stay at some 30 a second; and the longest one.
- */
+/** Wait between two attempts to connect to an etcd. */
 export const ETCD_REDIAL_MIN_MS = 50;
 export const ETCD_REDIAL_MAX_MS = 500;
-export const ETCD_REDIAL_MS_PER_LOST = 40;
-export const ETCD_REDIAL_LONGEST_MS = 30_000;
+
+/** The same while another endpoint of that etcd is connected. */
+export const ETCD_SPARE_REDIAL_MAX_MS = 30_000;
+
+/** Attempts to connect after a failed one, of all remotes together, and for how long of it they may come at once. */
+export const ETCD_REDIALS_PER_SECOND = 30;
+export const ETCD_REDIAL_BURST_MS = 500;
 
 /** A connection that lasted as long was of use: the next attempt comes at once. */
 export const ETCD_USEFUL_CONNECTION_MS = 1_000;

@@ -6,13 +6,13 @@ export interface Recoverable {
   onRecovered(listener: () => void): () => void;
 }
 
-/** Resolves after `ms`, or when `recoverable` has recovered. Rejects with the signal's reason when it is aborted. */
+/** Resolves after `ms` with false, or with true when `recoverable` has recovered. Rejects with the signal's reason when it is aborted. */
 export async function pauseUntilRecovered(
   recoverable: Recoverable,
   ms: number,
   clock: Clock,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   signal.throwIfAborted();
   const awake = new AbortController();
   const wake = () => awake.abort();
@@ -20,9 +20,11 @@ export async function pauseUntilRecovered(
   signal.addEventListener('abort', wake, { once: true });
   try {
     await clock.sleep(ms, awake.signal);
+    return false;
   } catch (thrown) {
     signal.throwIfAborted();
     if (!awake.signal.aborted) throw thrown;
+    return true;
   } finally {
     forget();
     signal.removeEventListener('abort', wake);

@@ -5,7 +5,7 @@ import { DialPacing } from '../../src/shared/etcd/dial-pacing.ts';
 import { UnavailableError } from '../../src/shared/etcd/errors.ts';
 import { HostLookup } from '../../src/shared/etcd/host-lookup.ts';
 import { keyOf } from '../../src/shared/etcd/types.ts';
-import { ETCD_ADDRESS_DELAY_MS, ETCD_CONNECT_TIMEOUT_MS, ETCD_REDIAL_MS } from '../../src/shared/limits.ts';
+import { ETCD_ADDRESS_DELAY_MS, ETCD_CONNECT_TIMEOUT_MS, ETCD_REDIAL_MAX_MS, ETCD_REDIAL_MS } from '../../src/shared/limits.ts';
 import { type EtcdProcess, startEtcd } from '../support/etcd-process.ts';
 import { freePort } from '../support/free-port.ts';
 import { startSynBlackHole } from '../support/syn-black-hole.ts';
@@ -104,34 +104,48 @@ test('names are looked up two at a time, and each once for all who ask for it', 
   expect(await lookup.addresses('fd00::1')).toEqual(['fd00::1']);
 });
 
-test('an endpoint that refuses is dialled every half second, and more rarely only while many are away', async () => {
-  for (const [others, capMs] of [
-    [0, 500],
-    [49, 2_000],
-    [499, 20_000],
-  ] as const) {
-    const waitsMs: number[] = [];
-    const limits = new Set([ETCD_ADDRESS_DELAY_MS, ETCD_CONNECT_TIMEOUT_MS, ETCD_REDIAL_MS]);
-    const clock: Clock = {
-      ...systemClock,
-      monotonicMs: () => waitsMs.reduce((sum, ms) => sum + ms, 0),
-      sleep: async (ms, signal) => {
-        await systemClock.sleep(limits.has(ms) ? ms : 1, signal);
-        if (!limits.has(ms)) waitsMs.push(ms);
-      },
-    };
-    const pacing = new DialPacing(clock);
-    for (let at = 0; at < others; at += 1) pacing.failed({});
-    const client = connect(`http://127.0.0.1:${await freePort()}`, { pacing });
-    await client.get(keyOf('a'), soon()).catch(() => undefined);
-    await until('it has been dialled a few times', () => waitsMs.length >= 14);
-    client.close();
-    const last = waitsMs.slice(-3);
-    for (const ms of last) {
-      expect(ms).toBeGreaterThanOrEqual(capMs / 2);
-      expect(ms).toBeLessThanOrEqual(capMs);
+test('an endpoint that refuses is dialled every half second', async () => {
+  const waitsMs: number[] = [];
+  const limits = new Set([ETCD_ADDRESS_DELAY_MS, ETCD_CONNECT_TIMEOUT_MS, ETCD_REDIAL_MS]);
+  const clock: Clock = {
+    ...systemClock,
+    monotonicMs: () => waitsMs.reduce((sum, ms) => sum + ms, 0),
+    sleep: async (ms, signal) => {
+      await systemClock.sleep(limits.has(ms) ? ms : 1, signal);
+      if (!limits.has(ms)) waitsMs.push(ms);
+    },
+  };
+  const client = connect(`http://127.0.0.1:${await freePort()}`, { pacing: new DialPacing(clock) });
+  await client.get(keyOf('a'), soon()).catch(() => undefined);
+  await until('it has been dialled a few times', () => waitsMs.length >= 14);
+  client.close();
+  expect(waitsMs[0]).toBe(0);
+  for (const ms of waitsMs.slice(8)) {
+    expect(ms).toBeGreaterThanOrEqual(ETCD_REDIAL_MAX_MS / 2);
+    expect(ms).toBeLessThanOrEqual(ETCD_REDIAL_MAX_MS);
+  }
+});
+
+test('however many endpoints are away, attempts stay at thirty a second and each has its turn', () => {
+  for (const away of [1, 12, 50, 511]) {
+    const pacing = new DialPacing();
+    const dueMs = Array.from({ length: away }, (_, at) => at);
+    const attempts = new Map<number, number>();
+    const counts = dueMs.map(() => 0);
+    for (;;) {
+      const at = dueMs.indexOf(Math.min(...dueMs));
+      const nowMs = dueMs[at] ?? 0;
+      if (nowMs >= 60_000) break;
+      const second = Math.floor(nowMs / 1000);
+      attempts.set(second, (attempts.get(second) ?? 0) + 1);
+      counts[at] = (counts[at] ?? 0) + 1;
+      dueMs[at] = pacing.place(nowMs + ETCD_REDIAL_MAX_MS);
     }
-    expect(pacing.lost).toBe(others);
+    // The first one of each comes at once.
+    const later = [...attempts].flatMap(([second, count]) => (second === 0 ? [] : [count]));
+    expect(Math.max(...later)).toBeLessThanOrEqual(46);
+    expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+    expect(Math.min(...counts)).toBeGreaterThanOrEqual(Math.floor(Math.min(120, (60 * 30) / away)) - 1);
   }
 });
 

@@ -1,7 +1,7 @@
 /**
  * A publisher on a real etcd, with what a test needs to look at it from outside.
  */
-import { systemClock } from '../../src/shared/clock.ts';
+import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import { createEtcdClient } from '../../src/shared/etcd/client.ts';
 import {
   type EtcdClient,
@@ -69,6 +69,8 @@ export interface RigOptions {
   readonly keysPerLease?: number;
   readonly maxTxnOperations?: number;
   readonly auditIntervalMs?: number;
+  /** Of the publisher; its client has the system's. */
+  readonly clock?: Clock;
 }
 
 /** A running publisher with its own client. `stop` ends both and leaves everything in etcd, as a killed process would. */

@@ -1,39 +1,29 @@
 /**
- * How often endpoints that cannot be reached are dialled.
+ * When endpoints that cannot be reached are dialled again.
  *
  * One that is away is dialled every 500 ms, so that its return is seen at once. When many are away, as when the own network
- * fails, the wait grows with their number: all attempts together stay at some 30 a second.
+ * fails, all attempts together stay at 30 a second, and each endpoint waits as many times longer.
  */
 import { type Clock, systemClock } from '../clock.ts';
-import { ETCD_REDIAL_LONGEST_MS, ETCD_REDIAL_MAX_MS, ETCD_REDIAL_MS_PER_LOST } from '../limits.ts';
+import { ETCD_REDIAL_BURST_MS, ETCD_REDIALS_PER_SECOND } from '../limits.ts';
+
+const INTERVAL_MS = 1000 / ETCD_REDIALS_PER_SECOND;
 
 /** Shared by all clients whose attempts are to be bounded together. */
 export class DialPacing {
   /** Connections are timed by it, whatever clock their users have. */
   readonly clock: Clock;
-  readonly #lost = new Set<object>();
+  /** When all attempts that have a place are over, were they made one after the other. */
+  #fullUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock = systemClock) {
     this.clock = clock;
   }
 
-  /** How many endpoints cannot be reached. */
-  get lost(): number {
-    return this.#lost.size;
-  }
-
-  /** The longest wait between two attempts at one endpoint, milliseconds. */
-  get maxMs(): number {
-    return Math.min(ETCD_REDIAL_LONGEST_MS, Math.max(ETCD_REDIAL_MAX_MS, this.#lost.size * ETCD_REDIAL_MS_PER_LOST));
-  }
-
-  /** `endpoint` could not be reached. Idempotent. */
-  failed(endpoint: object): void {
-    this.#lost.add(endpoint);
-  }
-
-  /** `endpoint` is connected, or of no interest any more. Idempotent. */
-  settled(endpoint: object): void {
-    this.#lost.delete(endpoint);
+  /** The time of the next attempt that is to come at `wantedMs` at the earliest, monotonic milliseconds. It counts as made. */
+  place(wantedMs: number): number {
+    const placeMs = Math.max(wantedMs, this.#fullUntilMs - ETCD_REDIAL_BURST_MS);
+    this.#fullUntilMs = Math.max(wantedMs, this.#fullUntilMs) + INTERVAL_MS;
+    return placeMs;
   }
 }

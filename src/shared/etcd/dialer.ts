@@ -12,9 +12,10 @@ import { Backoff } from '../backoff.ts';
 import { asError } from '../errors.ts';
 import {
   ETCD_CONNECT_TIMEOUT_MS,
-  ETCD_REDIAL_LONGEST_MS,
+  ETCD_REDIAL_MAX_MS,
   ETCD_REDIAL_MIN_MS,
   ETCD_REDIAL_MS,
+  ETCD_SPARE_REDIAL_MAX_MS,
   ETCD_USEFUL_CONNECTION_MS,
   MAX_DIAL_ROUNDS,
 } from '../limits.ts';
@@ -64,6 +65,8 @@ export class Dialer extends ChannelCredentials {
   /** When the last attempt began, and when the next one may. */
   #begunMs = Number.NEGATIVE_INFINITY;
   #dueMs = Number.NEGATIVE_INFINITY;
+  /** The next attempt was timed while another endpoint was connected. */
+  #isRare = false;
   #connection: Connection | undefined;
   #connectedMs: number | undefined;
   /** `#connection` came when no connection was asked for. */
@@ -72,8 +75,7 @@ export class Dialer extends ChannelCredentials {
   constructor(options: DialerOptions) {
     super();
     this.#options = options;
-    const { pacing, isNeeded } = options;
-    const maxMs = () => (isNeeded() ? pacing.maxMs : ETCD_REDIAL_LONGEST_MS);
+    const maxMs = () => (options.isNeeded() ? ETCD_REDIAL_MAX_MS : ETCD_SPARE_REDIAL_MAX_MS);
     this.#backoff = new Backoff({ minMs: ETCD_REDIAL_MIN_MS, maxMs });
   }
 
@@ -115,14 +117,15 @@ export class Dialer extends ChannelCredentials {
 
   /** It is needed from now on: a wait that was begun before then is not longer than any other. */
   hurry(): void {
-    this.#dueMs = Math.min(this.#dueMs, this.#begunMs + this.#options.pacing.maxMs);
+    if (!this.#isRare) return;
+    this.#isRare = false;
+    this.#dueMs = Math.min(this.#dueMs, this.#options.pacing.place(this.#begunMs + ETCD_REDIAL_MAX_MS));
     this.#schedule();
   }
 
   /** Destroys every socket, whatever has become of its connection. */
   close(): void {
     this.#isClosed = true;
-    this.#options.pacing.settled(this);
     this.#wait.abort();
     const error = new Error(CLOSED);
     this.#waiter?.reject(error);
@@ -174,10 +177,12 @@ export class Dialer extends ChannelCredentials {
   }
 
   #begin(open: OpenSession): void {
-    const { host, port, addresses, lookup, pacing } = this.#options;
+    const { host, port, addresses, lookup, pacing, isNeeded } = this.#options;
     const { clock } = pacing;
     this.#begunMs = clock.monotonicMs();
-    this.#dueMs = this.#begunMs + this.#backoff.nextMs();
+    const wantedMs = this.#begunMs + this.#backoff.nextMs();
+    this.#isRare = !isNeeded();
+    this.#dueMs = this.#isRare ? wantedMs : pacing.place(wantedMs);
     const round = new AbortController();
     this.#rounds.add(round);
     const found = addresses === undefined ? () => lookup.addresses(host) : () => Promise.resolve(addresses);
@@ -200,7 +205,6 @@ export class Dialer extends ChannelCredentials {
       connection.socket.destroy();
       return;
     }
-    pacing.settled(this);
     this.#connection = connection;
     this.#connectedMs = pacing.clock.monotonicMs();
     this.#isSpare = this.#waiter === undefined;
@@ -210,8 +214,6 @@ export class Dialer extends ChannelCredentials {
   }
 
   #fail(error: Error): void {
-    if (this.#isClosed) return;
-    this.#options.pacing.failed(this);
     this.#waiter?.reject(error);
   }
 

@@ -74,7 +74,7 @@ export class LeaseKeeper {
         await this.#session(() => backoff.reset());
       } catch (thrown) {
         this.#parts.log.debug({ reason: asError(thrown).message }, 'keep-alive stream ended');
-        await transport.pause(backoff.nextMs(), this.#stop.signal).catch(() => undefined);
+        await transport.pause(backoff, this.#stop.signal).catch(() => undefined);
       }
     }
     this.#isRunning = false;

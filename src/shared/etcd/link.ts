@@ -25,7 +25,7 @@ export interface LinkOptions extends DialerOptions {
   readonly receive: ReceiveLimits | undefined;
   /** It takes the place of one that was silent. */
   readonly isReplacement?: boolean;
-  /** The connection came up after at least one attempt had failed, or one was silent. */
+  /** The connection came up after one had been lost, or after at least one attempt had failed. */
   readonly onRecovered: () => void;
 }
 
@@ -146,7 +146,7 @@ export class Link implements Receiver {
       if (this.#isClosed) return;
       const next = this.grpc.getChannel().getConnectivityState(false);
       this.#watchState(next);
-      if (next === State.TRANSIENT_FAILURE) this.#hasFailed = true;
+      if (state === State.READY || next === State.TRANSIENT_FAILURE) this.#hasFailed = true;
       if (next !== State.READY) return;
       this.#silence.watch(this.#dialer.socket);
       if (this.#hasFailed) this.#onRecovered();

@@ -4,6 +4,7 @@
  */
 
 import { Metadata, type ServiceError } from '@grpc/grpc-js';
+import type { Backoff } from '../backoff.ts';
 import type { Clock } from '../clock.ts';
 import { asError, errorCode } from '../errors.ts';
 import { AUTH_REVISION_PAUSE_MS, ETCD_CALL_TIMEOUT_MS, MAX_AUTH_REVISION_ATTEMPTS } from '../limits.ts';
@@ -203,9 +204,13 @@ export class Transport {
     return this.#options.endpoints.onRecovered(listener);
   }
 
-  /** Waits before another attempt, shorter when a lost connection returns. Rejects with the signal's reason. */
-  async pause(ms: number, signal: AbortSignal): Promise<void> {
-    if (!this.#isClosed) await pauseUntilRecovered(this, ms, this.#options.clock, signal);
+  /**
+   * Waits before another attempt, shorter when a lost connection returns: then the back-off begins again. Rejects with the
+   * signal's reason.
+   */
+  async pause(backoff: Backoff, signal: AbortSignal): Promise<void> {
+    if (this.#isClosed) return;
+    if (await pauseUntilRecovered(this, backoff.nextMs(), this.#options.clock, signal)) backoff.reset();
   }
 
   /**

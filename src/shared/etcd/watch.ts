@@ -81,7 +81,7 @@ export async function* watchPrefix(parts: WatchParts, prefix: EtcdKey, options: 
         session.close();
         // A server that accepts watches only to end them again is not to be asked all the time.
         if (session.hasLasted) backoff.reset();
-        await transport.pause(backoff.nextMs(), signal).catch(() => undefined);
+        await transport.pause(backoff, signal).catch(() => undefined);
       }
     } finally {
       session.close();

@@ -1,0 +1,96 @@
+/** Ways to an etcd that can be interrupted. */
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startTcpProxy } from '../../test/support/tcp-proxy.ts';
+
+export interface InterruptibleLink {
+  readonly endpoint: string;
+  interrupt(): void | Promise<void>;
+  heal(): void | Promise<void>;
+}
+
+export interface Links extends AsyncDisposable {
+  readonly links: readonly InterruptibleLink[];
+  /** Where the etcd behind them is reached all the time. */
+  readonly endpoint: string;
+}
+
+/** Connections are reset, and new ones refused. */
+export function refused(etcdPort: number, count: number): Promise<Links> {
+  return proxied(etcdPort, count, async (proxy) => {
+    await proxy.refuse();
+    proxy.cut();
+  });
+}
+
+/** Connections stand and new ones are accepted, but nothing gets through: as with a balancer whose backend hangs. */
+export function silent(etcdPort: number, count: number): Promise<Links> {
+  return proxied(etcdPort, count, (proxy) => proxy.blackHole());
+}
+
+type Proxy = Awaited<ReturnType<typeof startTcpProxy>>;
+
+async function proxied(etcdPort: number, count: number, interrupt: (proxy: Proxy) => void | Promise<void>): Promise<Links> {
+  const proxies = await Promise.all(Array.from({ length: count }, () => startTcpProxy(etcdPort)));
+  return {
+    endpoint: `http://127.0.0.1:${etcdPort}`,
+    links: proxies.map((proxy) => ({
+      endpoint: proxy.endpoint,
+      interrupt: () => interrupt(proxy),
+      heal: () => proxy.heal(),
+    })),
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(proxies.map((proxy) => proxy.stop()));
+    },
+  };
+}
+
+const SPACE = 'bench-etcd';
+const HOST = '10.213.0.1';
+const addressOf = (index: number) => `10.213.0.${index + 10}`;
+const ip = (...words: readonly string[]) => execFileSync('ip', words, { stdio: ['ignore', 'ignore', 'pipe'] });
+/** Of a run that was killed. */
+const remove = (...words: readonly string[]) => {
+  try {
+    ip(...words);
+  } catch {
+    // There is none.
+  }
+};
+const inside = (...words: readonly string[]) => ip('-n', SPACE, ...words);
+
+/**
+ * Packets are dropped, of open connections and of attempts alike: an etcd in a network namespace that answers from some of
+ * its addresses no more. Needs to be root, on Linux.
+ */
+export async function dropped(count: number): Promise<Links> {
+  const directory = await mkdtemp(join(tmpdir(), 'bench-etcd-'));
+  remove('link', 'del', 'bench-host');
+  remove('netns', 'del', SPACE);
+  ip('netns', 'add', SPACE);
+  ip('link', 'add', 'bench-host', 'type', 'veth', 'peer', 'name', 'bench-etcd', 'netns', SPACE);
+  ip('addr', 'add', `${HOST}/24`, 'dev', 'bench-host');
+  ip('link', 'set', 'bench-host', 'up');
+  for (let at = -1; at < count; at += 1) inside('addr', 'add', `${addressOf(at)}/24`, 'dev', 'bench-etcd');
+  inside('link', 'set', 'bench-etcd', 'up');
+  inside('link', 'set', 'lo', 'up');
+  const urls = ['--listen-client-urls', 'http://0.0.0.0:2379', '--advertise-client-urls', 'http://127.0.0.1:2379'];
+  const words = ['netns', 'exec', SPACE, process.env.ETCD_BIN ?? 'etcd', '--data-dir', directory, '--unsafe-no-fsync', ...urls];
+  const child = spawn('ip', [...words, '--log-level', 'error'], { stdio: 'ignore' });
+  return {
+    endpoint: `http://${addressOf(-1)}:2379`,
+    links: Array.from({ length: count }, (_, at) => ({
+      endpoint: `http://${addressOf(at)}:2379`,
+      interrupt: () => void inside('rule', 'add', 'from', addressOf(at), 'blackhole'),
+      heal: () => void inside('rule', 'del', 'from', addressOf(at), 'blackhole'),
+    })),
+    [Symbol.asyncDispose]: async () => {
+      child.kill('SIGKILL');
+      ip('link', 'del', 'bench-host');
+      ip('netns', 'del', SPACE);
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,178 @@
+/**
+ * How soon after an outage a change of a remote cluster is mirrored.
+ *
+ * A change is written while the link is interrupted, and is timed from the moment the link is there again until it stands in
+ * the local etcd. Several links are interrupted at the same time and restored one after the other.
+ *
+ *   npm run bench -- --reconnect [--outages 20,60,180] [--tries 20]
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type EtcdClient, keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
+import { freePort } from '../../test/support/free-port.ts';
+import { startSynBlackHole } from '../../test/support/syn-black-hole.ts';
+import { startTcpProxy } from '../../test/support/tcp-proxy.ts';
+import { connect, fill } from '../ceiling.ts';
+import { announcements } from '../dataset.ts';
+import { startEtcd } from '../etcd.ts';
+import { median, table } from '../report.ts';
+import { dropped, type Links, refused, silent } from './links.ts';
+import { MirroringProcess } from './mesh.ts';
+
+export interface ReconnectOptions {
+  /** Seconds. */
+  readonly outages: readonly number[];
+  readonly tries: number;
+}
+
+/** Links of one daemon that are interrupted at the same time. */
+const MOST_LINKS = 20;
+/** Between the begins of two outages. */
+const STAGGER_MS = 370;
+const CROWD = 50;
+const REPLACED_AFTER_MS = 4_000;
+
+type Report = (what: string, ms: readonly number[]) => void;
+
+export async function benchReconnect({ outages, tries }: ReconnectOptions): Promise<void> {
+  const rows: string[][] = [];
+  const report: Report = (what, ms) => {
+    const sorted = ms.map((each) => each / 1000).sort((a, b) => a - b);
+    const [p50, p95] = [median(sorted), sorted[Math.ceil(sorted.length * 0.95) - 1] ?? Number.NaN];
+    rows.push([what, String(ms.length), p50.toFixed(2), p95.toFixed(2), (sorted.at(-1) ?? Number.NaN).toFixed(2)]);
+    process.stdout.write(`${rows.at(-1)?.join('  ')}\n`);
+  };
+  const links = Math.min(MOST_LINKS, tries);
+  await using etcd = await startEtcd();
+  const kinds = [
+    interrupted('refused', await refused(etcd.port, links), outages, tries, report),
+    interrupted('silent', await silent(etcd.port, links), outages, tries, report),
+  ];
+  if (process.getuid?.() === 0) kinds.push(interrupted('dropped', await dropped(links), outages, tries, report));
+  else process.stdout.write('dropped packets: only as root\n');
+  await Promise.all(kinds);
+  const between = ['refused', 'silent'] as const;
+  await Promise.all(between.map(async (kind) => report(`replaced, ${kind} meanwhile`, await replaced(kind, tries))));
+  const text = await crowd();
+  process.stdout.write(`${table(['outage', 'tries', 'p50 s', 'p95 s', 'max s'], rows)}${text}`);
+}
+
+async function put(client: EtcdClient, cluster: string, value: string): Promise<void> {
+  const key = keyOf(`cilium/state/nodes/v1/${cluster}/probe`);
+  await client.txn([{ type: 'put', key, value: Buffer.from(value), lease: NO_LEASE }], { signal: AbortSignal.timeout(60_000) });
+}
+
+/** Says what each of the clusters is, in one etcd, and gives each a first value. */
+async function announce(endpoint: string, names: readonly string[], value: string): Promise<void> {
+  const client = connect(endpoint);
+  const isThere = () =>
+    put(client, 'none', '').then(
+      () => true,
+      () => false,
+    );
+  while (!(await isThere())) await sleep(100);
+  client.close();
+  for (const [at, name] of names.entries()) await fill(endpoint, [...announcements(name, at + 1)]);
+  const writer = connect(endpoint);
+  for (const name of names) await put(writer, name, value);
+  writer.close();
+}
+
+async function interrupted(kind: string, given: Links, outages: readonly number[], tries: number, report: Report): Promise<void> {
+  await using made = given;
+  const names = made.links.map((_, at) => `${kind}-${at}`);
+  await announce(made.endpoint, names, 'first');
+  const remotes = names.map((name, at) => ({ name, endpoint: made.links[at]?.endpoint ?? '' }));
+  await using mesh = await MirroringProcess.start(remotes);
+  await Promise.all(names.map((name) => mesh.arrival(name, 'first')));
+  const client = connect(made.endpoint);
+  for (const seconds of outages) {
+    const took: number[] = [];
+    for (let round = 0; took.length < tries; round += 1) {
+      const one = async (name: string, at: number) => {
+        const link = made.links[at];
+        await sleep(at * STAGGER_MS);
+        await link?.interrupt();
+        await sleep(seconds * 1000);
+        const value = `${seconds}-${round}`;
+        const arrival = mesh.arrival(name, value);
+        await put(client, name, value);
+        const healedMs = performance.now();
+        await link?.heal();
+        took.push((await arrival) - healedMs);
+      };
+      await Promise.all(names.slice(0, tries - took.length).map(one));
+    }
+    report(`${kind} for ${seconds} s`, took);
+  }
+  client.close();
+}
+
+/** An etcd that ends and is there again at the same address with other data, from when all of it is announced. */
+async function replaced(between: 'refused' | 'silent', tries: number): Promise<number[]> {
+  const port = await freePort();
+  const endpoint = `http://127.0.0.1:${port}`;
+  let etcd = await startEtcd({ port });
+  await announce(endpoint, ['pod'], 'first');
+  await using mesh = await MirroringProcess.start([{ name: 'pod', endpoint }]);
+  await mesh.arrival('pod', 'first');
+  const took: number[] = [];
+  while (took.length < tries) {
+    await etcd.stop();
+    const hole = between === 'silent' ? await startSynBlackHole('127.0.0.1', port) : undefined;
+    await sleep(REPLACED_AFTER_MS + Math.random() * 1000);
+    await hole?.stop();
+    etcd = await startEtcd({ port });
+    const value = `replaced-${took.length}`;
+    const arrival = mesh.arrival('pod', value);
+    await announce(endpoint, ['pod'], value);
+    const readyMs = performance.now();
+    took.push(Math.max(0, (await arrival) - readyMs));
+  }
+  await etcd.stop();
+  return took;
+}
+
+/** Many remotes that are away together and come back together. */
+async function crowd(): Promise<string> {
+  await using etcd = await startEtcd();
+  await using proxy = await startTcpProxy(etcd.port);
+  const names = Array.from({ length: CROWD }, (_, at) => `crowd-${at}`);
+  await announce(etcd.endpoint, names, 'first');
+  await using mesh = await MirroringProcess.start(names.map((name) => ({ name, endpoint: proxy.endpoint })));
+  await Promise.all(names.map((name) => mesh.arrival(name, 'first')));
+  const attempts: number[] = [];
+  let [before, slowestMs, isOver] = [proxy.accepted, 0, false];
+  const perSecond = setInterval(() => {
+    attempts.push(proxy.accepted - before);
+    before = proxy.accepted;
+  }, 1_000);
+  const polling = (async () => {
+    while (!isOver) {
+      const startMs = performance.now();
+      await fetch(`${mesh.api}/v1/cluster`).then((answer) => answer.text());
+      slowestMs = Math.max(slowestMs, performance.now() - startMs);
+      await sleep(20);
+    }
+  })();
+  proxy.reject();
+  proxy.cut();
+  await sleep(30_000);
+  const arrivals = names.map((name) => mesh.arrival(name, 'second'));
+  const client = connect(etcd.endpoint);
+  for (const name of names) await put(client, name, 'second');
+  client.close();
+  const revision = await mesh.revision();
+  const healedMs = performance.now();
+  await proxy.heal();
+  const lastMs = Math.max(...(await Promise.all(arrivals))) - healedMs;
+  await sleep(2_000);
+  [isOver] = [true];
+  await polling;
+  clearInterval(perSecond);
+  const written = (await mesh.revision()) - revision;
+  return [
+    `${CROWD} remotes away for 30 s and back at once: the last change after ${(lastMs / 1000).toFixed(2)} s,`,
+    `attempts a second: ${Math.max(...attempts.slice(1))} at most, ${median(attempts).toFixed(0)} in the median;`,
+    `transactions of the local etcd: ${written}; slowest answer of the status API: ${slowestMs.toFixed(0)} ms\n`,
+  ].join(' ');
+}
