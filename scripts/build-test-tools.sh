@@ -1,9 +1,9 @@
 #!/bin/sh
-# Builds the servers that tests run against real parts of, from the modules in test/tools, into .cache/tools:
-# kube-apiserver, etcd-3.5, etcd-3.6, etcd-3.7, etcdctl, etcdctl-3.5 and actionlint. Unpacks prometheus and promtool of the
-# distribution there where they are not in the PATH, and podman where no container engine answers. What is there already and
-# newer than its module is kept. Nothing is said of those; every other
-# tool is one line. One that cannot be had is skipped with the reason, and so are its tests later.
+# Builds the programs that tests need, from the modules in test/tools, into .cache/tools: kube-apiserver, etcd-3.5, etcd-3.6,
+# etcd-3.7, etcdctl, etcdctl-3.5 and actionlint. Unpacks packages of the distribution there: prometheus with promtool and the
+# shells of the completion tests where they are not in the PATH, podman where no container engine answers. What is there and
+# newer than its module is kept without a word; each other tool is one line. A tool that cannot be had is skipped with the
+# reason, and so are its tests later.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 out=$PWD/.cache/tools
@@ -68,6 +68,26 @@ fetch_podman() {
   rm -rf "$new"
 }
 
+fetch_shells() {
+  lacking=
+  for shell in zsh fish; do
+    command -v $shell >/dev/null 2>&1 || [ -x "$out/shells/bin/$shell" ] || [ -x "$out/shells/usr/bin/$shell" ] || lacking="$lacking $shell"
+  done
+  [ -n "$lacking" ] || return
+  new=$out/shells.new.$$
+  printf 'shells: unpacking the packages of the distribution ... '
+  # The names are words.
+  # shellcheck disable=SC2086
+  if unpack_with_dependencies "$new" $lacking >"$log"; then
+    rm -rf "$out/shells"
+    mv "$new" "$out/shells"
+    echo "done"
+  else
+    echo "skipped: $(tail -n 1 "$log")"
+  fi
+  rm -rf "$new"
+}
+
 kubernetes=$(sed -n 's/^[[:space:]]*k8s.io\/kubernetes \(v[^ ]*\).*/\1/p' test/tools/kube-apiserver/go.mod)
 build etcd-3.5 etcd-3.5 go.etcd.io/etcd/server/v3
 build etcd-3.6 etcd-3.6 go.etcd.io/etcd/server/v3
@@ -79,3 +99,4 @@ build actionlint actionlint github.com/rhysd/actionlint/cmd/actionlint
 build kube-apiserver kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver "-X k8s.io/component-base/version.gitVersion=$kubernetes"
 fetch_prometheus
 fetch_podman
+fetch_shells

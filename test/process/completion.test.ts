@@ -1,20 +1,24 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { installedShell, SHELLS, type Shell } from '../support/shells.ts';
 import { runChild } from './child.ts';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const SHELLS = ['bash', 'zsh', 'fish'] as const;
-type Shell = (typeof SHELLS)[number];
 
 const directory = mkdtempSync(join(tmpdir(), 'completion-'));
 const scriptFile = (shell: Shell) => join(directory, `${shell}-script`);
 
 const program = (...args: string[]) => runChild(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args]);
-const isInstalled = (shell: Shell) => spawnSync(shell, ['-c', 'true']).status === 0;
+const isInstalled = (shell: Shell) => installedShell(shell) !== undefined;
+
+/** Runs `shell` with nothing of the user's in its environment. */
+function runShell(shell: Shell, ...args: readonly string[]) {
+  const { program: path = shell, env = {} } = installedShell(shell) ?? {};
+  return runChild(path, args, { cwd: directory, env: { HOME: directory, ...env } });
+}
 
 beforeAll(async () => {
   const write = async (shell: Shell) => {
@@ -50,7 +54,7 @@ const inBash: Offers = async (...words) => {
 
 const inFish: Offers = async (...words) => {
   const code = `source ${scriptFile('fish')}; complete -C ${JSON.stringify(['clustermesh-apiserver', ...words].join(' '))}`;
-  const { stdout, stderr } = await runChild('fish', ['--no-config', '-c', code], { cwd: directory, env: { HOME: directory } });
+  const { stdout, stderr } = await runShell('fish', '--no-config', '-c', code);
   expect(stderr).toBe('');
   // Behind a tab comes the description; a value that follows its flag is offered along with the flag.
   return stdout.split('\n').flatMap((line) => line.split('\t')[0]?.replace(/^-.*=(?=.)/, '') || []);
@@ -106,7 +110,7 @@ test.skipIf(!isInstalled('bash'))(
 
 for (const shell of SHELLS) {
   test.skipIf(!isInstalled(shell))(`the script for ${shell} is one that this shell can read (needs ${shell})`, async () => {
-    const { status, stderr } = await runChild(shell, ['-n', scriptFile(shell)]);
+    const { status, stderr } = await runShell(shell, '-n', scriptFile(shell));
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
 }
