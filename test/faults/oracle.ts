@@ -41,7 +41,7 @@ const KINDS = [
   ['serviceexports/v1', (cluster: string) => `${cluster}/`, ''],
 ] as const;
 
-const SHARED = ['cilium/.heartbeat', 'cilium/kvstoremesh-lock/'];
+const SHARED = ['cilium/.has-cluster-config', 'cilium/.heartbeat', 'cilium/kvstoremesh-lock/'];
 const MAX_SHOWN = 10;
 
 /**
