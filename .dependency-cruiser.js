@@ -51,7 +51,7 @@ export default {
       to: {
         path: '^src/',
         pathNot:
-          '^src/shared/(allowed-hosts|bell|bounded-file|clock|duration|errors|go-yaml|in-slices|limits|listen-address|nearest)\.ts$',
+          '^src/shared/(allowed-hosts|bell|bounded-file|clock|duration|errors|go-yaml|in-slices|limits|listen-address|nearest)\\.ts$',
         dependencyTypesNot: ['type-only'],
       },
     },

@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../shared/clock.ts';
 import { asError } from '../shared/errors.ts';
-import { KUBE_SLICE_MS } from '../shared/limits.ts';
+import { KUBE_SLICE_MS } from '../shared/k8s/limits.ts';
 import type { Sink } from '../shared/publisher/types.ts';
 import type { Conversion } from './converters/conversion.ts';
 import { type EarlierRun, KeyClaims } from './key-claims.ts';

@@ -6,7 +6,7 @@
  * keeps no health check waiting.
  */
 import type { Clock } from '../shared/clock.ts';
-import { KUBE_SLICE_MS } from '../shared/limits.ts';
+import { KUBE_SLICE_MS } from '../shared/k8s/limits.ts';
 
 export interface WorkQueueOptions {
   /** Does the work of one id. Must not throw. */

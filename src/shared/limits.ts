@@ -1,5 +1,5 @@
 /**
- * Every bound of the program, in one place.
+ * Bounds of the program, except those of the Kubernetes client: these are in k8s/limits.ts.
  *
  * A bound protects somebody: the reader of a value, the etcd that is written to, the memory of this
  * process, or the patience of an operator. Each says whom.
@@ -168,58 +168,14 @@ export const HTTP_SLICE_MS = 5;
 /** Bytes of /etc/resolv.conf that are read. */
 export const MAX_RESOLV_CONF_BYTES = 64 * 1024;
 
-/** Objects per page of a Kubernetes list, as kubectl and client-go ask for. */
-export const KUBE_LIST_PAGE = 500;
-
-/** Bytes of one Kubernetes object as JSON. etcd takes 1.5 MiB; a kind stored as protobuf grows a few times on its way to JSON. */
-export const MAX_KUBE_OBJECT_BYTES = 16 * 1024 * 1024;
-
-/** Bytes of a Kubernetes list besides its items, and of the Status of a refused request. */
-export const MAX_KUBE_ENVELOPE_BYTES = 64 * 1024;
-
-/** Longest time between two chunks of a Kubernetes answer that is due at once; API servers give up on a request after 60 s themselves. */
-export const KUBE_ANSWER_TIMEOUT_MS = 75_000;
-
-/** How long a streaming list may tell no further object and not end either; then pages are asked for. */
-export const KUBE_STREAMING_LIST_STALL_MS = 30_000;
-
 /** Pages of a list in a row that have no further object: the server goes around in circles. */
 export const MAX_FRUITLESS_PAGES = 10;
-
-/** A watch is asked to last between this and twice this, so that the watches of many clients do not end together. */
-export const KUBE_WATCH_MIN_MS = 5 * 60_000;
-
-/** How long a watch may outlive the time it was asked to last. */
-export const KUBE_WATCH_GRACE_MS = 30_000;
-
-/** Silence of a watch that has shown a bookmark before: they come every minute. */
-export const KUBE_BOOKMARK_SILENCE_MS = 3 * 60_000;
-
-/** A watch that lasted as long was a good one, even if nothing happened. */
-export const KUBE_HEALTHY_WATCH_MS = 10_000;
-
-/** The same of one that the server ended in order: proxies end idle streams as they like. client-go draws the line here, too. */
-export const KUBE_SHORT_WATCH_MS = 1_000;
 
 /** Watches in a row that end early and tell nothing, after which a list is tried: it may be the resource version that does not work. */
 export const MAX_FRUITLESS_WATCHES = 5;
 
-/** Back-off of a reflector, and the longest wait that a Retry-After can impose. */
-export const KUBE_BACKOFF_MIN_MS = 800;
-export const KUBE_BACKOFF_MAX_MS = 30_000;
-export const MAX_KUBE_RETRY_AFTER_MS = 120_000;
-
-/** How long the start waits for a Kubernetes API server that cannot be reached yet. */
-export const KUBE_START_TIMEOUT_MS = 60_000;
-
-/** Work on Kubernetes objects before the event loop gets a turn. */
-export const KUBE_SLICE_MS = 10;
-
 /** Objects of one kind whose rejection is remembered, so that each is logged once. */
 export const MAX_LOGGED_REJECTIONS = 1000;
-
-/** How often the same lasting problem with the Kubernetes API is logged again. */
-export const KUBE_LOG_INTERVAL_MS = 60_000;
 
 /**
  * From the begin of one attempt to mirror a remote cluster to that of the next: 5 s at most while up to 100 are away, then
@@ -253,17 +209,11 @@ export const MAX_ETCD_CONFIG_BYTES = 64 * 1024;
 /** Warnings about one etcd client file. */
 export const MAX_ETCD_CONFIG_WARNINGS = 20;
 
-/** Bytes of a kubeconfig: certificates stand in it, of many clusters. */
-export const MAX_KUBECONFIG_BYTES = 1024 * 1024;
-
 /** Bytes of a token file: servers take headers of 8 to 64 kB. */
 export const MAX_TOKEN_FILE_BYTES = 64 * 1024;
 
 /** Aliases of a YAML file that are followed: a few lines of them can stand for gigabytes. */
 export const MAX_YAML_ALIASES = 32;
-
-/** How often the CRDs still missing at the start are named in the log. */
-export const CRD_LOG_INTERVAL_MS = 10_000;
 
 /** Characters of a cluster's name: it is part of label values and of keys. */
 export const MAX_CLUSTER_NAME_LENGTH = 32;

@@ -2,9 +2,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { KubeDecodeError } from '../../src/shared/k8s/errors.ts';
+import { MAX_KUBE_ENVELOPE_BYTES, MAX_KUBE_OBJECT_BYTES } from '../../src/shared/k8s/limits.ts';
 import { LineSplitter } from '../../src/shared/k8s/lines.ts';
 import { ListItemSplitter } from '../../src/shared/k8s/list-items.ts';
-import { MAX_KUBE_ENVELOPE_BYTES, MAX_KUBE_OBJECT_BYTES } from '../../src/shared/limits.ts';
 
 /** `bytes` in pieces of the sizes given, over and over. */
 function* chunksOf(bytes: Buffer, sizes: readonly number[]): Generator<Buffer> {

@@ -29,6 +29,13 @@ export const mapKind: Kind<ReadonlyMap<string, string>> = {
   merge: (previous, next) => new Map([...previous, ...next]),
 };
 
+function withoutQuotes(text: string): string {
+  let [start, end] = [0, text.length];
+  while (text[start] === '"') start += 1;
+  while (end > start && text[end - 1] === '"') end -= 1;
+  return text.slice(start, end);
+}
+
 function pairsOfVariable(text: string): readonly string[] {
   const pairs: string[] = [];
   for (const part of text.split(',')) {
@@ -41,7 +48,7 @@ function pairsOfVariable(text: string): readonly string[] {
 
 function pairsOfText(text: string, source: Source): readonly string[] {
   // A single pair may have commas in its value, with or without quotes around it all.
-  if (source === 'flag' && text.split('=').length <= 2) return [text.replace(/^"+/, '').replace(/"+$/, '')];
+  if (source === 'flag' && text.split('=').length <= 2) return [withoutQuotes(text)];
   // A variable may have commas in any value: a new pair begins where a key is.
   if (source === 'environment' && !text.includes('"')) return pairsOfVariable(text);
   const fields = readFields(text);

@@ -10,7 +10,6 @@ import { isDeepStrictEqual } from 'node:util';
 import { Agent } from 'undici';
 import type { Clock } from '../clock.ts';
 import { asError } from '../errors.ts';
-import { KUBE_ANSWER_TIMEOUT_MS, KUBE_LOG_INTERVAL_MS, MAX_KUBE_ENVELOPE_BYTES, MAX_KUBE_OBJECT_BYTES } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import { isLoopback } from '../tls/address.ts';
 import { Trust } from '../tls/trust.ts';
@@ -28,6 +27,7 @@ import {
 } from './errors.ts';
 import { parseJson } from './json.ts';
 import { loadKubeConfig } from './kubeconfig.ts';
+import { KUBE_ANSWER_TIMEOUT_MS, KUBE_LOG_INTERVAL_MS, MAX_KUBE_ENVELOPE_BYTES, MAX_KUBE_OBJECT_BYTES } from './limits.ts';
 import { type Environment, proxyFromEnvironment } from './proxy.ts';
 import { RequestRate } from './request-rate.ts';
 import { hostOf, serverUrlOf } from './server-url.ts';

@@ -3,10 +3,10 @@
  * program is already running. The presence of the name is enough.
  */
 import type { Clock } from '../clock.ts';
-import { CRD_LOG_INTERVAL_MS } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import type { KubeConnection } from './connection.ts';
 import { CrdTimeoutError, type KubeError } from './errors.ts';
+import { CRD_LOG_INTERVAL_MS } from './limits.ts';
 import type { ReflectorObserver } from './observer.ts';
 import { projectCustomResourceDefinition } from './projections.ts';
 import { runReflector } from './reflector.ts';

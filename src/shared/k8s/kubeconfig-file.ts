@@ -6,9 +6,9 @@
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { goText } from '../go-yaml.ts';
-import { MAX_KUBECONFIG_BYTES } from '../limits.ts';
 import { keyText, parseYaml, readTextFile, YamlFileError } from '../yaml-file.ts';
 import { KubeConfigError } from './errors.ts';
+import { MAX_KUBECONFIG_BYTES } from './limits.ts';
 import { proxyUrlOf } from './proxy.ts';
 import { serverUrlOf } from './server-url.ts';
 

@@ -4,8 +4,9 @@
  * A line that spans chunks is kept as the list of its pieces and joined once, so a long line costs
  * no more than its length.
  */
-import { MAX_KUBE_OBJECT_BYTES } from '../limits.ts';
+
 import { KubeDecodeError } from './errors.ts';
+import { MAX_KUBE_OBJECT_BYTES } from './limits.ts';
 
 const NEWLINE = 0x0a;
 

@@ -6,8 +6,9 @@
  * hold. Here each item is cut out as bytes, to be decoded alone; what remains, the envelope with kind
  * and metadata, is small.
  */
-import { MAX_KUBE_ENVELOPE_BYTES, MAX_KUBE_OBJECT_BYTES } from '../limits.ts';
+
 import { KubeDecodeError } from './errors.ts';
+import { MAX_KUBE_ENVELOPE_BYTES, MAX_KUBE_OBJECT_BYTES } from './limits.ts';
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;

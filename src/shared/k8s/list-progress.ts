@@ -6,9 +6,9 @@
  * time to time is slow, and is left alone; what was created since it began is a change.
  */
 import type { Clock } from '../clock.ts';
-import { KUBE_STREAMING_LIST_STALL_MS } from '../limits.ts';
 import { StreamingListStalledError } from './errors.ts';
 import { recordOf } from './json.ts';
+import { KUBE_STREAMING_LIST_STALL_MS } from './limits.ts';
 import { type Resource, resourceName } from './resources.ts';
 import { SilenceWatchdog } from './silence.ts';
 import type { WatchEvent } from './watch-stream.ts';

@@ -14,15 +14,7 @@
 import { Backoff } from '../backoff.ts';
 import type { Clock } from '../clock.ts';
 import { isAbort } from '../errors.ts';
-import {
-  KUBE_BACKOFF_MAX_MS,
-  KUBE_BACKOFF_MIN_MS,
-  KUBE_HEALTHY_WATCH_MS,
-  KUBE_LIST_PAGE,
-  KUBE_LOG_INTERVAL_MS,
-  KUBE_SHORT_WATCH_MS,
-  MAX_FRUITLESS_WATCHES,
-} from '../limits.ts';
+import { MAX_FRUITLESS_WATCHES } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import type { KubeConnection } from './connection.ts';
 import {
@@ -38,6 +30,14 @@ import {
   StreamingListUnsupportedError,
 } from './errors.ts';
 import { resourceVersion } from './json.ts';
+import {
+  KUBE_BACKOFF_MAX_MS,
+  KUBE_BACKOFF_MIN_MS,
+  KUBE_HEALTHY_WATCH_MS,
+  KUBE_LIST_PAGE,
+  KUBE_LOG_INTERVAL_MS,
+  KUBE_SHORT_WATCH_MS,
+} from './limits.ts';
 import { listObjects } from './list.ts';
 import { ListProgress } from './list-progress.ts';
 import { ObjectFeed, type ResourceHandler } from './object-feed.ts';

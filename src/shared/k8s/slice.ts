@@ -4,7 +4,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
-import { KUBE_SLICE_MS } from '../limits.ts';
+import { KUBE_SLICE_MS } from './limits.ts';
 
 export class WorkSlice {
   readonly #clock: Clock;

@@ -2,7 +2,7 @@
  * A Kubernetes `Status`, as the body of a refused request or as the object of an ERROR event, turned
  * into the error that says what the caller may do.
  */
-import { MAX_KUBE_RETRY_AFTER_MS } from '../limits.ts';
+
 import {
   type KubeError,
   KubeExpiredError,
@@ -14,6 +14,7 @@ import {
   KubeUnauthorizedError,
 } from './errors.ts';
 import { recordOf } from './json.ts';
+import { MAX_KUBE_RETRY_AFTER_MS } from './limits.ts';
 import { type Resource, resourceName } from './resources.ts';
 
 /** What a request was for, so that its error can name it. */

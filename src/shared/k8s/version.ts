@@ -3,11 +3,11 @@
  */
 import { Backoff } from '../backoff.ts';
 import type { Clock } from '../clock.ts';
-import { KUBE_BACKOFF_MAX_MS, KUBE_BACKOFF_MIN_MS, KUBE_START_TIMEOUT_MS } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import type { KubeConnection } from './connection.ts';
 import { KubeError } from './errors.ts';
 import { recordOf } from './json.ts';
+import { KUBE_BACKOFF_MAX_MS, KUBE_BACKOFF_MIN_MS, KUBE_START_TIMEOUT_MS } from './limits.ts';
 
 export interface VersionCheck {
   readonly connection: KubeConnection;

@@ -6,10 +6,10 @@
  * reader goes on from the last resource version it has seen, and loses nothing.
  */
 import type { Clock } from '../clock.ts';
-import { KUBE_ANSWER_TIMEOUT_MS, KUBE_BOOKMARK_SILENCE_MS, KUBE_WATCH_GRACE_MS, KUBE_WATCH_MIN_MS } from '../limits.ts';
 import type { KubeConnection } from './connection.ts';
 import { KubeDecodeError } from './errors.ts';
 import { parseJson, recordOf } from './json.ts';
+import { KUBE_ANSWER_TIMEOUT_MS, KUBE_BOOKMARK_SILENCE_MS, KUBE_WATCH_GRACE_MS, KUBE_WATCH_MIN_MS } from './limits.ts';
 import { LineSplitter } from './lines.ts';
 import { collectionPath, type Resource } from './resources.ts';
 import { WorkSlice } from './slice.ts';
