@@ -3,7 +3,10 @@ import { createServer } from 'node:net';
 
 const FIRST = 28_000;
 const COUNT = 4_000;
-const given = new Set<number>();
+
+/** Demonstrations that run side by side begin at different ports. */
+const PORTS_PER_PROCESS = 64;
+let next = process.pid * PORTS_PER_PROCESS;
 
 /**
  * A free port of 127.0.0.1, each time another one. It is below the range that outgoing connections are
@@ -11,10 +14,9 @@ const given = new Set<number>();
  */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = FIRST + Math.floor(Math.random() * COUNT);
-    if (given.has(port) || !(await isFree(port))) continue;
-    given.add(port);
-    return port;
+    const port = FIRST + (next % COUNT);
+    next += 1;
+    if (await isFree(port)) return port;
   }
 }
 

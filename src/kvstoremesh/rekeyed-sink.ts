@@ -24,8 +24,8 @@ export interface RekeyedSinkOptions {
 interface Claims {
   /** The key that is written as it is mirrored is there. */
   hasPlain: boolean;
-  /** The others and their values, in the order in which they came. */
-  readonly slashed: Map<EtcdKey, Buffer>;
+  /** The others and their values, in the order in which they came; undefined for a value that was refused. */
+  readonly slashed: Map<EtcdKey, Buffer | undefined>;
 }
 
 export class RekeyedSink implements KeySink {
@@ -71,8 +71,12 @@ export class RekeyedSink implements KeySink {
   }
 
   keep(key: EtcdKey): void {
-    const own = rekey(this.#options.from, this.#options.to, key);
-    if (own !== undefined) this.#options.next.keep(own);
+    const { from, to, next } = this.#options;
+    const own = rekey(from, to, key);
+    if (own === undefined) return;
+    if (this.#isPlain(own, key)) this.#takeOver(own);
+    else this.#keepSlashed(own, key);
+    next.keep(own);
   }
 
   listed(): void {
@@ -102,9 +106,22 @@ export class RekeyedSink implements KeySink {
     if (before !== undefined) this.#options.refused.refuse(before, claims.slashed.get(before)?.length ?? 0, 'collision');
   }
 
+  /** Remembers the key without a value, so that its removal removes what is mirrored of it. */
+  #keepSlashed(own: EtcdKey, key: EtcdKey): void {
+    const claims = this.#claimsOf(own);
+    if (claims.slashed.has(key) || this.#slashedKeys >= MAX_SLASHED_KEYS) return;
+    this.#slashedKeys += 1;
+    claims.slashed.set(key, undefined);
+    this.#claims.set(own, claims);
+  }
+
+  #claimsOf(own: EtcdKey): Claims {
+    return this.#claims.get(own) ?? { hasPlain: this.#options.isNamed(own), slashed: new Map() };
+  }
+
   #upsertSlashed(own: EtcdKey, key: EtcdKey, value: Uint8Array): void {
-    const { isNamed, refused, next } = this.#options;
-    const claims = this.#claims.get(own) ?? { hasPlain: isNamed(own), slashed: new Map<EtcdKey, Buffer>() };
+    const { refused, next } = this.#options;
+    const claims = this.#claimsOf(own);
     const bytes = this.#slashedBytes + value.length - (claims.slashed.get(key)?.length ?? 0);
     const keys = this.#slashedKeys + (claims.slashed.has(key) ? 0 : 1);
     if (keys > MAX_SLASHED_KEYS || bytes > MAX_SLASHED_BYTES) {
@@ -123,11 +140,10 @@ export class RekeyedSink implements KeySink {
   }
 
   #forget(own: EtcdKey, { slashed }: Claims, key: EtcdKey): void {
-    const value = slashed.get(key);
-    if (value === undefined) return;
+    if (!slashed.has(key)) return;
+    this.#slashedBytes -= slashed.get(key)?.length ?? 0;
     slashed.delete(key);
     this.#slashedKeys -= 1;
-    this.#slashedBytes -= value.length;
     if (slashed.size === 0) this.#claims.delete(own);
   }
 
@@ -135,11 +151,12 @@ export class RekeyedSink implements KeySink {
   #publish(own: EtcdKey, claims: Claims): void {
     if (claims.hasPlain) return;
     const heir = publishedOf(claims);
-    const value = heir === undefined ? undefined : claims.slashed.get(heir);
-    if (heir === undefined || value === undefined) {
+    if (heir === undefined) {
       this.#options.next.remove(own);
       return;
     }
+    const value = claims.slashed.get(heir);
+    if (value === undefined) return;
     this.#options.refused.forget(heir);
     this.#options.next.upsert(own, value);
   }

@@ -22,11 +22,11 @@ test.each([
   ['dots at its end', '---\nusers: [{name: a, role: r}]\n...\n'],
   ['a mark of bytes and carriage returns', '\ufeff---\r\nusers:\r\n- name: a\r\n  role: r\r\n'],
 ])('a file with %s is read', (_, text) => {
-  expect(parseUsersFile(text, 'u')).toEqual([{ name: 'a', role: 'r' }]);
+  expect(parseUsersFile(text, 'u').users).toEqual([{ name: 'a', role: 'r' }]);
 });
 
 test('a user whose name is a word of YAML 1.1 keeps it', () => {
-  expect(parseUsersFile('users: [{name: no, role: on}]', 'u')).toEqual([{ name: 'no', role: 'on' }]);
+  expect(parseUsersFile('users: [{name: no, role: on}]', 'u').users).toEqual([{ name: 'no', role: 'on' }]);
 });
 
 test('a user that is named twice with the same role is one user', () => {

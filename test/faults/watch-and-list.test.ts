@@ -13,7 +13,7 @@ import { observe } from './oracle.ts';
 import { ADDRESSES, deleteBelow, disconnect, faultTest, putAddresses, said, serverMetric } from './rig.ts';
 
 const LISTED_AGAIN = 'the place in the history of the remote is lost; listing again';
-const WRONG_KEYS = 'an audit found keys that are not ours; they are put right';
+const WRONG_KEYS = 'an audit found keys that others wrote or deleted; they are repaired';
 /** Why no backup can be restored here; undefined where it can. */
 function snapshotTool(): string | undefined {
   if (!etcdVersions().some(({ minor }) => minor === '3.4')) return '(no etcd 3.4)';

@@ -78,8 +78,15 @@ export function expectationOf(scenario: Scenario, step: number): Recording {
 /** In every scenario, as soon as a daemon leads: a key for agents of 1.15, which 1.20 does not write any more. */
 function marked(dump: readonly DumpEntry[]): readonly DumpEntry[] {
   const marker = { key: 'cilium/.has-cluster-config', value: 'true', leased: true };
-  const isWritten = (entry: DumpEntry) => entry.leased && !keyText(entry).startsWith('cilium/kvstoremesh-lock/');
-  return dump.some(isWritten) ? [...dump, marker] : dump;
+  const locks = dump.filter(isLock);
+  // A lock of another replica, which scenarios put without a lease, comes first in the queue.
+  const isLed = locks.length > 0 && locks.every(({ leased }) => leased);
+  const isWritten = dump.some((entry) => entry.leased && !isLock(entry));
+  return isLed || isWritten ? [...dump, marker] : dump;
+}
+
+function isLock(entry: DumpEntry): boolean {
+  return keyText(entry).startsWith('cilium/kvstoremesh-lock/');
 }
 
 /** What the recording of a step leaves free: whatever the deviations do not bind. */
