@@ -139,7 +139,7 @@ function overridden(client: EtcdClient, methods: Partial<EtcdClient>): EtcdClien
 }
 
 /** Waits of a publisher that come again and again, whatever fails. */
-const REGULAR_MS = new Set([250, 60_000]);
+const REGULAR_MS = new Set([250, 1_000, 60_000]);
 
 /** Time as it is, with every irregular wait noted. */
 function notingClock(): Clock & { readonly backoffs: readonly number[] } {

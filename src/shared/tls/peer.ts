@@ -45,8 +45,27 @@ export function verifyPeer(socket: TLSSocket, rules: PeerRules): Peer {
   const [leaf] = certificates;
   if (leaf === undefined) throw new PeerError('the server has no certificate', 'ERR_TLS_NO_CERTIFICATE');
   const mistrust = mistrustOf(socket, certificates, rules.trust, Date.now());
-  if (mistrust !== undefined) throw new PeerError('the certificate of the server is not trusted', mistrust);
+  if (mistrust !== undefined) throw new PeerError(`the certificate of the server is not trusted: ${wordsOf(mistrust)}`, mistrust);
   return { certificates, hasLegacyName: hasLegacyName(leaf, rules) };
+}
+
+/** OpenSSL's own words for the codes that operators meet. */
+const WORDS: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: 'certificate has expired',
+  CERT_NOT_YET_VALID: 'certificate is not yet valid',
+  CERT_REVOKED: 'certificate revoked',
+  CERT_SIGNATURE_FAILURE: 'certificate signature failure',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'self-signed certificate',
+  INVALID_CA: 'invalid CA certificate',
+  INVALID_PURPOSE: 'unsuitable certificate purpose',
+  SELF_SIGNED_CERT_IN_CHAIN: 'self-signed certificate in certificate chain',
+  UNABLE_TO_GET_ISSUER_CERT: 'unable to get issuer certificate',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'unable to get local issuer certificate',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'unable to verify the first certificate',
+};
+
+function wordsOf(code: string): string {
+  return WORDS[code] ?? 'verification failed';
 }
 
 /** The code for why the chain of the server is not to be trusted; undefined where it is. Names play no part. */
