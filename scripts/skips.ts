@@ -25,7 +25,7 @@ const ALLOWED: readonly RegExp[] = [
 export function skipReason(title: string, note: string | undefined): string {
   if (note !== undefined && note !== '') return note;
   const found = [...title.matchAll(/\(((?:no|needs|skipped)\b[^()]*)\)/g)].at(-1)?.[1];
-  return found?.replace(/^skipped: /, '') ?? NO_REASON;
+  return found?.replace(/^skipped: /, '') ?? `${NO_REASON}: ${title}`;
 }
 
 /** `skips` with those of `more` added. */

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { inputsOf } from './corpus.ts';
 import { minimized } from './mutation.ts';
 import { TARGETS } from './targets.ts';
+import { watched } from './watched.ts';
 
 describe.each(TARGETS)('$name', ({ name, load }) => {
   const inputs = [...inputsOf('corpus', name), ...inputsOf('regressions', name)];
@@ -21,6 +22,11 @@ describe.each(TARGETS)('$name', ({ name, load }) => {
       }
     }
   });
+});
+
+test('the watch delivers events of an input, so that what follows their arrival is fuzzed too', async () => {
+  const delivered = await Promise.all(inputsOf('corpus', 'watch').map(([, input]) => watched(input)));
+  expect(delivered.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(0);
 });
 
 test('an input that fails is made as small as it can be', async () => {

@@ -49,7 +49,16 @@ const YAML_WORDS = [
 
 export const TARGETS: readonly Target[] = [
   { name: 'etcd-answers', words: WIRE_WORDS, load: etcdAnswers },
-  { name: 'watch', words: [...WIRE_WORDS, 'k/', 'k/1'], load: async () => (await import('./watched.ts')).watched },
+  {
+    name: 'watch',
+    words: [...WIRE_WORDS, 'k/', 'k/1'],
+    load: async () => {
+      const { watched } = await import('./watched.ts');
+      return async (input) => {
+        await watched(input);
+      };
+    },
+  },
   {
     name: 'etcd-yaml',
     words: [

@@ -28,12 +28,13 @@ const CREATED = encoded(
   }),
 );
 
-/** Fails where the watch delivers what was not asked for, goes back, or throws. */
-export async function watched(input: Buffer): Promise<void> {
+/** Resolves with the number of events delivered. Fails where the watch delivers what was not asked for, goes back, or throws. */
+export async function watched(input: Buffer): Promise<number> {
   const end = new AbortController();
   const messages = [CREATED, ...messagesOf(input)][Symbol.iterator]();
   const parts = { transport: transportOf(messages, end), clock: systemClock, log: silentLogger, observer: undefined };
   let last = FROM;
+  let delivered = 0;
   try {
     for await (const batch of watchPrefix(parts, PREFIX, { signal: end.signal, from: FROM as Revision })) {
       if (batch.kind !== 'events') continue;
@@ -41,12 +42,14 @@ export async function watched(input: Buffer): Promise<void> {
         assert.ok(key.startsWith(PREFIX));
         assert.ok(modRevision >= last);
         last = modRevision;
+        delivered += 1;
       }
     }
   } catch (thrown) {
     // A consumer that has given up is told nothing else.
     if (thrown !== end.signal.reason) throw thrown;
   }
+  return delivered;
 }
 
 function messagesOf(input: Buffer): Buffer[] {
@@ -69,6 +72,8 @@ function transportOf(messages: Iterator<Buffer>, end: AbortController): Transpor
     isClosed: false,
     maxMessageBytes: 64 * 1024,
     pin: new ClusterPin(),
+    ready: async () => undefined,
+    streamRefused: () => undefined,
     open: () => ({
       stream: {
         send: () => undefined,

@@ -12,8 +12,8 @@ test.each([
   ['a suite (needs etcd) > a test (needs zsh)', undefined, 'needs zsh'],
   ['a suite (skipped: no kube-apiserver) > a test', undefined, 'no kube-apiserver'],
   ['a test (skipped inside of a pod)', undefined, 'skipped inside of a pod'],
-  ['a suite (nothing of it) > a test', undefined, NO_REASON],
-  ['a suite > a test', '', NO_REASON],
+  ['a suite (nothing of it) > a test', undefined, `${NO_REASON}: a suite (nothing of it) > a test`],
+  ['a suite > a test', '', `${NO_REASON}: a suite > a test`],
 ])('of "%s" with the note %s the reason is: %s', (title, note, reason) => {
   expect(skipReason(title, note)).toBe(reason);
 });
