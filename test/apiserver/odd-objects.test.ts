@@ -153,15 +153,17 @@ function suite(name: ProviderName): void {
         expect(await text(`${IP}10.7.0.1`)).toBeDefined();
       });
 
-      test.skipIf(name === 'embedded')('integers beyond 2^53 are cut as Go does, and cost nothing', async () => {
-        const key = { key: rawJson('9007199254740995') };
-        const status = { identity: { id: rawJson('9007199254740997') }, encryption: key };
-        await apply(namespace, node('wide', {}, {}, key), endpoint('wide', '10.7.0.4', status), endpoint('after', '10.7.0.5'));
-        await written(`${IP}10.7.0.5`);
-        await written(`${NODE}wide`);
-        expect(await json(`${IP}10.7.0.4`)).toMatchObject({ ID: 5, Key: 3 });
-        expect(await json(`${NODE}wide`)).toMatchObject({ EncryptionKey: 3 });
-      });
+      // The embedded API holds numbers as JavaScript has them.
+      if (name !== 'embedded')
+        test('integers beyond 2^53 are cut as Go does, and cost nothing', async () => {
+          const key = { key: rawJson('9007199254740995') };
+          const status = { identity: { id: rawJson('9007199254740997') }, encryption: key };
+          await apply(namespace, node('wide', {}, {}, key), endpoint('wide', '10.7.0.4', status), endpoint('after', '10.7.0.5'));
+          await written(`${IP}10.7.0.5`);
+          await written(`${NODE}wide`);
+          expect(await json(`${IP}10.7.0.4`)).toMatchObject({ ID: 5, Key: 3 });
+          expect(await json(`${NODE}wide`)).toMatchObject({ EncryptionKey: 3 });
+        });
 
       test('an address of two slices has the ports of both', async () => {
         const endpoints = [{ addresses: ['10.40.0.2'], conditions: { ready: true } }];
