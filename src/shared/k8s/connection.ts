@@ -264,7 +264,7 @@ export class KubeConnection {
   #dispatcher(tls: TlsMaterial, proxy: URL | undefined): Agent {
     const way = { tls, proxy: proxy?.href };
     if (this.#agent !== undefined && isDeepStrictEqual(this.#agent.way, way)) return this.#agent.dispatcher;
-    const { connectTimeoutMs, keepAliveMs, strictServerNames = false, clock } = this.#options;
+    const { connectTimeoutMs, keepAliveMs, strictServerNames = false } = this.#options;
     const connect = connectorOf({
       trust: trustOf(tls),
       servername: tls.servername,
@@ -272,7 +272,6 @@ export class KubeConnection {
       strictServerNames,
       proxy,
       timeoutMs: connectTimeoutMs,
-      clock,
       keepAliveMs,
       onLegacyName: (host) => this.#warnOnce({ server: host }, LEGACY_NAME),
     });

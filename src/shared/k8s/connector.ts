@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { SocksClient } from 'socks';
 import type { buildConnector } from 'undici';
-import { type Clock, MAX_TIMER_MS } from '../clock.ts';
+import { MAX_TIMER_MS, systemClock } from '../clock.ts';
 import { asError } from '../errors.ts';
 import { handshake } from '../tls/handshake.ts';
 import { PeerError } from '../tls/peer.ts';
@@ -22,7 +22,6 @@ export interface ConnectorOptions {
   readonly proxy: URL | undefined;
   /** For everything from the name to the end of the handshake; 0 for no limit. */
   readonly timeoutMs: number;
-  readonly clock: Clock;
   /** Idle time of a socket before the kernel probes its peer. */
   readonly keepAliveMs: number;
   /** The certificate of `host` has its name in the common name alone. */
@@ -32,10 +31,11 @@ export interface ConnectorOptions {
 /** What an Agent of undici connects with; errors are of no class of ours. */
 export function connectorOf(options: ConnectorOptions): buildConnector.connector {
   return ({ hostname, port, protocol }, callback) => {
-    const { timeoutMs, clock } = options;
+    const { timeoutMs } = options;
     const [deadline, settled] = [new AbortController(), new AbortController()];
     if (timeoutMs > 0) {
-      clock.sleep(timeoutMs, settled.signal).then(
+      // The network takes its time by no other clock.
+      systemClock.sleep(timeoutMs, settled.signal).then(
         () => deadline.abort(),
         () => undefined,
       );
