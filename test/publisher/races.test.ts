@@ -215,3 +215,12 @@ describe('a key that others write while a write of ours is under way', () => {
 async function overwrite(client: EtcdClient, key: EtcdKey): Promise<void> {
   await client.txn([{ type: 'put', key, value: bytes('junk'), lease: NO_LEASE }], { signal: signal() });
 }
+
+test('a single key whose removal is asked for before etcd was read is removed', async () => {
+  const key = keyOf('cilium/cluster-config/gone');
+  const earlier = startMeddled(fixture.etcd.endpoint, () => ({}));
+  await earlier.real.txn([{ type: 'put', key, value: bytes('{}'), lease: NO_LEASE }], { signal: signal() });
+  const { real, publisher } = startMeddled(fixture.etcd.endpoint, () => ({}));
+  await publisher.singles.remove(key, signal());
+  expect(await real.get(key, { signal: signal() })).toBeUndefined();
+});

@@ -254,10 +254,12 @@ export class KeyGroup {
     const { keyValue, touch } = await this.#reads.read(key, get);
     if (this.#generation !== generation) return false;
     const slot = this.table.slotOf(key);
-    const isNews = slot === undefined || (this.table.revision[slot] === ABSENT && !this.isMoving(slot));
+    // Before all is known nothing was sent that the answer could be older than, even where the key waits already.
+    const isOlder = slot !== undefined && this.#known && this.isMoving(slot);
+    const isNews = slot === undefined || (this.table.revision[slot] === ABSENT && !isOlder);
     if (keyValue !== undefined && isNews) {
       const observed = this.observe(keyValue);
-      if (!this.table.isDesired(observed)) this.table.keep(observed);
+      if (!this.table.isDesired(observed) && !this.table.has(observed, FLAG_REMOVE)) this.table.keep(observed);
     }
     if (touch !== undefined) this.touched(key, touch);
     return true;
