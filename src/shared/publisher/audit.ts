@@ -4,7 +4,7 @@
  * Mod revisions are compared with our own, values only where these differ. Keys that are being written are compared with
  * the answer.
  */
-import type { EtcdClient, EtcdKey, KeyValue, Revision } from '../etcd/types.ts';
+import { type EtcdClient, type EtcdKey, type KeyValue, NO_LEASE, type Revision } from '../etcd/types.ts';
 import type { KeyGroup } from './key-group.ts';
 import { ABSENT, FLAG_KEPT, FLAG_SEEN, type Slot, UNKNOWN } from './key-table.ts';
 import { deletedAt, putAs } from './touch.ts';
@@ -75,11 +75,28 @@ export async function auditSingles(
     const key = group.table.key(slot);
     const keyValue = await client.get(key, { signal });
     if (!group.isKnown) return;
+    if (keyValue !== undefined && saysTheSame(group, slot, keyValue)) continue;
     // A deletion has no revision here: it was later than what was known before the key was read.
     const touch = keyValue === undefined ? deletedAt((before + 1) as Revision) : putAs(keyValue);
     const reason = keyValue === undefined && before <= ABSENT ? undefined : group.touched(key, touch);
     if (reason !== undefined) onRepair(reason, key);
   }
+}
+
+/** RFC 3339 with seconds, as canaries and heartbeats have it. */
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
+const TIME_BYTES = 20;
+
+/**
+ * A canary or heartbeat of another writer says what ours does, whatever its time: two writers would replace each other's
+ * without end. It has to hang on a lease, or it would outlive them all.
+ */
+function saysTheSame({ table }: KeyGroup, slot: Slot, { value, lease }: KeyValue): boolean {
+  return lease !== NO_LEASE && table.isDesired(slot) && isTime(value) && isTime(table.value(slot));
+}
+
+function isTime(value: Uint8Array): boolean {
+  return value.length === TIME_BYTES && TIME.test(Buffer.from(value).toString('latin1'));
 }
 
 /** The key was written by others since we last knew, or we cannot tell. */
