@@ -8,6 +8,74 @@ const onlyIn = (name, path, packages = name) => ({
   to: { path: `node_modules/(${packages})/` },
 });
 
+/**
+ * Layers of a folder, the lowest first: the files of a layer import their own layer and those below it. A layer is a name of a
+ * folder or a file without its ending; several of one layer do not import each other.
+ */
+const layersOf = (root, layers) =>
+  layers.flatMap((names, level) =>
+    [names].flat().map((name) => {
+      const above = [...layers.slice(level + 1).flat(), ...[names].flat().filter((other) => other !== name)];
+      return {
+        name: `${root}${name} imports what is below it`,
+        severity: 'error',
+        from: { path: `${root}${name}(/|\\.ts$)` },
+        to: { path: above.length === 0 ? '^$' : `${root}(${above.join('|')})(/|\\.ts$)` },
+      };
+    }),
+  );
+
+const SHARED = [
+  ['errors', 'limits', 'nearest', 'printable', 'builtin-users', 'version'],
+  'cluster-info',
+  'time',
+  'files',
+  'tls',
+  'http',
+  'process',
+  'flags',
+  ['etcd', 'kubernetes'],
+  ['publisher', 'troubleshoot'],
+];
+const ETCD = [
+  ['types', 'config-keys'],
+  ['errors', 'observer', 'health'],
+  ['wire', 'endpoint-address'],
+  'config',
+  'connection',
+  'operations',
+  ['client', 'metrics'],
+  'local-etcd',
+];
+const KUBERNETES = [['limits', 'errors'], 'objects', 'connection', ['reflector', 'version'], 'heartbeat'];
+const PUBLISHER = [
+  ['types', 'store'],
+  ['writer', 'metrics', 'heartbeat', 'cluster-config-marker'],
+  ['published-section', 'observed-keys', 'audit', 'lease-moves'],
+  ['epoch', 'single-keys'],
+  'publisher',
+];
+const APISERVER = [
+  ['encoding', 'informers', 'annotations', 'users', 'mcs-api'],
+  'converters',
+  'export',
+  ['flags', 'sections'],
+  ['cilium-kinds', 'service-kinds'],
+  'run',
+];
+const KVSTOREMESH = [
+  ['errors', 'key-sink', 'cluster-config', 'configuration'],
+  'mappings',
+  'import-guard',
+  'mirror',
+  'removal',
+  'remote',
+  ['flags', 'status'],
+  'leadership',
+  'run',
+];
+const CLI = ['command', ['completion', 'debug', 'clustermesh', 'kvstoremesh', 'etcdinit', 'mcsapi-coredns-cfg', 'version']];
+
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
   forbidden: [
@@ -39,29 +107,25 @@ export default {
       to: { path: '^src/cli/|^src/main' },
     },
     {
-      name: 'a folder of shared imports leaf files of shared, its own, the rules of TLS, and the vocabulary of etcd',
+      name: 'the publisher and the checks know the vocabulary of etcd, not its client',
       severity: 'error',
-      from: { path: '^src/shared/([^/]+)/' },
-      to: { path: '^src/shared/[^/]+/', pathNot: '^src/shared/($1/|tls/|etcd/(types|errors|endpoint-address)\\.ts$)' },
+      from: { path: '^src/shared/(publisher|troubleshoot)/' },
+      to: { path: '^src/shared/etcd/', pathNot: '^src/shared/etcd/(types|errors|endpoint-address)\\.ts$' },
     },
-    {
-      name: 'a leaf file of shared imports only the smallest ones, or types of its neighbours',
-      severity: 'error',
-      from: { path: '^src/shared/[^/]+\\.ts$' },
-      to: {
-        path: '^src/',
-        pathNot:
-          '^src/shared/(allowed-hosts|bell|bounded-file|clock|duration|errors|go-yaml|in-slices|limits|listen-address|nearest)\\.ts$',
-        dependencyTypesNot: ['type-only'],
-      },
-    },
+    ...layersOf('^src/shared/', SHARED),
+    ...layersOf('^src/shared/etcd/', ETCD),
+    ...layersOf('^src/shared/kubernetes/', KUBERNETES),
+    ...layersOf('^src/shared/publisher/', PUBLISHER),
+    ...layersOf('^src/apiserver/', APISERVER),
+    ...layersOf('^src/kvstoremesh/', KVSTOREMESH),
+    ...layersOf('^src/cli/', CLI),
     onlyIn('@grpc/grpc-js', '^src/shared/etcd/'),
     onlyIn('@bufbuild/protobuf', '^src/shared/etcd/'),
-    onlyIn('@kubernetes/client-node', '^src/shared/k8s/'),
-    onlyIn('undici', '^src/shared/k8s/'),
-    onlyIn('pino', '^src/shared/log\\.ts$'),
-    onlyIn('prom-client', '^src/shared/metrics\\.ts$'),
-    onlyIn('fastify', '^src/shared/http\\.ts$'),
+    onlyIn('@kubernetes/client-node', '^src/shared/kubernetes/'),
+    onlyIn('undici', '^src/shared/kubernetes/'),
+    onlyIn('pino', '^src/shared/process/log\\.ts$'),
+    onlyIn('prom-client', '^src/shared/http/metrics\\.ts$'),
+    onlyIn('fastify', '^src/shared/http/server\\.ts$'),
   ],
   options: {
     tsConfig: { fileName: 'tsconfig.json' },

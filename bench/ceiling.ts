@@ -1,9 +1,10 @@
 /** The most that an etcd takes: the same keys from memory, in full transactions, several under way. */
-import { systemClock } from '../src/shared/clock.ts';
+
 import { createEtcdClient } from '../src/shared/etcd/client.ts';
 import { type EtcdClient, NO_LEASE } from '../src/shared/etcd/types.ts';
 import { MAX_TXN_OPERATIONS, MAX_TXNS_IN_FLIGHT } from '../src/shared/limits.ts';
-import { silentLogger } from '../src/shared/log.ts';
+import { silentLogger } from '../src/shared/process/log.ts';
+import { systemClock } from '../src/shared/time/clock.ts';
 import type { Entry } from './dataset.ts';
 import { startEtcd } from './etcd.ts';
 

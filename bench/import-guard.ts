@@ -14,18 +14,18 @@ import { foreignIdentity, nodeClaim, serviceClaim } from '../src/kvstoremesh/imp
 import { DuplicateIps } from '../src/kvstoremesh/import-guard/duplicate-ips.ts';
 import { ImportGuard } from '../src/kvstoremesh/import-guard/guard.ts';
 import type { ImportGuardMode } from '../src/kvstoremesh/import-guard/remote-guard.ts';
-import { ListTurns } from '../src/kvstoremesh/list-turns.ts';
 import { MAPPINGS } from '../src/kvstoremesh/mappings.ts';
-import { Mirror } from '../src/kvstoremesh/mirror.ts';
-import { RemoteBounds } from '../src/kvstoremesh/remote-bounds.ts';
-import { systemClock } from '../src/shared/clock.ts';
+import { RemoteBounds } from '../src/kvstoremesh/mirror/bounds.ts';
+import { ListTurns } from '../src/kvstoremesh/mirror/list-turns.ts';
+import { Mirror } from '../src/kvstoremesh/mirror/mirror.ts';
 import type { EtcdClient, EtcdKey, KeyValue, ListPage, Revision } from '../src/shared/etcd/types.ts';
 import { keyOf, NO_LEASE } from '../src/shared/etcd/types.ts';
+import { Registry } from '../src/shared/http/metrics.ts';
 import { REMOTE_RELIST_MS } from '../src/shared/limits.ts';
-import { silentLogger } from '../src/shared/log.ts';
-import { Registry } from '../src/shared/metrics.ts';
+import { silentLogger } from '../src/shared/process/log.ts';
 import { PublisherMetrics } from '../src/shared/publisher/metrics.ts';
 import { createPublisher } from '../src/shared/publisher/publisher.ts';
+import { systemClock } from '../src/shared/time/clock.ts';
 import { cluster } from './dataset.ts';
 import { median, spread, table } from './report.ts';
 

@@ -4,7 +4,7 @@
  * Processor time of this thread, so that other processes do not count.
  */
 import { Registry as PrometheusRegistry } from 'prom-client';
-import { Registry } from '../src/shared/metrics.ts';
+import { Registry } from '../src/shared/http/metrics.ts';
 import { median, spread, table } from './report.ts';
 
 const CLUSTERS = 511;

@@ -4,21 +4,21 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ClusterIds } from '../src/kvstoremesh/cluster-ids.ts';
 import { ImportGuard } from '../src/kvstoremesh/import-guard/guard.ts';
-import { registerMeshMetrics } from '../src/kvstoremesh/mesh-metrics.ts';
-import { RemoteClusters } from '../src/kvstoremesh/remote-clusters.ts';
-import { registerRemoteMetrics } from '../src/kvstoremesh/remote-metrics.ts';
-import { remoteClusterStatuses } from '../src/kvstoremesh/status.ts';
-import { systemClock } from '../src/shared/clock.ts';
+import { ClusterIds } from '../src/kvstoremesh/remote/cluster-ids.ts';
+import { RemoteClusters } from '../src/kvstoremesh/remote/clusters.ts';
+import { registerMeshMetrics } from '../src/kvstoremesh/status/mesh-metrics.ts';
+import { registerRemoteMetrics } from '../src/kvstoremesh/status/remote-metrics.ts';
+import { remoteClusterStatuses } from '../src/kvstoremesh/status/status.ts';
 import { UnavailableError } from '../src/shared/etcd/errors.ts';
 import { type EtcdClient, keyOf } from '../src/shared/etcd/types.ts';
-import { joinInSlices, jsonPieces } from '../src/shared/in-slices.ts';
+import { joinInSlices, jsonPieces } from '../src/shared/http/in-slices.ts';
+import { Registry } from '../src/shared/http/metrics.ts';
 import { MAX_REMOTE_CLUSTERS } from '../src/shared/limits.ts';
-import { silentLogger } from '../src/shared/log.ts';
-import { Registry } from '../src/shared/metrics.ts';
+import { silentLogger } from '../src/shared/process/log.ts';
 import { PublisherMetrics } from '../src/shared/publisher/metrics.ts';
 import { createPublisher } from '../src/shared/publisher/publisher.ts';
+import { systemClock } from '../src/shared/time/clock.ts';
 import { median, spread, table } from './report.ts';
 
 const OWN = { name: 'own', id: 1, maxConnectedClusters: 511 };

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Generates the TypeScript of src/shared/etcd/proto/*.proto next to it, or below the directory given as argument.
+# Generates the TypeScript of src/shared/etcd/wire/proto/*.proto next to it, or below the directory given as argument.
 set -eu
 cd "$(dirname "$0")/.."
-proto=src/shared/etcd/proto
+proto=src/shared/etcd/wire/proto
 PATH="$PWD/node_modules/.bin:$PATH"
 exec buf generate "$proto" --template "{
   \"version\": \"v2\",

@@ -1,17 +1,17 @@
 /** From the command line to a command, and from its outcome to the exit status. */
 import { clustermesh } from './cli/clustermesh.ts';
-import { clustermeshDbg } from './cli/clustermesh-dbg.ts';
-import type { Command } from './cli/command.ts';
-import { commandNamed } from './cli/command-group.ts';
-import { completion } from './cli/completion.ts';
+import type { Command } from './cli/command/command.ts';
+import { commandNamed } from './cli/command/command-group.ts';
+import { PROGRAM, programHelp } from './cli/command/help.ts';
+import { completion } from './cli/completion/completion.ts';
+import { clustermeshDbg } from './cli/debug/clustermesh-dbg.ts';
+import { kvstoremeshDbg } from './cli/debug/kvstoremesh-dbg.ts';
 import { etcdinit } from './cli/etcdinit.ts';
-import { PROGRAM, programHelp } from './cli/help.ts';
 import { kvstoremesh } from './cli/kvstoremesh.ts';
-import { kvstoremeshDbg } from './cli/kvstoremesh-dbg.ts';
 import { mcsapiCorednsCfg } from './cli/mcsapi-coredns-cfg.ts';
 import { version } from './cli/version.ts';
 import { ProgramError } from './shared/errors.ts';
-import { EXIT_FAILURE } from './shared/lifecycle.ts';
+import { EXIT_FAILURE } from './shared/process/lifecycle.ts';
 
 const commands: Readonly<Record<string, Command>> = {
   clustermesh,

@@ -1,7 +1,7 @@
 /**
  * From a request to the part of the API that answers it.
  */
-import type { Clock } from '../../src/shared/clock.ts';
+import type { Clock } from '../../src/shared/time/clock.ts';
 import { discover } from './discovery.ts';
 import type { HttpExchange } from './http-exchange.ts';
 import type { KindRegistry } from './kind-registry.ts';

@@ -1,7 +1,7 @@
 /**
  * The verbs of the API on stored objects: get, create, replace, patch, apply, delete.
  */
-import { type Clock, rfc3339Seconds } from '../../src/shared/clock.ts';
+import { type Clock, rfc3339Seconds } from '../../src/shared/time/clock.ts';
 import { at, isObject, type Json, type JsonObject, listOr } from './json.ts';
 import { customResourceDefinitionKind, kindOf } from './kinds/custom-resource.ts';
 import { serviceSurroundings } from './kinds/service-surroundings.ts';

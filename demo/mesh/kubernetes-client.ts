@@ -7,7 +7,7 @@ import https from 'node:https';
 import { createInterface } from 'node:readline';
 import { buffer } from 'node:stream/consumers';
 import { asError } from '../../src/shared/errors.ts';
-import { loadKubeConfig } from '../../src/shared/k8s/kubeconfig.ts';
+import { loadKubeConfig } from '../../src/shared/kubernetes/connection/kubeconfig.ts';
 import { KubernetesRequestError } from './errors.ts';
 
 type Credentials = Awaited<ReturnType<typeof loadKubeConfig>>;

@@ -4,7 +4,7 @@
  * They are the original's. Annotations of the same names on other kinds (pod CIDRs and health addresses of a Node, the
  * affinity of a Service) are read by agents, and not by the exporter.
  */
-import type { ObjectMeta } from '../shared/k8s/types.ts';
+import type { ObjectMeta } from '../shared/kubernetes/objects/types.ts';
 
 /** The names of one annotation, the current one first. */
 export type AnnotationNames = readonly string[];

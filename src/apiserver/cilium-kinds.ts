@@ -4,30 +4,31 @@
  * Their CRDs are installed by Cilium's operator, which may come later than this daemon. Until then their
  * sections are not listed, and the daemon is not ready; services are exported all the same.
  */
-import { waitForCrds } from '../shared/k8s/crds.ts';
+
 import {
   projectCiliumEndpoint,
   projectCiliumEndpointSlice,
   projectCiliumIdentity,
   projectCiliumNode,
-} from '../shared/k8s/projections.ts';
+} from '../shared/kubernetes/objects/projections.ts';
 import {
   CILIUM_ENDPOINT_SLICES,
   CILIUM_ENDPOINTS,
   CILIUM_IDENTITIES,
   CILIUM_NODES,
   CUSTOM_RESOURCE_DEFINITIONS,
-} from '../shared/k8s/resources.ts';
-import type { CiliumIdentity, CiliumNode } from '../shared/k8s/types.ts';
+} from '../shared/kubernetes/objects/resources.ts';
+import type { CiliumIdentity, CiliumNode } from '../shared/kubernetes/objects/types.ts';
+import { waitForCrds } from '../shared/kubernetes/reflector/crds.ts';
 import type { Section } from '../shared/publisher/types.ts';
 import { podsOfCiliumEndpointSlice } from './converters/cilium-endpoint-slice.ts';
 import { podsOfEndpoint } from './converters/endpoint.ts';
 import { convertIdentity, namespaceOfIdentity } from './converters/identity.ts';
 import { convertPods, type Pods } from './converters/pods.ts';
-import { NOTHING, UNDECIDED } from './exporter.ts';
-import { type ExportContext, exportNodes, exportOwned, type OwnedExport } from './exports.ts';
-import { ObjectStore } from './object-store.ts';
-import type { Kind, Reflection } from './reflection.ts';
+import { type ExportContext, exportNodes, exportOwned, type OwnedExport } from './export/export-rules.ts';
+import { NOTHING, UNDECIDED } from './export/exporter.ts';
+import type { Kind, Reflection } from './informers/informers.ts';
+import { ObjectStore } from './informers/object-store.ts';
 import type { Sections } from './sections.ts';
 
 /** A kind whose objects are owned by namespaces, and what is exported of it. */

@@ -9,7 +9,7 @@ import {
   serviceFormatFlag,
 } from '../shared/flags/shared-flags.ts';
 import { bool, duration, type FlagValues, text } from '../shared/flags/table.ts';
-import { exportFilterFlags } from './export-filter.ts';
+import { exportFilterFlags } from './export/export-filter.ts';
 
 export const apiserverFlagTable = {
   ...clusterFlags,

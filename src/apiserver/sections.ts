@@ -7,7 +7,7 @@
 import type { PublisherMetrics } from '../shared/publisher/metrics.ts';
 import type { Publisher, Section, SectionOptions } from '../shared/publisher/types.ts';
 import { repackedEndpointSlice } from './converters/endpoint-slice.ts';
-import { type Cluster, canaryKey, type Scope, scopePrefix } from './keyspace.ts';
+import { type Cluster, canaryKey, type Scope, scopePrefix } from './encoding/keyspace.ts';
 
 export type Sections = Readonly<Record<Scope, Section>>;
 

@@ -1,12 +1,12 @@
 /** The kinds of Kubernetes itself that services are made of, and the wishes to share them under the MCS API. */
-import { projectEndpointSlice, projectService, projectServiceExport } from '../shared/k8s/projections.ts';
-import { endpointSlicesOf, SERVICE_EXPORTS, servicesOf } from '../shared/k8s/resources.ts';
-import type { EndpointSlice, ObjectMeta, Service, ServiceExport } from '../shared/k8s/types.ts';
-import { type ExportContext, exportEndpointSlices, exportServiceExports, exportServices } from './exports.ts';
-import { ObjectStore } from './object-store.ts';
-import type { Reflection } from './reflection.ts';
+import { projectEndpointSlice, projectService, projectServiceExport } from '../shared/kubernetes/objects/projections.ts';
+import { endpointSlicesOf, SERVICE_EXPORTS, servicesOf } from '../shared/kubernetes/objects/resources.ts';
+import type { EndpointSlice, ObjectMeta, Service, ServiceExport } from '../shared/kubernetes/objects/types.ts';
+import { type ExportContext, exportEndpointSlices, exportServiceExports, exportServices } from './export/export-rules.ts';
+import { ServiceSlices } from './export/service-slices.ts';
+import type { Reflection } from './informers/informers.ts';
+import { ObjectStore } from './informers/object-store.ts';
 import type { Sections } from './sections.ts';
-import { ServiceSlices } from './service-slices.ts';
 
 export interface ServiceKindsOptions {
   readonly reflection: Reflection;

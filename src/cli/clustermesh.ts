@@ -1,11 +1,11 @@
 /** `clustermesh`: the daemon that exports the own cluster. */
 import { apiserverFlagTable } from '../apiserver/flags.ts';
 import { parseFlags } from '../shared/flags/parse.ts';
-import type { Runtime } from '../shared/runtime.ts';
-import type { Command } from './command.ts';
-import { runDaemon } from './daemon.ts';
-import { commandHelp } from './help.ts';
-import { requireKubernetes } from './require-kubernetes.ts';
+import type { Runtime } from '../shared/process/runtime.ts';
+import type { Command } from './command/command.ts';
+import { runDaemon } from './command/daemon.ts';
+import { commandHelp } from './command/help.ts';
+import { requireKubernetes } from './command/require-kubernetes.ts';
 
 const NAME = 'clustermesh';
 const SUMMARY = 'Export services, nodes, identities and endpoints of this cluster to an etcd that the mesh reads';

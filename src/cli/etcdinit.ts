@@ -1,14 +1,14 @@
 /** `etcdinit`: prepares the data directory of the local etcd, once, before etcd starts. */
 import { EtcdinitError } from '../etcdinit/errors.ts';
 import { etcdinitFlagTable } from '../etcdinit/flags.ts';
-import { systemClock } from '../shared/clock.ts';
 import { parseFlags } from '../shared/flags/parse.ts';
-import { EXIT_FAILURE } from '../shared/lifecycle.ts';
-import { createLogger } from '../shared/log.ts';
-import type { Command } from './command.ts';
-import { commandHelp } from './help.ts';
-import { logStart } from './start-log.ts';
-import { untilSignalled } from './until-signalled.ts';
+import { EXIT_FAILURE } from '../shared/process/lifecycle.ts';
+import { createLogger } from '../shared/process/log.ts';
+import { systemClock } from '../shared/time/clock.ts';
+import type { Command } from './command/command.ts';
+import { commandHelp } from './command/help.ts';
+import { logStart } from './command/start-log.ts';
+import { untilSignalled } from './command/until-signalled.ts';
 
 const NAME = 'etcdinit';
 const SUMMARY = 'Prepare the data directory of the local etcd: users, roles, and authentication enabled';

@@ -1,10 +1,10 @@
 /** `kvstoremesh`: the daemon that mirrors the other clusters. */
 import { kvstoremeshFlagTable } from '../kvstoremesh/flags.ts';
 import { parseFlags } from '../shared/flags/parse.ts';
-import type { Runtime } from '../shared/runtime.ts';
-import type { Command } from './command.ts';
-import { runDaemon } from './daemon.ts';
-import { commandHelp } from './help.ts';
+import type { Runtime } from '../shared/process/runtime.ts';
+import type { Command } from './command/command.ts';
+import { runDaemon } from './command/daemon.ts';
+import { commandHelp } from './command/help.ts';
 
 const NAME = 'kvstoremesh';
 const SUMMARY = 'Mirror what the other clusters of the mesh export into the local etcd, next to the agents';

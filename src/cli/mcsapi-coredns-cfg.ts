@@ -1,13 +1,13 @@
 /** `mcsapi-coredns-cfg`: makes CoreDNS answer for the services of all clusters, once. */
 import { corednsFlagTable } from '../mcsapi-coredns-cfg/flags.ts';
-import { systemClock } from '../shared/clock.ts';
 import { parseFlags } from '../shared/flags/parse.ts';
-import { createLogger } from '../shared/log.ts';
-import type { Command } from './command.ts';
-import { commandHelp } from './help.ts';
-import { requireKubernetes } from './require-kubernetes.ts';
-import { logStart } from './start-log.ts';
-import { untilSignalled } from './until-signalled.ts';
+import { createLogger } from '../shared/process/log.ts';
+import { systemClock } from '../shared/time/clock.ts';
+import type { Command } from './command/command.ts';
+import { commandHelp } from './command/help.ts';
+import { requireKubernetes } from './command/require-kubernetes.ts';
+import { logStart } from './command/start-log.ts';
+import { untilSignalled } from './command/until-signalled.ts';
 
 const NAME = 'mcsapi-coredns-cfg';
 const SUMMARY = 'Configure CoreDNS for the MCS API: the domain of the clusterset, and the option multicluster';

@@ -1,7 +1,7 @@
 /** `version`: one line that tells which program this is. */
 import { VERSION } from '../shared/version.ts';
-import type { Command } from './command.ts';
-import { PROGRAM } from './help.ts';
+import type { Command } from './command/command.ts';
+import { PROGRAM } from './command/help.ts';
 
 export const version: Command = {
   summary: 'Show the version',

@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { MAX_ETCD_OUTPUT_CHARACTERS } from '../shared/limits.ts';
-import type { Logger } from '../shared/log.ts';
+import type { Logger } from '../shared/process/log.ts';
 import { EtcdStartError } from './errors.ts';
 import { GUARD_SCRIPT, guardMessage } from './guard.ts';
 

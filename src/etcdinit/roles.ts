@@ -6,7 +6,7 @@
  * as a whole where a part of it is not allowed. Added is one key that agents of 1.15 read before anything else; the
  * original's roles of 1.15 could read everything.
  */
-import type { Permission } from '../shared/etcd/auth.ts';
+import type { Permission } from '../shared/etcd/operations/auth.ts';
 import { type EtcdKey, keyOf, prefixEnd } from '../shared/etcd/types.ts';
 import { CLUSTER_CONFIG_MARKER } from '../shared/publisher/cluster-config-marker.ts';
 

@@ -5,18 +5,18 @@
  * left. Only when etcd has ended in order is the directory good: until then it may hold users without authentication.
  */
 import { builtinUsers } from '../shared/builtin-users.ts';
-import type { Clock } from '../shared/clock.ts';
 import { clusterNameProblem } from '../shared/cluster-info.ts';
-import { formatDuration } from '../shared/duration.ts';
 import { asError } from '../shared/errors.ts';
-import type { EtcdAuth } from '../shared/etcd/auth.ts';
 import { createEtcdClient } from '../shared/etcd/client.ts';
 import { EtcdError } from '../shared/etcd/errors.ts';
+import type { EtcdAuth } from '../shared/etcd/operations/auth.ts';
 import { type EtcdClient, keyOf, NO_LEASE } from '../shared/etcd/types.ts';
 import { FlagError } from '../shared/flags/error.ts';
 import { ETCDINIT_STOP_TIMEOUT_MS } from '../shared/limits.ts';
-import type { Logger } from '../shared/log.ts';
+import type { Logger } from '../shared/process/log.ts';
 import { CLUSTER_CONFIG_MARKER } from '../shared/publisher/cluster-config-marker.ts';
+import type { Clock } from '../shared/time/clock.ts';
+import { formatDuration } from '../shared/time/duration.ts';
 import { emptyDataDirectory } from './data-directory.ts';
 import { EtcdEndedError, EtcdinitTimeoutError, EtcdRefusedError, EtcdStopError } from './errors.ts';
 import type { EtcdinitFlags } from './flags.ts';

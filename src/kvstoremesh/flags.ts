@@ -16,7 +16,7 @@ import {
   MAX_VALUE_BYTES,
   REMOTE_CHANGES_BURST_SECONDS,
 } from '../shared/limits.ts';
-import type { RemoteLimits } from './remote-bounds.ts';
+import type { RemoteLimits } from './mirror/bounds.ts';
 
 export const kvstoremeshFlagTable = {
   ...clusterFlags,

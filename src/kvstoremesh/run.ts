@@ -1,29 +1,29 @@
 /** The `kvstoremesh` daemon, wired together: its servers, the local etcd, and whoever leads over it. */
 import { parseClusterInfo } from '../shared/cluster-info.ts';
-import { countControllerRuns } from '../shared/controller-runs.ts';
 import { addEtcdChecks } from '../shared/etcd/health.ts';
 import { openLocalEtcd } from '../shared/etcd/local-etcd.ts';
 import { EtcdMetrics } from '../shared/etcd/metrics.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
-import { Health } from '../shared/health.ts';
-import { serveHealth, serveJson, serveMetrics } from '../shared/http.ts';
-import { JobGroup } from '../shared/jobs.ts';
-import { parseKvstoreOptions } from '../shared/kvstore-options.ts';
-import { parseListenAddress } from '../shared/listen-address.ts';
-import type { Registry } from '../shared/metrics.ts';
+import { parseKvstoreOptions } from '../shared/flags/kvstore-options.ts';
+import { Health } from '../shared/http/health.ts';
+import { parseListenAddress } from '../shared/http/listen-address.ts';
+import type { Registry } from '../shared/http/metrics.ts';
+import { serveHealth, serveJson, serveMetrics } from '../shared/http/server.ts';
+import { countControllerRuns } from '../shared/process/controller-runs.ts';
+import { JobGroup } from '../shared/process/jobs.ts';
+import type { Runtime } from '../shared/process/runtime.ts';
 import { PublisherMetrics } from '../shared/publisher/metrics.ts';
-import type { Runtime } from '../shared/runtime.ts';
 import { type KvstoremeshFlags, remoteLimits } from './flags.ts';
 import { importGuardReport } from './import-guard/report.ts';
-import { LEADER_TIMING, type LeaderTiming, lead } from './leader.ts';
-import { LEADERSHIP_TIMING, type LeadershipTiming, runLeadership, type Term } from './leadership.ts';
-import { findLockPlace } from './lock-place.ts';
-import { registerMeshMetrics } from './mesh-metrics.ts';
-import { OPENAPI } from './openapi.ts';
-import type { RemoteCluster } from './remote-cluster.ts';
-import type { RemoteClusters } from './remote-clusters.ts';
-import { registerRemoteMetrics } from './remote-metrics.ts';
-import { remoteClusterStatuses } from './status.ts';
+import { LEADERSHIP_TIMING, type LeadershipTiming, runLeadership, type Term } from './leadership/leadership.ts';
+import { findLockPlace } from './leadership/lock-place.ts';
+import { LEADER_TIMING, type LeaderTiming, lead } from './leadership/term.ts';
+import type { RemoteCluster } from './remote/cluster.ts';
+import type { RemoteClusters } from './remote/clusters.ts';
+import { registerMeshMetrics } from './status/mesh-metrics.ts';
+import { OPENAPI } from './status/openapi.ts';
+import { registerRemoteMetrics } from './status/remote-metrics.ts';
+import { remoteClusterStatuses } from './status/status.ts';
 
 export interface KvstoremeshTiming extends LeadershipTiming, LeaderTiming {}
 

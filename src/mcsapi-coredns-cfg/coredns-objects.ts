@@ -1,8 +1,9 @@
 /** The ConfigMap and the Deployment of CoreDNS in the Kubernetes API: read, changed, restarted. */
-import type { Clock } from '../shared/clock.ts';
-import type { KubeConnection } from '../shared/k8s/connection.ts';
-import { KubeMissingError } from '../shared/k8s/errors.ts';
-import { type JsonRecord, recordOf } from '../shared/k8s/json.ts';
+
+import type { KubeConnection } from '../shared/kubernetes/connection/connection.ts';
+import { KubeMissingError } from '../shared/kubernetes/errors.ts';
+import { type JsonRecord, recordOf } from '../shared/kubernetes/objects/json.ts';
+import type { Clock } from '../shared/time/clock.ts';
 import { CorednsMissingError } from './errors.ts';
 import type { CorednsFlags } from './flags.ts';
 

@@ -4,13 +4,14 @@
  * Nothing is changed unless all of it can be. A run that was interrupted between the change of the Corefile and the
  * restart is completed by the next one; one that finds CoreDNS configured, by whomever, changes nothing.
  */
-import type { Clock } from '../shared/clock.ts';
-import type { KubeConnection } from '../shared/k8s/connection.ts';
-import { KubeStatusError } from '../shared/k8s/errors.ts';
-import { openFlaggedConnection } from '../shared/k8s/flagged-connection.ts';
-import { checkVersion } from '../shared/k8s/version.ts';
+
+import type { KubeConnection } from '../shared/kubernetes/connection/connection.ts';
+import { openFlaggedConnection } from '../shared/kubernetes/connection/flagged-connection.ts';
+import { KubeStatusError } from '../shared/kubernetes/errors.ts';
+import { checkVersion } from '../shared/kubernetes/version.ts';
 import { MAX_COREDNS_UPDATE_ATTEMPTS } from '../shared/limits.ts';
-import type { Logger } from '../shared/log.ts';
+import type { Logger } from '../shared/process/log.ts';
+import type { Clock } from '../shared/time/clock.ts';
 import { CorednsObjects } from './coredns-objects.ts';
 import { checkedVersion } from './coredns-version.ts';
 import { CorednsPausedError } from './errors.ts';

@@ -1,5 +1,5 @@
 /**
- * Bounds of the program, except those of the Kubernetes client: these are in k8s/limits.ts.
+ * Bounds of the program, except those of the Kubernetes client: these are in kubernetes/limits.ts.
  *
  * A bound protects somebody: the reader of a value, the etcd that is written to, the memory of this
  * process, or the patience of an operator. Each says whom.

@@ -7,23 +7,22 @@ import { podsOfCiliumEndpointSlice } from '../../src/apiserver/converters/cilium
 import { podsOfEndpoint } from '../../src/apiserver/converters/endpoint.ts';
 import { convertIdentity, namespaceOfIdentity } from '../../src/apiserver/converters/identity.ts';
 import { convertPods, type Pods } from '../../src/apiserver/converters/pods.ts';
-import { namespaceFilter } from '../../src/apiserver/export-filter.ts';
-import { NOTHING, UNDECIDED } from '../../src/apiserver/exporter.ts';
+import type { Cluster, Scope } from '../../src/apiserver/encoding/keyspace.ts';
+import { namespaceFilter } from '../../src/apiserver/export/export-filter.ts';
 import {
   exportEndpointSlices,
   exportNodes,
   exportOwned,
   exportServiceExports,
   exportServices,
-} from '../../src/apiserver/exports.ts';
-import type { Cluster, Scope } from '../../src/apiserver/keyspace.ts';
-import { parseLabelSelector } from '../../src/apiserver/label-selector.ts';
-import { Namespaces } from '../../src/apiserver/namespaces.ts';
-import { ObjectRejections } from '../../src/apiserver/object-rejections.ts';
-import { ObjectStore } from '../../src/apiserver/object-store.ts';
-import { ServiceSlices } from '../../src/apiserver/service-slices.ts';
-import { systemClock } from '../../src/shared/clock.ts';
-import { ObjectFeed, type ResourceHandler } from '../../src/shared/k8s/object-feed.ts';
+} from '../../src/apiserver/export/export-rules.ts';
+import { NOTHING, UNDECIDED } from '../../src/apiserver/export/exporter.ts';
+import { parseLabelSelector } from '../../src/apiserver/export/label-selector.ts';
+import { Namespaces } from '../../src/apiserver/export/namespaces.ts';
+import { ObjectRejections } from '../../src/apiserver/export/object-rejections.ts';
+import { ServiceSlices } from '../../src/apiserver/export/service-slices.ts';
+import { ObjectStore } from '../../src/apiserver/informers/object-store.ts';
+import { Registry } from '../../src/shared/http/metrics.ts';
 import {
   namespaceProjection,
   projectCiliumEndpoint,
@@ -33,7 +32,7 @@ import {
   projectEndpointSlice,
   projectService,
   projectServiceExport,
-} from '../../src/shared/k8s/projections.ts';
+} from '../../src/shared/kubernetes/objects/projections.ts';
 import type {
   CiliumIdentity,
   CiliumNode,
@@ -41,9 +40,10 @@ import type {
   ObjectMeta,
   Service,
   ServiceExport,
-} from '../../src/shared/k8s/types.ts';
-import { type Logger, silentLogger } from '../../src/shared/log.ts';
-import { Registry } from '../../src/shared/metrics.ts';
+} from '../../src/shared/kubernetes/objects/types.ts';
+import { ObjectFeed, type ResourceHandler } from '../../src/shared/kubernetes/reflector/object-feed.ts';
+import { type Logger, silentLogger } from '../../src/shared/process/log.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 import { type RecordingSink, recordingSink } from './recording-sink.ts';
 
 /** An object as YAML has it. */

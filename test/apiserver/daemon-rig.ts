@@ -12,12 +12,12 @@ import {
 } from '../../demo/kubernetes/embedded-kubernetes.ts';
 import { apiserverFlagTable } from '../../src/apiserver/flags.ts';
 import { runApiserver } from '../../src/apiserver/run.ts';
-import { systemClock } from '../../src/shared/clock.ts';
 import { createEtcdClient } from '../../src/shared/etcd/client.ts';
 import { type EtcdClient, type KeyValue, keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { parseFlags } from '../../src/shared/flags/parse.ts';
-import { silentLogger } from '../../src/shared/log.ts';
-import { Registry } from '../../src/shared/metrics.ts';
+import { Registry } from '../../src/shared/http/metrics.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 import { type EtcdProcess, startEtcd } from '../support/etcd-process.ts';
 import { freePort } from '../support/free-port.ts';
 import { within } from '../support/until.ts';

@@ -1,12 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { type Decision, Exporter, NOTHING, UNDECIDED } from '../../src/apiserver/exporter.ts';
-import { FirstListing } from '../../src/apiserver/listing.ts';
-import { ObjectRejections } from '../../src/apiserver/object-rejections.ts';
-import { systemClock } from '../../src/shared/clock.ts';
+import { type Decision, Exporter, NOTHING, UNDECIDED } from '../../src/apiserver/export/exporter.ts';
+import { ObjectRejections } from '../../src/apiserver/export/object-rejections.ts';
+import { FirstListing } from '../../src/apiserver/informers/listing.ts';
 import { keyOf } from '../../src/shared/etcd/types.ts';
-import { Registry } from '../../src/shared/metrics.ts';
+import { Registry } from '../../src/shared/http/metrics.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 import { recordingSink } from './recording-sink.ts';
 
 function setup() {

@@ -9,7 +9,7 @@ import {
   jsonStruct,
   jsonText,
   jsonTextMap,
-} from '../../src/apiserver/go-json.ts';
+} from '../../src/apiserver/encoding/go-json.ts';
 
 describe('text', () => {
   const cases: readonly [what: string, text: string, json: string][] = [

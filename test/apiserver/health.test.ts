@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { KubernetesHealth } from '../../src/apiserver/kubernetes-health.ts';
-import { KubeForbiddenError, KubeUnreachableError } from '../../src/shared/k8s/errors.ts';
-import { NAMESPACES } from '../../src/shared/k8s/resources.ts';
+import { KubernetesHealth } from '../../src/apiserver/informers/health.ts';
+import { KubeForbiddenError, KubeUnreachableError } from '../../src/shared/kubernetes/errors.ts';
+import { NAMESPACES } from '../../src/shared/kubernetes/objects/resources.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
 import { until } from '../support/until.ts';
 import { type Daemon, DaemonRig } from './daemon-rig.ts';

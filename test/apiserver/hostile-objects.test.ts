@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Scope, scopePrefix } from '../../src/apiserver/keyspace.ts';
+import { type Scope, scopePrefix } from '../../src/apiserver/encoding/keyspace.ts';
 import { keyOf } from '../../src/shared/etcd/types.ts';
 import { recordingLogger } from '../etcd/rig.ts';
 import { ClusterModel, type Manifest } from './cluster-model.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import ipaddr from 'ipaddr.js';
 import { describe, expect, test } from 'vitest';
-import { canonicalAddress, parseNetwork } from '../../src/apiserver/ip.ts';
+import { canonicalAddress, parseNetwork } from '../../src/apiserver/encoding/ip.ts';
 
 describe('an address', () => {
   test.each([

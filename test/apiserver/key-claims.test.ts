@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type EarlierRun, KeyClaims } from '../../src/apiserver/key-claims.ts';
+import { type EarlierRun, KeyClaims } from '../../src/apiserver/export/key-claims.ts';
 import { keyOf } from '../../src/shared/etcd/types.ts';
 import { recordingSink } from './recording-sink.ts';
 

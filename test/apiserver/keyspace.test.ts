@@ -10,7 +10,7 @@ import {
   scopePrefix,
   serviceExportKey,
   serviceKey,
-} from '../../src/apiserver/keyspace.ts';
+} from '../../src/apiserver/encoding/keyspace.ts';
 
 const east = { name: 'east', id: 7 };
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { parseLabelSelector } from '../../src/apiserver/export/label-selector.ts';
 import { apiserverFlagTable } from '../../src/apiserver/flags.ts';
-import { parseLabelSelector } from '../../src/apiserver/label-selector.ts';
 import { FlagError } from '../../src/shared/flags/error.ts';
 import { parseFlags } from '../../src/shared/flags/parse.ts';
 import { providerMissing, startKubernetes } from '../support/kubernetes-provider.ts';

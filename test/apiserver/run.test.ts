@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { meshDefinitions } from '../../demo/kubernetes/mesh-definitions.ts';
-import { CrdTimeoutError } from '../../src/shared/k8s/errors.ts';
+import { CrdTimeoutError } from '../../src/shared/kubernetes/errors.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
 import { until, within } from '../support/until.ts';
 import type { Manifest } from './cluster-model.ts';

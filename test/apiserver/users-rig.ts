@@ -3,11 +3,11 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runUsers } from '../../src/apiserver/users/run.ts';
-import { systemClock } from '../../src/shared/clock.ts';
 import { createEtcdClient, type EtcdAdminClient } from '../../src/shared/etcd/client.ts';
-import { Health } from '../../src/shared/health.ts';
-import { silentLogger } from '../../src/shared/log.ts';
-import { Registry } from '../../src/shared/metrics.ts';
+import { Health } from '../../src/shared/http/health.ts';
+import { Registry } from '../../src/shared/http/metrics.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 import { until, within } from '../support/until.ts';
 
 export const soon = () => ({ signal: AbortSignal.timeout(60_000) });

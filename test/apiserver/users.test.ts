@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { systemClock } from '../../src/shared/clock.ts';
 import { createEtcdClient } from '../../src/shared/etcd/client.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
 import { until } from '../support/until.ts';
 import { BUILTIN, soon, UsersFile, UsersRun, usersText } from './users-rig.ts';

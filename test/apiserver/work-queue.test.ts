@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { WorkQueue } from '../../src/apiserver/work-queue.ts';
-import { systemClock } from '../../src/shared/clock.ts';
+import { WorkQueue } from '../../src/apiserver/export/work-queue.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 
 function setup(work: (id: string) => void = () => undefined, clock = systemClock) {
   const done: string[] = [];

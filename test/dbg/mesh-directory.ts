@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { etcdCheckTools } from '../../src/cli/etcd-check-tools.ts';
+import { etcdCheckTools } from '../../src/cli/debug/etcd-check-tools.ts';
 import { type MeshTroubleshootOptions, troubleshootMesh } from '../../src/shared/troubleshoot/troubleshoot.ts';
 import type { CertificateFiles } from '../support/certificates.ts';
 

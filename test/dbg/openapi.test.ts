@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { OPENAPI } from '../../src/kvstoremesh/openapi.ts';
+import { OPENAPI } from '../../src/kvstoremesh/status/openapi.ts';
 import { recordingOf } from '../golden/kvstoremesh/observation.ts';
 import { readScenario, scenarioNames } from '../golden/kvstoremesh/scenario.ts';
 import { violationsOf } from './schema.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { NOTES, StatusFormError, statusText } from '../../src/kvstoremesh/status-text.ts';
+import { NOTES, StatusFormError, statusText } from '../../src/kvstoremesh/status/status-text.ts';
 
 const NOW_MS = Date.parse('2026-02-03T04:07:10.500Z');
 const brief = { verbose: false, nowMs: NOW_MS };

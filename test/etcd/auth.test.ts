@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { systemClock } from '../../src/shared/clock.ts';
 import type { EtcdAdminClient } from '../../src/shared/etcd/client.ts';
 import { createEtcdClient } from '../../src/shared/etcd/client.ts';
 import {
@@ -10,7 +9,8 @@ import {
   ReadOnlyError,
 } from '../../src/shared/etcd/errors.ts';
 import { type EtcdClient, keyOf } from '../../src/shared/etcd/types.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 import { type Authority, CertificateDirectory, canMakeCertificates } from '../support/certificates.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
 import { connect, put, soon } from './rig.ts';

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { systemClock } from '../../src/shared/clock.ts';
 import {
   ClosedError,
   CompactedError,
@@ -14,8 +13,9 @@ import {
   UnavailableError,
   UnexpectedStatusError,
 } from '../../src/shared/etcd/errors.ts';
-import { RequestLimiter } from '../../src/shared/etcd/request-limiter.ts';
+import { RequestLimiter } from '../../src/shared/etcd/operations/request-limiter.ts';
 import { type EtcdKey, keyOf, type LeaseId, NO_LEASE, type TxnOperation } from '../../src/shared/etcd/types.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
 import { until } from '../support/until.ts';
 import {

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decodeHeader, decodeRange, decodeTxn, decodeWatch, encodeTxn, readEvents } from '../../src/shared/etcd/codec.ts';
 import { EtcdError } from '../../src/shared/etcd/errors.ts';
-import { Event_EventType, type KeyValue as WireKeyValue } from '../../src/shared/etcd/proto/kv.ts';
+import { type EtcdKey, keyBytes, type LeaseId, type TxnOperation, type WatchEvent } from '../../src/shared/etcd/types.ts';
+import { decodeHeader, decodeRange, decodeTxn, decodeWatch, encodeTxn, readEvents } from '../../src/shared/etcd/wire/codec.ts';
+import { Event_EventType, type KeyValue as WireKeyValue } from '../../src/shared/etcd/wire/proto/kv.ts';
 import {
   Compare_CompareResult,
   Compare_CompareTarget,
@@ -10,8 +11,7 @@ import {
   TxnRequest,
   TxnResponse,
   WatchResponse,
-} from '../../src/shared/etcd/proto/rpc.ts';
-import { type EtcdKey, keyBytes, type LeaseId, type TxnOperation, type WatchEvent } from '../../src/shared/etcd/types.ts';
+} from '../../src/shared/etcd/wire/proto/rpc.ts';
 
 const MAX_REVISION = BigInt(Number.MAX_SAFE_INTEGER);
 

@@ -1,11 +1,11 @@
 import { createServer, connect as dial, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { type Clock, systemClock } from '../../src/shared/clock.ts';
-import { DialPacing } from '../../src/shared/etcd/dial-pacing.ts';
+import { DialPacing } from '../../src/shared/etcd/connection/dial-pacing.ts';
+import { HostLookup } from '../../src/shared/etcd/connection/host-lookup.ts';
 import { UnavailableError } from '../../src/shared/etcd/errors.ts';
-import { HostLookup } from '../../src/shared/etcd/host-lookup.ts';
 import { keyOf } from '../../src/shared/etcd/types.ts';
 import { ETCD_ADDRESS_DELAY_MS, ETCD_CONNECT_TIMEOUT_MS, ETCD_REDIAL_MAX_MS, ETCD_REDIAL_MS } from '../../src/shared/limits.ts';
+import { type Clock, systemClock } from '../../src/shared/time/clock.ts';
 import { type EtcdProcess, startEtcd } from '../support/etcd-process.ts';
 import { freePort } from '../support/free-port.ts';
 import { startSynBlackHole } from '../support/syn-black-hole.ts';

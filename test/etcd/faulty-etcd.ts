@@ -8,14 +8,14 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { onTestFinished } from 'vitest';
-import { encoded, RANGE, WATCH } from '../../src/shared/etcd/methods.ts';
+import { encoded, RANGE, WATCH } from '../../src/shared/etcd/wire/methods.ts';
 import {
   RangeRequest,
   RangeResponse,
   type WatchCreateRequest,
   WatchRequest,
   WatchResponse,
-} from '../../src/shared/etcd/proto/rpc.ts';
+} from '../../src/shared/etcd/wire/proto/rpc.ts';
 
 export const header = (revision: number, clusterId = 7n) => ({
   clusterId,

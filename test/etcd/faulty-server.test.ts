@@ -1,6 +1,5 @@
 /** What etcd does not do, or not always: answers of a server that breaks its promises. */
 import { expect, test } from 'vitest';
-import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import { keyOf, type Revision } from '../../src/shared/etcd/types.ts';
 import {
   ETCD_BACKOFF_MAX_MS,
@@ -9,6 +8,7 @@ import {
   ETCD_DIAL_TIMEOUT_MS,
   MAX_ETCD_TEXT_LENGTH,
 } from '../../src/shared/limits.ts';
+import { type Clock, systemClock } from '../../src/shared/time/clock.ts';
 import { until } from '../support/until.ts';
 import { answer, eventsAt, faultyEtcd, header } from './faulty-etcd.ts';
 import { connect, hurriedClock, listAll, proxyForTest, record, recordingLogger, seen, soon } from './rig.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import { UnavailableError } from '../../src/shared/etcd/errors.ts';
 import { type EtcdClient, keyOf, type LeaseId, type LeaseTimeToLive } from '../../src/shared/etcd/types.ts';
+import { type Clock, systemClock } from '../../src/shared/time/clock.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';

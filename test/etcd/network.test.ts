@@ -1,9 +1,9 @@
 import { createServer, connect as dial, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import { DeadlineError, NoLeaderError, UnavailableError } from '../../src/shared/etcd/errors.ts';
 import { keyOf } from '../../src/shared/etcd/types.ts';
 import { ETCD_CALL_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS } from '../../src/shared/limits.ts';
+import { type Clock, systemClock } from '../../src/shared/time/clock.ts';
 import { type EtcdProcess, startEtcd } from '../support/etcd-process.ts';
 import { freePort } from '../support/free-port.ts';
 import { until } from '../support/until.ts';

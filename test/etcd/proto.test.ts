@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 
 const root = join(import.meta.dirname, '../..');
-const proto = join(root, 'src/shared/etcd/proto');
+const proto = join(root, 'src/shared/etcd/wire/proto');
 
 test('the generated code is what the generator makes of the definition today', () => {
   const directory = temporaryDirectory();

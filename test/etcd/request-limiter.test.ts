@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import type { Clock } from '../../src/shared/clock.ts';
 import { QueueFullError } from '../../src/shared/etcd/errors.ts';
-import { RequestLimiter } from '../../src/shared/etcd/request-limiter.ts';
+import { RequestLimiter } from '../../src/shared/etcd/operations/request-limiter.ts';
 import { MAX_QUEUED_ETCD_REQUESTS } from '../../src/shared/limits.ts';
+import type { Clock } from '../../src/shared/time/clock.ts';
 
 const { signal } = new AbortController();
 

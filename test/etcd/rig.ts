@@ -2,7 +2,6 @@
  * Clients on real etcd servers, with what the tests of this folder share.
  */
 import { onTestFinished } from 'vitest';
-import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import { createEtcdClient, type EtcdAdminClient, type EtcdClientOptions } from '../../src/shared/etcd/client.ts';
 import {
   type EtcdClient,
@@ -16,7 +15,8 @@ import {
   type WatchOptions,
 } from '../../src/shared/etcd/types.ts';
 import { ETCD_CALL_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS } from '../../src/shared/limits.ts';
-import { type Logger, silentLogger } from '../../src/shared/log.ts';
+import { type Logger, silentLogger } from '../../src/shared/process/log.ts';
+import { type Clock, systemClock } from '../../src/shared/time/clock.ts';
 import { type EtcdOptions, type EtcdProcess, startEtcd } from '../support/etcd-process.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';

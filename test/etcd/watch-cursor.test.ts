@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { WatchCursor } from '../../src/shared/etcd/operations/watch-cursor.ts';
 import { type EtcdKey, keyOf, type Revision, type WatchEvent } from '../../src/shared/etcd/types.ts';
-import { WatchCursor } from '../../src/shared/etcd/watch-cursor.ts';
 
 const revision = (value: number) => value as Revision;
 const event = (modRevision: number, key = 'k'): WatchEvent => ({

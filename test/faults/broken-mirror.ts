@@ -1,5 +1,5 @@
 /** Loaded before the program: the first three attempts to mirror the nodes of berlin fail by a mistake. */
-import { RemoteCluster } from '../../src/kvstoremesh/remote-cluster.ts';
+import { RemoteCluster } from '../../src/kvstoremesh/remote/cluster.ts';
 
 const run = RemoteCluster.prototype.run;
 

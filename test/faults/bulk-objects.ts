@@ -8,12 +8,12 @@ import { randomUUID } from 'node:crypto';
 import { podsOfEndpoint } from '../../src/apiserver/converters/endpoint.ts';
 import { convertIdentity } from '../../src/apiserver/converters/identity.ts';
 import { convertPods } from '../../src/apiserver/converters/pods.ts';
-import type { Cluster } from '../../src/apiserver/keyspace.ts';
-import { systemClock } from '../../src/shared/clock.ts';
+import type { Cluster } from '../../src/apiserver/encoding/keyspace.ts';
 import { createEtcdClient } from '../../src/shared/etcd/client.ts';
 import { type EtcdClient, keyOf, NO_LEASE, type Revision, type TxnOperation } from '../../src/shared/etcd/types.ts';
-import { projectCiliumEndpoint, projectCiliumIdentity } from '../../src/shared/k8s/projections.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { projectCiliumEndpoint, projectCiliumIdentity } from '../../src/shared/kubernetes/objects/projections.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 import type { KubeApiserver } from '../support/kube-apiserver.ts';
 import { until } from '../support/until.ts';
 

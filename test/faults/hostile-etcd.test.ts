@@ -1,9 +1,9 @@
 /** A remote whose etcd answers anything, beside one that is honest. */
 import { expect, test } from 'vitest';
 import { clusterConfigKey } from '../../src/kvstoremesh/mappings.ts';
-import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import { ETCD_CALL_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS, MAX_ETCD_TEXT_LENGTH } from '../../src/shared/limits.ts';
-import { createLogger } from '../../src/shared/log.ts';
+import { createLogger } from '../../src/shared/process/log.ts';
+import { type Clock, systemClock } from '../../src/shared/time/clock.ts';
 import { randomOf } from '../fuzz/mutation.ts';
 import { FULL, Mesh, startFullRemote, startLocal } from '../kvstoremesh/mesh.ts';
 import { etcdVersions } from '../support/etcd-process.ts';

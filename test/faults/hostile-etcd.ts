@@ -11,8 +11,8 @@ import {
   type sendUnaryData,
   type status,
 } from '@grpc/grpc-js';
-import { encoded, RANGE, WATCH } from '../../src/shared/etcd/methods.ts';
-import { RangeRequest, RangeResponse, WatchRequest, WatchResponse } from '../../src/shared/etcd/proto/rpc.ts';
+import { encoded, RANGE, WATCH } from '../../src/shared/etcd/wire/methods.ts';
+import { RangeRequest, RangeResponse, WatchRequest, WatchResponse } from '../../src/shared/etcd/wire/proto/rpc.ts';
 import type { Random } from '../fuzz/mutation.ts';
 
 type KeyValue = RangeResponse['kvs'][number];

@@ -5,9 +5,13 @@
 import { text } from 'node:stream/consumers';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseJson } from '../../src/shared/k8s/json.ts';
-import { projectCiliumEndpoint, projectCiliumIdentity, projectCiliumNode } from '../../src/shared/k8s/projections.ts';
-import { ShapeError } from '../../src/shared/k8s/shape.ts';
+import { parseJson } from '../../src/shared/kubernetes/objects/json.ts';
+import {
+  projectCiliumEndpoint,
+  projectCiliumIdentity,
+  projectCiliumNode,
+} from '../../src/shared/kubernetes/objects/projections.ts';
+import { ShapeError } from '../../src/shared/kubernetes/objects/shape.ts';
 import { type HostileKind, hostileNamedObject } from '../apiserver/hostile-arbitraries.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
 import { type KubeApiserver, kubeApiserverMissing, startKubeApiserver } from '../support/kube-apiserver.ts';

@@ -8,7 +8,7 @@ import { expect } from 'vitest';
 import { apiserverFlagTable } from '../../src/apiserver/flags.ts';
 import { runApiserver } from '../../src/apiserver/run.ts';
 import { parseFlags } from '../../src/shared/flags/parse.ts';
-import { Registry } from '../../src/shared/metrics.ts';
+import { Registry } from '../../src/shared/http/metrics.ts';
 import { type LogLine, recordingLogger } from '../etcd/rig.ts';
 import { HastyClock } from '../k8s/rig.ts';
 import { type EtcdProcess, startEtcd } from '../support/etcd-process.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { meshDefinitions } from '../../demo/kubernetes/mesh-definitions.ts';
-import { KUBE_BOOKMARK_SILENCE_MS } from '../../src/shared/k8s/limits.ts';
+import { KUBE_BOOKMARK_SILENCE_MS } from '../../src/shared/kubernetes/limits.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
 import { type KubeApiserver, kubeApiserverMissing, startKubeApiserver } from '../support/kube-apiserver.ts';
 import { KubeProxy, type ProxiedRequest } from '../support/kube-proxy.ts';

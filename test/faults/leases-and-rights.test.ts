@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
-import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import { createEtcdClient } from '../../src/shared/etcd/client.ts';
 import { type EtcdClient, type EtcdKey, keyOf } from '../../src/shared/etcd/types.ts';
-import { type Logger, silentLogger } from '../../src/shared/log.ts';
+import { type Logger, silentLogger } from '../../src/shared/process/log.ts';
 import { createPublisher } from '../../src/shared/publisher/publisher.ts';
 import type { Publisher, PublisherObserver, Section } from '../../src/shared/publisher/types.ts';
+import { type Clock, systemClock } from '../../src/shared/time/clock.ts';
 import { recordingLogger } from '../etcd/rig.ts';
 import { enableUsers } from '../etcd/users.ts';
 import { startLocal } from '../kvstoremesh/mesh.ts';

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { RemoteClusterStatus } from '../../src/kvstoremesh/status.ts';
+import type { RemoteClusterStatus } from '../../src/kvstoremesh/status/status.ts';
 import type { Remote } from '../kvstoremesh/mesh.ts';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
 import { freePort } from '../support/free-port.ts';

@@ -6,13 +6,13 @@
 
 import { apiserverFlagTable } from '../../src/apiserver/flags.ts';
 import { runApiserver } from '../../src/apiserver/run.ts';
-import { runDaemon } from '../../src/cli/daemon.ts';
+import { runDaemon } from '../../src/cli/command/daemon.ts';
 import { kvstoremeshFlagTable } from '../../src/kvstoremesh/flags.ts';
-import { LEADER_TIMING } from '../../src/kvstoremesh/leader.ts';
+import { LEADER_TIMING } from '../../src/kvstoremesh/leadership/term.ts';
 import { runKvstoremesh } from '../../src/kvstoremesh/run.ts';
-import type { Clock } from '../../src/shared/clock.ts';
 import { parseFlags } from '../../src/shared/flags/parse.ts';
-import type { Runtime } from '../../src/shared/runtime.ts';
+import type { Runtime } from '../../src/shared/process/runtime.ts';
+import type { Clock } from '../../src/shared/time/clock.ts';
 
 export interface QuickTimes {
   /** How many times faster than the wall clock its durations pass; 1 otherwise. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { formatDuration, parseDurationMs } from '../../src/shared/duration.ts';
+import { formatDuration, parseDurationMs } from '../../src/shared/time/duration.ts';
 
 /** What `time.ParseDuration` of Go makes of each text, in nanoseconds. */
 test.each([

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseKvstoreOptions } from '../../src/shared/kvstore-options.ts';
+import { parseKvstoreOptions } from '../../src/shared/flags/kvstore-options.ts';
 
 const parse = (...pairs: [string, string][]) => parseKvstoreOptions(new Map([['etcd.address', 'http://e:1'], ...pairs]));
 

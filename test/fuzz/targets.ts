@@ -128,14 +128,14 @@ export const TARGETS: readonly Target[] = [
       '\\',
     ],
     load: async () => {
-      const { compileJsonPath } = await import('../../src/cli/json-path.ts');
+      const { compileJsonPath } = await import('../../src/cli/debug/json-path.ts');
       return (input) => attempt(() => assert.equal(typeof compileJsonPath(input.toString())(STATUS), 'string'));
     },
   },
 ];
 
 async function etcdAnswers(): Promise<Run> {
-  const { decodeHeader, decodeRange, decodeTxn, decodeWatch, readEvents } = await import('../../src/shared/etcd/codec.ts');
+  const { decodeHeader, decodeRange, decodeTxn, decodeWatch, readEvents } = await import('../../src/shared/etcd/wire/codec.ts');
   const maxKeys = 3;
   return (input) => {
     attempt(() => assert.ok(decodeRange(input, maxKeys).keyValues.length <= maxKeys));
@@ -152,10 +152,10 @@ async function etcdAnswers(): Promise<Run> {
 
 /** A body gives the same lines and items however it is cut; each is an object, or is refused. */
 async function kubernetesLines(): Promise<Run> {
-  const { parseJson } = await import('../../src/shared/k8s/json.ts');
-  const { LineSplitter } = await import('../../src/shared/k8s/lines.ts');
-  const { ListItemSplitter } = await import('../../src/shared/k8s/list-items.ts');
-  const k8s = await import('../../src/shared/k8s/projections.ts');
+  const { parseJson } = await import('../../src/shared/kubernetes/objects/json.ts');
+  const { LineSplitter } = await import('../../src/shared/kubernetes/reflector/lines.ts');
+  const { ListItemSplitter } = await import('../../src/shared/kubernetes/reflector/list-items.ts');
+  const k8s = await import('../../src/shared/kubernetes/objects/projections.ts');
   const projections = [k8s.projectService, k8s.projectEndpointSlice, k8s.projectCiliumNode, k8s.projectCiliumEndpoint];
   /** As many as there are before the rest is refused. */
   const pieces = (splitter: { push(chunk: Buffer): Iterable<Buffer>; finish(): unknown }, chunks: readonly Buffer[]) => {
@@ -178,7 +178,7 @@ async function kubernetesLines(): Promise<Run> {
 
 /** A selector says of itself what it selects. */
 async function labelSelector(): Promise<Run> {
-  const { parseLabelSelector } = await import('../../src/apiserver/label-selector.ts');
+  const { parseLabelSelector } = await import('../../src/apiserver/export/label-selector.ts');
   return (input) =>
     attempt(() => {
       const { text, matches } = parseLabelSelector(input.toString());

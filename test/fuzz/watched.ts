@@ -1,15 +1,15 @@
 /** A watch over a transport that answers with the messages of an input, each behind a byte with its length divided by 4. */
 import assert from 'node:assert/strict';
-import { systemClock } from '../../src/shared/clock.ts';
 import { asError, ProgramError } from '../../src/shared/errors.ts';
-import { ClusterPin } from '../../src/shared/etcd/cluster-pin.ts';
-import type { ResponseHeader } from '../../src/shared/etcd/codec.ts';
-import { encoded } from '../../src/shared/etcd/methods.ts';
-import { WatchResponse } from '../../src/shared/etcd/proto/rpc.ts';
-import type { Transport } from '../../src/shared/etcd/transport.ts';
+import type { Transport } from '../../src/shared/etcd/connection/transport.ts';
+import { watchPrefix } from '../../src/shared/etcd/operations/watch.ts';
 import { keyOf, type Revision } from '../../src/shared/etcd/types.ts';
-import { watchPrefix } from '../../src/shared/etcd/watch.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { ClusterPin } from '../../src/shared/etcd/wire/cluster-pin.ts';
+import type { ResponseHeader } from '../../src/shared/etcd/wire/codec.ts';
+import { encoded } from '../../src/shared/etcd/wire/methods.ts';
+import { WatchResponse } from '../../src/shared/etcd/wire/proto/rpc.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 
 const PREFIX = keyOf('k/');
 const FROM = 10;

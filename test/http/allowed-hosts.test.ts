@@ -2,10 +2,10 @@ import { request } from 'node:http';
 import { hostname } from 'node:os';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { allowedHosts, searchDomainsOf } from '../../src/shared/allowed-hosts.ts';
-import { Health } from '../../src/shared/health.ts';
-import { type HttpServer, serveHealth, serveJson, serveMetrics } from '../../src/shared/http.ts';
-import { Registry } from '../../src/shared/metrics.ts';
+import { allowedHosts, searchDomainsOf } from '../../src/shared/http/allowed-hosts.ts';
+import { Health } from '../../src/shared/http/health.ts';
+import { Registry } from '../../src/shared/http/metrics.ts';
+import { type HttpServer, serveHealth, serveJson, serveMetrics } from '../../src/shared/http/server.ts';
 
 const POD = {
   hostname: 'clustermesh-apiserver-5d8f',

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { CONTROLLER_GROUPS, countControllerRuns } from '../../src/shared/controller-runs.ts';
-import { Registry } from '../../src/shared/metrics.ts';
+import { Registry } from '../../src/shared/http/metrics.ts';
+import { CONTROLLER_GROUPS, countControllerRuns } from '../../src/shared/process/controller-runs.ts';
 
 test.each<[string, string[], readonly string[]]>([
   ['no names', [], []],

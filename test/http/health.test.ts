@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Health } from '../../src/shared/health.ts';
-import { type HttpServer, ListenError, serveHealth } from '../../src/shared/http.ts';
-import { Registry } from '../../src/shared/metrics.ts';
+import { Health } from '../../src/shared/http/health.ts';
+import { Registry } from '../../src/shared/http/metrics.ts';
+import { type HttpServer, ListenError, serveHealth } from '../../src/shared/http/server.ts';
 
 let stop: AbortController;
 let registry: Registry;

@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type HttpServer, serveJson } from '../../src/shared/http.ts';
+import { type HttpServer, serveJson } from '../../src/shared/http/server.ts';
 
 let clusters: unknown[] = [];
 let server: HttpServer;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatListenAddress, parseListenAddress } from '../../src/shared/listen-address.ts';
+import { formatListenAddress, parseListenAddress } from '../../src/shared/http/listen-address.ts';
 
 test.each([
   [':9962', undefined, 9962],

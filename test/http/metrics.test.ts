@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from 'vitest';
-import { type Clock, systemClock } from '../../src/shared/clock.ts';
-import { type HttpServer, serveMetrics } from '../../src/shared/http.ts';
-import { createRegistry, Registry } from '../../src/shared/metrics.ts';
+import { createRegistry, Registry } from '../../src/shared/http/metrics.ts';
+import { type HttpServer, serveMetrics } from '../../src/shared/http/server.ts';
 import { PublisherMetrics } from '../../src/shared/publisher/metrics.ts';
 import type { Publisher, Section, SectionStats } from '../../src/shared/publisher/types.ts';
+import { type Clock, systemClock } from '../../src/shared/time/clock.ts';
 
 const stop = new AbortController();
 let server: HttpServer | undefined;

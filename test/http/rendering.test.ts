@@ -4,10 +4,10 @@ import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { Counter, Gauge, Histogram, Registry as PrometheusRegistry, Summary } from 'prom-client';
 import { afterEach, expect, test } from 'vitest';
-import { type HttpServer, serveJson, serveMetrics } from '../../src/shared/http.ts';
-import { joinInSlices, jsonPieces } from '../../src/shared/in-slices.ts';
+import { joinInSlices, jsonPieces } from '../../src/shared/http/in-slices.ts';
+import { Registry } from '../../src/shared/http/metrics.ts';
+import { type HttpServer, serveJson, serveMetrics } from '../../src/shared/http/server.ts';
 import { MAX_HTTP_CONNECTIONS } from '../../src/shared/limits.ts';
-import { Registry } from '../../src/shared/metrics.ts';
 import { until } from '../support/until.ts';
 
 const LISTEN = { address: { host: '127.0.0.1', port: 0 }, flag: 'x', signal: new AbortController().signal };

@@ -4,17 +4,17 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, test as base, expect, vi } from 'vitest';
-import { systemClock } from '../../src/shared/clock.ts';
-import { type ConnectionOptions, openConnection } from '../../src/shared/k8s/connection.ts';
+import { type ConnectionOptions, openConnection } from '../../src/shared/kubernetes/connection/connection.ts';
 import {
   KubeConfigError,
   KubeCredentialsError,
   KubeUnauthorizedError,
   KubeUnreachableError,
-} from '../../src/shared/k8s/errors.ts';
-import { runHeartbeat } from '../../src/shared/k8s/heartbeat.ts';
-import { checkVersion, readVersion } from '../../src/shared/k8s/version.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+} from '../../src/shared/kubernetes/errors.ts';
+import { runHeartbeat } from '../../src/shared/kubernetes/heartbeat.ts';
+import { checkVersion, readVersion } from '../../src/shared/kubernetes/version.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 import { until, within } from '../support/until.ts';
 import { FakeApiserver, sendStatus, status } from './fake-apiserver.ts';
 import { connectionOptions, HastyClock, ReflectorRun, WIDGETS_PATH } from './rig.ts';

@@ -1,10 +1,10 @@
 /** Waiting for CRDs that come late, or never. */
 import { test as base, expect } from 'vitest';
-import { openConnection } from '../../src/shared/k8s/connection.ts';
-import { waitForCrds } from '../../src/shared/k8s/crds.ts';
-import { CrdTimeoutError, KubeForbiddenError, KubeUnreachableError } from '../../src/shared/k8s/errors.ts';
-import { CILIUM_ENDPOINTS, CILIUM_NODES } from '../../src/shared/k8s/resources.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { openConnection } from '../../src/shared/kubernetes/connection/connection.ts';
+import { CrdTimeoutError, KubeForbiddenError, KubeUnreachableError } from '../../src/shared/kubernetes/errors.ts';
+import { CILIUM_ENDPOINTS, CILIUM_NODES } from '../../src/shared/kubernetes/objects/resources.ts';
+import { waitForCrds } from '../../src/shared/kubernetes/reflector/crds.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
 import { until, within } from '../support/until.ts';
 import { FakeApiserver, status } from './fake-apiserver.ts';
 import { connectionOptions, HastyClock } from './rig.ts';

@@ -1,10 +1,10 @@
 /** Cutting streams of bytes into lines and into the items of a list, wherever the chunks end. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { KubeDecodeError } from '../../src/shared/k8s/errors.ts';
-import { MAX_KUBE_ENVELOPE_BYTES, MAX_KUBE_OBJECT_BYTES } from '../../src/shared/k8s/limits.ts';
-import { LineSplitter } from '../../src/shared/k8s/lines.ts';
-import { ListItemSplitter } from '../../src/shared/k8s/list-items.ts';
+import { KubeDecodeError } from '../../src/shared/kubernetes/errors.ts';
+import { MAX_KUBE_ENVELOPE_BYTES, MAX_KUBE_OBJECT_BYTES } from '../../src/shared/kubernetes/limits.ts';
+import { LineSplitter } from '../../src/shared/kubernetes/reflector/lines.ts';
+import { ListItemSplitter } from '../../src/shared/kubernetes/reflector/list-items.ts';
 
 /** `bytes` in pieces of the sizes given, over and over. */
 function* chunksOf(bytes: Buffer, sizes: readonly number[]): Generator<Buffer> {

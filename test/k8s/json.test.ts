@@ -1,10 +1,10 @@
 /** Numbers of API objects: Go has integers of 64 bits, of which a JavaScript number holds no more than 53. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { KubeDecodeError } from '../../src/shared/k8s/errors.ts';
-import { parseJson } from '../../src/shared/k8s/json.ts';
-import { projectCiliumEndpoint, projectCiliumNode } from '../../src/shared/k8s/projections.ts';
-import { ShapeError } from '../../src/shared/k8s/shape.ts';
+import { KubeDecodeError } from '../../src/shared/kubernetes/errors.ts';
+import { parseJson } from '../../src/shared/kubernetes/objects/json.ts';
+import { projectCiliumEndpoint, projectCiliumNode } from '../../src/shared/kubernetes/objects/projections.ts';
+import { ShapeError } from '../../src/shared/kubernetes/objects/shape.ts';
 
 const parse = (text: string) => parseJson(text, 'test');
 

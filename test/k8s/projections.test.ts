@@ -1,8 +1,8 @@
 /** What is kept of each kind, and what is refused. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import * as projections from '../../src/shared/k8s/projections.ts';
-import { ShapeError } from '../../src/shared/k8s/shape.ts';
+import * as projections from '../../src/shared/kubernetes/objects/projections.ts';
+import { ShapeError } from '../../src/shared/kubernetes/objects/shape.ts';
 
 const noise = { uid: 'u', managedFields: [{ manager: 'm' }], ownerReferences: null };
 

@@ -2,11 +2,11 @@
 import { getEventListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { test as base, expect } from 'vitest';
-import { systemClock } from '../../src/shared/clock.ts';
-import { openConnection } from '../../src/shared/k8s/connection.ts';
-import { runReflector } from '../../src/shared/k8s/reflector.ts';
-import { watchEvents } from '../../src/shared/k8s/watch-stream.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { openConnection } from '../../src/shared/kubernetes/connection/connection.ts';
+import { runReflector } from '../../src/shared/kubernetes/reflector/reflector.ts';
+import { watchEvents } from '../../src/shared/kubernetes/reflector/watch-stream.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 import { until, within } from '../support/until.ts';
 import { eventLine, FakeApiserver, status } from './fake-apiserver.ts';
 import { connectionOptions, HastyClock, ReflectorRun, WIDGETS, WIDGETS_PATH } from './rig.ts';

@@ -1,6 +1,6 @@
 /** A kind that is served in one of several API versions, and moves from one to another. */
 import { test as base, expect } from 'vitest';
-import type { Resource } from '../../src/shared/k8s/resources.ts';
+import type { Resource } from '../../src/shared/kubernetes/objects/resources.ts';
 import { until } from '../support/until.ts';
 import { eventLine, FakeApiserver, type SeenRequest, status } from './fake-apiserver.ts';
 import { HastyClock, ReflectorRun, WIDGETS, WIDGETS_PATH } from './rig.ts';

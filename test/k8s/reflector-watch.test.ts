@@ -1,6 +1,6 @@
 /** What a reflector makes of watches that end, break, hang or lie. */
 import { test as base, expect } from 'vitest';
-import { MAX_KUBE_OBJECT_BYTES } from '../../src/shared/k8s/limits.ts';
+import { MAX_KUBE_OBJECT_BYTES } from '../../src/shared/kubernetes/limits.ts';
 import { until } from '../support/until.ts';
 import { eventLine, FakeApiserver, status } from './fake-apiserver.ts';
 import { HastyClock, ReflectorRun, WIDGETS_PATH } from './rig.ts';

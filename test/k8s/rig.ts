@@ -1,13 +1,18 @@
 /**
  * A reflector on an API server, with a handler that remembers, and a clock that is in a hurry.
  */
-import { type Clock, systemClock } from '../../src/shared/clock.ts';
-import { type ConnectionOptions, type KubeConnection, openConnection } from '../../src/shared/k8s/connection.ts';
-import type { ReflectorEvent } from '../../src/shared/k8s/observer.ts';
-import { runReflector } from '../../src/shared/k8s/reflector.ts';
-import type { Resource } from '../../src/shared/k8s/resources.ts';
-import type { ObjectId } from '../../src/shared/k8s/types.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+
+import {
+  type ConnectionOptions,
+  type KubeConnection,
+  openConnection,
+} from '../../src/shared/kubernetes/connection/connection.ts';
+import type { Resource } from '../../src/shared/kubernetes/objects/resources.ts';
+import type { ObjectId } from '../../src/shared/kubernetes/objects/types.ts';
+import type { ReflectorEvent } from '../../src/shared/kubernetes/reflector/observer.ts';
+import { runReflector } from '../../src/shared/kubernetes/reflector/reflector.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { type Clock, systemClock } from '../../src/shared/time/clock.ts';
 import { until, within } from '../support/until.ts';
 
 export const WIDGETS: Resource = { kind: 'Widget', group: 'test.io', version: 'v1', plural: 'widgets' };

@@ -1,6 +1,6 @@
 /** Statuses of the API server, and the errors they become. */
 import { expect, test } from 'vitest';
-import { MAX_KUBE_RETRY_AFTER_MS } from '../../src/shared/k8s/limits.ts';
+import { MAX_KUBE_RETRY_AFTER_MS } from '../../src/shared/kubernetes/limits.ts';
 import {
   CILIUM_NODES,
   collectionPath,
@@ -8,8 +8,8 @@ import {
   NAMESPACES,
   resourceName,
   servicesOf,
-} from '../../src/shared/k8s/resources.ts';
-import { statusError } from '../../src/shared/k8s/status.ts';
+} from '../../src/shared/kubernetes/objects/resources.ts';
+import { statusError } from '../../src/shared/kubernetes/objects/status.ts';
 
 const LIST = { verb: 'list', resource: CILIUM_NODES } as const;
 const tooLarge = { details: { causes: [{ reason: 'ResourceVersionTooLarge' }] } };

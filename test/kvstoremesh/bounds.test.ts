@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { registerRemoteMetrics } from '../../src/kvstoremesh/remote-metrics.ts';
+import { registerRemoteMetrics } from '../../src/kvstoremesh/status/remote-metrics.ts';
 import { REMOTE_CHANGES_BURST_SECONDS } from '../../src/shared/limits.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
 import { until } from '../support/until.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { CacheTtl, WithdrawalBrake } from '../../src/kvstoremesh/cache-ttl.ts';
+import { CacheTtl, WithdrawalBrake } from '../../src/kvstoremesh/removal/cache-ttl.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
 import { until } from '../support/until.ts';
 import { ManualClock } from './manual-clock.ts';

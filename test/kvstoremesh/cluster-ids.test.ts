@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ClusterIds } from '../../src/kvstoremesh/cluster-ids.ts';
+import { ClusterIds } from '../../src/kvstoremesh/remote/cluster-ids.ts';
 
 const own = { name: 'harbor', id: 200, maxConnectedClusters: 255 };
 

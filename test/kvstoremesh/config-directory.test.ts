@@ -4,10 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type ConfigChange, ConfigDirectory, ConfigDirectoryError } from '../../src/kvstoremesh/config-directory.ts';
-import { type ConfigFiles, systemFiles } from '../../src/kvstoremesh/config-files.ts';
-import { systemClock } from '../../src/shared/clock.ts';
+import {
+  type ConfigChange,
+  ConfigDirectory,
+  ConfigDirectoryError,
+} from '../../src/kvstoremesh/configuration/config-directory.ts';
+import { type ConfigFiles, systemFiles } from '../../src/kvstoremesh/configuration/config-files.ts';
 import { MAX_REMOTE_CLUSTERS } from '../../src/shared/limits.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 import { until } from '../support/until.ts';
 
 const TIMING = { quietMs: 20, goneMs: 300, pollMs: 200 };

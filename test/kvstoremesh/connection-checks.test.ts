@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { CanaryGate } from '../../src/kvstoremesh/canary-gate.ts';
-import { ConfigChanges, clusterConfigReadings, READINGS_TIMING } from '../../src/kvstoremesh/cluster-config-readings.ts';
 import { ConnectionLostError, SourceReplacedError } from '../../src/kvstoremesh/errors.ts';
-import { checkHeartbeat, Heartbeat } from '../../src/kvstoremesh/heartbeat-check.ts';
-import type { Clock } from '../../src/shared/clock.ts';
+import { CanaryGate } from '../../src/kvstoremesh/mirror/canary-gate.ts';
+import { ConfigChanges, clusterConfigReadings, READINGS_TIMING } from '../../src/kvstoremesh/remote/cluster-config-readings.ts';
+import { checkHeartbeat, Heartbeat } from '../../src/kvstoremesh/remote/heartbeat-check.ts';
 import { ClusterChangedError, PermissionDeniedError, UnavailableError } from '../../src/shared/etcd/errors.ts';
 import { type KeyValue, keyOf } from '../../src/shared/etcd/types.ts';
 import { HEARTBEAT_KEY } from '../../src/shared/publisher/heartbeat.ts';
+import type { Clock } from '../../src/shared/time/clock.ts';
 import { ManualClock } from './manual-clock.ts';
 import { keyValue, scriptedClient } from './scripted-client.ts';
 

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { BoundedSink } from '../../src/kvstoremesh/bounded-sink.ts';
 import { ImportGuard } from '../../src/kvstoremesh/import-guard/guard.ts';
 import { destinationPrefix, MAPPINGS, sourcePrefix } from '../../src/kvstoremesh/mappings.ts';
-import { RefusedKeys } from '../../src/kvstoremesh/refused-keys.ts';
-import { RekeyedSink } from '../../src/kvstoremesh/rekeyed-sink.ts';
-import { RemoteBounds } from '../../src/kvstoremesh/remote-bounds.ts';
+import { BoundedSink } from '../../src/kvstoremesh/mirror/bounded-sink.ts';
+import { RemoteBounds } from '../../src/kvstoremesh/mirror/bounds.ts';
+import { RefusedKeys } from '../../src/kvstoremesh/mirror/refused-keys.ts';
+import { RekeyedSink } from '../../src/kvstoremesh/mirror/rekeyed-sink.ts';
 import type { EtcdKey } from '../../src/shared/etcd/types.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
 import { ManualClock } from './manual-clock.ts';
 
 const OWN = { name: 'harbor', id: 200, maxConnectedClusters: 255 };

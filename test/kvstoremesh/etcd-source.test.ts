@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { SourceReplacedError } from '../../src/kvstoremesh/errors.ts';
-import { runEtcdSource } from '../../src/kvstoremesh/etcd-source.ts';
+import { runEtcdSource } from '../../src/kvstoremesh/mirror/etcd-source.ts';
 import { ClusterChangedError, UnavailableError } from '../../src/shared/etcd/errors.ts';
 import { keyOf, type Revision } from '../../src/shared/etcd/types.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
 import type { Sink } from '../../src/shared/publisher/types.ts';
 import { ManualClock } from './manual-clock.ts';
 import { keyValue, page, put, removed, type Script, scriptedClient } from './scripted-client.ts';

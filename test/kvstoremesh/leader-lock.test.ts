@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test as anyTest, expect, onTestFinished } from 'vitest';
-import { FencedClient } from '../../src/kvstoremesh/fenced-client.ts';
-import { LOCK_PREFIX } from '../../src/kvstoremesh/leader-lock.ts';
+import { FencedClient } from '../../src/kvstoremesh/leadership/fenced-client.ts';
+import { LOCK_PREFIX } from '../../src/kvstoremesh/leadership/leader-lock.ts';
 import { ConditionFailedError } from '../../src/shared/etcd/errors.ts';
 import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { bytes } from '../etcd/rig.ts';

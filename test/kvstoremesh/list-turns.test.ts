@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ListTurns } from '../../src/kvstoremesh/list-turns.ts';
+import { ListTurns } from '../../src/kvstoremesh/mirror/list-turns.ts';
 import { LIST_TURN_MS, MAX_CONCURRENT_REMOTE_LISTS } from '../../src/shared/limits.ts';
 import { ManualClock } from './manual-clock.ts';
 

@@ -1,9 +1,9 @@
 /** Who leads after a process that was killed: which keys of the leader lock its successor removes, and which it never does. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { LOCK_PREFIX } from '../../src/kvstoremesh/leader-lock.ts';
-import { findLockPlace, type LeaseClaim, type LockPlace } from '../../src/kvstoremesh/lock-place.ts';
+import { LOCK_PREFIX } from '../../src/kvstoremesh/leadership/leader-lock.ts';
+import { findLockPlace, type LeaseClaim, type LockPlace } from '../../src/kvstoremesh/leadership/lock-place.ts';
 import { type EtcdKey, keyOf, type LeaseId } from '../../src/shared/etcd/types.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
 import { bytes } from '../etcd/rig.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';

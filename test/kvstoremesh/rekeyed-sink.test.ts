@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { rekey } from '../../src/kvstoremesh/mappings.ts';
-import { RefusedKeys } from '../../src/kvstoremesh/refused-keys.ts';
-import { RekeyedSink } from '../../src/kvstoremesh/rekeyed-sink.ts';
+import { RefusedKeys } from '../../src/kvstoremesh/mirror/refused-keys.ts';
+import { RekeyedSink } from '../../src/kvstoremesh/mirror/rekeyed-sink.ts';
 import { type EtcdKey, keyOf } from '../../src/shared/etcd/types.ts';
 import { MAX_SLASHED_BYTES, MAX_SLASHED_KEYS } from '../../src/shared/limits.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
 
 const from = keyOf('cilium/state/nodes/v1/berlin/');
 const to = keyOf('cilium/cache/nodes/v1/berlin/');

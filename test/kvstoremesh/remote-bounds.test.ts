@@ -3,12 +3,13 @@ import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
-import { BoundedSink, type KeySink } from '../../src/kvstoremesh/bounded-sink.ts';
-import { RefusedKeys } from '../../src/kvstoremesh/refused-keys.ts';
-import { type BoundExceededError, RemoteBounds, type RemoteLimits, type Usage } from '../../src/kvstoremesh/remote-bounds.ts';
+import type { KeySink } from '../../src/kvstoremesh/key-sink.ts';
+import { BoundedSink } from '../../src/kvstoremesh/mirror/bounded-sink.ts';
+import { type BoundExceededError, RemoteBounds, type RemoteLimits, type Usage } from '../../src/kvstoremesh/mirror/bounds.ts';
+import { RefusedKeys } from '../../src/kvstoremesh/mirror/refused-keys.ts';
 import { type EtcdKey, keyOf } from '../../src/shared/etcd/types.ts';
 import { REMOTE_CHANGES_BURST_SECONDS } from '../../src/shared/limits.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
 import { ManualClock } from './manual-clock.ts';
 
 const NONE: RemoteLimits = { keys: 0, bytes: 0, 'key-size': 0, 'value-size': 0, 'change-rate': 0 };

@@ -7,7 +7,7 @@ import {
   type RemoteEvent,
   type RemotePhase,
   type RemoteState,
-} from '../../src/kvstoremesh/remote-state.ts';
+} from '../../src/kvstoremesh/remote/state.ts';
 
 const config: ClusterConfig = {
   id: 7,

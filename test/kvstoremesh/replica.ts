@@ -1,13 +1,13 @@
 /** A daemon of which only the leadership is real, and the queue it stands in. */
 import { onTestFinished } from 'vitest';
-import { LOCK_PREFIX } from '../../src/kvstoremesh/leader-lock.ts';
-import { runLeadership, type Term } from '../../src/kvstoremesh/leadership.ts';
-import type { LockPlace } from '../../src/kvstoremesh/lock-place.ts';
-import { systemClock } from '../../src/shared/clock.ts';
+import { LOCK_PREFIX } from '../../src/kvstoremesh/leadership/leader-lock.ts';
+import { runLeadership, type Term } from '../../src/kvstoremesh/leadership/leadership.ts';
+import type { LockPlace } from '../../src/kvstoremesh/leadership/lock-place.ts';
 import { createEtcdClient } from '../../src/shared/etcd/client.ts';
 import type { EtcdClient, EtcdKey, LeaseId } from '../../src/shared/etcd/types.ts';
-import { silentLogger } from '../../src/shared/log.ts';
-import { Registry } from '../../src/shared/metrics.ts';
+import { Registry } from '../../src/shared/http/metrics.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 import { until } from '../support/until.ts';
 import type { Store } from './mesh.ts';
 

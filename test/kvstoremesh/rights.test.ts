@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { isReady } from '../../src/kvstoremesh/readiness.ts';
+import { isReady } from '../../src/kvstoremesh/leadership/readiness.ts';
 import { CertificateAuthority, opensslMissing } from '../k8s/certificates.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
 import { ETCDCTL, etcdctlMissing } from '../support/etcdctl.ts';

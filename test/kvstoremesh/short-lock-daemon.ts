@@ -2,7 +2,7 @@
  * `kvstoremesh` as its launcher runs it, but for the times that a test cannot wait for: `LOCK_TTL_SECONDS`,
  * `DRAIN_GRACE_MS` and `LEFTOVERS_MS` in the environment.
  */
-import { runDaemon } from '../../src/cli/daemon.ts';
+import { runDaemon } from '../../src/cli/command/daemon.ts';
 import { kvstoremeshFlagTable } from '../../src/kvstoremesh/flags.ts';
 import { runKvstoremesh } from '../../src/kvstoremesh/run.ts';
 import { parseFlags } from '../../src/shared/flags/parse.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { ScopeEnded, TaskScope } from '../../src/kvstoremesh/task-scope.ts';
+import { ScopeEnded, TaskScope } from '../../src/shared/process/task-scope.ts';
 
 const untilAborted = (signal: AbortSignal) =>
   new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));

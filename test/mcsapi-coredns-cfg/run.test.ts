@@ -5,9 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { corednsFlagTable } from '../../src/mcsapi-coredns-cfg/flags.ts';
 import { configureCoredns } from '../../src/mcsapi-coredns-cfg/run.ts';
-import { systemClock } from '../../src/shared/clock.ts';
 import { parseFlags } from '../../src/shared/flags/parse.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 import { runChild } from '../process/child.ts';
 import { providerMissing, startKubernetes } from '../support/kubernetes-provider.ts';
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { FileReadError, readBoundedFile } from '../../src/shared/bounded-file.ts';
+import { FileReadError, readBoundedFile } from '../../src/shared/files/bounded-file.ts';
 import { within } from '../support/until.ts';
 
 const MAX_BYTES = 100_000;

@@ -1,7 +1,7 @@
 /** A daemon that behaves as its first argument says, for the tests of the process' life. */
 import { ProgramError } from '../../src/shared/errors.ts';
-import { superviseDaemon } from '../../src/shared/lifecycle.ts';
-import { createLogger } from '../../src/shared/log.ts';
+import { superviseDaemon } from '../../src/shared/process/lifecycle.ts';
+import { createLogger } from '../../src/shared/process/log.ts';
 
 class FixtureError extends ProgramError {
   readonly code = 'FIXTURE';

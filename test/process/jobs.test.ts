@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { JobEndedError, JobGroup } from '../../src/shared/jobs.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { JobEndedError, JobGroup } from '../../src/shared/process/jobs.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
 
 const setup = () => {
   const stop = new AbortController();

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { MAX_LOG_LINES_PER_CAUSE } from '../../src/shared/limits.ts';
-import { createLogger, type Logger } from '../../src/shared/log.ts';
+import { createLogger, type Logger } from '../../src/shared/process/log.ts';
 
 interface Line {
   readonly level: string;

@@ -1,7 +1,7 @@
 /** Rules 69 and 71 to 73: what the daemon says of its remotes, and what agents find in the local etcd. */
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import { type RemoteClusterStatus, remoteClusterStatus } from '../../src/kvstoremesh/status.ts';
+import { type RemoteClusterStatus, remoteClusterStatus } from '../../src/kvstoremesh/status/status.ts';
 import { loadEntries } from '../golden/kvstoremesh/entry-loading.ts';
 import { readEntries } from '../golden/kvstoremesh/input-bytes.ts';
 import { FULL, Mesh, startFullRemote, startLocal, startRemote } from '../kvstoremesh/mesh.ts';

@@ -1,10 +1,10 @@
 /** Agents of Cilium 1.15 as clients of an etcd that etcdinit has prepared: what they read first, and what they get. */
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { systemClock } from '../../src/shared/clock.ts';
 import { createEtcdClient, type EtcdAdminClient } from '../../src/shared/etcd/client.ts';
 import { PermissionDeniedError } from '../../src/shared/etcd/errors.ts';
 import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 import { soon } from '../etcd/rig.ts';
 import { InitRig } from '../etcdinit/rig.ts';
 import { startFullRemote } from '../kvstoremesh/mesh.ts';

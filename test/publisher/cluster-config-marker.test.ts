@@ -1,9 +1,9 @@
 /** The key that agents of Cilium 1.15 ask for before anything else: who writes it, and who leaves it alone. */
 import { test as anyTest, expect, onTestFinished } from 'vitest';
-import { systemClock } from '../../src/shared/clock.ts';
 import { type EtcdClient, type KeyValue, keyOf, type LeaseId, NO_LEASE } from '../../src/shared/etcd/types.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
 import { holdClusterConfigMarker } from '../../src/shared/publisher/cluster-config-marker.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
 import { until } from '../support/until.ts';
 import { bytes, connect, startRig } from './rig.ts';

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type EtcdKey, keyOf, NO_REVISION, type Revision } from '../../src/shared/etcd/types.ts';
-import { digest } from '../../src/shared/publisher/digest.ts';
-import { ABSENT, KeyTable } from '../../src/shared/publisher/key-table.ts';
-import { type BlockHandle, SlabStore } from '../../src/shared/publisher/slab.ts';
+import { digest } from '../../src/shared/publisher/store/digest.ts';
+import { ABSENT, KeyTable } from '../../src/shared/publisher/store/key-table.ts';
+import { type BlockHandle, SlabStore } from '../../src/shared/publisher/store/slab.ts';
 
 const value = fc.oneof(
   { weight: 20, arbitrary: fc.uint8Array({ maxLength: 600 }) },

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { type EtcdKey, keyOf, type Revision } from '../../src/shared/etcd/types.ts';
-import { silentLogger } from '../../src/shared/log.ts';
-import { KeyGroup } from '../../src/shared/publisher/key-group.ts';
-import type { Batch, Lane } from '../../src/shared/publisher/lane.ts';
-import { LeasePool, UNLEASED } from '../../src/shared/publisher/lease-pool.ts';
-import { SlabStore } from '../../src/shared/publisher/slab.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { SlabStore } from '../../src/shared/publisher/store/slab.ts';
+import { KeyGroup } from '../../src/shared/publisher/writer/key-group.ts';
+import type { Batch, Lane } from '../../src/shared/publisher/writer/lane.ts';
+import { LeasePool, UNLEASED } from '../../src/shared/publisher/writer/lease-pool.ts';
 
 const [A, B, C] = [keyOf('p/a'), keyOf('p/b'), keyOf('p/c')];
 

@@ -1,10 +1,10 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { systemClock } from '../../src/shared/clock.ts';
 import { LeaseNotFoundError, UnavailableError } from '../../src/shared/etcd/errors.ts';
 import type { EtcdClient } from '../../src/shared/etcd/types.ts';
 import { keyOf } from '../../src/shared/etcd/types.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
 import { createPublisher } from '../../src/shared/publisher/publisher.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 import { etcdVersions, startEtcd } from '../support/etcd-process.ts';
 import { until } from '../support/until.ts';
 import { connect } from './rig.ts';

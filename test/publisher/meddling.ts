@@ -1,10 +1,10 @@
 /** A publisher on a real etcd, whose client can be meddled with at any call. */
 import { onTestFinished } from 'vitest';
-import { systemClock } from '../../src/shared/clock.ts';
 import { type EtcdClient, keyOf } from '../../src/shared/etcd/types.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
 import { createPublisher, type PublisherOptions } from '../../src/shared/publisher/publisher.ts';
 import type { Publisher } from '../../src/shared/publisher/types.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 import { connect } from './rig.ts';
 
 /** Calls of the publisher's client that are answered otherwise; each may ask `real`. */

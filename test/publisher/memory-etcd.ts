@@ -3,7 +3,6 @@
  * that a real one cannot be brought into. Behaviour towards etcd itself is tested on a real one.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { systemClock } from '../../src/shared/clock.ts';
 import { LeaseNotFoundError } from '../../src/shared/etcd/errors.ts';
 import {
   type EtcdClient,
@@ -21,9 +20,10 @@ import {
   type WatchEvent,
   type WatchOptions,
 } from '../../src/shared/etcd/types.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
 import { createPublisher, type PublisherOptions } from '../../src/shared/publisher/publisher.ts';
 import type { Publisher } from '../../src/shared/publisher/types.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 
 const PAGE = 1000;
 

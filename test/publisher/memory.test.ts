@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { keyOf, NO_LEASE, type Revision } from '../../src/shared/etcd/types.ts';
-import { FLAG_KEPT, KeyTable } from '../../src/shared/publisher/key-table.ts';
-import { type BlockHandle, SlabStore } from '../../src/shared/publisher/slab.ts';
+import { FLAG_KEPT, KeyTable } from '../../src/shared/publisher/store/key-table.ts';
+import { type BlockHandle, SlabStore } from '../../src/shared/publisher/store/slab.ts';
 import { until } from '../support/until.ts';
 import { signal } from './fixture.ts';
 import { memoryPublisher } from './memory-etcd.ts';

@@ -1,6 +1,6 @@
 import { onTestFinished, test } from 'vitest';
-import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import { PUBLISH_BACKOFF_MAX_MS } from '../../src/shared/limits.ts';
+import { type Clock, systemClock } from '../../src/shared/time/clock.ts';
 import { startEtcd } from '../support/etcd-process.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';

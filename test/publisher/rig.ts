@@ -1,7 +1,7 @@
 /**
  * A publisher on a real etcd, with what a test needs to look at it from outside.
  */
-import { type Clock, systemClock } from '../../src/shared/clock.ts';
+
 import { createEtcdClient } from '../../src/shared/etcd/client.ts';
 import {
   type EtcdClient,
@@ -11,7 +11,7 @@ import {
   type Revision,
   type WatchEvent,
 } from '../../src/shared/etcd/types.ts';
-import { silentLogger } from '../../src/shared/log.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
 import { createPublisher } from '../../src/shared/publisher/publisher.ts';
 import type {
   Publisher,
@@ -21,6 +21,7 @@ import type {
   Section,
   SectionOptions,
 } from '../../src/shared/publisher/types.ts';
+import { type Clock, systemClock } from '../../src/shared/time/clock.ts';
 import { until } from '../support/until.ts';
 
 const ROOT = keyOf('cilium/');

@@ -6,9 +6,9 @@
  * for a moment. Kubernetes has consumers take all slices of a service together; upstream takes the last one that
  * names the address, be it one that serves nobody.
  */
-import type { EndpointSlice, SliceEndpoint } from '../../shared/k8s/types.ts';
-import { type Json, jsonList, jsonStruct, jsonText } from '../go-json.ts';
-import { canonicalAddress } from '../ip.ts';
+import type { EndpointSlice, SliceEndpoint } from '../../shared/kubernetes/objects/types.ts';
+import { type Json, jsonList, jsonStruct, jsonText } from '../encoding/go-json.ts';
+import { canonicalAddress } from '../encoding/ip.ts';
 import { quoted } from './conversion.ts';
 import { type NamedPorts, namedPorts, unionOfPorts } from './ports.ts';
 

@@ -4,7 +4,7 @@
  * A slice does not tell the age of its pods. Its own decides between slices that name one address: that is the same in each
  * run, and the best there is.
  */
-import type { CiliumEndpointSlice, CoreCiliumEndpoint } from '../../shared/k8s/types.ts';
+import type { CiliumEndpointSlice, CoreCiliumEndpoint } from '../../shared/kubernetes/objects/types.ts';
 import { lowBits } from './conversion.ts';
 import { addressesOf, createdMsOf, type Pod, type Pods } from './pods.ts';
 

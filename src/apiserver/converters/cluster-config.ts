@@ -3,8 +3,8 @@
  *
  * A peer reads this before anything else; a field it doesn't find means that this cluster doesn't know the feature.
  */
-import { jsonBoolean, jsonInteger, jsonStruct, jsonText } from '../go-json.ts';
-import { type Cluster, clusterConfigKey, type Entry } from '../keyspace.ts';
+import { jsonBoolean, jsonInteger, jsonStruct, jsonText } from '../encoding/go-json.ts';
+import { type Cluster, clusterConfigKey, type Entry } from '../encoding/keyspace.ts';
 
 export interface ClusterSettings {
   /** 255 or 511, the same in the whole mesh. */

@@ -1,6 +1,6 @@
 /** What a converter makes of an object: entries, and what of the object could not be used. */
-import type { WideInteger } from '../../shared/k8s/types.ts';
-import type { Entry } from '../keyspace.ts';
+import type { WideInteger } from '../../shared/kubernetes/objects/types.ts';
+import type { Entry } from '../encoding/keyspace.ts';
 
 export interface Conversion {
   readonly entries: readonly Entry[];

@@ -5,11 +5,11 @@
  * slice travels as it is: endpoints that are not ready too, with all labels and annotations.
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import type { EndpointSlice, GoMap, SliceEndpoint, SlicePort } from '../../shared/k8s/types.ts';
+import type { EndpointSlice, GoMap, SliceEndpoint, SlicePort } from '../../shared/kubernetes/objects/types.ts';
 import { MAX_COMPARED_SLICE_BYTES } from '../../shared/limits.ts';
-import { compareBytes } from '../go-json.ts';
-import { type Cluster, endpointSliceKey } from '../keyspace.ts';
-import { ProtobufWriter } from '../protobuf.ts';
+import { compareBytes } from '../encoding/go-json.ts';
+import { type Cluster, endpointSliceKey } from '../encoding/keyspace.ts';
+import { ProtobufWriter } from '../encoding/protobuf.ts';
 import { type Conversion, isInt32, quoted } from './conversion.ts';
 
 /** Upstream exports slices of names (FQDN) too, but its readers refuse every other type than these two. */

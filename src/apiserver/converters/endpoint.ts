@@ -1,5 +1,5 @@
 /** CiliumEndpoint → the one pod it tells of, whose addresses are exported. */
-import type { CiliumEndpoint } from '../../shared/k8s/types.ts';
+import type { CiliumEndpoint } from '../../shared/kubernetes/objects/types.ts';
 import { lowBits } from './conversion.ts';
 import { addressesOf, createdMsOf, type Pods } from './pods.ts';
 

@@ -4,9 +4,9 @@
  * The value is label text, not JSON: `source:key=value;` for each label, sorted by key alone (the source plays
  * no part in the order). Readers split at the first `=` and at `;`, so values travel as they are.
  */
-import type { CiliumIdentity } from '../../shared/k8s/types.ts';
-import { compareBytes } from '../go-json.ts';
-import { type Cluster, identityKey } from '../keyspace.ts';
+import type { CiliumIdentity } from '../../shared/kubernetes/objects/types.ts';
+import { compareBytes } from '../encoding/go-json.ts';
+import { type Cluster, identityKey } from '../encoding/keyspace.ts';
 import type { Conversion } from './conversion.ts';
 
 /** The namespace an identity belongs to. The metadata label of that meaning is a copy for selectors and plays no part. */

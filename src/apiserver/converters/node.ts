@@ -4,11 +4,11 @@
  * The value is a Go struct that omits nothing: `null` for lists, maps and networks that are not there, empty
  * text for single addresses. Annotations travel unfiltered.
  */
-import type { CiliumNode, GoMap } from '../../shared/k8s/types.ts';
+import type { CiliumNode, GoMap } from '../../shared/kubernetes/objects/types.ts';
 import { annotationOf, WIREGUARD_PUBLIC_KEY } from '../annotations.ts';
-import { JSON_NULL, type Json, jsonInteger, jsonList, jsonStruct, jsonText, jsonTextMap } from '../go-json.ts';
-import { canonicalAddress, type Network, parseNetwork } from '../ip.ts';
-import { type Cluster, nodeKey } from '../keyspace.ts';
+import { JSON_NULL, type Json, jsonInteger, jsonList, jsonStruct, jsonText, jsonTextMap } from '../encoding/go-json.ts';
+import { canonicalAddress, type Network, parseNetwork } from '../encoding/ip.ts';
+import { type Cluster, nodeKey } from '../encoding/keyspace.ts';
 import { type Conversion, lowBits, quoted } from './conversion.ts';
 
 type NodeIpam = NonNullable<CiliumNode['spec']>['ipam'];

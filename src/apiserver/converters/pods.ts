@@ -4,10 +4,10 @@
  * Both kinds that tell of pods, CiliumEndpoint and CiliumEndpointSlice, come down to this. Several objects may
  * claim one address; which of them is published is not decided here (see `key-claims.ts`).
  */
-import type { AddressPair, EndpointNamedPort, GoList, ObjectMeta } from '../../shared/k8s/types.ts';
-import { JSON_NULL, type Json, jsonInteger, jsonList, jsonStruct, jsonText } from '../go-json.ts';
-import { canonicalAddress } from '../ip.ts';
-import { type Cluster, type Entry, ipKey } from '../keyspace.ts';
+import type { AddressPair, EndpointNamedPort, GoList, ObjectMeta } from '../../shared/kubernetes/objects/types.ts';
+import { JSON_NULL, type Json, jsonInteger, jsonList, jsonStruct, jsonText } from '../encoding/go-json.ts';
+import { canonicalAddress } from '../encoding/ip.ts';
+import { type Cluster, type Entry, ipKey } from '../encoding/keyspace.ts';
 import { type Conversion, isPort, quoted } from './conversion.ts';
 
 /** A pod as it is kept: flat, because there are a hundred thousand of them. */

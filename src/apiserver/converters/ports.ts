@@ -1,5 +1,5 @@
 /** The ports of a service, or of a slice of it, as its value in etcd has them: by name. */
-import { type Json, jsonInteger, jsonMap, jsonStruct, jsonText } from '../go-json.ts';
+import { type Json, jsonInteger, jsonMap, jsonStruct, jsonText } from '../encoding/go-json.ts';
 import { isPort, quoted } from './conversion.ts';
 
 /** What the API server fills in where an object says nothing. */

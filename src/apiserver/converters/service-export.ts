@@ -4,9 +4,9 @@
  * The shape of the service comes from the Service; labels, annotations and the age of the wish from the
  * ServiceExport.
  */
-import type { GoMap, Service, ServiceExport, ServicePort, ServiceSpec } from '../../shared/k8s/types.ts';
-import { JSON_NULL, type Json, jsonInteger, jsonList, jsonStruct, jsonText, jsonTextMap } from '../go-json.ts';
-import { type Cluster, serviceExportKey } from '../keyspace.ts';
+import type { GoMap, Service, ServiceExport, ServicePort, ServiceSpec } from '../../shared/kubernetes/objects/types.ts';
+import { JSON_NULL, type Json, jsonInteger, jsonList, jsonStruct, jsonText, jsonTextMap } from '../encoding/go-json.ts';
+import { type Cluster, serviceExportKey } from '../encoding/keyspace.ts';
 import { type Conversion, isInt32, isPort, quoted } from './conversion.ts';
 
 /** What the pair exports: one entry; none for a service that is only a name for something outside the cluster. */

@@ -4,10 +4,10 @@
  * Frontends are the cluster's addresses of the service and nothing else: no node ports, no external or
  * load balancer addresses. Backends are the endpoints that would get traffic.
  */
-import type { EndpointSlice, Service } from '../../shared/k8s/types.ts';
-import { type Json, jsonBoolean, jsonInteger, jsonMap, jsonStruct, jsonText, jsonTextMap } from '../go-json.ts';
-import { canonicalAddress } from '../ip.ts';
-import { type Cluster, serviceKey } from '../keyspace.ts';
+import type { EndpointSlice, Service } from '../../shared/kubernetes/objects/types.ts';
+import { type Json, jsonBoolean, jsonInteger, jsonMap, jsonStruct, jsonText, jsonTextMap } from '../encoding/go-json.ts';
+import { canonicalAddress } from '../encoding/ip.ts';
+import { type Cluster, serviceKey } from '../encoding/keyspace.ts';
 import { type Backend, backendsOf } from './backends.ts';
 import { type Conversion, quoted } from './conversion.ts';
 import { namedPorts } from './ports.ts';

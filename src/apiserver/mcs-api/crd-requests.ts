@@ -1,8 +1,8 @@
 /** The requests about one CRD. They throw KubeErrors, or the signal's reason. */
-import type { KubeConnection } from '../../shared/k8s/connection.ts';
-import { KubeMissingError, KubeStatusError } from '../../shared/k8s/errors.ts';
-import { type JsonRecord, recordOf } from '../../shared/k8s/json.ts';
-import { CUSTOM_RESOURCE_DEFINITIONS, collectionPath } from '../../shared/k8s/resources.ts';
+import type { KubeConnection } from '../../shared/kubernetes/connection/connection.ts';
+import { KubeMissingError, KubeStatusError } from '../../shared/kubernetes/errors.ts';
+import { type JsonRecord, recordOf } from '../../shared/kubernetes/objects/json.ts';
+import { CUSTOM_RESOURCE_DEFINITIONS, collectionPath } from '../../shared/kubernetes/objects/resources.ts';
 
 const COLLECTION = collectionPath(CUSTOM_RESOURCE_DEFINITIONS);
 

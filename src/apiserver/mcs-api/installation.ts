@@ -4,13 +4,14 @@
  * Cilium's operator does the same, and where it does there is nothing left to do. The ClusterRole of a deployment usually
  * allows to read CRDs only: that is told, and harms nothing, since CRDs that come later are noticed anyway.
  */
-import { Backoff } from '../../shared/backoff.ts';
-import type { Clock } from '../../shared/clock.ts';
-import type { KubeConnection } from '../../shared/k8s/connection.ts';
-import { KubeError, KubeForbiddenError } from '../../shared/k8s/errors.ts';
-import { CUSTOM_RESOURCE_DEFINITIONS } from '../../shared/k8s/resources.ts';
+
+import type { KubeConnection } from '../../shared/kubernetes/connection/connection.ts';
+import { KubeError, KubeForbiddenError } from '../../shared/kubernetes/errors.ts';
+import { CUSTOM_RESOURCE_DEFINITIONS } from '../../shared/kubernetes/objects/resources.ts';
 import { MAX_MCS_API_CRD_ATTEMPTS, MCS_API_CRD_RETRY_MAX_MS, MCS_API_CRD_RETRY_MIN_MS } from '../../shared/limits.ts';
-import type { Logger } from '../../shared/log.ts';
+import type { Logger } from '../../shared/process/log.ts';
+import { Backoff } from '../../shared/time/backoff.ts';
+import type { Clock } from '../../shared/time/clock.ts';
 import { CrdRequests, isConflict } from './crd-requests.ts';
 import { type CustomResourceDefinition, MCS_API_CRDS, RELEASE_LABEL } from './crds.ts';
 import { judge } from './upgrade.ts';

@@ -5,7 +5,7 @@
  * same release, is replaced, and nothing ever by an older one. More careful than the operator, a CRD whose age cannot be
  * told, or that somebody keeps otherwise, stays as it is.
  */
-import { type JsonRecord, recordOf } from '../../shared/k8s/json.ts';
+import { type JsonRecord, recordOf } from '../../shared/kubernetes/objects/json.ts';
 import { type CustomResourceDefinition, RELEASE_LABEL, REVISION_LABEL } from './crds.ts';
 
 export type Verdict =

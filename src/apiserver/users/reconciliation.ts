@@ -6,8 +6,8 @@
  * this cluster's own programs, and the file has no say in them.
  */
 import { builtinUsers } from '../../shared/builtin-users.ts';
-import { type EtcdAuth, ROOT_ROLE } from '../../shared/etcd/auth.ts';
 import { AuthExistsError, AuthNotFoundError, AuthRefusedError } from '../../shared/etcd/errors.ts';
+import { type EtcdAuth, ROOT_ROLE } from '../../shared/etcd/operations/auth.ts';
 import type { CallOptions } from '../../shared/etcd/types.ts';
 import type { FileUser, UsersFile } from './users-file.ts';
 

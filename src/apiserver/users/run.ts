@@ -6,14 +6,13 @@
  * used changes nothing, and neither does an etcd that is away.
  */
 import { dirname } from 'node:path';
-import { Backoff } from '../../shared/backoff.ts';
-import type { Clock } from '../../shared/clock.ts';
-import type { RunObserver } from '../../shared/controller-runs.ts';
-import { DirectoryEvents } from '../../shared/directory-events.ts';
 import { isAbort } from '../../shared/errors.ts';
-import type { EtcdAuth } from '../../shared/etcd/auth.ts';
 import { EtcdError } from '../../shared/etcd/errors.ts';
-import type { Health } from '../../shared/health.ts';
+import type { EtcdAuth } from '../../shared/etcd/operations/auth.ts';
+import { DirectoryEvents } from '../../shared/files/directory-events.ts';
+import { readTextFile, YamlFileError } from '../../shared/files/yaml-file.ts';
+import type { Health } from '../../shared/http/health.ts';
+import type { Registry } from '../../shared/http/metrics.ts';
 import {
   MAX_USERS_FILE_BYTES,
   USERS_AUDIT_INTERVAL_MS,
@@ -21,9 +20,10 @@ import {
   USERS_RETRY_MAX_MS,
   USERS_RETRY_MIN_MS,
 } from '../../shared/limits.ts';
-import type { Logger } from '../../shared/log.ts';
-import type { Registry } from '../../shared/metrics.ts';
-import { readTextFile, YamlFileError } from '../../shared/yaml-file.ts';
+import type { RunObserver } from '../../shared/process/controller-runs.ts';
+import type { Logger } from '../../shared/process/log.ts';
+import { Backoff } from '../../shared/time/backoff.ts';
+import type { Clock } from '../../shared/time/clock.ts';
 import { Reconciliation } from './reconciliation.ts';
 import { parseUsersFile, type UsersFile, UsersFileError } from './users-file.ts';
 import { UsersReport } from './users-report.ts';

@@ -7,8 +7,8 @@
  */
 import { z } from 'zod';
 import { ProgramError } from '../../shared/errors.ts';
+import { keyText, parseYaml, type YamlDocument, YamlFileError } from '../../shared/files/yaml-file.ts';
 import { MAX_USERS_FILE_BYTES } from '../../shared/limits.ts';
-import { keyText, parseYaml, type YamlDocument, YamlFileError } from '../../shared/yaml-file.ts';
 
 export interface FileUser {
   readonly name: string;

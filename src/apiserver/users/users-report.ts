@@ -1,10 +1,11 @@
 /** What happens to the users of etcd, as log lines, series and a check of health: a problem once for as long as it lasts. */
-import type { RunObserver } from '../../shared/controller-runs.ts';
+
 import { errorCode } from '../../shared/errors.ts';
-import type { Health } from '../../shared/health.ts';
+import type { Health } from '../../shared/http/health.ts';
+import type { Counter, Registry } from '../../shared/http/metrics.ts';
 import { MAX_LOGGED_USERS } from '../../shared/limits.ts';
-import type { Logger } from '../../shared/log.ts';
-import type { Counter, Registry } from '../../shared/metrics.ts';
+import type { RunObserver } from '../../shared/process/controller-runs.ts';
+import type { Logger } from '../../shared/process/log.ts';
 import type { Reconciled, UserProblem, UserProblemReason } from './reconciliation.ts';
 import type { UsersFile } from './users-file.ts';
 

@@ -5,7 +5,7 @@
  */
 import { type EtcdKey, keyText } from '../../shared/etcd/types.ts';
 import { MAX_FINDINGS, MAX_LOGGED_FINDINGS } from '../../shared/limits.ts';
-import type { Logger } from '../../shared/log.ts';
+import type { Logger } from '../../shared/process/log.ts';
 
 export const FINDING_KINDS = ['identity-range', 'foreign-cluster', 'duplicate-ip', 'pod-cidr-overlap'] as const;
 export type FindingKind = (typeof FINDING_KINDS)[number];

@@ -5,7 +5,7 @@
  * addresses and pod CIDRs, which are compared with each other.
  */
 import type { ClusterInfo } from '../../shared/cluster-info.ts';
-import type { Logger } from '../../shared/log.ts';
+import type { Logger } from '../../shared/process/log.ts';
 import type { MappingName } from '../mappings.ts';
 import { addressText } from './addresses.ts';
 import { DuplicateIps } from './duplicate-ips.ts';

@@ -7,8 +7,8 @@
  * here knows who is right. Values that cannot be read are counted and passed on; agents refuse them.
  */
 import type { EtcdKey } from '../../shared/etcd/types.ts';
-import type { Logger } from '../../shared/log.ts';
-import type { KeySink } from '../bounded-sink.ts';
+import type { Logger } from '../../shared/process/log.ts';
+import type { KeySink } from '../key-sink.ts';
 import { destinationPrefix, MAPPINGS, type Mapping, type MappingName } from '../mappings.ts';
 import { addressKey } from './addresses.ts';
 import { foreignIdentity, nodeClaim, type OwnerClaim, serviceClaim } from './claims.ts';

@@ -1,16 +1,18 @@
 /**
  * The client of one etcd cluster: see `EtcdClient` in types.ts for what each call promises.
  */
-import type { Clock } from '../clock.ts';
+
 import { MAX_ETCD_MESSAGE_BYTES, TLS_RELOAD_INTERVAL_MS } from '../limits.ts';
-import type { Logger } from '../log.ts';
-import { authOver, type EtcdAuth } from './auth.ts';
-import { decodeHeader, decodeRange, decodeTxn, encodeTxn, type ResponseHeader } from './codec.ts';
+import type { Logger } from '../process/log.ts';
+import type { Clock } from '../time/clock.ts';
 import type { EtcdConfig } from './config.ts';
-import { ConnectionTracker } from './connection-tracker.ts';
-import { Credentials } from './credentials.ts';
-import { DialPacing } from './dial-pacing.ts';
-import { Endpoints } from './endpoints.ts';
+import type { KeepaliveTimes } from './connection/channel-silence.ts';
+import { ConnectionTracker } from './connection/connection-tracker.ts';
+import { Credentials } from './connection/credentials.ts';
+import { DialPacing } from './connection/dial-pacing.ts';
+import { Endpoints } from './connection/endpoints.ts';
+import { type HostLookup, hostLookup } from './connection/host-lookup.ts';
+import { type RequestGate, Transport } from './connection/transport.ts';
 import {
   ConditionFailedError,
   EtcdConfigError,
@@ -19,21 +21,11 @@ import {
   MalformedResponseError,
   ReadOnlyError,
 } from './errors.ts';
-import { type HostLookup, hostLookup } from './host-lookup.ts';
-import { LeaseKeeper } from './lease-keeper.ts';
-import type { KeepaliveTimes } from './link-silence.ts';
-import { listPrefix } from './list.ts';
-import { encoded, encodeRange, LEASE_GRANT, LEASE_REVOKE, LEASE_TIME_TO_LIVE, RANGE, TXN } from './methods.ts';
 import { type EtcdObserver, subjectOfTxn } from './observer.ts';
-import {
-  LeaseGrantRequest,
-  LeaseGrantResponse,
-  LeaseRevokeRequest,
-  LeaseTimeToLiveRequest,
-  LeaseTimeToLiveResponse,
-} from './proto/rpc.ts';
-import type { ReceiveLimits } from './receive-budget.ts';
-import { type RequestGate, Transport } from './transport.ts';
+import { authOver, type EtcdAuth } from './operations/auth.ts';
+import { LeaseKeeper } from './operations/lease-keeper.ts';
+import { listPrefix } from './operations/list.ts';
+import { watchPrefix } from './operations/watch.ts';
 import {
   type CallOptions,
   type EtcdClient,
@@ -52,7 +44,16 @@ import {
   type WatchBatch,
   type WatchOptions,
 } from './types.ts';
-import { watchPrefix } from './watch.ts';
+import { decodeHeader, decodeRange, decodeTxn, encodeTxn, type ResponseHeader } from './wire/codec.ts';
+import { encoded, encodeRange, LEASE_GRANT, LEASE_REVOKE, LEASE_TIME_TO_LIVE, RANGE, TXN } from './wire/methods.ts';
+import {
+  LeaseGrantRequest,
+  LeaseGrantResponse,
+  LeaseRevokeRequest,
+  LeaseTimeToLiveRequest,
+  LeaseTimeToLiveResponse,
+} from './wire/proto/rpc.ts';
+import type { ReceiveLimits } from './wire/receive-budget.ts';
 
 export interface EtcdClientOptions {
   readonly config: EtcdConfig;

@@ -6,10 +6,10 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { asError } from '../errors.ts';
-import { goText } from '../go-yaml.ts';
+import { goText } from '../files/go-yaml.ts';
+import { keyText, parseYaml, readTextFile, type YamlDocument, YamlFileError } from '../files/yaml-file.ts';
 import { MAX_ETCD_CONFIG_BYTES, MAX_ETCD_CONFIG_WARNINGS, MAX_ETCD_ENDPOINTS } from '../limits.ts';
 import { isLoopback } from '../tls/address.ts';
-import { keyText, parseYaml, readTextFile, type YamlDocument, YamlFileError } from '../yaml-file.ts';
 import { foldKeys, idleKeyProblems } from './config-keys.ts';
 import { ENDPOINT_FORM, type EndpointAddress, hostKey, parseEndpoint } from './endpoint-address.ts';
 import { EtcdConfigError } from './errors.ts';

@@ -1,8 +1,9 @@
 /** What may be wrong with the etcd that a daemon writes to, and with its certificates, for the health server. */
-import type { Clock } from '../clock.ts';
+
 import { errorCode } from '../errors.ts';
-import type { Health } from '../health.ts';
+import type { Health } from '../http/health.ts';
 import { HEALTH_EXPIRY_MS } from '../limits.ts';
+import type { Clock } from '../time/clock.ts';
 import type { EtcdConnectionState } from './types.ts';
 
 export interface EtcdHealthOptions {

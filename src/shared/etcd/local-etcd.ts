@@ -1,13 +1,14 @@
 /** Clients made from the options of the store: of the local etcd, which both daemons write to, and of any other. */
-import type { Clock } from '../clock.ts';
+
 import { asError, errorCode } from '../errors.ts';
-import type { KvstoreOptions } from '../kvstore-options.ts';
+import type { KvstoreOptions } from '../flags/kvstore-options.ts';
 import { ETCD_KEEPALIVE_TIME_MS, ETCD_KEEPALIVE_TIMEOUT_MS } from '../limits.ts';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../process/log.ts';
+import type { Clock } from '../time/clock.ts';
 import { createEtcdClient, type EtcdAdminClient, type EtcdClientOptions } from './client.ts';
 import { type EtcdConfig, readEtcdConfig } from './config.ts';
 import type { EtcdMetrics } from './metrics.ts';
-import { RequestLimiter } from './request-limiter.ts';
+import { RequestLimiter } from './operations/request-limiter.ts';
 
 /** How often a configuration file that is not there, or not usable yet, is looked for. */
 const CONFIG_RETRY_MS = 1_000;

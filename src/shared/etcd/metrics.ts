@@ -6,10 +6,10 @@
  * with more settings for them; those that it leaves unset for etcd are 0, as they are there.
  */
 import { clusterNameProblem } from '../cluster-info.ts';
+import type { Counter, Gauge, Histogram, Registry } from '../http/metrics.ts';
 import { MAX_CANARY_SCOPES } from '../limits.ts';
-import type { Counter, Gauge, Histogram, Registry } from '../metrics.ts';
 import type { CallOutcome, CallSubject, EtcdObserver } from './observer.ts';
-import type { RequestLimiter } from './request-limiter.ts';
+import type { RequestLimiter } from './operations/request-limiter.ts';
 import type { EtcdKey, WatchEvent } from './types.ts';
 
 /** Means are those of the last so many calls that succeeded, as in the original. */

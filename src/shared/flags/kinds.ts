@@ -4,8 +4,9 @@
  * The text forms are those of Go's flag packages, because the manifests that set them exist already.
  * A value that does not fit throws a FlagError that says what is allowed; the caller adds whose value it is.
  */
-import { formatDuration, parseDurationMs } from '../duration.ts';
-import { parseListenAddress } from '../listen-address.ts';
+
+import { parseListenAddress } from '../http/listen-address.ts';
+import { formatDuration, parseDurationMs } from '../time/duration.ts';
 import { FlagError } from './error.ts';
 import { parseFraction, parseWholeNumber } from './numbers.ts';
 

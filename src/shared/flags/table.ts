@@ -5,7 +5,7 @@
  * `{ clusterId: number, kvstoreLeaseTtlMs: number }`: names in camel case, durations in milliseconds
  * and named so.
  */
-import { parseDurationMs } from '../duration.ts';
+import { parseDurationMs } from '../time/duration.ts';
 import { listKind, mapKind } from './collections.ts';
 import {
   addressKind,

@@ -5,12 +5,12 @@
  * the answer.
  */
 import { type EtcdClient, type EtcdKey, type KeyValue, NO_LEASE, type Revision } from '../etcd/types.ts';
-import type { KeyGroup } from './key-group.ts';
-import { ABSENT, FLAG_KEPT, FLAG_SEEN, type Slot, UNKNOWN } from './key-table.ts';
-import { deletedAt, putAs } from './touch.ts';
-import type { Turns } from './turns.ts';
+import { ABSENT, FLAG_KEPT, FLAG_SEEN, type Slot, UNKNOWN } from './store/key-table.ts';
+import { deletedAt, putAs } from './store/touch.ts';
+import type { Turns } from './store/turns.ts';
+import { walk } from './store/walk.ts';
 import type { RepairReason, SectionOptions } from './types.ts';
-import { walk } from './walk.ts';
+import type { KeyGroup } from './writer/key-group.ts';
 
 export interface AuditFindings {
   /** Desired keys that somebody else wrote; they wait to be written again. */

@@ -7,12 +7,12 @@
  * where it is missing, since etcd may have been prepared by another etcdinit, or come back empty. Later agents never read it.
  */
 import { once } from 'node:events';
-import { Backoff } from '../backoff.ts';
-import type { Clock } from '../clock.ts';
 import { errorCode } from '../errors.ts';
 import { type EtcdClient, type KeyValue, keyOf, NO_LEASE, type Revision } from '../etcd/types.ts';
 import { PUBLISH_BACKOFF_MAX_MS, PUBLISH_BACKOFF_MIN_MS } from '../limits.ts';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../process/log.ts';
+import { Backoff } from '../time/backoff.ts';
+import type { Clock } from '../time/clock.ts';
 import type { SingleKeys } from './types.ts';
 
 export const CLUSTER_CONFIG_MARKER = { key: keyOf('cilium/.has-cluster-config'), value: Buffer.from('true') };

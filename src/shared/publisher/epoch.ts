@@ -4,22 +4,23 @@
  *
  * It ends when the store turns out to be another one, or when its history was compacted under the watch.
  */
-import { Backoff } from '../backoff.ts';
-import type { Clock } from '../clock.ts';
+
 import { asError, errorCode } from '../errors.ts';
 import { type EtcdClient, type EtcdKey, keyOf, type Revision } from '../etcd/types.ts';
 import { AUDITS_PER_FULL_AUDIT, ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, MAX_CONCURRENT_LOADS } from '../limits.ts';
-import type { Logger } from '../log.ts';
-import { pauseUntilRecovered } from '../recovery.ts';
+import type { Logger } from '../process/log.ts';
+import { Backoff } from '../time/backoff.ts';
+import type { Clock } from '../time/clock.ts';
+import { pauseUntilRecovered } from '../time/recovery.ts';
 import { auditSection, auditSingles } from './audit.ts';
-import type { KeyGroup } from './key-group.ts';
 import { LeaseMoves } from './lease-moves.ts';
-import type { LeasePool } from './lease-pool.ts';
 import { loadCanary, loadSection, loadSingles, type Reading } from './observed-keys.ts';
 import type { PublishedSection } from './published-section.ts';
-import { deletedAt, putAs } from './touch.ts';
-import type { Turns } from './turns.ts';
+import { deletedAt, putAs } from './store/touch.ts';
+import type { Turns } from './store/turns.ts';
 import type { PublisherObserver, RepairReason } from './types.ts';
+import type { KeyGroup } from './writer/key-group.ts';
+import type { LeasePool } from './writer/lease-pool.ts';
 
 export type EpochEnd =
   | { readonly kind: 'start' }

@@ -4,10 +4,11 @@
  * Readers never parse it. That it changes is what tells them that the store and the way to it work; two
  * minutes without a change make them connect anew.
  */
-import { type Clock, rfc3339Seconds } from '../clock.ts';
+
 import { asError, isAbort } from '../errors.ts';
 import { keyOf } from '../etcd/types.ts';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../process/log.ts';
+import { type Clock, rfc3339Seconds } from '../time/clock.ts';
 import type { SingleKeys } from './types.ts';
 
 export const HEARTBEAT_KEY = keyOf('cilium/.heartbeat');

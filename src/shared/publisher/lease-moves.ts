@@ -1,10 +1,11 @@
 /** Keys whose leases have another duration than the configured one move, a few at a time: readers receive an event for each. */
-import type { Clock } from '../clock.ts';
+
 import { LEASE_MOVES_PER_SECOND } from '../limits.ts';
-import type { KeyGroup } from './key-group.ts';
-import { FLAG_REFUSED } from './key-table.ts';
-import type { LeasePool } from './lease-pool.ts';
-import type { Turns } from './turns.ts';
+import type { Clock } from '../time/clock.ts';
+import { FLAG_REFUSED } from './store/key-table.ts';
+import type { Turns } from './store/turns.ts';
+import type { KeyGroup } from './writer/key-group.ts';
+import type { LeasePool } from './writer/lease-pool.ts';
 
 const MOVE_TICK_MS = 250;
 const MOVES_PER_TICK = Math.ceil((LEASE_MOVES_PER_SECOND * MOVE_TICK_MS) / 1000);

@@ -4,9 +4,10 @@
  * A section has its series from the moment it is added until it is removed: a cluster that has never
  * answered shows as not synced, and one that is gone shows nothing.
  */
-import type { Clock } from '../clock.ts';
+
+import type { Counter, Gauge, Histogram, Registry } from '../http/metrics.ts';
 import { MAX_TXN_OPERATIONS } from '../limits.ts';
-import type { Counter, Gauge, Histogram, Registry } from '../metrics.ts';
+import type { Clock } from '../time/clock.ts';
 import type { Publisher, PublisherObserver, RejectReason, RepairReason, Section, SectionOptions } from './types.ts';
 
 type SectionLabel = 'scope' | 'source_cluster';

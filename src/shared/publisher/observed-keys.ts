@@ -5,12 +5,12 @@
  * deletion that it did not ask for, or as a mod revision that is not its own.
  */
 import { type EtcdClient, type EtcdKey, keyOf, type Revision } from '../etcd/types.ts';
-import type { KeyGroup } from './key-group.ts';
-import { FLAG_KEPT } from './key-table.ts';
-import type { LeasePool } from './lease-pool.ts';
-import type { Turns } from './turns.ts';
+import { FLAG_KEPT } from './store/key-table.ts';
+import type { Turns } from './store/turns.ts';
+import { walk } from './store/walk.ts';
 import type { SectionOptions } from './types.ts';
-import { walk } from './walk.ts';
+import type { KeyGroup } from './writer/key-group.ts';
+import type { LeasePool } from './writer/lease-pool.ts';
 
 export interface Reading {
   readonly client: EtcdClient;

@@ -7,12 +7,12 @@
  */
 import type { EtcdKey } from '../etcd/types.ts';
 import { LOAD_ORDER_GRACE_MS, LOAD_ORDER_HOLD_MS } from '../limits.ts';
-import type { KeyGroup } from './key-group.ts';
-import { ABSENT, FLAG_KEPT, type Slot } from './key-table.ts';
-import type { Turns } from './turns.ts';
+import { ABSENT, FLAG_KEPT, type Slot } from './store/key-table.ts';
+import type { Turns } from './store/turns.ts';
+import { walk } from './store/walk.ts';
 import type { Section, SectionOptions, SectionStats } from './types.ts';
-import { calledBack, type Waiters, waiters } from './waiters.ts';
-import { walk } from './walk.ts';
+import type { KeyGroup } from './writer/key-group.ts';
+import { calledBack, type Waiters, waiters } from './writer/waiters.ts';
 
 export interface SectionHooks {
   /** The canary's time has come; resolves when it is confirmed. */

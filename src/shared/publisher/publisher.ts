@@ -5,8 +5,7 @@
  * are written, and from then on deletions are watched and audits compare. An epoch ends when the store turns out to be another one
  * or its history was compacted under our watch; the next one lists again and writes only what differs.
  */
-import { Backoff } from '../backoff.ts';
-import { type Clock, rfc3339Seconds } from '../clock.ts';
+
 import { asError, errorCode } from '../errors.ts';
 import type { EtcdClient, EtcdKey, Revision } from '../etcd/types.ts';
 import {
@@ -16,21 +15,23 @@ import {
   PUBLISH_BACKOFF_MAX_MS,
   PUBLISH_BACKOFF_MIN_MS,
 } from '../limits.ts';
-import type { Logger } from '../log.ts';
-import { pauseUntilRecovered } from '../recovery.ts';
-import { runCompaction } from './compaction.ts';
+import type { Logger } from '../process/log.ts';
+import { Backoff } from '../time/backoff.ts';
+import { type Clock, rfc3339Seconds } from '../time/clock.ts';
+import { pauseUntilRecovered } from '../time/recovery.ts';
 import { Epoch, type EpochEnd } from './epoch.ts';
-import { KeyGroup } from './key-group.ts';
-import type { Lane } from './lane.ts';
-import { LeasePool } from './lease-pool.ts';
 import { currentRevision } from './observed-keys.ts';
 import { PublishedSection } from './published-section.ts';
-import { Scheduler } from './scheduler.ts';
 import { PublishedSingleKeys } from './single-keys.ts';
-import { SlabStore } from './slab.ts';
-import { Turns } from './turns.ts';
+import { runCompaction } from './store/compaction.ts';
+import { SlabStore } from './store/slab.ts';
+import { Turns } from './store/turns.ts';
 import type { Publisher, PublisherObserver, PublisherStats, Section, SectionOptions } from './types.ts';
-import type { Scheduled } from './waiting-lanes.ts';
+import { KeyGroup } from './writer/key-group.ts';
+import type { Lane } from './writer/lane.ts';
+import { LeasePool } from './writer/lease-pool.ts';
+import { Scheduler } from './writer/scheduler.ts';
+import type { Scheduled } from './writer/waiting-lanes.ts';
 
 export interface PublisherOptions {
   /** The local etcd. While the publisher runs it is the only one to call its `forgetCluster`. */

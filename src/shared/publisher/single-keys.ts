@@ -3,17 +3,18 @@
  *
  * Each is looked up once before it is written, so that a restart leaves an equal one alone.
  */
-import { Backoff } from '../backoff.ts';
-import type { Clock } from '../clock.ts';
+
 import type { EtcdClient, EtcdKey } from '../etcd/types.ts';
 import { PUBLISH_BACKOFF_MAX_MS, PUBLISH_BACKOFF_MIN_MS } from '../limits.ts';
-import { pauseUntilRecovered } from '../recovery.ts';
-import type { KeyGroup } from './key-group.ts';
-import { ABSENT, UNKNOWN } from './key-table.ts';
+import { Backoff } from '../time/backoff.ts';
+import type { Clock } from '../time/clock.ts';
+import { pauseUntilRecovered } from '../time/recovery.ts';
 import { adoptLeases } from './observed-keys.ts';
-import type { Turns } from './turns.ts';
+import { ABSENT, UNKNOWN } from './store/key-table.ts';
+import type { Turns } from './store/turns.ts';
 import type { SingleKeys } from './types.ts';
-import { calledBack } from './waiters.ts';
+import type { KeyGroup } from './writer/key-group.ts';
+import { calledBack } from './writer/waiters.ts';
 
 export interface SingleKeysOptions {
   readonly group: KeyGroup;

@@ -6,12 +6,12 @@
  */
 import { createPrivateKey } from 'node:crypto';
 import { getCACertificates } from 'node:tls';
-import { FileReadError, readBoundedFile } from '../bounded-file.ts';
 import { asError } from '../errors.ts';
+import { FileReadError, readBoundedFile } from '../files/bounded-file.ts';
+import { parseYaml } from '../files/yaml-file.ts';
 import { MAX_ETCD_CONFIG_BYTES, MAX_PEM_FILE_BYTES } from '../limits.ts';
 import { type Certificate, certificatesOf } from '../tls/certificate.ts';
 import { chainOf } from '../tls/chain.ts';
-import { parseYaml } from '../yaml-file.ts';
 import type { CheckedConfig, ClientCertificates, ConfigFindings, TrustedCertificates } from './findings.ts';
 import { fileFailure, MISTRUST_TEXT } from './go-errors.ts';
 

@@ -3,8 +3,8 @@
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readBoundedFile } from '../bounded-file.ts';
 import { clusterNameProblem } from '../cluster-info.ts';
+import { readBoundedFile } from '../files/bounded-file.ts';
 import { MAX_CONCURRENT_CHECKS, MAX_CONFIG_FILE_BYTES, MAX_STATUS_TEXT_LENGTH } from '../limits.ts';
 import { printable } from '../printable.ts';
 import { checkEtcd, type EtcdCheckTools } from './etcd-check.ts';

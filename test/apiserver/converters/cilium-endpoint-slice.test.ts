@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { podsOfCiliumEndpointSlice } from '../../../src/apiserver/converters/cilium-endpoint-slice.ts';
 import { convertPods } from '../../../src/apiserver/converters/pods.ts';
-import type { CiliumEndpointSlice } from '../../../src/shared/k8s/types.ts';
+import type { CiliumEndpointSlice } from '../../../src/shared/kubernetes/objects/types.ts';
 
 const east = { name: 'east', id: 7 };
 const convert = (slice: CiliumEndpointSlice) => convertPods(east, podsOfCiliumEndpointSlice(slice));

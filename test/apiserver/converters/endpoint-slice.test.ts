@@ -1,7 +1,7 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { convertEndpointSlice, repackedEndpointSlice } from '../../../src/apiserver/converters/endpoint-slice.ts';
-import type { EndpointSlice } from '../../../src/shared/k8s/types.ts';
+import type { EndpointSlice } from '../../../src/shared/kubernetes/objects/types.ts';
 
 const east = { name: 'east', id: 7 };
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { podsOfEndpoint } from '../../../src/apiserver/converters/endpoint.ts';
 import { convertPods } from '../../../src/apiserver/converters/pods.ts';
-import type { CiliumEndpoint } from '../../../src/shared/k8s/types.ts';
+import type { CiliumEndpoint } from '../../../src/shared/kubernetes/objects/types.ts';
 
 const east = { name: 'east', id: 7 };
 

@@ -13,7 +13,7 @@ import { convertNode } from '../../../src/apiserver/converters/node.ts';
 import { convertPods } from '../../../src/apiserver/converters/pods.ts';
 import { convertService } from '../../../src/apiserver/converters/service.ts';
 import { convertServiceExport } from '../../../src/apiserver/converters/service-export.ts';
-import { type Scope, scopePrefix } from '../../../src/apiserver/keyspace.ts';
+import { type Scope, scopePrefix } from '../../../src/apiserver/encoding/keyspace.ts';
 import { keyOf } from '../../../src/shared/etcd/types.ts';
 import {
   projectCiliumEndpoint,
@@ -23,8 +23,8 @@ import {
   projectEndpointSlice,
   projectService,
   projectServiceExport,
-} from '../../../src/shared/k8s/projections.ts';
-import { ShapeError } from '../../../src/shared/k8s/shape.ts';
+} from '../../../src/shared/kubernetes/objects/projections.ts';
+import { ShapeError } from '../../../src/shared/kubernetes/objects/shape.ts';
 import { hostileObject, overTheWire } from '../hostile-arbitraries.ts';
 
 const east = { name: 'east', id: 7 };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { convertNode } from '../../../src/apiserver/converters/node.ts';
-import type { CiliumNode } from '../../../src/shared/k8s/types.ts';
+import type { CiliumNode } from '../../../src/shared/kubernetes/objects/types.ts';
 
 const east = { name: 'east', id: 7 };
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Conversion } from '../../../src/apiserver/converters/conversion.ts';
 import { convertServiceExport } from '../../../src/apiserver/converters/service-export.ts';
-import type { Service, ServiceExport } from '../../../src/shared/k8s/types.ts';
+import type { Service, ServiceExport } from '../../../src/shared/kubernetes/objects/types.ts';
 
 const east = { name: 'east', id: 7 };
 const metadata = { namespace: 'shop', name: 'web', creationTimestamp: '2026-02-03T04:05:06Z' };

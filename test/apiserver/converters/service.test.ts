@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { convertService } from '../../../src/apiserver/converters/service.ts';
-import type { EndpointSlice, Service, SliceEndpoint, SlicePort } from '../../../src/shared/k8s/types.ts';
+import type { EndpointSlice, Service, SliceEndpoint, SlicePort } from '../../../src/shared/kubernetes/objects/types.ts';
 
 const east = { name: 'east', id: 7 };
 const HTTP = [{ name: 'http', protocol: 'TCP', port: 80 }];

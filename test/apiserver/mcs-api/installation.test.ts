@@ -11,7 +11,7 @@ import {
   REVISION_LABEL,
 } from '../../../src/apiserver/mcs-api/crds.ts';
 import { installMcsApi } from '../../../src/apiserver/mcs-api/installation.ts';
-import { type ConnectionOptions, openConnection } from '../../../src/shared/k8s/connection.ts';
+import { type ConnectionOptions, openConnection } from '../../../src/shared/kubernetes/connection/connection.ts';
 import { MAX_MCS_API_CRD_ATTEMPTS } from '../../../src/shared/limits.ts';
 import { type LogLine, recordingLogger } from '../../etcd/rig.ts';
 import { KubernetesWorld } from '../../faults/kubernetes-world.ts';

@@ -3,7 +3,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { NOTES, statusText } from '../../../src/kvstoremesh/status-text.ts';
+import { NOTES, statusText } from '../../../src/kvstoremesh/status/status-text.ts';
 import { comparableText } from './comparable-text.ts';
 import type { Scenario } from './scenario.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { importGuardReport } from '../../../src/kvstoremesh/import-guard/report.ts';
-import { registerRemoteMetrics } from '../../../src/kvstoremesh/remote-metrics.ts';
+import { registerRemoteMetrics } from '../../../src/kvstoremesh/status/remote-metrics.ts';
 import { etcdVersions } from '../../support/etcd-process.ts';
 import { until } from '../../support/until.ts';
 import { Mesh, type Remote, startLocal, startRemote } from '../mesh.ts';

@@ -1,0 +1,64 @@
+/**
+ * What an operator keeps out of the mesh, whatever namespaces and services say themselves: the flags `--export-…`.
+ *
+ * They only ever narrow. A namespace that is not taken is treated as one that is not global: none of its services,
+ * slices, service exports, identities and addresses is exported. A service that is not selected is asked for neither:
+ * the API server applies the selector, so that to this daemon such a service does not exist, and no key can be derived
+ * of it, whichever kind of object it comes from.
+ */
+import { listKind } from '../../shared/flags/collections.ts';
+import { FlagError } from '../../shared/flags/error.ts';
+import { type Kind, quoted } from '../../shared/flags/kinds.ts';
+import type { Flag } from '../../shared/flags/table.ts';
+import type { Logger } from '../../shared/process/log.ts';
+import { whenAllListed } from '../informers/listing.ts';
+import { type LabelSelector, parseLabelSelector } from './label-selector.ts';
+import type { NamespaceFilter, Namespaces } from './namespaces.ts';
+
+/** RFC 1123, as Kubernetes names namespaces. */
+const NAMESPACE_NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+const namespacesKind: Kind<readonly string[]> = {
+  ...listKind,
+  parse(text, source) {
+    const names = listKind.parse(text, source);
+    const wrong = names.find((name) => !NAMESPACE_NAME.test(name));
+    if (wrong === undefined) return names;
+    throw new FlagError(
+      `${quoted(wrong)} is not the name of a namespace; allowed: at most 63 of a-z, 0-9 and "-", several separated by commas`,
+    );
+  },
+};
+
+const selectorKind: Kind<LabelSelector> = { name: 'selector', parse: parseLabelSelector, format: ({ text }) => text };
+
+function selector(usage: string): Flag<LabelSelector> {
+  return { kind: selectorKind, default: parseLabelSelector(''), usage, suffix: '' };
+}
+
+const namespaces: Flag<readonly string[]> = {
+  kind: namespacesKind,
+  default: [],
+  usage: 'Export nothing of namespaces but these; empty for all',
+  suffix: '',
+};
+
+export const exportFilterFlags = {
+  'export-namespaces': namespaces,
+  'export-namespace-selector': selector('Export nothing of namespaces but those with these labels; empty for all'),
+  'export-selector': selector('Export no services but those with these labels; empty for all'),
+};
+
+/** Takes the namespaces that are among `names`, where there are any, and that `selector` selects. */
+export function namespaceFilter(names: readonly string[], selector: LabelSelector): NamespaceFilter {
+  const taken = new Set(names);
+  return ({ metadata }) => (taken.size === 0 || taken.has(metadata.name)) && selector.matches(metadata.labels);
+}
+
+/** A name that no namespace has may be a slip: said once, when the namespaces are known. */
+export function tellUnknownNames(names: readonly string[], known: Namespaces, log: Logger): void {
+  whenAllListed([known.listing], () => {
+    const unknown = names.filter((name) => known.isExported(name) === undefined);
+    if (unknown.length > 0) log.warn({ namespaces: unknown }, '--export-namespaces names namespaces that do not exist');
+  });
+}

@@ -1,0 +1,50 @@
+/**
+ * What of Kubernetes objects could not be exported: counted each time, logged once for as long as it lasts.
+ */
+import { errorCode } from '../../shared/errors.ts';
+import type { Counter, Registry } from '../../shared/http/metrics.ts';
+import { MAX_LOGGED_REJECTIONS } from '../../shared/limits.ts';
+import type { Logger } from '../../shared/process/log.ts';
+import type { Scope } from '../encoding/keyspace.ts';
+
+export class ObjectRejections {
+  readonly #log: Logger;
+  readonly #parts: Counter<'scope'>;
+  readonly #failures: Counter<'scope'>;
+  /** What was logged last, by scope and id. */
+  readonly #logged = new Map<string, string>();
+
+  constructor(log: Logger, metrics: Registry) {
+    this.#log = log;
+    this.#parts = metrics.counter('export_rejected_values_total', 'Parts of objects that were left out because they are wrong', [
+      'scope',
+    ]);
+    this.#failures = metrics.counter('export_failures_total', 'Objects that could not be exported at all', ['scope']);
+  }
+
+  /** `parts` of the object were left out; the rest of it is exported. None: all is well with it. */
+  parts(scope: Scope, id: string, parts: readonly string[]): void {
+    if (parts.length > 0) this.#parts.inc({ scope }, parts.length);
+    if (this.#isNews(`${scope} ${id}`, parts.join('; '))) {
+      this.#log.warn({ scope, object: id, parts: parts.slice(0, 10) }, 'left out parts of an object');
+    }
+  }
+
+  /** The object could not be converted; what it exported before stays. */
+  failure(scope: Scope, id: string, error: Error): void {
+    this.#failures.inc({ scope });
+    if (this.#isNews(`${scope} ${id}`, error.message)) {
+      this.#log.error({ scope, object: id, code: errorCode(error), err: error }, 'cannot export an object');
+    }
+  }
+
+  #isNews(subject: string, text: string): boolean {
+    if (text === '') {
+      this.#logged.delete(subject);
+      return false;
+    }
+    const isNews = this.#logged.get(subject) !== text && (this.#logged.has(subject) || this.#logged.size < MAX_LOGGED_REJECTIONS);
+    if (isNews) this.#logged.set(subject, text);
+    return isNews;
+  }
+}

@@ -1,0 +1,38 @@
+/** The texts that a person reads who asks for help. */
+import { flagHelp } from '../../shared/flags/help.ts';
+import type { FlagTable } from '../../shared/flags/table.ts';
+
+export const PROGRAM = 'clustermesh-apiserver';
+
+type Summaries = Readonly<Record<string, { readonly summary: string }>>;
+
+/** What the program can do, by subcommand. */
+export function programHelp(commands: Summaries): string {
+  return listing(PROGRAM, 'Connects the services, nodes, identities and endpoints of Cilium clusters', commands);
+}
+
+/** What a subcommand that has subcommands of its own can do. */
+export function groupHelp(name: string, summary: string, commands: Summaries): string {
+  return listing(`${PROGRAM} ${name}`, summary, commands);
+}
+
+function listing(called: string, summary: string, commands: Summaries): string {
+  const width = Math.max(...Object.keys(commands).map((name) => name.length));
+  const rows = Object.entries(commands).map((command) => `  ${command[0].padEnd(width)}   ${command[1].summary}\n`);
+  return [
+    `${summary}.\n\n`,
+    `Usage:\n  ${called} <command> [flags]\n\n`,
+    `Commands:\n${rows.join('')}\n`,
+    `"${called} <command> --help" lists the flags of a command.\n`,
+  ].join('');
+}
+
+/** What one subcommand does, and its flags. `operands`: what it takes besides flags. */
+export function commandHelp(name: string, summary: string, table: FlagTable, operands = ''): string {
+  return [
+    `${summary}.\n\n`,
+    `Usage:\n  ${PROGRAM} ${name} [flags]${operands === '' ? '' : ` ${operands}`}\n\n`,
+    'A flag that is not given takes the environment variable in brackets, else its default.\n\n',
+    `Flags:\n${flagHelp(table)}`,
+  ].join('');
+}

@@ -1,0 +1,43 @@
+/** The completion script for fish, from version 3 on. */
+
+import { PROGRAM } from '../command/help.ts';
+import type { CompletableCommand, CompletableFlag } from './tree.ts';
+
+const FUNCTION = '__clustermesh_apiserver_at';
+
+export function fishScript(commands: readonly CompletableCommand[]): string {
+  const paths = commands.map(({ path }) => path).filter((path) => path !== '');
+  return `# fish completion of ${PROGRAM}
+function ${FUNCTION}
+    set -l command
+    for word in (commandline -opc)
+        switch "$command/$word"
+            case ${paths.join(' ')}
+                set command "$command/$word"
+        end
+    end
+    test "$command" = "$argv[1]"
+end
+complete -c ${PROGRAM} -f
+${commands.flatMap(completions).join('\n')}
+`;
+}
+
+function completions({ path, words, flags }: CompletableCommand): string[] {
+  const start = `complete -c ${PROGRAM} -n ${quoted(`${FUNCTION} '${path}'`)}`;
+  return [
+    ...words.map(({ word, summary }) => `${start} -a ${quoted(word)}${summary === '' ? '' : ` -d ${quoted(summary)}`}`),
+    ...flags.map((flag) => `${start} ${flagOptions(flag)} -d ${quoted(flag.usage)}`),
+  ];
+}
+
+function flagOptions({ name, shorthand, value, candidates }: CompletableFlag): string {
+  const names = `-l ${name}${shorthand === undefined ? '' : ` -s ${shorthand}`}`;
+  if (value !== 'required') return names;
+  if (candidates === 'files') return `${names} -r -F`;
+  return `${names} -x${candidates.length === 0 ? '' : ` -a ${quoted(candidates.join(' '))}`}`;
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+}

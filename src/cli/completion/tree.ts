@@ -1,0 +1,79 @@
+/** What there is to complete, in the flat form that the scripts of the shells are made of. */
+import type { Flag, FlagTable } from '../../shared/flags/table.ts';
+import type { Command } from '../command/command.ts';
+
+export interface CompletableCommand {
+  /** `/kvstoremesh-dbg/status`; '' for the program itself. */
+  readonly path: string;
+  readonly words: readonly CompletableWord[];
+  readonly flags: readonly CompletableFlag[];
+}
+
+/** A word that may follow: the name of a command, or an operand. */
+export interface CompletableWord {
+  readonly word: string;
+  readonly summary: string;
+  /** A command follows with words and flags of its own. */
+  readonly isCommand: boolean;
+}
+
+export interface CompletableFlag {
+  /** Without dashes. */
+  readonly name: string;
+  readonly shorthand: string | undefined;
+  readonly usage: string;
+  readonly value: 'none' | 'optional' | 'required';
+  readonly candidates: readonly string[] | 'files';
+  readonly isRepeatable: boolean;
+}
+
+const HELP: CompletableFlag = {
+  name: 'help',
+  shorthand: 'h',
+  usage: 'Show what the command does, and its flags',
+  value: 'none',
+  candidates: [],
+  isRepeatable: false,
+};
+
+/** The program and all of its commands, those that have commands before these. Hidden flags are left out. */
+export function completableCommands(commands: Readonly<Record<string, Command>>): CompletableCommand[] {
+  return [...completable('', { commands })];
+}
+
+function* completable(
+  path: string,
+  { commands = {}, operands = [], flags }: Pick<Command, 'commands' | 'operands' | 'flags'>,
+): Generator<CompletableCommand> {
+  const names = Object.entries(commands).map(([word, { summary }]) => ({ word, summary, isCommand: true }));
+  const words = [...names, ...operands.map((word) => ({ word, summary: '', isCommand: false }))];
+  yield { path, words, flags: [...flagsOf(flags ?? {}), ...(flags === undefined && path !== '' ? [] : [HELP])] };
+  for (const [name, command] of Object.entries(commands)) yield* completable(`${path}/${name}`, command);
+}
+
+function flagsOf(table: FlagTable): CompletableFlag[] {
+  return Object.entries(table)
+    .filter(([, { hidden }]) => !hidden)
+    .map(([name, flag]) => ({
+      name,
+      shorthand: flag.shorthand,
+      usage: flag.usage,
+      value: flag.kind.implied === undefined ? 'required' : 'optional',
+      candidates: flag.candidates ?? [],
+      isRepeatable: isRepeatable(flag),
+    }));
+}
+
+function isRepeatable({ kind }: Flag<unknown, string>): boolean {
+  return kind.merge !== undefined;
+}
+
+/** `--debug` and `-D`. */
+export function writtenNames({ name, shorthand }: CompletableFlag): string[] {
+  return [`--${name}`, ...(shorthand === undefined ? [] : [`-${shorthand}`])];
+}
+
+/** `text` in single quotes, for bash and zsh. */
+export function shellQuoted(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}

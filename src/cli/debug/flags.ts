@@ -1,0 +1,36 @@
+/** The flags of the debugging commands, and the variable that tells them which cluster they run in. */
+import { bool, duration, text } from '../../shared/flags/table.ts';
+
+export const hostFlag = { host: text('localhost:9889', 'Address of the status API of kvstoremesh', { shorthand: 'H' }) };
+
+export const statusFlagTable = {
+  ...hostFlag,
+  output: text('', "Another form of output: json, yaml or jsonpath='{…}'", {
+    shorthand: 'o',
+    candidates: ['json', 'yaml', 'jsonpath='],
+  }),
+  verbose: bool(false, 'Show the details of ready clusters too'),
+};
+
+export const localTroubleshootFlagTable = {
+  'etcd-config': text('/var/lib/cilium/etcd-config.yaml', 'File with endpoints and certificates of the local etcd', {
+    candidates: 'files',
+  }),
+  timeout: duration('5s', 'How long the checks of one etcd may take', { min: '1ms', max: '10m' }),
+};
+
+export const meshTroubleshootFlagTable = {
+  ...localTroubleshootFlagTable,
+  ...hostFlag,
+  'clustermesh-config': text(
+    '/var/lib/cilium/clustermesh/',
+    'Directory with one etcd configuration file for each remote cluster',
+    { candidates: 'files' },
+  ),
+  'include-local': bool(false, 'Check the local etcd too'),
+};
+
+/** The cluster of the pod, as its manifest has it. */
+export function ownClusterName(env: Readonly<Record<string, string | undefined>> = process.env): string | undefined {
+  return env.CLUSTER_NAME?.trim() || env.CILIUM_CLUSTER_NAME?.trim() || undefined;
+}

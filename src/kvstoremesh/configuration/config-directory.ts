@@ -1,0 +1,254 @@
+/**
+ * The directory with one etcd configuration file per remote cluster, followed live.
+ *
+ * Each burst of events makes everything be read again and compared by digests; a file that is gone is looked
+ * for once more before its cluster is. A file that exists but cannot be read is not gone: its cluster stays as it is,
+ * and so do all clusters while the directory cannot be read.
+ */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { clusterNameProblem } from '../../shared/cluster-info.ts';
+import { isAbort, ProgramError } from '../../shared/errors.ts';
+import { DirectoryEvents } from '../../shared/files/directory-events.ts';
+import { MAX_REMOTE_CLUSTERS } from '../../shared/limits.ts';
+import type { Logger } from '../../shared/process/log.ts';
+import type { Clock } from '../../shared/time/clock.ts';
+import { type ConfigFiles, errorNumberOf, NotAFileError, problemOf, systemFiles } from './config-files.ts';
+
+export type ConfigChange =
+  | { readonly kind: 'added'; readonly cluster: string; readonly path: string }
+  | { readonly kind: 'changed'; readonly cluster: string; readonly path: string }
+  /** The file exists, or may exist, but cannot be read; it may be that of a cluster not named before. */
+  | { readonly kind: 'unreadable'; readonly cluster: string; readonly path: string; readonly problem: string }
+  /** It can be read again and is the same as before. */
+  | { readonly kind: 'readable'; readonly cluster: string }
+  | { readonly kind: 'removed'; readonly cluster: string };
+
+export interface ConfigDirectoryOptions {
+  readonly path: string;
+  /** A file of this name is the local cluster's and is left alone. */
+  readonly ownName: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  /** Why the directory cannot be read, or undefined where it can again. */
+  readonly onReadable?: (problem: string | undefined) => void;
+  readonly timing?: ConfigDirectoryTiming;
+  /** @default systemFiles */
+  readonly files?: ConfigFiles;
+}
+
+export interface ConfigDirectoryTiming {
+  /** No event for so long ends a burst. */
+  readonly quietMs: number;
+  /** A file that is gone is looked for again after this time. */
+  readonly goneMs: number;
+  /** Everything is read again at least this often. */
+  readonly pollMs: number;
+}
+
+const DEFAULT_TIMING: ConfigDirectoryTiming = { quietMs: 100, goneMs: 1_000, pollMs: 10_000 };
+
+/** The configuration directory is not there when the daemon starts. */
+export class ConfigDirectoryError extends ProgramError {
+  readonly code = 'CONFIG_DIRECTORY';
+  readonly retriable = false;
+}
+
+/** What makes a file a cluster's, and keeps certificates and notes beside it from being taken for one. */
+const MARK = 'endpoints:';
+
+/** In place of the digest of a file that was never read. */
+const UNREAD = '';
+
+export class ConfigDirectory {
+  readonly #options: ConfigDirectoryOptions;
+  readonly #timing: ConfigDirectoryTiming;
+  readonly #files: ConfigFiles;
+  readonly #digests = new Map<string, string>();
+  /** What is wrong with the files that cannot be read, as told last. */
+  readonly #unreadable = new Map<string, string>();
+  /** Directories and the like, of no cluster that is known. */
+  #others: ReadonlySet<string> = new Set();
+  readonly #reported = new Map<string, string>();
+  /** Since when a cluster's file is not there. */
+  readonly #missing = new Map<string, number>();
+  /** Why the directory itself cannot be read. */
+  #problem: string | undefined;
+  #wasRead = false;
+
+  constructor(options: ConfigDirectoryOptions) {
+    this.#options = options;
+    this.#timing = options.timing ?? DEFAULT_TIMING;
+    this.#files = options.files ?? systemFiles;
+  }
+
+  /**
+   * Yields what changed, batch after batch, until the signal is aborted. The first batch names every cluster there is,
+   * also when there is none, and comes at once, or as soon as the directory can be read. Throws ConfigDirectoryError where
+   * there is no such directory at that moment; later on that is logged, and nothing counts as removed.
+   */
+  async *changes(): AsyncGenerator<readonly ConfigChange[]> {
+    const { path, clock, signal } = this.#options;
+    const { quietMs, goneMs, pollMs } = this.#timing;
+    const events = new DirectoryEvents(path, clock);
+    try {
+      for (let isFirst = true; !signal.aborted; isFirst = false) {
+        events.arm();
+        const wasRead = this.#wasRead;
+        const found = await this.#scan(isFirst);
+        if (found.length > 0 || wasRead !== this.#wasRead) yield found;
+        await events.burst(this.#missing.size > 0 ? goneMs : pollMs, quietMs, signal);
+      }
+    } catch (thrown) {
+      if (!isAbort(thrown, signal)) throw thrown;
+    } finally {
+      events.disarm();
+    }
+  }
+
+  /** The directory could be read once at least. */
+  get wasRead(): boolean {
+    return this.#wasRead;
+  }
+
+  /**
+   * Keys of `cluster` were found, of which no change tells. True where it may have a file all the same, since what stands in
+   * its place, or the directory, cannot be read: it then counts as a cluster whose file cannot be read, and a change tells so.
+   */
+  adopt(cluster: string): boolean {
+    if (this.#problem === undefined && this.#wasRead && !this.#others.has(cluster)) return false;
+    this.#digests.set(cluster, this.#digests.get(cluster) ?? UNREAD);
+    return true;
+  }
+
+  async #scan(isFirst: boolean): Promise<readonly ConfigChange[]> {
+    const { path, log, onReadable } = this.#options;
+    if (path === '') throw new ConfigDirectoryError('flag --clustermesh-config: a directory is needed');
+    try {
+      const found = await this.#read();
+      if (this.#problem !== undefined) log.info({ path }, 'the configuration directory can be read again');
+      this.#problem = undefined;
+      this.#wasRead = true;
+      onReadable?.(undefined);
+      return this.#compare(found);
+    } catch (thrown) {
+      const problem = problemOf(thrown);
+      const isMissing = ['ENOENT', 'ENOTDIR'].includes(errorNumberOf(thrown) ?? '');
+      if (isFirst && isMissing)
+        throw new ConfigDirectoryError(`flag --clustermesh-config: ${path} cannot be read (${problem}); mount or create it`);
+      onReadable?.(problem);
+      if (this.#problem === undefined) {
+        log.error({ path, error: problem }, 'the configuration directory cannot be read; all clusters stay');
+      }
+      this.#problem = problem;
+      return this.#adopted(problem);
+    }
+  }
+
+  /** The clusters that were adopted and not told of yet, while the directory cannot be read. */
+  #adopted(problem: string): readonly ConfigChange[] {
+    return [...this.#digests]
+      .filter(([cluster, digest]) => digest === UNREAD && !this.#unreadable.has(cluster))
+      .map(([cluster]) => this.#cannotRead(cluster, `the directory cannot be read: ${problem}`));
+  }
+
+  #cannotRead(cluster: string, problem: string): ConfigChange {
+    const path = join(this.#options.path, cluster);
+    if (this.#unreadable.get(cluster) !== problem) {
+      this.#options.log.error(
+        { cluster, path, error: problem },
+        'the file of a cluster cannot be read; the cluster stays as it is',
+      );
+    }
+    this.#unreadable.set(cluster, problem);
+    return { kind: 'unreadable', cluster, path, problem };
+  }
+
+  /** `found`: the digest of every cluster's file, or what is wrong with it. */
+  #compare(found: ReadonlyMap<string, string | { readonly problem: string }>): readonly ConfigChange[] {
+    const changes: ConfigChange[] = [];
+    for (const [cluster, file] of found) {
+      const path = join(this.#options.path, cluster);
+      const known = this.#digests.get(cluster);
+      const before = this.#unreadable.get(cluster);
+      if (typeof file !== 'string') {
+        if (before !== file.problem) changes.push(this.#cannotRead(cluster, file.problem));
+        this.#digests.set(cluster, known ?? UNREAD);
+        continue;
+      }
+      this.#digests.set(cluster, file);
+      if (this.#unreadable.delete(cluster)) this.#options.log.info({ cluster, path }, 'the file of a cluster can be read again');
+      if (known !== file) changes.push({ kind: known === undefined ? 'added' : 'changed', cluster, path });
+      else if (before !== undefined) changes.push({ kind: 'readable', cluster });
+    }
+    return [...changes, ...this.#removals(found)];
+  }
+
+  #removals(found: ReadonlyMap<string, unknown>): readonly ConfigChange[] {
+    const nowMs = this.#options.clock.monotonicMs();
+    const removals: ConfigChange[] = [];
+    for (const cluster of this.#digests.keys()) {
+      const sinceMs = this.#missing.get(cluster);
+      if (found.has(cluster)) this.#missing.delete(cluster);
+      else if (sinceMs === undefined) this.#missing.set(cluster, nowMs);
+      else if (nowMs - sinceMs >= this.#timing.goneMs) {
+        removals.push({ kind: 'removed', cluster });
+        for (const known of [this.#digests, this.#missing, this.#unreadable]) known.delete(cluster);
+      }
+    }
+    return removals;
+  }
+
+  async #read(): Promise<ReadonlyMap<string, string | { readonly problem: string }>> {
+    const found = new Map<string, string | { readonly problem: string }>();
+    const seen = new Set<string>();
+    const others = new Set<string>();
+    for (const name of [...(await this.#files.list(this.#options.path))].sort()) {
+      const file = await this.#content(name, others);
+      if (file === undefined) continue;
+      seen.add(name);
+      if (this.#isCluster(name, found.size)) found.set(name, file);
+    }
+    for (const name of this.#reported.keys()) if (!seen.has(name)) this.#reported.delete(name);
+    this.#others = others;
+    return found;
+  }
+
+  /** The digest of a file that looks like a cluster's, or what is wrong with it. Undefined where it is no cluster's, or is gone. */
+  async #content(name: string, others: Set<string>): Promise<string | { readonly problem: string } | undefined> {
+    try {
+      const read = await this.#files.read(join(this.#options.path, name));
+      if (read === undefined) return undefined;
+      // A file that is too large to be read is taken for a cluster's, so that its size is told.
+      const content = typeof read === 'number' ? `${MARK} ${read}` : read;
+      return content.includes(MARK) ? createHash('sha256').update(content).digest('hex') : undefined;
+    } catch (thrown) {
+      if (thrown instanceof NotAFileError && !this.#digests.has(name)) {
+        others.add(name);
+        return undefined;
+      }
+      // Keys and certificates beside the clusters' files are often for others to read.
+      return clusterNameProblem(name) === undefined ? { problem: problemOf(thrown) } : undefined;
+    }
+  }
+
+  #isCluster(name: string, before: number): boolean {
+    const { ownName } = this.#options;
+    if (name === ownName) return this.#report(name, 'this is the local cluster', 'debug');
+    const problem = clusterNameProblem(name);
+    if (problem !== undefined) return this.#report(name, `${problem}; rename the entry to the name of its cluster`, 'error');
+    if (before >= MAX_REMOTE_CLUSTERS) return this.#report(name, `there are more than ${MAX_REMOTE_CLUSTERS} clusters`, 'error');
+    this.#reported.delete(name);
+    return true;
+  }
+
+  /** Says once per file and reason why it is left alone. */
+  #report(name: string, reason: string, level: 'debug' | 'error'): false {
+    if (this.#reported.get(name) !== reason) {
+      this.#options.log[level]({ cluster: name, reason }, 'a file of the configuration directory is no remote cluster');
+    }
+    this.#reported.set(name, reason);
+    return false;
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Terms of leadership, one after the other: waits for the lock, lets the leader work, and waits again when it is lost.
+ *
+ * Losing the lock is no reason to end: what the next leader writes, be it another replica or we ourselves, is compared with
+ * what is there, so that agents notice nothing of the change.
+ */
+import { asError } from '../../shared/errors.ts';
+import type { EtcdClient } from '../../shared/etcd/types.ts';
+import type { Registry } from '../../shared/http/metrics.ts';
+import { FencedClient } from './fenced-client.ts';
+import { type Candidacy, type LeaderLockOptions, LOCK_LEASE_TTL_SECONDS, releaseEnded, standForLeader } from './leader-lock.ts';
+
+export interface LeadershipTiming {
+  readonly lockTtlSeconds: number;
+  /** After this time in the queue a replica is a standby, and ready as such. */
+  readonly standbyMs: number;
+}
+
+export const LEADERSHIP_TIMING: LeadershipTiming = { lockTtlSeconds: LOCK_LEASE_TTL_SECONDS, standbyMs: 10_000 };
+
+export interface Term {
+  /** Writes only for as long as the term lasts. */
+  readonly client: EtcdClient;
+  /** Aborted when the term is over. */
+  readonly signal: AbortSignal;
+}
+
+export interface LeadershipOptions extends Omit<LeaderLockOptions, 'ttlSeconds'> {
+  readonly metrics: Registry;
+  readonly timing: LeadershipTiming;
+  /** Resolves when the term is over and nothing of it runs on; rejects where the daemon cannot go on. */
+  readonly lead: (term: Term) => Promise<void>;
+  /** Another replica leads, and has done so for a while. */
+  readonly onStandby: () => void;
+}
+
+/** Runs until the signal is aborted, then gives up the lock and resolves. Rejects with what `lead` rejects with. */
+export async function runLeadership(options: LeadershipOptions, signal: AbortSignal): Promise<void> {
+  const { client, place, clock, log, metrics, timing, lead } = options;
+  const lock = { client, place, ttlSeconds: timing.lockTtlSeconds, clock, log };
+  const status = metrics.gauge('leader_election_master_status', 'Whether this replica leads', ['name']);
+  const isLeader = (value: boolean) => status.set({ name: 'kvstoremesh' }, Number(value));
+  isLeader(false);
+  await releaseEnded(lock, signal);
+  while (!signal.aborted) {
+    const candidacy = await standForLeader(lock, signal);
+    try {
+      await elected(candidacy, options);
+      isLeader(true);
+      log.info({ lock: candidacy.key }, 'this replica leads');
+      const fenced = new FencedClient(client, candidacy.key, () => candidacy.lose('its key was removed'));
+      await lead({ client: fenced, signal: candidacy.signal });
+    } catch (thrown) {
+      if (!candidacy.signal.aborted) throw thrown;
+    } finally {
+      isLeader(false);
+      await candidacy.withdraw();
+    }
+    if (!signal.aborted)
+      log.warn({ reason: asError(candidacy.signal.reason).message }, 'this replica stands by until it leads again');
+  }
+}
+
+async function elected(candidacy: Candidacy, { clock, timing, onStandby }: LeadershipOptions): Promise<void> {
+  const election = new AbortController();
+  clock.sleep(timing.standbyMs, election.signal).then(onStandby, () => undefined);
+  try {
+    await candidacy.elected();
+  } finally {
+    election.abort();
+  }
+}

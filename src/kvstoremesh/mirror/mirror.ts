@@ -1,0 +1,252 @@
+/**
+ * One kind of keys of one remote: its section in the local etcd, and the source that feeds it.
+ *
+ * The section outlives every connection. When a connection ends its keys stay, and the next listing is
+ * compared with them, so that only differences are ever written.
+ */
+
+import type { EtcdClient, EtcdKey } from '../../shared/etcd/types.ts';
+import type { Logger } from '../../shared/process/log.ts';
+import type { PublisherMetrics } from '../../shared/publisher/metrics.ts';
+import type { Publisher, Section } from '../../shared/publisher/types.ts';
+import type { Clock } from '../../shared/time/clock.ts';
+import type { RemoteGuard } from '../import-guard/remote-guard.ts';
+import { destinationCanary, destinationPrefix, type Mapping, rekey, sourceCanary, sourcePrefix } from '../mappings.ts';
+import { BoundedSink } from './bounded-sink.ts';
+import type { BoundExceededError, RemoteBounds, Share, Usage } from './bounds.ts';
+import type { CanaryGate } from './canary-gate.ts';
+import { runEtcdSource } from './etcd-source.ts';
+import type { ListTurns } from './list-turns.ts';
+import { Propagation } from './propagation.ts';
+import { RefusedKeys } from './refused-keys.ts';
+import { RekeyedSink } from './rekeyed-sink.ts';
+
+export interface MirrorOptions {
+  readonly cluster: string;
+  readonly local: EtcdClient;
+  readonly publisher: Publisher;
+  readonly metrics: Pick<PublisherMetrics, 'addSection' | 'removeSection' | 'rejected'>;
+  readonly bounds: RemoteBounds;
+  /** Undefined where nothing is guarded. */
+  readonly guard: RemoteGuard | undefined;
+  readonly turns: ListTurns;
+  /** See `EtcdSourceOptions`. */
+  readonly relistMs: number;
+  /** A change was confirmed by the local etcd so long after it was read; one at a time is looked at. */
+  readonly onPropagated?: (seconds: number) => void;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface FollowOptions {
+  readonly client: EtcdClient;
+  /** The source is a mirror itself. */
+  readonly cached: boolean;
+  readonly gate: CanaryGate | undefined;
+  readonly signal: AbortSignal;
+  /** A complete listing was read. */
+  readonly onListed: () => void;
+  /** The remote exceeds a bound; the signal is to be aborted. */
+  readonly stop: (reason: BoundExceededError) => void;
+}
+
+export class Mirror {
+  readonly mapping: Mapping;
+  readonly #options: MirrorOptions;
+  readonly #refused: RefusedKeys;
+  readonly #share: Share;
+  #section: Section | undefined;
+  #enabled = false;
+  #listed = false;
+  #problem: string | undefined;
+
+  constructor(mapping: Mapping, options: MirrorOptions) {
+    this.mapping = mapping;
+    this.#options = options;
+    const { cluster, metrics, log } = options;
+    this.#refused = new RefusedKeys({ log, onRefused: (reason) => metrics.rejected(reason, mapping.scope, cluster) });
+    this.#share = options.bounds.share(() => this.#held);
+    // Before the remote is heard of: what an earlier run mirrored of it is kept alive meanwhile.
+    this.#ensureSection();
+  }
+
+  /** The remote exports the kind and it is mirrored; as last heard, also while the connection is away. */
+  get enabled(): boolean {
+    return this.#enabled;
+  }
+
+  /** A complete listing was read over the present connection. */
+  get listed(): boolean {
+    return this.#listed;
+  }
+
+  /** The first listing is in the local etcd, its canary too. Never goes back. */
+  get synced(): boolean {
+    return this.#section?.stats.synced ?? false;
+  }
+
+  /** Resolves when it is synced; rejects when `signal` is aborted first. */
+  whenSynced(signal: AbortSignal): Promise<void> {
+    return this.#ensureSection().whenSynced(signal);
+  }
+
+  /** Resolves when all that was read so far is confirmed by the local etcd; rejects when `signal` is aborted first. */
+  flushed(signal: AbortSignal): Promise<void> {
+    return this.#ensureSection().flushed(signal);
+  }
+
+  /** Keys mirrored. */
+  get count(): number {
+    return this.#section?.stats.desired ?? 0;
+  }
+
+  /** Why it is not read, or not completely; undefined where it is, or where there is no connection. */
+  get problem(): string | undefined {
+    return this.#problem ?? this.#refused.problem;
+  }
+
+  /** The kind is about to be mirrored, or is not: then what there is of it goes, and its canary is written all the same. */
+  enable(enabled: boolean): void {
+    const section = this.#ensureSection();
+    this.#enabled = enabled;
+    this.#listed = false;
+    this.#problem = undefined;
+    // What is held is about to be compared with what there is: until then it counts for nothing.
+    if (enabled) {
+      this.#share.begin();
+    } else {
+      this.#share.clear();
+      section.clear();
+    }
+  }
+
+  /** Mirrors once the gate lets it, until the signal is aborted; rejects as `runEtcdSource` does. */
+  async follow(options: FollowOptions): Promise<never> {
+    const { client, cached, gate, signal } = options;
+    const { cluster, turns, relistMs, clock, log } = this.#options;
+    const canary = sourceCanary(this.mapping, cluster, cached);
+    this.#problem = `waiting for ${canary}, which its writer sets once everything is exported`;
+    await gate?.open(canary, signal);
+    this.#problem = undefined;
+    const prefix = sourcePrefix(this.mapping, cluster, cached);
+    const onFailing = (error: Error | undefined) => {
+      this.#problem = error?.message;
+    };
+    const sink = this.#sink(prefix, this.#ensureSection(), options);
+    sink.interrupted('a connection to the remote begins');
+    const onAnnounced = (keys: number) => sink.announce(keys);
+    const onProgress = () => sink.notified();
+    return runEtcdSource({ client, prefix, sink, turns, relistMs, clock, log, signal, onFailing, onAnnounced, onProgress });
+  }
+
+  /** The connection is over. Keys stay. */
+  disconnected(): void {
+    this.#listed = false;
+    this.#problem = undefined;
+    this.#share.end();
+    this.#refused.restart();
+  }
+
+  /**
+   * What was mirrored is withdrawn, by an earlier run too; a canary stays, and none is written. The next listing brings it
+   * back. Resolves when all is said to the section; rejects where the local etcd cannot be read, and when `signal` is aborted.
+   */
+  async withdraw(signal: AbortSignal): Promise<void> {
+    const section = this.#ensureSection();
+    this.#share.clear();
+    if (section.stats.listed) {
+      section.clear();
+      return;
+    }
+    // An emptied section would count as listed, and its canary would announce what nobody has read.
+    await section.whenKnown(signal);
+    await section.flushed(signal);
+    for await (const page of this.#options.local.list(section.options.prefix, { signal, keysOnly: true })) {
+      for (const { key } of page.keyValues) section.remove(key);
+    }
+  }
+
+  /** The keys are left as they are and nobody looks after them any more. */
+  release(): void {
+    if (this.#section === undefined) return;
+    this.#section.release();
+    this.#options.metrics.removeSection(this.#section);
+    this.#section = undefined;
+  }
+
+  #ensureSection(): Section {
+    if (this.#section === undefined) {
+      const { cluster, publisher, metrics } = this.#options;
+      this.#section = publisher.section({
+        scope: this.mapping.scope,
+        cluster,
+        prefix: destinationPrefix(this.mapping, cluster),
+        rank: this.mapping.rank,
+        owns: 'prefix',
+        canary: destinationCanary(this.mapping, cluster),
+      });
+      metrics.addSection(this.#section, () => (this.#enabled ? this.#listed : undefined));
+    }
+    return this.#section;
+  }
+
+  get #held(): Usage {
+    if (this.#section === undefined) return { keys: 0, bytes: 0 };
+    const { desired: keys, bytes } = this.#section.stats;
+    return { keys, bytes: bytes - keys * this.#section.options.prefix.length };
+  }
+
+  /** What the remote says passes its bounds, gets its new prefix, is judged, and reaches the section. */
+  #sink(from: EtcdKey, section: Section, { stop, onListed, signal }: FollowOptions): BoundedSink {
+    const to = section.options.prefix;
+    const refused = this.#refused;
+    const { guard, bounds, clock, onPropagated = () => undefined } = this.#options;
+    const propagation = new Propagation({ section, clock, signal, onPropagated });
+    const counted = (key: EtcdKey, say: () => void) => {
+      const before = liveBytes(section, key);
+      say();
+      this.#share.change(key.length - to.length, before, liveBytes(section, key));
+    };
+    const next = {
+      upsert: (key: EtcdKey, value: Uint8Array) => propagation.change(() => counted(key, () => section.upsert(key, value))),
+      remove: (key: EtcdKey) => propagation.change(() => counted(key, () => section.remove(key))),
+      keep: (key: EtcdKey) => counted(key, () => section.keep(key)),
+      interrupted: (reason: string) => {
+        propagation.interrupted();
+        section.interrupted(reason);
+      },
+      listed: () => {
+        this.#listed = true;
+        propagation.listed();
+        section.listed();
+        onListed();
+      },
+    };
+    const growth = (key: EtcdKey, valueBytes: number): Usage => {
+      const own = rekey(from, to, key);
+      const before = own === undefined ? undefined : liveBytes(section, own);
+      if (before === undefined) return { keys: 1, bytes: key.length - from.length + valueBytes };
+      return { keys: 0, bytes: valueBytes - before };
+    };
+    return new BoundedSink({
+      bounds,
+      share: this.#share,
+      prefixBytes: from.length,
+      refused,
+      next: new RekeyedSink({
+        from,
+        to,
+        next: guard?.sink(this.mapping, next) ?? next,
+        refused,
+        isNamed: (key) => section.isNamed(key),
+      }),
+      growth,
+      stop,
+    });
+  }
+}
+
+/** Bytes of the value of a key that the remote has named; undefined where it has not. */
+function liveBytes(section: Section, key: EtcdKey): number | undefined {
+  return section.isNamed(key) ? section.valueBytes(key) : undefined;
+}

@@ -1,0 +1,135 @@
+/**
+ * What a remote says of itself, read again and again for as long as the connection lasts.
+ *
+ * A watch of the key tells when it is worth a read. Reads go on without it: each is also the proof that the
+ * connection works, since it goes to the quorum and back, and what a watch may have missed comes with the next
+ * one. A connection without any answer for longer than a restart takes is lost.
+ */
+
+import { asError } from '../../shared/errors.ts';
+import { ClusterChangedError, PermissionDeniedError } from '../../shared/etcd/errors.ts';
+import type { EtcdClient } from '../../shared/etcd/types.ts';
+import type { RunObserver } from '../../shared/process/controller-runs.ts';
+import type { Sink } from '../../shared/publisher/types.ts';
+import type { Clock } from '../../shared/time/clock.ts';
+import { Bell } from '../../shared/time/trigger.ts';
+import { type ClusterConfig, ClusterConfigError, parseClusterConfig, sameClusterConfig } from '../cluster-config.ts';
+import { ConnectionLostError, SourceReplacedError } from '../errors.ts';
+import { clusterConfigKey } from '../mappings.ts';
+
+export type ClusterConfigReading =
+  | { readonly kind: 'present'; readonly config: ClusterConfig }
+  /** Missing, or not readable: the reason and the remedy. */
+  | { readonly kind: 'absent'; readonly reason: string };
+
+export interface ReadingsOptions {
+  readonly client: EtcdClient;
+  readonly cluster: string;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly timing: ReadingsTiming;
+  /** Told of changes of the key. */
+  readonly changes: ConfigChanges;
+  /** The quorum has answered what it was asked at that time, monotonic milliseconds. */
+  readonly onAnswer?: (askedMs: number) => void;
+  /** Told of each read whether it found what the remote is. */
+  readonly onRead?: RunObserver | undefined;
+}
+
+export interface ReadingsTiming {
+  /** Between two reads, while the remote says what it is and while it does not. */
+  readonly presentMs: number;
+  readonly absentMs: number;
+  /** Between two reads at least, however often the key changes. */
+  readonly leastMs: number;
+  /** Without an answer for so long the connection is lost. */
+  readonly silenceMs: number;
+}
+
+export const READINGS_TIMING: ReadingsTiming = {
+  presentMs: 5_000,
+  absentMs: 2_000,
+  leastMs: 500,
+  silenceMs: 15_000,
+};
+
+/** The receiver of the changes of a cluster config: it only tells that there are some. */
+export class ConfigChanges implements Sink {
+  readonly bell = new Bell();
+
+  upsert(): void {
+    this.bell.ring();
+  }
+
+  remove(): void {
+    this.bell.ring();
+  }
+
+  /** A key that is not there is not named by a listing. */
+  listed(): void {
+    this.bell.ring();
+  }
+
+  interrupted(): void {}
+}
+
+/**
+ * Yields the first reading and every one that differs from the one before. Throws ConnectionLostError or
+ * SourceReplacedError when the connection is no good, and the signal's reason when it is aborted.
+ */
+export async function* clusterConfigReadings(options: ReadingsOptions): AsyncGenerator<ClusterConfigReading, never> {
+  const { clock, signal, timing, changes, onRead } = options;
+  let last: ClusterConfigReading | undefined;
+  let answeredMs = clock.monotonicMs();
+  for (;;) {
+    try {
+      const reading = await read(options);
+      onRead?.(reading.kind === 'present');
+      if (last === undefined || !sameReading(last, reading)) {
+        last = reading;
+        yield reading;
+      }
+      answeredMs = clock.monotonicMs();
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const error = asError(thrown);
+      onRead?.(false);
+      if (error instanceof ClusterChangedError) throw new SourceReplacedError(error.message);
+      const silentMs = clock.monotonicMs() - answeredMs;
+      if (silentMs >= timing.silenceMs) {
+        throw new ConnectionLostError(`no answer for ${Math.round(silentMs / 1000)} s: ${error.message}`, { cause: error });
+      }
+    }
+    await clock.sleep(timing.leastMs, signal);
+    const pauseMs = last?.kind === 'present' ? timing.presentMs : timing.absentMs;
+    await changes.bell.wait(Math.max(0, pauseMs - timing.leastMs), clock, signal);
+  }
+}
+
+async function read({ client, cluster, clock, signal, onAnswer }: ReadingsOptions): Promise<ClusterConfigReading> {
+  const key = clusterConfigKey(cluster);
+  try {
+    const askedMs = clock.monotonicMs();
+    const found = await client.get(key, { signal });
+    onAnswer?.(askedMs);
+    if (found !== undefined) return { kind: 'present', config: parseClusterConfig(found.value) };
+    return {
+      kind: 'absent',
+      reason: `the remote has no ${key}; check that the entry has the name of the cluster, and that its clustermesh-apiserver runs`,
+    };
+  } catch (thrown) {
+    if (thrown instanceof ClusterConfigError) return { kind: 'absent', reason: thrown.message };
+    if (thrown instanceof PermissionDeniedError) {
+      return {
+        kind: 'absent',
+        reason: `the remote denies reading ${key}; check that the entry has the name of the cluster, and whose certificate it uses`,
+      };
+    }
+    throw thrown;
+  }
+}
+
+function sameReading(a: ClusterConfigReading, b: ClusterConfigReading): boolean {
+  if (a.kind === 'present') return b.kind === 'present' && sameClusterConfig(a.config, b.config);
+  return b.kind === 'absent' && a.reason === b.reason;
+}

@@ -1,0 +1,388 @@
+/**
+ * One remote cluster: the only owner of its connection, its mirrors and its state.
+ *
+ * The connection is made, judged and made again for as long as the cluster is configured. Within one
+ * connection what the remote says of itself decides what is mirrored; when that changes everything of the
+ * remote is looked at again. What was written stays through all of it: only `release` and the drain let go.
+ */
+
+import { asError, ProgramError } from '../../shared/errors.ts';
+import type { EtcdConfig } from '../../shared/etcd/config.ts';
+import { EtcdError } from '../../shared/etcd/errors.ts';
+import type { EtcdClient, EtcdKey } from '../../shared/etcd/types.ts';
+import {
+  RECONNECT_SPREAD_MS,
+  REMOTE_BACKOFF_LONGEST_MS,
+  REMOTE_BACKOFF_MAX_MS,
+  REMOTE_BACKOFF_MIN_MS,
+  REMOTE_BACKOFF_MS_PER_LOST,
+} from '../../shared/limits.ts';
+import type { Logger } from '../../shared/process/log.ts';
+import { ScopeEnded, TaskScope } from '../../shared/process/task-scope.ts';
+import { HEARTBEAT_KEY } from '../../shared/publisher/heartbeat.ts';
+import type { Sink } from '../../shared/publisher/types.ts';
+import { Backoff } from '../../shared/time/backoff.ts';
+import { pauseUntilRecovered } from '../../shared/time/recovery.ts';
+import { type ClusterConfig, sameClusterConfig } from '../cluster-config.ts';
+import { ReconfiguredError } from '../errors.ts';
+import type { RemoteGuard } from '../import-guard/remote-guard.ts';
+import { clusterConfigKey, MAPPINGS } from '../mappings.ts';
+import { BoundExceededError, RemoteBounds } from '../mirror/bounds.ts';
+import { runKeySource } from '../mirror/key-source.ts';
+import { Mirror } from '../mirror/mirror.ts';
+import { CacheTtl, withdrawServices } from '../removal/cache-ttl.ts';
+import { ConfigChanges, clusterConfigReadings } from './cluster-config-readings.ts';
+import { REMOTE_TIMING, type RemoteClusterContext, type RemoteTiming } from './context.ts';
+import { Freshness } from './freshness.ts';
+import { checkHeartbeat, Heartbeat } from './heartbeat-check.ts';
+import { runSession } from './session.ts';
+import { attemptResult, INITIAL_STATE, nextState, type RemoteEvent, type RemoteState } from './state.ts';
+
+export class RemoteCluster {
+  readonly name: string;
+  readonly mirrors: readonly Mirror[];
+  readonly bounds: RemoteBounds;
+  /** Undefined where nothing is guarded. */
+  readonly guard: RemoteGuard | undefined;
+  /** Monotonic milliseconds. */
+  readonly createdMs: number;
+  /** Why its file cannot be read at the moment: then everything of it stays as it is. */
+  fileProblem: string | undefined;
+  readonly #path: string;
+  readonly #context: RemoteClusterContext;
+  readonly #log: Logger;
+  /** Of attempts to mirror, reset by each complete listing: a remote that is replaced often is mirrored again as fast each time. */
+  readonly #backoff = new Backoff({ minMs: REMOTE_BACKOFF_MIN_MS, maxMs: () => this.#maxBackoffMs });
+  readonly #cacheTtl: CacheTtl;
+  readonly #freshness: Freshness;
+  #initialSyncMs: number | undefined;
+  #state: RemoteState = INITIAL_STATE;
+  /** Of its file, as last read. */
+  #config: EtcdConfig | undefined;
+  #connectedMs: number | undefined;
+  /** The last error that was none of those this program raises on purpose. */
+  #mistake: string | undefined;
+  /** Why the last connection was lost: attempts since then do not hide it. */
+  #lostBy: string | undefined;
+  /** The present attempt or connection. */
+  #scope: TaskScope | undefined;
+
+  constructor(name: string, path: string, context: RemoteClusterContext) {
+    this.name = name;
+    this.#path = path;
+    this.#context = context;
+    this.#log = context.log.child({ cluster: name });
+    this.createdMs = context.clock.monotonicMs();
+    this.#freshness = new Freshness(context.clock);
+    const { cacheTtlMs: ttlMs, brake, clock } = context;
+    const [onExpired, onHeld] = [(heard: AbortSignal) => this.#withdraw(heard), () => this.#hold()];
+    this.#cacheTtl = new CacheTtl({ cluster: name, ttlMs, brake, clock, onExpired, onHeld });
+    this.bounds = new RemoteBounds(context.limits, clock);
+    this.guard = context.guard.remote(name, this.#log);
+    const { relistMs } = this.#timing;
+    const options = { ...context, cluster: name, bounds: this.bounds, guard: this.guard, relistMs, log: this.#log };
+    this.mirrors = MAPPINGS.map((mapping) => new Mirror(mapping, options));
+  }
+
+  /** The path of its file. */
+  get path(): string {
+    return this.#path;
+  }
+
+  get state(): RemoteState {
+    return this.#state;
+  }
+
+  /** Endpoints of its file, as last read. */
+  get endpoints(): number {
+    return this.#config?.endpoints.length ?? 0;
+  }
+
+  /** Its first load is in the local etcd, with every canary. Never goes back. */
+  get isSynced(): boolean {
+    return this.mirrors.every(({ synced }) => synced);
+  }
+
+  /** Connected, accepted, and every kind it has was listed over this connection. */
+  get isReady(): boolean {
+    return this.#state.phase.kind === 'mirroring' && this.mirrors.every(({ enabled, listed }) => listed || !enabled);
+  }
+
+  /** From its addition until its first load was written; undefined before. */
+  get initialSyncMs(): number | undefined {
+    return this.#initialSyncMs;
+  }
+
+  /** How old at most what is served of it is. */
+  get stalenessMs(): number {
+    return this.#freshness.ageMs;
+  }
+
+  /** Why nothing can be written of what is read; undefined while writes succeed. */
+  get writeProblem(): Error | undefined {
+    return this.#context.publisher.stats.failing?.error;
+  }
+
+  /** How often its services were withdrawn because it was not heard of. */
+  get revocations(): number {
+    return this.#cacheTtl.revocations;
+  }
+
+  /** Its services would have been withdrawn, were not most of the other clusters away as well. */
+  get isWithdrawalHeld(): boolean {
+    return this.#cacheTtl.isHeld;
+  }
+
+  /** Runs until the signal is aborted, then resolves. Whatever goes wrong is this cluster's own affair. */
+  async run(signal: AbortSignal): Promise<void> {
+    // Ends with the signal at the latest, and then it does not matter any more.
+    void this.#context.publisher.singles.keep(clusterConfigKey(this.name), signal).catch(() => undefined);
+    void this.#timeInitialSync(signal).catch(() => undefined);
+    this.#cacheTtl.start();
+    while (!signal.aborted) {
+      const scope = new TaskScope(signal);
+      const begunMs = this.#context.clock.monotonicMs();
+      this.#scope = scope;
+      this.#connectedMs = undefined;
+      scope.run((connectionSignal) => this.#connection(scope, connectionSignal));
+      const reason = await scope.ended();
+      for (const mirror of this.mirrors) mirror.disconnected();
+      if (signal.aborted) break;
+      this.#cacheTtl.start();
+      this.#onLost(reason);
+      if (reason instanceof ReconfiguredError || this.#wasStable()) this.#backoff.reset();
+      if (!(reason instanceof ReconfiguredError)) await this.#pause(begunMs, signal);
+    }
+    this.#cacheTtl.stop();
+    this.guard?.forget();
+    this.#apply({ kind: 'lost', reason: undefined, counts: false, nowMs: 0 });
+  }
+
+  /** Its file has changed: the connection is made anew at once. */
+  reconnect(): void {
+    this.#scope?.abort(new ReconfiguredError());
+  }
+
+  /** Its keys are left as they are and nobody looks after them any more. Only after `run` has ended. */
+  release(): void {
+    for (const mirror of this.mirrors) mirror.release();
+    this.#context.publisher.singles.release(clusterConfigKey(this.name));
+    this.#context.ids.release(this.name);
+  }
+
+  get #timing(): RemoteTiming {
+    return this.#context.timing ?? REMOTE_TIMING;
+  }
+
+  /** Rejects when `signal` is aborted before. */
+  async #timeInitialSync(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.mirrors.map((mirror) => mirror.whenSynced(signal)));
+    this.#initialSyncMs = this.#context.clock.monotonicMs() - this.createdMs;
+  }
+
+  #onAnswer(askedMs: number, signal: AbortSignal): void {
+    if (!this.isReady || !this.isSynced) return;
+    this.#freshness.answered(askedMs, () => Promise.all(this.mirrors.map((mirror) => mirror.flushed(signal))));
+  }
+
+  #wasStable(): boolean {
+    return this.#connectedMs !== undefined && this.#context.clock.monotonicMs() - this.#connectedMs >= this.#timing.stableMs;
+  }
+
+  #apply(event: RemoteEvent): void {
+    const result = attemptResult(this.#state, event);
+    if (result !== undefined) this.#context.onAttempt?.(result);
+    this.#state = nextState(this.#state, event);
+  }
+
+  #withdraw(heard: AbortSignal): void {
+    this.#log.warn(
+      { ttlMs: this.#context.cacheTtlMs },
+      'the remote cluster was not heard of for too long; its services are withdrawn',
+    );
+    void withdrawServices(this.mirrors, this.#context.clock, heard);
+  }
+
+  #hold(): void {
+    const { cacheTtlMs: ttlMs, brake } = this.#context;
+    this.#log.warn(
+      { ttlMs, unheard: brake.unheard },
+      'the remote cluster was not heard of for too long, but neither were most others; its services are kept: check the network of this cluster',
+    );
+  }
+
+  #onLost(reason: Error): void {
+    const isOurs = reason instanceof ReconfiguredError;
+    const { phase } = this.#state;
+    const wasConnected = phase.kind !== 'connecting';
+    if (wasConnected) this.#lostBy = isOurs ? undefined : reason.message;
+    const lostBy = wasConnected || this.#lostBy === reason.message ? undefined : this.#lostBy;
+    const text = lostBy === undefined ? reason.message : `${lostBy}; since then: ${reason.message}`;
+    const isNews = wasConnected || phase.reason !== text;
+    const line = reason instanceof ProgramError ? { code: reason.code, reason: reason.message } : { err: reason };
+    if (isOurs) this.#log.info(line, 'connecting anew');
+    else if (!(reason instanceof ProgramError)) this.#onMistake(reason);
+    else if (wasConnected) this.#log.warn(line, 'the connection to the remote cluster is lost; what it told stays');
+    else if (isNews) this.#log.warn(line, 'the remote cluster cannot be reached; trying again');
+    this.#apply({
+      kind: 'lost',
+      reason: isOurs ? undefined : text,
+      counts: wasConnected && !isOurs,
+      nowMs: this.#context.clock.nowMs(),
+    });
+  }
+
+  /** An error in this program costs this cluster its connection, and no other anything. Told once for as long as it is the same. */
+  #onMistake(error: Error): void {
+    if (error.message !== this.#mistake) this.#log.error({ err: error }, 'the work on the remote cluster failed; it begins anew');
+    this.#mistake = error.message;
+  }
+
+  /** More than for one remote only while many are away. */
+  get #maxBackoffMs(): number {
+    const { unheard } = this.#context.brake;
+    return Math.min(REMOTE_BACKOFF_LONGEST_MS, Math.max(REMOTE_BACKOFF_MAX_MS, unheard * REMOTE_BACKOFF_MS_PER_LOST));
+  }
+
+  /**
+   * Waits before the next attempt; a changed file ends the wait. The back-off counts from the begin of the last one, so that
+   * a connection that has lasted for a while is followed by the next one at once.
+   */
+  async #pause(begunMs: number, signal: AbortSignal): Promise<void> {
+    const scope = new TaskScope(signal);
+    this.#scope = scope;
+    const { brake, clock } = this.#context;
+    // Remotes that were lost together, as when this cluster was cut off, do not come back in the same instant.
+    const spreadMs = Math.max(0, brake.unheard - 1) * RECONNECT_SPREAD_MS * Math.random();
+    const restMs = begunMs + this.#backoff.nextMs() - clock.monotonicMs();
+    await clock.sleep(Math.max(0, restMs) + spreadMs, scope.signal).catch(() => undefined);
+    await scope.end();
+  }
+
+  /** One connection, from the first attempt to its end. Never resolves; rejects with why it ended. */
+  async #connection(scope: TaskScope, signal: AbortSignal): Promise<void> {
+    const onDropped = (count: number) => this.#takeChanges(scope, count);
+    const { client, config } = await this.#context.open({ path: this.#path, cluster: this.name, last: this.#config, onDropped });
+    this.#config = config;
+    try {
+      await this.#firstAnswer(client, signal);
+      this.#connectedMs = this.#context.clock.monotonicMs();
+      const etcdClusterId = client.state.clusterId ?? '';
+      this.#apply({ kind: 'connected', etcdClusterId });
+      this.#log.info({ etcdClusterId }, 'connected to the remote cluster');
+      this.#watchHeartbeat(client, scope);
+      await this.#followConfig(client, scope);
+    } catch (thrown) {
+      // Whoever uses the client learns why it is closed before it is.
+      scope.abort(asError(thrown));
+      throw thrown;
+    } finally {
+      client.close();
+    }
+  }
+
+  /** The same client dials again while nothing answers; what it cannot mend is for a new one. */
+  async #firstAnswer(client: EtcdClient, signal: AbortSignal): Promise<void> {
+    const backoff = new Backoff({ minMs: REMOTE_BACKOFF_MIN_MS, maxMs: REMOTE_BACKOFF_MAX_MS });
+    for (;;) {
+      try {
+        await client.get(HEARTBEAT_KEY, { signal });
+        return;
+      } catch (thrown) {
+        signal.throwIfAborted();
+        if (!(thrown instanceof EtcdError && thrown.concernsConnection)) throw thrown;
+        this.#onLost(thrown);
+        if (await pauseUntilRecovered(client, backoff.nextMs(), this.#context.clock, signal)) backoff.reset();
+      }
+    }
+  }
+
+  #watchHeartbeat(client: EtcdClient, scope: TaskScope): void {
+    const { clock } = this.#context;
+    const log = this.#log;
+    const heartbeat = new Heartbeat(clock);
+    const onSilent = () => {
+      if (!this.#state.isSilent) log.warn('nobody writes the heartbeat of the remote cluster; it answers and is mirrored');
+      this.#context.onQuorumError('no event received');
+      this.#apply({ kind: 'silent', nowMs: clock.nowMs() });
+    };
+    const onBeating = () => {
+      log.info('the heartbeat of the remote cluster is written again');
+      this.#apply({ kind: 'beating' });
+    };
+    this.#watchKey(HEARTBEAT_KEY, heartbeat, client, scope);
+    scope.run((signal) => checkHeartbeat({ client, heartbeat, clock, signal, onSilent, onBeating }));
+  }
+
+  /** Mirrors as the remote's cluster config says, and begins again whenever it says something else. */
+  async #followConfig(client: EtcdClient, scope: TaskScope): Promise<void> {
+    const { clock } = this.#context;
+    const changes = this.#watchConfig(client, scope);
+    let session: { readonly scope: TaskScope; readonly config: ClusterConfig } | undefined;
+    try {
+      const timing = this.#timing.readings;
+      const { signal } = scope;
+      const onAnswer = (askedMs: number) => this.#onAnswer(askedMs, signal);
+      const { onConfigRead: onRead } = this.#context;
+      const options = { client, cluster: this.name, clock, signal, timing, changes, onAnswer, onRead };
+      for await (const reading of clusterConfigReadings(options)) {
+        const { kind } = this.#state.phase;
+        const isMirroring = kind === 'mirroring' || kind === 'stopped';
+        if (reading.kind === 'absent') {
+          this.#log.warn({ reason: reading.reason }, 'the remote cluster does not say what it is');
+          if (!isMirroring) {
+            await session?.scope.end();
+            session = undefined;
+          }
+          this.#apply(reading);
+        } else if (isMirroring && session !== undefined && sameClusterConfig(session.config, reading.config)) {
+          this.#log.info('the remote cluster says again what it is');
+          this.#apply({ kind: 'restored' });
+        } else {
+          await session?.scope.end();
+          session = { scope: this.#beginSession(client, reading.config, scope), config: reading.config };
+        }
+      }
+    } finally {
+      await session?.scope.end();
+    }
+  }
+
+  #watchConfig(client: EtcdClient, scope: TaskScope): ConfigChanges {
+    const changes = new ConfigChanges();
+    this.#watchKey(clusterConfigKey(this.name), changes, client, scope);
+    return changes;
+  }
+
+  #watchKey(key: EtcdKey, sink: Sink, client: EtcdClient, scope: TaskScope): void {
+    const takeChange = () => this.#takeChanges(scope, 1);
+    const source = { key, sink, client, takeChange, clock: this.#context.clock, log: this.#log };
+    scope.run((signal) => runKeySource({ ...source, signal }));
+  }
+
+  /** What belongs to no kind of keys and is too much ends the connection. False where it does. */
+  #takeChanges(connection: TaskScope, count: number): boolean {
+    if (this.bounds.takeChange(count)) return true;
+    if (!connection.signal.aborted) this.bounds.count('change-rate');
+    connection.abort(new BoundExceededError('change-rate', this.bounds.limits['change-rate']));
+    return false;
+  }
+
+  /** A session that fails ends the connection. */
+  #beginSession(client: EtcdClient, config: ClusterConfig, connection: TaskScope): TaskScope {
+    this.#cacheTtl.stop();
+    const { phase } = this.#state;
+    if (phase.kind !== 'connecting') this.#apply({ kind: 'connected', etcdClusterId: phase.etcdClusterId });
+    const { name: cluster, mirrors, bounds, guard } = this;
+    const apply = (event: RemoteEvent) => this.#apply(event);
+    const session = new TaskScope(connection.signal);
+    const context = this.#context;
+    const onListed = () => this.#backoff.reset();
+    const options = { cluster, config, client, mirrors, bounds, guard, context, log: this.#log, apply, onListed, session };
+    session.run(() => runSession(options));
+    void session.ended().then((reason) => {
+      if (!(reason instanceof ScopeEnded)) connection.abort(reason);
+    });
+    return session;
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * The remote clusters of this daemon, as the configuration directory names them.
+ *
+ * A cluster whose file is gone is not listed any more and is drained in the background. When its file comes
+ * back meanwhile it is taken up again only after that: agents are told of a removal, and have to see all of it.
+ * What an earlier run left of clusters that have no file any more is drained in the same way.
+ */
+import type { Logger } from '../../shared/process/log.ts';
+import { TaskScope } from '../../shared/process/task-scope.ts';
+import type { ConfigChange } from '../configuration/config-directory.ts';
+import { clusterConfigKey } from '../mappings.ts';
+import { ListTurns } from '../mirror/list-turns.ts';
+import { WithdrawalBrake } from '../removal/cache-ttl.ts';
+import { drainCluster } from '../removal/drain.ts';
+import { RemoteCluster } from './cluster.ts';
+import type { RemoteClusterContext } from './context.ts';
+
+export interface RemoteClustersOptions {
+  readonly context: Omit<RemoteClusterContext, 'brake' | 'turns'>;
+  /** Nothing of the cluster runs any more; called again when its keys are gone. */
+  readonly onEnded?: (cluster: string) => void;
+  /** Undefined: nothing is removed when a cluster's file goes. */
+  readonly drainGraceMs: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+interface Running {
+  readonly kind: 'running';
+  readonly remote: RemoteCluster;
+  readonly scope: TaskScope;
+}
+
+interface Draining {
+  readonly kind: 'draining';
+  /** Lets go of the keys; may be called again. */
+  readonly release: () => void;
+  /** The path of the file that came back meanwhile. */
+  returned: string | undefined;
+}
+
+export class RemoteClusters {
+  readonly #options: RemoteClustersOptions;
+  readonly #context: RemoteClusterContext;
+  readonly #scope: TaskScope;
+  readonly #entries = new Map<string, Running | Draining>();
+  /** Those that run, until one comes or goes: each status and each series asks for them. */
+  #all: readonly RemoteCluster[] | undefined;
+
+  constructor(options: RemoteClustersOptions) {
+    this.#options = options;
+    const { context } = options;
+    const running = () => this.all.length;
+    this.#context = { ...context, brake: new WithdrawalBrake(running), turns: new ListTurns(context.clock) };
+    this.#scope = new TaskScope(options.signal);
+  }
+
+  /** Those that are configured, by name. One that is being drained is none of them. */
+  get all(): readonly RemoteCluster[] {
+    this.#all ??= [...this.#entries.values()]
+      .flatMap((entry) => (entry.kind === 'running' ? [entry.remote] : []))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    return this.#all;
+  }
+
+  /** Those that are being removed, by name. */
+  get draining(): readonly string[] {
+    return [...this.#entries].flatMap(([cluster, { kind }]) => (kind === 'draining' ? [cluster] : [])).sort();
+  }
+
+  apply(change: ConfigChange): void {
+    const entry = this.#entries.get(change.cluster);
+    if (change.kind === 'removed') this.#onRemoved(change.cluster, entry);
+    else if (change.kind === 'readable') this.#setFileProblem(entry, undefined);
+    else if (entry?.kind === 'draining') this.#onReturned(entry, change);
+    else if (change.kind === 'unreadable') this.#setFileProblem(entry ?? this.#add(change.cluster, change.path), change.problem);
+    else if (entry === undefined) this.#add(change.cluster, change.path);
+    else {
+      this.#setFileProblem(entry, undefined);
+      entry.remote.reconnect();
+    }
+  }
+
+  /** Drains those of `clusters` that are not configured; they have keys in the local etcd although no file names them. */
+  removeLeftovers(clusters: Iterable<string>): void {
+    const { drainGraceMs, context } = this.#options;
+    const { own, publisher } = context;
+    if (drainGraceMs === undefined) return;
+    for (const cluster of clusters) {
+      if (cluster === own.name || this.#entries.has(cluster)) continue;
+      this.#logOf(cluster).warn('keys of a cluster that is not configured any more were found; they are removed');
+      this.#remove(
+        cluster,
+        () => publisher.singles.release(clusterConfigKey(cluster)),
+        () => Promise.resolve(),
+      );
+    }
+  }
+
+  /** Rejects with what went wrong, or with the signal's reason, when nothing of any cluster runs any more. */
+  async ended(): Promise<never> {
+    throw await this.#scope.ended();
+  }
+
+  /** The keys of all clusters are left as they are and nobody looks after them any more. Only after `ended` has rejected. */
+  release(): void {
+    for (const [cluster, entry] of this.#entries) {
+      if (entry.kind === 'running') entry.remote.release();
+      else entry.release();
+      this.#options.onEnded?.(cluster);
+    }
+    this.#entries.clear();
+    this.#all = undefined;
+  }
+
+  #onRemoved(cluster: string, entry: Running | Draining | undefined): void {
+    if (entry?.kind === 'draining') entry.returned = undefined;
+    if (entry?.kind !== 'running') return;
+    const { remote, scope } = entry;
+    this.#remove(
+      cluster,
+      () => remote.release(),
+      () => scope.end(),
+    );
+  }
+
+  #onReturned(entry: Draining, { cluster, path }: { readonly cluster: string; readonly path: string }): void {
+    if (entry.returned === undefined)
+      this.#logOf(cluster).info('the remote cluster came back while it is being removed; it is connected after that');
+    entry.returned = path;
+  }
+
+  #setFileProblem(entry: Running | Draining | undefined, problem: string | undefined): void {
+    if (entry?.kind === 'running') entry.remote.fileProblem = problem;
+  }
+
+  #logOf(cluster: string): Logger {
+    return this.#options.context.log.child({ cluster });
+  }
+
+  #add(cluster: string, path: string): Running {
+    const remote = new RemoteCluster(cluster, path, this.#context);
+    const scope = new TaskScope(this.#scope.signal);
+    scope.run((signal) => remote.run(signal));
+    const entry: Running = { kind: 'running', remote, scope };
+    this.#entries.set(cluster, entry);
+    this.#all = undefined;
+    // What ends a cluster but its removal is an error in this program.
+    this.#scope.run(async () => {
+      const reason = await scope.ended();
+      if (!this.#isRemoved(remote)) throw reason;
+    });
+    this.#logOf(cluster).info({ path }, 'a remote cluster was added');
+    return entry;
+  }
+
+  #isRemoved(remote: RemoteCluster): boolean {
+    const entry = this.#entries.get(remote.name);
+    return entry?.kind !== 'running' || entry.remote !== remote;
+  }
+
+  /** `end` resolves when nothing feeds the keys any more. */
+  #remove(cluster: string, release: () => void, end: () => Promise<void>): void {
+    const { context, drainGraceMs, onEnded } = this.#options;
+    const { publisher, local, clock } = context;
+    const log = this.#logOf(cluster);
+    const entry: Draining = { kind: 'draining', release, returned: undefined };
+    this.#entries.set(cluster, entry);
+    this.#all = undefined;
+    this.#scope.run(async (signal) => {
+      await end();
+      onEnded?.(cluster);
+      if (drainGraceMs === undefined) {
+        log.warn('the remote cluster was removed; its keys stay, as --disable-drain-on-disconnection says');
+        release();
+      } else {
+        await drainCluster({ cluster, singles: publisher.singles, local, graceMs: drainGraceMs, release, clock, log, signal });
+      }
+      onEnded?.(cluster);
+      this.#entries.delete(cluster);
+      this.#all = undefined;
+      if (entry.returned !== undefined) this.#add(cluster, entry.returned);
+    });
+  }
+}

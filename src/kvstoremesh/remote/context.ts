@@ -1,0 +1,76 @@
+/** What all remote clusters of a daemon share. */
+
+import type { ClusterInfo } from '../../shared/cluster-info.ts';
+import type { EtcdConfig } from '../../shared/etcd/config.ts';
+import type { EtcdClient } from '../../shared/etcd/types.ts';
+import { REMOTE_RELIST_MS, REMOTE_STOPPED_RETRY_MS } from '../../shared/limits.ts';
+import type { RunObserver } from '../../shared/process/controller-runs.ts';
+import type { Logger } from '../../shared/process/log.ts';
+import type { Clock } from '../../shared/time/clock.ts';
+import type { ImportGuard } from '../import-guard/guard.ts';
+import type { ServiceFormat } from '../mappings.ts';
+import type { RemoteLimits } from '../mirror/bounds.ts';
+import type { MirrorOptions } from '../mirror/mirror.ts';
+import type { WithdrawalBrake } from '../removal/cache-ttl.ts';
+import { READINGS_TIMING, type ReadingsTiming } from './cluster-config-readings.ts';
+import type { ClusterIds } from './cluster-ids.ts';
+
+/** The file that tells of a remote's etcd, and how it is read. */
+export interface SourceFile {
+  readonly path: string;
+  readonly cluster: string;
+  /** What it said when it could be read last. */
+  readonly last: EtcdConfig | undefined;
+  /** See EtcdObserver.droppedEvents. */
+  readonly onDropped?: (count: number) => void;
+}
+
+/** A client of the remote's etcd, made from its file as it is now. */
+export interface OpenedSource {
+  readonly client: EtcdClient;
+  /** What the file says, or said when it could be read last. */
+  readonly config: EtcdConfig;
+}
+
+export interface RemoteClusterContext extends Omit<MirrorOptions, 'relistMs' | 'cluster' | 'bounds' | 'guard'> {
+  readonly own: ClusterInfo;
+  readonly ids: ClusterIds;
+  readonly serviceFormat: ServiceFormat;
+  readonly guard: ImportGuard;
+  /** Of each remote. */
+  readonly limits: RemoteLimits;
+  /** After so long without a remote its services are withdrawn; 0 for never. */
+  readonly cacheTtlMs: number;
+  readonly brake: WithdrawalBrake;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** A remote answers, but does not show that all is well with it: why. */
+  readonly onQuorumError: (error: string) => void;
+  /** An attempt to connect to a remote and to mirror it is over. */
+  readonly onAttempt?: RunObserver | undefined;
+  /** See ReadingsOptions.onRead. */
+  readonly onConfigRead?: RunObserver | undefined;
+  /** See openRemoteEtcd. */
+  readonly open: (file: SourceFile) => Promise<OpenedSource>;
+  readonly timing?: RemoteTiming;
+}
+
+export interface RemoteTiming {
+  readonly readings: ReadingsTiming;
+  /** A refused cluster is looked at again after this time. */
+  readonly refusedMs: number;
+  /** A remote that exceeds a bound is read again after this time at most. */
+  readonly stoppedMs: number;
+  /** A connection that lasted longer was a good one: the next attempt comes at once. */
+  readonly stableMs: number;
+  /** A remote is listed again after this time at least, whatever its watches tell. */
+  readonly relistMs: number;
+}
+
+export const REMOTE_TIMING: RemoteTiming = {
+  readings: READINGS_TIMING,
+  refusedMs: 10_000,
+  stoppedMs: REMOTE_STOPPED_RETRY_MS,
+  stableMs: 60_000,
+  relistMs: REMOTE_RELIST_MS,
+};

@@ -1,0 +1,85 @@
+/**
+ * Notices that the address of a remote leads back to the own cluster, as it does where two clusters use the
+ * same node port or a name resolves differently inside: everybody would see a mirror of himself.
+ */
+import type { ClusterInfo } from '../../shared/cluster-info.ts';
+import { PermissionDeniedError } from '../../shared/etcd/errors.ts';
+import type { EtcdClient, EtcdKey, KeyValue } from '../../shared/etcd/types.ts';
+import { HEARTBEAT_KEY } from '../../shared/publisher/heartbeat.ts';
+import { ClusterConfigError, parseClusterConfig } from '../cluster-config.ts';
+import { clusterConfigKey } from '../mappings.ts';
+
+export interface OwnStoreQuery {
+  /** The etcd behind the remote's address. */
+  readonly source: EtcdClient;
+  readonly local: EtcdClient;
+  readonly own: ClusterInfo;
+  readonly cluster: string;
+  readonly signal: AbortSignal;
+}
+
+/** How often an entry that changes while it is compared is compared again. */
+const MAX_COMPARISONS = 3;
+
+/** The reason and the remedy where `source` is an etcd of the own cluster. Rejects where an etcd does not answer. */
+export async function ownStoreProblem(query: OwnStoreQuery): Promise<string | undefined> {
+  const remedy = 'check its endpoints; node ports and host names must lead to the other cluster';
+  if (await isLocalEtcd(query)) return `the address of cluster ${query.cluster} is that of the local etcd; ${remedy}`;
+  if (await describesOwnCluster(query)) {
+    return `the address of cluster ${query.cluster} is an etcd of the local cluster ${query.own.name}; ${remedy}`;
+  }
+  return undefined;
+}
+
+/**
+ * The same etcd cluster ID, and the same entries in both: revision, lease and value. An ID alone proves nothing, because etcds
+ * that were set up with the same names and token have the same one, and in two young ones an entry may have the same
+ * revision as well.
+ */
+async function isLocalEtcd(query: OwnStoreQuery): Promise<boolean> {
+  const { source, local, cluster } = query;
+  const config = await compare(clusterConfigKey(cluster), query);
+  const id = source.state.clusterId;
+  if (id === undefined || id !== local.state.clusterId || config !== 'same') return false;
+  return (await compare(HEARTBEAT_KEY, query)) !== 'other';
+}
+
+/** Compares what both etcds hold under `key`. */
+async function compare(key: EtcdKey, { source, local, signal }: OwnStoreQuery): Promise<'same' | 'other' | 'absent'> {
+  for (let attempt = 1; ; attempt += 1) {
+    const before = await local.get(key, { signal });
+    const there = await source.get(key, { signal });
+    const after = await local.get(key, { signal });
+    if (there === undefined && before === undefined && after === undefined) return 'absent';
+    if (isSameEntry(there, before) || isSameEntry(there, after)) return 'same';
+    // An entry that is written in between is read again.
+    if (before?.modRevision === after?.modRevision || attempt >= MAX_COMPARISONS) return 'other';
+  }
+}
+
+function isSameEntry(a: KeyValue | undefined, b: KeyValue | undefined): boolean {
+  if (a === undefined || b === undefined) return false;
+  return a.modRevision === b.modRevision && a.lease === b.lease && a.value.equals(b.value);
+}
+
+/** Another replica of the own etcd has the own cluster's entry as its owner wrote it; a mirror of it is marked as such. */
+async function describesOwnCluster({ source, own, signal }: OwnStoreQuery): Promise<boolean> {
+  const entry = await readable(source, clusterConfigKey(own.name), signal);
+  if (entry === undefined) return false;
+  try {
+    return !parseClusterConfig(entry.value).cached;
+  } catch (thrown) {
+    if (thrown instanceof ClusterConfigError) return false;
+    throw thrown;
+  }
+}
+
+/** The entry, undefined also where it may not be read: a remote lets us read its own entry only. */
+async function readable(source: EtcdClient, key: EtcdKey, signal: AbortSignal): Promise<KeyValue | undefined> {
+  try {
+    return await source.get(key, { signal });
+  } catch (thrown) {
+    if (thrown instanceof PermissionDeniedError) return undefined;
+    throw thrown;
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * What is mirrored of a remote for as long as it says the same of itself.
+ *
+ * Our copy of what it says comes first, then its keys, each kind once its canary allows. Nothing of it is
+ * written before it was found to be the cluster it should be.
+ */
+
+import { asError, errorCode } from '../../shared/errors.ts';
+import type { EtcdClient } from '../../shared/etcd/types.ts';
+import { REMOTE_BACKOFF_MIN_MS } from '../../shared/limits.ts';
+import type { Logger } from '../../shared/process/log.ts';
+import { TaskScope } from '../../shared/process/task-scope.ts';
+import { Backoff } from '../../shared/time/backoff.ts';
+import { pauseUntilRecovered, type Recoverable } from '../../shared/time/recovery.ts';
+import { type ClusterConfig, mirroredClusterConfig, shownClusterConfig } from '../cluster-config.ts';
+import type { RemoteGuard } from '../import-guard/remote-guard.ts';
+import { canaryPrefix, clusterConfigKey, sourceCanary } from '../mappings.ts';
+import { BoundExceededError, type RemoteBounds, type StoppingBound } from '../mirror/bounds.ts';
+import { boundedCanaries, CanaryGate } from '../mirror/canary-gate.ts';
+import { runEtcdSource } from '../mirror/etcd-source.ts';
+import type { Mirror } from '../mirror/mirror.ts';
+import { REMOTE_TIMING, type RemoteClusterContext } from './context.ts';
+import { ownStoreProblem } from './self-reference.ts';
+import type { RemoteEvent } from './state.ts';
+
+export interface SessionOptions {
+  readonly cluster: string;
+  readonly config: ClusterConfig;
+  readonly client: EtcdClient;
+  readonly mirrors: readonly Mirror[];
+  readonly bounds: RemoteBounds;
+  readonly guard: RemoteGuard | undefined;
+  readonly context: RemoteClusterContext;
+  readonly log: Logger;
+  readonly apply: (event: RemoteEvent) => void;
+  /** Called whenever every kind it has was listed. */
+  readonly onListed: () => void;
+  /** Ends what runs here. */
+  readonly session: TaskScope;
+}
+
+/** Mirrors until the session is ended, then rejects with its reason. A remote that exceeds a bound stops as it is and is tried again. */
+export async function runSession(options: SessionOptions): Promise<never> {
+  const { cluster, config, context, log, guard, apply, session } = options;
+  const { clock, publisher, timing = REMOTE_TIMING } = context;
+  await untilAccepted(options);
+  apply({ kind: 'retrieved', config });
+  if (guard !== undefined) guard.clusterId = config.id;
+  await publisher.singles.put(clusterConfigKey(cluster), mirroredClusterConfig(config), session.signal);
+  apply({ kind: 'mirroring' });
+  log.info({ config: shownClusterConfig(config) }, 'the remote cluster is mirrored');
+
+  // A new listing coalesces what was too fast; a remote that is too much rarely shrinks at once.
+  const { stoppedMs } = timing;
+  const pauses = {
+    'change-rate': new Backoff({ minMs: stoppedMs / 8, maxMs: stoppedMs }),
+    keys: new Backoff({ minMs: stoppedMs, maxMs: stoppedMs }),
+    bytes: new Backoff({ minMs: stoppedMs, maxMs: stoppedMs }),
+  };
+  let stoppedBy: StoppingBound | undefined;
+  const onComplete = () => {
+    if (stoppedBy === undefined) return;
+    log.info({ bound: stoppedBy }, 'the remote cluster keeps its bounds and is mirrored again');
+    stoppedBy = undefined;
+    apply({ kind: 'mirroring' });
+  };
+  for (;;) {
+    const startMs = clock.monotonicMs();
+    const { bound, message: reason } = await untilStopped(options, onComplete);
+    apply({ kind: 'stopped', bound, reason });
+    if (stoppedBy !== bound) log.error({ bound, reason }, 'the remote cluster exceeds a bound and is not mirrored further');
+    stoppedBy = bound;
+    if (clock.monotonicMs() - startMs >= timing.stableMs) pauses[bound].reset();
+    await clock.sleep(pauses[bound].nextMs(), session.signal);
+  }
+}
+
+/** Mirrors until the remote exceeds a bound: resolves with which. `onComplete` is called when every kind it has was listed. */
+async function untilStopped(options: SessionOptions, onComplete: () => void): Promise<BoundExceededError> {
+  const { cluster, config, client, mirrors, context, log, session, bounds } = options;
+  const { clock, serviceFormat } = context;
+  const scope = new TaskScope(session.signal);
+  const stop = (reason: BoundExceededError) => scope.abort(reason);
+  const canaries = mirrors.map(({ mapping }) => sourceCanary(mapping, cluster, config.cached));
+  const gate = config.syncedCanaries ? new CanaryGate(canaries) : undefined;
+  const onListed = () => {
+    if (!mirrors.every(({ enabled, listed }) => listed || !enabled)) return;
+    options.onListed();
+    onComplete();
+  };
+  for (const mirror of mirrors) mirror.enable(mirror.mapping.enabled(config, serviceFormat));
+  for (const mirror of mirrors) {
+    if (!mirror.enabled) continue;
+    scope.run((signal) => mirror.follow({ client, cached: config.cached, gate, signal, onListed, stop }));
+  }
+  if (gate !== undefined) {
+    const prefix = canaryPrefix(cluster);
+    const sink = boundedCanaries(gate, prefix, bounds, log, stop);
+    const onAnnounced = (keys: number) => sink.announce(keys);
+    const onProgress = () => sink.notified();
+    scope.run((signal) => runEtcdSource({ client, prefix, sink, clock, log, signal, onAnnounced, onProgress }));
+  }
+  const reason = await scope.ended();
+  bounds.canaries.clear();
+  if (!(reason instanceof BoundExceededError)) throw reason;
+  for (const mirror of mirrors) mirror.disconnected();
+  return reason;
+}
+
+/** Resolves once the remote may be mirrored; says why as long as it may not. */
+async function untilAccepted(options: SessionOptions): Promise<void> {
+  const { config, context, log, apply, session } = options;
+  const { clock, timing = REMOTE_TIMING } = context;
+  const backoff = new Backoff({ minMs: REMOTE_BACKOFF_MIN_MS, maxMs: timing.refusedMs });
+  let reported: string | undefined;
+  for (;;) {
+    try {
+      const reason = await refusal(options);
+      if (reason === undefined) return;
+      apply({ kind: 'refused', config, reason });
+      if (reason !== reported) log.error({ reason }, 'the remote cluster is refused and not mirrored');
+      reported = reason;
+    } catch (thrown) {
+      session.signal.throwIfAborted();
+      // Either etcd may be away for a while; that the remote's is for too long is noticed elsewhere.
+      const error = asError(thrown);
+      apply({ kind: 'absent', reason: error.message });
+      if (error.message !== reported)
+        log.warn({ code: errorCode(error), reason: error.message }, 'the remote cluster cannot be checked; trying again');
+      reported = error.message;
+      await pauseUntilRecovered(eitherOf(options), backoff.nextMs(), clock, session.signal);
+      continue;
+    }
+    await clock.sleep(timing.refusedMs, session.signal);
+  }
+}
+
+/** Recovers when one of the two etcds does that are asked. */
+function eitherOf({ client, context }: SessionOptions): Recoverable {
+  return {
+    onRecovered: (listener) => {
+      const forget = [client, context.local].map((each) => each.onRecovered(listener));
+      return () => {
+        for (const each of forget) each();
+      };
+    },
+  };
+}
+
+async function refusal({ cluster, config, client, context, session }: SessionOptions): Promise<string | undefined> {
+  const { own, local, ids } = context;
+  const problem = await ownStoreProblem({ source: client, local, own, cluster, signal: session.signal });
+  return problem ?? ids.reserve(cluster, config.id);
+}

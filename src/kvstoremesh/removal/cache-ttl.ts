@@ -1,0 +1,128 @@
+/**
+ * Withdraws the services of a remote cluster that has not been heard of for too long.
+ *
+ * The time runs, as in the original, from when the loss of the connection is noticed until the cluster says again what it
+ * is. Since when a cluster was away before this process began, or began to lead, is known to nobody: then it runs from there.
+ *
+ * Off unless asked for: that a control plane is away says nothing about the backends it told of. Only what
+ * traffic is balanced over goes; nodes and identities stay, because policy is decided on them as long as
+ * connections last.
+ */
+
+import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, WITHDRAWAL_BRAKE_INTERVAL_MS } from '../../shared/limits.ts';
+import { Backoff } from '../../shared/time/backoff.ts';
+import type { Clock } from '../../shared/time/clock.ts';
+import type { Mirror } from '../mirror/mirror.ts';
+
+/**
+ * Holds withdrawals back while most of the remote clusters are not heard of: then it is probably this cluster that
+ * is cut off, and without its caches it would lose the backends that it still reaches as well.
+ */
+export class WithdrawalBrake {
+  readonly #unheard = new Set<string>();
+  readonly #configured: () => number;
+
+  /** `configured`: how many remote clusters there are. */
+  constructor(configured: () => number) {
+    this.#configured = configured;
+  }
+
+  /** More than half of the clusters are not heard of. One cluster alone is no crowd to judge by. */
+  get isOn(): boolean {
+    const configured = this.#configured();
+    return configured > 1 && this.#unheard.size * 2 > configured;
+  }
+
+  /** How many clusters are not heard of. */
+  get unheard(): number {
+    return this.#unheard.size;
+  }
+
+  lost(cluster: string): void {
+    this.#unheard.add(cluster);
+  }
+
+  heard(cluster: string): void {
+    this.#unheard.delete(cluster);
+  }
+}
+
+export interface CacheTtlOptions {
+  readonly cluster: string;
+  /** 0 for never. */
+  readonly ttlMs: number;
+  readonly brake: WithdrawalBrake;
+  readonly clock: Clock;
+  /** The signal is aborted when the cluster is heard of again. */
+  readonly onExpired: (signal: AbortSignal) => void;
+  /** The time ran out, but most other clusters are not heard of either. */
+  readonly onHeld: () => void;
+}
+
+export class CacheTtl {
+  readonly #options: CacheTtlOptions;
+  #running: AbortController | undefined;
+  #isHeld = false;
+  #revocations = 0;
+
+  constructor(options: CacheTtlOptions) {
+    this.#options = options;
+  }
+
+  /** How often the services were withdrawn. */
+  get revocations(): number {
+    return this.#revocations;
+  }
+
+  /** The time ran out and the services are kept all the same, for as long as most clusters are not heard of. */
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  /** The cluster is not heard of from now on, where that is not the case already. */
+  start(): void {
+    const { cluster, ttlMs, brake } = this.#options;
+    brake.lost(cluster);
+    if (ttlMs === 0 || this.#running !== undefined) return;
+    this.#running = new AbortController();
+    this.#expire(this.#running.signal).catch(() => undefined);
+  }
+
+  /** The cluster has said what it is, or is not configured any more. */
+  stop(): void {
+    this.#options.brake.heard(this.#options.cluster);
+    this.#running?.abort();
+    this.#running = undefined;
+    this.#isHeld = false;
+  }
+
+  /** Rejects when the cluster is heard of before. */
+  async #expire(signal: AbortSignal): Promise<void> {
+    const { ttlMs, brake, clock, onExpired, onHeld } = this.#options;
+    await clock.sleep(ttlMs, signal);
+    while (brake.isOn) {
+      if (!this.#isHeld) onHeld();
+      this.#isHeld = true;
+      await clock.sleep(WITHDRAWAL_BRAKE_INTERVAL_MS, signal);
+    }
+    this.#isHeld = false;
+    this.#revocations += 1;
+    onExpired(signal);
+  }
+}
+
+/** Withdraws what `mirrors` have of services. Resolves when that is done, or `signal` is aborted: until then it is tried again. */
+export async function withdrawServices(mirrors: readonly Mirror[], clock: Clock, signal: AbortSignal): Promise<void> {
+  const backoff = new Backoff({ minMs: ETCD_BACKOFF_MIN_MS, maxMs: ETCD_BACKOFF_MAX_MS });
+  for (const mirror of mirrors.filter(({ mapping }) => mapping.expires)) {
+    while (!signal.aborted) {
+      try {
+        await mirror.withdraw(signal);
+        break;
+      } catch {
+        // The state of the local etcd is reported by the publisher.
+        await clock.sleep(backoff.nextMs(), signal).catch(() => undefined);
+      }
+    }
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * How well the mirrors follow their remotes, as Prometheus series that the original does not have. Like the others of a
+ * remote cluster they are there while it is configured.
+ */
+import type { Registry } from '../../shared/http/metrics.ts';
+import { REJECT_REASONS } from '../../shared/publisher/metrics.ts';
+import type { RejectReason } from '../../shared/publisher/types.ts';
+import type { RemoteCluster } from '../remote/cluster.ts';
+
+/** From a write to an etcd next door to one that has to wait for a restart. */
+const PROPAGATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+export interface MeshMetricsOptions {
+  readonly clusters: () => readonly RemoteCluster[];
+  /** Those that are being removed. */
+  readonly draining: () => readonly string[];
+  /** Keys of the cluster that were not taken, for the reason. */
+  readonly rejected: (cluster: string, reason: RejectReason) => number;
+}
+
+export interface MeshMetrics {
+  /** A change was confirmed so long after it was read. */
+  readonly propagated: (seconds: number) => void;
+}
+
+export function registerMeshMetrics(registry: Registry, { clusters, draining, rejected }: MeshMetricsOptions): MeshMetrics {
+  registry.gauge(
+    'remote_clusters_draining',
+    'Clusters that are not configured any more and whose keys are being removed',
+    [],
+    (gauge) => gauge.set(draining().length),
+  );
+  registry.gauge(
+    'remote_cluster_staleness_seconds',
+    'Seconds since what is served of the remote cluster was last proven to be up to date; since its addition where it never was',
+    ['target_cluster'],
+    (gauge) => {
+      gauge.reset();
+      for (const { name, stalenessMs } of clusters()) gauge.set({ target_cluster: name }, stalenessMs / 1000);
+    },
+  );
+  registry.gauge(
+    'initial_sync_seconds',
+    'Seconds from the addition of the remote cluster until its first load was written, canaries included; none before that',
+    ['target_cluster'],
+    (gauge) => {
+      gauge.reset();
+      for (const { name, initialSyncMs } of clusters())
+        if (initialSyncMs !== undefined) gauge.set({ target_cluster: name }, initialSyncMs / 1000);
+    },
+  );
+  registry.counter(
+    'remote_cluster_rejected_keys_total',
+    'Keys and values of the remote cluster that were not mirrored',
+    ['target_cluster', 'reason'],
+    (counter) => {
+      counter.reset();
+      for (const { name, guard } of clusters()) {
+        for (const reason of REJECT_REASONS) counter.inc({ target_cluster: name, reason }, rejected(name, reason));
+        counter.inc({ target_cluster: name, reason: 'import_guard' }, guard?.dropped ?? 0);
+      }
+    },
+  );
+  const delay = registry.histogram(
+    'propagation_delay_seconds',
+    'Seconds from when a change of a remote cluster was read until the local etcd confirmed it; the way here is not part of it, since only the remote knows when it wrote',
+    [],
+    PROPAGATION_BUCKETS,
+  );
+  return { propagated: (seconds) => delay.observe(seconds) };
+}

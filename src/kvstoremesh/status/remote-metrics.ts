@@ -1,0 +1,88 @@
+/**
+ * The remote clusters as Prometheus series, under the original's names. Read from the clusters at each
+ * scrape, so that a cluster has its series from the moment it is configured, and none once it is not.
+ */
+import type { Registry } from '../../shared/http/metrics.ts';
+import { FINDING_KINDS } from '../import-guard/findings.ts';
+import { UNCHECKED_REASONS } from '../import-guard/remote-guard.ts';
+import { BOUND_NAMES, type RemoteLimits } from '../mirror/bounds.ts';
+import type { RemoteCluster } from '../remote/cluster.ts';
+
+function registerGuardMetrics(registry: Registry, clusters: () => readonly RemoteCluster[]): void {
+  const guards = () => clusters().flatMap(({ name, guard }) => (guard === undefined ? [] : [{ name, guard }]));
+  registry.gauge('import_guard_findings', 'What the import guard has found and is there', ['target_cluster', 'kind'], (gauge) => {
+    gauge.reset();
+    for (const { name, guard } of guards())
+      for (const kind of FINDING_KINDS) gauge.set({ target_cluster: name, kind }, guard.findings.count(kind));
+  });
+  registry.counter('import_guard_findings_total', 'What the import guard has found', ['target_cluster', 'kind'], (counter) => {
+    counter.reset();
+    for (const { name, guard } of guards())
+      for (const kind of FINDING_KINDS) counter.inc({ target_cluster: name, kind }, guard.findings.total(kind));
+  });
+  registry.counter('import_guard_dropped_values_total', 'Values that were not mirrored for it', ['target_cluster'], (counter) => {
+    counter.reset();
+    for (const { name, guard } of guards()) counter.inc({ target_cluster: name }, guard.dropped);
+  });
+  registry.counter(
+    'import_guard_unchecked_values_total',
+    'Values the import guard could not judge, or not completely',
+    ['target_cluster', 'reason'],
+    (counter) => {
+      counter.reset();
+      for (const { name, guard } of guards())
+        for (const reason of UNCHECKED_REASONS) counter.inc({ target_cluster: name, reason }, guard.unchecked(reason));
+    },
+  );
+}
+
+export function registerRemoteMetrics(registry: Registry, clusters: () => readonly RemoteCluster[], limits: RemoteLimits): void {
+  registry.gauge('remote_clusters', 'Remote clusters that are configured', [], (gauge) => gauge.set(clusters().length));
+  const perCluster = (name: string, help: string, value: (remote: RemoteCluster) => number) =>
+    registry.gauge(name, help, ['target_cluster'], (gauge) => {
+      gauge.reset();
+      for (const remote of clusters()) gauge.set({ target_cluster: remote.name }, value(remote));
+    });
+  perCluster('remote_cluster_failures', 'Connections to the remote cluster that were lost', ({ state }) => state.failures);
+  perCluster('remote_cluster_last_failure_ts', 'Unix time of the last loss, in seconds; 0 for never', ({ state }) =>
+    Math.floor((state.lastFailureMs ?? 0) / 1000),
+  );
+  perCluster('remote_cluster_readiness_status', 'Whether the remote cluster is connected and completely read', ({ isReady }) =>
+    Number(isReady),
+  );
+  perCluster(
+    'remote_cluster_cache_revocations',
+    'How often the services of the remote cluster were withdrawn because it was not heard of',
+    ({ revocations }) => revocations,
+  );
+  perCluster(
+    'remote_cluster_keys',
+    'Keys mirrored of the remote cluster; --remote-max-keys bounds them',
+    ({ bounds }) => bounds.held.keys,
+  );
+  perCluster(
+    'remote_cluster_bytes',
+    'Bytes of the keys and values mirrored of the remote cluster; --remote-max-bytes bounds them',
+    ({ bounds }) => bounds.held.bytes,
+  );
+  perCluster('remote_cluster_stopped', 'Whether the remote cluster exceeds a bound and is not mirrored further', ({ state }) =>
+    Number(state.phase.kind === 'stopped'),
+  );
+  registry.counter('remote_cluster_changes_total', 'Changes that the remote cluster has sent', ['target_cluster'], (counter) => {
+    counter.reset();
+    for (const { name, bounds } of clusters()) counter.inc({ target_cluster: name }, bounds.changes);
+  });
+  registry.counter(
+    'remote_cluster_bound_exceeded_total',
+    'How often the remote cluster, or one of its keys, exceeded a bound',
+    ['target_cluster', 'bound'],
+    (counter) => {
+      counter.reset();
+      for (const { name, bounds } of clusters())
+        for (const bound of BOUND_NAMES) counter.inc({ target_cluster: name, bound }, bounds.exceeded(bound));
+    },
+  );
+  registerGuardMetrics(registry, clusters);
+  const bounds = registry.gauge('remote_cluster_bounds', 'The bounds of every remote cluster; 0 for none', ['bound']);
+  for (const bound of BOUND_NAMES) bounds.set({ bound }, limits[bound]);
+}

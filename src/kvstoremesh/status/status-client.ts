@@ -1,0 +1,63 @@
+/** `GET /v1/cluster` as a client asks it: the status of a kvstoremesh that runs, ours or the original's. */
+import { get, type IncomingMessage } from 'node:http';
+import { asError, ProgramError } from '../../shared/errors.ts';
+import { MAX_STATUS_BYTES, STATUS_TIMEOUT_MS } from '../../shared/limits.ts';
+
+/** Nobody answers with a status; the message says what came in its place. */
+export class StatusUnavailableError extends ProgramError {
+  readonly code = 'STATUS_UNAVAILABLE';
+  readonly retriable = true;
+}
+
+/** The parsed body. `host` is `host:port`, with or without `http://`. Rejects with StatusUnavailableError. */
+export async function fetchStatus(host: string): Promise<unknown> {
+  const signal = AbortSignal.timeout(STATUS_TIMEOUT_MS);
+  try {
+    const answer = await request(urlOf(host), signal);
+    const body = await bodyOf(answer);
+    if (answer.statusCode !== 200) throw new StatusUnavailableError(`${host} answered ${answer.statusCode}; is it KVStoreMesh?`);
+    return JSON.parse(body) as unknown;
+  } catch (thrown) {
+    throw thrown instanceof StatusUnavailableError
+      ? thrown
+      : new StatusUnavailableError(reasonOf(thrown, host), { cause: thrown });
+  }
+}
+
+function urlOf(host: string): URL {
+  const url = URL.parse(host.includes('://') ? host : `http://${host}`);
+  if (url?.protocol !== 'http:')
+    throw new StatusUnavailableError(`${JSON.stringify(host)} is no address; allowed: such as localhost:9889`);
+  url.pathname = '/v1/cluster';
+  return url;
+}
+
+function request(url: URL, signal: AbortSignal): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    get(url, { signal, agent: false, headers: { accept: 'application/json' } }, resolve).once('error', reject);
+  });
+}
+
+async function bodyOf(answer: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > MAX_STATUS_BYTES) throw new StatusUnavailableError(`the answer is larger than ${MAX_STATUS_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** In the original's words where nobody listens. */
+function reasonOf(thrown: unknown, host: string): string {
+  const error = asError(thrown);
+  const codes = thrown instanceof AggregateError ? thrown.errors.map((each: NodeJS.ErrnoException) => each.code) : [];
+  if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED' || codes.includes('ECONNREFUSED')) {
+    return `is KVStoreMesh running and serving the API on ${host}?`;
+  }
+  if (error instanceof SyntaxError) return `the answer of ${host} is not JSON; is it KVStoreMesh?`;
+  if (error.name === 'AbortError' || error.name === 'TimeoutError')
+    return `${host} did not answer within ${STATUS_TIMEOUT_MS} ms`;
+  return error.message;
+}

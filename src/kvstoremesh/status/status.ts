@@ -1,0 +1,161 @@
+/**
+ * `GET /v1/cluster`: what each remote cluster looks like, in the form of the original's API.
+ *
+ * Which members are present is part of the form, because its readers render what is there: zero, false and
+ * empty are left out, but for `last-failure`, which is always there, and for the kinds that a remote may not
+ * have, which are there exactly when it has them. Ours are `reason`, why a cluster is not mirrored as it should be,
+ * `stopped-by` and `import-findings`.
+ */
+import { MAX_STATUS_TEXT_LENGTH } from '../../shared/limits.ts';
+import { printable } from '../../shared/printable.ts';
+import { shownClusterConfig } from '../cluster-config.ts';
+import { FINDING_KINDS, type FindingKind } from '../import-guard/findings.ts';
+import type { MappingName } from '../mappings.ts';
+import type { StoppingBound } from '../mirror/bounds.ts';
+import type { Mirror } from '../mirror/mirror.ts';
+import type { RemoteCluster } from '../remote/cluster.ts';
+import type { RemotePhase } from '../remote/state.ts';
+
+export interface RemoteClusterStatus {
+  readonly config?: RemoteConfigStatus;
+  readonly connected?: true;
+  /** What the import guard has found, by kind; kinds without a finding left out. */
+  readonly 'import-findings'?: Partial<Record<FindingKind, number>>;
+  /** RFC 3339 with milliseconds; the year 1 for never. */
+  readonly 'last-failure': string;
+  readonly name: string;
+  readonly 'num-endpoint-slices'?: number;
+  readonly 'num-endpoints'?: number;
+  readonly 'num-failures'?: number;
+  readonly 'num-identities'?: number;
+  readonly 'num-nodes'?: number;
+  readonly 'num-service-exports'?: number;
+  readonly 'num-shared-services'?: number;
+  readonly ready?: true;
+  readonly reason?: string;
+  readonly status: string;
+  /** The bound that the remote exceeds. */
+  readonly 'stopped-by'?: StoppingBound;
+  readonly synced: RemoteSyncedStatus;
+}
+
+export interface RemoteConfigStatus {
+  readonly 'cluster-id'?: number;
+  readonly 'endpoint-slices-export-mode'?: string;
+  readonly kvstoremesh?: true;
+  readonly required: true;
+  readonly retrieved?: true;
+  readonly 'service-exports-enabled'?: boolean;
+  readonly 'sync-canaries'?: true;
+}
+
+export interface RemoteSyncedStatus {
+  readonly 'endpoint-slices'?: boolean;
+  readonly endpoints?: true;
+  readonly identities?: true;
+  readonly nodes?: true;
+  readonly 'service-exports'?: boolean;
+  readonly services?: true;
+}
+
+const NEVER = '0001-01-01T00:00:00.000Z';
+const SILENT = 'nobody writes the heartbeat of the remote; check that its clustermesh-apiserver runs';
+const HELD =
+  'its services are kept beyond --clustermesh-cache-ttl, since most clusters are away: check the network of this cluster';
+
+/** The status of each, in their order, made when it is asked for. */
+export function* remoteClusterStatuses(remotes: readonly RemoteCluster[]): Generator<RemoteClusterStatus> {
+  // It is the same for all, and asking for it costs as much as there are kinds of keys of all remotes.
+  const writeProblem = remotes[0]?.writeProblem;
+  for (const remote of remotes) yield statusWith(remote, writeProblem);
+}
+
+export function remoteClusterStatus(remote: RemoteCluster): RemoteClusterStatus {
+  return statusWith(remote, remote.writeProblem);
+}
+
+function statusWith(remote: RemoteCluster, writeProblem: Error | undefined): RemoteClusterStatus {
+  const { phase, failures, lastFailureMs, isSilent } = remote.state;
+  const byName = new Map(remote.mirrors.map((mirror) => [mirror.mapping.name, mirror]));
+  const count = (name: MappingName) => byName.get(name)?.count || undefined;
+  const hindered = remote.mirrors.find(({ problem }) => problem !== undefined);
+  const kindReason = hindered && `${hindered.mapping.name}: ${hindered.problem}`;
+  const fileReason = remote.fileProblem && `${remote.path} cannot be read: ${remote.fileProblem}; the cluster stays as it is`;
+  const writeReason = writeProblem && `writes to the local etcd fail: ${writeProblem.message}`;
+  return present<RemoteClusterStatus>({
+    config: configOf(phase),
+    connected: phase.kind !== 'connecting' || undefined,
+    'import-findings': findingsOf(remote),
+    'last-failure': lastFailureMs === undefined ? NEVER : new Date(lastFailureMs).toISOString(),
+    name: remote.name,
+    'num-endpoint-slices': count('endpoint slices'),
+    'num-endpoints': count('endpoints'),
+    'num-failures': failures || undefined,
+    'num-identities': count('identities'),
+    'num-nodes': count('nodes'),
+    'num-service-exports': count('service exports'),
+    'num-shared-services': count('services'),
+    ready: remote.isReady || undefined,
+    reason: joined(fileReason, reasonOf(remote) ?? kindReason ?? writeReason ?? (isSilent ? SILENT : undefined)),
+    status: statusOf(phase, remote.endpoints),
+    'stopped-by': phase.kind === 'stopped' ? phase.bound : undefined,
+    synced: syncedOf(byName),
+  });
+}
+
+function findingsOf({ guard }: RemoteCluster): Partial<Record<FindingKind, number>> | undefined {
+  const found = FINDING_KINDS.map((kind) => [kind, guard?.findings.count(kind) ?? 0] as const).filter(([, count]) => count > 0);
+  return found.length === 0 ? undefined : Object.fromEntries(found);
+}
+
+function reasonOf({ state: { phase }, isWithdrawalHeld }: RemoteCluster): string | undefined {
+  if (phase.kind === 'retrieved') return 'waiting for the local etcd to take the cluster config';
+  return joined(isWithdrawalHeld ? HELD : undefined, phase.reason);
+}
+
+function joined(...reasons: readonly (string | undefined)[]): string | undefined {
+  const given = reasons.filter((reason) => reason !== undefined);
+  return given.length === 0 ? undefined : given.map((reason) => printable(reason, MAX_STATUS_TEXT_LENGTH)).join('; ');
+}
+
+function configOf(phase: RemotePhase): RemoteConfigStatus | undefined {
+  if (phase.kind === 'connecting') return undefined;
+  if (phase.kind === 'waiting') return { required: true };
+  const config = shownClusterConfig(phase.config);
+  return present<RemoteConfigStatus>({
+    'cluster-id': config.id || undefined,
+    'endpoint-slices-export-mode': config.endpointSlicesExportMode || undefined,
+    kvstoremesh: config.cached || undefined,
+    required: true,
+    retrieved: true,
+    'service-exports-enabled': config.serviceExportsEnabled,
+    'sync-canaries': config.syncedCanaries || undefined,
+  });
+}
+
+/** Worded as the original's line about an etcd whose members are not asked one by one. */
+function statusOf(phase: RemotePhase, endpoints: number): string {
+  if (phase.kind === 'connecting') return 'Waiting for initial connection to be established';
+  const quorum = 'leases=0, lock leases=0, has-quorum=true: endpoint status checks are disabled';
+  return `etcd: ${endpoints}/${endpoints} connected, ${quorum}, ID: ${phase.etcdClusterId}`;
+}
+
+function syncedOf(mirrors: ReadonlyMap<MappingName, Mirror>): RemoteSyncedStatus {
+  const listed = (name: MappingName) => mirrors.get(name)?.listed || undefined;
+  const optional = (name: MappingName) => (mirrors.get(name)?.enabled ? (mirrors.get(name)?.listed ?? false) : undefined);
+  const services = mirrors.get('services');
+  return present<RemoteSyncedStatus>({
+    'endpoint-slices': optional('endpoint slices'),
+    endpoints: listed('endpoints'),
+    identities: listed('identities'),
+    nodes: listed('nodes'),
+    'service-exports': optional('service exports'),
+    // A kind that is not mirrored lacks nothing.
+    services: services === undefined || !services.enabled || services.listed || undefined,
+  });
+}
+
+/** Without the members that are undefined. */
+function present<T extends object>(members: { readonly [Member in keyof T]-?: T[Member] | undefined }): T {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as T;
+}

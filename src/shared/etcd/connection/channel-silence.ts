@@ -1,0 +1,69 @@
+/**
+ * Notices a connection over which nothing arrives any more.
+ *
+ * Whatever arrives is a sign of life, not only the answer to a ping: behind a large answer over a slow link that one is late.
+ * A connection without a request or stream is sent no ping, and may be silent.
+ */
+import type { Socket } from 'node:net';
+import { ETCD_KEEPALIVE_TIME_MS, ETCD_KEEPALIVE_TIMEOUT_MS } from '../../limits.ts';
+import type { Clock } from '../../time/clock.ts';
+
+export interface KeepaliveTimes {
+  /** Between two HTTP/2 pings. etcd closes connections that ping more often than every 5 s, unless configured otherwise. */
+  readonly timeMs: number;
+  /** How much longer nothing at all may arrive. */
+  readonly timeoutMs: number;
+}
+
+/** How much of the whole time may go by between two looks. */
+const LOOKS = 20;
+
+export class LinkSilence {
+  readonly #times: KeepaliveTimes;
+  readonly #clock: Clock;
+  readonly #isInUse: () => boolean;
+  #watching = new AbortController();
+  #heardMs = 0;
+
+  constructor(times: KeepaliveTimes | undefined, clock: Clock, isInUse: () => boolean) {
+    this.#times = times ?? { timeMs: ETCD_KEEPALIVE_TIME_MS, timeoutMs: ETCD_KEEPALIVE_TIMEOUT_MS };
+    this.#clock = clock;
+    this.#isInUse = isInUse;
+  }
+
+  /** A ping was sent, and should have been answered by now. */
+  get isSuspicious(): boolean {
+    const { timeMs, timeoutMs } = this.#times;
+    return this.#clock.monotonicMs() - this.#heardMs > timeMs + timeoutMs / 4;
+  }
+
+  /** From now on `socket` is the connection; it is destroyed when it has been silent for too long. */
+  watch(socket: Socket | undefined): void {
+    this.end();
+    if (socket === undefined) return;
+    this.#watching = new AbortController();
+    const { signal } = this.#watching;
+    socket.once('close', () => this.#watching.signal === signal && this.end());
+    void this.#watch(socket, signal).catch(() => undefined);
+  }
+
+  end(): void {
+    this.#watching.abort();
+  }
+
+  /** Rejects when the signal is aborted. */
+  async #watch(socket: Socket, signal: AbortSignal): Promise<void> {
+    const limitMs = this.#times.timeMs + this.#times.timeoutMs;
+    let bytes = -1;
+    for (;;) {
+      if (bytes !== socket.bytesRead || !this.#isInUse()) this.#heardMs = this.#clock.monotonicMs();
+      bytes = socket.bytesRead;
+      const silentMs = this.#clock.monotonicMs() - this.#heardMs;
+      if (silentMs >= limitMs) {
+        socket.destroy(new Error(`nothing arrived for ${Math.round(silentMs)} ms`));
+        return;
+      }
+      await this.#clock.sleep(Math.min(limitMs / LOOKS, limitMs - silentMs), signal);
+    }
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * The TLS files of a configuration, as what handshakes are made with.
+ *
+ * Files are replaced under a running program, one after the other. What cannot be used (half-written, a
+ * key that does not match) leaves the credentials in use as they are and is logged once; the next
+ * change is tried again. Key material is never logged.
+ */
+import { createHash, X509Certificate } from 'node:crypto';
+import { asError } from '../../errors.ts';
+import { readBoundedFile } from '../../files/bounded-file.ts';
+import { MAX_PEM_FILE_BYTES } from '../../limits.ts';
+import type { Logger } from '../../process/log.ts';
+import { certificateBlocks } from '../../tls/pem.ts';
+import { Trust } from '../../tls/trust.ts';
+import type { EtcdConfig } from '../config.ts';
+import { CredentialsError } from '../errors.ts';
+import type { EtcdObserver } from '../observer.ts';
+
+interface Files {
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+}
+
+export class Credentials {
+  readonly #config: EtcdConfig;
+  readonly #log: Logger;
+  readonly #observer: Pick<EtcdObserver, 'certificates'> | undefined;
+  #trust: Trust | undefined;
+  /** Of the content that `#trust` was made of. */
+  #digest: string | undefined;
+  /** What was logged last about files that cannot be used. */
+  #refused: string | undefined;
+  #reading: Promise<boolean> | undefined;
+  /** Servers whose certificates have no name but the common one, as far as they were logged. */
+  readonly #legacy = new Set<string>();
+
+  /** `observer` is told whenever other files are used than before. */
+  constructor(config: EtcdConfig, log: Logger, observer?: Pick<EtcdObserver, 'certificates'>) {
+    this.#config = config;
+    this.#log = log;
+    this.#observer = observer;
+  }
+
+  /** Whether `load` has what it gives. */
+  get isLoaded(): boolean {
+    return this.#trust !== undefined;
+  }
+
+  /** Of the files as they were when they could be used last. Rejects with CredentialsError where they never could. */
+  async load(): Promise<Trust> {
+    if (this.#trust === undefined) await this.#readOnce();
+    return this.#trust as Trust;
+  }
+
+  /** Looks at the files again. True where handshakes from now on differ from those before. Never rejects. */
+  async refresh(): Promise<boolean> {
+    const isFirst = this.#trust === undefined;
+    try {
+      const hasChanged = await this.#readOnce();
+      if (hasChanged) this.#log.info(isFirst ? 'TLS files can be used now' : 'TLS files changed; connections are renewed');
+      this.#refused = undefined;
+      return hasChanged;
+    } catch (thrown) {
+      const { message } = asError(thrown);
+      // Files that were never of use are reported by the call that needs them.
+      if (message !== this.#refused && !isFirst) {
+        this.#log.error(
+          { code: 'ETCD_CREDENTIALS', reason: message },
+          'changed TLS files cannot be used; the old ones stay in use',
+        );
+      }
+      this.#refused = message;
+      return false;
+    }
+  }
+
+  /** Said once for each server, until the files change. */
+  warnOfLegacyName(host: string): void {
+    if (this.#legacy.has(host)) return;
+    this.#legacy.add(host);
+    this.#log.warn(
+      { host },
+      'the certificate of the server has its name in the common name alone, which Go programs refuse; issue it with a subject alternative name',
+    );
+  }
+
+  /** One reading at a time; calls in between share its outcome. */
+  #readOnce(): Promise<boolean> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  async #read(): Promise<boolean> {
+    const { caFile, certFile, keyFile } = this.#config;
+    const files: Files = {
+      ca: await read('trusted-ca-file', caFile),
+      cert: await read('cert-file', certFile),
+      key: await read('key-file', keyFile),
+    };
+    const digest = createHash('sha256').update(JSON.stringify(files)).digest('hex');
+    if (digest === this.#digest) return false;
+    this.#trust = this.#trustOf(files);
+    this.#digest = digest;
+    this.#legacy.clear();
+    this.#observer?.certificates(this.#expiriesOf(files));
+    return true;
+  }
+
+  #expiriesOf({ ca, cert }: Files): ReadonlyMap<string, number> {
+    const { caFile, certFile } = this.#config;
+    const contents = [
+      [caFile, ca],
+      [certFile, cert],
+    ] as const;
+    const expiries = new Map<string, number>();
+    for (const [file, content] of contents) {
+      if (file !== undefined && content !== undefined) expiries.set(file, firstExpiryMs(content));
+    }
+    return expiries;
+  }
+
+  #trustOf(files: Files): Trust {
+    try {
+      return new Trust(files);
+    } catch (thrown) {
+      const { caFile, certFile, keyFile } = this.#config;
+      const names = [caFile, certFile, keyFile].filter((name) => name !== undefined).join(', ');
+      throw new CredentialsError(`TLS files ${names} cannot be used: ${asError(thrown).message}; write all of them again`);
+    }
+  }
+}
+
+/** Of the certificates in a PEM file that OpenSSL has taken. */
+function firstExpiryMs(pem: string): number {
+  return Math.min(...certificateBlocks(pem).map((certificate) => new X509Certificate(certificate).validToDate.getTime()));
+}
+
+async function read(key: string, file: string | undefined): Promise<string | undefined> {
+  if (file === undefined) return undefined;
+  try {
+    const content = (await readBoundedFile(file, MAX_PEM_FILE_BYTES)).toString('utf8');
+    if (!content.includes('-----BEGIN ')) throw new Error(`${file}: no PEM in it`);
+    return content;
+  } catch (thrown) {
+    throw new CredentialsError(`${key} ${asError(thrown).message}`);
+  }
+}

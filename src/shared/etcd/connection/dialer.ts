@@ -1,0 +1,233 @@
+/**
+ * How one endpoint is dialled: in the clear or with TLS, verified against the endpoint's own name
+ * whatever address it was reached at.
+ *
+ * Attempts are begun one after the other until one succeeds, whether those before have failed or are still without an
+ * answer: what was sent to a host that is gone is never answered, even when another host has taken its place. Every socket
+ * is known here, has a time to become of use, and ends with the dialer.
+ */
+import type { Socket } from 'node:net';
+import { CallCredentials, ChannelCredentials } from '@grpc/grpc-js';
+import { asError } from '../../errors.ts';
+import {
+  ETCD_CONNECT_TIMEOUT_MS,
+  ETCD_REDIAL_MAX_MS,
+  ETCD_REDIAL_MIN_MS,
+  ETCD_REDIAL_MS,
+  ETCD_SPARE_REDIAL_MAX_MS,
+  ETCD_USEFUL_CONNECTION_MS,
+  MAX_DIAL_ROUNDS,
+} from '../../limits.ts';
+import { Backoff } from '../../time/backoff.ts';
+import { handshake } from '../../tls/handshake.ts';
+import { hostPort } from '../endpoint-address.ts';
+import type { Credentials } from './credentials.ts';
+import type { DialPacing } from './dial-pacing.ts';
+import { type Connection, dialRound } from './dial-round.ts';
+import type { GrpcTransport, OpenSession, SecuredSocket } from './grpc-connector.ts';
+import type { HostLookup } from './host-lookup.ts';
+
+type SecureConnector = ReturnType<ChannelCredentials['_createSecureConnector']>;
+
+export interface DialerOptions {
+  /** Absent for plain text. */
+  readonly credentials: Credentials | undefined;
+  /** The name that the server's certificate must carry. */
+  readonly host: string;
+  readonly port: number;
+  /** Where `host` is, without a look at DNS. */
+  readonly addresses: readonly string[] | undefined;
+  readonly lookup: HostLookup;
+  readonly skipVerify: boolean;
+  readonly strictServerNames: boolean;
+  readonly pacing: DialPacing;
+  /** False while another endpoint is connected: then this one is dialled rarely. */
+  readonly isNeeded: () => boolean;
+}
+
+interface Waiter {
+  readonly open: OpenSession;
+  resolve(transport: GrpcTransport): void;
+  reject(error: Error): void;
+}
+
+const CLOSED = 'the connection is not needed any more';
+
+export class Dialer extends ChannelCredentials {
+  readonly #options: DialerOptions;
+  readonly #backoff: Backoff;
+  /** Attempts under way. */
+  readonly #rounds = new Set<AbortController>();
+  /** The wait before the next attempt. */
+  #wait = new AbortController();
+  #isClosed = false;
+  #waiter: Waiter | undefined;
+  /** When the last attempt began, and when the next one may. */
+  #begunMs = Number.NEGATIVE_INFINITY;
+  #dueMs = Number.NEGATIVE_INFINITY;
+  /** The next attempt was timed while another endpoint was connected. */
+  #isRare = false;
+  #connection: Connection | undefined;
+  #connectedMs: number | undefined;
+  /** `#connection` came when no connection was asked for. */
+  #isSpare = false;
+
+  constructor(options: DialerOptions) {
+    super();
+    this.#options = options;
+    const maxMs = () => (options.isNeeded() ? ETCD_REDIAL_MAX_MS : ETCD_SPARE_REDIAL_MAX_MS);
+    this.#backoff = new Backoff({ minMs: ETCD_REDIAL_MIN_MS, maxMs });
+  }
+
+  /** The TCP socket of the last connection. */
+  get socket(): Socket | undefined {
+    return this.#connection?.socket;
+  }
+
+  /**
+   * For grpc-js, one call at a time. Resolves with the next connection; rejects with why there is none as soon as that is
+   * known, or after ETCD_CONNECT_TIMEOUT_MS. Attempts under way go on all the same, for the next call.
+   */
+  async connect(open: OpenSession): Promise<GrpcTransport> {
+    if (this.#isClosed) throw new Error(CLOSED);
+    const { clock } = this.#options.pacing;
+    const spare = this.#isSpare ? this.#connection : undefined;
+    this.#isSpare = false;
+    if (spare?.socket.destroyed === false) return spare.transport;
+    const lastedMs = clock.monotonicMs() - (this.#connectedMs ?? Number.POSITIVE_INFINITY);
+    if (lastedMs >= ETCD_USEFUL_CONNECTION_MS) this.#backoff.reset();
+    this.#connectedMs = undefined;
+    const answered = new AbortController();
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#waiter = { open, resolve, reject };
+        const { host, port } = this.#options;
+        const late = `no answer from ${hostPort(host, port)} within ${ETCD_CONNECT_TIMEOUT_MS} ms`;
+        void clock.sleep(ETCD_CONNECT_TIMEOUT_MS, answered.signal).then(
+          () => this.#fail(new Error(late)),
+          () => undefined,
+        );
+        this.#schedule();
+      });
+    } finally {
+      this.#waiter = undefined;
+      answered.abort();
+    }
+  }
+
+  /** It is needed from now on: a wait that was begun before then is not longer than any other. */
+  hurry(): void {
+    if (!this.#isRare) return;
+    this.#isRare = false;
+    this.#dueMs = Math.min(this.#dueMs, this.#options.pacing.place(this.#begunMs + ETCD_REDIAL_MAX_MS));
+    this.#schedule();
+  }
+
+  /** Destroys every socket, whatever has become of its connection. */
+  close(): void {
+    this.#isClosed = true;
+    this.#wait.abort();
+    const error = new Error(CLOSED);
+    this.#waiter?.reject(error);
+    for (const round of this.#rounds) round.abort(error);
+    this.#connection?.socket.destroy();
+  }
+
+  /** Of the last connection; 0 where it has ended. */
+  get receivedBytes(): number {
+    const { socket } = this;
+    return socket === undefined || socket.destroyed ? 0 : socket.bytesRead;
+  }
+
+  /** Ends the last connection; the next one is made when it is asked for. */
+  drop(error: Error): void {
+    this.socket?.destroy(error);
+  }
+
+  override _isSecure(): boolean {
+    return this.#options.credentials !== undefined;
+  }
+
+  override _equals(other: ChannelCredentials): boolean {
+    return this === other;
+  }
+
+  /** `connect` makes sockets that are secured already. */
+  override _createSecureConnector(): SecureConnector {
+    return {
+      connect: (socket) => Promise.resolve({ socket, secure: this._isSecure() }),
+      waitForReady: () => Promise.resolve(),
+      getCallCredentials: () => CallCredentials.createEmpty(),
+      destroy: () => undefined,
+    };
+  }
+
+  /** Begins the next attempt when it is due, if a connection is asked for. */
+  #schedule(): void {
+    this.#wait.abort();
+    const waiter = this.#waiter;
+    if (waiter === undefined || this.#isClosed || this.#rounds.size >= MAX_DIAL_ROUNDS) return;
+    const { clock } = this.#options.pacing;
+    const dueMs = this.#rounds.size === 0 ? this.#dueMs : Math.max(this.#dueMs, this.#begunMs + ETCD_REDIAL_MS);
+    this.#wait = new AbortController();
+    void clock.sleep(Math.max(0, dueMs - clock.monotonicMs()), this.#wait.signal).then(
+      () => this.#begin(waiter.open),
+      () => undefined,
+    );
+  }
+
+  #begin(open: OpenSession): void {
+    const { host, port, addresses, lookup, pacing, isNeeded } = this.#options;
+    const { clock } = pacing;
+    this.#begunMs = clock.monotonicMs();
+    const wantedMs = this.#begunMs + this.#backoff.nextMs();
+    this.#isRare = !isNeeded();
+    this.#dueMs = this.#isRare ? wantedMs : pacing.place(wantedMs);
+    const round = new AbortController();
+    this.#rounds.add(round);
+    const found = addresses === undefined ? () => lookup.addresses(host) : () => Promise.resolve(addresses);
+    const secure = (socket: Socket) => this.#secure(socket);
+    void dialRound({ host, port, addresses: found, secure, open, clock }, round.signal)
+      .finally(() => this.#rounds.delete(round))
+      .then(
+        (connection) => this.#connected(connection),
+        (thrown: unknown) => {
+          if (this.#rounds.size === 0) this.#fail(asError(thrown));
+        },
+      )
+      .finally(() => this.#schedule());
+    this.#schedule();
+  }
+
+  #connected(connection: Connection): void {
+    const { pacing } = this.#options;
+    if (this.#isClosed || this.#isSpare) {
+      connection.socket.destroy();
+      return;
+    }
+    this.#connection = connection;
+    this.#connectedMs = pacing.clock.monotonicMs();
+    this.#isSpare = this.#waiter === undefined;
+    this.#waiter?.resolve(connection.transport);
+    this.#waiter = undefined;
+    for (const round of this.#rounds) round.abort(new Error('another attempt was faster'));
+  }
+
+  #fail(error: Error): void {
+    this.#waiter?.reject(error);
+  }
+
+  async #secure(socket: Socket): Promise<SecuredSocket> {
+    const { credentials } = this.#options;
+    if (credentials === undefined) return { socket, secure: false };
+    return { socket: await this.#handshake(socket, credentials), secure: true };
+  }
+
+  async #handshake(socket: Socket, credentials: Credentials): Promise<Socket> {
+    const { host, skipVerify, strictServerNames } = this.#options;
+    const trust = await credentials.load();
+    const secured = await handshake({ socket, alpn: ['h2'], trust, host, skipVerify, strictServerNames });
+    if (secured.peer.hasLegacyName) credentials.warnOfLegacyName(host);
+    return secured.socket;
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * The endpoints of a cluster, one of which is in use.
+ *
+ * All requests and streams go to the endpoint in use until it fails; then the next one is, round and
+ * round. The order is shuffled once, so that many clients do not meet at the first member of a list. The
+ * addresses of an endpoint's name are raced, whether DNS knows them or the configuration.
+ */
+
+import type { Recoverable } from '../../time/recovery.ts';
+import type { EtcdConfig } from '../config.ts';
+import { hostKey, hostPort, parseEndpoint } from '../endpoint-address.ts';
+import { DeadlineError, type EtcdError } from '../errors.ts';
+import type { ReceiveLimits } from '../wire/receive-budget.ts';
+import { Link, type LinkOptions } from './channel.ts';
+import type { KeepaliveTimes } from './channel-silence.ts';
+import type { Credentials } from './credentials.ts';
+import type { DialPacing } from './dial-pacing.ts';
+import type { HostLookup } from './host-lookup.ts';
+
+export interface EndpointsOptions {
+  /** Of the etcd, for messages. */
+  readonly name: string;
+  readonly config: EtcdConfig;
+  readonly credentials: Credentials;
+  readonly keepalive: KeepaliveTimes | undefined;
+  readonly receive: ReceiveLimits | undefined;
+  readonly strictServerNames: boolean;
+  readonly pacing: DialPacing;
+  readonly lookup: HostLookup;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+}
+
+/** An endpoint and its link, which is made when it is first asked for and again after it was retired. */
+class Endpoint {
+  readonly #options: LinkOptions;
+  #link: Link | undefined;
+  #isReplacement = false;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+  }
+
+  get link(): Link {
+    if (this.#link === undefined) {
+      this.#link = new Link({ ...this.#options, isReplacement: this.#isReplacement });
+      this.#isReplacement = false;
+    }
+    return this.#link;
+  }
+
+  get isReady(): boolean {
+    return this.#link?.isReady === true;
+  }
+
+  has(link: Link): boolean {
+    return this.#link === link;
+  }
+
+  renew(): void {
+    const link = this.#link;
+    this.#link = undefined;
+    link?.retire();
+  }
+
+  /** The same for a link that is silent: a new connection tells at once when the way is free again. */
+  replace(): void {
+    this.#isReplacement = true;
+    this.renew();
+  }
+
+  hurry(): void {
+    this.#link?.hurry();
+  }
+
+  close(): void {
+    this.#link?.close();
+    this.#link = undefined;
+  }
+}
+
+export class Endpoints implements Recoverable {
+  readonly #all: readonly Endpoint[];
+  /** Absent where no endpoint has TLS. */
+  readonly #credentials: Credentials | undefined;
+  readonly #listeners = new Set<() => void>();
+  #at = 0;
+
+  constructor(options: EndpointsOptions) {
+    this.#credentials = options.config.endpoints.some((url) => parseEndpoint(url).secure) ? options.credentials : undefined;
+    const isNeeded = () => !this.#all.some((endpoint) => endpoint.isReady);
+    this.#all = linkOptionsOf(options).map(
+      (link, index) => new Endpoint({ ...link, isNeeded, onRecovered: () => this.#recovered(index) }),
+    );
+  }
+
+  /** Resolves once connections can be made. Rejects with CredentialsError as long as the TLS files cannot be used. */
+  async ready(): Promise<void> {
+    if (this.#credentials?.isLoaded === false) await this.#credentials.load();
+  }
+
+  /** The link in use. */
+  get link(): Link {
+    return this.#current.link;
+  }
+
+  get #current(): Endpoint {
+    return this.#all[this.#at] as Endpoint;
+  }
+
+  /** A request or stream of `link` has failed by the fault of its endpoint: the next one is in use, if it is not already. */
+  failed(link: Link, error: EtcdError): void {
+    const endpoint = this.#all.find((each) => each.has(link));
+    if (endpoint === undefined) return;
+    if (error instanceof DeadlineError && link.isSilent) endpoint.replace();
+    if (endpoint !== this.#current) return;
+    this.#at = (this.#at + 1) % this.#all.length;
+    this.#current.hurry();
+  }
+
+  /** Moves everybody to new connections. */
+  renew(): void {
+    for (const endpoint of this.#all) endpoint.renew();
+  }
+
+  /** See Recoverable. */
+  onRecovered(listener: () => void): () => void {
+    // Each call counts, also those with the same function.
+    const each = () => listener();
+    this.#listeners.add(each);
+    return () => void this.#listeners.delete(each);
+  }
+
+  /** Ends every pause now. */
+  wake(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  close(): void {
+    for (const endpoint of this.#all) endpoint.close();
+  }
+
+  #recovered(index: number): void {
+    if (!this.#current.isReady) this.#at = index;
+    this.wake();
+  }
+}
+
+function linkOptionsOf({
+  name,
+  config,
+  credentials,
+  keepalive,
+  receive,
+  strictServerNames,
+  pacing,
+  lookup,
+  random,
+}: EndpointsOptions) {
+  const dialled = config.endpoints.map((text) => {
+    const { secure, host, port } = parseEndpoint(text);
+    return {
+      host,
+      port,
+      addresses: config.hostAliases?.get(hostKey(host)),
+      authority: hostPort(host, port),
+      credentials: secure ? credentials : undefined,
+      skipVerify: config.skipVerify === true,
+      name,
+      strictServerNames,
+      keepalive,
+      receive,
+      pacing,
+      lookup,
+    };
+  });
+  return shuffled(dialled, random);
+}
+
+function shuffled<T>(items: readonly T[], random: () => number): T[] {
+  return items
+    .map((item) => ({ item, rank: random() }))
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ item }) => item);
+}

@@ -1,0 +1,119 @@
+/**
+ * The token of a client that says who it is by name and password, or by a token of its own: sent with each call and stream.
+ *
+ * A token is asked for before the first call, again before it ends, and after etcd refused it: etcd forgets tokens with a restart, and
+ * those that are JWTs with each change of users. A stream keeps the token it was opened with, which is all that etcd asks for.
+ */
+import { Metadata } from '@grpc/grpc-js';
+import { asError } from '../../errors.ts';
+import { AUTH_RETRY_MS, AUTH_TOKEN_RENEWAL_MS } from '../../limits.ts';
+import type { Clock } from '../../time/clock.ts';
+import type { EtcdLogin } from '../config.ts';
+import { AuthNotEnabledError, ClosedError } from '../errors.ts';
+
+export interface LoginOptions {
+  /** Absent where the certificate says it, or nothing. */
+  readonly login: EtcdLogin | undefined;
+  readonly clock: Clock;
+  /** One attempt; resolves with a token. Rejects with an EtcdError. */
+  readonly authenticate: (username: string, password: string) => Promise<string>;
+}
+
+/** Of the lifetime of a token, after which it is renewed. */
+const RENEWAL_SHARE = 0.8;
+
+export class Login {
+  readonly #options: LoginOptions;
+  #metadata = metadataOf('');
+  /** When the token is to be renewed, on the monotonic clock; undefined where there is none. */
+  #dueMs: number | undefined;
+  #askedMs = Number.NEGATIVE_INFINITY;
+  #failure: Error | undefined;
+  #pending: Promise<void> | undefined;
+
+  constructor(options: LoginOptions) {
+    this.#options = options;
+    if (options.login?.kind === 'token') this.#metadata = metadataOf(options.login.token);
+  }
+
+  /** What every call sends. */
+  get metadata(): Metadata {
+    return this.#metadata;
+  }
+
+  /** Resolves once there is a token, where one is needed. Rejects with an EtcdError, or with the signal's reason. */
+  async ready(signal: AbortSignal): Promise<void> {
+    const { login, clock } = this.#options;
+    if (login?.kind !== 'password' || (this.#dueMs !== undefined && clock.monotonicMs() < this.#dueMs)) return;
+    this.#pending ??= this.#renew(login.username, login.password).finally(() => {
+      this.#pending = undefined;
+    });
+    await unlessAborted(this.#pending, signal);
+  }
+
+  /** etcd refused the token: `ready` asks for another one. False where this one is so new that another one would be refused, too. */
+  refused(): boolean {
+    const { login, clock } = this.#options;
+    if (login?.kind !== 'password' || clock.monotonicMs() - this.#askedMs < AUTH_RETRY_MS) return false;
+    this.#dueMs = undefined;
+    return true;
+  }
+
+  async #renew(username: string, password: string): Promise<void> {
+    const { clock, authenticate } = this.#options;
+    const nowMs = clock.monotonicMs();
+    // etcd spends a tenth of a second of computing on each password.
+    if (this.#failure !== undefined && nowMs - this.#askedMs < AUTH_RETRY_MS) throw this.#failure;
+    this.#askedMs = nowMs;
+    try {
+      const token = await authenticate(username, password);
+      this.#metadata = metadataOf(token);
+      this.#dueMs = nowMs + renewalMs(token, clock.nowMs());
+      this.#failure = undefined;
+    } catch (thrown) {
+      if (thrown instanceof AuthNotEnabledError) {
+        this.#metadata = metadataOf('');
+        this.#dueMs = nowMs + AUTH_TOKEN_RENEWAL_MS;
+      } else if (this.#dueMs !== undefined && !(thrown instanceof ClosedError)) {
+        // The token at hand has not ended yet.
+        this.#dueMs = nowMs + AUTH_RETRY_MS;
+      } else {
+        this.#failure = asError(thrown);
+        throw thrown;
+      }
+    }
+  }
+}
+
+/** etcd answers at once, and not after a timeout of its own, where a member has no leader. */
+function metadataOf(token: string): Metadata {
+  const metadata = new Metadata();
+  metadata.set('hasleader', 'true');
+  if (token !== '') metadata.set('token', token);
+  return metadata;
+}
+
+/** A JWT says when it ends; etcd's simple tokens end five minutes after their last use, unless configured otherwise. */
+function renewalMs(token: string, nowMs: number): number {
+  const [, payload = ''] = token.split('.');
+  try {
+    const { exp }: { readonly exp?: unknown } = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'));
+    const lifeMs = typeof exp === 'number' ? exp * 1_000 - nowMs : Number.NaN;
+    if (lifeMs > 0) return Math.min(lifeMs * RENEWAL_SHARE, AUTH_TOKEN_RENEWAL_MS);
+  } catch {
+    // A simple token.
+  }
+  return AUTH_TOKEN_RENEWAL_MS;
+}
+
+async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason as Error);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}

@@ -1,0 +1,337 @@
+/**
+ * Calls and streams to whichever endpoint is in use, with everything that all of them need: deadline,
+ * cancellation, the request limiter, typed errors, the cluster pin, and the state of the connection.
+ */
+
+import { Metadata, type ServiceError } from '@grpc/grpc-js';
+import { asError, errorCode } from '../../errors.ts';
+import { AUTH_REVISION_PAUSE_MS, ETCD_CALL_TIMEOUT_MS, MAX_AUTH_REVISION_ATTEMPTS } from '../../limits.ts';
+import type { Backoff } from '../../time/backoff.ts';
+import type { Clock } from '../../time/clock.ts';
+import { pauseUntilRecovered } from '../../time/recovery.ts';
+import type { EtcdLogin } from '../config.ts';
+import {
+  AuthRevisionError,
+  ClosedError,
+  EtcdError,
+  errorOfStatus,
+  MalformedResponseError,
+  PermissionDeniedError,
+  ResponseTooLargeError,
+  UnauthenticatedError,
+} from '../errors.ts';
+import type { CallSubject, EtcdObserver } from '../observer.ts';
+import type { Revision } from '../types.ts';
+import { ClusterPin } from '../wire/cluster-pin.ts';
+import type { ResponseHeader } from '../wire/codec.ts';
+import { MessageStream } from '../wire/message-stream.ts';
+import { encoded, type Method, method as methodOf } from '../wire/methods.ts';
+import { AuthenticateRequest, AuthenticateResponse } from '../wire/proto/auth_rpc.ts';
+import type { Link } from './channel.ts';
+import type { ConnectionTracker } from './connection-tracker.ts';
+import type { Endpoints } from './endpoints.ts';
+import { Login } from './login.ts';
+
+/** A request waits for its turn; the function it gets is to be called when it has been answered. */
+export interface RequestGate {
+  acquire(signal: AbortSignal): Promise<() => void>;
+}
+
+export interface TransportOptions {
+  readonly endpoints: Endpoints;
+  readonly tracker: ConnectionTracker;
+  readonly clock: Clock;
+  readonly gate: RequestGate | undefined;
+  readonly maxMessageBytes: number;
+  readonly observer: EtcdObserver | undefined;
+  readonly login: EtcdLogin | undefined;
+}
+
+interface Invocation<T> {
+  readonly method: Method;
+  readonly request: Buffer;
+  decode(answer: Buffer): T;
+  readonly signal: AbortSignal;
+  readonly timeoutMs?: number | undefined;
+  /** For the message of an error. */
+  readonly revision?: Revision | undefined;
+  /** The link in use where absent. */
+  readonly link?: Link | undefined;
+}
+
+export interface UnaryCall<T extends { readonly header: ResponseHeader }> extends Invocation<T> {
+  /** The current one where absent. */
+  readonly pin?: ClusterPin | undefined;
+  readonly subject: CallSubject;
+}
+
+export interface OpenStream {
+  readonly stream: MessageStream;
+  readonly link: Link;
+  isClosed(): boolean;
+  /** Cancels the stream. Idempotent. */
+  close(): void;
+}
+
+const AUTHENTICATE = methodOf('Auth', 'Authenticate');
+/** Sent by a client that has no token yet. */
+const ANONYMOUS = new Metadata();
+
+const identity = (bytes: Buffer): Buffer => bytes;
+
+export class Transport {
+  readonly #options: TransportOptions;
+  readonly #cancels = new Set<() => void>();
+  readonly #login: Login;
+  #pin = new ClusterPin();
+  #isClosed = false;
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+    const { login, clock } = options;
+    this.#login = new Login({ login, clock, authenticate: (username, password) => this.#authenticate(username, password) });
+  }
+
+  get pin(): ClusterPin {
+    return this.#pin;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Bytes of a message at most. */
+  get maxMessageBytes(): number {
+    return this.#options.maxMessageBytes;
+  }
+
+  /** Answers from now on belong to a new pin; whoever holds the old one keeps it. */
+  forgetCluster(): void {
+    this.#pin = new ClusterPin();
+    this.#options.endpoints.wake();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const cancel of [...this.#cancels]) cancel();
+    this.#options.endpoints.wake();
+    this.#options.endpoints.close();
+  }
+
+  /** One attempt, as far as etcd carries it out. Rejects with an EtcdError, or with the signal's reason. */
+  async call<T extends { readonly header: ResponseHeader }>(call: UnaryCall<T>): Promise<T> {
+    const { signal, pin = this.#pin, subject } = call;
+    const { gate, clock, observer } = this.#options;
+    signal.throwIfAborted();
+    const askedMs = clock.monotonicMs();
+    const release = await gate?.acquire(signal);
+    const startMs = clock.monotonicMs();
+    const end = observer?.begin(subject);
+    let code = 'OK';
+    try {
+      const answer = await this.#invokePastUserChanges(call);
+      this.contact(pin, answer.header);
+      return answer;
+    } catch (thrown) {
+      code = errorCode(thrown);
+      throw thrown;
+    } finally {
+      release?.();
+      const seconds = (clock.monotonicMs() - startMs) / 1000;
+      end?.(signal.aborted ? undefined : { code, seconds, waitSeconds: (startMs - askedMs) / 1000 });
+    }
+  }
+
+  /** Opens a stream to the link in use, after `ready`. `onRetire` is called when it shall move to another link. Throws ClosedError. */
+  open(method: Method, onRetire: () => void): OpenStream {
+    if (this.#isClosed) throw new ClosedError();
+    const { link } = this.#options.endpoints;
+    const stream = new MessageStream(link.grpc, method.path, this.#login.metadata, (bytes) => link.settle(bytes));
+    const leave = link.use(onRetire);
+    const cancel = () => stream.cancel();
+    this.#cancels.add(cancel);
+    let isClosed = false;
+    return {
+      stream,
+      link,
+      isClosed: () => isClosed,
+      close: () => {
+        isClosed = true;
+        this.#cancels.delete(cancel);
+        cancel();
+        leave();
+      },
+    };
+  }
+
+  /** The typed error for whatever a stream's `next` rejected with. */
+  streamError(thrown: unknown, method: Method, link: Link | undefined, revision?: Revision): Error {
+    if (this.#isClosed) return new ClosedError();
+    if (link?.refusal !== undefined) return link.refusal;
+    return isServiceError(thrown) ? errorOfStatus(thrown, contextOf(method, ETCD_CALL_TIMEOUT_MS, revision)) : asError(thrown);
+  }
+
+  /** An answer came, or a message of a stream. Throws ClusterChangedError where it is of another cluster than `pin` says. */
+  contact(pin: ClusterPin, { clusterId }: ResponseHeader): void {
+    try {
+      pin.check(clusterId);
+    } catch (thrown) {
+      if (pin === this.#pin) this.#options.tracker.failed(asError(thrown));
+      throw thrown;
+    }
+    this.#options.tracker.contact(clusterId);
+  }
+
+  /** A request or stream of `link` failed: another endpoint may be in use from now on. */
+  failed(link: Link, error: EtcdError): void {
+    if (this.#isClosed) return;
+    if (error instanceof AuthRevisionError) return;
+    if (!error.concernsConnection) {
+      this.#options.tracker.refused(error);
+      return;
+    }
+    this.#options.tracker.failed(error);
+    this.#options.endpoints.failed(link, error);
+  }
+
+  /** A stream was refused: older versions of etcd deny a watch whose token they have forgotten. */
+  streamRefused(error: EtcdError): void {
+    if (error instanceof UnauthenticatedError || error instanceof PermissionDeniedError) this.#login.refused();
+  }
+
+  /** See EtcdClient. */
+  onRecovered(listener: () => void): () => void {
+    return this.#options.endpoints.onRecovered(listener);
+  }
+
+  /**
+   * Waits before another attempt, shorter when a lost connection returns: then the back-off begins again. Rejects with the
+   * signal's reason.
+   */
+  async pause(backoff: Backoff, signal: AbortSignal): Promise<void> {
+    if (this.#isClosed) return;
+    if (await pauseUntilRecovered(this, backoff.nextMs(), this.#options.clock, signal)) backoff.reset();
+  }
+
+  /**
+   * Resolves once a stream can be opened. Rejects with CredentialsError as long as the TLS files cannot be used, with another
+   * EtcdError where etcd gives no token for the password, or with the signal's reason.
+   */
+  async ready(signal: AbortSignal): Promise<void> {
+    await this.#connectable();
+    await this.#login.ready(signal);
+  }
+
+  async #connectable(): Promise<void> {
+    try {
+      await this.#options.endpoints.ready();
+    } catch (thrown) {
+      this.#options.tracker.failed(asError(thrown));
+      throw thrown;
+    }
+  }
+
+  /**
+   * Each change of a user makes etcd refuse the requests of everybody that are under way, before it does anything of
+   * them: they are asked again, so that nobody pays for the change of another one's rights. Changes come in groups, hence
+   * a growing pause.
+   */
+  async #invokePastUserChanges<T>(call: Invocation<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#invoke(call);
+      } catch (thrown) {
+        const isRetried =
+          thrown instanceof AuthRevisionError || (thrown instanceof UnauthenticatedError && this.#login.refused());
+        if (!isRetried || attempt === MAX_AUTH_REVISION_ATTEMPTS) throw thrown;
+        // A JWT is worth nothing after a change of users.
+        if (thrown instanceof AuthRevisionError) this.#login.refused();
+      }
+      const pauseMs = Math.min(AUTH_REVISION_PAUSE_MS, 2 ** attempt) * Math.random();
+      await this.#options.clock.sleep(pauseMs, call.signal);
+    }
+  }
+
+  async #authenticate(name: string, password: string): Promise<string> {
+    const request = encoded(AuthenticateRequest.encode({ name, password }));
+    const { signal } = new AbortController();
+    const decode = (answer: Buffer) => AuthenticateResponse.decode(answer).token;
+    return this.#exchange({ method: AUTHENTICATE, request, decode, signal }, ANONYMOUS);
+  }
+
+  async #invoke<T>(call: Invocation<T>): Promise<T> {
+    await this.#login.ready(call.signal);
+    return this.#exchange(call, this.#login.metadata);
+  }
+
+  async #exchange<T>(
+    { method, request, decode, signal, timeoutMs = ETCD_CALL_TIMEOUT_MS, revision, link: given }: Invocation<T>,
+    metadata: Metadata,
+  ): Promise<T> {
+    if (this.#isClosed) throw new ClosedError();
+    signal.throwIfAborted();
+    await this.#connectable();
+    if (this.#isClosed) throw new ClosedError();
+    signal.throwIfAborted();
+    const link = given ?? this.#options.endpoints.link;
+    const leave = link.use();
+    try {
+      const answer = await this.#send(link, method, request, metadata, signal, timeoutMs);
+      link.settle(answer.length);
+      if (answer.length > (method.maxAnswerBytes ?? Number.POSITIVE_INFINITY))
+        throw new ResponseTooLargeError(`${answer.length} bytes to ${method.name}`);
+      return decoded(decode, answer);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      if (this.#isClosed) throw new ClosedError();
+      const error = isServiceError(thrown)
+        ? (link.refusal ?? errorOfStatus(thrown, contextOf(method, timeoutMs, revision)))
+        : thrown;
+      if (error instanceof EtcdError) this.failed(link, error);
+      throw error;
+    } finally {
+      leave();
+    }
+  }
+
+  #send(
+    link: Link,
+    method: Method,
+    request: Buffer,
+    metadata: Metadata,
+    signal: AbortSignal,
+    timeoutMs: number,
+  ): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const done = (error: ServiceError | null, answer?: Buffer) => {
+        signal.removeEventListener('abort', cancel);
+        this.#cancels.delete(cancel);
+        if (answer === undefined) reject(error);
+        else resolve(answer);
+      };
+      // The library takes a deadline by the wall clock and turns it into a duration at once.
+      const deadline = Date.now() + timeoutMs;
+      const call = link.grpc.makeUnaryRequest(method.path, identity, identity, request, metadata, { deadline }, done);
+      const cancel = () => call.cancel();
+      signal.addEventListener('abort', cancel, { once: true });
+      this.#cancels.add(cancel);
+    });
+  }
+}
+
+function decoded<T>(decode: (answer: Buffer) => T, answer: Buffer): T {
+  try {
+    return decode(answer);
+  } catch (thrown) {
+    // The generated code has errors of its own.
+    throw thrown instanceof EtcdError ? thrown : new MalformedResponseError(asError(thrown).message);
+  }
+}
+
+function contextOf(method: Method, timeoutMs: number, revision: Revision | undefined) {
+  return { what: method.name, timeoutMs, ...(revision === undefined ? {} : { revision }) };
+}
+
+function isServiceError(thrown: unknown): thrown is ServiceError {
+  return thrown instanceof Error && 'code' in thrown && 'details' in thrown;
+}

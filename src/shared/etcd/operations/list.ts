@@ -1,0 +1,78 @@
+/**
+ * Everything below a prefix, page by page, as it was at one revision.
+ */
+import { setImmediate as turn } from 'node:timers/promises';
+import { DEFAULT_LIST_PAGE, ETCD_LIST_TIMEOUT_MS, EVENTS_PER_SLICE } from '../../limits.ts';
+import type { Transport } from '../connection/transport.ts';
+import { MalformedResponseError, ResponseTooLargeError } from '../errors.ts';
+import { ALL_KEYS, type EtcdKey, type KeyValue, type ListOptions, type ListPage, prefixEnd, type Revision } from '../types.ts';
+import { decodeRange, type RangeAnswer } from '../wire/codec.ts';
+import { encodeRange, firstBelow, RANGE } from '../wire/methods.ts';
+
+/** How much smaller the next attempt is where a page is too large. */
+const PAGE_DIVISOR = 8;
+
+/**
+ * Pages in the order of the keys, one at least. A page that is larger than a message may be is asked for again with fewer
+ * keys. Throws MalformedResponseError for a page with other keys than those that were asked for. Later pages are asked for at the revision of the first one;
+ * where that is compacted meanwhile, CompactedError ends the list and the caller begins again. A page that
+ * is long to decode is yielded in parts, so that the event loop gets its turns.
+ */
+export async function* listPrefix(transport: Transport, prefix: EtcdKey, options: ListOptions): AsyncGenerator<ListPage, void> {
+  const { signal, pageSize = DEFAULT_LIST_PAGE, keysOnly, minModRevision, exact = false, start } = options;
+  const { pin } = transport;
+  const end = exact ? undefined : prefixEnd(prefix);
+  let key = start ?? firstBelow(prefix);
+  let revision: Revision | undefined;
+  let listed = 0;
+  let limit = pageSize;
+  for (;;) {
+    let answer: RangeAnswer;
+    try {
+      answer = await transport.call({
+        method: RANGE,
+        request: encodeRange({ key, end, limit, revision, keysOnly, minModRevision }),
+        decode: (message) => decodeRange(message, limit),
+        subject: { action: 'ListPrefix', kind: 'read', key: prefix },
+        signal,
+        timeoutMs: ETCD_LIST_TIMEOUT_MS,
+        revision,
+        pin,
+      });
+    } catch (thrown) {
+      if (!(thrown instanceof ResponseTooLargeError) || limit === 1) throw thrown;
+      limit = Math.max(1, Math.floor((limit || DEFAULT_LIST_PAGE) / PAGE_DIVISOR));
+      continue;
+    }
+    checkOrder(answer.keyValues, key, end);
+    revision ??= answer.header.revision;
+    yield* partsOf(answer.keyValues, revision, listed + answer.count);
+    listed += answer.keyValues.length;
+    if (!answer.more) return;
+    const last = answer.keyValues.at(-1);
+    if (last === undefined) throw new MalformedResponseError('a page of a list is empty, and yet more are to come');
+    key = `${last.key}\0` as EtcdKey;
+  }
+}
+
+/** Keys from `start` on and before `end`, each after the one before it. Without `end`, which may be all keys, `start` alone. */
+function checkOrder(keyValues: readonly KeyValue[], start: EtcdKey, end: EtcdKey | undefined): void {
+  let least: string = start;
+  for (const { key } of keyValues) {
+    if (key < least) throw new MalformedResponseError('a page of a list does not go on where the last one ended');
+    const isAsked = end === undefined ? key === start : end === ALL_KEYS || key < end;
+    if (!isAsked) throw new MalformedResponseError('a page of a list has keys that were not asked for');
+    least = `${key}\0`;
+  }
+}
+
+async function* partsOf(keyValues: readonly KeyValue[], revision: Revision, total: number): AsyncGenerator<ListPage, void> {
+  if (keyValues.length <= EVENTS_PER_SLICE) {
+    yield { keyValues, revision, total };
+    return;
+  }
+  for (let at = 0; at < keyValues.length; at += EVENTS_PER_SLICE) {
+    yield { keyValues: keyValues.slice(at, at + EVENTS_PER_SLICE), revision, total };
+    await turn();
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * The calls of etcd's API in use, by their paths, and the requests that are not on the hot path.
+ */
+import { MAX_SMALL_ANSWER_BYTES } from '../../limits.ts';
+import { type EtcdKey, keyBytes, prefixEnd, type Revision } from '../types.ts';
+import { RangeRequest, WatchRequest } from './proto/rpc.ts';
+
+export interface Method {
+  readonly name: string;
+  readonly path: string;
+  /** A larger answer is refused before it is decoded. Undefined where only the limit of a message holds. */
+  readonly maxAnswerBytes?: number;
+}
+
+export const RANGE = large('KV', 'Range');
+export const TXN = method('KV', 'Txn');
+export const WATCH = large('Watch', 'Watch');
+export const LEASE_GRANT = method('Lease', 'LeaseGrant');
+export const LEASE_REVOKE = method('Lease', 'LeaseRevoke');
+export const LEASE_KEEP_ALIVE = method('Lease', 'LeaseKeepAlive');
+export const LEASE_TIME_TO_LIVE = method('Lease', 'LeaseTimeToLive');
+
+/** The call `name` of `service`, whose answers are small. */
+export function method(service: string, name: string): Method {
+  return { ...large(service, name), maxAnswerBytes: MAX_SMALL_ANSWER_BYTES };
+}
+
+/** The same, for pages and events. */
+function large(service: string, name: string): Method {
+  return { name, path: `/etcdserverpb.${service}/${name}` };
+}
+
+export interface RangeOptions {
+  readonly key: EtcdKey;
+  /** Absent for the key alone. */
+  readonly end?: EtcdKey | undefined;
+  readonly limit?: number | undefined;
+  /** The newest where absent. */
+  readonly revision?: Revision | undefined;
+  readonly keysOnly?: boolean | undefined;
+  readonly minModRevision?: Revision | undefined;
+}
+
+/** Linearizable: served by a member that knows what the quorum knows. */
+export function encodeRange({ key, end, limit = 0, revision, keysOnly = false, minModRevision }: RangeOptions): Buffer {
+  return encoded(
+    RangeRequest.encode({
+      key: keyBytes(key),
+      rangeEnd: end === undefined ? Buffer.alloc(0) : keyBytes(end),
+      limit: BigInt(limit),
+      revision: BigInt(revision ?? 0),
+      serializable: false,
+      keysOnly,
+      countOnly: false,
+      minModRevision: BigInt(minModRevision ?? 0),
+    }),
+  );
+}
+
+export interface WatchRequestOptions {
+  readonly start: Revision;
+  readonly deletesOnly: boolean;
+  /** The key alone rather than everything below it. */
+  readonly exact: boolean;
+}
+
+/** Watches `prefix`. Fragments are not asked for: they cost the server quadratic time. */
+export function encodeWatch(prefix: EtcdKey, { start, deletesOnly, exact }: WatchRequestOptions): Buffer {
+  return encoded(
+    WatchRequest.encode({
+      requestUnion: {
+        $case: 'createRequest',
+        createRequest: {
+          key: keyBytes(firstBelow(prefix)),
+          rangeEnd: exact ? Buffer.alloc(0) : keyBytes(prefixEnd(prefix)),
+          startRevision: BigInt(start),
+          progressNotify: true,
+          filters: deletesOnly ? [0] : [],
+        },
+      },
+    }),
+  );
+}
+
+/** The first key that starts with `prefix`; etcd knows no empty key. */
+export function firstBelow(prefix: EtcdKey): EtcdKey {
+  return prefix === '' ? ('\0' as EtcdKey) : prefix;
+}
+
+/** The bytes of a message that the generated code wrote. */
+export function encoded(writer: { finish(): Uint8Array }): Buffer {
+  const bytes = writer.finish();
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}

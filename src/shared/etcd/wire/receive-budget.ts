@@ -1,0 +1,60 @@
+/**
+ * What all remote etcds together may have sent that is not dealt with yet.
+ *
+ * A message is received whole before it is decoded, and a server decides how large it is and how long it takes. The
+ * library tells nothing of a message until it is complete; what has arrived is therefore counted at the sockets, and what
+ * was dealt with is taken off. Bytes of calls that were given up count until the connection is made anew.
+ */
+import { MAX_RECEIVED_BYTES, RECEIVED_BYTES_CHECK_MS } from '../../limits.ts';
+import { ReceiveBudgetError } from '../errors.ts';
+
+/** A connection whose bytes count. */
+export interface Receiver {
+  /** Of the etcd at its other end, for the message of the error. */
+  readonly name: string;
+  /** Bytes received and not dealt with. */
+  readonly heldBytes: number;
+  /** Drops the connection, and with it what it holds. Whatever was under way fails with `error`. */
+  refuse(error: ReceiveBudgetError): void;
+}
+
+export class ReceiveBudget {
+  readonly #maxBytes: number;
+  readonly #receivers = new Set<Receiver>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(maxBytes = MAX_RECEIVED_BYTES) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Counts `receiver` in; returns a function that counts it out. */
+  add(receiver: Receiver): () => void {
+    this.#receivers.add(receiver);
+    this.#timer ??= setInterval(() => this.check(), RECEIVED_BYTES_CHECK_MS).unref();
+    return () => {
+      this.#receivers.delete(receiver);
+      if (this.#receivers.size > 0) return;
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    };
+  }
+
+  /** Refuses those that hold most, until the others fit. Called every RECEIVED_BYTES_CHECK_MS. */
+  check(): void {
+    const held = [...this.#receivers].map((receiver) => ({ receiver, bytes: receiver.heldBytes }));
+    let total = held.reduce((sum, { bytes }) => sum + bytes, 0);
+    if (total <= this.#maxBytes) return;
+    for (const { receiver, bytes } of held.sort((a, b) => b.bytes - a.bytes)) {
+      if (total <= this.#maxBytes) return;
+      total -= bytes;
+      receiver.refuse(new ReceiveBudgetError(receiver.name, bytes, this.#maxBytes));
+    }
+  }
+}
+
+/** What a client may receive. */
+export interface ReceiveLimits {
+  /** Of one message. */
+  readonly maxMessageBytes: number;
+  readonly budget: ReceiveBudget;
+}

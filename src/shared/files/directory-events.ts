@@ -1,0 +1,54 @@
+/**
+ * A directory whose files are read again when something happened in it.
+ *
+ * Normally a projected Secret or ConfigMap: visible names are links into `..data`, which is swapped as a whole.
+ * Only a watch on the directory itself sees every swap, a watch on a file is deaf after the first one. A slow
+ * poll covers what events miss. Events come in bursts and files are half-written for moments: they count once
+ * the directory is quiet.
+ */
+import { type FSWatcher, watch } from 'node:fs';
+import type { Clock } from '../time/clock.ts';
+import { Bell } from '../time/trigger.ts';
+
+/** Events of a directory, as bursts. A directory that cannot be watched, or is not there yet, is only polled. */
+export class DirectoryEvents {
+  readonly #path: string;
+  readonly #clock: Clock;
+  readonly #bell = new Bell();
+  #watcher: FSWatcher | undefined;
+
+  constructor(path: string, clock: Clock) {
+    this.#path = path;
+    this.#clock = clock;
+  }
+
+  /** Watches, where that is not the case already. */
+  arm(): void {
+    if (this.#watcher !== undefined || this.#path === '') return;
+    try {
+      this.#watcher = watch(this.#path, { persistent: false }, (event) => this.#onEvent(event));
+      this.#watcher.on('error', () => this.disarm());
+    } catch {
+      this.#watcher = undefined;
+    }
+  }
+
+  disarm(): void {
+    this.#watcher?.close();
+    this.#watcher = undefined;
+  }
+
+  /** Resolves `quietMs` after the last event of a burst, or after `pollMs` without one. */
+  async burst(pollMs: number, quietMs: number, signal: AbortSignal): Promise<void> {
+    let isRestless = await this.#bell.wait(pollMs, this.#clock, signal);
+    // A directory that never comes to rest is read all the same, at the pace of the poll.
+    const endMs = this.#clock.monotonicMs() + pollMs;
+    while (isRestless && this.#clock.monotonicMs() < endMs) isRestless = await this.#bell.wait(quietMs, this.#clock, signal);
+  }
+
+  #onEvent(event: string): void {
+    // `rename` is also what a directory says of its own removal, after which the watch is deaf.
+    if (event === 'rename') this.disarm();
+    this.#bell.ring();
+  }
+}

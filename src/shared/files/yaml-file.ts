@@ -1,0 +1,122 @@
+/**
+ * Configuration files in YAML, read with a bound and with places for messages: `file:line` of any value.
+ *
+ * Of several documents the first one counts, as for Go's libraries; what follows it is not looked at.
+ */
+import { Composer, type Document, isMap, isNode, isScalar, isSeq, LineCounter, type Pair, Parser, visit } from 'yaml';
+import { asError, ProgramError } from '../errors.ts';
+import { MAX_YAML_ALIASES } from '../limits.ts';
+import { readBoundedFile } from './bounded-file.ts';
+import { GO_YAML } from './go-yaml.ts';
+
+/** A file that cannot be read, or is no YAML. The message begins with the name of the file, and the line where there is one. */
+export class YamlFileError extends ProgramError {
+  readonly code = 'YAML_FILE';
+  readonly retriable = true;
+}
+
+export interface YamlDocument {
+  /** Undefined or null where the file has no content. */
+  readonly content: unknown;
+  /** Keys that stand twice in one mapping, the last of which counts: one message for each, with its place. */
+  readonly repeated: readonly string[];
+  /** `file:line` of the value at `keys`, or of the nearest one around it. */
+  place(keys: readonly PropertyKey[]): string;
+  /** The scalar at `keys` as it is written, whatever it means: `010` for `010`. Undefined where there is none. */
+  source(keys: readonly PropertyKey[]): string | undefined;
+}
+
+export interface YamlRules {
+  /** As `sigs.k8s.io/yaml` reads (see go-yaml.ts), and a repeated key is no error; else YAML 1.2, and one at the top is. */
+  readonly isGoYaml?: boolean;
+}
+
+/** The content of `file`. Throws YamlFileError where it cannot be read, or has more than `maxBytes`. */
+export async function readTextFile(file: string, maxBytes: number): Promise<string> {
+  try {
+    return (await readBoundedFile(file, maxBytes)).toString('utf8');
+  } catch (thrown) {
+    throw new YamlFileError(asError(thrown).message, { cause: thrown });
+  }
+}
+
+/** `text` is the content of `file`, whose name is for the messages of YamlFileError alone. */
+export function parseYaml(text: string, file: string, maxBytes: number, { isGoYaml = false }: YamlRules = {}): YamlDocument {
+  if (Buffer.byteLength(text) > maxBytes) throw new YamlFileError(`${file}: larger than ${maxBytes} bytes`);
+  const lines = new LineCounter();
+  try {
+    const document = firstDocument(text, lines, isGoYaml);
+    const place = (keys: readonly PropertyKey[]) => `${file}:${lineOf(document, keys, lines)}`;
+    const error = document.errors[0];
+    if (error !== undefined) {
+      throw new YamlFileError(`${file}:${lines.linePos(error.pos[0]).line}: ${error.message.slice(0, 200)}`);
+    }
+    const repeated = repeatedKeys(document);
+    const textOf = ({ name, offset }: RepeatedKey) => `${file}:${lines.linePos(offset).line}: ${name}: named twice`;
+    const wrong = isGoYaml ? undefined : repeated.find(({ isTopLevel }) => isTopLevel);
+    if (wrong !== undefined) throw new YamlFileError(`${textOf(wrong)}; allowed: once`);
+    const content: unknown = document.toJS({ maxAliasCount: MAX_YAML_ALIASES });
+    const source = (keys: readonly PropertyKey[]) => {
+      const node: unknown = document.getIn(keys, true);
+      return isScalar(node) ? node.source : undefined;
+    };
+    return { content, repeated: repeated.map(textOf), place, source };
+  } catch (thrown) {
+    if (thrown instanceof YamlFileError) throw thrown;
+    // Too many aliases, or nested too deeply for the parser.
+    throw new YamlFileError(`${file}: ${asError(thrown).message.slice(0, 200)}`);
+  }
+}
+
+/** `endpoints[1]: `; empty for the whole file. */
+export function keyText(keys: readonly PropertyKey[]): string {
+  if (keys.length === 0) return '';
+  return `${keys.map((key, index) => (typeof key === 'number' ? `[${key}]` : `${index === 0 ? '' : '.'}${String(key)}`)).join('')}: `;
+}
+
+function firstDocument(text: string, lines: LineCounter, isGoYaml: boolean): Document {
+  const parser = new Parser(lines.addNewLine);
+  // The library's own check for keys that stand twice compares each key with all others.
+  const composer = new Composer({ prettyErrors: false, uniqueKeys: false, ...(isGoYaml ? GO_YAML : {}) });
+  for (const document of composer.compose(parser.parse(text), true, text.length)) return document;
+  throw new Error('no document in it');
+}
+
+interface RepeatedKey {
+  readonly name: string;
+  readonly offset: number;
+  readonly isTopLevel: boolean;
+}
+
+function repeatedKeys(document: Document): readonly RepeatedKey[] {
+  const found: RepeatedKey[] = [];
+  visit(document, {
+    Map: (_, { items }, path) => {
+      const seen = new Set<string>();
+      for (const { key } of items) {
+        const name = nameOf(key);
+        const offset = (isNode(key) && key.range?.[0]) || 0;
+        // Several merges into one mapping follow one another.
+        if (seen.has(name) && name !== '<<') found.push({ name: name.slice(0, 100), offset, isTopLevel: path.length === 1 });
+        seen.add(name);
+      }
+    },
+  });
+  return found;
+}
+
+function lineOf(document: Document, keys: readonly PropertyKey[], lines: LineCounter): number {
+  let node: unknown = document.contents;
+  let offset = isNode(node) ? node.range?.[0] : undefined;
+  for (const key of keys) {
+    const pair: Pair | undefined = isMap(node) ? node.items.findLast((each) => nameOf(each.key) === String(key)) : undefined;
+    node = isSeq(node) && typeof key === 'number' ? node.items[key] : pair?.value;
+    if (!isNode(node) || !node.range) break;
+    offset = node.range[0];
+  }
+  return keys.length === 0 || offset === undefined ? 1 : lines.linePos(offset).line;
+}
+
+function nameOf(key: unknown): string {
+  return String(isScalar(key) ? key.value : key);
+}

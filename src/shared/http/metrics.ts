@@ -1,0 +1,124 @@
+/**
+ * Prometheus series: the registry of a process, and what each process has in it.
+ *
+ * Names are those of the original where it has them, so that dashboards and alerts go on.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as PrometheusRegistry } from 'prom-client';
+import type { Version } from '../version.ts';
+import { sliced } from './in-slices.ts';
+
+export type { Counter, Gauge, Histogram };
+
+/** Series that are formatted in one go, some milliseconds. */
+const SERIES_PER_PIECE = 500;
+
+/** What the library makes the lines of a family from; its types do not tell. */
+interface FamilyContent {
+  readonly values: readonly unknown[];
+}
+
+interface Family {
+  get(): Promise<FamilyContent>;
+  /** The same in fewer objects, where the family has it. */
+  getForPromString?(): Promise<FamilyContent>;
+}
+
+/** The series of one process; each name gets the daemon's prefix. */
+export class Registry extends PrometheusRegistry {
+  /** Ends with an underscore. */
+  readonly prefix: string;
+
+  constructor(prefix: string) {
+    super();
+    this.prefix = prefix;
+  }
+
+  override async metrics(): Promise<string> {
+    return (await this.render()).toString();
+  }
+
+  /** The text format of Prometheus, of all series. Made in slices: 511 remote clusters have tens of thousands of series. */
+  async render(): Promise<Buffer> {
+    const turn = sliced();
+    const pieces: Buffer[] = [];
+    for (const family of this.getMetricsAsArray() as unknown as readonly Family[]) {
+      const content = await (family.getForPromString?.() ?? family.get());
+      await turn();
+      for (let from = 0; from === 0 || from < content.values.length; from += SERIES_PER_PIECE) {
+        const text = await this.#format({ ...content, values: content.values.slice(from, from + SERIES_PER_PIECE) });
+        if (from > 0) pieces.push(Buffer.from(text.slice(endOfSecondLine(text))));
+        else pieces.push(Buffer.from(pieces.length === 0 ? text : `\n\n${text}`));
+        await turn();
+      }
+    }
+    return Buffer.concat([...pieces, Buffer.from('\n')]);
+  }
+
+  #format(content: FamilyContent): Promise<string> {
+    const family = { get: () => Promise.resolve(content) };
+    return (this as unknown as { getMetricsAsString(family: unknown): Promise<string> }).getMetricsAsString(family);
+  }
+
+  /** `name` without the prefix; ends with `_total`. `collect` is called at each scrape, as for a gauge. */
+  counter<Label extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[] = [],
+    collect?: (counter: Counter<Label>) => void,
+  ): Counter<Label> {
+    const configuration = { name: this.prefix + name, help, labelNames, registers: [this] };
+    if (collect === undefined) return new Counter(configuration);
+    return new Counter({
+      ...configuration,
+      collect() {
+        collect(this);
+      },
+    });
+  }
+
+  /** `name` without the prefix. `collect` is called at each scrape, to set values that somebody else holds. */
+  gauge<Label extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[] = [],
+    collect?: (gauge: Gauge<Label>) => void,
+  ): Gauge<Label> {
+    const configuration = { name: this.prefix + name, help, labelNames, registers: [this] };
+    if (collect === undefined) return new Gauge(configuration);
+    return new Gauge({
+      ...configuration,
+      collect() {
+        collect(this);
+      },
+    });
+  }
+
+  /** `name` without the prefix; ends with its unit. Without `buckets`: 5 ms to 10 s. */
+  histogram<Label extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[] = [],
+    buckets?: readonly number[],
+  ): Histogram<Label> {
+    const configuration = { name: this.prefix + name, help, labelNames, registers: [this] };
+    return new Histogram(buckets === undefined ? configuration : { ...configuration, buckets: [...buckets] });
+  }
+}
+
+/** Where the first two lines of `text`, help and type, end; its own line break is kept. */
+function endOfSecondLine(text: string): number {
+  return text.indexOf('\n', text.indexOf('\n') + 1);
+}
+
+/**
+ * A registry with what every process shows: `version`, and under their usual names without prefix the
+ * memory, processor, descriptors and event loop delay of the process.
+ */
+export function createRegistry(prefix: string, version: Version): Registry {
+  const registry = new Registry(prefix);
+  collectDefaultMetrics({ register: registry });
+  registry
+    .gauge('version', 'Always 1; the labels tell which program this is', ['version', 'revision', 'arch'])
+    .set({ ...version }, 1);
+  return registry;
+}

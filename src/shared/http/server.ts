@@ -1,0 +1,209 @@
+/**
+ * The HTTP servers of a daemon: health, metrics, and a small read-only JSON API.
+ *
+ * Each has a port of its own, as deployments expect. All are plain HTTP, read-only, and answer from
+ * memory; a request body is never read. None sends a header that lets pages of other origins read it, and all but
+ * `/readyz`, which tells nothing, look at the name by which they are called: see allowed-hosts.ts.
+ */
+import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { ProgramError } from '../errors.ts';
+import { HTTP_ANSWER_TIMEOUT_MS, HTTP_REQUEST_TIMEOUT_MS, MAX_HTTP_CONNECTIONS } from '../limits.ts';
+import { allowedHosts, readSearchDomains } from './allowed-hosts.ts';
+import type { Health } from './health.ts';
+import { joinInSlices, jsonPieces } from './in-slices.ts';
+import { formatListenAddress, type ListenAddress } from './listen-address.ts';
+import type { Registry } from './metrics.ts';
+
+/** A server cannot listen where its flag says. */
+export class ListenError extends ProgramError {
+  readonly code = 'LISTEN_FAILED';
+  readonly retriable = false;
+}
+
+export interface HttpServer {
+  readonly port: number;
+  /** Idempotent; open connections are cut. */
+  close(): Promise<void>;
+}
+
+export interface ListenOptions {
+  readonly address: ListenAddress;
+  /** Names by which the server may be called besides those that it knows itself. */
+  readonly allowedHosts?: readonly string[];
+  /** The flag that chose the address, for the message where it cannot be had. */
+  readonly flag: string;
+  /** The server closes when it is aborted. */
+  readonly signal: AbortSignal;
+}
+
+const TEXT = 'text/plain; charset=utf-8';
+
+/**
+ * `/readyz`: 200 `Ready` or 500 `NotReady`. `/healthz`: 200 `ok`, or 500 with a line for each thing that is not well.
+ * `/livez`: the same text, but always 200: there is somebody to answer, and nothing that is not well would be mended by
+ * a restart. Everything else is 404.
+ */
+export async function serveHealth(health: Health, options: ListenOptions): Promise<HttpServer> {
+  const app = createApp();
+  await refuseForeignHosts(app, options, (reply, reason) => reply.type(TEXT).send(`${reason}\n`));
+  app.setNotFoundHandler(notFound);
+  app.get('/readyz', (_, reply) =>
+    reply
+      .code(health.ready ? 200 : 500)
+      .type(TEXT)
+      .send(health.ready ? 'Ready' : 'NotReady'),
+  );
+  for (const [path, unwell] of [
+    ['/livez', 200],
+    ['/healthz', 500],
+  ] as const) {
+    app.get(path, (_, reply) => {
+      const problems = health.publicProblems();
+      const isWell = problems.length === 0;
+      return reply
+        .code(isWell ? 200 : unwell)
+        .type(TEXT)
+        .send(isWell ? 'ok' : `${problems.join('\n')}\n`);
+    });
+  }
+  return listen(app, options);
+}
+
+/** `/metrics` in the text format of Prometheus. */
+export async function serveMetrics(registry: Registry, options: ListenOptions): Promise<HttpServer> {
+  const app = createApp();
+  await refuseForeignHosts(app, options, (reply, reason) => reply.type(TEXT).send(`${reason}\n`));
+  app.setNotFoundHandler(notFound);
+  const scrape = atOnce(() => registry.render());
+  app.get('/metrics', async (_, reply) => reply.type(registry.contentType).send(await scrape()));
+  return listen(app, options);
+}
+
+/**
+ * A JSON API that is only read: `resources` gives the answer of each path at the time of the request; an iterable is read
+ * while the answer is written.
+ * Errors have the form `{"code":404,"message":"…"}`, and each connection serves one request: both as
+ * clients of the original know it.
+ */
+export async function serveJson(resources: Readonly<Record<string, () => unknown>>, options: ListenOptions): Promise<HttpServer> {
+  const app = createApp();
+  app.addHook('onRequest', (_, reply, done) => {
+    reply.header('connection', 'close').type('application/json');
+    done();
+  });
+  await refuseForeignHosts(app, options, (reply, message) => reply.send(JSON.stringify({ code: FORBIDDEN, message })));
+  for (const [path, read] of Object.entries(resources)) {
+    const answer = atOnce(async () => Buffer.concat([await joinInSlices(jsonPieces(read())), LINE_BREAK]));
+    app.get(path, async (_, reply) => reply.send(await answer()));
+  }
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.replace(/\?.*/s, '');
+    const isKnown = Object.hasOwn(resources, path);
+    const code = isKnown ? 405 : 404;
+    const message = isKnown ? `method ${request.method} is not allowed, but [GET] are` : `path ${path} was not found`;
+    if (isKnown) reply.header('allow', 'GET');
+    return reply.code(code).send(JSON.stringify({ code, message }));
+  });
+  return listen(app, options);
+}
+
+function createApp(): FastifyInstance {
+  const app = fastify({
+    exposeHeadRoutes: false,
+    forceCloseConnections: true,
+    requestTimeout: HTTP_REQUEST_TIMEOUT_MS,
+    connectionTimeout: HTTP_REQUEST_TIMEOUT_MS,
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _body, done) => done(null));
+  boundAnswers(app);
+  return app;
+}
+
+/** The one call that is under way serves all who ask meanwhile. */
+function atOnce<T>(make: () => Promise<T>): () => Promise<T> {
+  let underWay: Promise<T> | undefined;
+  return () => {
+    underWay ??= make().finally(() => {
+      underWay = undefined;
+    });
+    return underWay;
+  };
+}
+
+const LINE_BREAK = Buffer.from('\n');
+const FORBIDDEN = 403;
+
+/** A probe of `/readyz` may call it as it likes: readiness is no secret, and a probe that fails takes the Pod out of service. */
+const ANY_HOST = ['/readyz'];
+
+async function refuseForeignHosts(
+  app: FastifyInstance,
+  { allowedHosts: added = [] }: ListenOptions,
+  refuse: (reply: FastifyReply, reason: string) => FastifyReply,
+): Promise<void> {
+  const isAllowed = allowedHosts({ hostname: hostname(), searchDomains: await readSearchDomains(), added });
+  app.addHook('onRequest', (request, reply, done) => {
+    if (isAllowed(request.headers.host) || ANY_HOST.includes(request.url)) done();
+    else
+      refuse(
+        reply.code(FORBIDDEN),
+        'this server is not called by that name; use an address of it, or add the name to --allowed-hosts',
+      );
+  });
+}
+
+/** A client that reads its answer slowly is cut off, and holds no other one up. */
+function boundAnswers(app: FastifyInstance): void {
+  app.server.maxConnections = MAX_HTTP_CONNECTIONS;
+  app.addHook('onRequest', (request, reply, done) => {
+    const timer = setTimeout(() => request.raw.socket.destroy(), HTTP_ANSWER_TIMEOUT_MS).unref();
+    reply.raw.once('close', () => clearTimeout(timer));
+    done();
+  });
+}
+
+function notFound(_request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return reply.code(404).type(TEXT).send('404 page not found\n');
+}
+
+async function listen(app: FastifyInstance, options: ListenOptions): Promise<HttpServer> {
+  const { address, flag, signal } = options;
+  signal.throwIfAborted();
+  await listenOn(app, address).catch((thrown: unknown) => {
+    throw new ListenError(`flag --${flag}: cannot listen on ${formatListenAddress(address)}: ${reason(thrown)}`, {
+      cause: thrown,
+    });
+  });
+  const onAbort = () => void app.close();
+  signal.addEventListener('abort', onAbort, { once: true });
+  return {
+    port: (app.server.address() as AddressInfo).port,
+    close: async () => {
+      signal.removeEventListener('abort', onAbort);
+      await app.close();
+    },
+  };
+}
+
+/** All addresses means IPv6 and IPv4 through one socket, or IPv4 where the machine has no IPv6. */
+async function listenOn(app: FastifyInstance, { host, port }: ListenAddress): Promise<void> {
+  try {
+    await app.listen({ host: host ?? '::', port });
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException;
+    if (host !== undefined || (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL')) throw thrown;
+    await app.listen({ host: '0.0.0.0', port });
+  }
+}
+
+function reason(thrown: unknown): string {
+  const { code, message } = thrown as NodeJS.ErrnoException;
+  if (code === 'EADDRINUSE') return 'the port is in use; free it or choose another';
+  if (code === 'EACCES') return 'not permitted; choose a port from 1024';
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'the host name is not known here';
+  if (code === 'EADDRNOTAVAIL') return 'the address is not one of this machine';
+  return message;
+}

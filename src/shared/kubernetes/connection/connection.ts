@@ -1,0 +1,322 @@
+/**
+ * The connection to the Kubernetes API: requests over HTTP/1.1 with the credentials of the moment, to
+ * one of several servers.
+ *
+ * A watch holds a socket of its own; short requests share idle ones. A server that cannot be reached
+ * or that fails is left for the next in the list. Nothing is retried here besides that, and a request
+ * that was refused with 401, once, with credentials read anew.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { Agent } from 'undici';
+import { asError } from '../../errors.ts';
+import type { Logger } from '../../process/log.ts';
+import type { Clock } from '../../time/clock.ts';
+import { isLoopback } from '../../tls/address.ts';
+import { Trust } from '../../tls/trust.ts';
+import {
+  KubeConfigError,
+  KubeCredentialsError,
+  type KubeError,
+  KubeSilenceError,
+  KubeStatusError,
+  KubeUnauthorizedError,
+  KubeUnreachableError,
+} from '../errors.ts';
+import { KUBE_ANSWER_TIMEOUT_MS, KUBE_LOG_INTERVAL_MS, MAX_KUBE_ENVELOPE_BYTES, MAX_KUBE_OBJECT_BYTES } from '../limits.ts';
+import { parseJson } from '../objects/json.ts';
+import { purposeText, type RequestPurpose, statusError } from '../objects/status.ts';
+import { type Access, ANONYMOUS, type Credentials, type TlsMaterial } from './access.ts';
+import { explain, KubeBody } from './body.ts';
+import { connectorOf, isAskedInAbsoluteForm, proxyAuthorization } from './connector.ts';
+import { loadKubeConfig } from './kubeconfig.ts';
+import { type Environment, proxyFromEnvironment } from './proxy.ts';
+import { RequestRate } from './request-rate.ts';
+import { hostOf, serverUrlOf } from './server-url.ts';
+import { SilenceWatchdog } from './silence.ts';
+
+export interface ConnectionOptions {
+  /** '' for the service account of the pod. */
+  readonly kubeconfigPath: string;
+  /** Instead of the server that the credentials name. http servers among them are sent no credentials. */
+  readonly serverUrls: readonly string[];
+  readonly userAgent: string;
+  /** A server certificate that has its name in the common name alone is refused. */
+  readonly strictServerNames?: boolean;
+  /** Of proxies; that of the process where absent. */
+  readonly environment?: Environment;
+  /** For proxy, TCP and TLS together. */
+  readonly connectTimeoutMs: number;
+  /** Idle time of a socket before the kernel probes its peer. */
+  readonly keepAliveMs: number;
+  /** Limit on requests; `perSecond` 0 for none. */
+  readonly rate: { readonly perSecond: number; readonly burst: number };
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface KubeRequest {
+  readonly purpose: RequestPurpose;
+  /** With its query, without the server. */
+  readonly path: string;
+  readonly accept: string;
+  /** GET where absent. */
+  readonly method?: 'POST' | 'PUT' | 'PATCH';
+  readonly content?: string;
+  readonly contentType?: string;
+  readonly signal: AbortSignal;
+  /** Longest silence before the answer, credentials and connecting included. */
+  readonly timeoutMs?: number;
+}
+
+/** What connections depend on. */
+interface Way {
+  readonly tls: TlsMaterial;
+  readonly proxy: string | undefined;
+}
+
+/** Makes ready, without a request. Throws KubeConfigError where the configuration can never work. */
+export async function openConnection(options: ConnectionOptions): Promise<KubeConnection> {
+  const urls = options.serverUrls.map(parseServerUrl);
+  if (options.kubeconfigPath === '' && urls.length > 0 && urls.every((url) => url.protocol === 'http:')) {
+    return new KubeConnection(options, urls, ANONYMOUS);
+  }
+  const credentials = await loadKubeConfig(options.kubeconfigPath);
+  return new KubeConnection(options, urls.length > 0 ? urls : [credentials.server], credentials);
+}
+
+export class KubeConnection {
+  readonly #options: ConnectionOptions;
+  readonly #servers: readonly URL[];
+  readonly #credentials: Credentials;
+  readonly #rate: RequestRate;
+  /** What was logged once, and is not again. */
+  readonly #warned = new Set<string>();
+  #current = 0;
+  #moveLoggedMs = Number.NEGATIVE_INFINITY;
+  #agent: { readonly way: Way; readonly dispatcher: Agent } | undefined;
+  /** Replaced agents whose watches have not ended yet. */
+  readonly #retired = new Set<Agent>();
+
+  constructor(options: ConnectionOptions, servers: readonly URL[], credentials: Credentials) {
+    this.#options = options;
+    this.#servers = servers;
+    this.#credentials = credentials;
+    this.#rate = new RequestRate({ ...options.rate, clock: options.clock });
+  }
+
+  /** The server that the next request goes to. */
+  get server(): string {
+    return this.#server().href;
+  }
+
+  /**
+   * Sends a request and resolves with the body of its answer, which the caller closes in any case. Throws a
+   * KubeError, or the signal's reason. Tries each server once where none can be reached.
+   */
+  async open(request: KubeRequest): Promise<KubeBody> {
+    for (let left = this.#servers.length; ; left -= 1) {
+      await this.#rate.turn(request.signal);
+      try {
+        return await this.#attempt(request);
+      } catch (thrown) {
+        if (!(thrown instanceof KubeUnreachableError) || left <= 1) throw thrown;
+      }
+    }
+  }
+
+  /** Sends a GET and parses its small answer. Throws like `open`. */
+  async get(request: KubeRequest): Promise<unknown> {
+    return this.#parsed(request, MAX_KUBE_ENVELOPE_BYTES);
+  }
+
+  /** Sends a request that reads or writes a single object, and parses the answer. Throws like `open`. */
+  async send(request: KubeRequest): Promise<unknown> {
+    return this.#parsed(request, MAX_KUBE_OBJECT_BYTES);
+  }
+
+  /** Breaks every request under way with `reason`; whoever sent it sends it again, over a new socket. */
+  async reset(reason: KubeError): Promise<void> {
+    const agents = [...this.#retired];
+    if (this.#agent !== undefined) agents.push(this.#agent.dispatcher);
+    this.#agent = undefined;
+    this.#retired.clear();
+    await Promise.all(agents.map((agent) => agent.destroy(reason)));
+  }
+
+  /** Turns to the next server, where `failed` is still the one in use. */
+  leave(failed: string): void {
+    if (this.#servers.length < 2 || this.server !== failed) return;
+    this.#current = (this.#current + 1) % this.#servers.length;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs - this.#moveLoggedMs < KUBE_LOG_INTERVAL_MS) return;
+    this.#moveLoggedMs = nowMs;
+    this.#options.log.warn({ failed, server: this.server }, 'turned to another Kubernetes API server');
+  }
+
+  /** Ends every request and frees every socket; whoever sends requests is to be ended before. Idempotent. */
+  close(): Promise<void> {
+    return this.reset(new KubeUnreachableError('the connection to the Kubernetes API was closed'));
+  }
+
+  async #parsed(request: KubeRequest, maxBytes: number): Promise<unknown> {
+    const body = await this.open(request);
+    try {
+      return parseJson(await body.text(maxBytes), purposeText(request.purpose));
+    } finally {
+      body.close();
+    }
+  }
+
+  async #attempt(request: KubeRequest): Promise<KubeBody> {
+    const server = this.#server();
+    const what = `${purposeText(request.purpose)} at ${server.origin}`;
+    const { timeoutMs = KUBE_ANSWER_TIMEOUT_MS } = request;
+    const watchdog = new SilenceWatchdog(this.#options.clock, request.signal, timeoutMs, what);
+    try {
+      return await watchdog.guard(this.#authorized(request, server, watchdog, what));
+    } catch (thrown) {
+      const error = explain(thrown, watchdog.signal, what);
+      watchdog.dispose();
+      if (isServerFailure(error)) this.leave(server.href);
+      throw error;
+    }
+  }
+
+  async #authorized(request: KubeRequest, server: URL, watchdog: SilenceWatchdog, what: string): Promise<KubeBody> {
+    const access = await this.#credentials.access();
+    try {
+      return await this.#send(request, server, access, watchdog, what);
+    } catch (thrown) {
+      if (!(thrown instanceof KubeUnauthorizedError)) throw thrown;
+      await this.#reloadCredentials();
+      const renewed = await this.#credentials.access();
+      if (isDeepStrictEqual(renewed, access)) throw thrown;
+      return this.#send(request, server, renewed, watchdog, what);
+    }
+  }
+
+  /** Credentials never travel in plain text over a network. */
+  async #send(request: KubeRequest, server: URL, access: Access, watchdog: SilenceWatchdog, what: string): Promise<KubeBody> {
+    const proxy = this.#credentials.proxy ?? proxyFromEnvironment(server, this.#options.environment ?? process.env);
+    const { content, contentType } = request;
+    const described = contentType === undefined ? {} : { 'content-type': contentType };
+    const trusted = this.#isTrusted(server, proxy, access) ? access.headers : {};
+    const isAbsolute = isAskedInAbsoluteForm(server, proxy);
+    const answer = await this.#dispatcher(access.tls, proxy).request({
+      origin: server.origin,
+      path: `${isAbsolute ? server.origin : ''}${server.pathname.replace(/\/$/, '')}${request.path}`,
+      method: request.method ?? 'GET',
+      headers: {
+        ...trusted,
+        ...(isAbsolute ? proxyAuthorization(proxy) : {}),
+        ...described,
+        accept: request.accept,
+        'user-agent': this.#options.userAgent,
+      },
+      ...(content === undefined ? {} : { body: content }),
+      signal: watchdog.signal,
+    });
+    const body = new KubeBody(answer.body, watchdog, what);
+    if (answer.statusCode === 200 || answer.statusCode === 201) return body;
+    const text = await body.text(MAX_KUBE_ENVELOPE_BYTES);
+    const retryAfter = answer.headers['retry-after'];
+    throw statusError(
+      request.purpose,
+      answer.statusCode,
+      jsonOrNothing(text),
+      typeof retryAfter === 'string' ? retryAfter : undefined,
+    );
+  }
+
+  /** The credentials in use stay where the new ones cannot be read. */
+  async #reloadCredentials(): Promise<void> {
+    await this.#credentials.reload().catch((thrown: unknown) => {
+      this.#options.log.warn({ reason: asError(thrown).message }, 'cannot read the Kubernetes credentials again');
+    });
+  }
+
+  #server(): URL {
+    return this.#servers[this.#current] as URL;
+  }
+
+  /** A server without TLS is sent credentials only where it is the one that they are for, on this machine and without a proxy. */
+  #isTrusted(server: URL, proxy: URL | undefined, { headers }: Access): boolean {
+    if (server.protocol === 'https:') return true;
+    if (Object.keys(headers).length === 0) return false;
+    const isNamed = server.href === this.#credentials.server?.href;
+    if (isNamed && proxy === undefined && isLoopback(hostOf(server))) return true;
+    if (isNamed) {
+      this.#warnOnce({ server: server.origin }, 'no credentials are sent to a Kubernetes API server with http; write https');
+    }
+    return false;
+  }
+
+  #warnOnce(fields: { readonly server: string }, message: string): void {
+    const line = `${fields.server} ${message}`;
+    if (!this.#warned.has(line)) this.#options.log.warn(fields, message);
+    this.#warned.add(line);
+  }
+
+  /**
+   * The agent for `tls` and `proxy`. One of other material is retired: it takes no new request and closes once its watches have
+   * ended. Throws KubeCredentialsError where no TLS can be made of the material.
+   */
+  #dispatcher(tls: TlsMaterial, proxy: URL | undefined): Agent {
+    const way = { tls, proxy: proxy?.href };
+    if (this.#agent !== undefined && isDeepStrictEqual(this.#agent.way, way)) return this.#agent.dispatcher;
+    const { connectTimeoutMs, keepAliveMs, strictServerNames = false } = this.#options;
+    const connect = connectorOf({
+      trust: trustOf(tls),
+      servername: tls.servername,
+      skipVerify: tls.skipVerify,
+      strictServerNames,
+      proxy,
+      timeoutMs: connectTimeoutMs,
+      keepAliveMs,
+      onLegacyName: (host) => this.#warnOnce({ server: host }, LEGACY_NAME),
+    });
+    if (this.#agent !== undefined) this.#retire(this.#agent.dispatcher);
+    const dispatcher = new Agent({ allowH2: false, headersTimeout: 0, bodyTimeout: 0, connect });
+    this.#agent = { way, dispatcher };
+    return dispatcher;
+  }
+
+  #retire(agent: Agent): void {
+    this.#retired.add(agent);
+    agent.close().then(
+      () => this.#retired.delete(agent),
+      () => this.#retired.delete(agent),
+    );
+  }
+}
+
+/** Whether another server might do better. A busy one (429) or a lagging one (504) is still the right one to ask. */
+function isServerFailure(error: Error): boolean {
+  if (error instanceof KubeStatusError) return error.status >= 500 && error.status !== 504;
+  return error instanceof KubeUnreachableError || error instanceof KubeSilenceError;
+}
+
+function parseServerUrl(text: string): URL {
+  const url = serverUrlOf(text);
+  if (url !== undefined) return url;
+  throw new KubeConfigError(`"${text}" is not the URL of a Kubernetes API server (https://host:port)`);
+}
+
+const LEGACY_NAME =
+  'the certificate of the server has its name in the common name alone, which Go programs refuse; issue it with a subject alternative name';
+
+function trustOf({ ca, cert, key }: TlsMaterial): Trust {
+  try {
+    return new Trust({ ca, cert, key });
+  } catch (thrown) {
+    throw new KubeCredentialsError(`cannot use the Kubernetes credentials: ${asError(thrown).message}`);
+  }
+}
+
+function jsonOrNothing(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * A watchdog over one request: aborts it when nothing was heard for too long, or when its caller is.
+ *
+ * A peer that vanished without closing the connection sends no error, ever. The kernel's keepalive
+ * probes take more than ten minutes to notice; this takes as long as the protocol makes silence normal.
+ */
+import type { Clock } from '../../time/clock.ts';
+import { type KubeError, KubeSilenceError } from '../errors.ts';
+
+/** The limit can shrink while a sleep is under way, so none is longer than this. */
+const LONGEST_SLEEP_MS = 30_000;
+
+export class SilenceWatchdog {
+  readonly #clock: Clock;
+  readonly #parent: AbortSignal;
+  readonly #controller = new AbortController();
+  readonly #what: string;
+  readonly #silence: (limitMs: number) => KubeError;
+  #limitMs: number;
+  #heardMs: number;
+
+  /**
+   * Starts at once. `what` names the request in the error, which `silence` makes. To be disposed of when the request has
+   * ended.
+   */
+  constructor(
+    clock: Clock,
+    parent: AbortSignal,
+    limitMs: number,
+    what: string,
+    silence: (limitMs: number) => KubeError = (ms) =>
+      new KubeSilenceError(`${what}: the API server has been silent for ${Math.round(ms / 1000)} s`),
+  ) {
+    this.#clock = clock;
+    this.#parent = parent;
+    this.#limitMs = limitMs;
+    this.#what = what;
+    this.#silence = silence;
+    this.#heardMs = clock.monotonicMs();
+    if (parent.aborted) this.#controller.abort(parent.reason);
+    else parent.addEventListener('abort', this.#onParentAbort, { once: true });
+    void this.#run();
+  }
+
+  /** Aborted with the parent's reason, or with the error of the silence. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Something came. */
+  heard(): void {
+    this.#heardMs = this.#clock.monotonicMs();
+  }
+
+  /** From now on `limitMs` of silence are normal. */
+  allow(limitMs: number): void {
+    this.#limitMs = limitMs;
+    this.heard();
+  }
+
+  /** Settles as `work` does, or as soon as the signal is aborted with its reason. */
+  guard<T>(work: Promise<T>): Promise<T> {
+    const { signal } = this.#controller;
+    return new Promise((resolve, reject) => {
+      const onAbort = () => reject(signal.reason as Error);
+      if (signal.aborted) onAbort();
+      else signal.addEventListener('abort', onAbort, { once: true });
+      void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    });
+  }
+
+  /** Ends the watchdog, and the request where it has not ended. Idempotent. */
+  dispose(): void {
+    this.#parent.removeEventListener('abort', this.#onParentAbort);
+    this.#controller.abort(new KubeSilenceError(`${this.#what}: given up`));
+  }
+
+  readonly #onParentAbort = (): void => this.#controller.abort(this.#parent.reason);
+
+  async #run(): Promise<void> {
+    const { signal } = this.#controller;
+    while (!signal.aborted) {
+      const leftMs = this.#heardMs + this.#limitMs - this.#clock.monotonicMs();
+      if (leftMs <= 0) {
+        this.#controller.abort(this.#silence(this.#limitMs));
+      } else {
+        await this.#clock.sleep(Math.min(leftMs, LONGEST_SLEEP_MS), signal).catch(() => undefined);
+      }
+    }
+  }
+}

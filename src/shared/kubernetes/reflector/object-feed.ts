@@ -1,0 +1,120 @@
+/**
+ * What a handler is told about the objects of one kind, whether a list or a watch brought them.
+ *
+ * Remembers which objects the handler holds, so that after a complete list those that it did not name
+ * are removed. An object that cannot be projected is skipped: whatever the handler holds of it stays.
+ */
+import { asError } from '../../errors.ts';
+import { MAX_LOGGED_REJECTIONS } from '../../limits.ts';
+import type { Logger } from '../../process/log.ts';
+import { objectId } from '../objects/json.ts';
+import type { ObjectId } from '../objects/types.ts';
+
+/** Called synchronously, in the order of each object's states. Must not throw. */
+export interface ResourceHandler<T> {
+  /** `id` is now `object`. May be told again without a change. */
+  upsert(object: T, id: ObjectId): void;
+  /** `id` is gone. Only told of objects that were upserted before. */
+  remove(id: ObjectId): void;
+  /** A complete list was told, the removal of what it did not name included. The first one means "synced". */
+  listed(): void;
+}
+
+export interface FeedOptions<T> {
+  readonly project: (raw: unknown) => T;
+  readonly handler: ResourceHandler<T>;
+  readonly log: Logger;
+  readonly onRejected: (id: ObjectId, error: Error) => void;
+}
+
+export class ObjectFeed<T> {
+  readonly #options: FeedOptions<T>;
+  /** Each object the handler holds, with the listing that named it last. */
+  readonly #held = new Map<string, number>();
+  readonly #loggedRejections = new Set<string>();
+  #listing = 0;
+  #isPartial = false;
+
+  constructor(options: FeedOptions<T>) {
+    this.#options = options;
+  }
+
+  /** Objects that the handler holds. */
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /** Whether a listing has told something and was not completed: the handler then holds states of different times. */
+  get isPartial(): boolean {
+    return this.#isPartial;
+  }
+
+  /** What follows, up to `vanished`, is a listing. One that was not completed is forgotten. */
+  beginListing(): void {
+    this.#listing += 1;
+  }
+
+  /**
+   * An object as a listing names it; true where this listing has not named it before, or it cannot be projected. Throws
+   * KubeDecodeError where it has no name.
+   */
+  list(raw: unknown): boolean {
+    this.#isPartial = true;
+    return this.upsert(raw);
+  }
+
+  /** An object as it now is; the result is that of `list`. Throws KubeDecodeError where it has no name. */
+  upsert(raw: unknown): boolean {
+    const id = objectId(raw);
+    const key = keyOfId(id);
+    let object: T;
+    try {
+      object = this.#options.project(raw);
+    } catch (thrown) {
+      if (this.#held.has(key)) this.#held.set(key, this.#listing);
+      this.#reject(key, id, asError(thrown));
+      return true;
+    }
+    this.#loggedRejections.delete(key);
+    const isNew = this.#held.get(key) !== this.#listing;
+    this.#held.set(key, this.#listing);
+    this.#options.handler.upsert(object, id);
+    return isNew;
+  }
+
+  /** An object that is gone; one that was never told is no concern. Throws KubeDecodeError where it has no name. */
+  remove(raw: unknown): void {
+    const id = objectId(raw);
+    const key = keyOfId(id);
+    this.#loggedRejections.delete(key);
+    if (this.#held.delete(key)) this.#options.handler.remove(id);
+  }
+
+  /** Completes a listing: removes, step by step, what it did not name. The caller may pause between the steps. */
+  *removeVanished(): Generator<void, void, void> {
+    for (const [key, listing] of this.#held) {
+      if (listing !== this.#listing) {
+        this.#held.delete(key);
+        this.#options.handler.remove(idOfKey(key));
+      }
+      yield;
+    }
+    this.#isPartial = false;
+  }
+
+  #reject(key: string, id: ObjectId, error: Error): void {
+    this.#options.onRejected(id, error);
+    if (this.#loggedRejections.has(key) || this.#loggedRejections.size >= MAX_LOGGED_REJECTIONS) return;
+    this.#loggedRejections.add(key);
+    this.#options.log.warn({ ...id, reason: error.message }, 'skipping an object that cannot be understood');
+  }
+}
+
+function keyOfId({ namespace, name }: ObjectId): string {
+  return `${namespace}/${name}`;
+}
+
+function idOfKey(key: string): ObjectId {
+  const slash = key.indexOf('/');
+  return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+}

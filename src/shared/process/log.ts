@@ -1,0 +1,98 @@
+/**
+ * Logging: one JSON object a line, one line per change of state.
+ *
+ * Fields, not prose: cluster, prefix, revision and code are fields. Values, tokens and key material
+ * are never passed to a logger. What repeats itself is cut short and counted: a remote with ten thousand
+ * bad keys, or one that comes and goes, does not bury what all others have to say.
+ */
+import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
+import { LOG_WINDOW_MS, MAX_LOG_CAUSES, MAX_LOG_LINES_PER_CAUSE } from '../limits.ts';
+
+export type Logger = PinoLogger;
+
+export interface LogOptions {
+  readonly debug: boolean;
+  /** Fields of every line, such as the daemon and the cluster name. */
+  readonly base: Readonly<Record<string, unknown>>;
+  /** Standard error where absent, so that a command's output stays clean. */
+  readonly destination?: DestinationStream;
+}
+
+/**
+ * The root logger of a process. Of lines with the same message about the same cluster MAX_LOG_LINES_PER_CAUSE are written a
+ * minute; how many were left out is told when the minute is over, or the process
+ * ends. Lines of level `debug` are never left out.
+ */
+export function createLogger(options: LogOptions): Logger {
+  const limiter = new LineLimiter();
+  const log = pino(
+    {
+      level: options.debug ? 'debug' : 'info',
+      base: options.base,
+      messageKey: 'msg',
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      hooks: {
+        logMethod(args, method, level) {
+          if (level <= DEBUG || limiter.admits(this, args)) method.apply(this, args);
+        },
+      },
+    },
+    options.destination ?? pino.destination({ fd: 2, sync: true }),
+  );
+  if (options.destination === undefined) process.once('exit', () => limiter.tell());
+  return log;
+}
+
+/** A logger that says nothing. */
+export const silentLogger: Logger = pino({ level: 'silent' });
+
+const DEBUG = pino.levels.values.debug ?? 0;
+
+interface Cause {
+  readonly log: Logger;
+  readonly message: string;
+  lines: number;
+}
+
+class LineLimiter {
+  /** Of the present window, by message and the fields of the logger. */
+  readonly #causes = new Map<string, Cause>();
+  #window: NodeJS.Timeout | undefined;
+
+  /** Whether the line may be written; it is counted. */
+  admits(log: Logger, args: readonly unknown[]): boolean {
+    const message = String(args.find((each) => typeof each === 'string'));
+    const id = `${message}\n${clusterOf(args[0])}\n${fieldsOf(log)}`;
+    const cause = this.#causes.get(id) ?? { log, message, lines: 0 };
+    if (cause.lines === 0) {
+      if (this.#causes.size >= MAX_LOG_CAUSES) this.tell();
+      this.#causes.set(id, cause);
+      this.#window ??= setTimeout(() => this.tell(), LOG_WINDOW_MS).unref();
+    }
+    cause.lines += 1;
+    return cause.lines <= MAX_LOG_LINES_PER_CAUSE;
+  }
+
+  /** Ends the window: what was left out in it is told. */
+  tell(): void {
+    clearTimeout(this.#window);
+    this.#window = undefined;
+    const causes = [...this.#causes.values()];
+    this.#causes.clear();
+    for (const { log, message, lines } of causes) {
+      const leftOut = lines - MAX_LOG_LINES_PER_CAUSE;
+      if (leftOut > 0) log.warn({ leftOut, of: message }, 'lines that repeat themselves were left out');
+    }
+  }
+}
+
+/** The cluster that a line of a logger of no cluster is about. */
+function clusterOf(fields: unknown): string {
+  return typeof fields === 'object' && fields !== null && 'cluster' in fields ? String(fields.cluster) : '';
+}
+
+/** The fields of a child logger, as it writes them. */
+function fieldsOf(log: Logger): string {
+  return String((log as unknown as Record<symbol, unknown>)[pino.symbols.chindingsSym]);
+}

@@ -1,0 +1,13 @@
+/** What a daemon is given by the process it runs in. */
+
+import type { Registry } from '../http/metrics.ts';
+import type { Clock } from '../time/clock.ts';
+import type { Logger } from './log.ts';
+
+export interface Runtime {
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly metrics: Registry;
+  /** Aborted when the process is to end; a daemon then finishes and its run resolves. */
+  readonly signal: AbortSignal;
+}

@@ -1,0 +1,59 @@
+/**
+ * Tasks that begin one by one and end together.
+ *
+ * The first that fails ends all of them, and what it failed with is what the scope ended with. Nothing runs
+ * on when `ended` or `end` has resolved.
+ */
+import { asError, ProgramError } from '../errors.ts';
+
+/** The reason of a scope that was ended by its owner. */
+export class ScopeEnded extends ProgramError {
+  readonly code = 'SCOPE_ENDED';
+  readonly retriable = false;
+}
+
+export class TaskScope {
+  readonly #controller = new AbortController();
+  readonly #tasks = new Set<Promise<void>>();
+  readonly #parent: AbortSignal;
+  readonly #onParentAbort = () => this.abort(asError(this.#parent.reason));
+
+  constructor(parent: AbortSignal) {
+    this.#parent = parent;
+    if (parent.aborted) this.#onParentAbort();
+    else parent.addEventListener('abort', this.#onParentAbort, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  run(task: (signal: AbortSignal) => Promise<unknown>): void {
+    const running = task(this.signal).then(
+      () => undefined,
+      (thrown: unknown) => this.abort(asError(thrown)),
+    );
+    this.#tasks.add(running);
+    void running.then(() => this.#tasks.delete(running));
+  }
+
+  /** Tells all tasks to end, for `reason`. The first reason counts. */
+  abort(reason: Error): void {
+    this.#controller.abort(reason);
+  }
+
+  /** Resolves with the reason once the scope was aborted and every task has ended. */
+  async ended(): Promise<Error> {
+    const { signal } = this;
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    while (this.#tasks.size > 0) await Promise.all(this.#tasks);
+    this.#parent.removeEventListener('abort', this.#onParentAbort);
+    return asError(signal.reason);
+  }
+
+  /** Aborts the scope, where that has not happened, and waits for its tasks. */
+  async end(): Promise<void> {
+    this.abort(new ScopeEnded('the scope is over'));
+    await this.ended();
+  }
+}

@@ -1,0 +1,47 @@
+/** Gives memory back that keys and values no longer need, in slices and now and then. */
+
+import { COMPACTION_INTERVAL_MS } from '../../limits.ts';
+import type { Clock } from '../../time/clock.ts';
+import type { KeyTable } from './key-table.ts';
+import type { SlabStore } from './slab.ts';
+import type { Turns } from './turns.ts';
+import { walk } from './walk.ts';
+
+export interface CompactionOptions {
+  readonly slabs: SlabStore;
+  /** All tables whose values lie in the slabs. */
+  readonly tables: () => Iterable<KeyTable>;
+  readonly clock: Clock;
+  readonly turns: Turns;
+}
+
+/** Runs until `signal` is aborted, then resolves. */
+export async function runCompaction({ slabs, tables, clock, turns }: CompactionOptions, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(COMPACTION_INTERVAL_MS, signal).catch(() => undefined);
+    for (const table of [...tables()]) {
+      if (signal.aborted) return;
+      if (turns.isOver()) await turns.turn();
+      if (table.isSparse) await shrink(table, turns, signal);
+    }
+    if (!slabs.isSparse) continue;
+    slabs.beginCompaction();
+    for (const table of [...tables()]) {
+      await walk(
+        table,
+        turns,
+        (slot) => table.relocate(slot),
+        () => !signal.aborted,
+      );
+      if (turns.isOver()) await turns.turn();
+    }
+    slabs.endCompaction();
+  }
+}
+
+async function shrink(table: KeyTable, turns: Turns, signal: AbortSignal): Promise<void> {
+  const steps = table.shrink();
+  // A table that is walked over, by an audit that takes its time for example, has its turn another time.
+  while (table.walks === 0 && !signal.aborted && steps.next().done !== true) if (turns.isOver()) await turns.turn();
+  steps.return();
+}

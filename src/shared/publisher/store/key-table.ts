@@ -1,0 +1,318 @@
+/**
+ * The keys of one section: what is desired, and what etcd holds as far as we know.
+ *
+ * A slot a key, columns instead of objects, so that a key costs its own bytes, its value and about
+ * 130 bytes more. What etcd holds is known by digest, mod revision and lease, never by value.
+ */
+import type { EtcdKey, Revision } from '../../etcd/types.ts';
+import { type Digest, digest } from './digest.ts';
+import { KeyIndex } from './key-index.ts';
+import { NO_BLOCK, type SlabStore } from './slab.ts';
+
+export type Slot = number;
+
+/** `revision` of a key that etcd does not hold. */
+export const ABSENT = 0;
+/** `revision` of a key of which we can't tell: a write was sent and its answer never came. */
+export const UNKNOWN = -1;
+
+/** A removal was asked for, or the key was found stale, and it may be removed. */
+export const FLAG_REMOVE = 1;
+/** The key shall move to a lease of ours although its value is right. */
+export const FLAG_MOVE = 2;
+/** etcd refused the desired value for good. */
+export const FLAG_REFUSED = 4;
+/** The source has named the key without a value: what etcd holds stays. Never of a key that is desired. */
+export const FLAG_KEPT = 8;
+/** The slot waits in its lane, at its place. */
+export const FLAG_PENDING = 16;
+/** The slot is part of the batch that its lane writes. */
+export const FLAG_IN_FLIGHT = 32;
+/** The audit under way has found the key. */
+export const FLAG_SEEN = 64;
+/** The key was let go of while it was being written: what the answer says of it is of no interest. */
+export const FLAG_ABANDONED = 128;
+
+const FIRST_CAPACITY = 64;
+
+/** Slots moved at a time while a table shrinks. */
+const MOVES_PER_STEP = 256;
+
+export class KeyTable {
+  readonly #slabs: SlabStore;
+  readonly #index = new KeyIndex();
+  readonly #keys: (EtcdKey | undefined)[] = [];
+  readonly #scratch: Digest = { low: 0, high: 0 };
+  #freeSlots: Slot[] = [];
+  #capacity = FIRST_CAPACITY;
+  /** While the table shrinks: slots from here on are not used again. */
+  #limit = Number.POSITIVE_INFINITY;
+  #block = new Float64Array(FIRST_CAPACITY).fill(NO_BLOCK);
+  #length = new Uint32Array(FIRST_CAPACITY);
+  #digestLow = new Uint32Array(FIRST_CAPACITY);
+  #digestHigh = new Uint32Array(FIRST_CAPACITY);
+  #desired = 0;
+  #desiredBytes = 0;
+  #kept = 0;
+  #keptBytes = 0;
+
+  /** Mod revision in etcd, ABSENT or UNKNOWN. */
+  revision = new Float64Array(FIRST_CAPACITY);
+  /** Index into the lease pool; 0 is no lease. */
+  lease = new Uint32Array(FIRST_CAPACITY);
+  /** The listing that last named the key. */
+  listing = new Uint32Array(FIRST_CAPACITY);
+  /** The number of its entry in its lane. */
+  place = new Uint32Array(FIRST_CAPACITY);
+  flags = new Uint8Array(FIRST_CAPACITY);
+  /** Walks over the slots that are under way: until they end no key changes its slot. */
+  walks = 0;
+
+  constructor(slabs: SlabStore) {
+    this.#slabs = slabs;
+  }
+
+  /** Keys desired. */
+  get desiredCount(): number {
+    return this.#desired;
+  }
+
+  /** Bytes of the keys desired and of their values. */
+  get desiredBytes(): number {
+    return this.#desiredBytes;
+  }
+
+  /** Keys that stay as etcd holds them. */
+  get keptCount(): number {
+    return this.#kept;
+  }
+
+  /** Bytes of these keys. */
+  get keptBytes(): number {
+    return this.#keptBytes;
+  }
+
+  /** Every slot in use is below it. */
+  get end(): Slot {
+    return this.#keys.length;
+  }
+
+  slotOf(key: EtcdKey): Slot | undefined {
+    return this.#index.get(key);
+  }
+
+  /** The slot of `key`, made where there was none: then nothing is desired and etcd holds nothing. */
+  ensure(key: EtcdKey): Slot {
+    const known = this.#index.get(key);
+    if (known !== undefined) return known;
+    const slot = this.#freeSlots.pop() ?? this.#keys.length;
+    if (slot >= this.#capacity) this.#resize(this.#capacity * 2);
+    this.#keys[slot] = key;
+    this.#index.set(key, slot);
+    return slot;
+  }
+
+  key(slot: Slot): EtcdKey {
+    return this.#keys[slot] as EtcdKey;
+  }
+
+  isUsed(slot: Slot): boolean {
+    return this.#keys[slot] !== undefined;
+  }
+
+  /** All slots in use, in no particular order. Slots may be released while iterating. For few keys; see KeyGroup.walk. */
+  *slots(): IterableIterator<Slot> {
+    for (let slot = 0; slot < this.#keys.length; slot += 1) if (this.isUsed(slot)) yield slot;
+  }
+
+  has(slot: Slot, flag: number): boolean {
+    return ((this.flags[slot] as number) & flag) !== 0;
+  }
+
+  set(slot: Slot, flag: number): void {
+    this.flags[slot] = (this.flags[slot] as number) | flag;
+  }
+
+  clear(slot: Slot, flag: number): void {
+    this.flags[slot] = (this.flags[slot] as number) & ~flag;
+  }
+
+  isDesired(slot: Slot): boolean {
+    return this.#block[slot] !== NO_BLOCK;
+  }
+
+  /** The desired value as a view, valid until it is replaced. */
+  value(slot: Slot): Buffer {
+    return this.#slabs.view(this.#block[slot] as number, this.#length[slot] as number);
+  }
+
+  /** Bytes of the desired value. */
+  valueBytes(slot: Slot): number {
+    return this.#length[slot] as number;
+  }
+
+  /** Desires `value`; false where it is desired already. */
+  desire(slot: Slot, value: Uint8Array): boolean {
+    this.unkeep(slot);
+    if (this.isDesired(slot)) {
+      if (this.#length[slot] === value.length && this.value(slot).equals(value)) return false;
+      this.#slabs.free(this.#block[slot] as number);
+      this.#desiredBytes -= this.#length[slot] as number;
+    } else {
+      this.#desired += 1;
+      this.#desiredBytes += this.key(slot).length;
+    }
+    this.#block[slot] = this.#slabs.put(value);
+    this.#length[slot] = value.length;
+    this.#desiredBytes += value.length;
+    return true;
+  }
+
+  /** Nothing is desired under the key any more. */
+  undesire(slot: Slot): void {
+    if (!this.isDesired(slot)) return;
+    this.#slabs.free(this.#block[slot] as number);
+    this.#block[slot] = NO_BLOCK;
+    this.#desired -= 1;
+    this.#desiredBytes -= this.key(slot).length + (this.#length[slot] as number);
+    this.#length[slot] = 0;
+  }
+
+  /** The key stays as etcd holds it. Nothing may be desired under it. */
+  keep(slot: Slot): void {
+    if (this.has(slot, FLAG_KEPT)) return;
+    this.set(slot, FLAG_KEPT);
+    this.#kept += 1;
+    this.#keptBytes += this.key(slot).length;
+  }
+
+  unkeep(slot: Slot): void {
+    if (!this.has(slot, FLAG_KEPT)) return;
+    this.clear(slot, FLAG_KEPT);
+    this.#kept -= 1;
+    this.#keptBytes -= this.key(slot).length;
+  }
+
+  /** Records what etcd holds. */
+  observe(slot: Slot, value: Uint8Array, revision: Revision, lease: number): void {
+    digest(value, this.#scratch);
+    this.observeDigest(slot, this.#scratch.low, this.#scratch.high, revision, lease);
+  }
+
+  observeDigest(slot: Slot, low: number, high: number, revision: Revision, lease: number): void {
+    this.#digestLow[slot] = low;
+    this.#digestHigh[slot] = high;
+    this.revision[slot] = revision;
+    this.lease[slot] = lease;
+  }
+
+  /** True where etcd holds the desired bytes, as far as we know. */
+  holdsDesired(slot: Slot): boolean {
+    return (this.revision[slot] as number) > 0 && this.holds(slot, this.value(slot));
+  }
+
+  /** True where etcd holds `value`, as far as we know. */
+  holds(slot: Slot, value: Uint8Array): boolean {
+    if ((this.revision[slot] as number) <= 0) return false;
+    digest(value, this.#scratch);
+    return this.#digestLow[slot] === this.#scratch.low && this.#digestHigh[slot] === this.#scratch.high;
+  }
+
+  /** True where the desired value has this digest. */
+  desires(slot: Slot, low: number, high: number): boolean {
+    if (!this.isDesired(slot)) return false;
+    digest(this.value(slot), this.#scratch);
+    return this.#scratch.low === low && this.#scratch.high === high;
+  }
+
+  /** Gives the slot back where neither we nor etcd have anything under its key, and nothing waits or is under way for it. */
+  releaseIfEmpty(slot: Slot): void {
+    if (this.isDesired(slot) || this.revision[slot] !== ABSENT) return;
+    if (this.has(slot, FLAG_KEPT | FLAG_PENDING | FLAG_IN_FLIGHT)) return;
+    const key = this.#keys[slot];
+    if (key === undefined) return;
+    this.#index.delete(key);
+    this.#keys[slot] = undefined;
+    this.flags[slot] = 0;
+    this.listing[slot] = 0;
+    this.lease[slot] = 0;
+    if (slot < this.#limit) this.#freeSlots.push(slot);
+  }
+
+  /** Takes part in a compaction of the slabs: see there. */
+  relocate(slot: Slot): void {
+    if (this.isDesired(slot)) this.#block[slot] = this.#slabs.relocate(this.#block[slot] as number, this.#length[slot] as number);
+  }
+
+  /** Less than a quarter of what there is room for is in use. */
+  get isSparse(): boolean {
+    return this.#capacity > FIRST_CAPACITY && this.#used * 4 < this.#capacity;
+  }
+
+  /**
+   * Moves the keys of the last slots to free ones, a few with each value of the iterator, and gives back the room that is
+   * left. Between two values anything may happen to the table, but a walk that has begun ends it, as does a key that is
+   * being written.
+   */
+  *shrink(): Generator<undefined, void> {
+    const target = this.#capacity / 2;
+    this.#limit = target;
+    this.#freeSlots = this.#freeSlots.filter((slot) => slot < target);
+    try {
+      for (let moves = 1; this.#keys.length > target && this.#vacateLast(); moves += 1) if (moves % MOVES_PER_STEP === 0) yield;
+    } finally {
+      this.#limit = Number.POSITIVE_INFINITY;
+      if (this.#keys.length <= target) this.#resize(target);
+      else for (let slot = target; slot < this.#keys.length; slot += 1) if (!this.isUsed(slot)) this.#freeSlots.push(slot);
+    }
+  }
+
+  get #used(): number {
+    return this.#keys.length - this.#freeSlots.length;
+  }
+
+  /** False where the last slot cannot be vacated now. */
+  #vacateLast(): boolean {
+    const from = this.#keys.length - 1;
+    if (!this.isUsed(from)) {
+      this.#keys.length = from;
+      return true;
+    }
+    if (this.has(from, FLAG_PENDING | FLAG_IN_FLIGHT)) return false;
+    const to = this.#freeSlots.pop();
+    if (to === undefined) return false;
+    const key = this.key(from);
+    this.#keys[to] = key;
+    this.#index.set(key, to);
+    for (const column of this.#columns) column[to] = column[from] as number;
+    this.#keys.length = from;
+    this.#block[from] = NO_BLOCK;
+    for (const column of [this.revision, this.lease, this.listing, this.flags]) column[from] = 0;
+    return true;
+  }
+
+  get #columns(): (Float64Array | Uint32Array | Uint8Array)[] {
+    const { revision, lease, listing, place, flags } = this;
+    return [this.#block, this.#length, this.#digestLow, this.#digestHigh, revision, lease, listing, place, flags];
+  }
+
+  #resize(capacity: number): void {
+    const before = this.#capacity;
+    this.#capacity = capacity;
+    this.#block = resized(this.#block, new Float64Array(capacity));
+    if (capacity > before) this.#block.fill(NO_BLOCK, before);
+    this.#length = resized(this.#length, new Uint32Array(capacity));
+    this.#digestLow = resized(this.#digestLow, new Uint32Array(capacity));
+    this.#digestHigh = resized(this.#digestHigh, new Uint32Array(capacity));
+    this.revision = resized(this.revision, new Float64Array(capacity));
+    this.lease = resized(this.lease, new Uint32Array(capacity));
+    this.listing = resized(this.listing, new Uint32Array(capacity));
+    this.place = resized(this.place, new Uint32Array(capacity));
+    this.flags = resized(this.flags, new Uint8Array(capacity));
+  }
+}
+
+function resized<T extends Float64Array | Uint32Array | Uint8Array>(from: T, to: T): T {
+  to.set(from.length > to.length ? (from.subarray(0, to.length) as T) : from);
+  return to;
+}

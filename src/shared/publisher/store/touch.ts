@@ -1,0 +1,92 @@
+/** What etcd was seen to hold under a key at some revision: the key was put or deleted then, by us or by others. */
+import type { EtcdKey, KeyValue, LeaseId, Revision } from '../../etcd/types.ts';
+import { type Digest, digest } from './digest.ts';
+
+export interface Touch {
+  readonly revision: Revision;
+  /** Undefined where the key was deleted. */
+  readonly found: (Readonly<Digest> & { readonly lease: LeaseId }) | undefined;
+}
+
+/** The key was deleted at `revision`. */
+export function deletedAt(revision: Revision): Touch {
+  return { revision, found: undefined };
+}
+
+/** The key was put; of the value only its digest is kept. */
+export function putAs({ value, modRevision, lease }: Omit<KeyValue, 'key'>): Touch {
+  const { low, high } = digest(value, { low: 0, high: 0 });
+  return { revision: modRevision, found: { low, high, lease } };
+}
+
+/**
+ * What was seen of keys while they were being read: what is read may be older. Only the latest of each key counts.
+ * Bounded: where more are seen than there is room for, `isFull` says that what was read cannot be trusted.
+ */
+export class TouchBuffer {
+  readonly #touches = new Map<EtcdKey, Touch>();
+  readonly #limit: number;
+  #isFull = false;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
+  add(key: EtcdKey, touch: Touch): void {
+    const before = this.#touches.get(key);
+    if (before !== undefined && before.revision >= touch.revision) return;
+    if (before === undefined && this.#touches.size >= this.#limit) this.#isFull = true;
+    else this.#touches.set(key, touch);
+  }
+
+  /** Takes out at most `count` of them. */
+  take(count: number): [EtcdKey, Touch][] {
+    const taken: [EtcdKey, Touch][] = [];
+    for (const entry of this.#touches) {
+      if (taken.length >= count) break;
+      taken.push(entry);
+    }
+    for (const [key] of taken) this.#touches.delete(key);
+    return taken;
+  }
+
+  clear(): void {
+    this.#touches.clear();
+    this.#isFull = false;
+  }
+}
+
+/** Keys that are being read one by one, and what is seen of them meanwhile. */
+export class KeyReads {
+  readonly #reads = new Map<EtcdKey, { readers: number; touch: Touch | undefined }>();
+
+  has(key: EtcdKey): boolean {
+    return this.#reads.has(key);
+  }
+
+  /** To be called for a key that is being read. */
+  add(key: EtcdKey, touch: Touch): void {
+    const read = this.#reads.get(key);
+    if (read !== undefined && (read.touch?.revision ?? 0) < touch.revision) read.touch = touch;
+  }
+
+  /** What `get` answers, and the latest of what was seen of the key meanwhile. */
+  async read(
+    key: EtcdKey,
+    get: () => Promise<KeyValue | undefined>,
+  ): Promise<{ keyValue: KeyValue | undefined; touch: Touch | undefined }> {
+    const read = this.#reads.get(key) ?? { readers: 0, touch: undefined };
+    read.readers += 1;
+    this.#reads.set(key, read);
+    try {
+      return { keyValue: await get(), touch: read.touch };
+    } finally {
+      read.readers -= 1;
+      if (read.readers === 0) this.#reads.delete(key);
+    }
+  }
+}

@@ -1,0 +1,402 @@
+/**
+ * Keys that share a fate: one section, or all single keys. Knows what is desired and what etcd holds, and
+ * turns the difference into batches; sends nothing itself.
+ *
+ * A key always belongs to the same lane while it waits, and a lane has at most one batch under way, so the writes of a key
+ * never overtake each other. When the turn of a key comes, the value written is the latest, and nothing is
+ * written where etcd holds it already.
+ */
+
+import type { EtcdKey, KeyValue, Revision } from '../../etcd/types.ts';
+import { LANES_PER_SECTION, MAX_BUFFERED_TOUCHES } from '../../limits.ts';
+import type { Logger } from '../../process/log.ts';
+import { systemClock } from '../../time/clock.ts';
+import {
+  ABSENT,
+  FLAG_ABANDONED,
+  FLAG_IN_FLIGHT,
+  FLAG_KEPT,
+  FLAG_MOVE,
+  FLAG_PENDING,
+  FLAG_REFUSED,
+  FLAG_REMOVE,
+  KeyTable,
+  type Slot,
+} from '../store/key-table.ts';
+import type { SlabStore } from '../store/slab.ts';
+import { KeyReads, type Touch, TouchBuffer } from '../store/touch.ts';
+import { Turns } from '../store/turns.ts';
+import { walk } from '../store/walk.ts';
+import type { PublisherObserver, RejectReason, RepairReason } from '../types.ts';
+import { confirmBatch, failBatch, refuseBatch, takeBatch } from './batches.ts';
+import { type Batch, Lane } from './lane.ts';
+import { type LeasePool, type LeaseRoom, UNLEASED } from './lease-pool.ts';
+import { Rejections } from './rejections.ts';
+import { Settlement } from './settlement.ts';
+
+export interface KeyGroupOptions {
+  readonly scope: string;
+  readonly cluster: string;
+  readonly prefix: EtcdKey | undefined;
+  readonly owns: 'prefix' | 'leased';
+  /** See SectionOptions. */
+  readonly canonical?: ((value: Uint8Array) => Uint8Array) | undefined;
+  readonly slabs: SlabStore;
+  readonly leases: LeasePool;
+  readonly log: Logger;
+  readonly observer: PublisherObserver;
+  /** Something waits in `lane`. */
+  readonly onPending: (lane: Lane) => void;
+  /** A key that is desired vanished from etcd. True where that is taken care of; else it is written again. */
+  readonly onVanished?: (key: EtcdKey) => boolean;
+  /** @default turns of its own */
+  readonly turns?: Turns;
+}
+
+const TOUCHES_PER_STEP = 1000;
+
+export class KeyGroup {
+  readonly options: KeyGroupOptions;
+  readonly table: KeyTable;
+  readonly lanes: readonly Lane[];
+  readonly settlement: Settlement;
+  readonly rejections: Rejections;
+  readonly #turns: Turns;
+  readonly #touches = new TouchBuffer(MAX_BUFFERED_TOUCHES);
+  readonly #reads = new KeyReads();
+  #known = false;
+  /** It is being found out what differs from etcd. */
+  #isHeld = true;
+  #isReleased = false;
+  #generation = 0;
+
+  constructor(options: KeyGroupOptions, lanes = LANES_PER_SECTION) {
+    this.options = options;
+    this.table = new KeyTable(options.slabs);
+    this.#turns = options.turns ?? new Turns(systemClock);
+    this.lanes = Array.from({ length: lanes }, () => new Lane(this.table));
+    this.settlement = new Settlement(this.lanes);
+    this.settlement.hold();
+    this.rejections = new Rejections(options);
+  }
+
+  /** What etcd holds is known. */
+  get isKnown(): boolean {
+    return this.#known;
+  }
+
+  /** What differs from etcd is known, too; until then nothing may be written. */
+  get isWritable(): boolean {
+    return !this.#isHeld;
+  }
+
+  /** Nobody is interested in the keys any more. */
+  get isReleased(): boolean {
+    return this.#isReleased;
+  }
+
+  /** Another one whenever what etcd holds ceases to be known. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  get pendingCount(): number {
+    return this.lanes.reduce((sum, lane) => sum + lane.enqueued - lane.settled, 0);
+  }
+
+  /** `key` shall have `value`; returns its slot, or undefined where it was refused (counted, and logged once a key). */
+  desire(key: EtcdKey, value: Uint8Array): Slot | undefined {
+    const reason = this.rejections.reasonFor(key, value);
+    if (reason !== undefined) {
+      this.rejections.reject(key, value.length, reason);
+      return undefined;
+    }
+    const slot = this.table.ensure(key);
+    const changed = this.table.desire(slot, value);
+    this.table.clear(slot, FLAG_ABANDONED | FLAG_REMOVE | (changed ? FLAG_REFUSED : 0));
+    if (changed) this.enqueue(slot);
+    return slot;
+  }
+
+  /**
+   * `key` stays as it is: where a value is desired, that one does, else what etcd holds, or is found to hold. Returns its
+   * slot; undefined where neither we nor etcd have anything under it, and where it lies outside the prefix.
+   */
+  keep(key: EtcdKey): Slot | undefined {
+    if (!this.rejections.isWithinPrefix(key)) return undefined;
+    let slot = this.table.slotOf(key);
+    if (slot === undefined && !this.#known) slot = this.table.ensure(key);
+    if (slot === undefined || this.table.isDesired(slot)) return slot;
+    if (this.#known && this.table.revision[slot] === ABSENT && !this.table.has(slot, FLAG_IN_FLIGHT)) return undefined;
+    this.table.clear(slot, FLAG_REMOVE);
+    this.table.keep(slot);
+    this.options.leases.need(this.table.lease[slot] as number);
+    return slot;
+  }
+
+  /** `key` shall not exist. */
+  undesire(key: EtcdKey): void {
+    const slot = this.table.slotOf(key);
+    if (slot !== undefined) this.dropStale(slot);
+  }
+
+  /** The key is stale. It is removed if it was ours by its source's word, or is ours to remove. */
+  dropStale(slot: Slot): void {
+    const { table } = this;
+    const wasNamed = table.isDesired(slot) || table.has(slot, FLAG_KEPT);
+    table.undesire(slot);
+    table.unkeep(slot);
+    if (wasNamed || table.has(slot, FLAG_IN_FLIGHT) || (table.revision[slot] !== ABSENT && this.#isRemovable(slot))) {
+      table.set(slot, FLAG_REMOVE);
+      this.enqueue(slot);
+    }
+  }
+
+  /** Nothing is desired under the key any more, and what etcd holds is left alone. */
+  abandon(key: EtcdKey): void {
+    const slot = this.table.slotOf(key);
+    if (slot === undefined) return;
+    this.table.undesire(slot);
+    this.table.unkeep(slot);
+    this.table.clear(slot, FLAG_REMOVE | FLAG_MOVE);
+    if (this.table.has(slot, FLAG_IN_FLIGHT)) this.table.set(slot, FLAG_ABANDONED);
+    this.observeAbsent(slot);
+    this.table.releaseIfEmpty(slot);
+  }
+
+  /** Moves the key to a lease of ours. */
+  requestMove(slot: Slot): void {
+    this.table.set(slot, FLAG_MOVE);
+    this.enqueue(slot);
+  }
+
+  /** The slot is looked at again when its lane has its turn. */
+  enqueue(slot: Slot): void {
+    const lane = this.#laneOf(slot);
+    lane.add(slot);
+    if (this.isWritable) this.options.onPending(lane);
+  }
+
+  /** True where the key is desired and does not hang on a lease of ours. */
+  needsMove(slot: Slot): boolean {
+    return this.table.isDesired(slot) && !this.options.leases.isOurs(this.table.lease[slot] as number);
+  }
+
+  /** True while something waits or is under way for the key: what is seen of it elsewhere may be older. */
+  isMoving(slot: Slot): boolean {
+    return this.table.has(slot, FLAG_PENDING | FLAG_IN_FLIGHT);
+  }
+
+  /** What etcd holds is not known (any more), until `known`. */
+  unknown(): void {
+    this.#generation += 1;
+    this.#touches.clear();
+    this.#known = false;
+    if (!this.#isHeld) this.settlement.hold();
+    this.#isHeld = true;
+    this.settlement.restart();
+  }
+
+  /** Nothing is taken for known of what etcd holds. Only to be called while it is unknown, and no batch is under way. */
+  async forget(): Promise<void> {
+    await walk(this.table, this.#turns, (slot) => {
+      this.observeAbsent(slot);
+      // Another etcd may take what this one refused.
+      this.table.clear(slot, FLAG_REFUSED);
+    });
+  }
+
+  /**
+   * What etcd holds is known from now on: whatever differs waits to be written, after `visit` has been called for it.
+   * Resolves when that was done for all keys (few of them are done by the time it returns); false where it ceased to be
+   * known before, or where too much was seen meanwhile for what was read to be relied on.
+   */
+  async known(visit: (slot: Slot) => void = () => undefined): Promise<boolean> {
+    const generation = this.#generation;
+    const isCurrent = () => this.#generation === generation && !this.#isReleased;
+    if (this.#touches.isFull) return false;
+    this.#known = true;
+    for (let step = this.#touches.take(TOUCHES_PER_STEP); step.length > 0; step = this.#touches.take(TOUCHES_PER_STEP)) {
+      for (const [key, touch] of step) this.touched(key, touch);
+      if (!this.#turns.isOver()) continue;
+      await this.#turns.turn();
+      if (!isCurrent()) return false;
+    }
+    const settle = (slot: Slot) => {
+      visit(slot);
+      if (this.table.revision[slot] === ABSENT) this.table.unkeep(slot);
+      if (this.action(slot) !== 'none') this.enqueue(slot);
+      else this.table.releaseIfEmpty(slot);
+    };
+    const walked = walk(this.table, this.#turns, settle, isCurrent);
+    if (walked !== true && !((await walked) && isCurrent())) return false;
+    this.#isHeld = false;
+    for (const lane of this.lanes) if (lane.size > 0) this.options.onPending(lane);
+    this.settlement.unhold();
+    return true;
+  }
+
+  /** etcd holds `keyValue`. */
+  observe(keyValue: KeyValue): Slot {
+    const slot = this.table.ensure(keyValue.key);
+    const lease = this.options.leases.indexOf(keyValue.lease);
+    this.options.leases.moved(this.table.lease[slot] as number, lease);
+    const value = this.options.canonical?.(keyValue.value) ?? keyValue.value;
+    this.table.observe(slot, value, keyValue.modRevision, lease);
+    return slot;
+  }
+
+  /**
+   * Records what `get` answers of `key`; what is seen of it meanwhile is held back until then, for the answer may be older.
+   * What is found stays as it is until something is desired or removed. False where the answer is of another store.
+   */
+  async read(key: EtcdKey, get: () => Promise<KeyValue | undefined>): Promise<boolean> {
+    const generation = this.#generation;
+    const { keyValue, touch } = await this.#reads.read(key, get);
+    if (this.#generation !== generation) return false;
+    const slot = this.table.slotOf(key);
+    // Before all is known nothing was sent that the answer could be older than, even where the key waits already.
+    const isOlder = slot !== undefined && this.#known && this.isMoving(slot);
+    const isNews = slot === undefined || (this.table.revision[slot] === ABSENT && !isOlder);
+    if (keyValue !== undefined && isNews) {
+      const observed = this.observe(keyValue);
+      if (!this.table.isDesired(observed) && !this.table.has(observed, FLAG_REMOVE)) this.table.keep(observed);
+    }
+    if (touch !== undefined) this.touched(key, touch);
+    return true;
+  }
+
+  /** The key is one of the group, or is being read. */
+  isAbout(key: EtcdKey): boolean {
+    return this.#reads.has(key) || this.table.slotOf(key) !== undefined;
+  }
+
+  /** Something was seen of `key`. Tells where that was not us, and it is repaired. */
+  touched(key: EtcdKey, touch: Touch): RepairReason | undefined {
+    if (this.#reads.has(key)) this.#reads.add(key, touch);
+    else if (this.#known) return this.#apply(key, touch);
+    else this.#touches.add(key, touch);
+    return undefined;
+  }
+
+  /** etcd holds nothing under the key. */
+  observeAbsent(slot: Slot): void {
+    this.options.leases.moved(this.table.lease[slot] as number, UNLEASED);
+    this.table.lease[slot] = UNLEASED;
+    this.table.revision[slot] = ABSENT;
+    if (this.#known) this.table.unkeep(slot);
+  }
+
+  /** Leases are gone, and their keys are or will be. Returns how many of them are written again. */
+  async dropLost(): Promise<number> {
+    const { leases } = this.options;
+    let repaired = 0;
+    await walk(this.table, this.#turns, (slot) => {
+      const lease = this.table.lease[slot] as number;
+      if (lease !== UNLEASED && !leases.exists(lease) && this.#vanished(slot)) repaired += 1;
+    });
+    return repaired;
+  }
+
+  /** All keys are let go of, and the memory of them. What etcd holds stays. */
+  async release(): Promise<void> {
+    this.#isReleased = true;
+    this.unknown();
+    await walk(this.table, this.#turns, (slot) => {
+      this.observeAbsent(slot);
+      this.table.undesire(slot);
+    });
+  }
+
+  /**
+   * The next transaction of `lane`: at most `maxOperations` and about `maxBytes`, and no more keys that need a lease
+   * than `room` has; undefined where nothing that was looked at makes a difference, which may not be all that waits. Its
+   * values are views, good until the next change of the table: the transaction is to be encoded at once.
+   */
+  take(lane: Lane, maxOperations: number, maxBytes: number, room: LeaseRoom): Batch | undefined {
+    return takeBatch(this, lane, { operations: maxOperations, bytes: maxBytes }, room);
+  }
+
+  /** The batch was written at `revision`. */
+  confirm(batch: Batch, revision: Revision): void {
+    confirmBatch(this, batch, revision);
+  }
+
+  /** The batch failed: its keys wait again. Unless `isRefused`, it cannot be told whether it was written. */
+  fail(batch: Batch, isRefused = false): void {
+    failBatch(this, batch, isRefused);
+  }
+
+  /** etcd refuses the batch for good: its values are counted, and what etcd holds is left as it is until they change. */
+  refuse(batch: Batch, reason: RejectReason): void {
+    refuseBatch(this, batch, reason);
+  }
+
+  /** See Settlement. */
+  whenSettled(reached: () => void): () => void {
+    return this.settlement.whenSettled(reached);
+  }
+
+  /** What is to be done about the key. */
+  action(slot: Slot): 'put' | 'delete' | 'none' {
+    const { table } = this;
+    if (table.isDesired(slot)) {
+      if (table.has(slot, FLAG_REFUSED)) return 'none';
+      if (!table.holdsDesired(slot)) return 'put';
+      return table.has(slot, FLAG_MOVE) && this.needsMove(slot) ? 'put' : 'none';
+    }
+    return table.has(slot, FLAG_REMOVE) && table.revision[slot] !== ABSENT ? 'delete' : 'none';
+  }
+
+  /** See `touched`; `touch` is not held back. */
+  #apply(key: EtcdKey, touch: Touch): RepairReason | undefined {
+    const { table } = this;
+    const slot = table.slotOf(key);
+    if (slot === undefined || touch.revision <= (table.revision[slot] as number)) return undefined;
+    if (table.has(slot, FLAG_IN_FLIGHT)) {
+      // It is judged when the answer comes.
+      const { inFlight } = this.#laneOf(slot);
+      if ((inFlight?.touches.get(slot)?.revision ?? 0) < touch.revision) inFlight?.touches.set(slot, touch);
+      return undefined;
+    }
+    return this.applyTo(slot, touch);
+  }
+
+  /** `touch` is newer than all that is known of the key, which is not being written. */
+  applyTo(slot: Slot, { revision, found }: Touch): RepairReason | undefined {
+    const { table } = this;
+    if (found === undefined) return this.#vanished(slot) ? 'deleted' : undefined;
+    const lease = this.options.leases.indexOf(found.lease);
+    this.options.leases.moved(table.lease[slot] as number, lease);
+    table.observeDigest(slot, found.low, found.high, revision, lease);
+    if (!table.isDesired(slot) || table.has(slot, FLAG_REFUSED)) {
+      this.options.leases.need(lease);
+      return undefined;
+    }
+    if (table.holdsDesired(slot) && !this.needsMove(slot)) return undefined;
+    this.requestMove(slot);
+    return 'overwritten';
+  }
+
+  /** True where the key is desired, and is written again. */
+  #vanished(slot: Slot): boolean {
+    const { table } = this;
+    this.observeAbsent(slot);
+    if (!table.isDesired(slot)) {
+      table.releaseIfEmpty(slot);
+      return false;
+    }
+    if (table.has(slot, FLAG_REFUSED)) return false;
+    if (this.options.onVanished?.(table.key(slot)) !== true) this.enqueue(slot);
+    return true;
+  }
+
+  /** Whether a key that the source never named may be removed. */
+  #isRemovable(slot: Slot): boolean {
+    return this.options.owns === 'prefix' || this.options.leases.isOurs(this.table.lease[slot] as number);
+  }
+
+  #laneOf(slot: Slot): Lane {
+    return this.lanes[slot % this.lanes.length] as Lane;
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * The leases that the published keys hang on.
+ *
+ * Keys are spread: a lease carries a bounded number of them, since old etcd slows down with many and a
+ * lost lease then costs few keys. Leases found on keys of an earlier run are adopted, that is kept alive by
+ * their ID, so that a restart need not touch a single key. A lease that was granted for another time than the
+ * configured one is kept alive only until its keys have moved.
+ *
+ * The rest of the publisher knows a lease by its index here: small, and never that of another one.
+ */
+
+import { type EtcdClient, type LeaseId, NO_LEASE } from '../../etcd/types.ts';
+import type { Logger } from '../../process/log.ts';
+
+/** Index of "no lease". */
+export const UNLEASED = 0;
+
+/** A lease with room for that many more keys. */
+export interface LeaseRoom {
+  readonly lease: number;
+  readonly keys: number;
+}
+
+interface Lease {
+  id: LeaseId;
+  /** Keys of ours that hang on it, as far as we know. */
+  keys: number;
+  /** `ours`: takes new keys. `moving`: kept alive until its keys have moved. `foreign`: not touched. */
+  kind: 'ours' | 'moving' | 'foreign';
+  stopKeeping: () => void;
+}
+
+export interface LeasePoolOptions {
+  readonly client: EtcdClient;
+  readonly ttlSeconds: number;
+  readonly keysPerLease: number;
+  readonly log: Logger;
+  /** A lease is gone, with whatever hung on it: `exists` tells which. */
+  readonly onLost: () => void;
+}
+
+export class LeasePool {
+  readonly #options: LeasePoolOptions;
+  readonly #leases = new Map<number, Lease>();
+  readonly #byId = new Map<LeaseId, number>();
+  /** Leases that have to be kept alive for keys that cannot move, and are not yet. */
+  readonly #needed = new Set<number>();
+  #nextIndex = UNLEASED + 1;
+  #granting: Promise<number> | undefined;
+
+  constructor(options: LeasePoolOptions) {
+    this.#options = options;
+  }
+
+  /** Leases that are kept alive. */
+  get count(): number {
+    let count = 0;
+    for (const { kind } of this.#leases.values()) if (kind !== 'foreign') count += 1;
+    return count;
+  }
+
+  /** The index of a lease seen on a key; it is foreign until it is adopted. */
+  indexOf(id: LeaseId): number {
+    if (id === NO_LEASE) return UNLEASED;
+    const known = this.#byId.get(id);
+    if (known !== undefined) return known;
+    return this.#add({ id, keys: 0, kind: 'foreign', stopKeeping: () => undefined });
+  }
+
+  id(index: number): LeaseId {
+    return this.#leases.get(index)?.id ?? NO_LEASE;
+  }
+
+  /** True where the lease was granted by us, or by an earlier run for the same time. */
+  isOurs(index: number): boolean {
+    return this.#leases.get(index)?.kind === 'ours';
+  }
+
+  /** False where the lease is lost, and what hung on it with it. */
+  exists(index: number): boolean {
+    return this.#leases.has(index);
+  }
+
+  /** A key that cannot move hangs on the lease: it is kept alive from the next `adoptNeeded` on, whoever granted it. */
+  need(index: number): void {
+    if (this.#leases.get(index)?.kind === 'foreign') this.#needed.add(index);
+  }
+
+  /** Adopts the leases that were needed meanwhile; where that fails they stay needed. */
+  async adoptNeeded(signal: AbortSignal): Promise<void> {
+    for (const index of [...this.#needed]) {
+      await this.adopt([index], () => true, signal);
+      this.#needed.delete(index);
+    }
+  }
+
+  /** A key hangs on `to`, or is about to, and no longer on `from`. */
+  moved(from: number, to: number): void {
+    if (from === to) return;
+    const joined = this.#leases.get(to);
+    if (joined !== undefined) joined.keys += 1;
+    const left = this.#leases.get(from);
+    if (left === undefined) return;
+    left.keys -= 1;
+    if (left.keys <= 0 && left.kind !== 'ours') this.#forget(from, left);
+  }
+
+  /**
+   * Decides about the leases found on listed keys: those granted for the configured time are adopted, the others
+   * are kept alive while `isNeeded` says that keys of ours hang on them. Idempotent.
+   */
+  async adopt(indexes: Iterable<number>, isNeeded: (index: number) => boolean, signal: AbortSignal): Promise<void> {
+    for (const index of indexes) {
+      const lease = this.#leases.get(index);
+      if (lease === undefined || lease.kind !== 'foreign') continue;
+      const left = await this.#options.client.leaseTimeToLive(lease.id, { signal });
+      if (left === undefined || left.ttl <= 0 || lease.kind !== 'foreign' || this.#leases.get(index) !== lease) continue;
+      if (left.grantedTtl === this.#options.ttlSeconds) {
+        this.#keep(index, lease, 'ours', left.grantedTtl);
+      } else if (isNeeded(index)) {
+        this.#options.log.info(
+          { lease: lease.id.toString(16), grantedTtl: left.grantedTtl, configuredTtl: this.#options.ttlSeconds },
+          'keys hang on a lease of another duration; they move to a lease of the configured one',
+        );
+        this.#keep(index, lease, 'moving', left.grantedTtl);
+      }
+    }
+  }
+
+  /**
+   * Reserves room for `keys` more keys on one lease, the fullest that fits, granted where none does. To be given back
+   * with `release` as soon as the keys themselves are counted.
+   */
+  async reserve(keys: number, signal: AbortSignal): Promise<number> {
+    for (;;) {
+      const fitting = this.#fullest(keys);
+      if (fitting !== undefined) {
+        (this.#leases.get(fitting) as Lease).keys += keys;
+        return fitting;
+      }
+      this.#granting ??= this.#grant(signal).finally(() => {
+        this.#granting = undefined;
+      });
+      await this.#granting;
+    }
+  }
+
+  /** Ends a reservation. */
+  release(index: number, keys: number): void {
+    const lease = this.#leases.get(index);
+    if (lease !== undefined) lease.keys -= keys;
+  }
+
+  /** etcd says that the lease is not known. Its keys are gone or will be. */
+  lost(index: number): void {
+    const lease = this.#leases.get(index);
+    if (lease === undefined) return;
+    this.#options.log.warn({ lease: lease.id.toString(16), keys: lease.keys }, 'lease lost; its keys are written again');
+    this.#forget(index, lease);
+    this.#options.onLost();
+  }
+
+  /** The same by the lease's ID; nothing where it is known to be lost already. */
+  lostId(id: LeaseId): void {
+    const index = this.#byId.get(id);
+    if (index !== undefined) this.lost(index);
+  }
+
+  /** Every lease belonged to a store that is no more. */
+  forgetAll(): void {
+    for (const [index, lease] of this.#leases) this.#forget(index, lease);
+  }
+
+  /** Stops keeping leases alive. They are left to expire: a successor adopts them. */
+  close(): void {
+    for (const lease of this.#leases.values()) lease.stopKeeping();
+  }
+
+  #fullest(keys: number): number | undefined {
+    let best: number | undefined;
+    let bestKeys = -1;
+    for (const [index, lease] of this.#leases) {
+      if (lease.kind !== 'ours' || lease.keys + keys > this.#options.keysPerLease || lease.keys <= bestKeys) continue;
+      best = index;
+      bestKeys = lease.keys;
+    }
+    return best;
+  }
+
+  async #grant(signal: AbortSignal): Promise<number> {
+    const id = await this.#options.client.grantLease(this.#options.ttlSeconds, { signal });
+    const lease: Lease = { id, keys: 0, kind: 'foreign', stopKeeping: () => undefined };
+    const index = this.#add(lease);
+    this.#keep(index, lease, 'ours', this.#options.ttlSeconds);
+    return index;
+  }
+
+  #add(lease: Lease): number {
+    const index = this.#nextIndex;
+    this.#nextIndex += 1;
+    this.#leases.set(index, lease);
+    this.#byId.set(lease.id, index);
+    return index;
+  }
+
+  #keep(index: number, lease: Lease, kind: 'ours' | 'moving', ttlSeconds: number): void {
+    lease.kind = kind;
+    lease.stopKeeping = this.#options.client.keepLease(lease.id, ttlSeconds, () => this.lost(index));
+  }
+
+  #forget(index: number, lease: Lease): void {
+    lease.stopKeeping();
+    this.#leases.delete(index);
+    this.#byId.delete(lease.id);
+    this.#needed.delete(index);
+  }
+}

@@ -1,0 +1,298 @@
+/**
+ * Decides which lane writes next, and what a failed transaction means.
+ *
+ * While nothing is under way a change is written at once; while transactions are, changes gather and go
+ * together. Lanes take turns, so that no section starves another; sections in their first load come after
+ * the steady ones, in the order of their ranks.
+ */
+
+import { asError, errorCode, isAbort } from '../../errors.ts';
+import {
+  ClusterChangedError,
+  LeaseNotFoundError,
+  NoSpaceError,
+  PermissionDeniedError,
+  RequestTooLargeError,
+  TooManyOperationsError,
+  TooManyRequestsError,
+} from '../../etcd/errors.ts';
+import type { EtcdClient } from '../../etcd/types.ts';
+import { MAX_TXN_BYTES, MAX_TXNS_IN_FLIGHT, PUBLISH_BACKOFF_MAX_MS, PUBLISH_BACKOFF_MIN_MS } from '../../limits.ts';
+import type { Logger } from '../../process/log.ts';
+import { Backoff } from '../../time/backoff.ts';
+import type { Clock } from '../../time/clock.ts';
+import { pauseUntilRecovered } from '../../time/recovery.ts';
+import type { Turns } from '../store/turns.ts';
+import type { PublisherObserver, PublisherStats } from '../types.ts';
+import { countUnleased } from './batches.ts';
+import { Concurrency } from './concurrency.ts';
+import type { KeyGroup } from './key-group.ts';
+import type { Batch, Lane } from './lane.ts';
+import { type LeasePool, type LeaseRoom, UNLEASED } from './lease-pool.ts';
+import { waiters } from './waiters.ts';
+import { type Scheduled, WaitingLanes } from './waiting-lanes.ts';
+
+export interface SchedulerOptions {
+  readonly client: EtcdClient;
+  readonly leases: LeasePool;
+  readonly keysPerLease: number;
+  readonly maxOperations: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly observer: PublisherObserver;
+  readonly turns: Turns;
+  readonly onStoreReplaced: (reason: string) => void;
+}
+
+/** How often lanes that wait for another section are looked at again. */
+const HELD_RECHECK_MS = 50;
+
+export class Scheduler {
+  readonly #options: SchedulerOptions;
+  readonly #waiting = new WaitingLanes();
+  readonly #backoff = new Backoff({ minMs: PUBLISH_BACKOFF_MIN_MS, maxMs: PUBLISH_BACKOFF_MAX_MS });
+  readonly #concurrency = new Concurrency(MAX_TXNS_IN_FLIGHT);
+  readonly #idle = waiters();
+  readonly #busy = new Set<Lane>();
+  /** Groups that etcd does not let us write, and when they are tried again. */
+  readonly #denied = new Map<KeyGroup, { readonly backoff: Backoff; untilMs: number }>();
+  #maxOperations: number;
+  #maxBytes = MAX_TXN_BYTES;
+  #paused = true;
+  #backingOff = false;
+  #pumpQueued = false;
+  #rechecking = false;
+  #failing: PublisherStats['failing'];
+  #signal: AbortSignal | undefined;
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+    this.#maxOperations = options.maxOperations;
+  }
+
+  get inFlight(): number {
+    return this.#busy.size;
+  }
+
+  get failing(): PublisherStats['failing'] {
+    return this.#failing;
+  }
+
+  start(signal: AbortSignal): void {
+    this.#signal = signal;
+  }
+
+  /** Something waits in `lane`. */
+  pending(lane: Lane, scheduled: Scheduled): void {
+    if (this.#busy.has(lane)) return;
+    this.#waiting.add(lane, scheduled);
+    this.pump();
+  }
+
+  /** No transaction is begun until `resume`; resolves when none is under way any more. */
+  async pause(signal: AbortSignal): Promise<void> {
+    this.#paused = true;
+    while (this.#busy.size > 0) await this.#idle.wait(signal);
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.pump();
+  }
+
+  /** The lanes of a group that is gone are forgotten. */
+  drop(group: KeyGroup): void {
+    for (const lane of group.lanes) this.#waiting.delete(lane);
+    this.#denied.delete(group);
+  }
+
+  /** Looks for work once the current turn of the event loop is over, so that changes of one turn go together. */
+  pump(): void {
+    if (this.#pumpQueued) return;
+    this.#pumpQueued = true;
+    queueMicrotask(() => {
+      this.#pumpQueued = false;
+      this.#begin();
+    });
+  }
+
+  #begin(): void {
+    const signal = this.#signal;
+    if (signal === undefined) return;
+    while (!this.#paused && !this.#backingOff && !signal.aborted && this.#busy.size < this.#concurrency.limit) {
+      const next = this.#next();
+      if (next === undefined) return;
+      const [lane, scheduled] = next;
+      this.#busy.add(lane);
+      void this.#run(lane, scheduled, signal);
+    }
+  }
+
+  #next(): [Lane, Scheduled] | undefined {
+    let someHeld = false;
+    const next = this.#waiting.next((scheduled) => {
+      if (!scheduled.isHeld() && !this.#isDenied(scheduled.group)) return true;
+      someHeld = true;
+      return false;
+    });
+    if (next === undefined && someHeld) this.#recheck();
+    return next;
+  }
+
+  async #run(lane: Lane, scheduled: Scheduled, signal: AbortSignal): Promise<void> {
+    const { group } = scheduled;
+    let batch: Batch | undefined;
+    try {
+      const room = await this.#reserve(group, lane, signal);
+      // Nothing may come between these two: the batch has views of values that may change with the next turn.
+      batch = group.isWritable ? group.take(lane, this.#maxOperations, this.#maxBytes, room) : undefined;
+      this.#options.leases.release(room.lease, room.keys - (batch?.room.keys ?? 0));
+      if (batch !== undefined) await this.#commit(group, batch, signal);
+      // Much was looked at and all of it is in etcd already.
+      else if (lane.size > 0) await this.#options.turns.turn();
+    } catch (thrown) {
+      const error = asError(thrown);
+      if (batch !== undefined) this.#end(group, batch, error);
+      if (!isAbort(thrown, signal)) this.#failed(group, batch, error, signal);
+    }
+    this.#busy.delete(lane);
+    if (lane.size > 0 && group.isWritable) this.#waiting.add(lane, scheduled);
+    if (this.#busy.size === 0) this.#idle.wake();
+    this.pump();
+  }
+
+  /** The batch is not under way any more: what was not written waits again, and what never will be is refused. */
+  #end(group: KeyGroup, batch: Batch, error: Error): void {
+    if (error instanceof RequestTooLargeError && batch.operations.length === 1) group.refuse(batch, 'value_too_large');
+    else group.fail(batch, isRefusal(error));
+  }
+
+  /** Room on a lease for those of the next keys that need one. */
+  async #reserve(group: KeyGroup, lane: Lane, signal: AbortSignal): Promise<LeaseRoom> {
+    const { leases, keysPerLease } = this.#options;
+    const keys = Math.min(countUnleased(group, lane, this.#maxOperations), keysPerLease);
+    return { lease: keys === 0 ? UNLEASED : await leases.reserve(keys, signal), keys };
+  }
+
+  async #commit(group: KeyGroup, batch: Batch, signal: AbortSignal): Promise<void> {
+    const { client, clock, observer } = this.#options;
+    const startMs = clock.monotonicMs();
+    observer.transaction(batch.operations.length);
+    const revision = await client.txn(batch.operations, { signal });
+    group.confirm(batch, revision);
+    this.#concurrency.success(clock.monotonicMs() - startMs);
+    if (this.#showsRecovery(batch)) this.#recovered(group);
+  }
+
+  #failed(group: KeyGroup, batch: Batch | undefined, error: Error, signal: AbortSignal): void {
+    const { observer, onStoreReplaced } = this.#options;
+    observer.syncError(group.options.scope, group.options.cluster, error);
+    if (error instanceof TooManyOperationsError && this.#maxOperations > 1) {
+      this.#maxOperations = Math.max(1, (batch?.operations.length ?? this.#maxOperations) >> 1);
+      return;
+    }
+    if (error instanceof RequestTooLargeError && batch !== undefined) {
+      // Half of it goes together from now on; a key that is too large alone is refused.
+      if (batch.operations.length > 1) this.#maxBytes = Math.max(1, batchBytes(batch) >> 1);
+      return;
+    }
+    if (error instanceof ClusterChangedError) onStoreReplaced(error.message);
+    if (error instanceof TooManyRequestsError) this.#concurrency.overload();
+    this.#logFailing(group, error);
+    if (error instanceof PermissionDeniedError) {
+      this.#deny(group);
+      return;
+    }
+    const lostLeases =
+      error instanceof LeaseNotFoundError && batch !== undefined ? this.#findLostLeases(batch, signal) : undefined;
+    this.#backOff(signal, lostLeases);
+  }
+
+  /** Nothing else can be written either: one wait for all, then a single transaction probes. */
+  #backOff(signal: AbortSignal, until: Promise<void> | undefined): void {
+    if (this.#backingOff) return;
+    this.#backingOff = true;
+    this.#concurrency.failure();
+    const { client, clock } = this.#options;
+    const wait = pauseUntilRecovered(client, this.#backoff.nextMs(), clock, signal);
+    void Promise.allSettled([wait, until]).then(() => {
+      this.#backingOff = false;
+      this.pump();
+    });
+  }
+
+  /** Only this group is refused: it waits by itself, the others go on. */
+  #deny(group: KeyGroup): void {
+    const denied = this.#denied.get(group) ?? { backoff: new Backoff({ minMs: 1000, maxMs: 30_000 }), untilMs: 0 };
+    this.#denied.set(group, denied);
+    denied.untilMs = this.#options.clock.monotonicMs() + denied.backoff.nextMs();
+  }
+
+  /** Never rejects: where etcd cannot be asked, the next write that is refused asks again. */
+  async #findLostLeases(batch: Batch, signal: AbortSignal): Promise<void> {
+    const { client, leases, log } = this.#options;
+    const used = new Set(batch.operations.flatMap((operation) => (operation.type === 'put' ? [operation.lease] : [])));
+    try {
+      for (const id of used) {
+        const left = await client.leaseTimeToLive(id, { signal });
+        if (left === undefined || left.ttl <= 0) leases.lostId(id);
+      }
+    } catch (thrown) {
+      if (!signal.aborted) log.debug({ code: errorCode(thrown) }, 'it cannot be asked which lease is lost');
+    }
+  }
+
+  #isDenied(group: KeyGroup): boolean {
+    return (this.#denied.get(group)?.untilMs ?? 0) > this.#options.clock.monotonicMs();
+  }
+
+  #recheck(): void {
+    if (this.#rechecking || this.#signal === undefined) return;
+    this.#rechecking = true;
+    void this.#options.clock
+      .sleep(HELD_RECHECK_MS, this.#signal)
+      .catch(() => undefined)
+      .finally(() => {
+        this.#rechecking = false;
+        this.pump();
+      });
+  }
+
+  #logFailing({ options: { scope, cluster } }: KeyGroup, error: Error): void {
+    const { clock, log } = this.#options;
+    if (this.#failing !== undefined && errorCode(this.#failing.error) === errorCode(error)) return;
+    this.#failing = { sinceMs: this.#failing?.sinceMs ?? clock.monotonicMs(), error };
+    const fields = { code: errorCode(error), error: error.message, scope, cluster };
+    log.warn(fields, 'writes to the local etcd fail; they are kept and tried again');
+  }
+
+  /** An etcd that is out of space takes deletions all the same: they say nothing while puts wait. */
+  #showsRecovery(batch: Batch): boolean {
+    if (!(this.#failing?.error instanceof NoSpaceError)) return true;
+    if (batch.operations.some(({ type }) => type === 'put')) return true;
+    return this.#busy.size === 1 && this.#waiting.isEmpty && batch.lane.size === 0;
+  }
+
+  #recovered(group: KeyGroup): void {
+    this.#backoff.reset();
+    this.#denied.delete(group);
+    if (this.#failing === undefined || this.#denied.size > 0) return;
+    const failedForMs = Math.round(this.#options.clock.monotonicMs() - this.#failing.sinceMs);
+    this.#failing = undefined;
+    this.#options.log.info({ failedForMs }, 'writes to the local etcd succeed again');
+  }
+}
+
+/** etcd says for certain that it did nothing of the request. */
+function isRefusal(error: Error): boolean {
+  return (
+    error instanceof RequestTooLargeError || error instanceof TooManyOperationsError || error instanceof PermissionDeniedError
+  );
+}
+
+function batchBytes(batch: Batch): number {
+  return batch.operations.reduce(
+    (sum, operation) => sum + operation.key.length + (operation.type === 'put' ? operation.value.length : 0),
+    0,
+  );
+}
