@@ -26,7 +26,7 @@ const layersOf = (root, layers) =>
   );
 
 const SHARED = [
-  ['errors', 'limits', 'nearest', 'printable', 'builtin-users', 'version'],
+  ['errors', 'limits', 'nearest', 'printable', 'builtin-users', 'version', 'ip', 'protobuf'],
   'cluster-info',
   'time',
   'files',
@@ -120,7 +120,6 @@ export default {
     ...layersOf('^src/kvstoremesh/', KVSTOREMESH),
     ...layersOf('^src/cli/', CLI),
     onlyIn('@grpc/grpc-js', '^src/shared/etcd/'),
-    onlyIn('@bufbuild/protobuf', '^src/shared/etcd/'),
     onlyIn('@kubernetes/client-node', '^src/shared/kubernetes/'),
     onlyIn('undici', '^src/shared/kubernetes/'),
     onlyIn('pino', '^src/shared/process/log\\.ts$'),

@@ -8,7 +8,7 @@ import tseslint from 'typescript-eslint';
 const NO_CONSTANT = ':not(Literal):not(Identifier[name=/^[A-Z][A-Z0-9_]*$/])';
 
 export default [
-  { ignores: ['dist/', 'node_modules/', '.cache/', 'coverage/', '**/proto/', '**/*.js'] },
+  { ignores: ['dist/', 'node_modules/', '.cache/', 'coverage/', '**/*.js'] },
   {
     files: ['**/*.ts'],
     languageOptions: {

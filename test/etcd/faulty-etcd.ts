@@ -8,14 +8,19 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { onTestFinished } from 'vitest';
-import { encoded, RANGE, WATCH } from '../../src/shared/etcd/wire/methods.ts';
+import { RANGE, WATCH } from '../../src/shared/etcd/wire/methods.ts';
 import {
   RangeRequest,
+  type RangeRequestMessage,
   RangeResponse,
-  type WatchCreateRequest,
+  type RangeResponseMessage,
   WatchRequest,
+  type WatchRequestMessage,
   WatchResponse,
-} from '../../src/shared/etcd/wire/proto/rpc.ts';
+  type WatchResponseMessage,
+} from '../support/etcd-messages.ts';
+
+type WatchCreateRequest = NonNullable<WatchRequestMessage['createRequest']>;
 
 export const header = (revision: number, clusterId = 7n) => ({
   clusterId,
@@ -23,7 +28,7 @@ export const header = (revision: number, clusterId = 7n) => ({
   revision: BigInt(revision),
   raftTerm: 1n,
 });
-export const answer = (revision: number, rest: Partial<WatchResponse> = {}): WatchResponse => ({
+export const answer = (revision: number, rest: Partial<WatchResponseMessage> = {}): WatchResponseMessage => ({
   header: header(revision),
   watchId: 0n,
   created: false,
@@ -49,7 +54,7 @@ export const eventsAt = (...revisions: number[]) =>
 
 export interface FaultyWatch {
   readonly request: WatchCreateRequest;
-  send(message: WatchResponse): void;
+  send(message: WatchResponseMessage): void;
   sendBytes(message: Buffer): void;
   /** Ends the stream with UNAVAILABLE. */
   drop(): void;
@@ -58,9 +63,9 @@ export interface FaultyWatch {
 export interface Faults {
   /** Called for each watch; `created` is answered before. */
   watch?(watch: FaultyWatch, nth: number): void;
-  range?(request: RangeRequest): RangeResponse;
+  range?(request: RangeRequestMessage): RangeResponseMessage;
   /** Sent instead of `created`. */
-  created?: WatchResponse;
+  created?: WatchResponseMessage;
 }
 
 export interface FaultyEtcd {
@@ -81,19 +86,19 @@ export async function faultyEtcd(faults: Faults): Promise<FaultyEtcd> {
     {
       range: (call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
         const nothing = { header: header(1000), kvs: [], more: false, count: 0n };
-        done(null, encoded(RangeResponse.encode(faults.range?.(RangeRequest.decode(call.request)) ?? nothing)));
+        done(null, RangeResponse.encode(faults.range?.(RangeRequest.decode(call.request)) ?? nothing));
       },
       watch: (call: ServerDuplexStream<Buffer, Buffer>) => {
         call.on('error', () => undefined);
         call.on('data', (message: Buffer) => {
-          const { requestUnion } = WatchRequest.decode(message);
-          if (requestUnion?.$case !== 'createRequest') return;
-          watches.push(requestUnion.createRequest);
+          const { createRequest } = WatchRequest.decode(message);
+          if (createRequest === undefined) return;
+          watches.push(createRequest);
           const sendBytes = (message: Buffer) => void call.write(message);
-          const send = (response: WatchResponse) => sendBytes(encoded(WatchResponse.encode(response)));
+          const send = (response: WatchResponseMessage) => sendBytes(WatchResponse.encode(response));
           send(faults.created ?? answer(1000, { created: true }));
           const drop = () => void call.emit('error', { code: status.UNAVAILABLE, details: 'dropped by the test' });
-          faults.watch?.({ request: requestUnion.createRequest, send, sendBytes, drop }, watches.length);
+          faults.watch?.({ request: createRequest, send, sendBytes, drop }, watches.length);
         });
       },
     },

@@ -4,9 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { keyOf } from '../../src/shared/etcd/types.ts';
-import { encoded } from '../../src/shared/etcd/wire/methods.ts';
-import { WatchResponse } from '../../src/shared/etcd/wire/proto/rpc.ts';
 import { ReceiveBudget } from '../../src/shared/etcd/wire/receive-budget.ts';
+import { WatchResponse } from '../support/etcd-messages.ts';
 import { until } from '../support/until.ts';
 import { answer, eventsAt, faultyEtcd, header } from './faulty-etcd.ts';
 import { connect, hurriedClock, listAll, record, recordingLogger, seen, soon } from './rig.ts';
@@ -131,7 +130,7 @@ test('a message of more events than a revision can have calls for a list, and fr
   const flood = Buffer.alloc(2_200_000);
   for (let at = 0; at < flood.length; at += 2) flood[at] = 0x5a;
   const events = await faultyEtcd({
-    watch: ({ sendBytes }) => sendBytes(Buffer.concat([encoded(WatchResponse.encode(answer(50))), flood])),
+    watch: ({ sendBytes }) => sendBytes(Buffer.concat([WatchResponse.encode(answer(50)), flood])),
   });
   const watch = record(connect(events.endpoint), 'k/', 10);
   await until('the watch has ended', watch.hasEnded);

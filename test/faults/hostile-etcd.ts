@@ -11,12 +11,19 @@ import {
   type sendUnaryData,
   type status,
 } from '@grpc/grpc-js';
-import { encoded, RANGE, WATCH } from '../../src/shared/etcd/wire/methods.ts';
-import { RangeRequest, RangeResponse, WatchRequest, WatchResponse } from '../../src/shared/etcd/wire/proto/rpc.ts';
+import { RANGE, WATCH } from '../../src/shared/etcd/wire/methods.ts';
 import type { Random } from '../fuzz/mutation.ts';
-
-type KeyValue = RangeResponse['kvs'][number];
-type Event = WatchResponse['events'][number];
+import {
+  type EventMessage,
+  type KeyValueMessage,
+  RangeRequest,
+  type RangeRequestMessage,
+  RangeResponse,
+  type RangeResponseMessage,
+  WatchRequest,
+  WatchResponse,
+  type WatchResponseMessage,
+} from '../support/etcd-messages.ts';
 
 const CLUSTER_ID = 7n;
 const HOSTILE_TEXT = 'auth: etcdserver: \u001b[31m'.repeat(400);
@@ -74,7 +81,7 @@ export class HostileEtcd implements AsyncDisposable {
   #range(request: Buffer, done: sendUnaryData<Buffer>): void {
     const asked = RangeRequest.decode(request);
     const lie = this.#random(4) === 0 ? this.#draw(this.#ranges) : undefined;
-    const answer: Answer = lie === undefined ? encoded(RangeResponse.encode(this.#honest(asked))) : lie(asked);
+    const answer: Answer = lie === undefined ? RangeResponse.encode(this.#honest(asked)) : lie(asked);
     if (Buffer.isBuffer(answer)) {
       done(null, answer);
       return;
@@ -87,10 +94,10 @@ export class HostileEtcd implements AsyncDisposable {
   #watch(call: ServerDuplexStream<Buffer, Buffer>): void {
     call.on('error', () => undefined);
     call.on('data', (message: Buffer) => {
-      const { requestUnion } = WatchRequest.decode(message);
-      if (requestUnion?.$case !== 'createRequest') return;
-      const key = requestUnion.createRequest.key.toString('latin1');
-      const send = (rest: Partial<WatchResponse>) => call.write(this.#watchAnswer(rest));
+      const { createRequest } = WatchRequest.decode(message);
+      if (createRequest === undefined) return;
+      const key = createRequest.key.toString('latin1');
+      const send = (rest: Partial<WatchResponseMessage>) => call.write(this.#watchAnswer(rest));
       send({ created: true });
       send({ events: [this.#event(`${key}new`)] });
       for (let lies = this.#random(4); lies > 0; lies -= 1) {
@@ -109,7 +116,7 @@ export class HostileEtcd implements AsyncDisposable {
     return lies[name] as T;
   }
 
-  readonly #ranges: Readonly<Record<string, (asked: RangeRequest) => Answer>> = {
+  readonly #ranges: Readonly<Record<string, (asked: RangeRequestMessage) => Answer>> = {
     'random bytes for a range': () => this.#bytes(),
     'other types': () => Buffer.from('0d0102030412021a00', 'hex'),
     'a count without end': (asked) => this.#page({ ...this.#honest(asked), count: 2n ** 53n - 1n }),
@@ -161,14 +168,14 @@ export class HostileEtcd implements AsyncDisposable {
     return { clusterId: CLUSTER_ID, memberId: 1n, revision: BigInt(this.#revision), raftTerm: 1n };
   }
 
-  #honest({ key, rangeEnd, limit }: RangeRequest): RangeResponse {
+  #honest({ key, rangeEnd, limit }: RangeRequestMessage): RangeResponseMessage {
     const [from, to] = [key.toString('latin1'), rangeEnd.toString('latin1')];
     const found = [...this.#store.keys()].filter((each) => (to === '' ? each === from : each >= from && each < to));
     const kvs = found.slice(0, Number(limit) || found.length).map((each) => this.#keyValue(each, this.#store.get(each)));
     return { header: this.#header, kvs, more: kvs.length < found.length, count: BigInt(found.length) };
   }
 
-  #keyValue(key: string, value = 'v'): KeyValue {
+  #keyValue(key: string, value = 'v'): KeyValueMessage {
     return {
       key: Buffer.from(key, 'latin1'),
       value: Buffer.from(value),
@@ -179,29 +186,27 @@ export class HostileEtcd implements AsyncDisposable {
     };
   }
 
-  #event(key: string): Event {
+  #event(key: string): EventMessage {
     this.#revision += 1;
     return { type: 0, kv: this.#keyValue(key) };
   }
 
-  #page(answer: RangeResponse): Buffer {
-    return encoded(RangeResponse.encode(answer));
+  #page(answer: RangeResponseMessage): Buffer {
+    return RangeResponse.encode(answer);
   }
 
-  #watchAnswer(rest: Partial<WatchResponse>): Buffer {
-    return encoded(
-      WatchResponse.encode({
-        header: this.#header,
-        watchId: 0n,
-        created: false,
-        canceled: false,
-        compactRevision: 0n,
-        cancelReason: '',
-        fragment: false,
-        events: [],
-        ...rest,
-      }),
-    );
+  #watchAnswer(rest: Partial<WatchResponseMessage>): Buffer {
+    return WatchResponse.encode({
+      header: this.#header,
+      watchId: 0n,
+      created: false,
+      canceled: false,
+      compactRevision: 0n,
+      cancelReason: '',
+      fragment: false,
+      events: [],
+      ...rest,
+    });
   }
 
   #bytes(): Buffer {

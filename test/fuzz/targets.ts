@@ -136,11 +136,17 @@ export const TARGETS: readonly Target[] = [
 
 async function etcdAnswers(): Promise<Run> {
   const { decodeHeader, decodeRange, decodeTxn, decodeWatch, readEvents } = await import('../../src/shared/etcd/wire/codec.ts');
+  const messages = await import('../../src/shared/etcd/wire/messages.ts');
   const maxKeys = 3;
   return (input) => {
     attempt(() => assert.ok(decodeRange(input, maxKeys).keyValues.length <= maxKeys));
     attempt(() => decodeHeader(input));
     attempt(() => decodeTxn(input));
+    attempt(() => messages.decodeLeaseGrant(input));
+    attempt(() => messages.decodeLeaseTimeToLive(input));
+    attempt(() => messages.decodeNames(input));
+    attempt(() => messages.decodePermissions(input));
+    attempt(() => messages.decodeToken(input));
     attempt(() => {
       const { events } = decodeWatch(input);
       const slices = [...readEvents(events, 2)];

@@ -6,27 +6,24 @@ import { watchPrefix } from '../../src/shared/etcd/operations/watch.ts';
 import { keyOf, type Revision } from '../../src/shared/etcd/types.ts';
 import { ClusterPin } from '../../src/shared/etcd/wire/cluster-pin.ts';
 import type { ResponseHeader } from '../../src/shared/etcd/wire/codec.ts';
-import { encoded } from '../../src/shared/etcd/wire/methods.ts';
-import { WatchResponse } from '../../src/shared/etcd/wire/proto/rpc.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
+import { WatchResponse } from '../support/etcd-messages.ts';
 
 const PREFIX = keyOf('k/');
 const FROM = 10;
 
 const HEADER = { clusterId: 7n, memberId: 1n, revision: 50n, raftTerm: 1n };
-const CREATED = encoded(
-  WatchResponse.encode({
-    header: HEADER,
-    watchId: 0n,
-    created: true,
-    canceled: false,
-    compactRevision: 0n,
-    cancelReason: '',
-    fragment: false,
-    events: [],
-  }),
-);
+const CREATED = WatchResponse.encode({
+  header: HEADER,
+  watchId: 0n,
+  created: true,
+  canceled: false,
+  compactRevision: 0n,
+  cancelReason: '',
+  fragment: false,
+  events: [],
+});
 
 /** Resolves with the number of events delivered. Fails where the watch delivers what was not asked for, goes back, or throws. */
 export async function watched(input: Buffer): Promise<number> {

@@ -7,9 +7,9 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type { EndpointSlice, GoMap, SliceEndpoint, SlicePort } from '../../shared/kubernetes/objects/types.ts';
 import { MAX_COMPARED_SLICE_BYTES } from '../../shared/limits.ts';
+import { ProtobufWriter } from '../../shared/protobuf.ts';
 import { compareBytes } from '../encoding/go-json.ts';
 import { type Cluster, endpointSliceKey } from '../encoding/keyspace.ts';
-import { ProtobufWriter } from '../encoding/protobuf.ts';
 import { type Conversion, isInt32, quoted } from './conversion.ts';
 
 /** Upstream exports slices of names (FQDN) too, but its readers refuse every other type than these two. */

@@ -1,12 +1,9 @@
 /**
  * Addresses and networks in the form Go prints them.
  *
- * Keys contain addresses, and two spellings of one address would be two keys. So every address is
- * parsed and printed again: IPv6 as RFC 5952 has it, an IPv4 address in IPv6 form (`::ffff:10.1.1.1`)
- * as IPv4. Refused, as Go refuses them: zones (`fe80::1%eth0`), numbers with leading zeros (some
- * programs read those as octal), prefixes where an address is wanted.
+ * Keys contain addresses, and two spellings of one address would be two keys. So every address is parsed and printed again.
  */
-import { isIPv4, isIPv6 } from 'node:net';
+import { addressBytes, addressText, isMapped } from '../../shared/ip.ts';
 
 export type IpFamily = 'IPv4' | 'IPv6';
 
@@ -40,56 +37,4 @@ export function parseNetwork(text: string): Network | undefined {
     address: addressText(network),
     mask: Buffer.from(mask).toString('base64'),
   };
-}
-
-function addressBytes(text: string): Uint8Array | undefined {
-  if (isIPv4(text)) return Uint8Array.from(text.split('.'), Number);
-  if (isIPv6(text) && !text.includes('%')) return ipv6Bytes(text);
-  return undefined;
-}
-
-/** The 16 bytes of `text`, which is known to be an IPv6 address without zone. */
-function ipv6Bytes(text: string): Uint8Array {
-  const [head = '', tail] = text.split('::');
-  const first = groupBytes(head);
-  const last = groupBytes(tail ?? '');
-  const bytes = new Uint8Array(16);
-  bytes.set(first, 0);
-  bytes.set(last, 16 - last.length);
-  return bytes;
-}
-
-/** The bytes of a run of groups; the last one may be a dotted IPv4 address. */
-function groupBytes(groups: string): number[] {
-  if (groups === '') return [];
-  return groups.split(':').flatMap((group) => {
-    if (group.includes('.')) return group.split('.').map(Number);
-    const value = Number.parseInt(group, 16);
-    return [value >> 8, value & 0xff];
-  });
-}
-
-function isMapped(bytes: Uint8Array): boolean {
-  return bytes.length === 16 && bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
-}
-
-function addressText(bytes: Uint8Array): string {
-  if (bytes.length === 4) return bytes.join('.');
-  if (isMapped(bytes)) return bytes.subarray(12).join('.');
-  const groups: string[] = [];
-  for (let i = 0; i < 16; i += 2) groups.push((((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0)).toString(16));
-  const run = longestZeroRun(groups);
-  if (run.length < 2) return groups.join(':');
-  return `${groups.slice(0, run.start).join(':')}::${groups.slice(run.start + run.length).join(':')}`;
-}
-
-/** The longest run of zero groups, the first of equally long ones. */
-function longestZeroRun(groups: readonly string[]): { start: number; length: number } {
-  let best = { start: 0, length: 0 };
-  let start = 0;
-  groups.forEach((group, index) => {
-    if (group !== '0') start = index + 1;
-    else if (index + 1 - start > best.length) best = { start, length: index + 1 - start };
-  });
-  return best;
 }

@@ -1,10 +1,5 @@
 /** Addresses and prefixes as remotes write them: the last part of a key, or the CIDRs of a node. */
-import ipaddr from 'ipaddr.js';
-
-const COLON = 0x3a;
-
-/** The last two groups as an IPv4 address. */
-const LONGEST_IPV6 = 45;
+import { addressBytes, ipv4Bits, isMapped, addressText as textOfBytes } from '../../shared/ip.ts';
 
 /** The bits of an address, 4 or 16 bytes, and how many of them count. Those beyond are 0. */
 export interface Prefix {
@@ -20,10 +15,10 @@ export type AddressKey = number | string;
 
 /** `10.7.0.1`, `fd00::1`, with or without `/24`; undefined for anything else. */
 export function addressKey(text: string): AddressKey | undefined {
-  const ipv4 = ipv4Bits(text, 0, text.length);
+  const ipv4 = ipv4Bits(text);
   if (ipv4 !== undefined) return ipv4;
   const slash = text.indexOf('/');
-  const bytes = addressBytes(slash < 0 ? text : text.slice(0, slash));
+  const bytes = unmappedBytes(slash < 0 ? text : text.slice(0, slash));
   if (bytes === undefined) return undefined;
   const bits = bytes.length * 8;
   const length = slash < 0 ? bits : lengthOf(text.slice(slash + 1), bits);
@@ -35,13 +30,13 @@ export function addressText(key: AddressKey): string {
   if (typeof key === 'number') return [24, 16, 8, 0].map((shift) => (key >>> shift) & 0xff).join('.');
   const bytes = Buffer.from(key, 'latin1').subarray(0, -1);
   const length = key.charCodeAt(key.length - 1);
-  const text = bytes.length === 4 ? bytes.join('.') : new ipaddr.IPv6([...bytes]).toRFC5952String();
+  const text = textOfBytes(bytes);
   return length === bytes.length * 8 ? text : `${text}/${length}`;
 }
 
 /** The prefix of an address in text form and a mask; undefined where they are none. */
 export function maskedPrefix(address: string, mask: Uint8Array): Prefix | undefined {
-  const bytes = addressBytes(address);
+  const bytes = unmappedBytes(address);
   const length = lengthOfMask(mask);
   if (bytes === undefined || length === undefined || bytes.length !== mask.length) return undefined;
   return { bytes: masked(bytes, length), length };
@@ -56,93 +51,10 @@ function keyOfPrefix({ bytes, length }: Prefix): AddressKey {
   return String.fromCharCode(...bytes, length);
 }
 
-function addressBytes(text: string): Uint8Array | undefined {
-  const ipv4 = ipv4Bits(text, 0, text.length);
-  if (ipv4 !== undefined) return Uint8Array.of(ipv4 >>> 24, (ipv4 >>> 16) & 0xff, (ipv4 >>> 8) & 0xff, ipv4 & 0xff);
-  const bytes = text.length <= LONGEST_IPV6 ? ipv6Bytes(text) : undefined;
-  if (bytes === undefined) return undefined;
-  // An IPv4 address in the clothes of IPv6 is that address.
-  const isMapped = bytes[10] === 0xff && bytes[11] === 0xff && bytes.every((byte, i) => byte === 0 || i >= 10);
-  return isMapped ? bytes.subarray(12) : bytes;
-}
-
-/** Eight groups of four hexadecimal digits, one run of zeros left out, the last two perhaps as an IPv4 address (RFC 4291). No zone. */
-function ipv6Bytes(text: string): Uint8Array | undefined {
-  const bytes = new Uint8Array(16);
-  let filled = 0;
-  /** Where the run of zeros is that is left out. */
-  let gap = -1;
-  let at = 0;
-  while (at < text.length) {
-    if (text.startsWith('::', at)) {
-      if (gap >= 0) return undefined;
-      gap = filled;
-      at += 2;
-      continue;
-    }
-    if (filled > 0 && gap !== filled) {
-      if (text.charCodeAt(at) !== COLON) return undefined;
-      at += 1;
-    }
-    const end = groupEnd(text, at);
-    const ipv4 = end === text.length ? ipv4Bits(text, at, end) : undefined;
-    const group = ipv4 ?? groupOf(text, at, end);
-    if (group === undefined || filled + (ipv4 === undefined ? 2 : 4) > 16) return undefined;
-    if (ipv4 !== undefined) {
-      bytes[filled] = ipv4 >>> 24;
-      bytes[filled + 1] = ipv4 >>> 16;
-      filled += 2;
-    }
-    bytes[filled] = group >>> 8;
-    bytes[filled + 1] = group;
-    filled += 2;
-    at = end;
-  }
-  if (gap < 0) return filled === 16 ? bytes : undefined;
-  if (filled === 16) return undefined;
-  bytes.copyWithin(16 - (filled - gap), gap, filled);
-  return bytes.fill(0, gap, 16 - (filled - gap));
-}
-
-function groupEnd(text: string, from: number): number {
-  const end = text.indexOf(':', from);
-  return end < 0 ? text.length : end;
-}
-
-function groupOf(text: string, from: number, to: number): number | undefined {
-  if (to === from || to - from > 4) return undefined;
-  let group = 0;
-  for (let at = from; at < to; at += 1) {
-    const code = text.charCodeAt(at);
-    const letter = (code | 0x20) - 0x61;
-    const digit = code >= 0x30 && code <= 0x39 ? code - 0x30 : letter >= 0 && letter < 6 ? letter + 10 : -1;
-    if (digit < 0) return undefined;
-    group = group * 16 + digit;
-  }
-  return group;
-}
-
-/** Four decimal numbers without leading zeros, as 32 bits with a sign. */
-function ipv4Bits(text: string, from: number, to: number): number | undefined {
-  if (to - from > 15) return undefined;
-  let bits = 0;
-  let part = -1;
-  let dots = 0;
-  for (let at = from; at < to; at += 1) {
-    const code = text.charCodeAt(at);
-    if (code === 0x2e) {
-      if (part < 0) return undefined;
-      bits = (bits << 8) | part;
-      part = -1;
-      dots += 1;
-    } else {
-      const digit = code - 0x30;
-      if (digit < 0 || digit > 9 || part === 0) return undefined;
-      part = part < 0 ? digit : part * 10 + digit;
-      if (part > 255) return undefined;
-    }
-  }
-  return dots === 3 && part >= 0 ? (bits << 8) | part : undefined;
+/** As 4 bytes also where it is written in IPv6 form. */
+function unmappedBytes(text: string): Uint8Array | undefined {
+  const bytes = addressBytes(text);
+  return bytes !== undefined && isMapped(bytes) ? bytes.subarray(12) : bytes;
 }
 
 function lengthOf(text: string, bits: number): number | undefined {

@@ -44,15 +44,9 @@ import {
   type WatchBatch,
   type WatchOptions,
 } from './types.ts';
-import { decodeHeader, decodeRange, decodeTxn, encodeTxn, type ResponseHeader } from './wire/codec.ts';
-import { encoded, encodeRange, LEASE_GRANT, LEASE_REVOKE, LEASE_TIME_TO_LIVE, RANGE, TXN } from './wire/methods.ts';
-import {
-  LeaseGrantRequest,
-  LeaseGrantResponse,
-  LeaseRevokeRequest,
-  LeaseTimeToLiveRequest,
-  LeaseTimeToLiveResponse,
-} from './wire/proto/rpc.ts';
+import { decodeHeader, decodeRange, decodeTxn, encodeTxn } from './wire/codec.ts';
+import { decodeLeaseGrant, decodeLeaseTimeToLive, encodeLeaseGrant, encodeLeaseId } from './wire/messages.ts';
+import { encodeRange, LEASE_GRANT, LEASE_REVOKE, LEASE_TIME_TO_LIVE, RANGE, TXN } from './wire/methods.ts';
 import type { ReceiveLimits } from './wire/receive-budget.ts';
 
 export interface EtcdClientOptions {
@@ -190,25 +184,25 @@ class Client implements EtcdAdminClient {
     this.#refuseWhereReadOnly();
     const answer = await this.#transport.call({
       method: LEASE_GRANT,
-      request: encoded(LeaseGrantRequest.encode({ TTL: BigInt(ttlSeconds), ID: id })),
-      decode: withHeader(LeaseGrantResponse.decode),
+      request: encodeLeaseGrant(ttlSeconds, id),
+      decode: decodeLeaseGrant,
       subject: { action: 'AcquireLease', kind: 'set', key: undefined },
       ...options,
     });
     if (answer.error !== '') throw errorOfStatus({ details: answer.error }, { what: LEASE_GRANT.name, timeoutMs: 0 });
-    return answer.ID as LeaseId;
+    return answer.id;
   }
 
   async leaseTimeToLive(lease: LeaseId, options: CallOptions): Promise<LeaseTimeToLive | undefined> {
     try {
-      const { TTL, grantedTTL } = await this.#transport.call({
+      const { ttl, grantedTtl } = await this.#transport.call({
         method: LEASE_TIME_TO_LIVE,
-        request: encoded(LeaseTimeToLiveRequest.encode({ ID: lease })),
-        decode: withHeader(LeaseTimeToLiveResponse.decode),
+        request: encodeLeaseId(lease),
+        decode: decodeLeaseTimeToLive,
         subject: { action: 'LeaseTimeToLive', kind: 'read', key: undefined },
         ...options,
       });
-      return TTL < 0n ? undefined : { ttl: Number(TTL), grantedTtl: Number(grantedTTL) };
+      return ttl < 0n ? undefined : { ttl: Number(ttl), grantedTtl: Number(grantedTtl) };
     } catch (thrown) {
       if (thrown instanceof LeaseNotFoundError) return undefined;
       throw thrown;
@@ -219,10 +213,9 @@ class Client implements EtcdAdminClient {
   async revokeLease(lease: LeaseId, options: CallOptions): Promise<void> {
     this.#refuseWhereReadOnly();
     try {
-      const request = encoded(LeaseRevokeRequest.encode({ ID: lease }));
       await this.#transport.call({
         method: LEASE_REVOKE,
-        request,
+        request: encodeLeaseId(lease),
         decode: (answer) => ({ header: decodeHeader(answer) }),
         subject: { action: 'RevokeLease', kind: 'delete', key: undefined },
         ...options,
@@ -267,11 +260,4 @@ class Client implements EtcdAdminClient {
       endpoints.wake();
     }
   }
-}
-
-/** A generated decoder, with the header read by the one that checks it. */
-function withHeader<T extends object>(
-  decode: (message: Buffer) => T,
-): (message: Buffer) => Omit<T, 'header'> & { header: ResponseHeader } {
-  return (message) => ({ ...decode(message), header: decodeHeader(message) });
 }

@@ -10,38 +10,25 @@ import type { Transport } from '../connection/transport.ts';
 import {
   AuthNotEnabledError,
   AuthNotFoundError,
-  MalformedResponseError,
   PermissionDeniedError,
   UnauthenticatedError,
   UnknownCallError,
 } from '../errors.ts';
-import { type CallOptions, type EtcdKey, keyBytes } from '../types.ts';
+import type { CallOptions, EtcdKey } from '../types.ts';
 import { decodeHeader } from '../wire/codec.ts';
-import { encoded, method } from '../wire/methods.ts';
-import { Permission_Type, type Permission as PermissionMessage } from '../wire/proto/auth.ts';
 import {
-  AuthDisableRequest,
-  AuthEnableRequest,
-  AuthenticateRequest,
-  AuthRoleAddRequest,
-  AuthRoleDeleteRequest,
-  AuthRoleGetRequest,
-  AuthRoleGetResponse,
-  AuthRoleGrantPermissionRequest,
-  AuthRoleListRequest,
-  AuthRoleListResponse,
-  AuthRoleRevokePermissionRequest,
-  AuthStatusRequest,
-  AuthStatusResponse,
-  AuthUserAddRequest,
-  AuthUserDeleteRequest,
-  AuthUserGetRequest,
-  AuthUserGetResponse,
-  AuthUserGrantRoleRequest,
-  AuthUserListRequest,
-  AuthUserListResponse,
-  AuthUserRevokeRoleRequest,
-} from '../wire/proto/auth_rpc.ts';
+  type Access,
+  decodeAuthStatus,
+  decodeNames,
+  decodePermissions,
+  EMPTY_MESSAGE,
+  encodeGrantPermission,
+  encodeRevokePermission,
+  encodeTexts,
+  encodeUserAdd,
+  type PermissionMessage,
+} from '../wire/messages.ts';
+import { method } from '../wire/methods.ts';
 
 /** The role that may do everything. It cannot be added; users are granted it all the same. */
 export const ROOT_ROLE = 'root';
@@ -53,7 +40,7 @@ export interface KeyRange {
 }
 
 export interface Permission extends KeyRange {
-  readonly access: 'read' | 'write' | 'readwrite';
+  readonly access: Access;
 }
 
 export interface EtcdAuth {
@@ -104,7 +91,7 @@ class Auth implements EtcdAuth {
 
   async isEnabled(options: CallOptions): Promise<boolean> {
     try {
-      return AuthStatusResponse.decode(await this.#askAsUser('AuthStatus', AuthStatusRequest.encode({}), options)).enabled;
+      return decodeAuthStatus(await this.#askAsUser('AuthStatus', EMPTY_MESSAGE, options));
     } catch (thrown) {
       if (isRefusal(thrown)) return true;
       if (thrown instanceof UnknownCallError) return this.#isPasswordChecked(options);
@@ -115,7 +102,7 @@ class Auth implements EtcdAuth {
   /** etcd 3.4 has no call for it, but looks at a password only where authentication is on. No user has an empty name. */
   async #isPasswordChecked(options: CallOptions): Promise<boolean> {
     try {
-      await this.#ask('Authenticate', AuthenticateRequest.encode({ name: '', password: '' }), options);
+      await this.#ask('Authenticate', EMPTY_MESSAGE, options);
     } catch (thrown) {
       if (thrown instanceof AuthNotEnabledError) return false;
       if (isRefusal(thrown)) return true;
@@ -125,67 +112,65 @@ class Auth implements EtcdAuth {
   }
 
   async enable(options: CallOptions): Promise<void> {
-    await this.#ask('AuthEnable', AuthEnableRequest.encode({}), options);
+    await this.#ask('AuthEnable', EMPTY_MESSAGE, options);
   }
 
   async disable(options: CallOptions): Promise<void> {
-    await this.#ask('AuthDisable', AuthDisableRequest.encode({}), options);
+    await this.#ask('AuthDisable', EMPTY_MESSAGE, options);
   }
 
   async users(options: CallOptions): Promise<readonly string[]> {
-    return AuthUserListResponse.decode(await this.#askAsUser('UserList', AuthUserListRequest.encode({}), options)).users;
+    return decodeNames(await this.#askAsUser('UserList', EMPTY_MESSAGE, options));
   }
 
   async rolesOf(user: string, options: CallOptions): Promise<readonly string[] | undefined> {
-    const answer = await this.#find('UserGet', AuthUserGetRequest.encode({ name: user }), options);
-    return answer === undefined ? undefined : AuthUserGetResponse.decode(answer).roles;
+    const answer = await this.#find('UserGet', encodeTexts({ 1: user }), options);
+    return answer === undefined ? undefined : decodeNames(answer);
   }
 
   async addUser(user: string, options: CallOptions): Promise<void> {
-    await this.#ask('UserAdd', AuthUserAddRequest.encode({ name: user, options: { noPassword: true } }), options);
+    await this.#ask('UserAdd', encodeUserAdd(user), options);
   }
 
   async deleteUser(user: string, options: CallOptions): Promise<void> {
-    await this.#ask('UserDelete', AuthUserDeleteRequest.encode({ name: user }), options);
+    await this.#ask('UserDelete', encodeTexts({ 1: user }), options);
   }
 
   async grantRole(user: string, role: string, options: CallOptions): Promise<void> {
-    await this.#ask('UserGrantRole', AuthUserGrantRoleRequest.encode({ user, role }), options);
+    await this.#ask('UserGrantRole', encodeTexts({ 1: user, 2: role }), options);
   }
 
   async revokeRole(user: string, role: string, options: CallOptions): Promise<void> {
-    await this.#ask('UserRevokeRole', AuthUserRevokeRoleRequest.encode({ name: user, role }), options);
+    await this.#ask('UserRevokeRole', encodeTexts({ 1: user, 2: role }), options);
   }
 
   async roles(options: CallOptions): Promise<readonly string[]> {
-    return AuthRoleListResponse.decode(await this.#askAsUser('RoleList', AuthRoleListRequest.encode({}), options)).roles;
+    return decodeNames(await this.#askAsUser('RoleList', EMPTY_MESSAGE, options));
   }
 
   async permissionsOf(role: string, options: CallOptions): Promise<readonly Permission[] | undefined> {
-    const answer = await this.#find('RoleGet', AuthRoleGetRequest.encode({ role }), options);
-    return answer === undefined ? undefined : AuthRoleGetResponse.decode(answer).perm.map(permissionOf);
+    const answer = await this.#find('RoleGet', encodeTexts({ 1: role }), options);
+    return answer === undefined ? undefined : decodePermissions(answer).map(permissionOf);
   }
 
   async addRole(role: string, options: CallOptions): Promise<void> {
-    await this.#ask('RoleAdd', AuthRoleAddRequest.encode({ name: role }), options);
+    await this.#ask('RoleAdd', encodeTexts({ 1: role }), options);
   }
 
   async deleteRole(role: string, options: CallOptions): Promise<void> {
-    await this.#ask('RoleDelete', AuthRoleDeleteRequest.encode({ role }), options);
+    await this.#ask('RoleDelete', encodeTexts({ 1: role }), options);
   }
 
-  async grantPermission(role: string, { access, ...range }: Permission, options: CallOptions): Promise<void> {
-    const perm = { permType: TYPES[access], ...rangeBytes(range) };
-    await this.#ask('RoleGrantPermission', AuthRoleGrantPermissionRequest.encode({ name: role, perm }), options);
+  async grantPermission(role: string, permission: Permission, options: CallOptions): Promise<void> {
+    await this.#ask('RoleGrantPermission', encodeGrantPermission(role, { end: '', ...permission }), options);
   }
 
   async revokePermission(role: string, range: KeyRange, options: CallOptions): Promise<void> {
-    const request = AuthRoleRevokePermissionRequest.encode({ role, ...rangeBytes(range) });
-    await this.#ask('RoleRevokePermission', request, options);
+    await this.#ask('RoleRevokePermission', encodeRevokePermission(role, { end: '', ...range }), options);
   }
 
   /** Undefined where that which is asked for does not exist. */
-  async #find(name: string, request: Encoding, options: CallOptions): Promise<Buffer | undefined> {
+  async #find(name: string, request: Buffer, options: CallOptions): Promise<Buffer | undefined> {
     try {
       return await this.#ask(name, request, options);
     } catch (thrown) {
@@ -195,7 +180,7 @@ class Auth implements EtcdAuth {
   }
 
   /** A call that is about nobody: the user who is not found there is the one who asks. */
-  async #askAsUser(name: string, request: Encoding, options: CallOptions): Promise<Buffer> {
+  async #askAsUser(name: string, request: Buffer, options: CallOptions): Promise<Buffer> {
     try {
       return await this.#ask(name, request, options);
     } catch (thrown) {
@@ -204,10 +189,10 @@ class Auth implements EtcdAuth {
     }
   }
 
-  async #ask(name: string, request: Encoding, options: CallOptions): Promise<Buffer> {
+  async #ask(name: string, request: Buffer, options: CallOptions): Promise<Buffer> {
     const { answer } = await this.#transport.call({
       method: method('Auth', name),
-      request: encoded(request),
+      request,
       decode: (bytes) => ({ header: decodeHeader(bytes), answer: bytes }),
       subject: { action: name, kind: /List|Get|Status/.test(name) ? 'read' : 'set', key: undefined },
       ...options,
@@ -216,32 +201,11 @@ class Auth implements EtcdAuth {
   }
 }
 
-type Encoding = Parameters<typeof encoded>[0];
-
 /** Said to somebody without rights, which nobody lacks while authentication is off. */
 function isRefusal(thrown: unknown): boolean {
   return thrown instanceof PermissionDeniedError || thrown instanceof UnauthenticatedError;
 }
 
-const TYPES = {
-  read: Permission_Type.READ,
-  write: Permission_Type.WRITE,
-  readwrite: Permission_Type.READWRITE,
-} as const;
-
-const ACCESSES: readonly Permission['access'][] = ['read', 'write', 'readwrite'];
-
-function permissionOf({ permType, key, rangeEnd }: PermissionMessage): Permission {
-  const access = ACCESSES[permType];
-  if (access === undefined) throw new MalformedResponseError(`a permission of kind ${permType}`);
-  const range = { key: keyOfBytes(key) };
-  return rangeEnd.length === 0 ? { access, ...range } : { access, ...range, end: keyOfBytes(rangeEnd) };
-}
-
-function rangeBytes({ key, end }: KeyRange): { readonly key: Buffer; readonly rangeEnd: Buffer } {
-  return { key: keyBytes(key), rangeEnd: end === undefined ? Buffer.alloc(0) : keyBytes(end) };
-}
-
-function keyOfBytes(bytes: Buffer): EtcdKey {
-  return bytes.toString('latin1') as EtcdKey;
+function permissionOf({ end, ...permission }: PermissionMessage): Permission {
+  return end === '' ? permission : { ...permission, end };
 }

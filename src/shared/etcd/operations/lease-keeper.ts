@@ -14,9 +14,8 @@ import type { Clock } from '../../time/clock.ts';
 import type { OpenStream, Transport } from '../connection/transport.ts';
 import { DeadlineError, EtcdError, UnavailableError } from '../errors.ts';
 import type { LeaseId } from '../types.ts';
-import { decodeHeader } from '../wire/codec.ts';
-import { encoded, LEASE_KEEP_ALIVE } from '../wire/methods.ts';
-import { LeaseKeepAliveRequest, LeaseKeepAliveResponse } from '../wire/proto/rpc.ts';
+import { decodeLease, encodeLeaseId } from '../wire/messages.ts';
+import { LEASE_KEEP_ALIVE } from '../wire/methods.ts';
 
 export interface LeaseKeeperParts {
   readonly transport: Transport;
@@ -118,7 +117,7 @@ export class LeaseKeeper {
       for (const [lease, kept] of this.#kept) {
         if (kept.sentMs === undefined && kept.dueMs <= nowMs) {
           kept.sentMs = nowMs;
-          stream.send(encoded(LeaseKeepAliveRequest.encode({ ID: lease })));
+          stream.send(encodeLeaseId(lease));
         }
         const eventMs = kept.sentMs === undefined ? kept.dueMs : kept.sentMs + ETCD_CALL_TIMEOUT_MS;
         if (eventMs <= nowMs) throw new DeadlineError(LEASE_KEEP_ALIVE.name, ETCD_CALL_TIMEOUT_MS);
@@ -134,13 +133,12 @@ export class LeaseKeeper {
     for (;;) {
       const message = await stream.next();
       if (message === undefined) throw new UnavailableError('the server ended the keep-alive stream');
-      transport.contact(pin, decodeHeader(message));
+      const { header, id: lease, ttl } = decodeLease(message);
+      transport.contact(pin, header);
       onAnswer();
-      const { ID, TTL } = LeaseKeepAliveResponse.decode(message);
-      const lease = ID as LeaseId;
       const kept = this.#kept.get(lease);
       if (kept === undefined) continue;
-      if (TTL <= 0n) {
+      if (ttl <= 0n) {
         this.#kept.delete(lease);
         for (const listener of kept.listeners) queueMicrotask(listener);
       } else {

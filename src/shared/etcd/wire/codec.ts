@@ -2,10 +2,10 @@
  * The messages of the hot path by hand: transactions out, ranges and watches in.
  *
  * Values are views into the received message and keys strings with one character per byte, so that a key
- * costs one string and one small object. The generated code says the same more slowly; a test holds
- * the two together.
+ * costs one string and one small object. All other messages are in messages.ts.
  */
 import { MAX_ETCD_TEXT_LENGTH, MAX_EVENTS_PER_MESSAGE, MAX_FIELDS_PER_KEY } from '../../limits.ts';
+import { MAX_VARINT_BYTES, ProtobufWriter, varint64Size, varintSize } from '../../protobuf.ts';
 import { MalformedResponseError, ResponseTooLargeError } from '../errors.ts';
 import {
   type EtcdKey,
@@ -18,7 +18,7 @@ import {
   type TxnOperation,
   type WatchEvent,
 } from '../types.ts';
-import { varint64Size, varintSize, WireReader, WireWriter } from './wire.ts';
+import { WireReader } from './reader.ts';
 
 /** What every answer of etcd says of the store. `clusterId` is 0 where the answer has no header. */
 export interface ResponseHeader {
@@ -67,7 +67,9 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 export function encodeTxn(operations: readonly TxnOperation[], conditions: readonly TxnCondition[] = []): Buffer {
   const sizes = operations.map(operationSize);
   const compares = conditions.reduce((sum, condition) => sum + sizeOfBytes(compareSize(condition)), 0);
-  const writer = new WireWriter(sizes.reduce((sum, size) => sum + sizeOfBytes(sizeOfBytes(size)), compares));
+  const bytes = sizes.reduce((sum, size) => sum + sizeOfBytes(sizeOfBytes(size)), compares);
+  // The writer keeps room for the longest varint behind what it has written.
+  const writer = new ProtobufWriter(bytes + MAX_VARINT_BYTES);
   for (const condition of conditions) {
     writer.varint(0x0a);
     writer.varint(compareSize(condition));
@@ -81,11 +83,11 @@ export function encodeTxn(operations: readonly TxnOperation[], conditions: reado
     writer.varint(size);
     writeOperation(writer, operation);
   }
-  return writer.buffer;
+  return writer.finish();
 }
 
 /** A key that does not exist has the create_revision 0: equal to it (the default) or greater. */
-function writeCompare(writer: WireWriter, { key, exists }: TxnCondition): void {
+function writeCompare(writer: ProtobufWriter, { key, exists }: TxnCondition): void {
   if (exists) {
     writer.varint(0x08);
     writer.varint(1);
@@ -102,7 +104,7 @@ function compareSize({ key, exists }: TxnCondition): number {
   return sizeOfBytes(key.length) + (exists ? 6 : 4);
 }
 
-function writeOperation(writer: WireWriter, operation: TxnOperation): void {
+function writeOperation(writer: ProtobufWriter, operation: TxnOperation): void {
   if (operation.key !== '') {
     writer.varint(0x0a);
     writer.latin1(operation.key);

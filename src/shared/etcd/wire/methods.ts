@@ -2,8 +2,9 @@
  * The calls of etcd's API in use, by their paths, and the requests that are not on the hot path.
  */
 import { MAX_SMALL_ANSWER_BYTES } from '../../limits.ts';
-import { type EtcdKey, keyBytes, prefixEnd, type Revision } from '../types.ts';
-import { RangeRequest, WatchRequest } from './proto/rpc.ts';
+import { ProtobufWriter } from '../../protobuf.ts';
+import { type EtcdKey, prefixEnd, type Revision } from '../types.ts';
+import { encodeWatchCreate } from './messages.ts';
 
 export interface Method {
   readonly name: string;
@@ -42,19 +43,15 @@ export interface RangeOptions {
 }
 
 /** Linearizable: served by a member that knows what the quorum knows. */
-export function encodeRange({ key, end, limit = 0, revision, keysOnly = false, minModRevision }: RangeOptions): Buffer {
-  return encoded(
-    RangeRequest.encode({
-      key: keyBytes(key),
-      rangeEnd: end === undefined ? Buffer.alloc(0) : keyBytes(end),
-      limit: BigInt(limit),
-      revision: BigInt(revision ?? 0),
-      serializable: false,
-      keysOnly,
-      countOnly: false,
-      minModRevision: BigInt(minModRevision ?? 0),
-    }),
-  );
+export function encodeRange({ key, end = '' as EtcdKey, limit = 0, revision = 0 as Revision, ...rest }: RangeOptions): Buffer {
+  const { keysOnly = false, minModRevision = 0 as Revision } = rest;
+  const writer = new ProtobufWriter().key(1, key);
+  if (end !== '') writer.key(2, end);
+  if (limit !== 0) writer.integer(3, limit);
+  if (revision !== 0) writer.integer(4, revision);
+  if (keysOnly) writer.boolean(8, true);
+  if (minModRevision !== 0) writer.integer(10, minModRevision);
+  return writer.finish();
 }
 
 export interface WatchRequestOptions {
@@ -66,29 +63,11 @@ export interface WatchRequestOptions {
 
 /** Watches `prefix`. Fragments are not asked for: they cost the server quadratic time. */
 export function encodeWatch(prefix: EtcdKey, { start, deletesOnly, exact }: WatchRequestOptions): Buffer {
-  return encoded(
-    WatchRequest.encode({
-      requestUnion: {
-        $case: 'createRequest',
-        createRequest: {
-          key: keyBytes(firstBelow(prefix)),
-          rangeEnd: exact ? Buffer.alloc(0) : keyBytes(prefixEnd(prefix)),
-          startRevision: BigInt(start),
-          progressNotify: true,
-          filters: deletesOnly ? [0] : [],
-        },
-      },
-    }),
-  );
+  const end = exact ? '' : prefixEnd(prefix);
+  return encodeWatchCreate({ key: firstBelow(prefix), end, startRevision: start, deletesOnly });
 }
 
 /** The first key that starts with `prefix`; etcd knows no empty key. */
 export function firstBelow(prefix: EtcdKey): EtcdKey {
   return prefix === '' ? ('\0' as EtcdKey) : prefix;
-}
-
-/** The bytes of a message that the generated code wrote. */
-export function encoded(writer: { finish(): Uint8Array }): Buffer {
-  const bytes = writer.finish();
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

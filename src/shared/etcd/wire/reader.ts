@@ -1,5 +1,5 @@
 /**
- * The protobuf wire format, as little of it as etcd's messages need.
+ * Reads the protobuf wire format, as little of it as etcd's messages need.
  *
  * Lengths and tags are numbers; 64-bit values come as two halves, so that only what must be a bigint
  * (leases, cluster IDs) becomes one. Whatever is cut short, overlong or of an unknown form is refused
@@ -164,70 +164,5 @@ export class WireReader {
     if (size === undefined) throw new MalformedResponseError(`wire type ${type}`);
     if (this.position + size > this.end) throw new MalformedResponseError('cut short');
     this.position += size;
-  }
-}
-
-/** Bytes that `value` takes as a varint. */
-export function varintSize(value: number): number {
-  let size = 1;
-  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 128)) size += 1;
-  return size;
-}
-
-/** The last 64-bit value that was encoded: the keys of a transaction share few leases. */
-let lastValue = 0n;
-let lastVarint = Buffer.of(0);
-
-/** A 64-bit `value` as a varint. */
-function varint64(value: bigint): Buffer {
-  if (value === lastValue) return lastVarint;
-  const bytes: number[] = [];
-  let rest = BigInt.asUintN(64, value);
-  for (; rest >= 0x80n; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
-  bytes.push(Number(rest));
-  lastValue = value;
-  lastVarint = Buffer.from(bytes);
-  return lastVarint;
-}
-
-/** Bytes that a 64-bit `value` takes as a varint. */
-export function varint64Size(value: bigint): number {
-  return varint64(value).length;
-}
-
-/** Writes into a buffer of exactly the size that was computed before. */
-export class WireWriter {
-  readonly buffer: Buffer;
-  position = 0;
-
-  constructor(sizeBytes: number) {
-    this.buffer = Buffer.allocUnsafe(sizeBytes);
-  }
-
-  varint(value: number): void {
-    let rest = value;
-    while (rest >= 0x80) {
-      this.buffer[this.position] = (rest % 128) | 0x80;
-      this.position += 1;
-      rest = Math.floor(rest / 128);
-    }
-    this.buffer[this.position] = rest;
-    this.position += 1;
-  }
-
-  varint64(value: bigint): void {
-    this.position += varint64(value).copy(this.buffer, this.position);
-  }
-
-  /** A string with one character per byte, after its length. */
-  latin1(text: string): void {
-    this.varint(text.length);
-    this.position += this.buffer.write(text, this.position, 'latin1');
-  }
-
-  bytes(bytes: Uint8Array): void {
-    this.varint(bytes.length);
-    this.buffer.set(bytes, this.position);
-    this.position += bytes.length;
   }
 }
