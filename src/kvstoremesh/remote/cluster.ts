@@ -22,7 +22,7 @@ import { ScopeEnded, TaskScope } from '../../shared/process/task-scope.ts';
 import { HEARTBEAT_KEY } from '../../shared/publisher/heartbeat.ts';
 import type { Sink } from '../../shared/publisher/types.ts';
 import { Backoff } from '../../shared/time/backoff.ts';
-import { pauseUntilRecovered } from '../../shared/time/recovery.ts';
+import { retry } from '../../shared/time/retry.ts';
 import { type ClusterConfig, sameClusterConfig } from '../cluster-config.ts';
 import { ReconfiguredError } from '../errors.ts';
 import type { RemoteGuard } from '../import-guard/remote-guard.ts';
@@ -283,18 +283,13 @@ export class RemoteCluster {
 
   /** The same client dials again while nothing answers; what it cannot mend is for a new one. */
   async #firstAnswer(client: EtcdClient, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#context;
     const backoff = new Backoff({ minMs: REMOTE_BACKOFF_MIN_MS, maxMs: REMOTE_BACKOFF_MAX_MS });
-    for (;;) {
-      try {
-        await client.get(HEARTBEAT_KEY, { signal });
-        return;
-      } catch (thrown) {
-        signal.throwIfAborted();
-        if (!(thrown instanceof EtcdError && thrown.concernsConnection)) throw thrown;
-        this.#onLost(thrown);
-        if (await pauseUntilRecovered(client, backoff.nextMs(), this.#context.clock, signal)) backoff.reset();
-      }
-    }
+    const onFailure = (thrown: unknown) => {
+      if (!(thrown instanceof EtcdError && thrown.concernsConnection)) throw thrown;
+      this.#onLost(thrown);
+    };
+    await retry(() => client.get(HEARTBEAT_KEY, { signal }), { backoff, clock, signal, onFailure, recoverable: client });
   }
 
   #watchHeartbeat(client: EtcdClient, scope: TaskScope): void {

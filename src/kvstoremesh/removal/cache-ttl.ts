@@ -12,6 +12,7 @@
 import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, WITHDRAWAL_BRAKE_INTERVAL_MS } from '../../shared/limits.ts';
 import { Backoff } from '../../shared/time/backoff.ts';
 import type { Clock } from '../../shared/time/clock.ts';
+import { retry } from '../../shared/time/retry.ts';
 import type { Mirror } from '../mirror/mirror.ts';
 
 /**
@@ -114,15 +115,13 @@ export class CacheTtl {
 /** Withdraws what `mirrors` have of services. Resolves when that is done, or `signal` is aborted: until then it is tried again. */
 export async function withdrawServices(mirrors: readonly Mirror[], clock: Clock, signal: AbortSignal): Promise<void> {
   const backoff = new Backoff({ minMs: ETCD_BACKOFF_MIN_MS, maxMs: ETCD_BACKOFF_MAX_MS });
-  for (const mirror of mirrors.filter(({ mapping }) => mapping.expires)) {
-    while (!signal.aborted) {
-      try {
-        await mirror.withdraw(signal);
-        break;
-      } catch {
-        // The state of the local etcd is reported by the publisher.
-        await clock.sleep(backoff.nextMs(), signal).catch(() => undefined);
-      }
-    }
+  // The state of the local etcd is reported by the publisher.
+  const withdrawn = mirrors
+    .filter(({ mapping }) => mapping.expires)
+    .map((mirror) => () => retry(() => mirror.withdraw(signal), { backoff, clock, signal }));
+  try {
+    for (const withdraw of withdrawn) await withdraw();
+  } catch (thrown) {
+    if (!signal.aborted) throw thrown;
   }
 }

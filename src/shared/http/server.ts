@@ -10,6 +10,7 @@ import { hostname } from 'node:os';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { ProgramError } from '../errors.ts';
 import { HTTP_ANSWER_TIMEOUT_MS, HTTP_REQUEST_TIMEOUT_MS, MAX_HTTP_CONNECTIONS } from '../limits.ts';
+import { onAbort } from '../time/abort.ts';
 import { allowedHosts, readSearchDomains } from './allowed-hosts.ts';
 import type { Health } from './health.ts';
 import { joinInSlices, jsonPieces } from './in-slices.ts';
@@ -177,12 +178,11 @@ async function listen(app: FastifyInstance, options: ListenOptions): Promise<Htt
       cause: thrown,
     });
   });
-  const onAbort = () => void app.close();
-  signal.addEventListener('abort', onAbort, { once: true });
+  const unlink = onAbort(signal, () => void app.close());
   return {
     port: (app.server.address() as AddressInfo).port,
     close: async () => {
-      signal.removeEventListener('abort', onAbort);
+      unlink();
       await app.close();
     },
   };

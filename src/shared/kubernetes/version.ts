@@ -5,6 +5,7 @@
 import type { Logger } from '../process/log.ts';
 import { Backoff } from '../time/backoff.ts';
 import type { Clock } from '../time/clock.ts';
+import { retry } from '../time/retry.ts';
 import type { KubeConnection } from './connection/connection.ts';
 import { KubeError } from './errors.ts';
 import { KUBE_BACKOFF_MAX_MS, KUBE_BACKOFF_MIN_MS, KUBE_START_TIMEOUT_MS } from './limits.ts';
@@ -24,17 +25,12 @@ export interface VersionCheck {
 export async function checkVersion({ connection, log, clock, signal }: VersionCheck): Promise<string> {
   const backoff = new Backoff({ minMs: KUBE_BACKOFF_MIN_MS, maxMs: KUBE_BACKOFF_MAX_MS });
   const deadlineMs = clock.monotonicMs() + KUBE_START_TIMEOUT_MS;
-  for (;;) {
-    try {
-      return await readVersion(connection, signal);
-    } catch (thrown) {
-      const delayMs = backoff.nextMs();
-      const isLast = clock.monotonicMs() + delayMs > deadlineMs;
-      if (isLast || !(thrown instanceof KubeError) || !thrown.retriable) throw thrown;
-      log.warn({ code: thrown.code, reason: thrown.message, delayMs: Math.round(delayMs) }, 'waiting for the Kubernetes API');
-      await clock.sleep(delayMs, signal);
-    }
-  }
+  const onFailure = (thrown: unknown) => {
+    const isLate = clock.monotonicMs() > deadlineMs;
+    if (isLate || !(thrown instanceof KubeError) || !thrown.retriable) throw thrown;
+    log.warn({ code: thrown.code, reason: thrown.message }, 'waiting for the Kubernetes API');
+  };
+  return retry(() => readVersion(connection, signal), { backoff, clock, signal, onFailure });
 }
 
 /** Asks once. Every client may read the version, so it also tells whether a server is alive. */

@@ -7,6 +7,7 @@
  * than none.
  */
 import { asError, isAbort, ProgramError } from '../errors.ts';
+import { aborted } from '../time/abort.ts';
 import type { Logger } from './log.ts';
 
 /** A job ended although nobody asked it to. */
@@ -63,9 +64,4 @@ export class JobGroup {
     this.#failure = failure;
     this.#stop.abort(failure);
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

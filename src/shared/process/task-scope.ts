@@ -5,6 +5,7 @@
  * on when `ended` or `end` has resolved.
  */
 import { asError, ProgramError } from '../errors.ts';
+import { aborted, onAbort } from '../time/abort.ts';
 
 /** The reason of a scope that was ended by its owner. */
 export class ScopeEnded extends ProgramError {
@@ -15,13 +16,10 @@ export class ScopeEnded extends ProgramError {
 export class TaskScope {
   readonly #controller = new AbortController();
   readonly #tasks = new Set<Promise<void>>();
-  readonly #parent: AbortSignal;
-  readonly #onParentAbort = () => this.abort(asError(this.#parent.reason));
+  readonly #unlink: () => void;
 
   constructor(parent: AbortSignal) {
-    this.#parent = parent;
-    if (parent.aborted) this.#onParentAbort();
-    else parent.addEventListener('abort', this.#onParentAbort, { once: true });
+    this.#unlink = onAbort(parent, () => this.abort(asError(parent.reason)));
   }
 
   get signal(): AbortSignal {
@@ -45,9 +43,9 @@ export class TaskScope {
   /** Resolves with the reason once the scope was aborted and every task has ended. */
   async ended(): Promise<Error> {
     const { signal } = this;
-    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    await aborted(signal);
     while (this.#tasks.size > 0) await Promise.all(this.#tasks);
-    this.#parent.removeEventListener('abort', this.#onParentAbort);
+    this.#unlink();
     return asError(signal.reason);
   }
 

@@ -9,9 +9,10 @@ import { asError, errorCode } from '../errors.ts';
 import { type EtcdClient, type EtcdKey, keyOf, type Revision } from '../etcd/types.ts';
 import { AUDITS_PER_FULL_AUDIT, ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, MAX_CONCURRENT_LOADS } from '../limits.ts';
 import type { Logger } from '../process/log.ts';
+import { onAbort } from '../time/abort.ts';
 import { Backoff } from '../time/backoff.ts';
 import type { Clock } from '../time/clock.ts';
-import { pauseUntilRecovered } from '../time/recovery.ts';
+import { retry } from '../time/retry.ts';
 import { auditSection, auditSingles } from './audit.ts';
 import { LeaseMoves } from './lease-moves.ts';
 import { loadCanary, loadSection, loadSingles, type Reading } from './observed-keys.ts';
@@ -61,8 +62,7 @@ export class Epoch {
 
   /** Runs until the epoch ends, and says why; rejects when `signal` is aborted. */
   async run(from: Revision, signal: AbortSignal): Promise<EpochEnd> {
-    const onAbort = () => this.#abort.abort(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
+    const unlink = onAbort(signal, () => this.#abort.abort(signal.reason));
     try {
       const next = (from + 1) as Revision;
       this.#start(this.#loadSingles());
@@ -73,7 +73,7 @@ export class Epoch {
       this.#start(this.#audit());
       while (this.#tasks.size > 0) await Promise.allSettled(this.#tasks);
     } finally {
-      signal.removeEventListener('abort', onAbort);
+      unlink();
     }
     signal.throwIfAborted();
     return this.#end ?? { kind: 'replaced', reason: 'the watch on the local etcd ended' };
@@ -145,23 +145,16 @@ export class Epoch {
     await this.#auditSingles();
   }
 
-  async #retried<T>(load: () => Promise<T>): Promise<T> {
+  #retried<T>(load: () => Promise<T>): Promise<T> {
+    const { client, clock, log } = this.#options;
     const backoff = new Backoff({ minMs: ETCD_BACKOFF_MIN_MS, maxMs: ETCD_BACKOFF_MAX_MS });
-    let reported: string | undefined;
-    for (;;) {
-      try {
-        return await load();
-      } catch (thrown) {
-        this.#abort.signal.throwIfAborted();
-        const code = errorCode(thrown);
-        if (code === 'ETCD_CLUSTER_CHANGED') this.end({ kind: 'replaced', reason: asError(thrown).message });
-        if (reported !== code)
-          this.#options.log.warn({ code, error: asError(thrown).message }, 'the local etcd cannot be listed; trying on');
-        reported = code;
-        const { client, clock } = this.#options;
-        await pauseUntilRecovered(client, backoff.nextMs(), clock, this.#abort.signal);
-      }
-    }
+    const onFailure = (thrown: unknown, isNew: boolean) => {
+      const code = errorCode(thrown);
+      const error = asError(thrown).message;
+      if (code === 'ETCD_CLUSTER_CHANGED') this.end({ kind: 'replaced', reason: error });
+      if (isNew) log.warn({ code, error }, 'the local etcd cannot be listed; trying on');
+    };
+    return retry(load, { backoff, clock, signal: this.#abort.signal, onFailure, recoverable: client });
   }
 
   async #watchDeletions(from: Revision): Promise<void> {

@@ -8,6 +8,7 @@
 import { asError, isAbort } from '../errors.ts';
 import { keyOf } from '../etcd/types.ts';
 import type { Logger } from '../process/log.ts';
+import { withDeadline } from '../time/abort.ts';
 import { type Clock, rfc3339Seconds } from '../time/clock.ts';
 import type { SingleKeys } from './types.ts';
 
@@ -41,19 +42,7 @@ export async function runHeartbeat(singles: SingleKeys, clock: Clock, log: Logge
 }
 
 async function beat(singles: SingleKeys, clock: Clock, signal: AbortSignal): Promise<void> {
-  const limit = new AbortController();
-  const onAbort = () => limit.abort(signal.reason);
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true });
-  const timer = new AbortController();
-  clock.sleep(HEARTBEAT_TIMEOUT_MS, timer.signal).then(
-    () => limit.abort(new Error(`not confirmed within ${HEARTBEAT_TIMEOUT_MS / 1000} s`)),
-    () => undefined,
-  );
-  try {
-    await singles.put(HEARTBEAT_KEY, Buffer.from(rfc3339Seconds(clock.nowMs())), limit.signal);
-  } finally {
-    timer.abort();
-    signal.removeEventListener('abort', onAbort);
-  }
+  const late = () => new Error(`not confirmed within ${HEARTBEAT_TIMEOUT_MS / 1000} s`);
+  const write = (limit: AbortSignal) => singles.put(HEARTBEAT_KEY, Buffer.from(rfc3339Seconds(clock.nowMs())), limit);
+  await withDeadline(write, { ms: HEARTBEAT_TIMEOUT_MS, late, clock, signal });
 }

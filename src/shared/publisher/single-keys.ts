@@ -8,7 +8,7 @@ import type { EtcdClient, EtcdKey } from '../etcd/types.ts';
 import { PUBLISH_BACKOFF_MAX_MS, PUBLISH_BACKOFF_MIN_MS } from '../limits.ts';
 import { Backoff } from '../time/backoff.ts';
 import type { Clock } from '../time/clock.ts';
-import { pauseUntilRecovered } from '../time/recovery.ts';
+import { retry } from '../time/retry.ts';
 import { adoptLeases } from './observed-keys.ts';
 import { ABSENT, UNKNOWN } from './store/key-table.ts';
 import type { Turns } from './store/turns.ts';
@@ -77,16 +77,11 @@ export class PublishedSingleKeys implements SingleKeys {
   async #observe(key: EtcdKey, signal: AbortSignal): Promise<void> {
     const { group, client, clock, turns } = this.#options;
     const backoff = new Backoff({ minMs: PUBLISH_BACKOFF_MIN_MS, maxMs: PUBLISH_BACKOFF_MAX_MS });
-    for (;;) {
-      signal.throwIfAborted();
-      try {
-        if (!(await group.read(key, () => client.get(key, { signal })))) continue;
-        await adoptLeases({ client, leases: group.options.leases, turns, signal }, group);
-        return;
-      } catch {
-        // The publisher's own loops report the state of etcd; here it is only waited for.
-        await pauseUntilRecovered(client, backoff.nextMs(), clock, signal);
-      }
-    }
+    const observe = async () => {
+      while (!(await group.read(key, () => client.get(key, { signal })))) signal.throwIfAborted();
+      await adoptLeases({ client, leases: group.options.leases, turns, signal }, group);
+    };
+    // The publisher's own loops report the state of etcd.
+    await retry(observe, { backoff, clock, signal, recoverable: client });
   }
 }

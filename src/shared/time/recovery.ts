@@ -1,4 +1,5 @@
 /** Waits that end as soon as a lost connection is there again. */
+import { LinkedAbort } from './abort.ts';
 import type { Clock } from './clock.ts';
 
 export interface Recoverable {
@@ -14,10 +15,8 @@ export async function pauseUntilRecovered(
   signal: AbortSignal,
 ): Promise<boolean> {
   signal.throwIfAborted();
-  const awake = new AbortController();
-  const wake = () => awake.abort();
-  const forget = recoverable.onRecovered(wake);
-  signal.addEventListener('abort', wake, { once: true });
+  const awake = new LinkedAbort(signal);
+  const forget = recoverable.onRecovered(() => awake.abort());
   try {
     await clock.sleep(ms, awake.signal);
     return false;
@@ -27,6 +26,6 @@ export async function pauseUntilRecovered(
     return true;
   } finally {
     forget();
-    signal.removeEventListener('abort', wake);
+    awake.abort();
   }
 }

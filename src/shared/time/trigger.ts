@@ -1,4 +1,5 @@
 /** A bell that somebody waits for: what happens next, or some time without anything. */
+import { LinkedAbort } from './abort.ts';
 import type { Clock } from './clock.ts';
 
 export class Bell {
@@ -18,12 +19,10 @@ export class Bell {
   async wait(ms: number, clock: Clock, signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted();
     if (!this.#hasRung) {
-      const woken = new AbortController();
-      const wake = () => woken.abort();
-      this.#wake = wake;
-      signal.addEventListener('abort', wake, { once: true });
+      const woken = new LinkedAbort(signal);
+      this.#wake = () => woken.abort();
       await clock.sleep(ms, woken.signal).catch(() => undefined);
-      signal.removeEventListener('abort', wake);
+      woken.abort();
       this.#wake = () => undefined;
     }
     signal.throwIfAborted();

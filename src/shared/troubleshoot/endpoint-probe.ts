@@ -9,6 +9,7 @@ import { connect as dial, isIP, type LookupFunction, type Socket } from 'node:ne
 import type { TLSSocket } from 'node:tls';
 import { hostKey, hostPort, parseEndpoint } from '../etcd/endpoint-address.ts';
 import { MAX_VERSION_ANSWER_BYTES } from '../limits.ts';
+import { onAbort, unlessAborted } from '../time/abort.ts';
 import type { Certificate } from '../tls/certificate.ts';
 import { handshake } from '../tls/handshake.ts';
 import { mistrustOf } from '../tls/peer.ts';
@@ -55,7 +56,7 @@ async function resolve(host: string, { hostAliases, signal }: ProbeOptions): Pro
   const given = hostAliases.get(hostKey(host));
   if (given !== undefined) return given;
   try {
-    const found = await abortable(lookup(host, { all: true }), signal);
+    const found = await unlessAborted(lookup(host, { all: true }), signal);
     return found.map(({ address }) => address);
   } catch (thrown) {
     return lookupFailure(host, thrown, signal.aborted);
@@ -88,12 +89,9 @@ async function probeTls(socket: Socket, host: string, address: string, options: 
   try {
     const trust = new Trust({ ca: authorities?.pem, cert: client?.certPem, key: client?.keyPem });
     // A time-out destroys the socket, and so ends the handshake.
-    const stop = () => socket.destroy();
-    signal.addEventListener('abort', stop, { once: true });
+    const unlink = onAbort(signal, () => socket.destroy());
     const rules = { trust, host, skipVerify: true };
-    const { socket: stream, peer } = await handshake({ socket, alpn: [], ...rules }).finally(() =>
-      signal.removeEventListener('abort', stop),
-    );
+    const { socket: stream, peer } = await handshake({ socket, alpn: [], ...rules }).finally(unlink);
     const { certificates } = peer;
     const mistrust = mistrustFailureOf(mistrustOf(stream, certificates, trust, nowMs), certificates, nowMs);
     const { standardName: cipher } = stream.getCipher();
@@ -114,8 +112,7 @@ function mistrustFailureOf(code: string | undefined, [leaf]: readonly Certificat
  * to be read.
  */
 async function askVersion(stream: TLSSocket, address: string, signal: AbortSignal): Promise<VersionAnswer> {
-  const stop = () => stream.destroy();
-  signal.addEventListener('abort', stop, { once: true });
+  const unlink = onAbort(signal, () => stream.destroy());
   try {
     stream.write(`GET /version HTTP/1.1\r\nHost: ${address}\r\nConnection: close\r\n\r\n`);
     let text = '';
@@ -129,25 +126,12 @@ async function askVersion(stream: TLSSocket, address: string, signal: AbortSigna
   } catch (thrown) {
     return signal.aborted ? failedAnswer(DEADLINE, 'i/o timeout') : { kind: 'failed', failure: tlsFailure(thrown, false) };
   } finally {
-    signal.removeEventListener('abort', stop);
+    unlink();
   }
 }
 
 function failedAnswer(code: string, text: string): VersionAnswer {
   return { kind: 'failed', failure: { failed: true, code, text } };
-}
-
-async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const settled = new AbortController();
-  const late = once(signal, 'abort', { signal: settled.signal }).then(() => signal.throwIfAborted());
-  late.catch(() => undefined);
-  try {
-    await Promise.race([work, late]);
-    return await work;
-  } finally {
-    settled.abort();
-  }
 }
 
 function remoteOf(socket: Socket): string {

@@ -7,6 +7,7 @@
 import { isIPv6, connect as netConnect, type Socket } from 'node:net';
 import { asError } from '../../errors.ts';
 import { ETCD_ADDRESS_DELAY_MS, ETCD_CONNECT_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS, MAX_DIALLED_ADDRESSES } from '../../limits.ts';
+import { LinkedAbort } from '../../time/abort.ts';
 import type { Clock } from '../../time/clock.ts';
 import { hostPort } from '../endpoint-address.ts';
 import type { GrpcTransport, OpenSession, SecuredSocket } from './grpc-connector.ts';
@@ -32,14 +33,11 @@ export interface RoundOptions {
  * Resolves with the first connection. Rejects with why there is none, or with the signal's reason; no socket is left then.
  */
 export async function dialRound(options: RoundOptions, signal: AbortSignal): Promise<Connection> {
-  const round = new AbortController();
-  const end = () => round.abort(signal.reason);
-  signal.addEventListener('abort', end, { once: true });
+  const round = new LinkedAbort(signal);
   try {
     signal.throwIfAborted();
     return await race(options, await lookedUp(options, round.signal), round.signal);
   } finally {
-    signal.removeEventListener('abort', end);
     round.abort(new Error('another address was faster'));
   }
 }
@@ -126,17 +124,13 @@ function connected(socket: Socket): Promise<void> {
 
 /** Settles as `promise` does; rejects before with the signal's reason, or after `ms` with `text` and the time. */
 async function withinTime<T>(promise: Promise<T>, clock: Clock, signal: AbortSignal, ms: number, text: string): Promise<T> {
-  const waiting = new AbortController();
-  const stop = () => waiting.abort(signal.reason);
-  signal.addEventListener('abort', stop, { once: true });
-  if (signal.aborted) stop();
+  const waiting = new LinkedAbort(signal);
   const late = clock.sleep(ms, waiting.signal).then(() => {
     throw new Error(`${text} within ${ms} ms`);
   });
   try {
     return await Promise.race([promise, late]);
   } finally {
-    signal.removeEventListener('abort', stop);
     waiting.abort();
   }
 }

@@ -7,6 +7,7 @@
 import { Metadata } from '@grpc/grpc-js';
 import { asError } from '../../errors.ts';
 import { AUTH_RETRY_MS, AUTH_TOKEN_RENEWAL_MS } from '../../limits.ts';
+import { unlessAborted } from '../../time/abort.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { EtcdLogin } from '../config.ts';
 import { AuthNotEnabledError, ClosedError } from '../errors.ts';
@@ -104,16 +105,4 @@ function renewalMs(token: string, nowMs: number): number {
     // A simple token.
   }
   return AUTH_TOKEN_RENEWAL_MS;
-}
-
-async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason as Error);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }

@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import { SocksClient } from 'socks';
 import type { buildConnector } from 'undici';
 import { asError } from '../../errors.ts';
+import { onAbort } from '../../time/abort.ts';
 import { MAX_TIMER_MS, systemClock } from '../../time/clock.ts';
 import { handshake } from '../../tls/handshake.ts';
 import { PeerError } from '../../tls/peer.ts';
@@ -144,12 +145,10 @@ class Attempt {
   }
 
   #guard(socket: Socket): void {
-    const destroy = () => socket.destroy();
-    if (this.#signal.aborted) destroy();
-    this.#signal.addEventListener('abort', destroy, { once: true });
+    const unlink = onAbort(this.#signal, () => socket.destroy());
     // After it, errors belong to the user of the socket; the first one must not end the process.
     socket.on('error', () => undefined);
-    socket.once('close', () => this.#signal.removeEventListener('abort', destroy));
+    socket.once('close', unlink);
   }
 }
 

@@ -4,6 +4,7 @@
  * A peer that vanished without closing the connection sends no error, ever. The kernel's keepalive
  * probes take more than ten minutes to notice; this takes as long as the protocol makes silence normal.
  */
+import { LinkedAbort, unlessAborted } from '../../time/abort.ts';
 import type { Clock } from '../../time/clock.ts';
 import { type KubeError, KubeSilenceError } from '../errors.ts';
 
@@ -12,8 +13,7 @@ const LONGEST_SLEEP_MS = 30_000;
 
 export class SilenceWatchdog {
   readonly #clock: Clock;
-  readonly #parent: AbortSignal;
-  readonly #controller = new AbortController();
+  readonly #controller: LinkedAbort;
   readonly #what: string;
   readonly #silence: (limitMs: number) => KubeError;
   #limitMs: number;
@@ -31,14 +31,12 @@ export class SilenceWatchdog {
     silence: (limitMs: number) => KubeError = (ms) =>
       new KubeSilenceError(`${what}: the API server has been silent for ${Math.round(ms / 1000)} s`),
   ) {
+    this.#controller = new LinkedAbort(parent);
     this.#clock = clock;
-    this.#parent = parent;
     this.#limitMs = limitMs;
     this.#what = what;
     this.#silence = silence;
     this.#heardMs = clock.monotonicMs();
-    if (parent.aborted) this.#controller.abort(parent.reason);
-    else parent.addEventListener('abort', this.#onParentAbort, { once: true });
     void this.#run();
   }
 
@@ -60,22 +58,13 @@ export class SilenceWatchdog {
 
   /** Settles as `work` does, or as soon as the signal is aborted with its reason. */
   guard<T>(work: Promise<T>): Promise<T> {
-    const { signal } = this.#controller;
-    return new Promise((resolve, reject) => {
-      const onAbort = () => reject(signal.reason as Error);
-      if (signal.aborted) onAbort();
-      else signal.addEventListener('abort', onAbort, { once: true });
-      void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-    });
+    return unlessAborted(work, this.signal);
   }
 
   /** Ends the watchdog, and the request where it has not ended. Idempotent. */
   dispose(): void {
-    this.#parent.removeEventListener('abort', this.#onParentAbort);
     this.#controller.abort(new KubeSilenceError(`${this.#what}: given up`));
   }
-
-  readonly #onParentAbort = (): void => this.#controller.abort(this.#parent.reason);
 
   async #run(): Promise<void> {
     const { signal } = this.#controller;

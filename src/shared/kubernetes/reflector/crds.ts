@@ -4,6 +4,7 @@
  */
 
 import type { Logger } from '../../process/log.ts';
+import { LinkedAbort } from '../../time/abort.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { KubeConnection } from '../connection/connection.ts';
 import { CrdTimeoutError, type KubeError } from '../errors.ts';
@@ -31,14 +32,10 @@ export interface CrdWait {
  */
 export async function waitForCrds(options: CrdWait): Promise<void> {
   const { signal } = options;
-  const end = new AbortController();
-  const onAbort = () => end.abort(signal.reason);
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true });
+  const end = new LinkedAbort(signal);
   try {
     await new CrdSearch(options, end).run();
   } finally {
-    signal.removeEventListener('abort', onAbort);
     end.abort();
   }
   if (end.signal.reason !== FOUND) throw end.signal.reason;
@@ -48,13 +45,13 @@ const FOUND = Symbol('all CRDs are there');
 
 class CrdSearch {
   readonly #options: CrdWait;
-  readonly #end: AbortController;
+  readonly #end: LinkedAbort;
   readonly #wanted: ReadonlySet<string>;
   readonly #missing: Set<string>;
   /** What the last attempt to list failed with, until one succeeds. */
   #failure: KubeError | undefined;
 
-  constructor(options: CrdWait, end: AbortController) {
+  constructor(options: CrdWait, end: LinkedAbort) {
     this.#options = options;
     this.#end = end;
     this.#wanted = new Set(options.resources.map(resourceName));
