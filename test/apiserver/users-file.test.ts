@@ -44,6 +44,7 @@ test.each([
   ['users: []\nusers: []\n', 'users: named twice'],
   [`users: [${'{name: a, role: r},'.repeat(10_000)}]`, 'users file /u.yaml: larger than'],
   [`${'['.repeat(20_000)}`, 'users file /u.yaml'],
+  ['? '.repeat(66), 'users file /u.yaml:1: a list or a mapping as a key; allowed: a text'],
 ])('%.40j is refused by file, line and key', (text, message) => {
   expect(() => parseUsersFile(text, '/u.yaml')).toThrow(UsersFileError);
   expect(() => parseUsersFile(text, '/u.yaml')).toThrow(message);

@@ -100,6 +100,10 @@ const REFUSED: readonly (readonly [string, string, RegExp])[] = [
   ['broken YAML', 'endpoints: [a:1\nfoo', /berlin:2: /],
   ['an alias bomb', bomb(), /alias/],
   ['brackets without end', '['.repeat(5_000), /berlin/],
+  ['a mapping as a key', 'endpoints: [a:1]\n? {a: b}\n: c', /berlin:2: a list or a mapping as a key; allowed: a text/],
+  ['a list as a key', 'endpoints: [a:1]\nx:\n  [a]: b', /berlin:3: a list or a mapping as a key/],
+  ['an alias of a mapping as a key', 'endpoints: &a [a:1]\n*a : b', /berlin:2: a list or a mapping as a key/],
+  ['a key in a key, many times', '? '.repeat(66), /berlin:1: a list or a mapping as a key/],
   ['ten megabytes', `endpoints: [a:1] #${'x'.repeat(10_000_000)}`, /larger than 65536 bytes/],
 ];
 
@@ -204,10 +208,16 @@ const DOCUMENTS: readonly (readonly [string, string])[] = [
   ['JSON', '{\n\t"endpoints": ["a:1"]\n}'],
   ['keys in upper case', 'Endpoints: [a:1]'],
   ['a mapping that is merged', 'base: &base {endpoints: [a:1]}\n<<: *base'],
+  ['an alias as a key', 'word: &word endpoints\n*word : [a:1]'],
 ];
 
 test.each(DOCUMENTS)('a file with %s is read', (_, text) => {
   expect(parse(text).endpoints).toEqual(['https://a:1']);
+});
+
+test('several mappings that are merged into one are no key that stands twice', () => {
+  const text = 'a: &a {endpoints: [a:1]}\nb: &b {token: t}\n<<: *a\n<<: *b\n';
+  expect(parse(text).warnings).not.toContainEqual(expect.stringContaining('named twice'));
 });
 
 const WARNED: readonly (readonly [string, string, RegExp])[] = [

@@ -3,7 +3,7 @@
  *
  * Of several documents the first one counts, as for Go's libraries; what follows it is not looked at.
  */
-import { Composer, type Document, isMap, isNode, isScalar, isSeq, LineCounter, type Pair, Parser, visit } from 'yaml';
+import { Composer, type Document, isMap, isNode, isScalar, isSeq, LineCounter, type Pair, Parser, visit, isAlias, isCollection } from 'yaml';
 import { asError, ProgramError } from '../errors.ts';
 import { MAX_YAML_ALIASES } from '../limits.ts';
 import { readBoundedFile } from './bounded-file.ts';
@@ -51,6 +51,10 @@ export function parseYaml(text: string, file: string, maxBytes: number, { isGoYa
     if (error !== undefined) {
       throw new YamlFileError(`${file}:${lines.linePos(error.pos[0]).line}: ${error.message.slice(0, 200)}`);
     }
+    const offset = collectionKeyOffset(document);
+    if (offset !== undefined) {
+      throw new YamlFileError(`${file}:${lines.linePos(offset).line}: a list or a mapping as a key; allowed: a text`);
+    }
     const repeated = repeatedKeys(document);
     const textOf = ({ name, offset }: RepeatedKey) => `${file}:${lines.linePos(offset).line}: ${name}: named twice`;
     const wrong = isGoYaml ? undefined : repeated.find(({ isTopLevel }) => isTopLevel);
@@ -76,10 +80,32 @@ export function keyText(keys: readonly PropertyKey[]): string {
 
 function firstDocument(text: string, lines: LineCounter, isGoYaml: boolean): Document {
   const parser = new Parser(lines.addNewLine);
-  // The library's own check for keys that stand twice compares each key with all others.
-  const composer = new Composer({ prettyErrors: false, uniqueKeys: false, ...(isGoYaml ? GO_YAML : {}) });
+  // The library's own check for keys that stand twice compares each key with all others. Its warnings go to stderr, past the
+  // log, and quote the file.
+  const composer = new Composer({ prettyErrors: false, uniqueKeys: false, logLevel: 'error', ...(isGoYaml ? GO_YAML : {}) });
   for (const document of composer.compose(parser.parse(text), true, text.length)) return document;
   throw new Error('no document in it');
+}
+
+/**
+ * Where the first key is that is a list or a mapping, or an alias of one. Go's libraries refuse such a key, too. As a text it
+ * doubles in size with each level: each level escapes the quotes of the one below.
+ */
+function collectionKeyOffset(document: Document): number | undefined {
+  const anchored = new Map<string, unknown>();
+  let found: number | undefined;
+  visit(document, {
+    Node: (_, node) => {
+      if (!isAlias(node) && node.anchor !== undefined) anchored.set(node.anchor, node);
+    },
+    Pair: (_, { key }) => {
+      const meant = isAlias(key) ? anchored.get(key.source) : key;
+      if (!isCollection(meant)) return undefined;
+      found = (isNode(key) && key.range?.[0]) || 0;
+      return visit.BREAK;
+    },
+  });
+  return found;
 }
 
 interface RepeatedKey {
@@ -118,5 +144,7 @@ function lineOf(document: Document, keys: readonly PropertyKey[], lines: LineCou
 }
 
 function nameOf(key: unknown): string {
-  return String(isScalar(key) ? key.value : key);
+  const value = isScalar(key) ? key.value : key;
+  // The library has a symbol for the key of a merge.
+  return typeof value === 'symbol' ? (value.description ?? '') : String(value);
 }
