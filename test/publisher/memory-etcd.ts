@@ -114,6 +114,7 @@ export class MemoryEtcd {
         this.#leases.set(lease, onLost);
         return () => undefined;
       },
+      onRecovered: () => () => undefined,
       forgetCluster: () => undefined,
     };
     return client as EtcdClient;

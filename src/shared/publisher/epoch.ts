@@ -48,6 +48,7 @@ export class Epoch {
   readonly #reading: Reading;
   readonly #moves: LeaseMoves;
   readonly #audited = new WeakMap<KeyGroup, Revision>();
+  #lastAudit: Promise<unknown> = Promise.resolve();
   readonly #queue: PublishedSection[] = [];
   readonly #tasks = new Set<Promise<void>>();
   #loading = 0;
@@ -88,6 +89,17 @@ export class Epoch {
   load(section: PublishedSection): void {
     this.#queue.push(section);
     this.#nextLoad();
+  }
+
+  /** Compares all keys of the section with what etcd holds, and sees to what differs. False where the epoch ends before that is done. */
+  compare(section: PublishedSection): Promise<boolean> {
+    if (this.#abort.signal.aborted) return Promise.resolve(false);
+    const compared = this.#retried(() => this.#auditInTurn(section, true));
+    this.#start(compared);
+    return compared.then(
+      () => true,
+      () => false,
+    );
   }
 
   #start(task: Promise<void>): void {
@@ -214,25 +226,37 @@ export class Epoch {
   }
 
   async #auditOne(section: PublishedSection, full: boolean): Promise<void> {
-    const { log, observer } = this.#options;
-    const { group, options } = section;
-    const since = full ? undefined : this.#audited.get(group);
     try {
-      const findings = await auditSection(section, since, this.#reading);
-      this.#audited.set(group, (findings.revision + 1) as Revision);
-      const { overwritten, deleted, foreign } = findings;
-      if (overwritten + deleted + foreign === 0) return;
-      for (const [reason, keys] of Object.entries({ overwritten, deleted, foreign } as const)) {
-        if (keys > 0) observer.repair(reason as keyof typeof findings & ('overwritten' | 'deleted' | 'foreign'), keys);
-      }
-      log.warn(
-        { scope: options.scope, cluster: options.cluster, overwritten, deleted, foreign },
-        'an audit found keys that others wrote or deleted; they are repaired',
-      );
+      await this.#auditInTurn(section, full);
     } catch (thrown) {
       this.#abort.signal.throwIfAborted();
-      log.debug({ code: errorCode(thrown), scope: options.scope }, 'audit put off');
+      this.#options.log.debug({ code: errorCode(thrown), scope: section.options.scope }, 'audit put off');
     }
+  }
+
+  /** One audit at a time: two of one section would take each other's marks for their own. */
+  #auditInTurn(section: PublishedSection, full: boolean): Promise<void> {
+    const audit = this.#lastAudit.then(() => this.#auditNow(section, full));
+    this.#lastAudit = audit.catch(() => undefined);
+    return audit;
+  }
+
+  async #auditNow(section: PublishedSection, full: boolean): Promise<void> {
+    const { log, observer } = this.#options;
+    const { group, options } = section;
+    if (!group.isKnown) return;
+    const since = full ? undefined : this.#audited.get(group);
+    const findings = await auditSection(section, since, this.#reading);
+    this.#audited.set(group, (findings.revision + 1) as Revision);
+    const { overwritten, deleted, foreign } = findings;
+    if (overwritten + deleted + foreign === 0) return;
+    for (const [reason, keys] of Object.entries({ overwritten, deleted, foreign } as const)) {
+      if (keys > 0) observer.repair(reason as keyof typeof findings & ('overwritten' | 'deleted' | 'foreign'), keys);
+    }
+    log.warn(
+      { scope: options.scope, cluster: options.cluster, overwritten, deleted, foreign },
+      'an audit found keys that others wrote or deleted; they are repaired',
+    );
   }
 
   async #auditSingles(): Promise<void> {

@@ -15,8 +15,12 @@ import type { KeyGroup } from './writer/key-group.ts';
 import { calledBack, type Waiters, waiters } from './writer/waiters.ts';
 
 export interface SectionHooks {
-  /** The canary's time has come; resolves when it is confirmed. */
-  readonly writeCanary: (key: EtcdKey) => Promise<void>;
+  /** The canary's time has come; resolves when it is confirmed, with false where that time was over before it was written. */
+  readonly writeCanary: (key: EtcdKey) => Promise<boolean>;
+  /** Finds out what of the section vanished unnoticed. False where that could not be told before all is listed again. */
+  readonly compare: () => Promise<boolean>;
+  /** How often a lost connection to etcd was there again: what vanished then may show late. */
+  readonly reconnects: () => number;
   /** Something that other sections' order depends on has changed. */
   readonly onProgress: () => void;
   readonly onSynced: () => void;
@@ -47,6 +51,16 @@ export class PublishedSection implements Section {
   /** Whether the sweep of stale keys that is under way is still of use. */
   #sweeps: (() => boolean) | undefined;
   #cancelCanary: () => void = () => undefined;
+  /** The canary has to be written, and that is not confirmed yet. */
+  #isCanaryDue = false;
+  /** How often it became due: what was begun for an earlier time is of no use. */
+  #armings = 0;
+  /** The canary vanished, and data may have with it. */
+  #isUnsure = false;
+  /** What etcd holds was as it was known at that moment. */
+  #compared = { losses: 0, reconnects: 0 };
+  /** The group's losses when everything was confirmed, and the canary might be written. */
+  #wholeAt: number | undefined;
 
   constructor(options: SectionOptions, group: KeyGroup, hooks: SectionHooks) {
     this.options = options;
@@ -69,6 +83,11 @@ export class PublishedSection implements Section {
   /** The first listing is in etcd. */
   get isLoaded(): boolean {
     return this.#loaded;
+  }
+
+  /** The canary may be written: nothing has vanished, as far as is known, since everything was confirmed. */
+  get mayAnnounce(): boolean {
+    return this.#wholeAt === this.group.losses && !this.group.settlement.isHeld;
   }
 
   /** The source has named all of its keys. */
@@ -132,6 +151,8 @@ export class PublishedSection implements Section {
   release(): void {
     if (this.#released) return;
     this.#released = true;
+    this.#isCanaryDue = false;
+    this.#armings += 1;
     this.#cancelCanary();
     this.#hooks.onRelease(this);
   }
@@ -161,18 +182,28 @@ export class PublishedSection implements Section {
     const dropUnnamed = (slot: Slot) => {
       if (this.#complete) this.#dropUnnamed(slot);
     };
+    const reconnects = this.#hooks.reconnects();
     if (!(await this.group.known(dropUnnamed))) return false;
+    this.#compared = { losses: this.group.losses, reconnects };
+    this.#isUnsure = false;
     if (!this.#everKnown) {
       this.#everKnown = true;
       this.#knownWaiters.wake();
     }
+    if (this.#isCanaryDue) this.#armCanary();
     this.#settle();
     return true;
   }
 
-  /** Somebody deleted the canary, or its store was replaced: it is due again, after everything that waits now. */
+  /** The store was replaced: the canary is due again, after everything that waits now. */
   rearmCanary(): void {
     if (this.#everListed && !this.#released) this.#armCanary();
+  }
+
+  /** The canary is gone, or was not written in time. It is due again, after everything that turns out to be missing, too. */
+  canaryVanished(): void {
+    this.#isUnsure = true;
+    this.rearmCanary();
   }
 
   /**
@@ -210,6 +241,25 @@ export class PublishedSection implements Section {
     else void walked.then(finish);
   }
 
+  /** Keys may have vanished that nobody knows of yet. */
+  get #mayHaveMissed(): boolean {
+    const { losses, reconnects } = this.#compared;
+    return this.#isUnsure || losses !== this.group.losses || reconnects !== this.#hooks.reconnects();
+  }
+
+  /** True where nothing is missing. Else the canary is due again, at once or when all is listed again. */
+  async #compare(losses: number, arming: number): Promise<boolean> {
+    const reconnects = this.#hooks.reconnects();
+    const isCompared = await this.#hooks.compare();
+    if (this.#armings !== arming || !isCompared) return false;
+    if (this.group.losses !== losses) {
+      this.#armCanary();
+      return false;
+    }
+    this.#compared = { losses, reconnects };
+    return true;
+  }
+
   #dropUnnamed(slot: Slot): void {
     const { group } = this;
     if (!this.#isHeldOnTo(slot) || group.table.listing[slot] !== this.#listing) group.dropStale(slot);
@@ -222,22 +272,30 @@ export class PublishedSection implements Section {
   }
 
   #armCanary(): void {
+    this.#isCanaryDue = true;
+    this.#armings += 1;
     this.#cancelCanary();
     this.#cancelCanary = this.group.whenSettled(() => {
       this.#loaded = true;
       this.#hooks.onProgress();
-      void this.#writeCanary();
+      void this.#announce(this.#armings);
     });
   }
 
-  async #writeCanary(): Promise<void> {
-    if (this.options.canary !== undefined) {
+  async #announce(arming: number): Promise<void> {
+    const { group, options } = this;
+    const { losses } = group;
+    if (options.canary !== undefined) {
+      if (this.#mayHaveMissed && !(await this.#compare(losses, arming))) return;
+      this.#wholeAt = losses;
       try {
-        await this.#hooks.writeCanary(this.options.canary);
+        if (!(await this.#hooks.writeCanary(options.canary)) || this.#armings !== arming) return;
       } catch {
         return; // The publisher is shutting down: the canary belongs to the next run.
       }
     }
+    this.#isCanaryDue = false;
+    this.#isUnsure = false;
     if (this.#synced) return;
     this.#synced = true;
     this.#syncedWaiters.wake();

@@ -69,6 +69,7 @@ class EtcdPublisher implements Publisher {
   readonly #turns: Turns;
   readonly #stats: PublisherStats;
   #epoch: Epoch | undefined;
+  #reconnects = 0;
   /** Leases were lost since the keys were last looked through for them; undefined while nobody does. */
   #lostLeases: 'some' | 'none' | undefined;
 
@@ -111,6 +112,8 @@ class EtcdPublisher implements Publisher {
     const group = this.#group(options, () => scheduled);
     const section: PublishedSection = new PublishedSection(options, group, {
       writeCanary: (key) => this.#writeCanary(key),
+      compare: async () => (await this.#epoch?.compare(section)) ?? false,
+      reconnects: () => this.#reconnects,
       onProgress: () => this.#scheduler.pump(),
       onSynced: () => this.#options.observer.synced(options.scope, options.cluster),
       onRelease: () => this.#release(section),
@@ -137,6 +140,9 @@ class EtcdPublisher implements Publisher {
     let reported: string | undefined;
     let end: EpochEnd = { kind: 'start' };
     this.#scheduler.start(signal);
+    const forget = client.onRecovered(() => {
+      this.#reconnects += 1;
+    });
     const tables = () => [...this.#sections.values()].map(({ group }) => group.table);
     const compaction = runCompaction({ slabs: this.#slabs, tables, clock, turns: this.#turns }, signal);
     try {
@@ -156,6 +162,7 @@ class EtcdPublisher implements Publisher {
         }
       }
     } finally {
+      forget();
       this.#stopped.abort();
       this.#leases.close();
       // The signal has aborted what is under way; its owner may rely on all of it having ended.
@@ -205,8 +212,8 @@ class EtcdPublisher implements Publisher {
     }
   }
 
-  async #writeCanary(key: EtcdKey): Promise<void> {
-    await this.singles.rewrite(key, Buffer.from(rfc3339Seconds(this.#options.clock.nowMs())), this.#stopped.signal);
+  #writeCanary(key: EtcdKey): Promise<boolean> {
+    return this.singles.rewrite(key, Buffer.from(rfc3339Seconds(this.#options.clock.nowMs())), this.#stopped.signal);
   }
 
   #leaseLost(): void {
@@ -237,8 +244,16 @@ class EtcdPublisher implements Publisher {
     const section = this.#canaries.get(key);
     if (section === undefined) return false;
     this.#singlesGroup.abandon(key);
-    queueMicrotask(() => section.rearmCanary());
+    queueMicrotask(() => section.canaryVanished());
     return true;
+  }
+
+  /** Keys may have vanished while the canary waited for its turn, or for another try: then it is due later. */
+  #mayPut(key: EtcdKey): boolean {
+    const section = this.#canaries.get(key);
+    if (section === undefined || section.mayAnnounce) return true;
+    queueMicrotask(() => section.canaryVanished());
+    return false;
   }
 
   #release(section: PublishedSection): void {
@@ -272,9 +287,12 @@ class EtcdPublisher implements Publisher {
     const { log, observer } = this.#options;
     const onPending = (lane: Lane) => this.#scheduler.pending(lane, scheduled());
     const onVanished = (key: EtcdKey) => this.#canaryVanished(key);
+    const mayPut = (key: EtcdKey) => this.#mayPut(key);
     const { scope, cluster, prefix, owns, canonical } = options;
     const shared = { slabs: this.#slabs, leases: this.#leases, turns: this.#turns, log, observer };
-    return new KeyGroup({ scope, cluster, prefix, owns, canonical, ...shared, onPending, onVanished }, lanes);
+    // Canaries are single keys.
+    const ofSingles = prefix === undefined ? { onVanished, mayPut } : {};
+    return new KeyGroup({ scope, cluster, prefix, owns, canonical, ...shared, onPending, ...ofSingles }, lanes);
   }
 }
 

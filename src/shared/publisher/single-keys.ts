@@ -37,8 +37,8 @@ export class PublishedSingleKeys implements SingleKeys {
     await this.#write(key, value, signal);
   }
 
-  /** Like `put`, and it is written even where etcd holds the same. */
-  async rewrite(key: EtcdKey, value: Uint8Array, signal: AbortSignal): Promise<void> {
+  /** Like `put`, and it is written even where etcd holds the same. False where the key was let go of before that. */
+  async rewrite(key: EtcdKey, value: Uint8Array, signal: AbortSignal): Promise<boolean> {
     const { group } = this.#options;
     const slot = group.desire(key, value);
     if (slot !== undefined) {
@@ -46,6 +46,8 @@ export class PublishedSingleKeys implements SingleKeys {
       group.enqueue(slot);
     }
     await calledBack((wake) => group.whenSettled(wake), signal);
+    const written = group.table.slotOf(key);
+    return written !== undefined && group.table.isDesired(written);
   }
 
   async #write(key: EtcdKey, value: Uint8Array, signal: AbortSignal): Promise<void> {

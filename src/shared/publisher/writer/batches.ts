@@ -26,6 +26,8 @@ export interface BatchedKeys {
   enqueue(slot: Slot): void;
   observeAbsent(slot: Slot): void;
   applyTo(slot: Slot, touch: Touch): RepairReason | undefined;
+  vanished(slot: Slot, wasThere: boolean): boolean;
+  withdraws(slot: Slot): boolean;
 }
 
 export interface BatchBounds {
@@ -59,7 +61,7 @@ export function takeBatch(keys: BatchedKeys, lane: Lane, bounds: BatchBounds, ro
     if (lookedAt >= MAX_LOOKED_AT || lookedAtBytes >= MAX_LOOKED_AT_BYTES) break;
     lookedAt += 1;
     if (table.isDesired(slot)) lookedAtBytes += table.valueBytes(slot);
-    const action = keys.action(slot);
+    const action = keys.withdraws(slot) ? 'none' : keys.action(slot);
     if (action === 'none') {
       lane.dropFirst(draft.size > 0);
       table.releaseIfEmpty(slot);
@@ -179,8 +181,7 @@ function confirmPut(keys: BatchedKeys, batch: Batch, at: number, revision: Revis
   const lease = batch.leases[at] as number;
   if (operation.type === 'put' && options.leases.id(lease) !== operation.lease) {
     // The lease was lost while the write was under way: the key is gone with it.
-    keys.observeAbsent(slot);
-    if (table.isDesired(slot)) keys.enqueue(slot);
+    keys.vanished(slot, true);
     return;
   }
   options.leases.moved(table.lease[slot] as number, lease);

@@ -49,6 +49,8 @@ export interface KeyGroupOptions {
   readonly onPending: (lane: Lane) => void;
   /** A key that is desired vanished from etcd. True where that is taken care of; else it is written again. */
   readonly onVanished?: (key: EtcdKey) => boolean;
+  /** The turn of a key has come that is to be put. False where it is too early for it: then the key is let go of. */
+  readonly mayPut?: (key: EtcdKey) => boolean;
   /** @default turns of its own */
   readonly turns?: Turns;
 }
@@ -69,6 +71,7 @@ export class KeyGroup {
   #isHeld = true;
   #isReleased = false;
   #generation = 0;
+  #losses = 0;
 
   constructor(options: KeyGroupOptions, lanes = LANES_PER_SECTION) {
     this.options = options;
@@ -98,6 +101,11 @@ export class KeyGroup {
   /** Another one whenever what etcd holds ceases to be known. */
   get generation(): number {
     return this.#generation;
+  }
+
+  /** Another one whenever keys that etcd held have to be written again, or what etcd holds ceases to be known. */
+  get losses(): number {
+    return this.#losses;
   }
 
   get pendingCount(): number {
@@ -190,6 +198,7 @@ export class KeyGroup {
   /** What etcd holds is not known (any more), until `known`. */
   unknown(): void {
     this.#generation += 1;
+    this.#losses += 1;
     this.#touches.clear();
     this.#known = false;
     if (!this.#isHeld) this.settlement.hold();
@@ -293,7 +302,7 @@ export class KeyGroup {
     let repaired = 0;
     await walk(this.table, this.#turns, (slot) => {
       const lease = this.table.lease[slot] as number;
-      if (lease !== UNLEASED && !leases.exists(lease) && this.#vanished(slot)) repaired += 1;
+      if (lease !== UNLEASED && !leases.exists(lease) && this.vanished(slot)) repaired += 1;
     });
     return repaired;
   }
@@ -365,7 +374,7 @@ export class KeyGroup {
   /** `touch` is newer than all that is known of the key, which is not being written. */
   applyTo(slot: Slot, { revision, found }: Touch): RepairReason | undefined {
     const { table } = this;
-    if (found === undefined) return this.#vanished(slot) ? 'deleted' : undefined;
+    if (found === undefined) return this.vanished(slot) ? 'deleted' : undefined;
     const lease = this.options.leases.indexOf(found.lease);
     this.options.leases.moved(table.lease[slot] as number, lease);
     table.observeDigest(slot, found.low, found.high, revision, lease);
@@ -378,8 +387,8 @@ export class KeyGroup {
     return 'overwritten';
   }
 
-  /** True where the key is desired, and is written again. */
-  #vanished(slot: Slot): boolean {
+  /** etcd does not hold the key any more. True where it is desired, and is written again. */
+  vanished(slot: Slot, wasThere = this.table.revision[slot] !== ABSENT): boolean {
     const { table } = this;
     this.observeAbsent(slot);
     if (!table.isDesired(slot)) {
@@ -387,8 +396,26 @@ export class KeyGroup {
       return false;
     }
     if (table.has(slot, FLAG_REFUSED)) return false;
-    if (this.options.onVanished?.(table.key(slot)) !== true) this.enqueue(slot);
+    if (this.options.onVanished?.(table.key(slot)) === true) return true;
+    this.enqueue(slot);
+    if (wasThere) this.#lost();
     return true;
+  }
+
+  /** True where the key is to be put, and it is too early for that: it is let go of. */
+  withdraws(slot: Slot): boolean {
+    const { mayPut } = this.options;
+    if (mayPut === undefined || this.action(slot) !== 'put') return false;
+    const key = this.table.key(slot);
+    if (mayPut(key)) return false;
+    this.abandon(key);
+    return true;
+  }
+
+  /** What was confirmed is so no longer; it waits to be written. */
+  #lost(): void {
+    this.#losses += 1;
+    this.settlement.extend();
   }
 
   /** Whether a key that the source never named may be removed. */

@@ -21,6 +21,11 @@ export class Settlement {
     this.#lanes = lanes;
   }
 
+  /** It is being found out what differs. */
+  get isHeld(): boolean {
+    return this.#holds > 0;
+  }
+
   /** It is being found out what differs; to be ended by `unhold`. */
   hold(): void {
     this.#holds += 1;
@@ -44,6 +49,11 @@ export class Settlement {
     this.#markers.add(marker);
     this.reach();
     return () => void this.#markers.delete(marker);
+  }
+
+  /** Keys that etcd held wait again: everything that waits now has to be settled, whenever it was asked for. */
+  extend(): void {
+    for (const marker of this.#markers) if (marker.targets !== undefined) marker.targets = this.#waiting();
   }
 
   /** Keys of `lane` that waited twice do so once from here on: its markers wait for no more than what waits. */
