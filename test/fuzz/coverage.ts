@@ -8,7 +8,7 @@ export class Coverage {
   readonly #session = new Session();
   readonly #seen = new Set<string>();
 
-  /** Counts in this thread, from now on. */
+  /** Counts in this process, from now on. */
   constructor() {
     this.#session.connect();
     this.#post('Profiler.enable');
@@ -41,7 +41,7 @@ export class Coverage {
     for (const block of blocks) this.#seen.add(block);
   }
 
-  /** The session of a thread answers before `post` returns. */
+  /** A session with its own process answers before `post` returns. */
   #post(method: string, params: object = {}): unknown {
     let answer: unknown;
     this.#session.post(method, params, (error, result) => {

@@ -1,16 +1,20 @@
-/** Fuzzes one target in a thread of its own, which may hang or run out of memory. */
-import { parentPort, workerData } from 'node:worker_threads';
+/** The process that fuzzes one target: see fuzz-process.ts. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { inputsOf } from './corpus.ts';
 import { Coverage } from './coverage.ts';
+import { InputUnderWay } from './input-under-way.ts';
 import { minimized, mutated, randomOf } from './mutation.ts';
-import { TARGETS, type Target } from './targets.ts';
+import type { Target } from './targets.ts';
 
+/** Its argument, as JSON. */
 export interface Job {
+  /** URL of the module that exports TARGETS. */
+  readonly targets: string;
   readonly target: string;
   readonly seconds: number;
   readonly seed: number;
-  /** Where the input under way is left: its number, its length, its bytes. */
-  readonly current: SharedArrayBuffer;
+  /** The file that the input under way is left in. */
+  readonly current: string;
 }
 
 export interface Result {
@@ -24,16 +28,14 @@ export interface Result {
 /** Inputs between two looks at the coverage, which cost as much as many of them. */
 const BATCH = 64;
 
-const job = workerData as Job;
+const job = JSON.parse(process.argv[2] ?? '') as Job;
+const { TARGETS } = (await import(job.targets)) as { readonly TARGETS: readonly Target[] };
 const target = TARGETS.find(({ name }) => name === job.target) as Target;
 const run = await target.load();
-const head = new Int32Array(job.current, 0, 2);
-const bytes = new Uint8Array(job.current, 8);
+const underWay = InputUnderWay.open(job.current);
 
 async function errorOf(input: Buffer): Promise<Error | undefined> {
-  bytes.set(input);
-  Atomics.store(head, 1, input.length);
-  Atomics.add(head, 0, 1);
+  underWay.begin(input);
   try {
     await run(input);
   } catch (thrown) {
@@ -60,6 +62,8 @@ async function fuzz(): Promise<Result> {
   coverage.add(coverage.takeNew());
   const endMs = performance.now() + job.seconds * 1000;
   while (performance.now() < endMs) {
+    // Signals, and the end of the process that waits for this one, are noticed then.
+    await nextTurn();
     const batch = Array.from({ length: BATCH }, () =>
       mutated(corpus[random(corpus.length)] as Buffer, corpus, target.words, random),
     );
@@ -81,4 +85,5 @@ async function fuzz(): Promise<Result> {
   return { runs, blocks: coverage.size, kept };
 }
 
-parentPort?.postMessage(await fuzz());
+process.once('disconnect', () => process.exit());
+process.send?.(await fuzz(), () => process.exit());
