@@ -187,6 +187,23 @@ test('the history is compacted while the canary is being written, which fails: i
   await comesBackLast(world, () => remove(world.real, CANARY));
 });
 
+test('the write of the canary fails, and keys vanish unseen meanwhile: it is written after them', async () => {
+  const rounds = new Rounds();
+  const { meddling } = blinded(rounds);
+  let isArmed = false;
+  const world = await loaded((real) => ({
+    ...meddling(real),
+    txn: async (operations, options) => {
+      if (!isArmed || !puts(operations, CANARY)) return real.txn(operations, options);
+      isArmed = false;
+      await remove(real, below('a'), below('b'));
+      throw new UnavailableError('gone');
+    },
+  }));
+  isArmed = true;
+  await comesBackLast(world, () => remove(world.real, CANARY));
+});
+
 test('an audit finds the canary gone before it shows that keys are: it is written after them', async () => {
   const rounds = new Rounds();
   const { meddling } = blinded(rounds);

@@ -48,9 +48,9 @@ export class Epoch {
   readonly #reading: Reading;
   readonly #moves: LeaseMoves;
   readonly #audited = new WeakMap<KeyGroup, Revision>();
-  #lastAudit: Promise<unknown> = Promise.resolve();
   readonly #queue: PublishedSection[] = [];
   readonly #tasks = new Set<Promise<void>>();
+  #lastAudit: Promise<unknown> = Promise.resolve();
   #loading = 0;
   #end: EpochEnd | undefined;
 
@@ -134,6 +134,7 @@ export class Epoch {
     const { observer, singles, storeWasReplaced } = this.#options;
     const { group, options } = section;
     const hasForeign = await this.#retried(async () => {
+      section.loading();
       const found = await loadSection(this.#reading, section);
       if (options.canary !== undefined && !group.isReleased) await loadCanary(this.#reading, singles, options.canary);
       return found;

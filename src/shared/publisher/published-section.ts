@@ -57,10 +57,11 @@ export class PublishedSection implements Section {
   #armings = 0;
   /** The canary vanished, and data may have with it. */
   #isUnsure = false;
-  /** What etcd holds was as it was known at that moment. */
+  /** Of the time when what etcd holds was read last: the group's losses, and reconnects before it was read. */
   #compared = { losses: 0, reconnects: 0 };
-  /** The group's losses when everything was confirmed, and the canary might be written. */
-  #wholeAt: number | undefined;
+  #reconnectsBeforeLoad = 0;
+  /** Everything is confirmed, and nothing may have vanished unseen: the canary may be sent, once. */
+  #isWhole = false;
 
   constructor(options: SectionOptions, group: KeyGroup, hooks: SectionHooks) {
     this.options = options;
@@ -85,9 +86,14 @@ export class PublishedSection implements Section {
     return this.#loaded;
   }
 
-  /** The canary may be written: nothing has vanished, as far as is known, since everything was confirmed. */
-  get mayAnnounce(): boolean {
-    return this.#wholeAt === this.group.losses && !this.group.settlement.isHeld;
+  /**
+   * Whether the canary may be sent now: everything was confirmed, and nothing may have vanished since then. True once: when it
+   * has to be sent again, it is not known what happened meanwhile.
+   */
+  takeLeaveToAnnounce(): boolean {
+    const may = this.#isWhole && !this.#mayHaveMissed && !this.group.settlement.isHeld;
+    this.#isWhole = false;
+    return may;
   }
 
   /** The source has named all of its keys. */
@@ -177,14 +183,18 @@ export class PublishedSection implements Section {
     return calledBack((wake) => this.group.whenSettled(wake), signal);
   }
 
+  /** What etcd holds below the prefix is listed from now on, until `known`. */
+  loading(): void {
+    this.#reconnectsBeforeLoad = this.#hooks.reconnects();
+  }
+
   /** What etcd holds below the prefix has just been listed. False as KeyGroup.known says. */
   async known(): Promise<boolean> {
     const dropUnnamed = (slot: Slot) => {
       if (this.#complete) this.#dropUnnamed(slot);
     };
-    const reconnects = this.#hooks.reconnects();
     if (!(await this.group.known(dropUnnamed))) return false;
-    this.#compared = { losses: this.group.losses, reconnects };
+    this.#compared = { losses: this.group.losses, reconnects: this.#reconnectsBeforeLoad };
     this.#isUnsure = false;
     if (!this.#everKnown) {
       this.#everKnown = true;
@@ -257,6 +267,7 @@ export class PublishedSection implements Section {
       return false;
     }
     this.#compared = { losses, reconnects };
+    this.#isUnsure = false;
     return true;
   }
 
@@ -273,6 +284,7 @@ export class PublishedSection implements Section {
 
   #armCanary(): void {
     this.#isCanaryDue = true;
+    this.#isWhole = false;
     this.#armings += 1;
     this.#cancelCanary();
     this.#cancelCanary = this.group.whenSettled(() => {
@@ -287,7 +299,7 @@ export class PublishedSection implements Section {
     const { losses } = group;
     if (options.canary !== undefined) {
       if (this.#mayHaveMissed && !(await this.#compare(losses, arming))) return;
-      this.#wholeAt = losses;
+      this.#isWhole = true;
       try {
         if (!(await this.#hooks.writeCanary(options.canary)) || this.#armings !== arming) return;
       } catch {
@@ -295,7 +307,6 @@ export class PublishedSection implements Section {
       }
     }
     this.#isCanaryDue = false;
-    this.#isUnsure = false;
     if (this.#synced) return;
     this.#synced = true;
     this.#syncedWaiters.wake();

@@ -251,7 +251,7 @@ class EtcdPublisher implements Publisher {
   /** Keys may have vanished while the canary waited for its turn, or for another try: then it is due later. */
   #mayPut(key: EtcdKey): boolean {
     const section = this.#canaries.get(key);
-    if (section === undefined || section.mayAnnounce) return true;
+    if (section === undefined || section.takeLeaveToAnnounce()) return true;
     queueMicrotask(() => section.canaryVanished());
     return false;
   }

@@ -16,7 +16,11 @@ import type { Settlement } from './settlement.ts';
 
 /** The keys that batches are made of. */
 export interface BatchedKeys {
-  readonly options: { readonly leases: LeasePool; readonly observer: PublisherObserver };
+  readonly options: {
+    readonly leases: LeasePool;
+    readonly observer: PublisherObserver;
+    readonly mayPut?: (key: EtcdKey) => boolean;
+  };
   readonly table: KeyTable;
   readonly settlement: Settlement;
   readonly rejections: Rejections;
@@ -27,7 +31,7 @@ export interface BatchedKeys {
   observeAbsent(slot: Slot): void;
   applyTo(slot: Slot, touch: Touch): RepairReason | undefined;
   vanished(slot: Slot, wasThere: boolean): boolean;
-  withdraws(slot: Slot): boolean;
+  abandon(key: EtcdKey): void;
 }
 
 export interface BatchBounds {
@@ -61,17 +65,21 @@ export function takeBatch(keys: BatchedKeys, lane: Lane, bounds: BatchBounds, ro
     if (lookedAt >= MAX_LOOKED_AT || lookedAtBytes >= MAX_LOOKED_AT_BYTES) break;
     lookedAt += 1;
     if (table.isDesired(slot)) lookedAtBytes += table.valueBytes(slot);
-    const action = keys.withdraws(slot) ? 'none' : keys.action(slot);
+    const action = keys.action(slot);
     if (action === 'none') {
       lane.dropFirst(draft.size > 0);
       table.releaseIfEmpty(slot);
       continue;
     }
     if (draft.size > 0 && draft.bytes + bytesOf(table, slot, action) > bounds.bytes) break;
-    if (action === 'put' && keys.needsMove(slot)) {
-      if (unleased >= room.keys) break;
-      unleased += 1;
+    const isUnleased = action === 'put' && keys.needsMove(slot);
+    if (isUnleased && unleased >= room.keys) break;
+    if (action === 'put' && keys.options.mayPut?.(table.key(slot)) === false) {
+      // Its turn comes again once it is desired again.
+      keys.abandon(table.key(slot));
+      continue;
     }
+    if (isUnleased) unleased += 1;
     draft.add(slot, action);
     lane.takeFirst();
   }

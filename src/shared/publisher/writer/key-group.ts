@@ -49,7 +49,7 @@ export interface KeyGroupOptions {
   readonly onPending: (lane: Lane) => void;
   /** A key that is desired vanished from etcd. True where that is taken care of; else it is written again. */
   readonly onVanished?: (key: EtcdKey) => boolean;
-  /** The turn of a key has come that is to be put. False where it is too early for it: then the key is let go of. */
+  /** A key is about to be put. False where it is too early for that: then the key is let go of. Asked again for another try. */
   readonly mayPut?: (key: EtcdKey) => boolean;
   /** @default turns of its own */
   readonly turns?: Turns;
@@ -399,16 +399,6 @@ export class KeyGroup {
     if (this.options.onVanished?.(table.key(slot)) === true) return true;
     this.enqueue(slot);
     if (wasThere) this.#lost();
-    return true;
-  }
-
-  /** True where the key is to be put, and it is too early for that: it is let go of. */
-  withdraws(slot: Slot): boolean {
-    const { mayPut } = this.options;
-    if (mayPut === undefined || this.action(slot) !== 'put') return false;
-    const key = this.table.key(slot);
-    if (mayPut(key)) return false;
-    this.abandon(key);
     return true;
   }
 

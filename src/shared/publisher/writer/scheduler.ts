@@ -58,6 +58,8 @@ export class Scheduler {
   readonly #denied = new Map<KeyGroup, { readonly backoff: Backoff; untilMs: number }>();
   #maxOperations: number;
   #maxBytes = MAX_TXN_BYTES;
+  /** Resolves once it is known which leases are lost, of those that etcd did not know. */
+  #asked: Promise<unknown> = Promise.resolve();
   #paused = true;
   #backingOff = false;
   #pumpQueued = false;
@@ -203,22 +205,25 @@ export class Scheduler {
       this.#deny(group);
       return;
     }
-    const lostLeases =
-      error instanceof LeaseNotFoundError && batch !== undefined ? this.#findLostLeases(batch, signal) : undefined;
-    this.#backOff(signal, lostLeases);
+    if (error instanceof LeaseNotFoundError && batch !== undefined)
+      this.#asked = Promise.all([this.#asked, this.#findLostLeases(batch, signal)]);
+    this.#backOff(signal);
   }
 
-  /** Nothing else can be written either: one wait for all, then a single transaction probes. */
-  #backOff(signal: AbortSignal, until: Promise<void> | undefined): void {
+  /** Nothing else can be written either: one wait for all, until all lost leases are known too; then a single transaction probes. */
+  #backOff(signal: AbortSignal): void {
     if (this.#backingOff) return;
     this.#backingOff = true;
     this.#concurrency.failure();
     const { client, clock } = this.#options;
     const wait = pauseUntilRecovered(client, this.#backoff.nextMs(), clock, signal);
-    void Promise.allSettled([wait, until]).then(() => {
-      this.#backingOff = false;
-      this.pump();
-    });
+    void wait
+      .catch(() => undefined)
+      .then(() => this.#asked)
+      .then(() => {
+        this.#backingOff = false;
+        this.pump();
+      });
   }
 
   /** Only this group is refused: it waits by itself, the others go on. */
