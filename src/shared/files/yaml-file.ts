@@ -3,7 +3,20 @@
  *
  * Of several documents the first one counts, as for Go's libraries; what follows it is not looked at.
  */
-import { Composer, type Document, isMap, isNode, isScalar, isSeq, LineCounter, type Pair, Parser, visit, isAlias, isCollection } from 'yaml';
+import {
+  Composer,
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Pair,
+  Parser,
+  visit,
+} from 'yaml';
 import { asError, ProgramError } from '../errors.ts';
 import { MAX_YAML_ALIASES } from '../limits.ts';
 import { readBoundedFile } from './bounded-file.ts';
