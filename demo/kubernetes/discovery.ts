@@ -9,7 +9,7 @@ import { apiVersionOf } from './resource-kind.ts';
 /** Said by `kubectl version`, so that nobody takes this for a cluster. */
 export const EMBEDDED_VERSION = 'v1.34.0+embedded';
 
-const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
+const VERBS = ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'];
 const SUBRESOURCE_VERBS = ['get', 'patch', 'update'];
 
 /** The answer to a path of discovery; undefined for any other path. */
@@ -65,7 +65,7 @@ function resourcesOf(kind: ResourceKind): JsonObject[] {
   const main: JsonObject = {
     ...common,
     name: kind.plural,
-    singularName: kind.singular,
+    singularName: kind.kind.toLowerCase(),
     verbs: VERBS,
     ...(kind.shortNames.length > 0 ? { shortNames: kind.shortNames } : {}),
     ...(kind.categories.length > 0 ? { categories: kind.categories } : {}),

@@ -1,16 +1,16 @@
 /**
  * An in-process Kubernetes API on the loopback interface, for the demo and for tests.
  *
- * It stores, lists, watches, patches and applies objects as a real API server does, for the kinds the
- * project exports and any that a CustomResourceDefinition adds. It is no cluster: nothing is scheduled,
- * no controller runs, nobody is asked for credentials, and all is gone when it stops.
+ * It creates, lists, watches, patches and deletes objects as a real API server does, for the kinds the project exports
+ * and any that a CustomResourceDefinition adds. Server-side apply, JSON patches and dry runs are left to a real one. It is
+ * no cluster: nothing is scheduled, no controller runs, no credentials are asked for, and all is gone when it stops.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Clock, systemClock } from '../../src/shared/time/clock.ts';
 import { EMBEDDED_VERSION } from './discovery.ts';
 import { HttpExchange } from './http-exchange.ts';
-import { isObject } from './json.ts';
+import { objectOr, parseJson } from './json.ts';
 import { KindRegistry } from './kind-registry.ts';
 import { customResourceDefinitionKind } from './kinds/custom-resource.ts';
 import { namespaceKind } from './kinds/namespace.ts';
@@ -19,7 +19,7 @@ import { BOOKMARK_INTERVAL_MS, HISTORY_EVENTS, IDLE_CONNECTION_MS } from './limi
 import { meshDefinitions } from './mesh-definitions.ts';
 import { ObjectStore } from './object-store.ts';
 import { type Api, handle } from './request-handler.ts';
-import type { ResourceKind } from './resource-kind.ts';
+import { apiVersionOf, type ResourceKind } from './resource-kind.ts';
 import { ResourceRequests } from './resource-requests.ts';
 
 export interface EmbeddedOptions {
@@ -94,14 +94,11 @@ export async function startEmbeddedKubernetes(options: EmbeddedOptions = {}): Pr
 }
 
 function seed(requests: ResourceRequests, definitions: readonly unknown[]): void {
-  const writer = { fieldManager: 'embedded', force: false, isDryRun: false };
   const create = (kind: ResourceKind, body: unknown) => {
-    const [version = ''] = kind.versions;
-    const apiVersion = kind.group === '' ? version : `${kind.group}/${version}`;
-    const object = JSON.parse(JSON.stringify(body)) as unknown;
-    if (isObject(object as never))
-      requests.create({ kind, version, apiVersion, namespace: '', name: '', subresource: '' }, object as never, writer);
+    const path = { kind, version: 'v1', apiVersion: apiVersionOf(kind.group, 'v1'), namespace: '', name: '', subresource: '' };
+    // As a text the API shares nothing with its caller.
+    requests.create(path, objectOr(parseJson(JSON.stringify(body))));
   };
-  for (const name of SYSTEM_NAMESPACES) create(namespaceKind, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+  for (const name of SYSTEM_NAMESPACES) create(namespaceKind, { metadata: { name } });
   for (const definition of definitions) create(customResourceDefinitionKind, definition);
 }

@@ -3,10 +3,12 @@
  */
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { parse as parseYaml } from 'yaml';
-import { isObject, type Json, type JsonObject, parseJson } from './json.ts';
+import { isObject, type JsonObject, parseJson } from './json.ts';
 import { MAX_BODY_BYTES } from './limits.ts';
 import { badRequest, bodyTooLarge, unsupportedMediaType } from './status-error.ts';
+
+/** What bodies are read; one without a type is JSON. */
+const BODY_TYPES = ['', 'application/json', 'application/merge-patch+json', 'application/strategic-merge-patch+json'];
 
 export class HttpExchange {
   readonly method: string;
@@ -16,7 +18,6 @@ export class HttpExchange {
   readonly accept: string;
   /** Without parameters; empty where none is given. */
   readonly contentType: string;
-  readonly userAgent: string;
   /** Aborted when the client is gone or the server ends. */
   readonly signal: AbortSignal;
   readonly #request: IncomingMessage;
@@ -32,7 +33,6 @@ export class HttpExchange {
     this.host = request.headers.host ?? '';
     this.accept = request.headers.accept ?? '';
     this.contentType = (request.headers['content-type'] ?? '').split(';')[0]?.trim() ?? '';
-    this.userAgent = request.headers['user-agent'] ?? '';
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     this.signal = AbortSignal.any([gone.signal, serverSignal]);
@@ -43,19 +43,12 @@ export class HttpExchange {
     return this.#response.headersSent;
   }
 
-  /** The body as JSON, read as YAML where its type says so. Undefined where there is no body. */
-  async body(): Promise<Json | undefined> {
+  /** The JSON object in the body; an empty one where there is no body. Throws a 400, or a 415 where its type is another one. */
+  async body(): Promise<JsonObject> {
     const text = await this.#text();
-    if (text.trim() === '') return undefined;
-    if (this.contentType === 'application/apply-patch+yaml' || this.contentType === 'application/yaml') return yaml(text);
-    if (this.contentType !== '' && !/^application\/(?:[\w.-]+\+)?json$/.test(this.contentType))
-      throw unsupportedMediaType(this.contentType);
-    return parseJson(text);
-  }
-
-  /** The body as an object. Throws a 400 where it is something else. */
-  async objectBody(): Promise<JsonObject> {
-    const body = (await this.body()) ?? {};
+    if (text.trim() === '') return {};
+    if (!BODY_TYPES.includes(this.contentType)) throw unsupportedMediaType(this.contentType);
+    const body = parseJson(text);
     if (!isObject(body)) throw badRequest('the body is no object');
     return body;
   }
@@ -96,14 +89,5 @@ export class HttpExchange {
       chunks.push(chunk);
     }
     return Buffer.concat(chunks).toString('utf8');
-  }
-}
-
-/** YAML as Kubernetes reads it: version 1.1, where `yes` is a truth. */
-function yaml(text: string): Json {
-  try {
-    return parseJson(JSON.stringify(parseYaml(text, { version: '1.1', maxAliasCount: 100 }) ?? null));
-  } catch (error) {
-    throw badRequest(`the body is not YAML: ${error instanceof Error ? error.message : String(error)}`);
   }
 }

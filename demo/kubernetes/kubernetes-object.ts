@@ -34,8 +34,9 @@ export function objectKey(namespace: string, name: string): string {
   return namespace === '' ? name : `${namespace}/${name}`;
 }
 
-export function labelsOf(object: JsonObject): JsonObject {
-  return objectOr(at(object, 'metadata', 'labels'));
+/** Labels of a stored object are text. */
+export function labelsOf(object: JsonObject): Readonly<Record<string, string>> {
+  return objectOr(at(object, 'metadata', 'labels')) as Readonly<Record<string, string>>;
 }
 
 /** `object` with some of its metadata changed; undefined takes a field away. */

@@ -11,9 +11,6 @@ export const MAX_PAGE_OBJECTS = 1_000_000;
 /** Bytes of a request body, as a real API server has it. */
 export const MAX_BODY_BYTES = 3 * 1024 * 1024;
 
-/** Operations of one JSON patch, as a real API server has it. */
-export const MAX_PATCH_OPERATIONS = 10_000;
-
 /** Levels of a JSON document. */
 export const MAX_DEPTH = 128;
 
@@ -25,12 +22,6 @@ export const BOOKMARK_INTERVAL_MS = 60_000;
 
 /** How long a watch lasts where its client names no time. */
 export const WATCH_TIMEOUT_SECONDS = 1800;
-
-/** Field managers remembered per object. */
-export const MAX_FIELD_MANAGERS = 64;
-
-/** Bytes of all annotations of an object, as a real API server has it. */
-export const MAX_ANNOTATION_BYTES = 256 * 1024;
 
 /** How long a connection without requests is kept. */
 export const IDLE_CONNECTION_MS = 120_000;

@@ -27,7 +27,7 @@ interface Position {
 /** What of a kind a request is about: its namespace, its name where the path has one, its selectors. */
 export function requestMatcher(path: ResourcePath, query: URLSearchParams): Matcher {
   const byLabel = labelMatcher(query.get('labelSelector') ?? '');
-  const byField = fieldMatcher(query.get('fieldSelector') ?? '', path.kind);
+  const byField = fieldMatcher(query.get('fieldSelector') ?? '');
   return (object) =>
     (path.namespace === '' || namespaceOf(object) === path.namespace) &&
     (path.name === '' || nameOf(object) === path.name) &&

@@ -1,25 +1,28 @@
 /**
- * Patches by their content type.
+ * The two patches that kubectl sends: `annotate`, `label` and `apply` of a custom resource send a merge patch
+ * (RFC 7386), `apply` of a built-in kind sends a strategic merge patch.
  */
 import { isObject, type Json, type JsonObject } from './json.ts';
-import { jsonPatch, mergePatch } from './json-patch.ts';
 import type { KubernetesObject } from './kubernetes-object.ts';
 import type { ResourceKind } from './resource-kind.ts';
-import { badRequest, unsupportedMediaType } from './status-error.ts';
+import { unsupportedMediaType } from './status-error.ts';
 import { strategicMergePatch } from './strategic-merge-patch.ts';
 
-/** `object` after `patch`. Throws a 415 for a type of patch the kind does not know, as custom kinds know no strategic merge. */
-export function patchedObject(kind: ResourceKind, object: KubernetesObject, contentType: string, patch: Json): JsonObject {
-  const patched = applyPatch(kind, object, contentType, patch);
-  if (!isObject(patched)) throw badRequest('the patch makes something that is no object');
-  return patched;
-}
-
-function applyPatch(kind: ResourceKind, object: KubernetesObject, contentType: string, patch: Json): Json {
-  if (contentType === 'application/json-patch+json') return jsonPatch(object, patch);
-  if (!isObject(patch)) throw badRequest('the patch is no object');
+/** `object` after `patch`. Throws a 415 for any other type of patch, and for a strategic merge patch of a custom resource. */
+export function patchedObject(kind: ResourceKind, object: KubernetesObject, contentType: string, patch: JsonObject): JsonObject {
   if (contentType === 'application/merge-patch+json') return mergePatch(object, patch);
   if (contentType === 'application/strategic-merge-patch+json' && !kind.isCustom)
-    return strategicMergePatch(object, patch, kind.structure);
+    return strategicMergePatch(object, patch, kind.mergeKeys);
   throw unsupportedMediaType(contentType);
+}
+
+/** null removes a field, objects merge, everything else replaces. */
+function mergePatch(target: JsonObject, patch: JsonObject): JsonObject {
+  const merged = new Map<string, Json>(Object.entries(target));
+  for (const [name, value] of Object.entries(patch)) {
+    const current = merged.get(name);
+    if (value === null) merged.delete(name);
+    else merged.set(name, isObject(value) ? mergePatch(isObject(current) ? current : {}, value) : value);
+  }
+  return Object.fromEntries(merged);
 }

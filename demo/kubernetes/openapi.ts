@@ -1,8 +1,9 @@
 /**
  * The OpenAPI v3 documents, as small as kubectl can live with.
  *
- * kubectl asks them two things: whether a kind's patch can check fields on the server (else it would want
- * whole schemas to check them itself), and which lists a strategic merge patch merges by which key.
+ * kubectl asks them whether a patch has the parameter `fieldValidation`: without it `kubectl apply` wants whole schemas,
+ * to check fields by itself. They name no strategic merge patch, as kubectl would then take the lists to be merged from
+ * schemas too; without it kubectl takes them from its own types.
  */
 import type { Json, JsonObject } from './json.ts';
 import type { KindRegistry } from './kind-registry.ts';
@@ -29,11 +30,6 @@ export function openApi(pathname: string, kinds: KindRegistry): JsonObject | und
     paths: Object.fromEntries(
       members.map(({ kind, version }): [string, Json] => [pathOf(kind, version), operations(kind, version)]),
     ),
-    components: {
-      schemas: Object.fromEntries(
-        members.map(({ kind, version }): [string, Json] => [schemaName(kind, version), schema(kind, version)]),
-      ),
-    },
   };
 }
 
@@ -45,57 +41,18 @@ function pathOf(kind: ResourceKind, version: string): string {
   return `/${rootOf(kind, version)}${kind.namespaced ? '/namespaces/{namespace}' : ''}/${kind.plural}/{name}`;
 }
 
-function schemaName(kind: ResourceKind, version: string): string {
-  const group = kind.group === '' ? 'core' : kind.group.split('.').reverse().join('.');
-  return `embedded.${group}.${version}.${kind.kind}`;
-}
-
 function operations(kind: ResourceKind, version: string): JsonObject {
-  const patchTypes = ['application/apply-patch+yaml', 'application/json-patch+json', 'application/merge-patch+json'];
-  if (!kind.isCustom) patchTypes.push('application/strategic-merge-patch+json');
   return {
     patch: {
       'x-kubernetes-action': 'patch',
       'x-kubernetes-group-version-kind': { group: kind.group, version, kind: kind.kind },
-      parameters: ['dryRun', 'fieldManager', 'fieldValidation', 'force'].map((name) => ({
+      parameters: ['fieldManager', 'fieldValidation'].map((name) => ({
         name,
         in: 'query',
-        schema: { type: name === 'force' ? 'boolean' : 'string', uniqueItems: true },
+        schema: { type: 'string', uniqueItems: true },
       })),
-      requestBody: { content: Object.fromEntries(patchTypes.map((type): [string, Json] => [type, {}])) },
+      requestBody: { content: { 'application/merge-patch+json': {} } },
       responses: { '200': { description: 'OK' } },
     },
   };
-}
-
-function schema(kind: ResourceKind, version: string): JsonObject {
-  const fields: SchemaNode = { fields: new Map(), list: undefined };
-  for (const [path, list] of Object.entries(kind.structure.lists)) {
-    let node = fields;
-    for (const name of path.split('.')) {
-      const child: SchemaNode = node.fields.get(name) ?? { fields: new Map(), list: undefined };
-      node.fields.set(name, child);
-      node = child;
-    }
-    node.list = list.type === 'map' ? list.mergeKey : '';
-  }
-  return {
-    ...schemaOf(fields),
-    'x-kubernetes-group-version-kind': [{ group: kind.group, version, kind: kind.kind }],
-  };
-}
-
-interface SchemaNode {
-  readonly fields: Map<string, SchemaNode>;
-  /** The merge key of a list of objects, empty for a list of values, undefined for no list. */
-  list: string | undefined;
-}
-
-function schemaOf(node: SchemaNode): JsonObject {
-  const properties = Object.fromEntries([...node.fields].map(([name, child]): [string, Json] => [name, schemaOf(child)]));
-  const object = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true, properties };
-  if (node.list === undefined) return object;
-  const items = node.list === '' ? { type: 'string' } : object;
-  const key = node.list === '' ? {} : { 'x-kubernetes-patch-merge-key': node.list };
-  return { type: 'array', items, 'x-kubernetes-patch-strategy': 'merge', ...key };
 }

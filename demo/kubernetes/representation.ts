@@ -57,7 +57,7 @@ export function representList(
     return { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata, items };
   }
   const items = path.kind.isCustom ? versioned : versioned.map(({ apiVersion, kind, ...rest }) => rest);
-  return { kind: path.kind.listKind, apiVersion: path.apiVersion, metadata, items };
+  return { kind: `${path.kind.kind}List`, apiVersion: path.apiVersion, metadata, items };
 }
 
 /** An object of nothing but a revision: everything up to it has been told. */
@@ -80,9 +80,9 @@ export function representBookmark(
 }
 
 function table(path: ResourcePath, objects: readonly KubernetesObject[], meta: ListMeta, as: Representation): JsonObject {
-  const definition = ({ name, type, priority }: Column): JsonObject => ({
+  const definition = ({ name, priority }: Column): JsonObject => ({
     name,
-    type: type === 'date' ? 'string' : type,
+    type: 'string',
     format: name === 'Name' ? 'name' : '',
     description: '',
     priority,

@@ -12,7 +12,7 @@ import { isSet, openWatch } from './object-watch.ts';
 import { openApi } from './openapi.ts';
 import { formOf, type Representation, representList, representOne } from './representation.ts';
 import { parseResourcePath, type ResourcePath } from './resource-path.ts';
-import type { ResourceRequests, WriteOptions } from './resource-requests.ts';
+import type { ResourceRequests } from './resource-requests.ts';
 import { badRequest, methodNotAllowed, noSuchPath, StatusError } from './status-error.ts';
 
 export interface Api {
@@ -62,22 +62,18 @@ async function answerResource(api: Api, exchange: HttpExchange, path: ResourcePa
     const { objects, meta } = listObjects(api.store, path, query);
     return exchange.answer(200, representList(path, objects, meta, as));
   }
-  const options = writeOptions(exchange);
+  if (query.has('dryRun')) throw badRequest('a dry run is not supported');
   const isCollection = path.name === '';
   if (method === 'POST' && isCollection) {
     if (path.kind.namespaced && path.namespace === '') throw badRequest('an object of a namespace is created in its namespace');
-    return one(201, api.requests.create(path, await exchange.objectBody(), options));
+    return one(201, api.requests.create(path, await exchange.body()));
   }
-  if (method === 'PUT' && !isCollection) return one(200, api.requests.replace(path, await exchange.objectBody(), options));
-  if (method === 'PATCH' && !isCollection) {
-    const { object, isNew } = api.requests.patch(path, exchange.contentType, (await exchange.body()) ?? null, options);
-    return one(isNew ? 201 : 200, object);
-  }
-  if (method === 'DELETE' && path.subresource === '') {
-    const body = await exchange.objectBody();
-    if (!isCollection) return one(200, api.requests.delete(path, body, options));
-    const deleted = api.requests.deleteCollection(path, query, options);
-    return exchange.answer(200, representList(path, deleted, { resourceVersion: String(api.store.revision) }, as));
+  if (method === 'PUT' && !isCollection) return one(200, api.requests.replace(path, await exchange.body()));
+  if (method === 'PATCH' && !isCollection) return one(200, api.requests.patch(path, exchange.contentType, await exchange.body()));
+  if (method === 'DELETE' && !isCollection && path.subresource === '') {
+    const { preconditions } = await exchange.body();
+    if (preconditions !== undefined) throw badRequest('preconditions of a delete are not supported');
+    return one(200, api.requests.delete(path));
   }
   throw methodNotAllowed(method);
 }
@@ -94,16 +90,6 @@ function representationOf(api: Api, { accept, query }: HttpExchange): Representa
   const asked = query.get('includeObject');
   const rowObject = asked === 'None' || asked === 'Object' ? asked : 'Metadata';
   return { form: formOf(accept), rowObject, nowMs: api.clock.nowMs() };
-}
-
-/** A manager that is not named is the program the request comes from, as its user agent begins. */
-function writeOptions({ query, method, contentType, userAgent }: HttpExchange): WriteOptions {
-  const isApply = method === 'PATCH' && contentType === 'application/apply-patch+yaml';
-  return {
-    fieldManager: query.get('fieldManager') ?? (isApply ? '' : (userAgent.split('/')[0] ?? '') || 'unknown'),
-    force: isSet(query.get('force')),
-    isDryRun: query.get('dryRun') === 'All',
-  };
 }
 
 function internalError(error: unknown): StatusError {

@@ -14,11 +14,9 @@ export interface ResourcePath {
   readonly namespace: string;
   /** Empty for the collection. */
   readonly name: string;
-  /** `status`, `finalize`, or empty. */
+  /** `status`, or empty. */
   readonly subresource: string;
 }
-
-const NAMESPACE_SUBRESOURCES = ['status', 'finalize'];
 
 /** The resource `pathname` names; undefined where it names none that is served. */
 export function parseResourcePath(pathname: string, kinds: KindRegistry): ResourcePath | undefined {
@@ -37,19 +35,13 @@ export function parseResourcePath(pathname: string, kinds: KindRegistry): Resour
   const kind = kinds.find(group, version, plural);
   if (kind === undefined || isTooLong) return undefined;
   if (kind.namespaced ? namespace === '' && name !== '' : namespace !== '') return undefined;
-  if (subresource !== '' && !hasSubresource(kind, subresource)) return undefined;
+  if (subresource !== '' && !(subresource === 'status' && kind.hasStatus)) return undefined;
   return { kind, version, apiVersion: apiVersionOf(group, version), namespace, name, subresource };
 }
 
 function splitBelowVersion(segments: readonly string[], group: string) {
-  const isNamespaceItself =
-    group === '' && (segments.length < 3 || (segments.length === 3 && NAMESPACE_SUBRESOURCES.includes(segments[2] ?? '')));
+  const isNamespaceItself = group === '' && (segments.length < 3 || segments[2] === 'status');
   const isInNamespace = segments[0] === 'namespaces' && !isNamespaceItself;
   const [plural = '', name = '', subresource = '', ...more] = isInNamespace ? segments.slice(2) : segments;
   return { namespace: isInNamespace ? (segments[1] ?? '') : '', plural, name, subresource, isTooLong: more.length > 0 };
-}
-
-function hasSubresource(kind: ResourceKind, subresource: string): boolean {
-  if (subresource === 'finalize') return kind.id === 'namespaces';
-  return subresource === 'status' && kind.hasStatus;
 }

@@ -77,13 +77,6 @@ export function conflict(resource: ResourceName, name: string, why: string): Sta
   return new StatusError(409, 'Conflict', message, detailsOf(resource, name));
 }
 
-/** Fields of a server-side apply that others own and that it did not force. */
-export function applyConflict(causes: readonly Cause[]): StatusError {
-  const plural = causes.length === 1 ? 'conflict' : 'conflicts';
-  const list = causes.map((cause) => `${cause.message}: ${cause.field ?? ''}`).join(', ');
-  return new StatusError(409, 'Conflict', `Apply failed with ${causes.length} ${plural}: ${list}`, { causes });
-}
-
 export function invalid(resource: ResourceName, name: string, causes: readonly Cause[]): StatusError {
   const list = causes.map((cause) => `${cause.field ?? '<nil>'}: ${cause.message}`);
   const text = list.length === 1 ? (list[0] ?? '') : `[${list.join(', ')}]`;
@@ -123,7 +116,7 @@ export function methodNotAllowed(method: string): StatusError {
 }
 
 export function unsupportedMediaType(type: string): StatusError {
-  const remedy = 'this server reads JSON, as kubectl create -f and kubectl apply send it, and YAML for server-side apply';
+  const remedy = 'this server reads JSON and merge patches, as kubectl create -f, apply and annotate send them';
   return new StatusError(415, 'UnsupportedMediaType', `the body of the request was in an unknown format: "${type}"; ${remedy}`);
 }
 

@@ -1,84 +1,72 @@
 /**
- * Strategic merge patch: a merge patch that knows which lists are merged item by item.
+ * Strategic merge patch, as far as `kubectl apply` sends it for the kinds served here: a merge patch that merges some
+ * lists item by item, with `$patch: delete` in an item and `$setElementOrder/x`, which puts the named items into that
+ * order and the others behind them.
  *
- * Understood: `$patch: delete` and `$patch: replace` in maps and list items, `$deleteFromPrimitiveList/x`,
- * and `$setElementOrder/x`, which puts the named items into that order and the others behind them.
+ * kubectl knows the built-in kinds by itself and sends no other patch for them, not even after a 415.
  */
-import { isList, isObject, type Json, type JsonObject, sameJson, without } from './json.ts';
-import type { ListStructure, Structure } from './resource-kind.ts';
+import { isList, isObject, type Json, type JsonObject, listOr, objectOr, sameJson } from './json.ts';
+import type { MergeKeys } from './resource-kind.ts';
+import { badRequest, type StatusError } from './status-error.ts';
 
 const ORDER = '$setElementOrder/';
-const DELETE_VALUES = '$deleteFromPrimitiveList/';
 
-/** `target` with `patch` merged into it by the rules of `structure`. */
-export function strategicMergePatch(target: JsonObject, patch: JsonObject, structure: Structure): JsonObject {
-  return mergeMaps(target, patch, structure, '');
-}
-
-function mergeMaps(target: JsonObject, patch: JsonObject, structure: Structure, path: string): JsonObject {
-  if (patch.$patch === 'replace') return without(patch, '$patch');
-  if (patch.$patch === 'delete') return {};
+/** `target` with `patch` merged into it. Throws a 400 for any other directive. */
+export function strategicMergePatch(target: JsonObject, patch: JsonObject, mergeKeys: MergeKeys, path = ''): JsonObject {
   const merged = new Map<string, Json>(Object.entries(target));
+  const pathOf = (name: string) => (path === '' ? name : `${path}.${name}`);
   for (const [name, value] of Object.entries(patch)) {
-    if (name.startsWith('$')) continue;
-    const below = path === '' ? name : `${path}.${name}`;
-    const current = merged.get(name);
-    const list = structure.lists[below];
+    if (name.startsWith(ORDER)) continue;
+    if (name.startsWith('$')) throw unsupported(name);
+    const below = pathOf(name);
+    const key = mergeKeys[below];
     if (value === null) merged.delete(name);
-    else if (isObject(value)) merged.set(name, mergeMaps(isObject(current) ? current : {}, value, structure, below));
-    else if (isList(value) && list !== undefined)
-      merged.set(name, mergeLists(isList(current) ? current : [], value, list, structure, below));
-    else merged.set(name, value);
+    else if (isObject(value)) merged.set(name, strategicMergePatch(objectOr(merged.get(name)), value, mergeKeys, below));
+    else if (isList(value) && key !== undefined) {
+      const mergeItem = (current: JsonObject, item: JsonObject) => strategicMergePatch(current, item, mergeKeys, below);
+      merged.set(name, mergedItems(listOr(merged.get(name)), value, key, mergeItem));
+    } else merged.set(name, value);
   }
-  for (const [name, value] of Object.entries(patch)) applyDirective(merged, name, value, structure, path);
+  for (const [name, order] of Object.entries(patch)) {
+    if (!name.startsWith(ORDER)) continue;
+    const field = name.slice(ORDER.length);
+    const key = mergeKeys[pathOf(field)];
+    if (key === undefined) throw unsupported(name);
+    const items = merged.get(field);
+    if (isList(items)) merged.set(field, ordered(items, listOr(order), key));
+  }
   return Object.fromEntries(merged);
 }
 
-function mergeLists(
+function mergedItems(
   target: readonly Json[],
   patch: readonly Json[],
-  list: ListStructure,
-  structure: Structure,
-  path: string,
+  key: string,
+  mergeItem: (current: JsonObject, item: JsonObject) => JsonObject,
 ): readonly Json[] {
-  if (patch.some((item) => isObject(item) && item.$patch === 'replace'))
-    return patch.filter((item) => !isObject(item) || item.$patch === undefined);
   const merged = [...target];
-  for (const item of patch) {
-    const index = merged.findIndex((each) => isSameItem(each, item, list));
-    const current = merged[index];
-    if (isObject(item) && item.$patch === 'delete') {
+  for (const item of patch.filter(isObject)) {
+    const index = merged.findIndex((each) => isSameItem(each, item, key));
+    if (item.$patch === 'delete') {
       if (index >= 0) merged.splice(index, 1);
-    } else if (index < 0) merged.push(isObject(item) ? mergeMaps({}, item, structure, path) : item);
-    else if (isObject(item) && isObject(current)) merged[index] = mergeMaps(current, item, structure, path);
+    } else if (index < 0) merged.push(mergeItem({}, item));
+    else merged[index] = mergeItem(objectOr(merged[index]), item);
   }
   return merged;
 }
 
-function applyDirective(merged: Map<string, Json>, name: string, value: Json, structure: Structure, path: string): void {
-  const field = name.slice(name.indexOf('/') + 1);
-  const current = merged.get(field);
-  if (!isList(current) || !isList(value)) return;
-  if (name.startsWith(DELETE_VALUES)) {
-    merged.set(
-      field,
-      current.filter((item) => !value.some((each) => sameJson(item, each))),
-    );
-  }
-  const list = structure.lists[path === '' ? field : `${path}.${field}`];
-  if (name.startsWith(ORDER) && list !== undefined) {
-    const place = (item: Json) => {
-      const index = value.findIndex((each) => isSameItem(item, each, list));
-      return index < 0 ? value.length : index;
-    };
-    merged.set(
-      field,
-      current.toSorted((a, b) => place(a) - place(b)),
-    );
-  }
+function ordered(items: readonly Json[], order: readonly Json[], key: string): readonly Json[] {
+  const place = (item: Json) => {
+    const index = order.findIndex((each) => isSameItem(item, each, key));
+    return index < 0 ? order.length : index;
+  };
+  return items.toSorted((a, b) => place(a) - place(b));
 }
 
-function isSameItem(a: Json, b: Json, list: ListStructure): boolean {
-  if (list.type === 'set') return sameJson(a, b);
-  return isObject(a) && isObject(b) && sameJson(a[list.mergeKey], b[list.mergeKey]);
+function isSameItem(a: Json, b: Json, key: string): boolean {
+  return isObject(a) && isObject(b) && sameJson(a[key], b[key]);
+}
+
+function unsupported(directive: string): StatusError {
+  return badRequest(`the directive "${directive}" of a strategic merge patch is not supported; use a merge patch`);
 }

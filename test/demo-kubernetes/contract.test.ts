@@ -3,7 +3,6 @@
  */
 import { afterAll, beforeAll, beforeEach, describe } from 'vitest';
 import { type ProviderName, providerMissing, startKubernetes } from '../support/kubernetes-provider.ts';
-import { applyContract } from './apply-contract.ts';
 import { Api } from './contract-subject.ts';
 import { listContract } from './list-contract.ts';
 import { watchContract } from './watch-contract.ts';
@@ -30,5 +29,4 @@ describe.each(PROVIDERS)('the %s API', (name) => {
   describe('listing', () => listContract(() => api));
   describe('watching', () => watchContract(() => api));
   describe('writing', () => writeContract(() => api));
-  describe('server-side apply', () => applyContract(() => api));
 });

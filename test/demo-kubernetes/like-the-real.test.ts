@@ -82,6 +82,11 @@ function isOurs({ metadata }: Manifest): boolean {
 
 function normalised({ metadata, ...rest }: Manifest): unknown {
   const { uid, resourceVersion, creationTimestamp, managedFields, ...others } = metadata;
-  const applied = ((managedFields ?? []) as Record<string, unknown>[]).filter(({ operation }) => operation === 'Apply');
-  return { ...rest, metadata: { ...others, applied: applied.map(({ time, ...entry }) => entry) } };
+  // Server-side apply of an empty map leaves null where there was a filled one, an update leaves the empty map.
+  const fields = Object.entries(rest).map(([name, value]) => [name, isEmptyMap(value) ? null : value]);
+  return { ...(Object.fromEntries(fields) as object), metadata: others };
+}
+
+function isEmptyMap(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0;
 }

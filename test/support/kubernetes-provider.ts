@@ -27,7 +27,10 @@ export interface KubernetesProvider extends AsyncDisposable {
   readonly requests: KubernetesRequests;
   /** Deletes whatever tests have made; only what every cluster has stays. */
   clean(): Promise<void>;
-  /** Applies the objects of a YAML file, in its order, by server-side apply with force. */
+  /**
+   * Applies the objects of a YAML file, in its order: by server-side apply with force, or, where there is none, by
+   * replacing them as a whole. The two are the same as long as nobody else writes the objects.
+   */
   apply(file: string): Promise<void>;
   /** The same for their status. */
   applyStatus(file: string): Promise<void>;
@@ -105,8 +108,10 @@ class Provider implements KubernetesProvider {
   }
 
   async applyObject(object: Manifest, subresource?: 'status'): Promise<void> {
-    const path = `${objectPath(object.kind, object.apiVersion, object.metadata.namespace, object.metadata.name)}`;
-    await this.requests.apply(subresource === undefined ? path : `${path}/${subresource}`, object);
+    const path = objectPath(object.kind, object.apiVersion, object.metadata.namespace, object.metadata.name);
+    const target = subresource === undefined ? path : `${path}/${subresource}`;
+    if (this.name === 'real') await this.requests.apply(target, object);
+    else await this.#createOrReplace(path, target, object);
   }
 
   async delete(reference: string): Promise<void> {
@@ -138,6 +143,16 @@ class Provider implements KubernetesProvider {
     if (namespace === 'default' && name === 'kubernetes') return;
     if (kind === 'Namespace' && SYSTEM_NAMESPACES.includes(name)) await this.#cleanAnnotations(name);
     else await this.delete([kind, ...(namespace === undefined ? [] : [namespace]), name].join('/'));
+  }
+
+  async #createOrReplace(path: string, target: string, object: Manifest): Promise<void> {
+    const current = (await this.requests.get(path)) as Manifest | undefined;
+    if (current === undefined) {
+      await this.requests.create(path.slice(0, path.lastIndexOf('/')), object);
+      return;
+    }
+    const { resourceVersion } = current.metadata;
+    await this.requests.replace(target, { ...object, metadata: { ...object.metadata, resourceVersion } });
   }
 
   /** There is no controller that would do it. */

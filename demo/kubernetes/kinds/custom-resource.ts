@@ -6,11 +6,16 @@
  */
 import { at, isObject, type Json, type JsonObject, listOr, objectOr, textOf } from '../json.ts';
 import { type KubernetesObject, nameOf, withField } from '../kubernetes-object.ts';
-import { type Column, cause, column, type KindRules, METADATA_LISTS, NO_RULES, type ResourceKind } from '../resource-kind.ts';
-import type { Cause } from '../status-error.ts';
+import { builtInKind, type Column, column, type ResourceKind } from '../resource-kind.ts';
 import { AGE_COLUMN, NAME_COLUMN } from './columns.ts';
 
-const rules: KindRules = {
+export const customResourceDefinitionKind = builtInKind({
+  group: 'apiextensions.k8s.io',
+  kind: 'CustomResourceDefinition',
+  plural: 'customresourcedefinitions',
+  shortNames: ['crd', 'crds'],
+  namespaced: false,
+  columns: [NAME_COLUMN, column('Created At', (object) => textOf(object.metadata.creationTimestamp) ?? '')],
   complete(object, _previous, { time }) {
     const spec = objectOr(object.spec);
     const names = objectOr(spec.names);
@@ -28,49 +33,7 @@ const rules: KindRules = {
     const completed = { conversion: { strategy: 'None' }, ...spec, names: accepted };
     return withField(withField(object, 'spec', completed), 'status', status);
   },
-  check(object) {
-    const spec = objectOr(object.spec);
-    const causes: Cause[] = [];
-    const plural = textOf(at(spec, 'names', 'plural'));
-    if (plural === undefined) causes.push(cause.required('spec.names.plural'));
-    if (textOf(at(spec, 'names', 'kind')) === undefined) causes.push(cause.required('spec.names.kind'));
-    if (nameOf(object) !== `${plural}.${textOf(spec.group)}`)
-      causes.push(cause.invalid('metadata.name', nameOf(object), 'must be spec.names.plural+"."+spec.group'));
-    if (!['Cluster', 'Namespaced'].includes(textOf(spec.scope) ?? ''))
-      causes.push(cause.unsupported('spec.scope', spec.scope, ['Cluster', 'Namespaced']));
-    if (versionsOf(object).filter((version) => version.storage === true).length !== 1)
-      causes.push(cause.invalid('spec.versions', spec.versions, 'must have exactly one version marked as storage version'));
-    return causes;
-  },
-};
-
-export const customResourceDefinitionKind: ResourceKind = {
-  id: 'customresourcedefinitions.apiextensions.k8s.io',
-  group: 'apiextensions.k8s.io',
-  versions: ['v1'],
-  storageVersion: 'v1',
-  kind: 'CustomResourceDefinition',
-  listKind: 'CustomResourceDefinitionList',
-  plural: 'customresourcedefinitions',
-  singular: 'customresourcedefinition',
-  shortNames: ['crd', 'crds'],
-  categories: ['api-extensions'],
-  namespaced: false,
-  hasStatus: true,
-  isCustom: false,
-  countsGenerations: true,
-  nameRule: 'subdomain',
-  structure: {
-    lists: {
-      ...METADATA_LISTS,
-      'status.conditions': { type: 'map', keys: { type: undefined }, mergeKey: 'type' },
-    },
-    atomicMaps: [],
-  },
-  rules,
-  columns: [NAME_COLUMN, column('Created At', (object) => textOf(object.metadata.creationTimestamp) ?? '')],
-  selectableFields: [],
-};
+});
 
 /** The kind a stored definition makes the API serve. */
 export function kindOf(definition: KubernetesObject): ResourceKind {
@@ -87,20 +50,17 @@ export function kindOf(definition: KubernetesObject): ResourceKind {
     versions: preferredFirst(served.map((version) => textOf(version.name) ?? '')),
     storageVersion: textOf(storage.name) ?? '',
     kind: text('kind'),
-    listKind: text('listKind'),
     plural: text('plural'),
-    singular: text('singular'),
     shortNames: texts('shortNames'),
     categories: texts('categories'),
     namespaced: spec.scope === 'Namespaced',
     hasStatus: at(storage, 'subresources', 'status') !== undefined,
     isCustom: true,
     countsGenerations: true,
-    nameRule: 'subdomain',
-    structure: { lists: METADATA_LISTS, atomicMaps: [], isSchemaless: true },
-    rules: NO_RULES,
+    mergeKeys: {},
     columns: columnsOf(storage),
-    selectableFields: [],
+    complete: (object) => object,
+    check: () => [],
   };
 }
 
@@ -123,9 +83,7 @@ function preferredFirst(versions: readonly string[]): string[] {
 function columnsOf(version: JsonObject): readonly Column[] {
   const printed = listOr(version.additionalPrinterColumns).filter(isObject);
   const columns = printed.map((each) =>
-    column(textOf(each.name) ?? '', (object) => shown(atPath(object, textOf(each.jsonPath) ?? '')), {
-      priority: Number(each.priority ?? 0),
-    }),
+    column(textOf(each.name) ?? '', (object) => shown(atPath(object, textOf(each.jsonPath) ?? '')), Number(each.priority ?? 0)),
   );
   return [NAME_COLUMN, ...columns, AGE_COLUMN];
 }

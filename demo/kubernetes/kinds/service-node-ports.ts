@@ -33,7 +33,7 @@ export function completeNodePorts(spec: JsonObject, before: JsonObject, surround
 }
 
 /** True where the type of `spec` gives its ports node ports. */
-export function hasNodePorts(spec: JsonObject): boolean {
+function hasNodePorts(spec: JsonObject): boolean {
   if (spec.type === 'LoadBalancer') return spec.allocateLoadBalancerNodePorts !== false;
   return spec.type === 'NodePort';
 }

@@ -3,10 +3,10 @@
  */
 import { at, isList, isObject, type Json, type JsonObject, listOr, objectOr, textOf, withFields, withoutNulls } from '../json.ts';
 import { type KubernetesObject, kubernetesObject, withField } from '../kubernetes-object.ts';
-import { column, type KindRules, METADATA_LISTS, type ResourceKind } from '../resource-kind.ts';
+import { builtInKind, cause, column } from '../resource-kind.ts';
+import type { Cause } from '../status-error.ts';
 import { AGE_COLUMN, NAME_COLUMN } from './columns.ts';
 import { completeAddresses } from './service-addresses.ts';
-import { checkService } from './service-checks.ts';
 import { completeNodePorts } from './service-node-ports.ts';
 
 /** How long a client stays with a backend where its service does not say: three hours. */
@@ -14,20 +14,6 @@ const AFFINITY_TIMEOUT_SECONDS = 10_800;
 
 /** Lists and maps of the spec that are not stored when empty. */
 const DROPPED_WHEN_EMPTY = ['selector', 'ports', 'externalIPs', 'loadBalancerSourceRanges', 'clusterIPs', 'ipFamilies'];
-
-const rules: KindRules = {
-  complete(object, previous, surroundings) {
-    const given = withoutEmpty(objectOr(withoutNulls(objectOr(object.spec))));
-    const before = objectOr(previous?.spec);
-    let spec = withFields(given, { type: given.type ?? 'ClusterIP', sessionAffinity: given.sessionAffinity ?? 'None' });
-    spec = withPorts(spec);
-    spec = completeAddresses(spec, before, surroundings);
-    spec = completeNodePorts(spec, before, surroundings);
-    spec = withPolicies(spec, before);
-    return kubernetesObject(withFields(withStatus(object, spec), { spec }));
-  },
-  check: checkService,
-};
 
 function withoutEmpty(spec: JsonObject): JsonObject {
   const isEmpty = (value: Json) => (isList(value) ? value.length === 0 : isObject(value) && Object.keys(value).length === 0);
@@ -99,31 +85,25 @@ function selectorText(object: KubernetesObject): string {
   return pairs.length === 0 ? '<none>' : pairs.join(',');
 }
 
-export const serviceKind: ResourceKind = {
-  id: 'services',
-  group: '',
-  versions: ['v1'],
-  storageVersion: 'v1',
+/** The ports only: with those of another form nothing can be exported. */
+function checkPorts(object: KubernetesObject): Cause[] {
+  const { type, clusterIP, ports } = objectOr(object.spec);
+  if (listOr(ports).length === 0) return type === 'ExternalName' || clusterIP === 'None' ? [] : [cause.required('spec.ports')];
+  return listOr(ports).flatMap((each, index) => {
+    const port = at(each, 'port');
+    const isPort = typeof port === 'number' && Number.isInteger(port) && port > 0 && port < 65_536;
+    return isPort ? [] : [cause.invalid(`spec.ports[${index}].port`, port, 'must be between 1 and 65535, inclusive')];
+  });
+}
+
+export const serviceKind = builtInKind({
   kind: 'Service',
-  listKind: 'ServiceList',
   plural: 'services',
-  singular: 'service',
   shortNames: ['svc'],
   categories: ['all'],
   namespaced: true,
-  hasStatus: true,
-  isCustom: false,
   countsGenerations: false,
-  nameRule: 'label-1035',
-  structure: {
-    lists: {
-      ...METADATA_LISTS,
-      'spec.ports': { type: 'map', keys: { port: undefined, protocol: 'TCP' }, mergeKey: 'port' },
-      'status.conditions': { type: 'map', keys: { type: undefined }, mergeKey: 'type' },
-    },
-    atomicMaps: ['spec.selector'],
-  },
-  rules,
+  mergeKeys: { 'spec.ports': 'port' },
   columns: [
     NAME_COLUMN,
     column('Type', (object) => textOf(at(object, 'spec', 'type')) ?? ''),
@@ -131,7 +111,17 @@ export const serviceKind: ResourceKind = {
     column('External-IP', externalText),
     column('Port(s)', portsText),
     AGE_COLUMN,
-    column('Selector', selectorText, { priority: 1 }),
+    column('Selector', selectorText, 1),
   ],
-  selectableFields: ['spec.clusterIP', 'spec.type'],
-};
+  complete(object, previous, surroundings) {
+    const given = withoutEmpty(objectOr(withoutNulls(objectOr(object.spec))));
+    const before = objectOr(previous?.spec);
+    let spec = withFields(given, { type: given.type ?? 'ClusterIP', sessionAffinity: given.sessionAffinity ?? 'None' });
+    spec = withPorts(spec);
+    spec = completeAddresses(spec, before, surroundings);
+    spec = completeNodePorts(spec, before, surroundings);
+    spec = withPolicies(spec, before);
+    return kubernetesObject(withFields(withStatus(object, spec), { spec }));
+  },
+  check: checkPorts,
+});
