@@ -7,8 +7,8 @@
 import { constants } from 'node:os';
 import { asError, isAbort, ProgramError } from '../src/shared/errors.ts';
 import { FlagError } from '../src/shared/flags/error.ts';
-import { type EtcdBinary, findEtcd, type SearchEnvironment } from './mesh/etcd-binary.ts';
 import { Mesh } from './mesh/mesh.ts';
+import { type EtcdBinary, findEtcd, type SearchEnvironment } from './mesh/processes/etcd-binary.ts';
 import { stayUp, suggest } from './story/aftermath.ts';
 import { type DemoOptions, HELP, parseOptions } from './story/options.ts';
 import { introduce } from './story/scenery.ts';

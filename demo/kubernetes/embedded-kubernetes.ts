@@ -7,20 +7,20 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Clock, systemClock } from '../../src/shared/time/clock.ts';
-import { EMBEDDED_VERSION } from './discovery.ts';
-import { HttpExchange } from './http-exchange.ts';
-import { objectOr, parseJson } from './json.ts';
-import { KindRegistry } from './kind-registry.ts';
+import { type Clock, systemClock } from '../../src/shared/clock.ts';
+import { EMBEDDED_VERSION } from './http/discovery.ts';
+import { HttpExchange } from './http/http-exchange.ts';
+import { type Api, handle } from './http/request-handler.ts';
 import { customResourceDefinitionKind } from './kinds/custom-resource.ts';
+import { KindRegistry } from './kinds/kind-registry.ts';
 import { namespaceKind } from './kinds/namespace.ts';
+import { apiVersionOf, type ResourceKind } from './kinds/resource-kind.ts';
 import { kubeconfigText } from './kubeconfig.ts';
 import { BOOKMARK_INTERVAL_MS, HISTORY_EVENTS, IDLE_CONNECTION_MS } from './limits.ts';
 import { meshDefinitions } from './mesh-definitions.ts';
-import { ObjectStore } from './object-store.ts';
-import { type Api, handle } from './request-handler.ts';
-import { apiVersionOf, type ResourceKind } from './resource-kind.ts';
-import { ResourceRequests } from './resource-requests.ts';
+import { objectOr, parseJson } from './objects/json.ts';
+import { ObjectStore } from './objects/object-store.ts';
+import { ResourceRequests } from './writing/resource-requests.ts';
 
 export interface EmbeddedOptions {
   /** 0 or absent: any free port. */

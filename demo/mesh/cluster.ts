@@ -6,14 +6,14 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startEmbeddedKubernetes } from '../kubernetes/embedded-kubernetes.ts';
 import type { Closing } from './closing.ts';
-import { Daemon, type DaemonOptions } from './daemon.ts';
-import { type Etcd, startEtcd } from './etcd.ts';
-import type { EtcdBinary } from './etcd-binary.ts';
-import { EtcdObserver } from './etcd-observer.ts';
-import { freePort } from './free-port.ts';
-import { KubernetesClient } from './kubernetes-client.ts';
-import type { ProcessHost } from './mesh-process.ts';
-import { Workload } from './workload.ts';
+import { EtcdObserver } from './etcd-contents/etcd-observer.ts';
+import { Daemon, type DaemonOptions } from './processes/daemon.ts';
+import { type Etcd, startEtcd } from './processes/etcd.ts';
+import type { EtcdBinary } from './processes/etcd-binary.ts';
+import { freePort } from './processes/free-port.ts';
+import type { ProcessHost } from './processes/mesh-process.ts';
+import { KubernetesClient } from './workload/kubernetes-client.ts';
+import { Workload } from './workload/workload.ts';
 
 export type ClusterName = 'east' | 'west';
 

@@ -7,11 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Closing } from './closing.ts';
 import { type Cluster, type ClusterName, startCluster } from './cluster.ts';
-import type { EtcdBinary } from './etcd-binary.ts';
-import { difference, type ExportedState, expectedState, foundState } from './exported-state.ts';
-import { Guardian } from './guardian.ts';
+import { difference, type ExportedState, expectedState, foundState } from './etcd-contents/exported-state.ts';
 import { Link } from './link.ts';
-import type { MeshProcess, ProcessHost } from './mesh-process.ts';
+import type { EtcdBinary } from './processes/etcd-binary.ts';
+import { Guardian } from './processes/guardian.ts';
+import type { MeshProcess, ProcessHost } from './processes/mesh-process.ts';
 
 export interface MeshOptions {
   readonly etcd: EtcdBinary;

@@ -4,10 +4,10 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { asError } from '../../src/shared/errors.ts';
-import type { EtcdBinary, SearchEnvironment } from '../mesh/etcd-binary.ts';
 import type { Mesh } from '../mesh/mesh.ts';
-import type { MeshProcess } from '../mesh/mesh-process.ts';
-import { runPodController } from '../mesh/pod-controller.ts';
+import type { EtcdBinary, SearchEnvironment } from '../mesh/processes/etcd-binary.ts';
+import type { MeshProcess } from '../mesh/processes/mesh-process.ts';
+import { runPodController } from '../mesh/workload/pod-controller.ts';
 import { suggestions } from './suggestions.ts';
 import { duration, type Terminal } from './terminal.ts';
 

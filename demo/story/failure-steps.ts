@@ -1,6 +1,6 @@
 /** The steps about failures: a link that is cut, daemons that are killed. */
-import type { ObservedEvent } from '../mesh/etcd-observer.ts';
-import { eventsBetween, expectedState } from '../mesh/exported-state.ts';
+import type { ObservedEvent } from '../mesh/etcd-contents/etcd-observer.ts';
+import { eventsBetween, expectedState } from '../mesh/etcd-contents/exported-state.ts';
 import { until } from '../mesh/until.ts';
 import { REBEL_BASE } from './service-steps.ts';
 import { type Step, UnexpectedError } from './stage.ts';

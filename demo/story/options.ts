@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { FlagError } from '../../src/shared/flags/error.ts';
 import { parseFlags } from '../../src/shared/flags/parse.ts';
 import { bool, map } from '../../src/shared/flags/table.ts';
-import { NAMESPACE } from '../mesh/manifests.ts';
+import { NAMESPACE } from '../mesh/workload/manifests.ts';
 
 export interface DemoOptions {
   /** Ends after the story. */

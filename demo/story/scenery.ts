@@ -1,6 +1,7 @@
 /** What is around the story before it begins. */
-import type { EtcdBinary } from '../mesh/etcd-binary.ts';
+
 import type { Mesh } from '../mesh/mesh.ts';
+import type { EtcdBinary } from '../mesh/processes/etcd-binary.ts';
 import type { Terminal } from './terminal.ts';
 
 /** The parts of both clusters, and where they are. */

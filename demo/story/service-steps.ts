@@ -1,5 +1,5 @@
 /** The steps about services: what is seen of them, and how fast a change is. */
-import type { ServiceSpec } from '../mesh/manifests.ts';
+import type { ServiceSpec } from '../mesh/workload/manifests.ts';
 import type { Stage, Step } from './stage.ts';
 import { duration } from './terminal.ts';
 

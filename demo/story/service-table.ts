@@ -2,9 +2,9 @@
  * What each cluster sees of the services of both, as a picture: a dot for each pod.
  */
 import type { Cluster } from '../mesh/cluster.ts';
-import { serviceKey } from '../mesh/exported-state.ts';
-import type { ServiceSpec } from '../mesh/manifests.ts';
+import { serviceKey } from '../mesh/etcd-contents/exported-state.ts';
 import type { Mesh } from '../mesh/mesh.ts';
+import type { ServiceSpec } from '../mesh/workload/manifests.ts';
 
 export const LEGEND = '● a pod of the cluster itself   ○ a pod of the other cluster, known through the mesh';
 

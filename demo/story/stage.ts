@@ -4,10 +4,10 @@
  */
 import { asError, ProgramError } from '../../src/shared/errors.ts';
 import type { Cluster } from '../mesh/cluster.ts';
-import type { ObservedEvent } from '../mesh/etcd-observer.ts';
-import { NAMESPACE } from '../mesh/manifests.ts';
+import type { ObservedEvent } from '../mesh/etcd-contents/etcd-observer.ts';
 import type { Mesh } from '../mesh/mesh.ts';
-import type { Change } from '../mesh/workload.ts';
+import { NAMESPACE } from '../mesh/workload/manifests.ts';
+import type { Change } from '../mesh/workload/workload.ts';
 import { LEGEND, serviceRows, serviceTable } from './service-table.ts';
 import { duration, type Terminal } from './terminal.ts';
 

@@ -1,6 +1,6 @@
 /** The story: its steps in order, and how one that fails is told. */
 import type { Mesh } from '../mesh/mesh.ts';
-import type { MeshProcess } from '../mesh/mesh-process.ts';
+import type { MeshProcess } from '../mesh/processes/mesh-process.ts';
 import { FAILURE_STEPS } from './failure-steps.ts';
 import { LAST_STEP, SERVICE_STEPS } from './service-steps.ts';
 import { Stage, type Step, StepFailedError } from './stage.ts';

@@ -1,7 +1,8 @@
 /** What to try with the mesh that the story leaves behind: lines to be copied. */
-import { type EtcdBinary, findTool, type SearchEnvironment } from '../mesh/etcd-binary.ts';
-import { NAMESPACE } from '../mesh/manifests.ts';
+
 import type { Mesh } from '../mesh/mesh.ts';
+import { type EtcdBinary, findTool, type SearchEnvironment } from '../mesh/processes/etcd-binary.ts';
+import { NAMESPACE } from '../mesh/workload/manifests.ts';
 import { LOCAL } from './service-steps.ts';
 
 export interface Suggestion {

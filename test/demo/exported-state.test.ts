@@ -1,6 +1,6 @@
 import { zstdCompressSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { difference, type ExportedState, eventsBetween, foundState } from '../../demo/mesh/exported-state.ts';
+import { difference, type ExportedState, eventsBetween, foundState } from '../../demo/mesh/etcd-contents/exported-state.ts';
 import { keyOf } from '../../src/shared/etcd/types.ts';
 
 /** A service with its endpoint slice and the addresses of its pods. */

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { until } from '../support/until.ts';
 
-const GUARDIAN = fileURLToPath(new URL('../../demo/mesh/guardian.ts', import.meta.url));
+const GUARDIAN = fileURLToPath(new URL('../../demo/mesh/processes/guardian.ts', import.meta.url));
 
 /** A program that starts `starts` processes by a guardian and has died before it could say anything more. */
 function killedProgram(directory: string, starts: number): string {

@@ -1,9 +1,9 @@
 /**
  * Columns of `kubectl get` that many kinds have.
  */
-import { at, textOf } from '../json.ts';
-import { nameOf } from '../kubernetes-object.ts';
-import { column } from '../resource-kind.ts';
+import { at, textOf } from '../objects/json.ts';
+import { nameOf } from '../objects/kubernetes-object.ts';
+import { column } from './resource-kind.ts';
 
 export const NAME_COLUMN = column('Name', nameOf);
 

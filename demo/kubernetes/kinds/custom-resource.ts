@@ -4,10 +4,10 @@
  * A definition is served from the moment it is stored to the moment it is deleted, with every version it
  * lists as served. Schemas are not looked at: what is stored is what was given.
  */
-import { at, isObject, type Json, type JsonObject, listOr, objectOr, textOf } from '../json.ts';
-import { type KubernetesObject, nameOf, withField } from '../kubernetes-object.ts';
-import { builtInKind, type Column, column, type ResourceKind } from '../resource-kind.ts';
+import { at, isObject, type Json, type JsonObject, listOr, objectOr, textOf } from '../objects/json.ts';
+import { type KubernetesObject, nameOf, withField } from '../objects/kubernetes-object.ts';
 import { AGE_COLUMN, NAME_COLUMN } from './columns.ts';
+import { builtInKind, type Column, column, type ResourceKind } from './resource-kind.ts';
 
 export const customResourceDefinitionKind = builtInKind({
   group: 'apiextensions.k8s.io',

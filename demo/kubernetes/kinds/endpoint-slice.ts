@@ -1,10 +1,10 @@
 /**
  * EndpointSlices: stored almost as given; ports get a protocol and a name.
  */
-import { at, isObject, type Json, listOr, objectOr, textOf, withFields, withoutNulls } from '../json.ts';
-import { type KubernetesObject, kubernetesObject } from '../kubernetes-object.ts';
-import { builtInKind, column } from '../resource-kind.ts';
+import { at, isObject, type Json, listOr, objectOr, textOf, withFields, withoutNulls } from '../objects/json.ts';
+import { type KubernetesObject, kubernetesObject } from '../objects/kubernetes-object.ts';
 import { AGE_COLUMN, NAME_COLUMN } from './columns.ts';
+import { builtInKind, column } from './resource-kind.ts';
 
 /** An empty list is stored as none: null, as the field has no other form. */
 function endpointsOf(endpoints: Json | undefined): Json {

@@ -1,10 +1,10 @@
 /**
  * Namespaces. There is no namespace controller: a deleted one is gone at once, and what was in it stays.
  */
-import { at, objectOr, textOf } from '../json.ts';
-import { nameOf, withField, withMetadata } from '../kubernetes-object.ts';
-import { builtInKind, column } from '../resource-kind.ts';
+import { at, objectOr, textOf } from '../objects/json.ts';
+import { nameOf, withField, withMetadata } from '../objects/kubernetes-object.ts';
 import { AGE_COLUMN, NAME_COLUMN } from './columns.ts';
+import { builtInKind, column } from './resource-kind.ts';
 
 /** The label every namespace carries. */
 const NAME_LABEL = 'kubernetes.io/metadata.name';

@@ -1,10 +1,10 @@
 /**
  * Pods, as records only: nothing schedules or runs them, and a deleted one is gone at once.
  */
-import { at, listOr, objectOr, textOf } from '../json.ts';
-import { type KubernetesObject, withField } from '../kubernetes-object.ts';
-import { builtInKind, cause, column } from '../resource-kind.ts';
+import { at, listOr, objectOr, textOf } from '../objects/json.ts';
+import { type KubernetesObject, withField } from '../objects/kubernetes-object.ts';
 import { AGE_COLUMN, NAME_COLUMN } from './columns.ts';
+import { builtInKind, cause, column } from './resource-kind.ts';
 
 function readyText(object: KubernetesObject): string {
   const containers = listOr(at(object, 'spec', 'containers')).length;

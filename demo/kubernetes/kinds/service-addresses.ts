@@ -5,8 +5,8 @@
  * had before, then the default: one address of the first family.
  */
 import { isIP } from 'node:net';
-import { type JsonObject, listOr, textOf, withFields } from '../json.ts';
-import type { Surroundings } from '../resource-kind.ts';
+import { type JsonObject, listOr, textOf, withFields } from '../objects/json.ts';
+import type { Surroundings } from './resource-kind.ts';
 
 type Family = 'IPv4' | 'IPv6';
 

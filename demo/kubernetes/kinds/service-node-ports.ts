@@ -1,8 +1,8 @@
 /**
  * Node ports: given to the ports of services that are reached from outside, taken from the others.
  */
-import { isObject, type JsonObject, listOr, withFields } from '../json.ts';
-import type { Surroundings } from '../resource-kind.ts';
+import { isObject, type JsonObject, listOr, withFields } from '../objects/json.ts';
+import type { Surroundings } from './resource-kind.ts';
 
 const FIRST_NODE_PORT = 30_000;
 

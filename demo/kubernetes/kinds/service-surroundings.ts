@@ -1,9 +1,9 @@
 /**
  * What the services of the store have taken, for services to come.
  */
-import { at, isObject, listOr } from '../json.ts';
-import type { ObjectStore } from '../object-store.ts';
-import type { Surroundings } from '../resource-kind.ts';
+import { at, isObject, listOr } from '../objects/json.ts';
+import type { ObjectStore } from '../objects/object-store.ts';
+import type { Surroundings } from './resource-kind.ts';
 
 export function serviceSurroundings(store: ObjectStore, time: string): Surroundings {
   const services = () => [...store.values('services')];

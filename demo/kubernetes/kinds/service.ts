@@ -1,11 +1,23 @@
 /**
  * Services: what the API server fills in (addresses, ports, policies) and what it refuses.
  */
-import { at, isList, isObject, type Json, type JsonObject, listOr, objectOr, textOf, withFields, withoutNulls } from '../json.ts';
-import { type KubernetesObject, kubernetesObject, withField } from '../kubernetes-object.ts';
-import { builtInKind, cause, column } from '../resource-kind.ts';
-import type { Cause } from '../status-error.ts';
+
+import type { Cause } from '../http/status-error.ts';
+import {
+  at,
+  isList,
+  isObject,
+  type Json,
+  type JsonObject,
+  listOr,
+  objectOr,
+  textOf,
+  withFields,
+  withoutNulls,
+} from '../objects/json.ts';
+import { type KubernetesObject, kubernetesObject, withField } from '../objects/kubernetes-object.ts';
 import { AGE_COLUMN, NAME_COLUMN } from './columns.ts';
+import { builtInKind, cause, column } from './resource-kind.ts';
 import { completeAddresses } from './service-addresses.ts';
 import { completeNodePorts } from './service-node-ports.ts';
 
