@@ -19,18 +19,6 @@ export class NotInTimeError extends ProgramError {
   readonly retriable = false;
 }
 
-/** The Kubernetes API refused a request, or did not answer it. */
-export class KubernetesRequestError extends ProgramError {
-  readonly code = 'DEMO_KUBERNETES_REQUEST';
-  readonly retriable = false;
-  /** The HTTP status; 0 where there was no answer. */
-  readonly status: number;
-  constructor(status: number, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.status = status;
-  }
-}
-
 /** A real cluster holds something that the demo would have to overwrite. */
 export class NamespaceTakenError extends ProgramError {
   readonly code = 'DEMO_NAMESPACE_TAKEN';

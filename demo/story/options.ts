@@ -36,8 +36,9 @@ Flags:
                                 Kubernetes API is embedded
   -h, --help                    Show this text
 
-The embedded Kubernetes API is good for kubectl get, apply, watch and delete. There is no cluster
-behind it: no pod runs, and the demo itself plays the controllers and the agents.
+The embedded Kubernetes API is good for kubectl get, apply, annotate, label, watch and delete, not
+for apply --server-side or --dry-run=server. There is no cluster behind it: no pod runs, and the
+demo itself plays the controllers and the agents.
 
 In a real cluster only the namespace ${NAMESPACE} is created, with services and endpoint slices
 that lead nowhere, and deleted at the end. Nothing is created outside of it, and nothing that exists

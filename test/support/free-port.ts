@@ -5,9 +5,9 @@
  * reservation, a file named after the port, keeps others away from it.
  */
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isFree } from '../../demo/mesh/processes/free-port.ts';
 
 /** Below the range that outgoing connections are given; the demonstration takes its own from above these. */
 const FIRST = 20_000;
@@ -53,12 +53,4 @@ function isAbandoned(path: string): boolean {
   } catch (thrown) {
     return (thrown as NodeJS.ErrnoException).code === 'ESRCH';
   }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once('error', () => resolve(false));
-    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
-  });
 }

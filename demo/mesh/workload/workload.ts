@@ -6,7 +6,8 @@
  * whoever watches the etcds knows what to look for before the first request is sent. With a change of
  * pods the request about the endpoint slice comes last: backends are known only with it.
  */
-import { KubernetesRequestError, NamespaceTakenError } from '../errors.ts';
+import { KubeStatusError } from '../../../src/shared/k8s/errors.ts';
+import { NamespaceTakenError } from '../errors.ts';
 import type { KubernetesClient, Manifest } from './kubernetes-client.ts';
 import {
   endpointManifest,
@@ -70,7 +71,7 @@ export class Workload {
   async prepare(): Promise<void> {
     const { kubernetes } = this.#options;
     await kubernetes.create(namespaceManifest()).catch((thrown: unknown) => {
-      if (!(thrown instanceof KubernetesRequestError && thrown.status === 409)) throw thrown;
+      if (!(thrown instanceof KubeStatusError && thrown.status === 409)) throw thrown;
       throw new NamespaceTakenError(
         `the namespace ${NAMESPACE} exists already in ${kubernetes.server}; delete it, or wait for the other demo to end`,
       );

@@ -60,7 +60,7 @@ export interface KubeRequest {
   readonly path: string;
   readonly accept: string;
   /** GET where absent. */
-  readonly method?: 'POST' | 'PUT' | 'PATCH';
+  readonly method?: 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly content?: string;
   readonly contentType?: string;
   readonly signal: AbortSignal;

@@ -20,7 +20,7 @@ import { type Resource, resourceName } from './resources.ts';
 /** What a request was for, so that its error can name it. */
 export type RequestPurpose =
   | { readonly verb: 'list' | 'watch'; readonly resource: Resource }
-  | { readonly verb: 'get' | 'create' | 'update' | 'patch'; readonly what: string };
+  | { readonly verb: 'get' | 'create' | 'update' | 'patch' | 'delete'; readonly what: string };
 
 /** `list ciliumnodes.cilium.io`. */
 export function purposeText(purpose: RequestPurpose): string {
