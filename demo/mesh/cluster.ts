@@ -5,7 +5,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startEmbeddedKubernetes } from '../kubernetes/embedded-kubernetes.ts';
-import type { Closing } from './closing.ts';
 import { EtcdObserver } from './etcd-contents/etcd-observer.ts';
 import { Daemon, type DaemonOptions } from './processes/daemon.ts';
 import { type Etcd, startEtcd } from './processes/etcd.ts';
@@ -27,7 +26,8 @@ export interface ClusterOptions {
   /** Exists; everything is written below it. */
   readonly directory: string;
   readonly host: ProcessHost;
-  readonly closing: Closing;
+  /** Takes what has to be closed at the end. */
+  readonly closing: AsyncDisposableStack;
   readonly signal: AbortSignal;
 }
 
@@ -60,14 +60,14 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const remotes = join(directory, 'clustermesh');
   await mkdir(remotes, { recursive: true });
   const etcd = await startEtcd({ binary: options.etcd, cluster: name, directory, host, signal });
-  closing.add(() => etcd.process.kill());
+  closing.defer(() => etcd.process.kill());
   const { kubernetes, kubeconfig } = await openKubernetes(options, directory);
   const isEmbedded = options.kubeconfig === undefined;
   const workload = createWorkload(name, kubernetes, isEmbedded);
-  closing.add(() => (isEmbedded ? undefined : workload.cleanUp()));
+  closing.defer(() => (isEmbedded ? undefined : workload.cleanUp()));
   await workload.prepare();
   const observer = await EtcdObserver.of(etcd.endpoint, signal);
-  closing.add(() => observer.close());
+  closing.defer(() => observer.close());
 
   const etcdFile = join(directory, 'etcd.yaml');
   await writeFile(etcdFile, etcdConfig(etcd.port));
@@ -87,7 +87,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const status = `127.0.0.1:${await freePort()}`;
   const apiserver = await daemon('clustermesh', [`--k8s-kubeconfig-path=${kubeconfig}`]);
   const kvstoremesh = await daemon('kvstoremesh', [`--clustermesh-config=${remotes}`, `--api-serve-addr=${status}`]);
-  for (const { process } of [apiserver, kvstoremesh]) closing.add(() => process.kill());
+  for (const { process } of [apiserver, kvstoremesh]) closing.defer(() => process.kill());
   return {
     name,
     etcd,
@@ -108,12 +108,12 @@ async function openKubernetes({ kubeconfig, closing }: ClusterOptions, directory
   let path = kubeconfig;
   if (path === undefined) {
     const embedded = await startEmbeddedKubernetes();
-    closing.add(() => embedded.stop());
+    closing.defer(() => embedded.stop());
     path = join(directory, 'kubeconfig');
     await writeFile(path, embedded.kubeconfig, { mode: 0o600 });
   }
   const kubernetes = await KubernetesClient.fromKubeconfig(path);
-  closing.add(() => kubernetes.close());
+  closing.defer(() => kubernetes.close());
   return { kubernetes, kubeconfig: path };
 }
 

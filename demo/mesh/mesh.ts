@@ -5,7 +5,6 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Closing } from './closing.ts';
 import { type Cluster, type ClusterName, startCluster } from './cluster.ts';
 import { difference, type ExportedState, expectedState, foundState } from './etcd-contents/exported-state.ts';
 import { Link } from './link.ts';
@@ -32,7 +31,7 @@ export interface RemoteStatus {
 export class Mesh {
   readonly directory: string;
   readonly #options: MeshOptions;
-  readonly #closing = new Closing();
+  readonly #closing = new AsyncDisposableStack();
   readonly #guardian: Guardian;
   readonly #broken = new AbortController();
   readonly #signal: AbortSignal;
@@ -75,7 +74,7 @@ export class Mesh {
     for (const cluster of this.#clusters) {
       const other = this.other(cluster);
       const link = await Link.to(other.etcd.port);
-      this.#closing.add(() => link.close());
+      this.#closing.defer(() => link.close());
       this.#links.push(link);
       await cluster.addRemote(other.name, link.port);
     }
@@ -168,7 +167,11 @@ export class Mesh {
   /** Ends every process, deletes what was created in real clusters, removes the directory. Idempotent. */
   async stop(): Promise<void> {
     try {
-      await this.#closing.run();
+      await this.#closing.disposeAsync();
+    } catch (thrown) {
+      let first: unknown = thrown;
+      while (first instanceof SuppressedError) first = first.suppressed;
+      throw first;
     } finally {
       await this.#guardian.end();
     }

@@ -4,10 +4,11 @@
  * Binaries come from `$ETCD_BIN` (paths separated by `:`), else from the PATH, and from `.cache` of the
  * project. Whatever a test forgets to stop is killed when the test process ends.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { accessSync, constants, existsSync, globSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, globSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { etcdVersionOf } from '../../demo/mesh/processes/etcd-binary.ts';
 import { containersChosen } from './container-engine.ts';
 import { ETCD_IMAGES, startEtcdContainer } from './etcd-container.ts';
 import { type EtcdBinary, type EtcdOptions, type EtcdProcess, etcdFlags, type RestartOptions } from './etcd-server.ts';
@@ -31,7 +32,7 @@ export function etcdVersions(): readonly EtcdBinary[] {
   const paths = [...candidates, ...cached.map((path) => join(import.meta.dirname, '../..', path))];
   const byVersion = new Map<string, EtcdBinary>();
   for (const path of paths) {
-    const version = versionOf(path);
+    const version = etcdVersionOf(path);
     if (version === undefined || byVersion.has(version)) continue;
     byVersion.set(version, { path, version, minor: version.split('.').slice(0, 2).join('.') });
   }
@@ -47,15 +48,6 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<EtcdProcess>
   const server = new Server(binary, options, port, metricsPort);
   await server.start();
   return server;
-}
-
-function versionOf(path: string): string | undefined {
-  try {
-    accessSync(path, constants.X_OK);
-    return /^etcd Version: (\S+)/.exec(execFileSync(path, ['--version'], { encoding: 'utf8', stdio: 'pipe' }))?.[1];
-  } catch {
-    return undefined;
-  }
 }
 
 function pickBinary(version: string | undefined): EtcdBinary {

@@ -28,7 +28,7 @@ export function findEtcd(env: SearchEnvironment): EtcdBinary {
       ? [...inPath(env, 'etcd'), ...globSync('.cache/etcd/**/etcd', { cwd: ROOT }).map((path) => join(ROOT, path))]
       : named.split(delimiter);
   for (const path of paths) {
-    const version = versionOf(path);
+    const version = etcdVersionOf(path);
     if (version !== undefined) return { path, version };
   }
   throw new MissingProgramError(
@@ -63,7 +63,8 @@ function isExecutable(path: string): boolean {
   }
 }
 
-function versionOf(path: string): string | undefined {
+/** The version of the etcd at `path`; undefined where there is none that runs. */
+export function etcdVersionOf(path: string): string | undefined {
   if (!isExecutable(path)) return undefined;
   try {
     const text = execFileSync(path, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], env: {} });
