@@ -2,7 +2,7 @@
  * An in-process Kubernetes API on the loopback interface, for the demo and for tests.
  *
  * It creates, lists, watches, patches and deletes objects as a real API server does, for the kinds the project exports
- * and any that a CustomResourceDefinition adds. Server-side apply, JSON patches and dry runs are left to a real one. It is
+ * and any that a CustomResourceDefinition adds. It refuses server-side apply, JSON patches and dry runs. It is
  * no cluster: nothing is scheduled, no controller runs, no credentials are asked for, and all is gone when it stops.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';

@@ -45,7 +45,7 @@ export class KubernetesRequests {
     return succeeded('PUT', path, await this.send('PUT', path, object)).body;
   }
 
-  /** `type` is the middle of the content type: `merge-patch`, `json-patch`, `strategic-merge-patch`. */
+  /** `type` is the middle of the content type: `merge-patch`, `strategic-merge-patch`. */
   async patch(path: string, type: string, patch: unknown): Promise<unknown> {
     return succeeded('PATCH', path, await this.send('PATCH', path, patch, `application/${type}+json`)).body;
   }

@@ -5,7 +5,6 @@
  * to check fields by itself. They name no strategic merge patch, as kubectl would then take the lists to be merged from
  * schemas too; without it kubectl takes them from its own types.
  */
-
 import type { KindRegistry } from '../kinds/kind-registry.ts';
 import { apiVersionOf, type ResourceKind } from '../kinds/resource-kind.ts';
 import type { Json, JsonObject } from '../objects/json.ts';

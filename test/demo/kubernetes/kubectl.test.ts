@@ -62,7 +62,7 @@ describe.skipIf(missing !== undefined)(`kubectl${missing === undefined ? '' : ` 
     expect(await field('.spec', 'cn a')).toBe('{"addresses":[{"ip":"10.0.0.2"}]}');
   });
 
-  test('leaves server-side apply, JSON patches and dry runs to a real API', async () => {
+  test('is told that there is no server-side apply, no JSON patch and no dry run, and nothing is changed', async () => {
     await run(`apply -f ${manifest}`);
     await expect(run(`apply --server-side -f ${manifest}`)).rejects.toThrow('merge patches');
     await expect(run('patch svc web --type=json -p []')).rejects.toThrow('merge patches');
