@@ -7,7 +7,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Clock, systemClock } from '../../src/shared/clock.ts';
+import { type Clock, systemClock } from '../../src/shared/time/clock.ts';
 import { EMBEDDED_VERSION } from './http/discovery.ts';
 import { HttpExchange } from './http/http-exchange.ts';
 import { type Api, handle } from './http/request-handler.ts';

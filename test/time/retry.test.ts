@@ -51,7 +51,7 @@ test('ends with the reason of the signal, in an attempt and in a pause', async (
 });
 
 test('what recovers shortens the pause', async () => {
-  let recover = () => undefined as void;
+  let recover: () => void = () => undefined;
   const recoverable = {
     onRecovered: (listener: () => void) => {
       recover = listener;

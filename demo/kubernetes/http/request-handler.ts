@@ -1,7 +1,7 @@
 /**
  * From a request to the part of the API that answers it.
  */
-import type { Clock } from '../../../src/shared/clock.ts';
+import type { Clock } from '../../../src/shared/time/clock.ts';
 import type { KindRegistry } from '../kinds/kind-registry.ts';
 import type { KubernetesObject } from '../objects/kubernetes-object.ts';
 import type { ObjectStore } from '../objects/object-store.ts';

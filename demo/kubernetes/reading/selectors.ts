@@ -2,7 +2,7 @@
  * Label and field selectors, as list and watch take them. Of the fields, those that every kind has:
  * `metadata.name=x`, `metadata.namespace!=y`.
  */
-import { parseLabelSelector } from '../../../src/apiserver/label-selector.ts';
+import { parseLabelSelector } from '../../../src/apiserver/export/label-selector.ts';
 import { asError } from '../../../src/shared/errors.ts';
 import { badRequest } from '../http/status-error.ts';
 import { at, type JsonObject, textOf } from '../objects/json.ts';

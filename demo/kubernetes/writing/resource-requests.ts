@@ -1,7 +1,7 @@
 /**
  * The verbs of the API on stored objects: get, create, replace, patch, delete.
  */
-import { type Clock, rfc3339Seconds } from '../../../src/shared/clock.ts';
+import { type Clock, rfc3339Seconds } from '../../../src/shared/time/clock.ts';
 import type { ResourcePath } from '../http/resource-path.ts';
 import { alreadyExists, badRequest, conflict, notFound } from '../http/status-error.ts';
 import { customResourceDefinitionKind, kindOf } from '../kinds/custom-resource.ts';

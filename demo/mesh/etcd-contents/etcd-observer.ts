@@ -2,10 +2,11 @@
  * What an etcd holds below `cilium/`, and every watch event since, with the time at which it arrived: the
  * view that an agent has, which reads nothing but its own cluster's etcd.
  */
-import { systemClock } from '../../../src/shared/clock.ts';
+
 import { createEtcdClient } from '../../../src/shared/etcd/client.ts';
 import { type EtcdClient, type EtcdKey, keyOf, type Revision, type WatchEvent } from '../../../src/shared/etcd/types.ts';
-import { silentLogger } from '../../../src/shared/log.ts';
+import { silentLogger } from '../../../src/shared/process/log.ts';
+import { systemClock } from '../../../src/shared/time/clock.ts';
 import { NotInTimeError } from '../errors.ts';
 import { PATIENCE_MS } from '../until.ts';
 

@@ -1,10 +1,11 @@
 /**
  * Writes objects to a Kubernetes API, embedded or real, with the credentials of a kubeconfig. One call is one attempt.
  */
-import { systemClock } from '../../../src/shared/clock.ts';
-import { type KubeConnection, openConnection } from '../../../src/shared/k8s/connection.ts';
-import { KubeMissingError } from '../../../src/shared/k8s/errors.ts';
-import { silentLogger } from '../../../src/shared/log.ts';
+
+import { type KubeConnection, openConnection } from '../../../src/shared/kubernetes/connection/connection.ts';
+import { KubeMissingError } from '../../../src/shared/kubernetes/errors.ts';
+import { silentLogger } from '../../../src/shared/process/log.ts';
+import { systemClock } from '../../../src/shared/time/clock.ts';
 
 /** A manifest: whatever Kubernetes takes. */
 export interface Manifest {

@@ -2,9 +2,10 @@
  * What the controllers and the agents of a real cluster do when a pod is deleted: its endpoint goes, and with it the
  * backend of its service.
  */
-import { systemClock } from '../../../src/shared/clock.ts';
-import type { Resource } from '../../../src/shared/k8s/resources.ts';
-import { watchEvents } from '../../../src/shared/k8s/watch-stream.ts';
+
+import type { Resource } from '../../../src/shared/kubernetes/objects/resources.ts';
+import { watchEvents } from '../../../src/shared/kubernetes/reflector/watch-stream.ts';
+import { systemClock } from '../../../src/shared/time/clock.ts';
 import type { KubernetesClient, Manifest } from './kubernetes-client.ts';
 import { NAMESPACE } from './manifests.ts';
 import type { Workload } from './workload.ts';

@@ -6,7 +6,7 @@
  * whoever watches the etcds knows what to look for before the first request is sent. With a change of
  * pods the request about the endpoint slice comes last: backends are known only with it.
  */
-import { KubeStatusError } from '../../../src/shared/k8s/errors.ts';
+import { KubeStatusError } from '../../../src/shared/kubernetes/errors.ts';
 import { NamespaceTakenError } from '../errors.ts';
 import type { KubernetesClient, Manifest } from './kubernetes-client.ts';
 import {
