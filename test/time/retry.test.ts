@@ -1,9 +1,20 @@
 import { expect, test } from 'vitest';
+import { ProgramError } from '../../src/shared/errors.ts';
 import { Backoff } from '../../src/shared/time/backoff.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
 import { retry } from '../../src/shared/time/retry.ts';
 
-const failure = (code: string) => Object.assign(new Error(code), { code });
+class Failure extends ProgramError {
+  readonly code: string;
+  readonly retriable = true;
+
+  constructor(code: string) {
+    super(code);
+    this.code = code;
+  }
+}
+
+const failure = (code: string) => new Failure(code);
 
 function attempts(...outcomes: (string | Error)[]) {
   const rest = [...outcomes];
