@@ -39,7 +39,7 @@ const SHARED = [
 ];
 const ETCD = [
   ['types', 'config-keys'],
-  ['errors', 'observer', 'health'],
+  ['errors', 'keyspace', 'observer', 'health'],
   ['wire', 'endpoint-address'],
   'config',
   'connection',
@@ -110,7 +110,7 @@ export default {
       name: 'the publisher and the checks know the vocabulary of etcd, not its client',
       severity: 'error',
       from: { path: '^src/shared/(publisher|troubleshoot)/' },
-      to: { path: '^src/shared/etcd/', pathNot: '^src/shared/etcd/(types|errors|endpoint-address)\\.ts$' },
+      to: { path: '^src/shared/etcd/', pathNot: '^src/shared/etcd/(types|errors|keyspace|endpoint-address)\\.ts$' },
     },
     ...layersOf('^src/shared/', SHARED),
     ...layersOf('^src/shared/etcd/', ETCD),

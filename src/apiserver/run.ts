@@ -1,10 +1,11 @@
 /** The `clustermesh` daemon, wired together: Kubernetes as the source, one publisher, the local etcd. */
+
 import { once } from 'node:events';
 import { parseClusterInfo } from '../shared/cluster-info.ts';
 import { addEtcdChecks } from '../shared/etcd/health.ts';
+import { CLUSTER_CONFIGS, ROOT } from '../shared/etcd/keyspace.ts';
 import { type LocalEtcd, openLocalEtcd } from '../shared/etcd/local-etcd.ts';
 import { EtcdMetrics, scopeOf } from '../shared/etcd/metrics.ts';
-import { keyOf } from '../shared/etcd/types.ts';
 import { parseKvstoreOptions } from '../shared/flags/kvstore-options.ts';
 import { Health } from '../shared/http/health.ts';
 import { parseListenAddress } from '../shared/http/listen-address.ts';
@@ -37,12 +38,6 @@ import { installMcsApi } from './mcs-api/installation.ts';
 import { openSections, type Sections } from './sections.ts';
 import { exportServiceKinds } from './service-kinds.ts';
 import { runUsers } from './users/run.ts';
-
-/** The daemon watches that nobody overwrites its own. */
-const CLUSTER_CONFIGS = keyOf('cilium/cluster-config/');
-
-/** Everything that is written is below it. */
-const ROOT = keyOf('cilium/');
 
 /** Runs until the signal is aborted, then resolves; what was written stays. Rejects when it cannot start or go on. */
 export async function runApiserver(flags: ApiserverFlags, runtime: Runtime): Promise<void> {

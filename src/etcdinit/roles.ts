@@ -6,9 +6,19 @@
  * as a whole where a part of it is not allowed. Added is one key that agents of 1.15 read before anything else; the
  * original's roles of 1.15 could read everything.
  */
+
+import {
+  CACHE,
+  CANARIES,
+  CLUSTER_CONFIGS,
+  canaryPrefix,
+  clusterConfigKey,
+  HAS_CLUSTER_CONFIG_KEY,
+  HEARTBEAT_KEY,
+  STATE,
+} from '../shared/etcd/keyspace.ts';
 import type { Permission } from '../shared/etcd/operations/auth.ts';
 import { type EtcdKey, keyOf, prefixEnd } from '../shared/etcd/types.ts';
-import { CLUSTER_CONFIG_MARKER } from '../shared/publisher/cluster-config-marker.ts';
 
 export interface Role {
   readonly name: 'local' | 'remote';
@@ -17,24 +27,20 @@ export interface Role {
 
 /** The roles in the etcd of `cluster`; an empty name stands for a cluster without one. */
 export function meshRoles(cluster: string): readonly Role[] {
-  const own = cluster === '' ? '' : `/${cluster}`;
   return [
     {
       name: 'local',
-      permissions: [
-        ...['cilium/.heartbeat', 'cilium/cache/', 'cilium/cluster-config/', 'cilium/synced/'].map(readBelow),
-        readKey(CLUSTER_CONFIG_MARKER.key),
-      ],
+      permissions: [...[HEARTBEAT_KEY, CACHE, CLUSTER_CONFIGS, CANARIES].map(readBelow), readKey(HAS_CLUSTER_CONFIG_KEY)],
     },
     {
       name: 'remote',
       permissions: [
-        readBelow('cilium/.heartbeat'),
-        readBelow('cilium/state/'),
+        readBelow(HEARTBEAT_KEY),
+        readBelow(STATE),
         // What other clusters have told of themselves is none of a remote's business.
-        readKey(keyOf(`cilium/cluster-config${own}`)),
-        readBelow(`cilium/synced${own}/`),
-        readKey(CLUSTER_CONFIG_MARKER.key),
+        readKey(cluster === '' ? keyOf('cilium/cluster-config') : clusterConfigKey(cluster)),
+        readBelow(cluster === '' ? CANARIES : canaryPrefix(cluster)),
+        readKey(HAS_CLUSTER_CONFIG_KEY),
       ],
     },
   ];
@@ -44,7 +50,6 @@ function readKey(key: EtcdKey): Permission {
   return { access: 'read', key };
 }
 
-function readBelow(prefix: string): Permission {
-  const key = keyOf(prefix);
-  return { access: 'read', key, end: prefixEnd(key) };
+function readBelow(prefix: EtcdKey): Permission {
+  return { access: 'read', key: prefix, end: prefixEnd(prefix) };
 }

@@ -4,13 +4,15 @@
  * It begins with an empty directory each time, so that a run that was killed can be repeated, whatever it
  * left. Only when etcd has ended in order is the directory good: until then it may hold users without authentication.
  */
+
 import { builtinUsers } from '../shared/builtin-users.ts';
 import { clusterNameProblem } from '../shared/cluster-info.ts';
 import { asError } from '../shared/errors.ts';
 import { createEtcdClient } from '../shared/etcd/client.ts';
 import { EtcdError } from '../shared/etcd/errors.ts';
+import { ROOT } from '../shared/etcd/keyspace.ts';
 import type { EtcdAuth } from '../shared/etcd/operations/auth.ts';
-import { type EtcdClient, keyOf, NO_LEASE } from '../shared/etcd/types.ts';
+import { type EtcdClient, NO_LEASE } from '../shared/etcd/types.ts';
 import { FlagError } from '../shared/flags/error.ts';
 import { ETCDINIT_STOP_TIMEOUT_MS } from '../shared/limits.ts';
 import type { Logger } from '../shared/process/log.ts';
@@ -113,7 +115,7 @@ class Initialisation {
     this.#begin('waiting until etcd serves');
     for (;;) {
       try {
-        await client.get(keyOf('cilium/'), { signal: this.#signal, timeoutMs: 1_000 });
+        await client.get(ROOT, { signal: this.#signal, timeoutMs: 1_000 });
         this.#lastProblem = '';
         return;
       } catch (thrown) {

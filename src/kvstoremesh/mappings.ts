@@ -5,6 +5,7 @@
  * Ours are below `cilium/cache` in either case, in the same form, so that mirrors can be chained. Only the
  * `id/` part of the identities travels: the rest belongs to the allocator of the remote.
  */
+import { CACHE, canaryKey, canaryPrefix, STATE } from '../shared/etcd/keyspace.ts';
 import { type EtcdKey, keyOf } from '../shared/etcd/types.ts';
 import type { ClusterConfig } from './cluster-config.ts';
 
@@ -86,30 +87,22 @@ export const MAPPINGS: readonly Mapping[] = [
 
 /** Where the keys of `cluster` are read. `cached`: the source is a mirror itself. */
 export function sourcePrefix(mapping: Mapping, cluster: string, cached: boolean): EtcdKey {
-  return cached ? destinationPrefix(mapping, cluster) : keyOf(`cilium/state/${mapping.scope}/${mapping.stateTail(cluster)}`);
+  return cached ? destinationPrefix(mapping, cluster) : keyOf(`${STATE}${mapping.scope}/${mapping.stateTail(cluster)}`);
 }
 
 /** Where they are written; no key is ever written outside. */
 export function destinationPrefix(mapping: Mapping, cluster: string): EtcdKey {
-  return keyOf(`cilium/cache/${mapping.scope}/${mapping.cacheTail(cluster)}`);
+  return keyOf(`${CACHE}${mapping.scope}/${mapping.cacheTail(cluster)}`);
 }
 
 /** The key whose presence in the source says that its keys are complete. */
 export function sourceCanary(mapping: Mapping, cluster: string, cached: boolean): EtcdKey {
-  return keyOf(`${canaryPrefix(cluster)}cilium/${cached ? 'cache' : 'state'}/${mapping.scope}`);
+  return canaryKey(cluster, cached ? CACHE : STATE, mapping.scope);
 }
 
 /** The key that says so of ours. */
 export function destinationCanary(mapping: Mapping, cluster: string): EtcdKey {
   return sourceCanary(mapping, cluster, true);
-}
-
-export function canaryPrefix(cluster: string): EtcdKey {
-  return keyOf(`cilium/synced/${cluster}/`);
-}
-
-export function clusterConfigKey(cluster: string): EtcdKey {
-  return keyOf(`cilium/cluster-config/${cluster}`);
 }
 
 /** What a removed cluster leaves behind, in the order in which the original removes it: by the names of the kinds. */
@@ -118,7 +111,7 @@ export function drainPrefixes(cluster: string): readonly EtcdKey[] {
   return [
     canaryPrefix(cluster),
     // The whole of the cluster's identities: old versions also wrote beside `id/`.
-    ...byName.map(({ scope }) => keyOf(`cilium/cache/${scope}/${cluster}/`)),
+    ...byName.map(({ scope }) => keyOf(`${CACHE}${scope}/${cluster}/`)),
   ];
 }
 

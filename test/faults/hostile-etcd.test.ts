@@ -1,6 +1,6 @@
 /** A remote whose etcd answers anything, beside one that is honest. */
 import { expect, test } from 'vitest';
-import { clusterConfigKey } from '../../src/kvstoremesh/mappings.ts';
+import { clusterConfigKey } from '../../src/shared/etcd/keyspace.ts';
 import { ETCD_CALL_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS, MAX_ETCD_TEXT_LENGTH } from '../../src/shared/limits.ts';
 import { createLogger } from '../../src/shared/process/log.ts';
 import { type Clock, systemClock } from '../../src/shared/time/clock.ts';

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { HEARTBEAT_KEY } from '../../src/shared/etcd/keyspace.ts';
 import type { EtcdKey } from '../../src/shared/etcd/types.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
-import { HEARTBEAT_KEY, runHeartbeat } from '../../src/shared/publisher/heartbeat.ts';
+import { runHeartbeat } from '../../src/shared/publisher/heartbeat.ts';
 import type { SingleKeys } from '../../src/shared/publisher/types.ts';
 import { ManualClock } from './manual-clock.ts';
 

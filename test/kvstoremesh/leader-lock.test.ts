@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test as anyTest, expect, onTestFinished } from 'vitest';
 import { FencedClient } from '../../src/kvstoremesh/leadership/fenced-client.ts';
-import { LOCK_PREFIX } from '../../src/kvstoremesh/leadership/leader-lock.ts';
 import { ConditionFailedError } from '../../src/shared/etcd/errors.ts';
+import { LEADER_LOCKS } from '../../src/shared/etcd/keyspace.ts';
 import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { bytes } from '../etcd/rig.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
@@ -46,15 +46,15 @@ test('a second replica waits with a key of its own, and leads as soon as the fir
 
 test('the queue is in the order of creation, whatever the keys are called and whoever wrote them', async () => {
   await using store = await startLocal();
-  await store.put({ [`${LOCK_PREFIX}7000000000000001`]: '' });
-  await store.put({ [`${LOCK_PREFIX}1`]: '' });
+  await store.put({ [`${LEADER_LOCKS}7000000000000001`]: '' });
+  await store.put({ [`${LEADER_LOCKS}1`]: '' });
   const replica = new Replica(store);
   await queueOf(store, 3);
-  await store.put({ [`${LOCK_PREFIX}0`]: '' });
-  await store.delete(`${LOCK_PREFIX}7000000000000001`);
+  await store.put({ [`${LEADER_LOCKS}0`]: '' });
+  await store.delete(`${LEADER_LOCKS}7000000000000001`);
   await queueOf(store, 3);
   expect(replica.isLeading).toBe(false);
-  await store.delete(`${LOCK_PREFIX}1`);
+  await store.delete(`${LEADER_LOCKS}1`);
   await replica.leads();
 });
 
@@ -154,8 +154,8 @@ test('an etcd that is away for a moment and keeps its data costs nobody the lock
   const second = new Replica(store);
   await queueOf(store, 2);
   await store.process.restart();
-  await store.put({ [`${LOCK_PREFIX}1`]: '' });
-  await store.delete(`${LOCK_PREFIX}1`);
+  await store.put({ [`${LEADER_LOCKS}1`]: '' });
+  await store.delete(`${LEADER_LOCKS}1`);
   await term.client.txn([{ type: 'delete', key: keyOf('cilium/x') }], soon());
   expect(term.signal.aborted).toBe(false);
   expect(second.isLeading).toBe(false);
@@ -181,7 +181,7 @@ test('etcdctl lock, which is the recipe that the original uses, and a replica wa
   context.skip(reason !== undefined, reason);
   await using store = await startLocal();
   const lock = () => {
-    const child = spawn(ETCDCTL, [`--endpoints=${store.process.endpoint}`, 'lock', LOCK_PREFIX.slice(0, -1)], {
+    const child = spawn(ETCDCTL, [`--endpoints=${store.process.endpoint}`, 'lock', LEADER_LOCKS.slice(0, -1)], {
       env: { ...process.env, ETCDCTL_API: '3' },
     });
     onTestFinished(() => void child.kill('SIGKILL'));

@@ -1,7 +1,7 @@
 /** Who leads after a process that was killed: which keys of the leader lock its successor removes, and which it never does. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { LOCK_PREFIX } from '../../src/kvstoremesh/leadership/leader-lock.ts';
 import { findLockPlace, type LeaseClaim, type LockPlace } from '../../src/kvstoremesh/leadership/lock-place.ts';
+import { LEADER_LOCKS } from '../../src/shared/etcd/keyspace.ts';
 import { type EtcdKey, keyOf, type LeaseId } from '../../src/shared/etcd/types.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
 import { bytes } from '../etcd/rig.ts';
@@ -26,7 +26,7 @@ async function claimOf(place: LockPlace): Promise<LeaseClaim> {
 /** A key on a lease of its own that nobody keeps alive, as a process leaves it that was killed. */
 async function leave(store: Store, id?: LeaseId, name = (lease: LeaseId) => lease.toString(16)): Promise<EtcdKey> {
   const lease = await store.client.grantLease(LONG_TTL_SECONDS, { ...soon(), ...(id !== undefined && { id }) });
-  const key = keyOf(`${LOCK_PREFIX}${name(lease)}`);
+  const key = keyOf(`${LEADER_LOCKS}${name(lease)}`);
   await store.client.putIfAbsent(key, bytes(''), lease, soon());
   return key;
 }

@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ImportGuard } from '../../src/kvstoremesh/import-guard/guard.ts';
 import type { ImportGuardMode } from '../../src/kvstoremesh/import-guard/remote-guard.ts';
-import { clusterConfigKey } from '../../src/kvstoremesh/mappings.ts';
 import type { RemoteLimits } from '../../src/kvstoremesh/mirror/bounds.ts';
 import type { RemoteCluster } from '../../src/kvstoremesh/remote/cluster.ts';
 import { ClusterIds } from '../../src/kvstoremesh/remote/cluster-ids.ts';
@@ -18,6 +17,7 @@ import { type RemoteClusterStatus, remoteClusterStatus } from '../../src/kvstore
 import { createEtcdClient, type EtcdClientOptions } from '../../src/shared/etcd/client.ts';
 import type { KeepaliveTimes } from '../../src/shared/etcd/connection/channel-silence.ts';
 import { DialPacing } from '../../src/shared/etcd/connection/dial-pacing.ts';
+import { clusterConfigKey } from '../../src/shared/etcd/keyspace.ts';
 import { EtcdMetrics } from '../../src/shared/etcd/metrics.ts';
 import { type EtcdClient, keyOf, NO_LEASE, type Revision } from '../../src/shared/etcd/types.ts';
 import { ReceiveBudget } from '../../src/shared/etcd/wire/receive-budget.ts';

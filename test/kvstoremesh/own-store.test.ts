@@ -1,6 +1,6 @@
 /** Whether a remote's address leads back to the local etcd: told by the store, not by what two stores have in common. */
 import { describe, expect, test } from 'vitest';
-import { clusterConfigKey } from '../../src/kvstoremesh/mappings.ts';
+import { clusterConfigKey } from '../../src/shared/etcd/keyspace.ts';
 import { etcdVersions } from '../support/etcd-process.ts';
 import { Mesh, type Store, startFullRemote, startLocal, startRemote } from './mesh.ts';
 

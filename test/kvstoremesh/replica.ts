@@ -1,9 +1,9 @@
 /** A daemon of which only the leadership is real, and the queue it stands in. */
 import { onTestFinished } from 'vitest';
-import { LOCK_PREFIX } from '../../src/kvstoremesh/leadership/leader-lock.ts';
 import { runLeadership, type Term } from '../../src/kvstoremesh/leadership/leadership.ts';
 import type { LockPlace } from '../../src/kvstoremesh/leadership/lock-place.ts';
 import { createEtcdClient } from '../../src/shared/etcd/client.ts';
+import { LEADER_LOCKS } from '../../src/shared/etcd/keyspace.ts';
 import type { EtcdClient, EtcdKey, LeaseId } from '../../src/shared/etcd/types.ts';
 import { Registry } from '../../src/shared/http/metrics.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
@@ -86,7 +86,7 @@ export const soon = () => ({ signal: AbortSignal.timeout(60_000) });
 
 export async function queue(store: Store): Promise<{ key: EtcdKey; lease: LeaseId; value: string }[]> {
   const keys = [];
-  for await (const { keyValues } of store.client.list(LOCK_PREFIX, soon()))
+  for await (const { keyValues } of store.client.list(LEADER_LOCKS, soon()))
     for (const { key, lease, value } of keyValues) keys.push({ key, lease, value: value.toString() });
   return keys;
 }

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { LOCK_PREFIX } from '../../src/kvstoremesh/leadership/leader-lock.ts';
 import type { RemoteClusterStatus } from '../../src/kvstoremesh/status/status.ts';
+import { LEADER_LOCKS } from '../../src/shared/etcd/keyspace.ts';
 import { type KeyValue, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { history } from '../publisher/rig.ts';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
@@ -74,11 +74,11 @@ async function startPair(local: Store, remote: Remote, ttlSeconds: number): Prom
   return [first, second];
 }
 
-const locks = async (local: Store) => Object.keys(await local.dump(LOCK_PREFIX));
+const locks = async (local: Store) => Object.keys(await local.dump(LEADER_LOCKS));
 
 async function locksByAge(local: Store): Promise<KeyValue[]> {
   const found: KeyValue[] = [];
-  for await (const { keyValues } of local.client.list(LOCK_PREFIX, { signal: AbortSignal.timeout(60_000) }))
+  for await (const { keyValues } of local.client.list(LEADER_LOCKS, { signal: AbortSignal.timeout(60_000) }))
     found.push(...keyValues);
   return found.sort((a, b) => a.modRevision - b.modRevision);
 }
@@ -234,12 +234,12 @@ describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { t
     await using berlin = await startFullRemote('berlin', 7);
     const [first, second] = await startPair(local, berlin, LONG_TTL_SECONDS);
     const wanted = Object.keys(await local.dump('cilium/'))
-      .filter((key) => !key.startsWith(LOCK_PREFIX))
+      .filter((key) => !key.startsWith(LEADER_LOCKS))
       .sort();
     await local.process.restart({ wipe: true });
     const written = async () =>
       Object.keys(await local.dump('cilium/'))
-        .filter((key) => !key.startsWith(LOCK_PREFIX))
+        .filter((key) => !key.startsWith(LEADER_LOCKS))
         .sort();
     await until('all of it is there', async () => JSON.stringify(await written()) === JSON.stringify(wanted), {
       withinMs: 75_000,

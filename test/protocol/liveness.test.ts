@@ -1,7 +1,7 @@
 /** Rules 35 to 49: connections that die, stall, lead elsewhere or lose history. */
 import { describe, expect, test, vi } from 'vitest';
+import { HEARTBEAT_KEY } from '../../src/shared/etcd/keyspace.ts';
 import { type EtcdClient, keyOf } from '../../src/shared/etcd/types.ts';
-import { HEARTBEAT_KEY } from '../../src/shared/publisher/heartbeat.ts';
 import { ManualClock } from '../kvstoremesh/manual-clock.ts';
 import { Mesh, type Remote, startFullRemote, startLocal, startRemote } from '../kvstoremesh/mesh.ts';
 import { etcdVersions } from '../support/etcd-process.ts';

@@ -4,6 +4,7 @@
  * Nodes, services, endpoint slices and service exports carry the cluster's name in their keys;
  * identities and addresses don't, their numbers are unique in the whole mesh.
  */
+import { canaryKey as canaryKeyOf, clusterConfigKey as configKeyOf, STATE } from '../../shared/etcd/keyspace.ts';
 import { type EtcdKey, keyOf } from '../../shared/etcd/types.ts';
 
 /** What is written for one object. */
@@ -23,12 +24,12 @@ export const SCOPES = ['nodes/v1', 'identities/v1', 'ip/v1', 'services/v1', 'end
 export type Scope = (typeof SCOPES)[number];
 
 export function clusterConfigKey(cluster: Cluster): EtcdKey {
-  return keyOf(`cilium/cluster-config/${cluster.name}`);
+  return configKeyOf(cluster.name);
 }
 
 /** Tells readers that the first complete listing of `scope` is in etcd. Named by the scope, also where keys have a longer prefix. */
 export function canaryKey(cluster: Cluster, scope: Scope): EtcdKey {
-  return keyOf(`cilium/synced/${cluster.name}/cilium/state/${scope}`);
+  return canaryKeyOf(cluster.name, STATE, scope);
 }
 
 /** What every key of `scope` starts with; ends with a slash. */
@@ -63,7 +64,7 @@ export function serviceExportKey(cluster: Cluster, namespace: string, name: stri
 }
 
 function prefixText(cluster: Cluster, scope: Scope): string {
-  if (scope === 'identities/v1') return 'cilium/state/identities/v1/id/';
-  if (scope === 'ip/v1') return 'cilium/state/ip/v1/default/';
-  return `cilium/state/${scope}/${cluster.name}/`;
+  if (scope === 'identities/v1') return `${STATE}identities/v1/id/`;
+  if (scope === 'ip/v1') return `${STATE}ip/v1/default/`;
+  return `${STATE}${scope}/${cluster.name}/`;
 }

@@ -8,6 +8,7 @@
 
 import { asError, errorCode } from '../../shared/errors.ts';
 import { ClusterChangedError, EtcdError } from '../../shared/etcd/errors.ts';
+import { LEADER_LOCKS } from '../../shared/etcd/keyspace.ts';
 import { type EtcdClient, type EtcdKey, type KeyValue, keyOf, type LeaseId, type Revision } from '../../shared/etcd/types.ts';
 import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/process/log.ts';
@@ -17,8 +18,6 @@ import type { Clock } from '../../shared/time/clock.ts';
 import { pauseUntilRecovered } from '../../shared/time/recovery.ts';
 import { LockLostError } from '../errors.ts';
 import type { LeaseClaim, LockPlace } from './lock-place.ts';
-
-export const LOCK_PREFIX = keyOf('cilium/kvstoremesh-lock/');
 
 /** How long after its last sign of life a leader loses the lock; the original's. */
 export const LOCK_LEASE_TTL_SECONDS = 25;
@@ -48,7 +47,7 @@ export async function releaseEnded(options: LeaderLockOptions, signal: AbortSign
   if (place === undefined) return;
   await persist(options, signal, async () => {
     // A lease that the key is not named by may carry other keys too.
-    for await (const { keyValues } of client.list(LOCK_PREFIX, { signal, keysOnly: true }))
+    for await (const { keyValues } of client.list(LEADER_LOCKS, { signal, keysOnly: true }))
       for (const { key, lease } of keyValues)
         if (key === lockKey(lease) && (await place.hasEnded(lease))) await release(lease, options, signal);
   });
@@ -107,7 +106,7 @@ async function persist<T>({ client, clock, log }: LeaderLockOptions, signal: Abo
 
 /** etcd's recipe has the lease in hexadecimal digits without leading zeros. */
 function lockKey(lease: LeaseId): EtcdKey {
-  return keyOf(`${LOCK_PREFIX}${lease.toString(16)}`);
+  return keyOf(`${LEADER_LOCKS}${lease.toString(16)}`);
 }
 
 /** A place in the queue, from when it is taken until it is lost or given up. */
@@ -209,7 +208,7 @@ export class Candidacy {
 async function readQueue(client: EtcdClient, signal: AbortSignal): Promise<{ queue: EtcdKey[]; revision: Revision }> {
   const keyValues: KeyValue[] = [];
   let revision = 0 as Revision;
-  for await (const page of client.list(LOCK_PREFIX, { signal, keysOnly: true })) {
+  for await (const page of client.list(LEADER_LOCKS, { signal, keysOnly: true })) {
     keyValues.push(...page.keyValues);
     revision = page.revision;
   }
@@ -218,5 +217,6 @@ async function readQueue(client: EtcdClient, signal: AbortSignal): Promise<{ que
 
 async function untilSomeoneLeaves(client: EtcdClient, seen: Revision, signal: AbortSignal): Promise<void> {
   const from = (seen + 1) as Revision;
-  for await (const batch of client.watch(LOCK_PREFIX, { signal, from, deletesOnly: true })) if (batch.kind !== 'progress') return;
+  for await (const batch of client.watch(LEADER_LOCKS, { signal, from, deletesOnly: true }))
+    if (batch.kind !== 'progress') return;
 }

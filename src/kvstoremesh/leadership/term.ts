@@ -4,12 +4,14 @@
  * Each term begins from nothing but what etcd holds: it is listed, and only differences are written. At its end keys
  * and leases stay, for the next leader to take over.
  */
+
 import { once } from 'node:events';
 import type { ClusterInfo } from '../../shared/cluster-info.ts';
 import { asError } from '../../shared/errors.ts';
 import { DialPacing } from '../../shared/etcd/connection/dial-pacing.ts';
+import { ROOT } from '../../shared/etcd/keyspace.ts';
 import type { EtcdMetrics } from '../../shared/etcd/metrics.ts';
-import { type EtcdClient, keyOf } from '../../shared/etcd/types.ts';
+import type { EtcdClient } from '../../shared/etcd/types.ts';
 import { ReceiveBudget } from '../../shared/etcd/wire/receive-budget.ts';
 import type { KvstoreOptions } from '../../shared/flags/kvstore-options.ts';
 import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS } from '../../shared/limits.ts';
@@ -32,9 +34,6 @@ import { DRAIN_GRACE_MS } from '../removal/drain.ts';
 import { mirroredClusters } from '../removal/orphans.ts';
 import type { Term } from './leadership.ts';
 import { type ClusterProgress, isReady, type ReadinessLimits } from './readiness.ts';
-
-/** Everything that is written is below it. */
-const ROOT = keyOf('cilium/');
 
 export interface LeaderTiming {
   /** Between the removal of a cluster's config and that of its keys. */

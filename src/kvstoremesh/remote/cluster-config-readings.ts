@@ -8,6 +8,7 @@
 
 import { asError } from '../../shared/errors.ts';
 import { ClusterChangedError, PermissionDeniedError } from '../../shared/etcd/errors.ts';
+import { clusterConfigKey } from '../../shared/etcd/keyspace.ts';
 import type { EtcdClient } from '../../shared/etcd/types.ts';
 import type { RunObserver } from '../../shared/process/controller-runs.ts';
 import type { Sink } from '../../shared/publisher/types.ts';
@@ -15,7 +16,6 @@ import type { Clock } from '../../shared/time/clock.ts';
 import { Bell } from '../../shared/time/trigger.ts';
 import { type ClusterConfig, ClusterConfigError, parseClusterConfig, sameClusterConfig } from '../cluster-config.ts';
 import { ConnectionLostError, SourceReplacedError } from '../errors.ts';
-import { clusterConfigKey } from '../mappings.ts';
 
 export type ClusterConfigReading =
   | { readonly kind: 'present'; readonly config: ClusterConfig }

@@ -9,6 +9,7 @@
 import { asError, ProgramError } from '../../shared/errors.ts';
 import type { EtcdConfig } from '../../shared/etcd/config.ts';
 import { EtcdError } from '../../shared/etcd/errors.ts';
+import { clusterConfigKey, HEARTBEAT_KEY } from '../../shared/etcd/keyspace.ts';
 import type { EtcdClient, EtcdKey } from '../../shared/etcd/types.ts';
 import {
   RECONNECT_SPREAD_MS,
@@ -19,14 +20,13 @@ import {
 } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/process/log.ts';
 import { ScopeEnded, TaskScope } from '../../shared/process/task-scope.ts';
-import { HEARTBEAT_KEY } from '../../shared/publisher/heartbeat.ts';
 import type { Sink } from '../../shared/publisher/types.ts';
 import { Backoff } from '../../shared/time/backoff.ts';
 import { retry } from '../../shared/time/retry.ts';
 import { type ClusterConfig, sameClusterConfig } from '../cluster-config.ts';
 import { ReconfiguredError } from '../errors.ts';
 import type { RemoteGuard } from '../import-guard/remote-guard.ts';
-import { clusterConfigKey, MAPPINGS } from '../mappings.ts';
+import { MAPPINGS } from '../mappings.ts';
 import { BoundExceededError, RemoteBounds } from '../mirror/bounds.ts';
 import { runKeySource } from '../mirror/key-source.ts';
 import { Mirror } from '../mirror/mirror.ts';

@@ -5,10 +5,11 @@
  * back meanwhile it is taken up again only after that: agents are told of a removal, and have to see all of it.
  * What an earlier run left of clusters that have no file any more is drained in the same way.
  */
+
+import { clusterConfigKey } from '../../shared/etcd/keyspace.ts';
 import type { Logger } from '../../shared/process/log.ts';
 import { TaskScope } from '../../shared/process/task-scope.ts';
 import type { ConfigChange } from '../configuration/config-directory.ts';
-import { clusterConfigKey } from '../mappings.ts';
 import { ListTurns } from '../mirror/list-turns.ts';
 import { WithdrawalBrake } from '../removal/cache-ttl.ts';
 import { drainCluster } from '../removal/drain.ts';

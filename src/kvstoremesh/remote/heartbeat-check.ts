@@ -7,9 +7,10 @@
  * is kept: it answers, and a new one would find nothing else.
  */
 
+import { HEARTBEAT_KEY } from '../../shared/etcd/keyspace.ts';
 import type { EtcdClient } from '../../shared/etcd/types.ts';
 import { MAX_HEARTBEAT_BYTES } from '../../shared/limits.ts';
-import { HEARTBEAT_INTERVAL_MS, HEARTBEAT_KEY } from '../../shared/publisher/heartbeat.ts';
+import { HEARTBEAT_INTERVAL_MS } from '../../shared/publisher/heartbeat.ts';
 import type { Sink } from '../../shared/publisher/types.ts';
 import type { Clock } from '../../shared/time/clock.ts';
 import { ConnectionLostError } from '../errors.ts';

@@ -4,10 +4,9 @@
  */
 import type { ClusterInfo } from '../../shared/cluster-info.ts';
 import { PermissionDeniedError } from '../../shared/etcd/errors.ts';
+import { clusterConfigKey, HEARTBEAT_KEY } from '../../shared/etcd/keyspace.ts';
 import type { EtcdClient, EtcdKey, KeyValue } from '../../shared/etcd/types.ts';
-import { HEARTBEAT_KEY } from '../../shared/publisher/heartbeat.ts';
 import { ClusterConfigError, parseClusterConfig } from '../cluster-config.ts';
-import { clusterConfigKey } from '../mappings.ts';
 
 export interface OwnStoreQuery {
   /** The etcd behind the remote's address. */

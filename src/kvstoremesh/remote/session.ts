@@ -6,6 +6,7 @@
  */
 
 import { asError, errorCode } from '../../shared/errors.ts';
+import { canaryPrefix, clusterConfigKey } from '../../shared/etcd/keyspace.ts';
 import type { EtcdClient } from '../../shared/etcd/types.ts';
 import { REMOTE_BACKOFF_MIN_MS } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/process/log.ts';
@@ -14,7 +15,7 @@ import { Backoff } from '../../shared/time/backoff.ts';
 import { pauseUntilRecovered, type Recoverable } from '../../shared/time/recovery.ts';
 import { type ClusterConfig, mirroredClusterConfig, shownClusterConfig } from '../cluster-config.ts';
 import type { RemoteGuard } from '../import-guard/remote-guard.ts';
-import { canaryPrefix, clusterConfigKey, sourceCanary } from '../mappings.ts';
+import { sourceCanary } from '../mappings.ts';
 import { BoundExceededError, type RemoteBounds, type StoppingBound } from '../mirror/bounds.ts';
 import { boundedCanaries, CanaryGate } from '../mirror/canary-gate.ts';
 import { runEtcdSource } from '../mirror/etcd-source.ts';

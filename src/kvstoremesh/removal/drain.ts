@@ -7,12 +7,13 @@
  */
 
 import { asError, errorCode } from '../../shared/errors.ts';
+import { clusterConfigKey } from '../../shared/etcd/keyspace.ts';
 import { type EtcdClient, prefixEnd } from '../../shared/etcd/types.ts';
 import { DRAIN_RETRY_MAX_MS, DRAIN_RETRY_MIN_MS, DRAIN_TIMEOUT_MS } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/process/log.ts';
 import type { SingleKeys } from '../../shared/publisher/types.ts';
 import type { Clock } from '../../shared/time/clock.ts';
-import { clusterConfigKey, drainPrefixes } from '../mappings.ts';
+import { drainPrefixes } from '../mappings.ts';
 
 /** How long agents have to disconnect, as in the original. */
 export const DRAIN_GRACE_MS = 180_000;

@@ -2,13 +2,12 @@
  * Clusters of which the local etcd holds mirrored keys, whoever mirrored them: an earlier run that was told to
  * remove one and did not come to the end, or was not running when its file went.
  */
+
 import { clusterNameProblem } from '../../shared/cluster-info.ts';
+import { CACHE, CANARIES, CLUSTER_CONFIGS } from '../../shared/etcd/keyspace.ts';
 import { type EtcdClient, type EtcdKey, type KeyValue, keyOf, prefixEnd } from '../../shared/etcd/types.ts';
 import { parseClusterConfig } from '../cluster-config.ts';
 import { MAPPINGS } from '../mappings.ts';
-
-const CONFIGS = keyOf('cilium/cluster-config/');
-const CANARIES = keyOf('cilium/synced/');
 
 /**
  * Their names. Left out is whoever does not look like a mirrored cluster: one with a config that says it writes
@@ -18,8 +17,8 @@ const CANARIES = keyOf('cilium/synced/');
 export async function mirroredClusters(local: EtcdClient, signal: AbortSignal): Promise<ReadonlySet<string>> {
   const found = new Set<string>();
   const writers = new Set<string>();
-  for await (const { name, entry } of names(local, CONFIGS, signal)) (isMirror(entry) ? found : writers).add(name);
-  const caches = MAPPINGS.map(({ scope }) => keyOf(`cilium/cache/${scope}/`));
+  for await (const { name, entry } of names(local, CLUSTER_CONFIGS, signal)) (isMirror(entry) ? found : writers).add(name);
+  const caches = MAPPINGS.map(({ scope }) => keyOf(`${CACHE}${scope}/`));
   for (const prefix of [CANARIES, ...caches]) for await (const { name } of names(local, prefix, signal)) found.add(name);
   return new Set([...found].filter((name) => !writers.has(name) && clusterNameProblem(name) === undefined));
 }
@@ -35,14 +34,14 @@ async function* names(
     const entry = await firstFrom(local, prefix, start, signal);
     if (entry === undefined) return;
     const slash = entry.key.indexOf('/', prefix.length);
-    const isNamed = slash < 0 === (prefix === CONFIGS);
+    const isNamed = slash < 0 === (prefix === CLUSTER_CONFIGS);
     if (isNamed) yield { name: entry.key.slice(prefix.length, slash < 0 ? undefined : slash), entry };
     start = slash < 0 ? (`${entry.key}\0` as EtcdKey) : prefixEnd(entry.key.slice(0, slash + 1) as EtcdKey);
   }
 }
 
 async function firstFrom(local: EtcdClient, prefix: EtcdKey, start: EtcdKey, signal: AbortSignal): Promise<KeyValue | undefined> {
-  const isConfig = prefix === CONFIGS;
+  const isConfig = prefix === CLUSTER_CONFIGS;
   for await (const page of local.list(prefix, { signal, start, pageSize: 1, keysOnly: !isConfig })) return page.keyValues[0];
   return undefined;
 }

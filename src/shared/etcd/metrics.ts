@@ -5,9 +5,11 @@
  * calls of each client: `etcd` is the local one, `etcd-<cluster>` that of a remote cluster. The original has a limiter
  * with more settings for them; those that it leaves unset for etcd are 0, as they are there.
  */
+
 import { clusterNameProblem } from '../cluster-info.ts';
 import type { Counter, Gauge, Histogram, Registry } from '../http/metrics.ts';
 import { MAX_CANARY_SCOPES } from '../limits.ts';
+import { CANARIES, CLUSTER_CONFIGS, HAS_CLUSTER_CONFIG_KEY, HEARTBEAT_KEY, LEADER_LOCKS, ROOT } from './keyspace.ts';
 import type { CallOutcome, CallSubject, EtcdObserver } from './observer.ts';
 import type { RequestLimiter } from './operations/request-limiter.ts';
 import type { EtcdKey, WatchEvent } from './types.ts';
@@ -16,7 +18,6 @@ import type { EtcdKey, WatchEvent } from './types.ts';
 const RECENT_CALLS = 10;
 
 /** Only the scopes of these keys name a cluster. */
-const CANARIES = 'cilium/synced/';
 
 /** As the original gives them: what went wrong is told by log lines. */
 const RETURN_CODES = { success: '200', fail: '500' } as const;
@@ -252,10 +253,9 @@ const KINDS: ReadonlySet<string> = new Set(
 /** The same of keys with fewer parts, by their first characters. */
 const STARTS_LENGTH = 12;
 const STARTS: ReadonlySet<string> = new Set(
-  [
-    ...['cilium/', 'cilium/cluster-config/', 'cilium/.heartbeat', 'cilium/.has-cluster-config', 'cilium/.revision/'],
-    ...['cilium/kvstoremesh-lock/', CANARIES],
-  ].map((key) => key.slice(0, STARTS_LENGTH)),
+  [...[ROOT, CLUSTER_CONFIGS, HEARTBEAT_KEY, HAS_CLUSTER_CONFIG_KEY, LEADER_LOCKS, CANARIES], 'cilium/.revision/'].map((key) =>
+    key.slice(0, STARTS_LENGTH),
+  ),
 );
 
 const OTHER = 'other';

@@ -8,14 +8,15 @@
  */
 import { once } from 'node:events';
 import { errorCode } from '../errors.ts';
-import { type EtcdClient, type KeyValue, keyOf, NO_LEASE, type Revision } from '../etcd/types.ts';
+import { HAS_CLUSTER_CONFIG_KEY } from '../etcd/keyspace.ts';
+import { type EtcdClient, type KeyValue, NO_LEASE, type Revision } from '../etcd/types.ts';
 import { PUBLISH_BACKOFF_MAX_MS, PUBLISH_BACKOFF_MIN_MS } from '../limits.ts';
 import type { Logger } from '../process/log.ts';
 import { Backoff } from '../time/backoff.ts';
 import type { Clock } from '../time/clock.ts';
 import type { SingleKeys } from './types.ts';
 
-export const CLUSTER_CONFIG_MARKER = { key: keyOf('cilium/.has-cluster-config'), value: Buffer.from('true') };
+export const CLUSTER_CONFIG_MARKER = { key: HAS_CLUSTER_CONFIG_KEY, value: Buffer.from('true') };
 
 export interface ClusterConfigMarkerOptions {
   readonly singles: SingleKeys;

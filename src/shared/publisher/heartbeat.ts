@@ -6,13 +6,11 @@
  */
 
 import { asError, isAbort } from '../errors.ts';
-import { keyOf } from '../etcd/types.ts';
+import { HEARTBEAT_KEY } from '../etcd/keyspace.ts';
 import type { Logger } from '../process/log.ts';
 import { withDeadline } from '../time/abort.ts';
 import { type Clock, rfc3339Seconds } from '../time/clock.ts';
 import type { SingleKeys } from './types.ts';
-
-export const HEARTBEAT_KEY = keyOf('cilium/.heartbeat');
 
 export const HEARTBEAT_INTERVAL_MS = 60_000;
 

@@ -1,8 +1,10 @@
 /**
  * The last step: whether our own client gets an answer, and, of a remote cluster, whether it is the right one and says enough.
  */
+
 import { asError } from '../errors.ts';
 import { CredentialsError, EtcdConfigError, EtcdError, PermissionDeniedError } from '../etcd/errors.ts';
+import { CACHE, CLUSTER_CONFIGS, canaryPrefix, clusterConfigKey, HEARTBEAT_KEY, STATE } from '../etcd/keyspace.ts';
 import { type EtcdClient, type KeyValue, keyOf, type ListOptions } from '../etcd/types.ts';
 import type { CheckedConfig, ClientFindings, ClusterFindings } from './findings.ts';
 
@@ -22,9 +24,6 @@ export interface ClusterDescription {
   /** Its keys are below `cilium/cache`. */
   readonly cached: boolean;
 }
-
-const HEARTBEAT = keyOf('cilium/.heartbeat');
-const CONFIGS = 'cilium/cluster-config/';
 
 /** Keys of the answer that stands for a large one: nodes have a kilobyte each. */
 const LARGE_PAGE = 100;
@@ -61,7 +60,7 @@ async function firstAnswer(client: EtcdClient, { config, signal, timeoutMs }: Cl
   const attempts = Math.max(1, config.endpoints.length, aliases);
   for (let left = attempts; ; left -= 1) {
     try {
-      return await client.get(HEARTBEAT, { signal, timeoutMs: Math.max(1, Math.floor(timeoutMs / attempts)) });
+      return await client.get(HEARTBEAT_KEY, { signal, timeoutMs: Math.max(1, Math.floor(timeoutMs / attempts)) });
     } catch (thrown) {
       const isWorthAnother = thrown instanceof EtcdError && thrown.concernsConnection && !(thrown instanceof CredentialsError);
       if (left <= 1 || !isWorthAnother || signal.aborted) throw thrown;
@@ -78,19 +77,19 @@ function failed(thrown: unknown, client: EtcdClient, signal: AbortSignal): Clien
 }
 
 async function lookInto(client: EtcdClient, cluster: string, { describe, signal }: ClientCheckOptions): Promise<ClusterFindings> {
-  const found = await outcome(() => client.get(keyOf(`${CONFIGS}${cluster}`), { signal }), signal);
+  const found = await outcome(() => client.get(clusterConfigKey(cluster), { signal }), signal);
   const value = found.kind === 'value' ? found.value?.value : undefined;
   const description = value === undefined ? undefined : described(value, describe);
-  const synced = `cilium/synced/${cluster}/`;
-  const nodes = `cilium/${description?.cached ? 'cache' : 'state'}/nodes/v1/${cluster}/`;
+  const synced = canaryPrefix(cluster);
+  const nodes = `${description?.cached ? CACHE : STATE}nodes/v1/${cluster}/`;
   const small = await firstPage(client, synced, { signal, pageSize: 1 });
   const large = await firstPage(client, nodes, { signal, pageSize: LARGE_PAGE });
   const isStalled = signal.aborted && small.kind !== 'unanswered' && large.kind === 'unanswered';
-  const names = await firstPage(client, CONFIGS, { signal, pageSize: NAMES_PAGE, keysOnly: true });
+  const names = await firstPage(client, CLUSTER_CONFIGS, { signal, pageSize: NAMES_PAGE, keysOnly: true });
   return {
     config: configKind(found.kind, value !== undefined, description !== undefined),
     id: description?.id,
-    names: names.kind === 'value' ? names.value.map(({ key }) => key.slice(CONFIGS.length)) : [],
+    names: names.kind === 'value' ? names.value.map(({ key }) => key.slice(CLUSTER_CONFIGS.length)) : [],
     denied: [...(small.kind === 'denied' ? [synced] : []), ...(large.kind === 'denied' ? [nodes] : [])],
     isStalled,
   };

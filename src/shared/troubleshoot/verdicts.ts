@@ -3,7 +3,9 @@
  *
  * A later step fails because an earlier one did; only the first that failed is told of an endpoint.
  */
+
 import { UnauthenticatedError } from '../etcd/errors.ts';
+import { clusterConfigKey } from '../etcd/keyspace.ts';
 import { EXPIRY_WARNING_MS, MAX_STATUS_TEXT_LENGTH } from '../limits.ts';
 import { printable } from '../printable.ts';
 import type { Certificate } from '../tls/certificate.ts';
@@ -85,7 +87,7 @@ function clientProblems({ client, endpoints }: EtcdFindings, config: Usable, isE
 function clusterProblems({ cluster, client }: EtcdFindings, ownName: string | undefined): readonly string[] {
   if (cluster === undefined || client?.kind !== 'connected' || client.cluster === undefined) return [];
   const { config, id, names, denied, isStalled } = client.cluster;
-  const key = `cilium/cluster-config/${cluster}`;
+  const key = clusterConfigKey(cluster);
   const problems: string[] = [];
   if (isStalled) {
     problems.push(

@@ -1,0 +1,40 @@
+/**
+ * Cilium's key space in an etcd: plain text below `cilium/`, without a leading slash.
+ *
+ * A cluster writes its own state below `cilium/state/`; kvstoremesh writes that of remote clusters below `cilium/cache/`. The
+ * kinds of keys below both are in `src/apiserver/encoding/keyspace.ts` and `src/kvstoremesh/mappings.ts`.
+ */
+import { type EtcdKey, keyOf } from './types.ts';
+
+/** Every key of Cilium starts with it. */
+export const ROOT = keyOf('cilium/');
+
+/** Rewritten every minute, so that readers see that the store works. */
+export const HEARTBEAT_KEY = keyOf('cilium/.heartbeat');
+
+/** Where it exists, agents of Cilium 1.15 and older wait for the configuration of the cluster. */
+export const HAS_CLUSTER_CONFIG_KEY = keyOf('cilium/.has-cluster-config');
+
+export const CLUSTER_CONFIGS = keyOf('cilium/cluster-config/');
+
+/** `cilium/synced/<cluster>/…`: which prefixes of the cluster are complete. */
+export const CANARIES = keyOf('cilium/synced/');
+
+export const STATE = keyOf('cilium/state/');
+export const CACHE = keyOf('cilium/cache/');
+
+/** The queue of the replicas of kvstoremesh, the original's too. */
+export const LEADER_LOCKS = keyOf('cilium/kvstoremesh-lock/');
+
+export function clusterConfigKey(cluster: string): EtcdKey {
+  return keyOf(`${CLUSTER_CONFIGS}${cluster}`);
+}
+
+export function canaryPrefix(cluster: string): EtcdKey {
+  return keyOf(`${CANARIES}${cluster}/`);
+}
+
+/** The canary of the keys of `scope`, such as `nodes/v1`, below `STATE` or `CACHE`. */
+export function canaryKey(cluster: string, area: typeof STATE | typeof CACHE, scope: string): EtcdKey {
+  return keyOf(`${canaryPrefix(cluster)}${area}${scope}`);
+}
