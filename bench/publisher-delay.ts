@@ -9,7 +9,7 @@ import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type EtcdKey, keyOf } from '../src/shared/etcd/types.ts';
 import type { Section } from '../src/shared/publisher/types.ts';
-import { memoryPublisher } from '../test/publisher/memory-etcd.ts';
+import { memoryPublisher } from '../test/publisher/store/memory-etcd.ts';
 import { until } from '../test/support/until.ts';
 import { table } from './report.ts';
 

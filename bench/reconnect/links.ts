@@ -3,7 +3,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startTcpProxy } from '../../test/support/tcp-proxy.ts';
+import { startTcpProxy } from '../../test/support/network/tcp-proxy.ts';
 
 export interface InterruptibleLink {
   readonly endpoint: string;

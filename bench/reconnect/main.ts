@@ -8,9 +8,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EtcdClient, keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
-import { freePort } from '../../test/support/free-port.ts';
-import { startSynBlackHole } from '../../test/support/syn-black-hole.ts';
-import { startTcpProxy } from '../../test/support/tcp-proxy.ts';
+import { freePort } from '../../test/support/network/free-port.ts';
+import { startSynBlackHole } from '../../test/support/network/syn-black-hole.ts';
+import { startTcpProxy } from '../../test/support/network/tcp-proxy.ts';
 import { connect, fill } from '../ceiling.ts';
 import { announcements } from '../dataset.ts';
 import { startEtcd } from '../etcd.ts';

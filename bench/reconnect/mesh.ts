@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type EtcdClient, keyOf, type Revision } from '../../src/shared/etcd/types.ts';
-import { freePort } from '../../test/support/free-port.ts';
+import { freePort } from '../../test/support/network/free-port.ts';
 import { connect } from '../ceiling.ts';
 import { type Etcd, startEtcd } from '../etcd.ts';
 

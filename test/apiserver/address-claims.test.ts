@@ -1,9 +1,9 @@
 /** Several objects claim one address: the leftover of a Pod that is dead, and a Pod that has its address now. */
 import { describe, expect, test } from 'vitest';
-import { etcdVersions } from '../support/etcd-process.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import { until } from '../support/until.ts';
 import { ClusterModel, type Manifest } from './cluster-model.ts';
-import { type Daemon, DaemonRig } from './daemon-rig.ts';
+import { type Daemon, DaemonRig } from './clustermesh-fixture.ts';
 
 const IP = 'cilium/state/ip/v1/default/10.9.0.1';
 

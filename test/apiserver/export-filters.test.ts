@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { etcdVersions } from '../support/etcd-process.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import { until } from '../support/until.ts';
 import { ClusterModel, type Manifest, type ModelOptions } from './cluster-model.ts';
-import { type Daemon, DaemonRig } from './daemon-rig.ts';
+import { type Daemon, DaemonRig } from './clustermesh-fixture.ts';
 
 const GLOBAL = { 'service.cilium.io/global': 'true' };
 

@@ -4,9 +4,9 @@ import { describe, expect, test } from 'vitest';
 import { KubernetesHealth } from '../../src/apiserver/informers/health.ts';
 import { KubeForbiddenError, KubeUnreachableError } from '../../src/shared/kubernetes/errors.ts';
 import { NAMESPACES } from '../../src/shared/kubernetes/objects/resources.ts';
-import { etcdVersions } from '../support/etcd-process.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import { until } from '../support/until.ts';
-import { type Daemon, DaemonRig } from './daemon-rig.ts';
+import { type Daemon, DaemonRig } from './clustermesh-fixture.ts';
 
 test('a kind that may not be watched is named with its last failure until it may', () => {
   const health = new KubernetesHealth();

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { etcdVersions } from '../support/etcd-process.ts';
-import { freePort } from '../support/free-port.ts';
-import { startTcpProxy } from '../support/tcp-proxy.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { freePort } from '../support/network/free-port.ts';
+import { startTcpProxy } from '../support/network/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 import type { Manifest } from './cluster-model.ts';
-import { type Daemon, DaemonRig } from './daemon-rig.ts';
+import { type Daemon, DaemonRig } from './clustermesh-fixture.ts';
 
 const namespace = { kind: 'Namespace', metadata: { name: 'shop' } };
 

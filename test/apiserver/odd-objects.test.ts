@@ -6,18 +6,18 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { readEtcd } from '../golden/etcd-gateway.ts';
-import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
-import { freePort } from '../support/free-port.ts';
+import { readEtcd } from '../support/etcd/etcd-gateway.ts';
+import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
 import {
   type KubernetesProvider,
   type Manifest,
   type ProviderName,
   providerMissing,
   startKubernetes,
-} from '../support/kubernetes-provider.ts';
+} from '../support/kubernetes/kubernetes-provider.ts';
+import { freePort } from '../support/network/free-port.ts';
 import { until } from '../support/until.ts';
-import { Daemon } from './daemon-rig.ts';
+import { Daemon } from './clustermesh-fixture.ts';
 
 const NODE = 'cilium/state/nodes/v1/lantern/';
 const IDENTITY = 'cilium/state/identities/v1/id/';

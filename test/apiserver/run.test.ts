@@ -2,10 +2,10 @@ import { rmSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { meshDefinitions } from '../../demo/kubernetes/mesh-definitions.ts';
 import { CrdTimeoutError } from '../../src/shared/kubernetes/errors.ts';
-import { etcdVersions } from '../support/etcd-process.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import { until, within } from '../support/until.ts';
 import type { Manifest } from './cluster-model.ts';
-import { type Daemon, DaemonRig } from './daemon-rig.ts';
+import { type Daemon, DaemonRig } from './clustermesh-fixture.ts';
 
 const SYNCED = ['endpointslices', 'identities', 'ip', 'nodes', 'serviceexports', 'services'].map(
   (kind) => `cilium/synced/east/cilium/state/${kind}/v1`,

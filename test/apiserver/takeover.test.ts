@@ -5,11 +5,11 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { keyOf } from '../../src/shared/etcd/types.ts';
-import { readScenario, recordedDump } from '../golden/apiserver/scenario.ts';
-import { etcdVersions } from '../support/etcd-process.ts';
-import { readManifests } from '../support/kubernetes-provider.ts';
+import { readScenario, recordedDump } from '../golden/apiserver/recording/scenario.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { readManifests } from '../support/kubernetes/kubernetes-provider.ts';
 import { until } from '../support/until.ts';
-import { type Daemon, DaemonRig } from './daemon-rig.ts';
+import { type Daemon, DaemonRig } from './clustermesh-fixture.ts';
 
 const ready = (daemon: Daemon) => until('the daemon to be ready', async () => (await daemon.readiness()) === 'Ready');
 

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { etcdVersions } from '../support/etcd-process.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import { until } from '../support/until.ts';
 import { DemoRun, TEST_TIMEOUT_MS } from './demo-run.ts';
 

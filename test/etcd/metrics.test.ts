@@ -10,9 +10,9 @@ import { Registry } from '../../src/shared/http/metrics.ts';
 import { MAX_CANARY_SCOPES } from '../../src/shared/limits.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
-import { CertificateDirectory, canMakeCertificates } from '../support/certificates.ts';
-import { etcdVersions, startEtcd } from '../support/etcd-process.ts';
-import { record, seen } from './rig.ts';
+import { record, seen } from '../support/etcd/etcd-fixture.ts';
+import { etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
+import { CertificateDirectory, canMakeCertificates } from '../support/tls/certificates.ts';
 
 test.each([
   ['cilium/state/nodes/v1/east/n1', 'nodes/v1'],

@@ -8,11 +8,11 @@ import { AuthNotFoundError, PermissionDeniedError, UnauthenticatedError } from '
 import { type KeyValue, keyOf, NO_LEASE, type Revision } from '../../src/shared/etcd/types.ts';
 import { type Logger, silentLogger } from '../../src/shared/process/log.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
-import { bytes, soon } from '../etcd/rig.ts';
-import { type Authority, CertificateDirectory, type CertificateFiles, canMakeCertificates } from '../support/certificates.ts';
-import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
-import { ETCDCTL, etcdctlMissing } from '../support/etcdctl.ts';
-import { InitRig } from './rig.ts';
+import { bytes, soon } from '../support/etcd/etcd-fixture.ts';
+import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
+import { ETCDCTL, etcdctlMissing } from '../support/etcd/etcdctl.ts';
+import { InitRig } from '../support/etcd/etcdinit-process.ts';
+import { type Authority, CertificateDirectory, type CertificateFiles, canMakeCertificates } from '../support/tls/certificates.ts';
 
 const missing = canMakeCertificates() ? etcdctlMissing() : 'no openssl 3';
 

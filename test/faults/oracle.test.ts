@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { callEtcd } from '../golden/etcd-gateway.ts';
-import { Mesh, startFullRemote, startLocal } from '../kvstoremesh/mesh.ts';
-import { etcdVersions } from '../support/etcd-process.ts';
-import { observe } from './oracle.ts';
+import { callEtcd } from '../support/etcd/etcd-gateway.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { Mesh, startFullRemote, startLocal } from '../support/kvstoremesh/mesh.ts';
+import { observe } from '../support/kvstoremesh/oracle.ts';
 
 const NODE = 'cilium/cache/nodes/v1/berlin/node-1';
 const CANARY = 'cilium/synced/berlin/cilium/cache/nodes/v1';

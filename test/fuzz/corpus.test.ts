@@ -1,7 +1,7 @@
 /** Every input that fuzzing begins with, and every one that failed once. */
 import { describe, expect, test } from 'vitest';
+import { minimized } from '../support/mutation.ts';
 import { inputsOf } from './corpus.ts';
-import { minimized } from './mutation.ts';
 import { TARGETS } from './targets.ts';
 import { watched } from './watched.ts';
 

@@ -8,7 +8,7 @@ import { ClusterPin } from '../../src/shared/etcd/wire/cluster-pin.ts';
 import type { ResponseHeader } from '../../src/shared/etcd/wire/codec.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
-import { WatchResponse } from '../support/etcd-messages.ts';
+import { WatchResponse } from '../support/etcd/etcd-messages.ts';
 
 const PREFIX = keyOf('k/');
 const FROM = 10;

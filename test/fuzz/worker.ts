@@ -1,9 +1,9 @@
 /** The process that fuzzes one target: see fuzz-process.ts. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { minimized, mutated, randomOf } from '../support/mutation.ts';
 import { inputsOf } from './corpus.ts';
 import { Coverage } from './coverage.ts';
 import { InputUnderWay } from './input-under-way.ts';
-import { minimized, mutated, randomOf } from './mutation.ts';
 import type { Target } from './targets.ts';
 
 /** Its argument, as JSON. */

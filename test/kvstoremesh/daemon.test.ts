@@ -11,10 +11,10 @@ import { createRegistry } from '../../src/shared/http/metrics.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
 import { VERSION } from '../../src/shared/version.ts';
-import { etcdVersions } from '../support/etcd-process.ts';
-import { freePort } from '../support/free-port.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { type Remote, type Store, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh.ts';
+import { freePort } from '../support/network/free-port.ts';
 import { until, within } from '../support/until.ts';
-import { type Remote, type Store, startFullRemote, startLocal, startRemote } from './mesh.ts';
 
 interface Daemon {
   readonly ended: Promise<void>;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { etcdVersions } from '../support/etcd-process.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { Mesh, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { until } from '../support/until.ts';
-import { ManualClock } from './manual-clock.ts';
-import { Mesh, startFullRemote, startLocal, startRemote } from './mesh.ts';
 
 describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 90_000 }, () => {
   test('rule 39: a remote that restarts with its data causes no write and no failure', async () => {

@@ -8,10 +8,10 @@ import type { EtcdConnectionState } from '../../src/shared/etcd/types.ts';
 import { Health } from '../../src/shared/http/health.ts';
 import { Registry } from '../../src/shared/http/metrics.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
-import { type Daemon, startDaemon } from '../support/daemon.ts';
-import { etcdVersions } from '../support/etcd-process.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { type Store, startFullRemote, startLocal } from '../support/kvstoremesh/mesh.ts';
+import { type Daemon, startDaemon } from '../support/processes/daemon.ts';
 import { until } from '../support/until.ts';
-import { type Store, startFullRemote, startLocal } from './mesh.ts';
 
 const DAY_MS = 24 * 3_600_000;
 

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isReady } from '../../src/kvstoremesh/leadership/readiness.ts';
-import { CertificateAuthority, opensslMissing } from '../k8s/certificates.ts';
-import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
-import { ETCDCTL, etcdctlMissing } from '../support/etcdctl.ts';
-import { FULL, Mesh, startLocal } from './mesh.ts';
+import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
+import { ETCDCTL, etcdctlMissing } from '../support/etcd/etcdctl.ts';
+import { FULL, Mesh, startLocal } from '../support/kvstoremesh/mesh.ts';
+import { CertificateAuthority, opensslMissing } from '../support/tls/certificate-authority.ts';
 
 /** Why the tests cannot run here; undefined where they can. */
 function missing(): string | undefined {

@@ -2,12 +2,12 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Etcd3 } from 'etcd3';
-import { MeshDaemon } from '../faults/mesh-daemon.ts';
-import { FULL } from '../kvstoremesh/mesh.ts';
-import { oracle, setUpUsers } from '../mesh/etcd-users.ts';
-import { type Authority, CertificateDirectory, canMakeCertificates } from '../support/certificates.ts';
-import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
-import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import { oracle, setUpUsers } from '../support/etcd/cilium-users.ts';
+import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
+import { FULL } from '../support/kvstoremesh/mesh.ts';
+import { MeshDaemon } from '../support/kvstoremesh/mesh-daemon.ts';
+import { startTcpProxy, type TcpProxy } from '../support/network/tcp-proxy.ts';
+import { type Authority, CertificateDirectory, canMakeCertificates } from '../support/tls/certificates.ts';
 import { until } from '../support/until.ts';
 
 export interface CellOptions {

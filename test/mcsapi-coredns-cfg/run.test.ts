@@ -8,8 +8,8 @@ import { configureCoredns } from '../../src/mcsapi-coredns-cfg/run.ts';
 import { parseFlags } from '../../src/shared/flags/parse.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
-import { runChild } from '../process/child.ts';
-import { providerMissing, startKubernetes } from '../support/kubernetes-provider.ts';
+import { providerMissing, startKubernetes } from '../support/kubernetes/kubernetes-provider.ts';
+import { runChild } from '../support/processes/child.ts';
 
 const CONFIG_MAP = '/api/v1/namespaces/kube-system/configmaps/coredns';
 const DEPLOYMENT = '/apis/apps/v1/namespaces/kube-system/deployments/coredns';

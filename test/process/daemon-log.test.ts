@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { keyOf, NO_LEASE, type TxnOperation } from '../../src/shared/etcd/types.ts';
 import { MAX_LOG_LINES_PER_CAUSE } from '../../src/shared/limits.ts';
-import { startTlsRemote, tlsConfig } from '../faults/tls-remote.ts';
-import { type Remote, type Store, startFullRemote, startLocal } from '../kvstoremesh/mesh.ts';
-import { CertificateDirectory, canMakeCertificates } from '../support/certificates.ts';
-import { type Daemon, startDaemon } from '../support/daemon.ts';
-import { etcdVersions } from '../support/etcd-process.ts';
-import { freePort } from '../support/free-port.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { type Remote, type Store, startFullRemote, startLocal } from '../support/kvstoremesh/mesh.ts';
+import { startTlsRemote, tlsConfig } from '../support/kvstoremesh/tls-remote.ts';
+import { freePort } from '../support/network/free-port.ts';
+import { type Daemon, startDaemon } from '../support/processes/daemon.ts';
+import { CertificateDirectory, canMakeCertificates } from '../support/tls/certificates.ts';
 import { until } from '../support/until.ts';
 
 interface Line {

@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { type Child, startChild } from '../support/processes/child.ts';
 import { until } from '../support/until.ts';
-import { type Child, startChild } from './child.ts';
 
-const fixture = fileURLToPath(new URL('./daemon-fixture.ts', import.meta.url));
+const fixture = fileURLToPath(new URL('./lifecycle-daemon.ts', import.meta.url));
 
 function daemon(behaviour: string, shutdownTimeoutMs = 60_000): Child {
   return startChild(process.execPath, [fixture, behaviour, String(shutdownTimeoutMs)]);
@@ -83,7 +83,7 @@ test('fault 42: a mistake in the program is one line with its stack', async () =
   const { status, stderr } = await child.outcome;
   expect(status).toBe(255);
   expect(lines(stderr)).toHaveLength(2);
-  expect(lines(stderr).at(-1)?.err?.stack).toContain('daemon-fixture.ts');
+  expect(lines(stderr).at(-1)?.err?.stack).toContain('lifecycle-daemon.ts');
 });
 
 test.each([

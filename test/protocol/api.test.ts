@@ -2,14 +2,14 @@
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { type RemoteClusterStatus, remoteClusterStatus } from '../../src/kvstoremesh/status/status.ts';
-import { loadEntries } from '../golden/kvstoremesh/entry-loading.ts';
-import { readEntries } from '../golden/kvstoremesh/input-bytes.ts';
-import { FULL, Mesh, startFullRemote, startLocal, startRemote } from '../kvstoremesh/mesh.ts';
-import { etcdVersions } from '../support/etcd-process.ts';
+import { loadEntries } from '../golden/kvstoremesh/recording/entry-loading.ts';
+import { readEntries } from '../golden/kvstoremesh/recording/input-bytes.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { ConfigDirectory, Daemon } from '../support/kvstoremesh/kvstoremesh-run.ts';
+import { FULL, Mesh, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh.ts';
 import { until } from '../support/until.ts';
 import { Agent, RELEASES } from './agent.ts';
 import { ALL_KINDS, canaries, mirroredKinds } from './clusters.ts';
-import { ConfigDirectory, Daemon } from './daemon-rig.ts';
 
 vi.setConfig({ maxConcurrency: 3 });
 

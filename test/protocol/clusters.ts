@@ -1,8 +1,8 @@
 /** What the tests of the rules share: several clusters in one etcd, time that a test moves, and views of the local etcd. */
 import { type EtcdClient, type KeyValue, keyOf, type WatchEvent } from '../../src/shared/etcd/types.ts';
-import type { ManualClock } from '../kvstoremesh/manual-clock.ts';
-import { type Mesh, Remote, type Store } from '../kvstoremesh/mesh.ts';
-import { contents, history } from '../publisher/rig.ts';
+import { type Mesh, Remote, type Store } from '../support/kvstoremesh/mesh.ts';
+import type { ManualClock } from '../support/manual-clock.ts';
+import { contents, history } from '../support/publisher-run.ts';
 import { until } from '../support/until.ts';
 
 /** Further clusters whose keys the etcd of `remote` holds too. They end with it. */

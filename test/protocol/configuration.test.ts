@@ -2,19 +2,19 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { Mesh, type Remote, type Store, startFullRemote, startLocal, startRemote } from '../kvstoremesh/mesh.ts';
+import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
+import { ConfigDirectory, Daemon } from '../support/kvstoremesh/kvstoremesh-run.ts';
+import { Mesh, type Remote, type Store, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh.ts';
+import { startTcpProxy } from '../support/network/tcp-proxy.ts';
 import {
   type Authority,
   CertificateDirectory,
   type CertificateFiles,
   canMakeCertificates,
   replaceFiles,
-} from '../support/certificates.ts';
-import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
-import { startTcpProxy } from '../support/tcp-proxy.ts';
+} from '../support/tls/certificates.ts';
 import { until } from '../support/until.ts';
 import { changesSince } from './clusters.ts';
-import { ConfigDirectory, Daemon } from './daemon-rig.ts';
 
 vi.setConfig({ maxConcurrency: 3 });
 

@@ -6,12 +6,12 @@ import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { parseKvstoreOptions } from '../../src/shared/flags/kvstore-options.ts';
 import { Registry } from '../../src/shared/http/metrics.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
-import { ManualClock } from '../kvstoremesh/manual-clock.ts';
-import { Mesh, startFullRemote, startLocal, startRemote } from '../kvstoremesh/mesh.ts';
-import { etcdVersions } from '../support/etcd-process.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { ConfigDirectory, Daemon } from '../support/kvstoremesh/kvstoremesh-run.ts';
+import { Mesh, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { until } from '../support/until.ts';
 import { ALL_KINDS, canaries, changesSince, leased } from './clusters.ts';
-import { ConfigDirectory, Daemon } from './daemon-rig.ts';
 
 vi.setConfig({ maxConcurrency: 3 });
 

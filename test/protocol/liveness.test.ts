@@ -2,9 +2,9 @@
 import { describe, expect, test, vi } from 'vitest';
 import { HEARTBEAT_KEY } from '../../src/shared/etcd/keyspace.ts';
 import { type EtcdClient, keyOf } from '../../src/shared/etcd/types.ts';
-import { ManualClock } from '../kvstoremesh/manual-clock.ts';
-import { Mesh, type Remote, startFullRemote, startLocal, startRemote } from '../kvstoremesh/mesh.ts';
-import { etcdVersions } from '../support/etcd-process.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { Mesh, type Remote, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { until } from '../support/until.ts';
 import { overriding, sharing, untilLater } from './clusters.ts';
 

@@ -1,8 +1,8 @@
 /** Rules 1 to 15: which keys are mirrored, where to, with which bytes. */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { keyOf } from '../../src/shared/etcd/types.ts';
-import { FULL, Mesh, type Remote, type Store, startFullRemote, startLocal, startRemote } from '../kvstoremesh/mesh.ts';
-import { etcdVersions } from '../support/etcd-process.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { FULL, Mesh, type Remote, type Store, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh.ts';
 import { until } from '../support/until.ts';
 import { ALL_KINDS, allSynced, canaries, changesSince, mirroredKinds, sharing } from './clusters.ts';
 

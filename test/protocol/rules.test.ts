@@ -2,8 +2,8 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { scenarioNames } from '../golden/kvstoremesh/scenario.ts';
-import { scenarioRules } from '../golden/kvstoremesh/scenario-rules.ts';
+import { scenarioNames } from '../golden/kvstoremesh/recording/scenario.ts';
+import { scenarioRules } from '../golden/kvstoremesh/recording/scenario-rules.ts';
 
 const TESTS = join(import.meta.dirname, '..');
 const COUNT = 73;

@@ -4,9 +4,9 @@ import { type EtcdClient, type KeyValue, keyOf, type LeaseId, NO_LEASE } from '.
 import { silentLogger } from '../../src/shared/process/log.ts';
 import { holdClusterConfigMarker } from '../../src/shared/publisher/cluster-config-marker.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
-import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
+import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
+import { bytes, connect, startRig } from '../support/publisher-run.ts';
 import { until } from '../support/until.ts';
-import { bytes, connect, startRig } from './rig.ts';
 
 const test = anyTest.skipIf(etcdVersions().length === 0);
 const KEY = keyOf('cilium/.has-cluster-config');

@@ -3,10 +3,10 @@ import { expect, test } from 'vitest';
 import { LeaseNotFoundError, UnavailableError } from '../../src/shared/etcd/errors.ts';
 import { type EtcdClient, type EtcdKey, keyOf, NO_REVISION, type TxnOperation } from '../../src/shared/etcd/types.ts';
 import type { Publisher } from '../../src/shared/publisher/types.ts';
+import { below, bytes, CANARY, history, PREFIX, revisionNow } from '../support/publisher-run.ts';
 import { until } from '../support/until.ts';
-import { publisherFixture, signal } from './fixture.ts';
 import { type Meddling, startMeddled } from './meddling.ts';
-import { below, bytes, CANARY, history, PREFIX, revisionNow } from './rig.ts';
+import { publisherFixture, signal } from './publisher-fixture.ts';
 
 const fixture = publisherFixture();
 const SECTION = { scope: 'nodes/v1', cluster: 'west', prefix: PREFIX, rank: 0, owns: 'prefix', canary: CANARY } as const;

@@ -5,7 +5,7 @@ import { silentLogger } from '../../src/shared/process/log.ts';
 import { createPublisher, type PublisherOptions } from '../../src/shared/publisher/publisher.ts';
 import type { Publisher } from '../../src/shared/publisher/types.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
-import { connect } from './rig.ts';
+import { connect } from '../support/publisher-run.ts';
 
 /** Calls of the publisher's client that are answered otherwise; each may ask `real`. */
 export type Meddling = (real: EtcdClient) => Partial<EtcdClient>;

@@ -10,9 +10,20 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type EtcdClient, type EtcdKey, keyOf, NO_LEASE, type Revision, type WatchEvent } from '../../src/shared/etcd/types.ts';
 import type { Section } from '../../src/shared/publisher/types.ts';
-import { type EtcdProcess, startEtcd } from '../support/etcd-process.ts';
+import { type EtcdProcess, startEtcd } from '../support/etcd/etcd-process.ts';
+import {
+  below,
+  bytes,
+  CANARY,
+  connect,
+  history,
+  PREFIX,
+  type Rig,
+  revisionNow,
+  startRig,
+  texts,
+} from '../support/publisher-run.ts';
 import { until } from '../support/until.ts';
-import { below, bytes, CANARY, connect, history, PREFIX, type Rig, revisionNow, startRig, texts } from './rig.ts';
 
 const KEYS = ['a', 'b', 'c', 'd', 'e', 'f'] as const;
 type Name = (typeof KEYS)[number];

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type EtcdKey, keyOf } from '../../src/shared/etcd/types.ts';
-import { publisherFixture, signal } from './fixture.ts';
-import { below, bytes, CANARY, contents, history, PREFIX, revisionNow, settledAs, texts } from './rig.ts';
+import { below, bytes, CANARY, contents, history, PREFIX, revisionNow, settledAs, texts } from '../support/publisher-run.ts';
+import { publisherFixture, signal } from './publisher-fixture.ts';
 
 const fixture = publisherFixture();
 const { outside, start, loaded } = fixture;

@@ -3,10 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { RequestTooLargeError } from '../../src/shared/etcd/errors.ts';
 import { type EtcdClient, type EtcdKey, keyOf, NO_LEASE, NO_REVISION, type TxnOperation } from '../../src/shared/etcd/types.ts';
 import type { RejectReason, Section } from '../../src/shared/publisher/types.ts';
+import { below, bytes, CANARY, PREFIX, settledAs } from '../support/publisher-run.ts';
 import { until } from '../support/until.ts';
-import { publisherFixture, signal } from './fixture.ts';
 import { type Meddling, startMeddled } from './meddling.ts';
-import { below, bytes, CANARY, PREFIX, settledAs } from './rig.ts';
+import { publisherFixture, signal } from './publisher-fixture.ts';
 
 const fixture = publisherFixture();
 const LARGE = 'much too large';

@@ -1,10 +1,10 @@
 import { onTestFinished, test } from 'vitest';
 import { PUBLISH_BACKOFF_MAX_MS } from '../../src/shared/limits.ts';
 import { type Clock, systemClock } from '../../src/shared/time/clock.ts';
-import { startEtcd } from '../support/etcd-process.ts';
-import { startTcpProxy } from '../support/tcp-proxy.ts';
+import { startEtcd } from '../support/etcd/etcd-process.ts';
+import { startTcpProxy } from '../support/network/tcp-proxy.ts';
+import { below, bytes, connect, settledAs, startRig } from '../support/publisher-run.ts';
 import { until } from '../support/until.ts';
-import { below, bytes, connect, settledAs, startRig } from './rig.ts';
 
 test('what waits for the local etcd is written as soon as it can be reached again, however long the wait is', async () => {
   const etcd = await startEtcd();

@@ -1,10 +1,10 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { NoSpaceError } from '../../src/shared/etcd/errors.ts';
 import { keyOf, prefixEnd } from '../../src/shared/etcd/types.ts';
-import { startEtcd } from '../support/etcd-process.ts';
+import { startEtcd } from '../support/etcd/etcd-process.ts';
+import { below, bytes, CANARY, contents, PREFIX, revisionNow, settledAs, startRig, texts } from '../support/publisher-run.ts';
 import { until } from '../support/until.ts';
-import { publisherFixture, signal } from './fixture.ts';
-import { below, bytes, CANARY, contents, PREFIX, revisionNow, settledAs, startRig, texts } from './rig.ts';
+import { publisherFixture, signal } from './publisher-fixture.ts';
 
 const fixture = publisherFixture();
 const { start, loaded } = fixture;

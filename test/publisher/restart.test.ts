@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { keyOf, type LeaseId, NO_LEASE } from '../../src/shared/etcd/types.ts';
+import { below, bytes, CANARY, contents, history, type Rig, revisionNow, settledAs, texts } from '../support/publisher-run.ts';
 import { until } from '../support/until.ts';
-import { publisherFixture, signal } from './fixture.ts';
-import { below, bytes, CANARY, contents, history, type Rig, revisionNow, settledAs, texts } from './rig.ts';
+import { publisherFixture, signal } from './publisher-fixture.ts';
 
 const { start, loaded } = publisherFixture();
 

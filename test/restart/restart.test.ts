@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { startEmbeddedKubernetes } from '../../demo/kubernetes/embedded-kubernetes.ts';
 import { type EtcdClient, type EtcdKey, keyOf, NO_LEASE, type TxnOperation } from '../../src/shared/etcd/types.ts';
-import { connect, history, revisionNow } from '../publisher/rig.ts';
-import { startDaemon } from '../support/daemon.ts';
-import { type EtcdProcess, startEtcd } from '../support/etcd-process.ts';
-import { KubernetesRequests } from '../support/kubernetes-requests.ts';
+import { type EtcdProcess, startEtcd } from '../support/etcd/etcd-process.ts';
+import { KubernetesRequests } from '../support/kubernetes/kubernetes-requests.ts';
+import { startDaemon } from '../support/processes/daemon.ts';
+import { connect, history, revisionNow } from '../support/publisher-run.ts';
 import { until } from '../support/until.ts';
 
 const KEYS = 20_000;

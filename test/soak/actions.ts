@@ -1,9 +1,9 @@
 /** What can happen to a mesh. Each action chooses by chance whom it hits, acts, and tells what it did. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
-import type { TcpProxy } from '../support/tcp-proxy.ts';
+import type { TcpProxy } from '../support/network/tcp-proxy.ts';
+import type { Random } from '../support/random.ts';
 import type { ChangingRemote } from './changing-remote.ts';
-import type { Random } from './random.ts';
 import type { SoakWorld } from './soak-world.ts';
 
 export interface Action {

@@ -1,8 +1,8 @@
 /** A remote whose keys come, change and go all the time, whatever happens to its etcd. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
-import { type Remote, startRemote } from '../kvstoremesh/mesh.ts';
-import { Random } from './random.ts';
+import { type Remote, startRemote } from '../support/kvstoremesh/mesh.ts';
+import { Random } from '../support/random.ts';
 
 const KEYS = 2_000;
 const INTERVAL_MS = 50;

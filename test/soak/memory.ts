@@ -1,5 +1,5 @@
 /** The memory of the daemon at quiet moments, and whether it grows. */
-import type { MeshDaemon } from '../faults/mesh-daemon.ts';
+import type { MeshDaemon } from '../support/kvstoremesh/mesh-daemon.ts';
 import { until } from '../support/until.ts';
 
 const MEGABYTE = 1024 * 1024;

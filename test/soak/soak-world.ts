@@ -1,9 +1,9 @@
 /** Everything that the random faults act upon: three remotes, a local etcd, the daemon, and an oracle that looks on. */
 
-import { MeshDaemon } from '../faults/mesh-daemon.ts';
-import { type Oracle, observe } from '../faults/oracle.ts';
-import { type Store, startLocal } from '../kvstoremesh/mesh.ts';
-import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import { type Store, startLocal } from '../support/kvstoremesh/mesh.ts';
+import { MeshDaemon } from '../support/kvstoremesh/mesh-daemon.ts';
+import { type Oracle, observe } from '../support/kvstoremesh/oracle.ts';
+import { startTcpProxy, type TcpProxy } from '../support/network/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 import { ChangingRemote } from './changing-remote.ts';
 

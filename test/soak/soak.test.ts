@@ -6,10 +6,10 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { etcdVersions } from '../support/etcd-process.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { Random } from '../support/random.ts';
 import { type Action, pickAction } from './actions.ts';
 import { MemorySamples } from './memory.ts';
-import { Random } from './random.ts';
 import { SoakWorld } from './soak-world.ts';
 
 const seconds = Number(process.env.SOAK_SECONDS ?? 120);

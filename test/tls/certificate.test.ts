@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CertificateError, certificateOf, certificatesOf, goTime } from '../../src/shared/tls/certificate.ts';
 import { DerError, elementsOf, objectIdentifier } from '../../src/shared/tls/der.ts';
 import { distinguishedName } from '../../src/shared/tls/distinguished-name.ts';
-import { CertificateDirectory, canMakeCertificates } from '../support/certificates.ts';
+import { CertificateDirectory, canMakeCertificates } from '../support/tls/certificates.ts';
 
 describe('DER', () => {
   test('elements have their tag and content, in short and long form', () => {

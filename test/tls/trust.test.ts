@@ -4,9 +4,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { handshake } from '../../src/shared/tls/handshake.ts';
 import { PeerError } from '../../src/shared/tls/peer.ts';
 import { TlsFilesError, Trust } from '../../src/shared/tls/trust.ts';
-import { canMakeCertificates } from '../support/certificates.ts';
+import { canMakeCertificates } from '../support/tls/certificates.ts';
+import { BARE, CA, dial, HOST, IDENTIFIED, type Issued, Pki, SERVER, withServer } from '../support/tls/pki.ts';
 import { until } from '../support/until.ts';
-import { BARE, CA, dial, HOST, IDENTIFIED, type Issued, Pki, SERVER, withServer } from './pki.ts';
 
 describe.skipIf(!canMakeCertificates())('trust (needs the openssl command, version 3)', () => {
   let pki: Pki;

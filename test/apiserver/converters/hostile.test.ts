@@ -25,7 +25,7 @@ import {
   projectServiceExport,
 } from '../../../src/shared/kubernetes/objects/projections.ts';
 import { ShapeError } from '../../../src/shared/kubernetes/objects/shape.ts';
-import { hostileObject, overTheWire } from '../hostile-arbitraries.ts';
+import { hostileObject, overTheWire } from '../../support/kubernetes/hostile-arbitraries.ts';
 
 const east = { name: 'east', id: 7 };
 

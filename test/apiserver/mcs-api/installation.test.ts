@@ -13,12 +13,12 @@ import {
 import { installMcsApi } from '../../../src/apiserver/mcs-api/installation.ts';
 import { type ConnectionOptions, openConnection } from '../../../src/shared/kubernetes/connection/connection.ts';
 import { MAX_MCS_API_CRD_ATTEMPTS } from '../../../src/shared/limits.ts';
-import { type LogLine, recordingLogger } from '../../etcd/rig.ts';
-import { KubernetesWorld } from '../../faults/kubernetes-world.ts';
-import { connectionOptions, HastyClock } from '../../k8s/rig.ts';
-import { etcdVersions } from '../../support/etcd-process.ts';
-import { type KubeApiserver, kubeApiserverMissing, startKubeApiserver } from '../../support/kube-apiserver.ts';
-import { KubeProxy, type ProxiedRequest } from '../../support/kube-proxy.ts';
+import { KubernetesWorld } from '../../faults/kubernetes/exporting-cluster.ts';
+import { connectionOptions, HastyClock } from '../../kubernetes/reflector-fixture.ts';
+import { type LogLine, recordingLogger } from '../../support/etcd/etcd-fixture.ts';
+import { etcdVersions } from '../../support/etcd/etcd-process.ts';
+import { KubeProxy, type ProxiedRequest } from '../../support/kubernetes/faulty-kubernetes-proxy.ts';
+import { type KubeApiserver, kubeApiserverMissing, startKubeApiserver } from '../../support/kubernetes/kube-apiserver.ts';
 import { until, within } from '../../support/until.ts';
 
 const missing = kubeApiserverMissing() ?? (etcdVersions().length === 0 ? 'no etcd' : undefined);

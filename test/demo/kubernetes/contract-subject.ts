@@ -1,8 +1,8 @@
 /**
  * A Kubernetes API under test, with the few requests the contract makes again and again.
  */
-import type { KubernetesProvider, Manifest } from '../../support/kubernetes-provider.ts';
-import type { KubernetesRequests, Method } from '../../support/kubernetes-requests.ts';
+import type { KubernetesProvider, Manifest } from '../../support/kubernetes/kubernetes-provider.ts';
+import type { KubernetesRequests, Method } from '../../support/kubernetes/kubernetes-requests.ts';
 
 export const NODES = '/apis/cilium.io/v2/ciliumnodes';
 export const SERVICES = '/api/v1/namespaces/shop/services';

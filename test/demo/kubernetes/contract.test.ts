@@ -2,7 +2,7 @@
  * What clients rely on, on both Kubernetes APIs: whatever the embedded one promises, the real one does.
  */
 import { afterAll, beforeAll, beforeEach, describe } from 'vitest';
-import { type ProviderName, providerMissing, startKubernetes } from '../../support/kubernetes-provider.ts';
+import { type ProviderName, providerMissing, startKubernetes } from '../../support/kubernetes/kubernetes-provider.ts';
 import { Api } from './contract-subject.ts';
 import { listContract } from './list-contract.ts';
 import { watchContract } from './watch-contract.ts';

@@ -15,7 +15,7 @@ import {
   startEmbeddedKubernetes,
 } from '../../../demo/kubernetes/embedded-kubernetes.ts';
 import { meshDefinitions } from '../../../demo/kubernetes/mesh-definitions.ts';
-import { KubernetesRequests } from '../../support/kubernetes-requests.ts';
+import { KubernetesRequests } from '../../support/kubernetes/kubernetes-requests.ts';
 import { until } from '../../support/until.ts';
 import { NODES } from './contract-subject.ts';
 import { watchEvents } from './watched-events.ts';

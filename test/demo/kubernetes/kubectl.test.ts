@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type EmbeddedKubernetes, startEmbeddedKubernetes } from '../../../demo/kubernetes/embedded-kubernetes.ts';
-import { type Kubectl, kubectl, kubectlMissing } from '../../support/kubectl.ts';
+import { type Kubectl, kubectl, kubectlMissing } from '../../support/kubernetes/kubectl.ts';
 
 const missing = kubectlMissing();
 

@@ -5,7 +5,12 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type KubernetesProvider, type Manifest, providerMissing, startKubernetes } from '../../support/kubernetes-provider.ts';
+import {
+  type KubernetesProvider,
+  type Manifest,
+  providerMissing,
+  startKubernetes,
+} from '../../support/kubernetes/kubernetes-provider.ts';
 
 interface Step {
   readonly apply?: string;

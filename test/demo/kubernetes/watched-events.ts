@@ -3,7 +3,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
-import type { KubernetesRequests } from '../../support/kubernetes-requests.ts';
+import type { KubernetesRequests } from '../../support/kubernetes/kubernetes-requests.ts';
 import { within } from '../../support/until.ts';
 
 export interface WatchedEvent {

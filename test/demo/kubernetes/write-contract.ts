@@ -2,7 +2,7 @@
  * What clients rely on in writes: refusals that name their reason, patches, conflicts, finalizers.
  */
 import { expect, test } from 'vitest';
-import type { Manifest } from '../../support/kubernetes-provider.ts';
+import type { Manifest } from '../../support/kubernetes/kubernetes-provider.ts';
 import { type Api, NODES, SERVICES } from './contract-subject.ts';
 
 export function writeContract(api: () => Api): void {

@@ -2,9 +2,9 @@
  * The `clustermesh` daemon under test: `bin/clustermesh-apiserver clustermesh …`, or the command that
  * `$CLUSTERMESH_APISERVER_CMD` names (its subcommand included).
  */
-import { freePort } from '../../support/free-port.ts';
-import { DaemonProcess, programCommand } from '../daemon-process.ts';
-import type { ScenarioFlags } from './scenario.ts';
+import { freePort } from '../../support/network/free-port.ts';
+import { DaemonProcess, programCommand } from '../../support/processes/daemon-process.ts';
+import type { ScenarioFlags } from './recording/scenario.ts';
 
 export interface DaemonSettings {
   readonly flags: ScenarioFlags;

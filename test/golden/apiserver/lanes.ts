@@ -1,7 +1,7 @@
 /**
  * Kubernetes APIs for scenarios that run side by side: a scenario has one to itself.
  */
-import { type KubernetesProvider, type ProviderName, startKubernetes } from '../../support/kubernetes-provider.ts';
+import { type KubernetesProvider, type ProviderName, startKubernetes } from '../../support/kubernetes/kubernetes-provider.ts';
 
 export interface Lanes {
   /** Runs `work` with an API nobody else uses, as soon as there is one. */

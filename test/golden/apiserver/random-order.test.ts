@@ -6,11 +6,11 @@
  */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, test, vi } from 'vitest';
-import { Random } from '../../soak/random.ts';
-import { etcdVersions } from '../../support/etcd-process.ts';
-import type { Manifest } from '../../support/kubernetes-provider.ts';
+import { etcdVersions } from '../../support/etcd/etcd-process.ts';
+import type { Manifest } from '../../support/kubernetes/kubernetes-provider.ts';
+import { Random } from '../../support/random.ts';
 import { type Lanes, openLanes } from './lanes.ts';
-import { readScenario, type Scenario } from './scenario.ts';
+import { readScenario, type Scenario } from './recording/scenario.ts';
 import { runScenario, type Variation } from './scenario-run.ts';
 
 // Daemons are started many times; without it each of them compiles the whole source anew.

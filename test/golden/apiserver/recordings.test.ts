@@ -3,12 +3,12 @@
  * make every scenario pass.
  */
 import { describe, expect, test } from 'vitest';
+import { type Deviation, deviations, expectedDump, restartDeviations } from './comparison/deviations.ts';
+import { compareDumps } from './comparison/dump-comparison.ts';
 import { scenarioArguments } from './daemon.ts';
-import { type Deviation, deviations, expectedDump, restartDeviations } from './deviations.ts';
-import { compareDumps } from './dump-comparison.ts';
-import { decodeEndpointSlice } from './endpoint-slice-message.ts';
-import { type DumpEntry, entryOf } from './etcd-dump.ts';
-import { readScenario, recordedDump, type Scenario, scenarioNames } from './scenario.ts';
+import { decodeEndpointSlice } from './recording/endpoint-slice-message.ts';
+import { type DumpEntry, entryOf } from './recording/etcd-dump.ts';
+import { readScenario, recordedDump, type Scenario, scenarioNames } from './recording/scenario.ts';
 
 const scenarios = scenarioNames().map(readScenario);
 const steps = scenarios.flatMap((scenario) => scenario.steps.map(({ number }) => ({ scenario, number })));

@@ -6,10 +6,10 @@
  */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, test, vi } from 'vitest';
-import { etcdVersions } from '../../support/etcd-process.ts';
-import { type ProviderName, providerMissing } from '../../support/kubernetes-provider.ts';
+import { etcdVersions } from '../../support/etcd/etcd-process.ts';
+import { type ProviderName, providerMissing } from '../../support/kubernetes/kubernetes-provider.ts';
 import { type Lanes, openLanes } from './lanes.ts';
-import { readScenario, scenarioNames } from './scenario.ts';
+import { readScenario, scenarioNames } from './recording/scenario.ts';
 import { runScenario } from './scenario-run.ts';
 
 // Daemons are started many times; without it each of them compiles the whole source anew.

@@ -8,17 +8,17 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type EtcdProcess, startEtcd } from '../../support/etcd-process.ts';
-import { type KubernetesProvider, type Manifest, readManifests } from '../../support/kubernetes-provider.ts';
+import { callEtcd, type KeyValue, prefixRange, putKey, readEtcd, recordedEtcd } from '../../support/etcd/etcd-gateway.ts';
+import { type EtcdProcess, startEtcd } from '../../support/etcd/etcd-process.ts';
+import { type KubernetesProvider, type Manifest, readManifests } from '../../support/kubernetes/kubernetes-provider.ts';
+import type { DaemonProcess } from '../../support/processes/daemon-process.ts';
 import { until } from '../../support/until.ts';
-import type { DaemonProcess } from '../daemon-process.ts';
-import { callEtcd, type KeyValue, prefixRange, putKey, readEtcd, recordedEtcd } from '../etcd-gateway.ts';
+import { expectedDump } from './comparison/deviations.ts';
+import { compareDumps } from './comparison/dump-comparison.ts';
+import { areAnnouncedAnew, isAnnounced, repeatedWrites } from './comparison/restart-rules.ts';
 import { startDaemon } from './daemon.ts';
-import { expectedDump } from './deviations.ts';
-import { compareDumps } from './dump-comparison.ts';
-import { type DumpEntry, dumpEtcd } from './etcd-dump.ts';
-import { areAnnouncedAnew, isAnnounced, repeatedWrites } from './restart-rules.ts';
-import type { Action, EtcdTarget, Scenario, Step } from './scenario.ts';
+import { type DumpEntry, dumpEtcd } from './recording/etcd-dump.ts';
+import type { Action, EtcdTarget, Scenario, Step } from './recording/scenario.ts';
 
 /** How long etcd must hold what is expected. */
 const HOLD_MS = 500;

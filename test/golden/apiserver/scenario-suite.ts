@@ -2,10 +2,10 @@
  * The suite of all scenarios on one kind of Kubernetes API.
  */
 import { afterAll, beforeAll, describe, test, vi } from 'vitest';
-import { etcdVersions } from '../../support/etcd-process.ts';
-import { type ProviderName, providerMissing } from '../../support/kubernetes-provider.ts';
+import { etcdVersions } from '../../support/etcd/etcd-process.ts';
+import { type ProviderName, providerMissing } from '../../support/kubernetes/kubernetes-provider.ts';
 import { type Lanes, openLanes } from './lanes.ts';
-import { readScenario, scenarioNames } from './scenario.ts';
+import { readScenario, scenarioNames } from './recording/scenario.ts';
 import { runScenario } from './scenario-run.ts';
 
 /** Far above what a scenario takes: the longest waits for a lease of 25 seconds to end. */

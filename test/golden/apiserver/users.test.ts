@@ -9,12 +9,17 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isDeepStrictEqual, promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { runChild } from '../../process/child.ts';
-import { type Authority, CertificateDirectory, type CertificateFiles, canMakeCertificates } from '../../support/certificates.ts';
-import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd-process.ts';
-import { ETCDCTL, etcdctlMissing } from '../../support/etcdctl.ts';
-import { startKubernetes } from '../../support/kubernetes-provider.ts';
-import { type DaemonProcess, programCommand } from '../daemon-process.ts';
+import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
+import { ETCDCTL, etcdctlMissing } from '../../support/etcd/etcdctl.ts';
+import { startKubernetes } from '../../support/kubernetes/kubernetes-provider.ts';
+import { runChild } from '../../support/processes/child.ts';
+import { type DaemonProcess, programCommand } from '../../support/processes/daemon-process.ts';
+import {
+  type Authority,
+  CertificateDirectory,
+  type CertificateFiles,
+  canMakeCertificates,
+} from '../../support/tls/certificates.ts';
 import { startDaemon } from './daemon.ts';
 import {
   expectedUsers,
@@ -25,7 +30,7 @@ import {
   type UsersScenario,
   usersDeviations,
   usersScenarios,
-} from './users-scenario.ts';
+} from './recording/users-scenario.ts';
 
 /** How long etcd must hold what is expected, and may hold something else. */
 const HOLD_MS = 500;

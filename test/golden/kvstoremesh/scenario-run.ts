@@ -9,15 +9,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { DaemonProcess } from '../daemon-process.ts';
-import { compareState, needlessWrites } from './comparison.ts';
-import { type DaemonSettings, startDaemon } from './daemon.ts';
-import { expectationOf, permissionsOf } from './deviations.ts';
-import { type Observation, observeApi, observeEtcd, observeReadyz } from './observation.ts';
-import type { Scenario, Step } from './scenario.ts';
-import type { Action } from './scenario-actions.ts';
-import { ScenarioStage } from './scenario-stage.ts';
-import { carryOutOnStage } from './stage-actions.ts';
+import type { DaemonProcess } from '../../support/processes/daemon-process.ts';
+import { compareState, needlessWrites } from './comparison/comparison.ts';
+import { expectationOf, permissionsOf } from './comparison/deviations.ts';
+import { type Observation, observeApi, observeEtcd, observeReadyz } from './recording/observation.ts';
+import type { Scenario, Step } from './recording/scenario.ts';
+import type { Action } from './recording/scenario-actions.ts';
+import { type DaemonSettings, startDaemon } from './stage/daemon.ts';
+import { ScenarioStage } from './stage/scenario-stage.ts';
+import { carryOutOnStage } from './stage/stage-actions.ts';
 
 /** How long what is expected must hold, and how long where the step is to change nothing. */
 const HOLD_MS = 500;

@@ -1,8 +1,8 @@
 import { describe, test, vi } from 'vitest';
-import { etcdVersions } from '../../support/etcd-process.ts';
-import { reasonToSkip } from './deviations.ts';
-import { readScenario, scenarioNames } from './scenario.ts';
-import { titleOf } from './scenario-rules.ts';
+import { etcdVersions } from '../../support/etcd/etcd-process.ts';
+import { reasonToSkip } from './comparison/deviations.ts';
+import { readScenario, scenarioNames } from './recording/scenario.ts';
+import { titleOf } from './recording/scenario-rules.ts';
 import { runScenario } from './scenario-run.ts';
 
 /** Far above what a scenario takes: the longest waits three minutes for a cluster to be forgotten. */

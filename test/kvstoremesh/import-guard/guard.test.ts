@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { importGuardReport } from '../../../src/kvstoremesh/import-guard/report.ts';
 import { registerRemoteMetrics } from '../../../src/kvstoremesh/status/remote-metrics.ts';
-import { etcdVersions } from '../../support/etcd-process.ts';
+import { etcdVersions } from '../../support/etcd/etcd-process.ts';
+import { Mesh, type Remote, startLocal, startRemote } from '../../support/kvstoremesh/mesh.ts';
 import { until } from '../../support/until.ts';
-import { Mesh, type Remote, startLocal, startRemote } from '../mesh.ts';
 
 const range = (id: number) => id * 65_536;
 const entry = (ip: string, identity: number) => JSON.stringify({ IP: ip, Mask: null, HostIP: '', ID: identity });

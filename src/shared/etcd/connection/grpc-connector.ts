@@ -4,7 +4,7 @@
  * The library looks a name up every 30 s at most, waits for a TCP connection as long as the kernel does, and has no way to be
  * told otherwise. A channel with the option CONNECT asks its function for each connection instead; the library makes the
  * HTTP/2 session over the socket, and has it from then on. The version of the library is pinned: what is
- * used here is none of its public interface, and `test/etcd/dialling.test.ts` shows that it is there.
+ * used here is none of its public interface, and `test/etcd/connection/dialling.test.ts` shows that it is there.
  */
 
 import type { Socket } from 'node:net';

@@ -1,0 +1,170 @@
+/**
+ * The daemon in this process, between an embedded Kubernetes API and a real etcd, and short words for what a test
+ * does to the three of them.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type EmbeddedKubernetes,
+  type EmbeddedOptions,
+  startEmbeddedKubernetes,
+} from '../../demo/kubernetes/embedded-kubernetes.ts';
+import { apiserverFlagTable } from '../../src/apiserver/flags.ts';
+import { runApiserver } from '../../src/apiserver/run.ts';
+import { createEtcdClient } from '../../src/shared/etcd/client.ts';
+import { type EtcdClient, type KeyValue, keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
+import { parseFlags } from '../../src/shared/flags/parse.ts';
+import { Registry } from '../../src/shared/http/metrics.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
+import { type EtcdProcess, startEtcd } from '../support/etcd/etcd-process.ts';
+import { freePort } from '../support/network/free-port.ts';
+import { within } from '../support/until.ts';
+import type { Manifest } from './cluster-model.ts';
+
+const COLLECTIONS: Readonly<Record<string, string>> = {
+  Namespace: 'api/v1/namespaces',
+  Service: 'api/v1/namespaces/NS/services',
+  EndpointSlice: 'apis/discovery.k8s.io/v1/namespaces/NS/endpointslices',
+  CiliumNode: 'apis/cilium.io/v2/ciliumnodes',
+  CiliumIdentity: 'apis/cilium.io/v2/ciliumidentities',
+  CiliumEndpoint: 'apis/cilium.io/v2/namespaces/NS/ciliumendpoints',
+  CiliumEndpointSlice: 'apis/cilium.io/v2alpha1/ciliumendpointslices',
+  ServiceExport: 'apis/multicluster.x-k8s.io/v1beta1/namespaces/NS/serviceexports',
+  CustomResourceDefinition: 'apis/apiextensions.k8s.io/v1/customresourcedefinitions',
+};
+
+export class Daemon {
+  readonly metrics = new Registry('test_');
+  readonly healthPort: number;
+  /** How the run ended, once it has. */
+  readonly ended: Promise<void>;
+  readonly #stop = new AbortController();
+
+  constructor(healthPort: number, argv: readonly string[]) {
+    this.healthPort = healthPort;
+    const flags = parseFlags(apiserverFlagTable, [...argv, `--health-port=${healthPort}`], {});
+    if (flags === 'help') throw new Error('a daemon is not for help');
+    const { signal } = this.#stop;
+    this.ended = runApiserver(flags.values, { log: silentLogger, clock: systemClock, metrics: this.metrics, signal });
+    this.ended.catch(() => undefined);
+  }
+
+  /** `Ready`, `NotReady`, or empty where nobody answers. */
+  async readiness(): Promise<string> {
+    try {
+      return await (await fetch(`http://127.0.0.1:${this.healthPort}/readyz`)).text();
+    } catch {
+      return '';
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort(new Error('stopped by the test'));
+    await within('the daemon to stop', this.ended, 5_000);
+  }
+}
+
+export class DaemonRig implements AsyncDisposable {
+  readonly kubernetes: EmbeddedKubernetes;
+  readonly etcd: EtcdProcess;
+  readonly client: EtcdClient;
+  readonly directory = mkdtempSync(join(tmpdir(), 'clustermesh-'));
+  readonly etcdConfig = join(this.directory, 'etcd.yaml');
+  readonly #daemons: Daemon[] = [];
+
+  private constructor(kubernetes: EmbeddedKubernetes, etcd: EtcdProcess) {
+    this.kubernetes = kubernetes;
+    this.etcd = etcd;
+    this.client = createEtcdClient({
+      config: { endpoints: [etcd.endpoint] },
+      name: 'test',
+      log: silentLogger,
+      clock: systemClock,
+    });
+  }
+
+  static async start(options: EmbeddedOptions = {}): Promise<DaemonRig> {
+    const rig = new DaemonRig(await startEmbeddedKubernetes(options), await startEtcd());
+    rig.writeEtcdConfig();
+    return rig;
+  }
+
+  writeEtcdConfig(): void {
+    writeFileSync(this.etcdConfig, `endpoints: ['${this.etcd.endpoint}']\n`);
+  }
+
+  async daemon(...argv: string[]): Promise<Daemon> {
+    const hasServers = argv.some((argument) => argument.startsWith('--k8s-api-server-urls='));
+    const daemon = new Daemon(await freePort(), [
+      '--cluster-name=east',
+      '--cluster-id=7',
+      ...(hasServers ? [] : [`--k8s-api-server-urls=${this.kubernetes.url}`]),
+      `--kvstore-opt=etcd.config=${this.etcdConfig}`,
+      ...argv,
+    ]);
+    this.#daemons.push(daemon);
+    return daemon;
+  }
+
+  async create(...manifests: readonly Manifest[]): Promise<void> {
+    for (const manifest of manifests)
+      await this.#request('POST', collectionOf(manifest.kind, manifest.metadata.namespace), manifest);
+  }
+
+  /** Replaces the object as a whole. */
+  async replace(manifest: Manifest): Promise<void> {
+    const { name, namespace } = manifest.metadata;
+    await this.#request('PUT', `${collectionOf(manifest.kind, namespace)}/${name}`, manifest);
+  }
+
+  async delete(kind: string, name: string, namespace?: string): Promise<void> {
+    await this.#request('DELETE', `${collectionOf(kind, namespace)}/${name}`);
+  }
+
+  /** All keys below `prefix`. */
+  async keys(prefix = 'cilium/'): Promise<KeyValue[]> {
+    const found: KeyValue[] = [];
+    for await (const page of this.client.list(keyOf(prefix), { signal: AbortSignal.timeout(60_000) }))
+      found.push(...page.keyValues);
+    return found;
+  }
+
+  async keyNames(prefix?: string): Promise<string[]> {
+    return (await this.keys(prefix)).map(({ key }) => key as string);
+  }
+
+  /** The value as text; undefined where the key does not exist. */
+  async value(key: string): Promise<string | undefined> {
+    return (await this.client.get(keyOf(key), { signal: AbortSignal.timeout(60_000) }))?.value.toString();
+  }
+
+  async put(key: string, value: string, lease = NO_LEASE): Promise<void> {
+    const put = { type: 'put', key: keyOf(key), value: Buffer.from(value), lease } as const;
+    await this.client.txn([put], { signal: AbortSignal.timeout(60_000) });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#daemons.map((daemon) => daemon.stop().catch(() => undefined)));
+    this.client.close();
+    await Promise.all([this.kubernetes.stop(), this.etcd.stop()]);
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  async #request(method: string, path: string, body?: unknown): Promise<void> {
+    const [head, group, version] = path.split('/');
+    const apiVersion = head === 'api' ? 'v1' : `${group}/${version}`;
+    const init = body === undefined ? {} : { body: JSON.stringify({ apiVersion, ...(body as object) }) };
+    const headers = { 'content-type': 'application/json' };
+    const response = await fetch(`${this.kubernetes.url}/${path}`, { method, headers, ...init });
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    await response.arrayBuffer();
+  }
+}
+
+function collectionOf(kind: string, namespace = ''): string {
+  const path = COLLECTIONS[kind];
+  if (path === undefined) throw new Error(`no kind ${kind}`);
+  return path.replace('NS', namespace);
+}

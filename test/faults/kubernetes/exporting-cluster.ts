@@ -1,0 +1,224 @@
+/**
+ * `clustermesh` in this process, between a Kubernetes API and an etcd of its own, with a record of what happens to that etcd.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { apiserverFlagTable } from '../../../src/apiserver/flags.ts';
+import { runApiserver } from '../../../src/apiserver/run.ts';
+import { parseFlags } from '../../../src/shared/flags/parse.ts';
+import { Registry } from '../../../src/shared/http/metrics.ts';
+import { HastyClock } from '../../kubernetes/reflector-fixture.ts';
+import { type LogLine, recordingLogger } from '../../support/etcd/etcd-fixture.ts';
+import { type EtcdProcess, startEtcd } from '../../support/etcd/etcd-process.ts';
+import { StoreRecord } from '../../support/etcd/store-record.ts';
+import type { KubernetesRequests } from '../../support/kubernetes/kubernetes-requests.ts';
+import { freePort } from '../../support/network/free-port.ts';
+import { until, within } from '../../support/until.ts';
+
+/** How many times as fast as the wall clock the times of the daemon pass: its pauses, not its work. */
+const SPEED = 5;
+const WITHIN_MS = 60_000;
+
+interface ExportedKind {
+  /** As the daemon's log and metrics name it. */
+  readonly resource: string;
+  readonly collection: string;
+  readonly object: (index: number) => object;
+  readonly name: (index: number) => string;
+  readonly key: (index: number) => string;
+}
+
+const metadata = (name: string) => ({ name, annotations: { 'service.cilium.io/global': 'true' } });
+
+/** One object of each, of the same number, makes a member of the cluster. */
+export const EXPORTED_KINDS: readonly ExportedKind[] = [
+  {
+    resource: 'ciliumendpoints.cilium.io',
+    collection: '/apis/cilium.io/v2/namespaces/default/ciliumendpoints',
+    name: (index) => `pod-${index}`,
+    key: (index) => `cilium/state/ip/v1/default/10.1.0.${index}`,
+    object: (index) => ({
+      apiVersion: 'cilium.io/v2',
+      kind: 'CiliumEndpoint',
+      metadata: metadata(`pod-${index}`),
+      status: { id: 1, identity: { id: 70_000 }, networking: { node: '172.16.0.1', addressing: [{ ipv4: `10.1.0.${index}` }] } },
+    }),
+  },
+  {
+    resource: 'ciliumnodes.cilium.io',
+    collection: '/apis/cilium.io/v2/ciliumnodes',
+    name: (index) => `node-${index}`,
+    key: (index) => `cilium/state/nodes/v1/east/node-${index}`,
+    object: (index) => ({
+      apiVersion: 'cilium.io/v2',
+      kind: 'CiliumNode',
+      metadata: metadata(`node-${index}`),
+      spec: { addresses: [{ type: 'InternalIP', ip: `172.16.0.${index}` }] },
+    }),
+  },
+  {
+    resource: 'services',
+    collection: '/api/v1/namespaces/default/services',
+    name: (index) => `service-${index}`,
+    key: (index) => `cilium/state/services/v1/east/default/service-${index}`,
+    object: (index) => ({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: metadata(`service-${index}`),
+      spec: { ports: [{ name: 'http', port: 80 }] },
+    }),
+  },
+];
+
+export class KubernetesWorld implements AsyncDisposable {
+  readonly clock = new HastyClock(SPEED);
+  readonly metrics = new Registry('');
+  readonly lines: readonly LogLine[];
+  readonly healthPort: number;
+  readonly directory: string;
+  readonly #requests: KubernetesRequests;
+  readonly #etcd: EtcdProcess;
+  readonly #record: StoreRecord;
+  readonly #members = new Set<number>();
+  readonly #removed = new Set<string>();
+  readonly #stop = new AbortController();
+  readonly #ended: Promise<void>;
+
+  private constructor(options: WorldOptions, parts: Parts) {
+    const { log, lines } = recordingLogger();
+    this.lines = lines;
+    this.healthPort = parts.healthPort;
+    this.directory = parts.directory;
+    this.#requests = options.requests;
+    this.#etcd = parts.etcd;
+    this.#record = parts.record;
+    const argv = [
+      ...['--cluster-name=east', '--cluster-id=7', `--health-port=${parts.healthPort}`],
+      `--kvstore-opt=etcd.address=${parts.etcd.endpoint}`,
+      ...options.flags(parts.directory),
+    ];
+    const flags = parseFlags(apiserverFlagTable, argv, {});
+    if (flags === 'help') throw new Error('no flags');
+    this.#ended = runApiserver(flags.values, { log, clock: this.clock, metrics: this.metrics, signal: this.#stop.signal });
+    this.#ended.catch(() => undefined);
+  }
+
+  /** A daemon that has exported the first ten members. */
+  static async start(options: WorldOptions): Promise<KubernetesWorld> {
+    const world = await KubernetesWorld.open(options);
+    for (let index = 1; index <= 10; index += 1) await world.create(index);
+    await world.settled();
+    return world;
+  }
+
+  /** A daemon at its start, and no members. */
+  static async open(options: WorldOptions): Promise<KubernetesWorld> {
+    const etcd = await startEtcd();
+    const record = await StoreRecord.start(etcd.endpoint);
+    const directory = mkdtempSync(join(tmpdir(), 'kubernetes-world-'));
+    return new KubernetesWorld(options, { etcd, record, directory, healthPort: await freePort() });
+  }
+
+  /** How the run of the daemon ended. */
+  get ended(): Promise<void> {
+    return this.#ended;
+  }
+
+  async create(index: number, kinds = EXPORTED_KINDS): Promise<void> {
+    this.#members.add(index);
+    for (const kind of kinds) await this.#requests.create(kind.collection, kind.object(index));
+  }
+
+  async delete(index: number, kinds = EXPORTED_KINDS): Promise<void> {
+    this.#members.delete(index);
+    for (const kind of kinds) {
+      this.#removed.add(kind.key(index));
+      await this.#requests.delete(`${kind.collection}/${kind.name(index)}`);
+    }
+  }
+
+  /** The objects of a kind are about to go by themselves. */
+  allowRemoval(kind: ExportedKind): void {
+    for (const index of this.#members) this.#removed.add(kind.key(index));
+  }
+
+  /** Members come and go, so that it shows who follows. */
+  async change(round = 0): Promise<void> {
+    await this.create(20 + round);
+    await this.delete(1 + round);
+  }
+
+  /** The keys that are exported now. */
+  exported(): readonly string[] {
+    const kinds = /^cilium\/state\/(ip|nodes|services)\//;
+    return [...this.#record.state.keys()].filter((key) => kinds.test(key)).sort();
+  }
+
+  /** What happened to a key so far: its values in order, undefined for a removal. */
+  historyOf(wanted: string): readonly (string | undefined)[] {
+    const changes = this.#record.changes.filter(({ key }) => key === wanted);
+    return changes.map(({ entry }) => entry && Buffer.from(entry.value, 'base64').toString());
+  }
+
+  /** Resolves when the keys of these kinds are those of the members. No key has vanished on the way whose object exists. */
+  async settled(kinds = EXPORTED_KINDS): Promise<void> {
+    const [prefixes, members] = [kinds.map(({ key }) => key(0).slice(0, 20)), [...this.#members]];
+    const wanted = kinds.flatMap(({ key }) => members.map(key)).sort();
+    const held = () => this.exported().filter((key) => prefixes.some((prefix) => key.startsWith(prefix)));
+    const status = () => ({ has: held(), said: this.lines.slice(-8) });
+    await until('the members are exported', () => held().join() === wanted.join(), { withinMs: WITHIN_MS, status });
+    this.expectNothingVanished();
+  }
+
+  /** Resolves when the daemon says that it is ready. */
+  async ready(): Promise<void> {
+    const isReady = async () => (await fetch(`http://127.0.0.1:${this.healthPort}/readyz`)).ok;
+    await until('the daemon is ready', isReady, { withinMs: WITHIN_MS, status: () => this.lines.slice(-8) });
+  }
+
+  /** A key goes only with its object. */
+  expectNothingVanished(): void {
+    const gone = this.#record.changes.filter(({ entry, key }) => entry === undefined && !this.#removed.has(key));
+    expect(gone.map(({ key }) => key)).toEqual([]);
+  }
+
+  /** Resolves when a line of the log has `code` and matches. */
+  async said(code: string, text: RegExp = /./): Promise<void> {
+    const isIt = (line: LogLine) => line.code === code && text.test(String(line.reason ?? ''));
+    await until(`the log has ${code} ${text}`, () => this.lines.some(isIt), {
+      withinMs: WITHIN_MS,
+      status: () => this.lines.slice(-8),
+    });
+  }
+
+  /** Whether the metrics have a line that begins with `series` and does not say 0. */
+  async counts(series: string): Promise<boolean> {
+    const lines = (await this.metrics.metrics()).split('\n');
+    return lines.some((line) => line.startsWith(series) && !line.endsWith(' 0'));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new Error('stopped by the test'));
+    await within('the daemon stops', Promise.allSettled([this.#ended]), WITHIN_MS);
+    for (const index of [...this.#members]) await this.delete(index);
+    await this.#record[Symbol.asyncDispose]();
+    await this.#etcd.stop();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+export interface WorldOptions {
+  /** To the API itself, past every fault. */
+  readonly requests: KubernetesRequests;
+  /** How the daemon reaches the API; it may leave files in the directory. */
+  readonly flags: (directory: string) => readonly string[];
+}
+
+interface Parts {
+  readonly etcd: EtcdProcess;
+  readonly record: StoreRecord;
+  readonly directory: string;
+  readonly healthPort: number;
+}

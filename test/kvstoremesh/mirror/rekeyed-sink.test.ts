@@ -1,0 +1,133 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { rekey } from '../../../src/kvstoremesh/mappings.ts';
+import { RefusedKeys } from '../../../src/kvstoremesh/mirror/refused-keys.ts';
+import { RekeyedSink } from '../../../src/kvstoremesh/mirror/rekeyed-sink.ts';
+import { type EtcdKey, keyOf } from '../../../src/shared/etcd/types.ts';
+import { MAX_SLASHED_BYTES, MAX_SLASHED_KEYS } from '../../../src/shared/limits.ts';
+import { silentLogger } from '../../../src/shared/process/log.ts';
+
+const from = keyOf('cilium/state/nodes/v1/berlin/');
+const to = keyOf('cilium/cache/nodes/v1/berlin/');
+
+/** What is mirrored, with the rules of a section for listings. */
+function start() {
+  const held = new Map<EtcdKey, string>();
+  const touched = new Set<EtcdKey>();
+  let named = new Set<EtcdKey>();
+  let collisions = 0;
+  const next = {
+    upsert: (key: EtcdKey, value: Uint8Array) => {
+      held.set(key, Buffer.from(value).toString());
+      touched.add(key);
+      named.add(key);
+    },
+    remove: (key: EtcdKey) => {
+      held.delete(key);
+      touched.add(key);
+    },
+    keep: (key: EtcdKey) => void named.add(key),
+    interrupted: () => {
+      named = new Set();
+    },
+    listed: () => {
+      for (const key of held.keys()) if (!named.has(key)) held.delete(key);
+    },
+  };
+  const onRefused = (reason: string) => {
+    if (reason === 'collision') collisions += 1;
+  };
+  const refused = new RefusedKeys({ log: silentLogger, onRefused });
+  const isNamed = (key: EtcdKey) => held.has(key) && named.has(key);
+  const sink = new RekeyedSink({ from, to, next, refused, isNamed });
+  const upsert = (own: string, value: string) => sink.upsert((from + own) as EtcdKey, Buffer.from(value));
+  const remove = (own: string) => sink.remove((from + own) as EtcdKey);
+  const owns = () => Object.fromEntries([...held].map(([key, value]) => [key.slice(to.length), value]));
+  return { sink, upsert, remove, owns, held, touched, refused, collisions: () => collisions };
+}
+
+describe('keys that differ in slashes only', () => {
+  test('share a mirrored key that stays until the last of them goes', () => {
+    const { upsert, remove, owns, collisions } = start();
+    upsert('a//b', 'slashed');
+    upsert('a/b/', 'third');
+    expect(owns()).toEqual({ 'a/b': 'slashed' });
+    upsert('a/b', 'plain');
+    expect(owns()).toEqual({ 'a/b': 'plain' });
+    expect(collisions()).toBe(2);
+    remove('a//b');
+    expect(owns()).toEqual({ 'a/b': 'plain' });
+    remove('a/b');
+    expect(owns()).toEqual({ 'a/b': 'third' });
+    remove('a/b/');
+    expect(owns()).toEqual({});
+  });
+
+  test('are told of while they collide', () => {
+    const { upsert, remove, refused } = start();
+    upsert('a/b', 'plain');
+    upsert('a//b', 'slashed');
+    expect(refused.problem).toMatch(/a\/\/b.*differs from another key in slashes only/);
+    remove('a/b');
+    expect(refused.problem).toBeUndefined();
+  });
+
+  test('beyond what there is room for are left out, one and all', () => {
+    const { upsert, remove, owns, collisions } = start();
+    for (let i = 0; i < MAX_SLASHED_KEYS + 5; i += 1) upsert(`n//${i}`, 'v');
+    upsert('plain', 'v');
+    expect(Object.keys(owns()).length).toBe(MAX_SLASHED_KEYS + 1);
+    expect(collisions()).toBe(5);
+    remove('n//0');
+    upsert('big//0', 'x'.repeat(MAX_SLASHED_BYTES - MAX_SLASHED_KEYS));
+    expect(owns()['big/0']?.length).toBe(MAX_SLASHED_BYTES - MAX_SLASHED_KEYS);
+    upsert('big//0', 'x'.repeat(MAX_SLASHED_BYTES));
+    expect(owns()['big/0']).toBeUndefined();
+  });
+});
+
+const own = fc.oneof(
+  fc.array(fc.constantFrom('/', '//', 'a', 'b', '.', '../..', '\0', '\xff'), { maxLength: 4 }).map((parts) => parts.join('')),
+  fc.uint8Array({ maxLength: 12 }).map((array) => Buffer.from(array).toString('latin1')),
+);
+const action = fc.oneof(
+  fc.record({ kind: fc.constant('upsert' as const), own }),
+  fc.record({ kind: fc.constant('remove' as const), own }),
+  fc.record({ kind: fc.constant('relist' as const), lost: fc.array(own, { maxLength: 3 }) }),
+);
+
+test('whatever a remote writes, removes and lists, each of its keys is mirrored below its own prefix and nothing else is', () => {
+  fc.assert(
+    fc.property(fc.array(action, { maxLength: 40 }), (actions) => {
+      const { sink, upsert, remove, held, touched } = start();
+      const source = new Map<string, string>();
+      for (const [index, step] of actions.entries()) {
+        if (step.kind === 'upsert') {
+          source.set(step.own, String(index));
+          upsert(step.own, String(index));
+        } else if (step.kind === 'remove') {
+          source.delete(step.own);
+          remove(step.own);
+        } else {
+          sink.interrupted('the place is lost');
+          for (const lost of step.lost) source.delete(lost);
+          for (const key of [...source.keys()].sort()) upsert(key, source.get(key) ?? '');
+          sink.listed();
+        }
+        const wanted = new Map<EtcdKey, Set<string>>();
+        for (const [key, value] of source) {
+          const mirrored = rekey(from, to, (from + key) as EtcdKey);
+          if (mirrored === undefined) continue;
+          const isPlain = mirrored === to + key;
+          const values = wanted.get(mirrored);
+          if (values === undefined || isPlain) wanted.set(mirrored, new Set([value]));
+          else if (!source.has(mirrored.slice(to.length))) values.add(value);
+        }
+        expect([...held.keys()].sort()).toEqual([...wanted.keys()].sort());
+        for (const [key, value] of held) expect(wanted.get(key)?.has(value)).toBe(true);
+      }
+      for (const key of touched) expect(key.startsWith(to) && key.length > to.length).toBe(true);
+    }),
+    { numRuns: 500 },
+  );
+});

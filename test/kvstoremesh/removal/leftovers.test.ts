@@ -1,0 +1,105 @@
+/** What earlier runs left of clusters that nobody configures any more. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { etcdVersions } from '../../support/etcd/etcd-process.ts';
+import { Mesh, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh.ts';
+import { type Daemon, startDaemon } from '../../support/processes/daemon.ts';
+import { until } from '../../support/until.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../support/processes/short-lock-daemon.ts', import.meta.url));
+const MIRRORED = '{"id":9,"capabilities":{"syncedCanaries":true,"cached":true}}';
+
+async function start(local: Store, directory: string, environment: Record<string, string>): Promise<Daemon> {
+  Object.assign(process.env, { LOCK_TTL_SECONDS: '3', ...environment });
+  const flags = [
+    ...['--cluster-name=harbor', '--cluster-id=200', `--clustermesh-config=${directory}`, '--api-serve-addr='],
+    `--kvstore-opt=etcd.address=${local.process.endpoint}`,
+  ];
+  const daemon = await startDaemon('kvstoremesh', flags, [process.execPath, PROGRAM]);
+  onTestFinished(() => daemon.kill());
+  await daemon.ready();
+  return daemon;
+}
+
+describe.skipIf(etcdVersions().length === 0)('keys of a cluster that nobody configures', { timeout: 120_000 }, () => {
+  test('are removed as if its file had just gone, whatever is left of it, and nothing else is', async () => {
+    await using local = await startLocal();
+    const kept = {
+      'cilium/cluster-config/harbor': '{"id":200}',
+      'cilium/cluster-config/neighbour': '{"id":12,"capabilities":{}}',
+      'cilium/cluster-config/odd': 'not JSON',
+      'cilium/cache/nodes/v1/neighbour/n': 'of one that writes here itself',
+      'cilium/cache/nodes/v1/odd/n': 'of one that cannot be told',
+      'cilium/cache/nodes/v1/Upper/n': 'no name of a cluster',
+      'cilium/cache/nodes/v1/a-file': 'no name at all',
+      'cilium/state/nodes/v1/gone/n': 'not mirrored',
+      'cilium/synced/harbor/cilium/state/nodes/v1': 'own',
+    };
+    const gone = {
+      'cilium/cluster-config/lima': MIRRORED,
+      'cilium/cache/nodes/v1/lima/n': 'a whole one',
+      'cilium/synced/lima/cilium/cache/nodes/v1': 'x',
+      'cilium/cache/ip/v1/cut-short/10.0.0.1': 'half drained',
+      'cilium/synced/only-canaries/cilium/cache/nodes/v1': 'x',
+      'cilium/cache/identities/v1/old/value/x': 'of an old version',
+      'cilium/cluster-config/only-config': MIRRORED,
+    };
+    await local.put({ ...kept, ...gone });
+    await using berlin = await startFullRemote('berlin', 7);
+    await using mesh = new Mesh(local, { graceMs: 400 });
+    mesh.add(berlin);
+    await mesh.synced('berlin');
+    await mesh.removeLeftovers();
+    expect(mesh.remotes.draining).toEqual(['cut-short', 'lima', 'old', 'only-canaries', 'only-config']);
+    expect(mesh.remotes.all.map(({ name }) => name)).toEqual(['berlin']);
+    await until('its config is gone', async () => !('cilium/cluster-config/lima' in (await local.dump())));
+    expect(await local.dump('cilium/cache/nodes/v1/lima/')).toEqual({ 'cilium/cache/nodes/v1/lima/n': 'a whole one' });
+    await until('all are drained', () => mesh.remotes.draining.length === 0);
+    const others = Object.entries(await local.dump()).filter(([key]) => !key.includes('berlin'));
+    expect(Object.fromEntries(others)).toEqual(kept);
+    expect(await local.dump('cilium/cache/services/v1/berlin/')).not.toEqual({});
+  });
+
+  test('stay where nothing is to be drained', async () => {
+    await using local = await startLocal();
+    await local.put({ 'cilium/cluster-config/lima': MIRRORED, 'cilium/cache/nodes/v1/lima/n': 'x' });
+    await using mesh = new Mesh(local, { graceMs: undefined });
+    await mesh.removeLeftovers();
+    expect(mesh.remotes.draining).toEqual([]);
+    expect(Object.keys(await local.dump()).length).toBe(2);
+  });
+
+  test('are named once each, however many keys there are of it', async () => {
+    await using local = await startLocal();
+    for (let batch = 0; batch < 20; batch += 1) {
+      const keys = Array.from({ length: 100 }, (_, index) => [`cilium/cache/ip/v1/lima/10.${batch}.0.${index}`, 'ip']);
+      await local.put(Object.fromEntries(keys));
+    }
+    await using mesh = new Mesh(local);
+    await mesh.removeLeftovers();
+    expect(mesh.remotes.draining).toEqual(['lima']);
+    await mesh.holds({});
+  });
+
+  test('are removed by the next run where a drain was killed, once it was started for long enough', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'leftovers-'));
+    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+    await using local = await startLocal();
+    await using berlin = await startFullRemote('berlin', 7);
+    const file = join(directory, berlin.name);
+    writeFileSync(file, `endpoints: ["${berlin.proxy.endpoint}"]\n`);
+    const first = await start(local, directory, { DRAIN_GRACE_MS: '600000', LEFTOVERS_MS: '600000' });
+    await until('it is mirrored', async () => Object.keys(await local.dump('cilium/synced/berlin/')).length === 6);
+    rmSync(file);
+    await until('it is being drained', async () => !('cilium/cluster-config/berlin' in (await local.dump())));
+    await first.kill();
+    expect(Object.keys(await local.dump('cilium/cache/')).length).toBe(6);
+    await start(local, directory, { DRAIN_GRACE_MS: '100', LEFTOVERS_MS: '100' });
+    await until('nothing is left', async () => !Object.keys(await local.dump()).some((key) => key.includes('berlin')), {
+      withinMs: 45_000,
+    });
+  });
+});

@@ -1,0 +1,63 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { LeaseNotFoundError, UnavailableError } from '../../../src/shared/etcd/errors.ts';
+import type { EtcdClient } from '../../../src/shared/etcd/types.ts';
+import { keyOf } from '../../../src/shared/etcd/types.ts';
+import { silentLogger } from '../../../src/shared/process/log.ts';
+import { createPublisher } from '../../../src/shared/publisher/publisher.ts';
+import { systemClock } from '../../../src/shared/time/clock.ts';
+import { etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
+import { connect } from '../../support/publisher-run.ts';
+import { until } from '../../support/until.ts';
+
+test.skipIf(etcdVersions().length === 0)(
+  'leases that cannot be asked for after several writes were refused at once are asked for again, and all is written',
+  async () => {
+    await using etcd = await startEtcd();
+    const real = connect(etcd.endpoint);
+    onTestFinished(() => real.close());
+    const unhandled: unknown[] = [];
+    const onUnhandled = (reason: unknown) => unhandled.push(reason);
+    process.on('unhandledRejection', onUnhandled);
+    onTestFinished(() => void process.off('unhandledRejection', onUnhandled));
+    let asked = 0;
+    let isRefusing = false;
+    const refusing: Partial<EtcdClient> = {
+      txn: (operations, options) =>
+        isRefusing && asked < 3 && operations.some(({ type }) => type === 'put')
+          ? new Promise((_, reject) => setTimeout(() => reject(new LeaseNotFoundError()), 5))
+          : real.txn(operations, options),
+      leaseTimeToLive: () => {
+        asked += 1;
+        return Promise.reject(new UnavailableError('gone'));
+      },
+    };
+    const client = new Proxy(real, {
+      get: (target, name) => {
+        const member: unknown = Reflect.get(refusing, name) ?? Reflect.get(target, name, target);
+        return typeof member === 'function' ? member.bind(target) : member;
+      },
+    });
+    const observer = { transaction() {}, syncError() {}, repair() {}, rejected() {}, synced() {} };
+    const root = keyOf('cilium/');
+    const publisher = createPublisher({ client, root, leaseTtlSeconds: 900, clock: systemClock, log: silentLogger, observer });
+    const stop = new AbortController();
+    const running = publisher.run(stop.signal);
+    const prefix = keyOf('cilium/cache/nodes/v1/west/');
+    const section = publisher.section({ scope: 'nodes/v1', cluster: 'west', prefix, rank: 0, owns: 'prefix' });
+    const write = (value: string) => {
+      for (let index = 0; index < 20_000; index += 1) section.upsert(keyOf(`${prefix}${index}`), Buffer.from(value));
+    };
+    const isWritten = () => section.stats.pending === 0 && section.stats.synced;
+    // Until several transactions are under way at once.
+    write('x');
+    section.listed();
+    await until('all is written', isWritten);
+    isRefusing = true;
+    write('y');
+    await until('all is written again', () => asked >= 3 && isWritten());
+    stop.abort();
+    await running;
+    expect(asked).toBeGreaterThan(1);
+    expect(unhandled).toEqual([]);
+  },
+);

@@ -1,0 +1,178 @@
+/**
+ * Clients on real etcd servers, with what the tests of this folder share.
+ */
+import { onTestFinished } from 'vitest';
+import { createEtcdClient, type EtcdAdminClient, type EtcdClientOptions } from '../../../src/shared/etcd/client.ts';
+import {
+  type EtcdClient,
+  type EtcdKey,
+  type KeyValue,
+  keyOf,
+  NO_LEASE,
+  type Revision,
+  type WatchBatch,
+  type WatchEvent,
+  type WatchOptions,
+} from '../../../src/shared/etcd/types.ts';
+import { ETCD_CALL_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS } from '../../../src/shared/limits.ts';
+import { type Logger, silentLogger } from '../../../src/shared/process/log.ts';
+import { type Clock, systemClock } from '../../../src/shared/time/clock.ts';
+import { startTcpProxy, type TcpProxy } from '../network/tcp-proxy.ts';
+import { until } from '../until.ts';
+import { type EtcdOptions, type EtcdProcess, startEtcd } from './etcd-process.ts';
+
+/** A black hole is noticed in a second. Needs an etcd with `FAST_PINGS`, which else objects to so many pings. */
+export const FAST_KEEPALIVE = { timeMs: 300, timeoutMs: 500 };
+export const FAST_PINGS = ['--grpc-keepalive-min-time=50ms'];
+
+/** Back-off and other waits take `maxMs` at most; the time that somebody else may take is left as it is. */
+export function hurriedClock(maxMs: number): Clock {
+  return { ...systemClock, sleep: (ms, signal) => systemClock.sleep(PATIENCE.has(ms) ? ms : Math.min(ms, maxMs), signal) };
+}
+
+const PATIENCE = new Set([ETCD_CALL_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS]);
+
+/** A client that is closed when the test has finished. */
+export function connect(endpoints: string | readonly string[], options: Partial<EtcdClientOptions> = {}): EtcdAdminClient {
+  const client = createEtcdClient({
+    config: { endpoints: typeof endpoints === 'string' ? [endpoints] : endpoints },
+    name: 'test',
+    log: silentLogger,
+    clock: systemClock,
+    ...options,
+  });
+  onTestFinished(() => client.close());
+  return client;
+}
+
+/** An etcd that is stopped when the test has finished. */
+export async function etcdForTest(options: EtcdOptions = {}): Promise<EtcdProcess> {
+  const etcd = await startEtcd(options);
+  onTestFinished(() => etcd.stop());
+  return etcd;
+}
+
+export async function proxyForTest(port: number): Promise<TcpProxy> {
+  const proxy = await startTcpProxy(port);
+  onTestFinished(() => proxy.stop());
+  return proxy;
+}
+
+/** A signal that no test outlives. */
+export function soon(): { readonly signal: AbortSignal } {
+  return { signal: AbortSignal.timeout(25_000) };
+}
+
+export const bytes = (text: string): Buffer => Buffer.from(text, 'utf8');
+
+export async function put(client: EtcdClient, key: string, value = ''): Promise<Revision> {
+  return client.txn([{ type: 'put', key: keyOf(key), value: bytes(value), lease: NO_LEASE }], soon());
+}
+
+export async function remove(client: EtcdClient, key: string): Promise<Revision> {
+  return client.txn([{ type: 'delete', key: keyOf(key) }], soon());
+}
+
+/** Puts `prefix` + 00000 and so on, `perTxn` keys at a time; returns the keys. */
+export async function putMany(
+  client: EtcdClient,
+  prefix: string,
+  count: number,
+  perTxn = 128,
+  valueBytes = 100,
+): Promise<EtcdKey[]> {
+  const value = Buffer.alloc(valueBytes, 'v');
+  const keys = Array.from({ length: count }, (_, index) => keyOf(prefix + String(index).padStart(5, '0')));
+  for (let at = 0; at < count; at += perTxn) {
+    const operations = keys.slice(at, at + perTxn).map((key) => ({ type: 'put', key, value, lease: NO_LEASE }) as const);
+    await client.txn(operations, soon());
+  }
+  return keys;
+}
+
+export async function revisionOf(client: EtcdClient): Promise<Revision> {
+  for await (const page of client.list(keyOf('nothing-is-here/'), soon())) return page.revision;
+  throw new Error('a list without a page');
+}
+
+export async function listAll(client: EtcdClient, prefix: string): Promise<KeyValue[]> {
+  const all: KeyValue[] = [];
+  for await (const page of client.list(keyOf(prefix), soon())) all.push(...page.keyValues);
+  return all;
+}
+
+/** Discards the history up to `revision`, which itself stays. */
+export async function compact(etcd: EtcdProcess, revision: number): Promise<void> {
+  await post(etcd, '/v3/kv/compaction', { revision: String(revision), physical: true });
+}
+
+/** Asks etcd's own HTTP gateway for what the client does not do. */
+export async function post(etcd: EtcdProcess, path: string, body: object): Promise<unknown> {
+  const answer = await fetch(`${etcd.endpoint}${path}`, { method: 'POST', body: JSON.stringify(body) });
+  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+  return answer.json();
+}
+
+/** A watch that runs in the background and remembers what it delivered. */
+export interface RecordedWatch {
+  readonly batches: WatchBatch[];
+  readonly events: WatchEvent[];
+  /** The batch that ended it, where one did. */
+  readonly last: () => WatchBatch | undefined;
+  readonly hasEnded: () => boolean;
+  stop(): Promise<void>;
+}
+
+export function record(
+  client: EtcdClient,
+  prefix: string,
+  from: number,
+  options: Pick<WatchOptions, 'deletesOnly' | 'exact'> = {},
+): RecordedWatch {
+  const abort = new AbortController();
+  const batches: WatchBatch[] = [];
+  const events: WatchEvent[] = [];
+  let hasEnded = false;
+  const running = (async () => {
+    for await (const batch of client.watch(keyOf(prefix), { signal: abort.signal, from: from as Revision, ...options })) {
+      batches.push(batch);
+      if (batch.kind === 'events') events.push(...batch.events);
+    }
+  })().finally(() => {
+    hasEnded = true;
+  });
+  const stop = async () => {
+    abort.abort();
+    await running;
+  };
+  onTestFinished(stop);
+  return { batches, events, last: () => batches.at(-1), hasEnded: () => hasEnded, stop };
+}
+
+/** Until `watch` has seen `count` events, and a moment more in which one too many would arrive. */
+export async function seen(watch: RecordedWatch, count: number): Promise<readonly WatchEvent[]> {
+  await until(`${count} events`, () => watch.events.length >= count, {
+    withinMs: 45_000,
+    status: () => ({ events: watch.events.length, last: watch.last()?.kind }),
+  });
+  return watch.events;
+}
+
+export interface LogLine {
+  readonly level: string;
+  readonly msg: string;
+  readonly code?: string;
+  readonly reason?: string;
+  /** Of the object it is about. */
+  readonly name?: string;
+}
+
+/** A logger whose lines are kept. */
+export function recordingLogger(): { readonly log: Logger; readonly lines: LogLine[] } {
+  const lines: LogLine[] = [];
+  const at = (level: string) => (fields: object | string, msg?: string) => {
+    lines.push(typeof fields === 'string' ? { level, msg: fields } : { ...fields, level, msg: msg ?? '' });
+  };
+  const log = { debug: () => undefined, info: at('info'), warn: at('warn'), error: at('error'), child: () => log };
+  return { log: log as unknown as Logger, lines };
+}
