@@ -6,7 +6,7 @@ import { runEtcdinit } from '../../src/etcdinit/run.ts';
 import { parseFlags } from '../../src/shared/flags/parse.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
-import { connect, soon } from '../support/etcd/etcd-fixture.ts';
+import { connect, soon } from '../support/etcd/etcd-client.ts';
 import { etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
 import { etcdPid, InitRig, isAlive, parentOf, reached } from '../support/etcd/etcdinit-process.ts';
 import { until } from '../support/until.ts';

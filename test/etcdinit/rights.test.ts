@@ -1,4 +1,5 @@
 /** What each user that etcdinit makes may do, by trying everything. */
+
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -8,7 +9,7 @@ import { AuthNotFoundError, PermissionDeniedError, UnauthenticatedError } from '
 import { type KeyValue, keyOf, NO_LEASE, type Revision } from '../../src/shared/etcd/types.ts';
 import { type Logger, silentLogger } from '../../src/shared/process/log.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
-import { bytes, soon } from '../support/etcd/etcd-fixture.ts';
+import { bytes, soon } from '../support/etcd/etcd-client.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
 import { ETCDCTL, etcdctlMissing } from '../support/etcd/etcdctl.ts';
 import { InitRig } from '../support/etcd/etcdinit-process.ts';

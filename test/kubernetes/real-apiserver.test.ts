@@ -1,4 +1,5 @@
 /** The reflector against a real kube-apiserver. */
+
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,9 +11,11 @@ import { waitForCrds } from '../../src/shared/kubernetes/reflector/crds.ts';
 import { checkVersion } from '../../src/shared/kubernetes/version.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
+import { HastyClock } from '../support/clocks.ts';
+import { connectionOptions } from '../support/kubernetes/connection-options.ts';
 import { type KubeApiserver, kubeApiserverMissing, startKubeApiserver } from '../support/kubernetes/kube-apiserver.ts';
 import { until } from '../support/until.ts';
-import { connectionOptions, HastyClock, ReflectorRun } from './reflector-fixture.ts';
+import { ReflectorRun } from './reflector-fixture.ts';
 
 const missing = kubeApiserverMissing();
 const SERVICES = '/api/v1/namespaces/default/services';

@@ -1,5 +1,5 @@
 /**
- * A reflector on an API server, with a handler that remembers, and a clock that is in a hurry.
+ * A reflector on an API server, with a handler that remembers.
  */
 
 import {
@@ -12,62 +12,13 @@ import type { ObjectId } from '../../src/shared/kubernetes/objects/types.ts';
 import type { ReflectorEvent } from '../../src/shared/kubernetes/reflector/observer.ts';
 import { runReflector } from '../../src/shared/kubernetes/reflector/reflector.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
-import { type Clock, systemClock } from '../../src/shared/time/clock.ts';
+import type { Clock } from '../../src/shared/time/clock.ts';
+import { HastyClock } from '../support/clocks.ts';
+import { connectionOptions } from '../support/kubernetes/connection-options.ts';
 import { until, within } from '../support/until.ts';
 
 export const WIDGETS: Resource = { kind: 'Widget', group: 'test.io', version: 'v1', plural: 'widgets' };
 export const WIDGETS_PATH = '/apis/test.io/v1/widgets';
-
-/** Runs `factor` times as fast as time does, and jumps where a test says so. */
-export class HastyClock implements Clock {
-  readonly #factor: number;
-  #warpedMs = 0;
-  readonly #sleepers = new Set<() => void>();
-
-  constructor(factor = 20) {
-    this.#factor = factor;
-  }
-
-  nowMs(): number {
-    return Date.now();
-  }
-
-  monotonicMs(): number {
-    return performance.now() * this.#factor + this.#warpedMs;
-  }
-
-  async sleep(ms: number, signal: AbortSignal): Promise<void> {
-    const dueMs = this.monotonicMs() + ms;
-    while (this.monotonicMs() < dueMs) {
-      const early = new AbortController();
-      const wake = () => early.abort();
-      this.#sleepers.add(wake);
-      const leftMs = Math.max(0, dueMs - this.monotonicMs()) / this.#factor;
-      await systemClock.sleep(leftMs, AbortSignal.any([signal, early.signal])).catch(() => undefined);
-      this.#sleepers.delete(wake);
-      signal.throwIfAborted();
-    }
-  }
-
-  warp(ms: number): void {
-    this.#warpedMs += ms;
-    for (const wake of this.#sleepers) wake();
-  }
-}
-
-export function connectionOptions(changes: Partial<ConnectionOptions> = {}): ConnectionOptions {
-  return {
-    kubeconfigPath: '',
-    serverUrls: [],
-    userAgent: 'test/1',
-    connectTimeoutMs: 5_000,
-    keepAliveMs: 30_000,
-    rate: { perSecond: 0, burst: 1 },
-    clock: systemClock,
-    log: silentLogger,
-    ...changes,
-  };
-}
 
 export interface RunOptions {
   readonly resource?: Resource;

@@ -1,11 +1,13 @@
 /** Rules 16 to 25: canaries read and written, and when the daemon is ready. */
+
 import { describe, expect, test, vi } from 'vitest';
 import type { EtcdClient } from '../../src/shared/etcd/types.ts';
+import { overriding } from '../support/etcd/etcd-client.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import { ConfigDirectory, Daemon } from '../support/kvstoremesh/kvstoremesh-run.ts';
 import { FULL, Mesh, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh.ts';
 import { until } from '../support/until.ts';
-import { ALL_KINDS, canaries, changesSince, leased, overriding } from './clusters.ts';
+import { ALL_KINDS, canaries, changesSince, leased } from './clusters.ts';
 
 vi.setConfig({ maxConcurrency: 3 });
 

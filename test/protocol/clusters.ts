@@ -1,8 +1,9 @@
 /** What the tests of the rules share: several clusters in one etcd, time that a test moves, and views of the local etcd. */
-import { type EtcdClient, type KeyValue, keyOf, type WatchEvent } from '../../src/shared/etcd/types.ts';
+
+import type { EtcdClient, KeyValue, WatchEvent } from '../../src/shared/etcd/types.ts';
+import type { ManualClock } from '../support/clocks.ts';
+import { history, listAll } from '../support/etcd/etcd-client.ts';
 import { type Mesh, Remote, type Store } from '../support/kvstoremesh/mesh.ts';
-import type { ManualClock } from '../support/manual-clock.ts';
-import { contents, history } from '../support/publisher-run.ts';
 import { until } from '../support/until.ts';
 
 /** Further clusters whose keys the etcd of `remote` holds too. They end with it. */
@@ -40,23 +41,13 @@ export async function untilLater(
 
 /** What changed in the local etcd since `since`, the locks of the leaders left out. */
 export async function changesSince(local: Store, since: number): Promise<WatchEvent[]> {
-  const events = await history(local.client, since as never);
+  const events = await history(local.client, since);
   return events.filter(({ key }) => !key.startsWith('cilium/kvstoremesh-lock/'));
 }
 
 /** Everything below `prefix`, with leases and revisions. */
 export async function leased(client: EtcdClient, prefix = 'cilium/'): Promise<KeyValue[]> {
-  return [...(await contents(client, keyOf(prefix))).values()];
-}
-
-/** `client`, but for the members that are given. */
-export function overriding(client: EtcdClient, members: Partial<EtcdClient>): EtcdClient {
-  return new Proxy(client, {
-    get: (target, name) => {
-      const member: unknown = Reflect.get(Object.hasOwn(members, name) ? members : target, name, target);
-      return typeof member === 'function' ? (member.bind(target) as unknown) : member;
-    },
-  });
+  return listAll(client, prefix);
 }
 
 /** The kinds of which the local etcd holds a key of `cluster`. */

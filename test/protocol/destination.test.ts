@@ -1,4 +1,5 @@
 /** Rules 50 to 62: the local etcd loses leases, keys, space or itself, and what protects it. */
+
 import { describe, expect, test, vi } from 'vitest';
 import { openLocalEtcd } from '../../src/shared/etcd/local-etcd.ts';
 import { EtcdMetrics } from '../../src/shared/etcd/metrics.ts';
@@ -6,10 +7,10 @@ import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { parseKvstoreOptions } from '../../src/shared/flags/kvstore-options.ts';
 import { Registry } from '../../src/shared/http/metrics.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
+import { ManualClock } from '../support/clocks.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import { ConfigDirectory, Daemon } from '../support/kvstoremesh/kvstoremesh-run.ts';
 import { Mesh, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 import { until } from '../support/until.ts';
 import { ALL_KINDS, canaries, changesSince, leased } from './clusters.ts';
 

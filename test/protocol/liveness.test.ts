@@ -1,12 +1,14 @@
 /** Rules 35 to 49: connections that die, stall, lead elsewhere or lose history. */
+
 import { describe, expect, test, vi } from 'vitest';
 import { HEARTBEAT_KEY } from '../../src/shared/etcd/keyspace.ts';
 import { type EtcdClient, keyOf } from '../../src/shared/etcd/types.ts';
+import { ManualClock } from '../support/clocks.ts';
+import { overriding } from '../support/etcd/etcd-client.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import { Mesh, type Remote, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 import { until } from '../support/until.ts';
-import { overriding, sharing, untilLater } from './clusters.ts';
+import { sharing, untilLater } from './clusters.ts';
 
 vi.setConfig({ maxConcurrency: 3 });
 

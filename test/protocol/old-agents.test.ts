@@ -1,11 +1,12 @@
 /** Agents of Cilium 1.15 as clients of an etcd that etcdinit has prepared: what they read first, and what they get. */
+
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createEtcdClient, type EtcdAdminClient } from '../../src/shared/etcd/client.ts';
 import { PermissionDeniedError } from '../../src/shared/etcd/errors.ts';
 import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
-import { soon } from '../support/etcd/etcd-fixture.ts';
+import { soon } from '../support/etcd/etcd-client.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
 import { InitRig } from '../support/etcd/etcdinit-process.ts';
 import { ConfigDirectory, Daemon } from '../support/kvstoremesh/kvstoremesh-run.ts';

@@ -1,9 +1,10 @@
 /** Rules 31 and 63 to 68: what goes when a remote is removed, or not heard of for too long. */
+
 import { describe, expect, test, vi } from 'vitest';
 import { DRAIN_GRACE_MS } from '../../src/kvstoremesh/removal/drain.ts';
+import { ManualClock } from '../support/clocks.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import { Mesh, startFullRemote, startLocal } from '../support/kvstoremesh/mesh.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 import { until } from '../support/until.ts';
 import { changesSince, untilLater } from './clusters.ts';
 

@@ -1,12 +1,14 @@
 /** The key that agents of Cilium 1.15 ask for before anything else: who writes it, and who leaves it alone. */
+
 import { test as anyTest, expect, onTestFinished } from 'vitest';
 import { type EtcdClient, type KeyValue, keyOf, type LeaseId, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
 import { holdClusterConfigMarker } from '../../src/shared/publisher/cluster-config-marker.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
+import { bytes, openClient } from '../support/etcd/etcd-client.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
-import { bytes, connect, startRig } from '../support/publisher-run.ts';
 import { until } from '../support/until.ts';
+import { startRig } from './publisher-fixture.ts';
 
 const test = anyTest.skipIf(etcdVersions().length === 0);
 const KEY = keyOf('cilium/.has-cluster-config');
@@ -15,7 +17,7 @@ const soon = () => ({ signal: AbortSignal.timeout(60_000) });
 async function etcdOfTest(): Promise<{ etcd: EtcdProcess; client: EtcdClient }> {
   const etcd = await startEtcd();
   onTestFinished(() => etcd.stop());
-  const client = connect(etcd.endpoint);
+  const client = openClient(etcd.endpoint);
   onTestFinished(() => client.close());
   return { etcd, client };
 }

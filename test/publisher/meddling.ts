@@ -1,11 +1,12 @@
 /** A publisher on a real etcd, whose client can be meddled with at any call. */
+
 import { onTestFinished } from 'vitest';
 import { type EtcdClient, keyOf } from '../../src/shared/etcd/types.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
 import { createPublisher, type PublisherOptions } from '../../src/shared/publisher/publisher.ts';
 import type { Publisher } from '../../src/shared/publisher/types.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
-import { connect } from '../support/publisher-run.ts';
+import { openClient } from '../support/etcd/etcd-client.ts';
 
 /** Calls of the publisher's client that are answered otherwise; each may ask `real`. */
 export type Meddling = (real: EtcdClient) => Partial<EtcdClient>;
@@ -15,7 +16,7 @@ export function startMeddled(
   meddling: Meddling,
   options: Partial<PublisherOptions> = {},
 ): { readonly real: EtcdClient; readonly publisher: Publisher } {
-  const real = connect(endpoint);
+  const real = openClient(endpoint);
   const meddled = meddling(real);
   const client = new Proxy(real, {
     get: (target, name) => {

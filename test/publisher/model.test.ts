@@ -6,24 +6,15 @@
  *
  * A failing run prints its seed and the shrunk sequence of steps; `PUBLISHER_SEED` repeats it, `PUBLISHER_RUNS` runs more.
  */
+
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type EtcdClient, type EtcdKey, keyOf, NO_LEASE, type Revision, type WatchEvent } from '../../src/shared/etcd/types.ts';
 import type { Section } from '../../src/shared/publisher/types.ts';
+import { bytes, history, openClient, revisionOf } from '../support/etcd/etcd-client.ts';
 import { type EtcdProcess, startEtcd } from '../support/etcd/etcd-process.ts';
-import {
-  below,
-  bytes,
-  CANARY,
-  connect,
-  history,
-  PREFIX,
-  type Rig,
-  revisionNow,
-  startRig,
-  texts,
-} from '../support/publisher-run.ts';
 import { until } from '../support/until.ts';
+import { below, CANARY, PREFIX, type Rig, startRig, texts } from './publisher-fixture.ts';
 
 const KEYS = ['a', 'b', 'c', 'd', 'e', 'f'] as const;
 type Name = (typeof KEYS)[number];
@@ -90,7 +81,7 @@ class World {
   readonly #unknown = new Set<Name>();
   /** How often each key was let go of: it may be deleted as often. */
   readonly forgotten = new Map<string, number>();
-  readonly outside: EtcdClient = connect(etcd.endpoint);
+  readonly outside: EtcdClient = openClient(etcd.endpoint);
   since = 0 as Revision;
   #sequence = 0;
   #rig!: Rig;
@@ -100,7 +91,7 @@ class World {
     await this.outside.txn([{ type: 'delete', key: keyOf('\0'), end: keyOf('\0') as EtcdKey }], {
       signal: AbortSignal.timeout(60_000),
     });
-    this.since = await revisionNow(this.outside);
+    this.since = await revisionOf(this.outside);
     this.#startPublisher();
   }
 
@@ -180,7 +171,7 @@ class World {
         this.wiped();
         return this.#revoke(signal);
       case 'compact':
-        await compact(await revisionNow(this.outside));
+        await compact(await revisionOf(this.outside));
         return;
       case 'restart etcd':
         return etcd.restart();

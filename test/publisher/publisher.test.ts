@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type EtcdKey, keyOf } from '../../src/shared/etcd/types.ts';
-import { below, bytes, CANARY, contents, history, PREFIX, revisionNow, settledAs, texts } from '../support/publisher-run.ts';
-import { publisherFixture, signal } from './publisher-fixture.ts';
+import { bytes, history, revisionOf } from '../support/etcd/etcd-client.ts';
+import { below, CANARY, contents, PREFIX, publisherFixture, settledAs, signal, texts } from './publisher-fixture.ts';
 
 const fixture = publisherFixture();
 const { outside, start, loaded } = fixture;
@@ -36,7 +36,7 @@ describe('a first load', () => {
     const first = await loaded({ kept: '1', stale: '2' });
     await first.rig.stop();
     const client = outside();
-    const since = await revisionNow(client);
+    const since = await revisionOf(client);
 
     await loaded({ kept: '1' });
     const events = await history(client, since);
@@ -114,7 +114,7 @@ describe('a first load', () => {
 describe('a change', () => {
   test('is written, and an equal one is not', async () => {
     const { rig, section } = await loaded({ a: '1', b: '1' });
-    const since = await revisionNow(rig.client);
+    const since = await revisionOf(rig.client);
     section.upsert(below('a'), bytes('1'));
     section.upsert(below('b'), bytes('2'));
     await section.flushed(signal());
@@ -124,7 +124,7 @@ describe('a change', () => {
 
   test('fault 25: back and forth before it was written is no write', async () => {
     const { rig, section } = await loaded({ a: '1' });
-    const since = await revisionNow(rig.client);
+    const since = await revisionOf(rig.client);
     section.upsert(below('a'), bytes('2'));
     section.upsert(below('a'), bytes('1'));
     section.upsert(below('b'), bytes('new'));

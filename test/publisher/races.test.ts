@@ -1,12 +1,13 @@
 /** What changes between a question and its answer. */
+
 import { describe, expect, test } from 'vitest';
 import { RequestTooLargeError } from '../../src/shared/etcd/errors.ts';
 import { type EtcdClient, type EtcdKey, keyOf, NO_LEASE, NO_REVISION, type TxnOperation } from '../../src/shared/etcd/types.ts';
 import type { RejectReason, Section } from '../../src/shared/publisher/types.ts';
-import { below, bytes, CANARY, PREFIX, settledAs } from '../support/publisher-run.ts';
+import { bytes } from '../support/etcd/etcd-client.ts';
 import { until } from '../support/until.ts';
 import { type Meddling, startMeddled } from './meddling.ts';
-import { publisherFixture, signal } from './publisher-fixture.ts';
+import { below, CANARY, PREFIX, publisherFixture, settledAs, signal } from './publisher-fixture.ts';
 
 const fixture = publisherFixture();
 const LARGE = 'much too large';

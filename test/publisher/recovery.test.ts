@@ -1,15 +1,16 @@
 import { onTestFinished, test } from 'vitest';
 import { PUBLISH_BACKOFF_MAX_MS } from '../../src/shared/limits.ts';
 import { type Clock, systemClock } from '../../src/shared/time/clock.ts';
+import { bytes, openClient } from '../support/etcd/etcd-client.ts';
 import { startEtcd } from '../support/etcd/etcd-process.ts';
 import { startTcpProxy } from '../support/network/tcp-proxy.ts';
-import { below, bytes, connect, settledAs, startRig } from '../support/publisher-run.ts';
 import { until } from '../support/until.ts';
+import { below, settledAs, startRig } from './publisher-fixture.ts';
 
 test('what waits for the local etcd is written as soon as it can be reached again, however long the wait is', async () => {
   const etcd = await startEtcd();
   const proxy = await startTcpProxy(etcd.port);
-  const direct = connect(etcd.endpoint);
+  const direct = openClient(etcd.endpoint);
   let isLong = false;
   let waits = 0;
   const clock: Clock = {

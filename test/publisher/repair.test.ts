@@ -1,10 +1,10 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { NoSpaceError } from '../../src/shared/etcd/errors.ts';
 import { keyOf, prefixEnd } from '../../src/shared/etcd/types.ts';
+import { bytes, revisionOf } from '../support/etcd/etcd-client.ts';
 import { startEtcd } from '../support/etcd/etcd-process.ts';
-import { below, bytes, CANARY, contents, PREFIX, revisionNow, settledAs, startRig, texts } from '../support/publisher-run.ts';
 import { until } from '../support/until.ts';
-import { publisherFixture, signal } from './publisher-fixture.ts';
+import { below, CANARY, contents, PREFIX, publisherFixture, settledAs, signal, startRig, texts } from './publisher-fixture.ts';
 
 const fixture = publisherFixture();
 const { start, loaded } = fixture;
@@ -123,7 +123,7 @@ describe('the local etcd', () => {
     section.upsert(below('small'), bytes('1'));
     expect(await rig.client.get(CANARY, { signal: signal() })).toBeUndefined();
     await rig.client.txn([{ type: 'delete', key: PREFIX, end: prefixEnd(PREFIX) }], { signal: signal() });
-    await maintain('kv/compaction', { revision: String(await revisionNow(rig.client)), physical: true });
+    await maintain('kv/compaction', { revision: String(await revisionOf(rig.client)), physical: true });
     await maintain('maintenance/defragment', {});
     const { alarms = [] } = await maintain('maintenance/alarm', { action: 'GET' });
     for (const { memberID } of alarms) await maintain('maintenance/alarm', { action: 'DEACTIVATE', alarm: 'NOSPACE', memberID });

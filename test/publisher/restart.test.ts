@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { keyOf, type LeaseId, NO_LEASE } from '../../src/shared/etcd/types.ts';
-import { below, bytes, CANARY, contents, history, type Rig, revisionNow, settledAs, texts } from '../support/publisher-run.ts';
+import { bytes, history, revisionOf } from '../support/etcd/etcd-client.ts';
 import { until } from '../support/until.ts';
-import { publisherFixture, signal } from './publisher-fixture.ts';
+import { below, CANARY, contents, publisherFixture, type Rig, settledAs, signal, texts } from './publisher-fixture.ts';
 
 const { start, loaded } = publisherFixture();
 
@@ -32,7 +32,7 @@ describe('a restart', () => {
 
   test('writes nothing where etcd holds other bytes of the same meaning', async () => {
     const first = await loaded({ a: 'SAME', b: 'Other', c: 'foreign' });
-    const since = await revisionNow(first.rig.client);
+    const since = await revisionOf(first.rig.client);
     await first.rig.stop();
 
     const rig = start();
@@ -58,7 +58,7 @@ describe('a restart', () => {
     const config = keyOf('cilium/cluster-config/west');
     const first = await loaded({ a: '1' }, { leaseTtlSeconds: 5, keysPerLease: 1 });
     await first.rig.publisher.singles.put(config, bytes('{}'), signal());
-    const since = await revisionNow(first.rig.client);
+    const since = await revisionOf(first.rig.client);
     await first.rig.stop();
 
     const rig = start({ leaseTtlSeconds: 5, keysPerLease: 1 });

@@ -1,16 +1,17 @@
 /**
  * A restart at the size people run: what did not change makes no event, and what ended meanwhile is gone before the canary.
  */
+
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { startEmbeddedKubernetes } from '../../demo/kubernetes/embedded-kubernetes.ts';
 import { type EtcdClient, type EtcdKey, keyOf, NO_LEASE, type TxnOperation } from '../../src/shared/etcd/types.ts';
+import { history, openClient, revisionOf } from '../support/etcd/etcd-client.ts';
 import { type EtcdProcess, startEtcd } from '../support/etcd/etcd-process.ts';
 import { KubernetesRequests } from '../support/kubernetes/kubernetes-requests.ts';
 import { startDaemon } from '../support/processes/daemon.ts';
-import { connect, history, revisionNow } from '../support/publisher-run.ts';
 import { until } from '../support/until.ts';
 
 const KEYS = 20_000;
@@ -20,7 +21,7 @@ const signal = () => AbortSignal.timeout(60_000);
 async function etcdWithClient(): Promise<{ etcd: EtcdProcess; client: EtcdClient }> {
   const etcd = await startEtcd();
   onTestFinished(() => etcd.stop());
-  const client = connect(etcd.endpoint);
+  const client = openClient(etcd.endpoint);
   onTestFinished(() => client.close());
   return { etcd, client };
 }
@@ -46,7 +47,7 @@ async function countBelow(client: EtcdClient, prefix: string): Promise<number> {
 
 /** The oracle of both tests: of the events since, those below `data`, and the canaries. */
 async function judge(client: EtcdClient, since: number, data: string, stale: readonly string[]): Promise<void> {
-  const events = await history(client, since as never);
+  const events = await history(client, since);
   const changes = events.filter(({ key }) => key.startsWith(data));
   expect(changes.filter(({ type }) => type === 'put').map(({ key }) => key)).toEqual([]);
   expect(changes.map(({ key }) => key as string).sort()).toEqual([...stale].sort());
@@ -89,7 +90,7 @@ test('rule 54: kvstoremesh, killed and started again, makes no event for 20,000 
     lost.map((key) => ({ type: 'delete', key: keyOf(key) })),
     { signal: signal() },
   );
-  const since = await revisionNow(local.client);
+  const since = await revisionOf(local.client);
   await using second = await startDaemon('kvstoremesh', flags);
   await second.ready();
   const canary = keyOf('cilium/synced/north/cilium/cache/ip/v1');
@@ -126,7 +127,7 @@ test('clustermesh, killed and started again, makes no event for 20,000 exported 
   await first.kill();
 
   for (let i = 0; i < STALE; i += 1) await requests.delete(`${ENDPOINTS}/pod-${i}`);
-  const since = await revisionNow(local.client);
+  const since = await revisionOf(local.client);
   await using second = await startDaemon('clustermesh', flags);
   await second.ready();
 

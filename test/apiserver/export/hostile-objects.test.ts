@@ -2,17 +2,18 @@
  * Objects that nobody would write, among such as they should be: whatever the former hold, the latter are exported as if they
  * were alone, nothing is written elsewhere, and what is left out is named.
  */
+
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Scope, scopePrefix } from '../../../src/apiserver/encoding/keyspace.ts';
 import { keyOf } from '../../../src/shared/etcd/types.ts';
-import { recordingLogger } from '../../support/etcd/etcd-fixture.ts';
 import {
   HOSTILE_KINDS,
   type HostileKind,
   hostileNamedObject,
   overTheWire,
 } from '../../support/kubernetes/hostile-arbitraries.ts';
+import { recordingLogger } from '../../support/recording-logger.ts';
 import { ClusterModel, type Manifest } from '../cluster-model.ts';
 
 const east = { name: 'east', id: 7 };

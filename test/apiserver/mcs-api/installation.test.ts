@@ -1,4 +1,5 @@
 /** The CRDs of the MCS API on a real API server: created, upgraded, left alone, and given up. */
+
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -14,11 +15,12 @@ import { installMcsApi } from '../../../src/apiserver/mcs-api/installation.ts';
 import { type ConnectionOptions, openConnection } from '../../../src/shared/kubernetes/connection/connection.ts';
 import { MAX_MCS_API_CRD_ATTEMPTS } from '../../../src/shared/limits.ts';
 import { KubernetesWorld } from '../../faults/kubernetes/exporting-cluster.ts';
-import { connectionOptions, HastyClock } from '../../kubernetes/reflector-fixture.ts';
-import { type LogLine, recordingLogger } from '../../support/etcd/etcd-fixture.ts';
+import { HastyClock } from '../../support/clocks.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
+import { connectionOptions } from '../../support/kubernetes/connection-options.ts';
 import { KubeProxy, type ProxiedRequest } from '../../support/kubernetes/faulty-kubernetes-proxy.ts';
 import { type KubeApiserver, kubeApiserverMissing, startKubeApiserver } from '../../support/kubernetes/kube-apiserver.ts';
+import { type LogLine, recordingLogger } from '../../support/recording-logger.ts';
 import { until, within } from '../../support/until.ts';
 
 const missing = kubeApiserverMissing() ?? (etcdVersions().length === 0 ? 'no etcd' : undefined);

@@ -11,18 +11,8 @@ import {
   ETCD_REDIAL_MS,
 } from '../../../src/shared/limits.ts';
 import { type Clock, systemClock } from '../../../src/shared/time/clock.ts';
-import {
-  connect,
-  FAST_KEEPALIVE,
-  FAST_PINGS,
-  listAll,
-  proxyForTest,
-  put,
-  putMany,
-  record,
-  seen,
-  soon,
-} from '../../support/etcd/etcd-fixture.ts';
+import { connect, listAll, soon } from '../../support/etcd/etcd-client.ts';
+import { FAST_KEEPALIVE, FAST_PINGS, proxyForTest, put, putMany, record, seen } from '../../support/etcd/etcd-fixture.ts';
 import { type EtcdProcess, startEtcd } from '../../support/etcd/etcd-process.ts';
 import { freePort } from '../../support/network/free-port.ts';
 import { startSynBlackHole } from '../../support/network/syn-black-hole.ts';

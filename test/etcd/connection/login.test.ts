@@ -1,4 +1,5 @@
 /** Clients that say who they are by a password, as etcd's own clients do. */
+
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,18 +8,11 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { parseEtcdConfig } from '../../../src/shared/etcd/config.ts';
 import { PermissionDeniedError, UnauthenticatedError } from '../../../src/shared/etcd/errors.ts';
 import { keyOf } from '../../../src/shared/etcd/types.ts';
-import {
-  connect,
-  hurriedClock,
-  listAll,
-  post,
-  put,
-  record,
-  recordingLogger,
-  seen,
-  soon,
-} from '../../support/etcd/etcd-fixture.ts';
+import { hurriedClock } from '../../support/clocks.ts';
+import { connect, listAll, soon } from '../../support/etcd/etcd-client.ts';
+import { post, put, record, seen } from '../../support/etcd/etcd-fixture.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
+import { recordingLogger } from '../../support/recording-logger.ts';
 import { canMakeCertificates } from '../../support/tls/certificates.ts';
 import { until } from '../../support/until.ts';
 

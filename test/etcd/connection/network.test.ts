@@ -4,8 +4,8 @@ import { DeadlineError, NoLeaderError, UnavailableError } from '../../../src/sha
 import { keyOf } from '../../../src/shared/etcd/types.ts';
 import { ETCD_CALL_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS } from '../../../src/shared/limits.ts';
 import { type Clock, systemClock } from '../../../src/shared/time/clock.ts';
+import { connect, revisionOf, soon } from '../../support/etcd/etcd-client.ts';
 import {
-  connect,
   etcdForTest,
   FAST_KEEPALIVE,
   FAST_PINGS,
@@ -13,13 +13,11 @@ import {
   put,
   putMany,
   record,
-  recordingLogger,
-  revisionOf,
   seen,
-  soon,
 } from '../../support/etcd/etcd-fixture.ts';
 import { type EtcdProcess, startEtcd } from '../../support/etcd/etcd-process.ts';
 import { freePort } from '../../support/network/free-port.ts';
+import { recordingLogger } from '../../support/recording-logger.ts';
 import { until } from '../../support/until.ts';
 
 let etcd: EtcdProcess;

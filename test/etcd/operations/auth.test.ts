@@ -11,7 +11,8 @@ import {
 import { type EtcdClient, keyOf } from '../../../src/shared/etcd/types.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
-import { connect, put, soon } from '../../support/etcd/etcd-fixture.ts';
+import { connect, soon } from '../../support/etcd/etcd-client.ts';
+import { put } from '../../support/etcd/etcd-fixture.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
 import { type Authority, CertificateDirectory, canMakeCertificates } from '../../support/tls/certificates.ts';
 

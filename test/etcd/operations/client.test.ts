@@ -16,24 +16,10 @@ import {
 import { RequestLimiter } from '../../../src/shared/etcd/operations/request-limiter.ts';
 import { type EtcdKey, keyOf, type LeaseId, NO_LEASE, type TxnOperation } from '../../../src/shared/etcd/types.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
-import {
-  bytes,
-  compact,
-  connect,
-  etcdForTest,
-  listAll,
-  post,
-  proxyForTest,
-  put,
-  putMany,
-  record,
-  recordingLogger,
-  remove,
-  revisionOf,
-  seen,
-  soon,
-} from '../../support/etcd/etcd-fixture.ts';
+import { bytes, connect, listAll, revisionOf, soon } from '../../support/etcd/etcd-client.ts';
+import { compact, etcdForTest, post, proxyForTest, put, putMany, record, remove, seen } from '../../support/etcd/etcd-fixture.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
+import { recordingLogger } from '../../support/recording-logger.ts';
 import { until } from '../../support/until.ts';
 
 const putOf = (key: string, value: Uint8Array = bytes('')): TxnOperation => ({

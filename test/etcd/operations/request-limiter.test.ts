@@ -2,52 +2,9 @@ import { expect, test } from 'vitest';
 import { QueueFullError } from '../../../src/shared/etcd/errors.ts';
 import { RequestLimiter } from '../../../src/shared/etcd/operations/request-limiter.ts';
 import { MAX_QUEUED_ETCD_REQUESTS } from '../../../src/shared/limits.ts';
-import type { Clock } from '../../../src/shared/time/clock.ts';
+import { ManualClock } from '../../support/clocks.ts';
 
 const { signal } = new AbortController();
-
-/** Time that moves when it is told to. */
-class ManualClock implements Clock {
-  #ms = 0;
-  #sleeping: { untilMs: number; wake: () => void }[] = [];
-
-  nowMs(): number {
-    return this.#ms;
-  }
-
-  monotonicMs(): number {
-    return this.#ms;
-  }
-
-  sleep(ms: number, until: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const entry = { untilMs: this.#ms + ms, wake: resolve };
-      this.#sleeping.push(entry);
-      until.addEventListener('abort', () => {
-        this.#sleeping = this.#sleeping.filter((each) => each !== entry);
-        reject(until.reason as Error);
-      });
-    });
-  }
-
-  get sleepers(): number {
-    return this.#sleeping.length;
-  }
-
-  async advance(ms: number): Promise<void> {
-    const endMs = this.#ms + ms;
-    for (;;) {
-      await settle();
-      const next = this.#sleeping.filter(({ untilMs }) => untilMs <= endMs).sort((a, b) => a.untilMs - b.untilMs)[0];
-      if (next === undefined) break;
-      this.#ms = next.untilMs;
-      this.#sleeping = this.#sleeping.filter((each) => each !== next);
-      next.wake();
-    }
-    this.#ms = endMs;
-    await settle();
-  }
-}
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -131,11 +88,11 @@ test('whoever gives up leaves the queue, and the last one leaves no timer behind
   const abort = new AbortController();
   const waiting = request(limiter, abort.signal);
   await settle();
-  expect([limiter.waiting, clock.sleepers]).toEqual([1, 1]);
+  expect([limiter.waiting, clock.sleeping]).toEqual([1, 1]);
   abort.abort(new Error('enough'));
   await settle();
   expect(waiting.error).toEqual(new Error('enough'));
-  expect([limiter.waiting, clock.sleepers]).toEqual([0, 0]);
+  expect([limiter.waiting, clock.sleeping]).toEqual([0, 0]);
   const later = request(limiter);
   await clock.advance(10_000);
   expect(later.granted).toBe(true);

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type EtcdKey, keyOf, NO_LEASE, type Revision } from '../../../src/shared/etcd/types.ts';
+import { connect, revisionOf, soon } from '../../support/etcd/etcd-client.ts';
 import {
   compact,
-  connect,
   etcdForTest,
   FAST_KEEPALIVE,
   FAST_PINGS,
@@ -10,14 +10,12 @@ import {
   put,
   putMany,
   record,
-  recordingLogger,
   remove,
-  revisionOf,
   seen,
-  soon,
 } from '../../support/etcd/etcd-fixture.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/network/tcp-proxy.ts';
+import { recordingLogger } from '../../support/recording-logger.ts';
 import { until } from '../../support/until.ts';
 
 describe.each(etcdVersions())('with etcd $version', ({ version }) => {

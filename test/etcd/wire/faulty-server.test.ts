@@ -1,4 +1,5 @@
 /** What etcd does not do, or not always: answers of a server that breaks its promises. */
+
 import { expect, test } from 'vitest';
 import { keyOf, type Revision } from '../../../src/shared/etcd/types.ts';
 import {
@@ -9,16 +10,10 @@ import {
   MAX_ETCD_TEXT_LENGTH,
 } from '../../../src/shared/limits.ts';
 import { type Clock, systemClock } from '../../../src/shared/time/clock.ts';
-import {
-  connect,
-  hurriedClock,
-  listAll,
-  proxyForTest,
-  record,
-  recordingLogger,
-  seen,
-  soon,
-} from '../../support/etcd/etcd-fixture.ts';
+import { hurriedClock } from '../../support/clocks.ts';
+import { connect, listAll, soon } from '../../support/etcd/etcd-client.ts';
+import { proxyForTest, record, seen } from '../../support/etcd/etcd-fixture.ts';
+import { recordingLogger } from '../../support/recording-logger.ts';
 import { until } from '../../support/until.ts';
 import { answer, eventsAt, faultyEtcd, header } from './faulty-etcd.ts';
 

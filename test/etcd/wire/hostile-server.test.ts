@@ -1,12 +1,19 @@
 /** An etcd that means harm: more, larger and other answers than were asked for. */
+
 import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { keyOf } from '../../../src/shared/etcd/types.ts';
 import { ReceiveBudget } from '../../../src/shared/etcd/wire/receive-budget.ts';
-import { connect, hurriedClock, listAll, record, recordingLogger, seen, soon } from '../../support/etcd/etcd-fixture.ts';
 import { WatchResponse } from '../../support/etcd/etcd-messages.ts';
+import { hurriedClock } from '../../support/clocks.ts';
+import { connect } from '../../support/etcd/etcd-client.ts';
+import { listAll } from '../../support/etcd/etcd-client.ts';
+import { soon } from '../../support/etcd/etcd-client.ts';
+import { record } from '../../support/etcd/etcd-fixture.ts';
+import { seen } from '../../support/etcd/etcd-fixture.ts';
+import { recordingLogger } from '../../support/recording-logger.ts';
 import { until } from '../../support/until.ts';
 import { answer, eventsAt, faultyEtcd, header } from './faulty-etcd.ts';
 

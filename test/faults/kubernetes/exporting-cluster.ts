@@ -1,6 +1,7 @@
 /**
  * `clustermesh` in this process, between a Kubernetes API and an etcd of its own, with a record of what happens to that etcd.
  */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,12 +10,12 @@ import { apiserverFlagTable } from '../../../src/apiserver/flags.ts';
 import { runApiserver } from '../../../src/apiserver/run.ts';
 import { parseFlags } from '../../../src/shared/flags/parse.ts';
 import { Registry } from '../../../src/shared/http/metrics.ts';
-import { HastyClock } from '../../kubernetes/reflector-fixture.ts';
-import { type LogLine, recordingLogger } from '../../support/etcd/etcd-fixture.ts';
+import { HastyClock } from '../../support/clocks.ts';
 import { type EtcdProcess, startEtcd } from '../../support/etcd/etcd-process.ts';
 import { StoreRecord } from '../../support/etcd/store-record.ts';
 import type { KubernetesRequests } from '../../support/kubernetes/kubernetes-requests.ts';
 import { freePort } from '../../support/network/free-port.ts';
+import { type LogLine, recordingLogger } from '../../support/recording-logger.ts';
 import { until, within } from '../../support/until.ts';
 
 /** How many times as fast as the wall clock the times of the daemon pass: its pauses, not its work. */

@@ -1,15 +1,16 @@
 /**
  * A mesh of real etcds with proxies on both sides, an oracle that looks on, and a check of what stays behind.
  */
+
 import { test } from 'vitest';
 import { keyOf, prefixEnd } from '../../../src/shared/etcd/types.ts';
-import { type LogLine, recordingLogger } from '../../support/etcd/etcd-fixture.ts';
 import { callEtcd } from '../../support/etcd/etcd-gateway.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import type { EtcdOptions } from '../../support/etcd/etcd-server.ts';
 import { Mesh, type MeshOptions, type Remote, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh.ts';
 import { type Oracle, type OracleOptions, observe } from '../../support/kvstoremesh/oracle.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/network/tcp-proxy.ts';
+import { type LogLine, recordingLogger } from '../../support/recording-logger.ts';
 import { until } from '../../support/until.ts';
 import { watchForLeaks } from './leaks.ts';
 

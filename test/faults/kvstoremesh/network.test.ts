@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
 import { systemClock } from '../../../src/shared/time/clock.ts';
-import { hurriedClock } from '../../support/etcd/etcd-fixture.ts';
+import { hurriedClock } from '../../support/clocks.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
 import { FULL, Mesh, Store, startLocal } from '../../support/kvstoremesh/mesh.ts';
 import { observe } from '../../support/kvstoremesh/oracle.ts';

@@ -1,4 +1,5 @@
 /** A `clustermesh` process between a Kubernetes API of many objects and a local etcd, each behind a proxy. */
+
 import { expect } from 'vitest';
 import { startEmbeddedKubernetes } from '../../../demo/kubernetes/embedded-kubernetes.ts';
 import { apiserverFlagTable } from '../../../src/apiserver/flags.ts';
@@ -8,6 +9,7 @@ import { parseFlags } from '../../../src/shared/flags/parse.ts';
 import { Registry } from '../../../src/shared/http/metrics.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
+import { history } from '../../support/etcd/etcd-client.ts';
 import { KubernetesRequests } from '../../support/kubernetes/kubernetes-requests.ts';
 import { type Store, startLocal } from '../../support/kvstoremesh/mesh.ts';
 import { QUICK_DAEMON } from '../../support/kvstoremesh/mesh-daemon.ts';
@@ -15,7 +17,6 @@ import { freePort } from '../../support/network/free-port.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/network/tcp-proxy.ts';
 import { type Daemon, startDaemon } from '../../support/processes/daemon.ts';
 import type { QuickTimes } from '../../support/processes/quick-daemon.ts';
-import { history } from '../../support/publisher-run.ts';
 import { until } from '../../support/until.ts';
 
 const ENDPOINTS = 600;

@@ -1,4 +1,5 @@
 /** Credentials, servers and the ways to lose them. */
+
 import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -15,9 +16,11 @@ import { runHeartbeat } from '../../../src/shared/kubernetes/heartbeat.ts';
 import { checkVersion, readVersion } from '../../../src/shared/kubernetes/version.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
+import { HastyClock } from '../../support/clocks.ts';
+import { connectionOptions } from '../../support/kubernetes/connection-options.ts';
 import { until, within } from '../../support/until.ts';
 import { FakeApiserver, sendStatus, status } from '../fake-apiserver.ts';
-import { connectionOptions, HastyClock, ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';
+import { ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';
 
 interface Fixtures {
   readonly api: FakeApiserver;

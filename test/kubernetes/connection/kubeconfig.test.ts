@@ -1,4 +1,5 @@
 /** Credentials as client-go takes them from a kubeconfig and from a pod. */
+
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
@@ -9,10 +10,10 @@ import { openConnection } from '../../../src/shared/kubernetes/connection/connec
 import { loadKubeConfig } from '../../../src/shared/kubernetes/connection/kubeconfig.ts';
 import { KubeConfigError, KubeCredentialsError } from '../../../src/shared/kubernetes/errors.ts';
 import { readVersion } from '../../../src/shared/kubernetes/version.ts';
-import { recordingLogger } from '../../support/etcd/etcd-fixture.ts';
+import { connectionOptions } from '../../support/kubernetes/connection-options.ts';
+import { recordingLogger } from '../../support/recording-logger.ts';
 import { within } from '../../support/until.ts';
 import { FakeApiserver } from '../fake-apiserver.ts';
-import { connectionOptions } from '../reflector-fixture.ts';
 
 let directory: string;
 const path = (name: string) => join(directory, name);

@@ -1,4 +1,5 @@
 /** The way to an API server that is reached through a proxy only, or must not be. */
+
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -7,10 +8,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openConnection } from '../../../src/shared/kubernetes/connection/connection.ts';
 import { type Environment, proxyFromEnvironment } from '../../../src/shared/kubernetes/connection/proxy.ts';
 import { readVersion } from '../../../src/shared/kubernetes/version.ts';
+import { connectionOptions } from '../../support/kubernetes/connection-options.ts';
 import { CertificateAuthority, opensslMissing } from '../../support/tls/certificate-authority.ts';
 import { until } from '../../support/until.ts';
 import { FakeApiserver } from '../fake-apiserver.ts';
-import { connectionOptions, ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';
+import { ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';
 import { httpProxy, socksProxy } from './proxies.ts';
 
 const HOST = 'kube.internal.example.test';

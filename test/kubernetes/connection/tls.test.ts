@@ -1,4 +1,5 @@
 /** Servers that are to be trusted or not, and certificates that rotate. */
+
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -8,11 +9,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openConnection } from '../../../src/shared/kubernetes/connection/connection.ts';
 import { KubeUnreachableError } from '../../../src/shared/kubernetes/errors.ts';
 import { readVersion } from '../../../src/shared/kubernetes/version.ts';
+import { connectionOptions } from '../../support/kubernetes/connection-options.ts';
 import { CertificateAuthority, opensslMissing } from '../../support/tls/certificate-authority.ts';
 import { BARE, IDENTIFIED, type Issued, Pki } from '../../support/tls/pki.ts';
 import { until } from '../../support/until.ts';
 import { FakeApiserver } from '../fake-apiserver.ts';
-import { connectionOptions, ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';
+import { ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';
 
 const missing = opensslMissing();
 

@@ -1,12 +1,14 @@
 /** Very many objects, however they come. What it costs is reported, not asserted. */
+
 import { once } from 'node:events';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import { projectCiliumEndpoint } from '../../../src/shared/kubernetes/objects/projections.ts';
 import { CILIUM_ENDPOINTS } from '../../../src/shared/kubernetes/objects/resources.ts';
+import { HastyClock } from '../../support/clocks.ts';
 import { until } from '../../support/until.ts';
-import { HastyClock, ReflectorRun } from '../reflector-fixture.ts';
+import { ReflectorRun } from '../reflector-fixture.ts';
 import type { BulkServerData } from './bulk-server.ts';
 
 const bulks: readonly BulkServerData[] = [

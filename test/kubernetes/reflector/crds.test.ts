@@ -1,13 +1,15 @@
 /** Waiting for CRDs that come late, or never. */
+
 import { test as base, expect } from 'vitest';
 import { openConnection } from '../../../src/shared/kubernetes/connection/connection.ts';
 import { CrdTimeoutError, KubeForbiddenError, KubeUnreachableError } from '../../../src/shared/kubernetes/errors.ts';
 import { CILIUM_ENDPOINTS, CILIUM_NODES } from '../../../src/shared/kubernetes/objects/resources.ts';
 import { waitForCrds } from '../../../src/shared/kubernetes/reflector/crds.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
+import { HastyClock } from '../../support/clocks.ts';
+import { connectionOptions } from '../../support/kubernetes/connection-options.ts';
 import { until, within } from '../../support/until.ts';
 import { FakeApiserver, status } from '../fake-apiserver.ts';
-import { connectionOptions, HastyClock } from '../reflector-fixture.ts';
 
 const CRDS_PATH = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 

@@ -1,4 +1,5 @@
 /** How a reflector ends, whatever it is doing, and what it leaves behind: nothing. */
+
 import { getEventListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { test as base, expect } from 'vitest';
@@ -7,9 +8,11 @@ import { runReflector } from '../../../src/shared/kubernetes/reflector/reflector
 import { watchEvents } from '../../../src/shared/kubernetes/reflector/watch-stream.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
+import { HastyClock } from '../../support/clocks.ts';
+import { connectionOptions } from '../../support/kubernetes/connection-options.ts';
 import { until, within } from '../../support/until.ts';
 import { eventLine, FakeApiserver, status } from '../fake-apiserver.ts';
-import { connectionOptions, HastyClock, ReflectorRun, WIDGETS, WIDGETS_PATH } from '../reflector-fixture.ts';
+import { ReflectorRun, WIDGETS, WIDGETS_PATH } from '../reflector-fixture.ts';
 
 const test = base.extend<{ api: FakeApiserver }>({
   // biome-ignore lint/correctness/noEmptyPattern: vitest looks at the pattern for the fixtures it has to prepare

@@ -1,9 +1,11 @@
 /** What a reflector makes of lists: streamed, paged, whole, cut, refused. */
+
 import type { ServerResponse } from 'node:http';
 import { test as base, expect } from 'vitest';
+import { HastyClock } from '../../support/clocks.ts';
 import { until } from '../../support/until.ts';
 import { eventLine, FakeApiserver, type SeenRequest, sendJson, status } from '../fake-apiserver.ts';
-import { HastyClock, ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';
+import { ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';
 
 const test = base.extend<{ api: FakeApiserver }>({
   // biome-ignore lint/correctness/noEmptyPattern: vitest looks at the pattern for the fixtures it has to prepare

@@ -1,9 +1,11 @@
 /** A kind that is served in one of several API versions, and moves from one to another. */
+
 import { test as base, expect } from 'vitest';
 import type { Resource } from '../../../src/shared/kubernetes/objects/resources.ts';
+import { HastyClock } from '../../support/clocks.ts';
 import { until } from '../../support/until.ts';
 import { eventLine, FakeApiserver, type SeenRequest, status } from '../fake-apiserver.ts';
-import { HastyClock, ReflectorRun, WIDGETS, WIDGETS_PATH } from '../reflector-fixture.ts';
+import { ReflectorRun, WIDGETS, WIDGETS_PATH } from '../reflector-fixture.ts';
 
 const VERSIONED: Resource = { ...WIDGETS, olderVersions: ['v1beta1', 'v1alpha1'] };
 const pathOf = (version: string) => WIDGETS_PATH.replace('v1', version);

@@ -1,9 +1,11 @@
 /** What a reflector makes of watches that end, break, hang or lie. */
+
 import { test as base, expect } from 'vitest';
 import { MAX_KUBE_OBJECT_BYTES } from '../../../src/shared/kubernetes/limits.ts';
+import { HastyClock } from '../../support/clocks.ts';
 import { until } from '../../support/until.ts';
 import { eventLine, FakeApiserver, status } from '../fake-apiserver.ts';
-import { HastyClock, ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';
+import { ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';
 
 const test = base.extend<{ api: FakeApiserver }>({
   // biome-ignore lint/correctness/noEmptyPattern: vitest looks at the pattern for the fixtures it has to prepare

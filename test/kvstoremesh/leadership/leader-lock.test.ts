@@ -5,7 +5,7 @@ import { FencedClient } from '../../../src/kvstoremesh/leadership/fenced-client.
 import { ConditionFailedError } from '../../../src/shared/etcd/errors.ts';
 import { LEADER_LOCKS } from '../../../src/shared/etcd/keyspace.ts';
 import { keyOf, NO_LEASE } from '../../../src/shared/etcd/types.ts';
-import { bytes } from '../../support/etcd/etcd-fixture.ts';
+import { bytes } from '../../support/etcd/etcd-client.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { ETCDCTL, etcdctlMissing } from '../../support/etcd/etcdctl.ts';
 import { startLocal } from '../../support/kvstoremesh/mesh.ts';

@@ -1,10 +1,11 @@
 /** Who leads after a process that was killed: which keys of the leader lock its successor removes, and which it never does. */
+
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { findLockPlace, type LeaseClaim, type LockPlace } from '../../../src/kvstoremesh/leadership/lock-place.ts';
 import { LEADER_LOCKS } from '../../../src/shared/etcd/keyspace.ts';
 import { type EtcdKey, keyOf, type LeaseId } from '../../../src/shared/etcd/types.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
-import { bytes } from '../../support/etcd/etcd-fixture.ts';
+import { bytes } from '../../support/etcd/etcd-client.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { type Store, startLocal } from '../../support/kvstoremesh/mesh.ts';
 import { startTcpProxy } from '../../support/network/tcp-proxy.ts';

@@ -1,4 +1,5 @@
 /** Two daemons over one etcd, each a process of its own, and what happens to them. */
+
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,11 +8,11 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'v
 import type { RemoteClusterStatus } from '../../../src/kvstoremesh/status/status.ts';
 import { LEADER_LOCKS } from '../../../src/shared/etcd/keyspace.ts';
 import { type KeyValue, NO_LEASE } from '../../../src/shared/etcd/types.ts';
+import { history } from '../../support/etcd/etcd-client.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { type Remote, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh.ts';
 import { freePort } from '../../support/network/free-port.ts';
 import { type Daemon, startDaemon } from '../../support/processes/daemon.ts';
-import { history } from '../../support/publisher-run.ts';
 import { until, within } from '../../support/until.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../support/processes/short-lock-daemon.ts', import.meta.url));
@@ -85,7 +86,7 @@ async function locksByAge(local: Store): Promise<KeyValue[]> {
 
 /** What agents act upon, of what was written or deleted since then. */
 async function changes(local: Store, since: number): Promise<string[]> {
-  const events = await history(local.client, since as never);
+  const events = await history(local.client, since);
   return events.map(({ type, key }) => `${type} ${key}`).filter((event) => !/cilium\/(synced|kvstoremesh-lock)\//.test(event));
 }
 
@@ -246,7 +247,7 @@ describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { t
       status: () => first.log.slice(-2000) + second.log.slice(-2000),
     });
     await until('both are in the queue', async () => (await locks(local)).length === 2, { withinMs: 75_000 });
-    const puts = (await history(local.client, 1 as never)).filter(({ type }) => type === 'put');
+    const puts = (await history(local.client, 1)).filter(({ type }) => type === 'put');
     const firstPut = (key: string) => puts.find((event) => event.key === key)?.modRevision ?? 0;
     for (const key of wanted.filter((each) => each.startsWith('cilium/cache/'))) {
       const scope = key.split('/')[2] ?? '';

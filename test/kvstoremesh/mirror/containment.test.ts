@@ -8,7 +8,7 @@ import { RefusedKeys } from '../../../src/kvstoremesh/mirror/refused-keys.ts';
 import { RekeyedSink } from '../../../src/kvstoremesh/mirror/rekeyed-sink.ts';
 import type { EtcdKey } from '../../../src/shared/etcd/types.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
+import { ManualClock } from '../../support/clocks.ts';
 
 const OWN = { name: 'harbor', id: 200, maxConnectedClusters: 255 };
 

@@ -5,7 +5,7 @@ import { ClusterChangedError, UnavailableError } from '../../../src/shared/etcd/
 import { keyOf, type Revision } from '../../../src/shared/etcd/types.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import type { Sink } from '../../../src/shared/publisher/types.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
+import { ManualClock } from '../../support/clocks.ts';
 import { keyValue, page, put, removed, type Script, scriptedClient } from '../scripted-client.ts';
 
 const PREFIX = keyOf('k/');

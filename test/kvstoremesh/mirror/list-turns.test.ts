@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ListTurns } from '../../../src/kvstoremesh/mirror/list-turns.ts';
 import { LIST_TURN_MS, MAX_CONCURRENT_REMOTE_LISTS } from '../../../src/shared/limits.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
+import { ManualClock } from '../../support/clocks.ts';
 
 function turns(count: number) {
   const clock = new ManualClock();

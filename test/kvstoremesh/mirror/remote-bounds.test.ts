@@ -10,7 +10,7 @@ import { RefusedKeys } from '../../../src/kvstoremesh/mirror/refused-keys.ts';
 import { type EtcdKey, keyOf } from '../../../src/shared/etcd/types.ts';
 import { REMOTE_CHANGES_BURST_SECONDS } from '../../../src/shared/limits.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
+import { ManualClock } from '../../support/clocks.ts';
 
 const NONE: RemoteLimits = { keys: 0, bytes: 0, 'key-size': 0, 'value-size': 0, 'change-rate': 0 };
 

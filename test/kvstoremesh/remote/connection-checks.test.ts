@@ -11,7 +11,7 @@ import { ClusterChangedError, PermissionDeniedError, UnavailableError } from '..
 import { HEARTBEAT_KEY } from '../../../src/shared/etcd/keyspace.ts';
 import { type KeyValue, keyOf } from '../../../src/shared/etcd/types.ts';
 import type { Clock } from '../../../src/shared/time/clock.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
+import { ManualClock } from '../../support/clocks.ts';
 import { keyValue, scriptedClient } from '../scripted-client.ts';
 
 describe('the readings of a cluster config', () => {

@@ -4,7 +4,7 @@ import type { EtcdKey } from '../../../src/shared/etcd/types.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import { runHeartbeat } from '../../../src/shared/publisher/heartbeat.ts';
 import type { SingleKeys } from '../../../src/shared/publisher/types.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
+import { ManualClock } from '../../support/clocks.ts';
 
 function run(confirm: (signal: AbortSignal) => Promise<void>) {
   const clock = new ManualClock();

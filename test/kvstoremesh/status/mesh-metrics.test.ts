@@ -11,9 +11,9 @@ import { parseFlags } from '../../../src/shared/flags/parse.ts';
 import { Registry } from '../../../src/shared/http/metrics.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
+import { ManualClock } from '../../support/clocks.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { FULL, Mesh, type Remote, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
 import { freePort } from '../../support/network/free-port.ts';
 import { until } from '../../support/until.ts';
 

@@ -4,9 +4,8 @@ import { expect, onTestFinished, test } from 'vitest';
 import { keyOf, NO_LEASE, type Revision } from '../../../src/shared/etcd/types.ts';
 import { FLAG_KEPT, KeyTable } from '../../../src/shared/publisher/store/key-table.ts';
 import { type BlockHandle, SlabStore } from '../../../src/shared/publisher/store/slab.ts';
-import { below, PREFIX } from '../../support/publisher-run.ts';
 import { until } from '../../support/until.ts';
-import { signal } from '../publisher-fixture.ts';
+import { below, PREFIX, signal } from '../publisher-fixture.ts';
 import { memoryPublisher } from './memory-etcd.ts';
 
 const KIB = 1024;

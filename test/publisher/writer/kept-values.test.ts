@@ -1,22 +1,23 @@
 /**
  * A value that cannot be taken leaves the earlier one in etcd, also where only etcd knows the earlier one.
  */
+
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { EtcdClient } from '../../../src/shared/etcd/types.ts';
+import { bytes, revisionOf } from '../../support/etcd/etcd-client.ts';
 import { type EtcdProcess, startEtcd } from '../../support/etcd/etcd-process.ts';
+import { until } from '../../support/until.ts';
 import {
   below,
-  bytes,
   CANARY,
   contents,
   PREFIX,
+  publisherFixture,
   type Rig,
-  revisionNow,
   settledAs,
+  signal,
   startRig,
-} from '../../support/publisher-run.ts';
-import { until } from '../../support/until.ts';
-import { publisherFixture, signal } from '../publisher-fixture.ts';
+} from '../publisher-fixture.ts';
 
 const fixture = publisherFixture();
 const { start, loaded } = fixture;
@@ -99,10 +100,10 @@ describe('a key kept by its source', () => {
     section.keep(below('b'));
     section.listed();
     await section.whenSynced(signal());
-    const since = await revisionNow(rig.client);
+    const since = await revisionOf(rig.client);
     section.upsert(below('b'), bytes('1'));
     await section.flushed(signal());
-    expect(await revisionNow(rig.client)).toBe(since);
+    expect(await revisionOf(rig.client)).toBe(since);
     section.upsert(below('a'), bytes('2'));
     await settledAs(rig.client, { a: '2', b: '1' });
   });
@@ -195,10 +196,10 @@ describe('an etcd that takes smaller requests than others', () => {
     expect([await textOf(rig.client, at('a')), await textOf(rig.client, at('b'))]).toEqual(['1', '2']);
     expect(rig.recorded.rejections).toEqual(['value_too_large']);
 
-    const since = await revisionNow(rig.client);
+    const since = await revisionOf(rig.client);
     section.upsert(at('a'), bytes('1'));
     await section.flushed(signal());
-    expect(await revisionNow(rig.client), 'what etcd holds already is not written').toBe(since);
+    expect(await revisionOf(rig.client), 'what etcd holds already is not written').toBe(since);
     section.upsert(at('a'), bytes('3'));
     await section.flushed(signal());
     expect(await textOf(rig.client, at('a'))).toBe('3');

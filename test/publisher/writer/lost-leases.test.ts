@@ -5,15 +5,15 @@ import { keyOf } from '../../../src/shared/etcd/types.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import { createPublisher } from '../../../src/shared/publisher/publisher.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
+import { openClient } from '../../support/etcd/etcd-client.ts';
 import { etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
-import { connect } from '../../support/publisher-run.ts';
 import { until } from '../../support/until.ts';
 
 test.skipIf(etcdVersions().length === 0)(
   'leases that cannot be asked for after several writes were refused at once are asked for again, and all is written',
   async () => {
     await using etcd = await startEtcd();
-    const real = connect(etcd.endpoint);
+    const real = openClient(etcd.endpoint);
     onTestFinished(() => real.close());
     const unhandled: unknown[] = [];
     const onUnhandled = (reason: unknown) => unhandled.push(reason);

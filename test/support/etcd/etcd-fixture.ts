@@ -2,11 +2,9 @@
  * Clients on real etcd servers, with what the tests of this folder share.
  */
 import { onTestFinished } from 'vitest';
-import { createEtcdClient, type EtcdAdminClient, type EtcdClientOptions } from '../../../src/shared/etcd/client.ts';
 import {
   type EtcdClient,
   type EtcdKey,
-  type KeyValue,
   keyOf,
   NO_LEASE,
   type Revision,
@@ -14,36 +12,14 @@ import {
   type WatchEvent,
   type WatchOptions,
 } from '../../../src/shared/etcd/types.ts';
-import { ETCD_CALL_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS } from '../../../src/shared/limits.ts';
-import { type Logger, silentLogger } from '../../../src/shared/process/log.ts';
-import { type Clock, systemClock } from '../../../src/shared/time/clock.ts';
 import { startTcpProxy, type TcpProxy } from '../network/tcp-proxy.ts';
 import { until } from '../until.ts';
+import { bytes, soon } from './etcd-client.ts';
 import { type EtcdOptions, type EtcdProcess, startEtcd } from './etcd-process.ts';
 
 /** A black hole is noticed in a second. Needs an etcd with `FAST_PINGS`, which else objects to so many pings. */
 export const FAST_KEEPALIVE = { timeMs: 300, timeoutMs: 500 };
 export const FAST_PINGS = ['--grpc-keepalive-min-time=50ms'];
-
-/** Back-off and other waits take `maxMs` at most; the time that somebody else may take is left as it is. */
-export function hurriedClock(maxMs: number): Clock {
-  return { ...systemClock, sleep: (ms, signal) => systemClock.sleep(PATIENCE.has(ms) ? ms : Math.min(ms, maxMs), signal) };
-}
-
-const PATIENCE = new Set([ETCD_CALL_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS]);
-
-/** A client that is closed when the test has finished. */
-export function connect(endpoints: string | readonly string[], options: Partial<EtcdClientOptions> = {}): EtcdAdminClient {
-  const client = createEtcdClient({
-    config: { endpoints: typeof endpoints === 'string' ? [endpoints] : endpoints },
-    name: 'test',
-    log: silentLogger,
-    clock: systemClock,
-    ...options,
-  });
-  onTestFinished(() => client.close());
-  return client;
-}
 
 /** An etcd that is stopped when the test has finished. */
 export async function etcdForTest(options: EtcdOptions = {}): Promise<EtcdProcess> {
@@ -57,13 +33,6 @@ export async function proxyForTest(port: number): Promise<TcpProxy> {
   onTestFinished(() => proxy.stop());
   return proxy;
 }
-
-/** A signal that no test outlives. */
-export function soon(): { readonly signal: AbortSignal } {
-  return { signal: AbortSignal.timeout(25_000) };
-}
-
-export const bytes = (text: string): Buffer => Buffer.from(text, 'utf8');
 
 export async function put(client: EtcdClient, key: string, value = ''): Promise<Revision> {
   return client.txn([{ type: 'put', key: keyOf(key), value: bytes(value), lease: NO_LEASE }], soon());
@@ -88,17 +57,6 @@ export async function putMany(
     await client.txn(operations, soon());
   }
   return keys;
-}
-
-export async function revisionOf(client: EtcdClient): Promise<Revision> {
-  for await (const page of client.list(keyOf('nothing-is-here/'), soon())) return page.revision;
-  throw new Error('a list without a page');
-}
-
-export async function listAll(client: EtcdClient, prefix: string): Promise<KeyValue[]> {
-  const all: KeyValue[] = [];
-  for await (const page of client.list(keyOf(prefix), soon())) all.push(...page.keyValues);
-  return all;
 }
 
 /** Discards the history up to `revision`, which itself stays. */
@@ -156,23 +114,4 @@ export async function seen(watch: RecordedWatch, count: number): Promise<readonl
     status: () => ({ events: watch.events.length, last: watch.last()?.kind }),
   });
   return watch.events;
-}
-
-export interface LogLine {
-  readonly level: string;
-  readonly msg: string;
-  readonly code?: string;
-  readonly reason?: string;
-  /** Of the object it is about. */
-  readonly name?: string;
-}
-
-/** A logger whose lines are kept. */
-export function recordingLogger(): { readonly log: Logger; readonly lines: LogLine[] } {
-  const lines: LogLine[] = [];
-  const at = (level: string) => (fields: object | string, msg?: string) => {
-    lines.push(typeof fields === 'string' ? { level, msg: fields } : { ...fields, level, msg: msg ?? '' });
-  };
-  const log = { debug: () => undefined, info: at('info'), warn: at('warn'), error: at('error'), child: () => log };
-  return { log: log as unknown as Logger, lines };
 }
