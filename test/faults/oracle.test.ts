@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { callEtcd } from '../support/etcd/etcd-gateway.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
-import { Mesh, startFullRemote, startLocal } from '../support/kvstoremesh/mesh.ts';
+import { Mesh, startFullRemote, startLocal } from '../support/kvstoremesh/mesh-fixture.ts';
 import { observe } from '../support/kvstoremesh/oracle.ts';
 
 const NODE = 'cilium/cache/nodes/v1/berlin/node-1';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, test } from 'vitest';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
-import { Mesh, type Remote, startLocal, startRemote } from '../support/kvstoremesh/mesh.ts';
+import { Mesh, type Remote, startLocal, startRemote } from '../support/kvstoremesh/mesh-fixture.ts';
 
 const SOURCE = 'cilium/state/nodes/v1/berlin/';
 const KEYS = Array.from({ length: 12 }, (_, index) => `n${index}`);

@@ -1,79 +1,31 @@
-import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { kvstoremeshFlagTable } from '../../src/kvstoremesh/flags.ts';
-import { runKvstoremesh } from '../../src/kvstoremesh/run.ts';
-import type { RemoteClusterStatus } from '../../src/kvstoremesh/status/status.ts';
 import { keyOf } from '../../src/shared/etcd/types.ts';
-import { parseFlags } from '../../src/shared/flags/parse.ts';
-import { createRegistry } from '../../src/shared/http/metrics.ts';
-import { silentLogger } from '../../src/shared/process/log.ts';
-import { systemClock } from '../../src/shared/time/clock.ts';
-import { VERSION } from '../../src/shared/version.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
-import { type Remote, type Store, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh.ts';
-import { freePort } from '../support/network/free-port.ts';
+import { ConfigDirectory } from '../support/kvstoremesh/config-directory.ts';
+import { KvstoremeshRun } from '../support/kvstoremesh/kvstoremesh-run.ts';
+import { type Remote, type Store, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh-fixture.ts';
 import { until, within } from '../support/until.ts';
 
-interface Daemon {
-  readonly ended: Promise<void>;
-  get(server: 'health' | 'api' | 'metrics', path: string): Promise<{ status: number; body: string }>;
-  stop(): Promise<void>;
-}
-
-let directory: string;
-const daemons: Daemon[] = [];
+let directory: ConfigDirectory;
+const daemons: KvstoremeshRun[] = [];
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'kvstoremesh-'));
+  directory = new ConfigDirectory();
 });
 afterEach(async () => {
   await Promise.all(daemons.splice(0).map((daemon) => daemon.stop()));
-  rmSync(directory, { recursive: true, force: true });
+  directory[Symbol.dispose]();
 });
 
-async function start(local: Store, ...flags: string[]): Promise<Daemon> {
-  const ports = { health: await freePort(), api: await freePort(), metrics: await freePort() };
-  const parsed = parseFlags(kvstoremeshFlagTable, [
-    '--cluster-name=harbor',
-    '--cluster-id=200',
-    `--clustermesh-config=${directory}`,
-    `--kvstore-opt=etcd.address=${local.process.endpoint}`,
-    `--health-port=${ports.health}`,
-    `--api-serve-addr=127.0.0.1:${ports.api}`,
-    `--prometheus-serve-addr=127.0.0.1:${ports.metrics}`,
-    ...flags,
-  ]);
-  if (parsed === 'help') throw new Error('no flags');
-  const stop = new AbortController();
-  const metrics = createRegistry('cilium_kvstoremesh_', VERSION);
-  const runtime = { log: silentLogger, clock: systemClock, metrics, signal: stop.signal };
-  const ended = runKvstoremesh(parsed.values, runtime);
-  ended.catch(() => undefined);
-  const daemon: Daemon = {
-    ended,
-    get: async (server, path) => {
-      const answer = await fetch(`http://127.0.0.1:${ports[server]}${path}`);
-      return { status: answer.status, body: await answer.text() };
-    },
-    stop: async () => {
-      stop.abort(new Error('stopped by the test'));
-      await ended.catch(() => undefined);
-    },
-  };
+async function start(local: Store, ...flags: string[]): Promise<KvstoremeshRun> {
+  const daemon = await KvstoremeshRun.start(local, directory, { flags });
   daemons.push(daemon);
   return daemon;
 }
 
-const configure = (remote: Remote, name = remote.name) =>
-  writeFileSync(join(directory, name), `endpoints: ["${remote.proxy.endpoint}"]\n`);
-const clusters = async (daemon: Daemon): Promise<RemoteClusterStatus[]> =>
-  JSON.parse((await daemon.get('api', '/v1/cluster')).body);
-const readyz = async (daemon: Daemon) => {
-  const { status, body } = await daemon.get('health', '/readyz');
-  return `${status} ${body}`;
-};
+const configure = (remote: Remote, name = remote.name) => directory.add(remote, name);
+const clusters = (daemon: KvstoremeshRun) => daemon.clusters();
+const readyz = (daemon: KvstoremeshRun) => daemon.readyz();
 
 describe.skipIf(etcdVersions().length === 0)('the daemon', { timeout: 120_000 }, () => {
   test('takes a lease of whole seconds where the flag has a fraction, as the original', async () => {
@@ -167,13 +119,13 @@ describe.skipIf(etcdVersions().length === 0)('the daemon', { timeout: 120_000 },
     expect((await daemon.get('api', '/v1/cluster')).body).toBe('[]\n');
     configure(berlin);
     await until('it is mirrored', async () => (await clusters(daemon))[0]?.ready);
-    writeFileSync(join(directory, 'berlin'), 'endpoints: [');
+    directory.write('berlin', 'endpoints: [');
     await until('the error is told', async () =>
-      String((await clusters(daemon))[0]?.reason).includes(join(directory, 'berlin:')),
+      String((await clusters(daemon))[0]?.reason).includes(`${directory.fileOf('berlin')}:`),
     );
     configure(berlin);
     await until('it is mirrored again', async () => (await clusters(daemon))[0]?.ready);
-    unlinkSync(join(directory, 'berlin'));
+    directory.remove('berlin');
     await until('it is gone', async () => (await clusters(daemon)).length === 0);
     const series = async () => (await daemon.get('metrics', '/metrics')).body;
     await until('its series are gone', async () => !(await series()).includes('berlin'));

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ManualClock } from '../support/clocks.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
-import { Mesh, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh.ts';
+import { Mesh, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../support/until.ts';
 
 describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 90_000 }, () => {

@@ -1,6 +1,4 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { renameSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { UnavailableError } from '../../src/shared/etcd/errors.ts';
 import { addEtcdChecks } from '../../src/shared/etcd/health.ts';
@@ -9,7 +7,8 @@ import { Health } from '../../src/shared/http/health.ts';
 import { Registry } from '../../src/shared/http/metrics.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
-import { type Store, startFullRemote, startLocal } from '../support/kvstoremesh/mesh.ts';
+import { ConfigDirectory, harborFlags } from '../support/kvstoremesh/config-directory.ts';
+import { type Store, startFullRemote, startLocal } from '../support/kvstoremesh/mesh-fixture.ts';
 import { type Daemon, startDaemon } from '../support/processes/daemon.ts';
 import { until } from '../support/until.ts';
 
@@ -40,43 +39,33 @@ test('an etcd is judged by its connection, its writes, and the certificates in u
 });
 
 describe.skipIf(etcdVersions().length === 0)('/healthz of kvstoremesh', { timeout: 120_000 }, () => {
-  const startMesh = (directory: string, local: Store, ...more: string[]) =>
-    startDaemon('kvstoremesh', [
-      '--cluster-name=harbor',
-      '--cluster-id=200',
-      `--clustermesh-config=${directory}`,
-      `--kvstore-opt=etcd.address=${local.process.endpoint}`,
-      '--api-serve-addr=',
-      ...more,
-    ]);
+  const startMesh = (directory: ConfigDirectory, local: Store, ...more: string[]) =>
+    startDaemon('kvstoremesh', [...harborFlags(local, directory), '--api-serve-addr=', ...more]);
   const healthz = async ({ healthPort }: Daemon) => (await fetch(`http://127.0.0.1:${healthPort}/healthz`)).text();
 
   test('names a configuration directory that cannot be read, until it can', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'health-'));
+    using directory = new ConfigDirectory();
     await using local = await startLocal();
     await using daemon = await startMesh(directory, local);
     const shows = (text: RegExp) => until(`${text} is shown`, async () => text.test(await healthz(daemon)), { withinMs: 45_000 });
     await daemon.ready();
     expect(await healthz(daemon)).toBe('ok');
-    renameSync(directory, `${directory}.away`);
+    renameSync(directory.path, `${directory.path}.away`);
     await shows(/^configuration directory: ENOENT: .*; all clusters stay until it can be read$/m);
     const livez = await fetch(`http://127.0.0.1:${daemon.healthPort}/livez`);
     expect([livez.status, await livez.text()]).toEqual([200, expect.stringContaining('configuration directory: ')]);
-    renameSync(`${directory}.away`, directory);
+    renameSync(`${directory.path}.away`, directory.path);
     await shows(/^ok$/);
-    rmSync(directory, { recursive: true, force: true });
   });
 
   test('names remotes that are refused or stopped, and a local etcd without space, but no remote that is away', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'health-'));
+    using directory = new ConfigDirectory();
     await using local = await startLocal({ args: ['--quota-backend-bytes=8388608'] });
     await using twin = await startFullRemote('twin', 200);
     await using large = await startFullRemote('large', 8);
     await using berlin = await startFullRemote('berlin', 7);
     await large.put(Object.fromEntries([1, 2, 3, 4].map((index) => [`cilium/state/nodes/v1/large/${index}`, 'x'])));
-    for (const { name, proxy } of [twin, large, berlin]) {
-      writeFileSync(join(directory, name), `endpoints: ["${proxy.endpoint}"]\n`);
-    }
+    for (const remote of [twin, large, berlin]) directory.add(remote);
     await using daemon = await startMesh(directory, local, '--remote-max-keys=8');
     const shows = (text: RegExp) => until(`${text} is shown`, async () => text.test(await healthz(daemon)), { withinMs: 45_000 });
     await shows(/^remote clusters: twin is refused: .*ID/m);
@@ -90,6 +79,5 @@ describe.skipIf(etcdVersions().length === 0)('/healthz of kvstoremesh', { timeou
     await local.delete('cilium/cluster-config/large');
     await shows(/^writes to the local etcd: ETCD_NO_SPACE: /m);
     expect(await healthz(daemon)).not.toContain('berlin');
-    rmSync(directory, { recursive: true, force: true });
   });
 });

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isReady } from '../../src/kvstoremesh/leadership/readiness.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
 import { ETCDCTL, etcdctlMissing } from '../support/etcd/etcdctl.ts';
-import { FULL, Mesh, startLocal } from '../support/kvstoremesh/mesh.ts';
+import { FULL, Mesh, startLocal } from '../support/kvstoremesh/mesh-fixture.ts';
 import { CertificateAuthority, opensslMissing } from '../support/tls/certificate-authority.ts';
 
 /** Why the tests cannot run here; undefined where they can. */

@@ -1,11 +1,12 @@
 /** Two etcds of one version, with or without certificates and users, and `kvstoremesh` between them. */
+
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Etcd3 } from 'etcd3';
 import { oracle, setUpUsers } from '../support/etcd/cilium-users.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
-import { FULL } from '../support/kvstoremesh/mesh.ts';
-import { MeshDaemon } from '../support/kvstoremesh/mesh-daemon.ts';
+import { KvstoremeshProcess } from '../support/kvstoremesh/kvstoremesh-process.ts';
+import { FULL } from '../support/kvstoremesh/mesh-fixture.ts';
 import { startTcpProxy, type TcpProxy } from '../support/network/tcp-proxy.ts';
 import { type Authority, CertificateDirectory, canMakeCertificates } from '../support/tls/certificates.ts';
 import { until } from '../support/until.ts';
@@ -25,14 +26,14 @@ export function cellMissing({ version, security }: CellOptions): string | undefi
 
 export class Cell implements AsyncDisposable {
   readonly proxy: TcpProxy;
-  readonly daemon: MeshDaemon;
+  readonly daemon: KvstoremeshProcess;
   /** Writes whatever it likes into the remote. */
   readonly #writer: Etcd3;
   /** Has the rights of an agent of the local cluster, and another client than the daemon's. */
   readonly #agent: Etcd3;
   readonly #end: () => Promise<void>;
 
-  private constructor(proxy: TcpProxy, daemon: MeshDaemon, writer: Etcd3, agent: Etcd3, end: () => Promise<void>) {
+  private constructor(proxy: TcpProxy, daemon: KvstoremeshProcess, writer: Etcd3, agent: Etcd3, end: () => Promise<void>) {
     this.proxy = proxy;
     this.daemon = daemon;
     this.#writer = writer;
@@ -59,7 +60,7 @@ export class Cell implements AsyncDisposable {
     const proxy = await startTcpProxy(remote.port);
     const localConfig = join(local.dataDir, '..', `cell-${local.port}.yaml`);
     writeFileSync(localConfig, configuration(local.port, authority, 'admin-harbor'));
-    const daemon = await MeshDaemon.prepare({ endpoint: localConfig, times: { drainGraceMs: 300, speed: 5 } });
+    const daemon = await KvstoremeshProcess.prepare({ endpoint: localConfig, times: { drainGraceMs: 300, speed: 5 } });
     daemon.configure('berlin', configuration(proxy.port, authority, 'remote'));
     await daemon.start();
     return new Cell(proxy, daemon, writer, client(local, 'local-harbor'), async () => {

@@ -1,6 +1,6 @@
 /** Every version of etcd that meshes run, plain and with certificates and users: the same story in each. */
 import { describe, expect, test } from 'vitest';
-import { FULL } from '../support/kvstoremesh/mesh.ts';
+import { FULL } from '../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../support/until.ts';
 import { Cell, type CellOptions, cellMissing } from './cell.ts';
 

@@ -1,12 +1,11 @@
 /** What a daemon writes: never a flood, never a secret. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { keyOf, NO_LEASE, type TxnOperation } from '../../src/shared/etcd/types.ts';
 import { MAX_LOG_LINES_PER_CAUSE } from '../../src/shared/limits.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
-import { type Remote, type Store, startFullRemote, startLocal } from '../support/kvstoremesh/mesh.ts';
+import { ConfigDirectory, harborFlags } from '../support/kvstoremesh/config-directory.ts';
+import { type Remote, type Store, startFullRemote, startLocal } from '../support/kvstoremesh/mesh-fixture.ts';
 import { startTlsRemote, tlsConfig } from '../support/kvstoremesh/tls-remote.ts';
 import { freePort } from '../support/network/free-port.ts';
 import { type Daemon, startDaemon } from '../support/processes/daemon.ts';
@@ -22,22 +21,19 @@ interface Line {
 const BAD_KEYS = 10_000;
 
 describe.skipIf(etcdVersions().length === 0)('the log of a daemon', { timeout: 120_000 }, () => {
-  let directory: string;
+  let directory: ConfigDirectory;
   let metricsPort: number;
   const certificates = new CertificateDirectory();
   afterAll(() => certificates.remove());
   beforeEach(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'log-'));
+    directory = new ConfigDirectory();
     metricsPort = await freePort();
   });
-  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+  afterEach(() => directory[Symbol.dispose]());
 
   const start = (local: Store, ...flags: string[]): Promise<Daemon> =>
     startDaemon('kvstoremesh', [
-      '--cluster-name=harbor',
-      '--cluster-id=200',
-      `--clustermesh-config=${directory}`,
-      `--kvstore-opt=etcd.address=${local.process.endpoint}`,
+      ...harborFlags(local, directory),
       `--prometheus-serve-addr=127.0.0.1:${metricsPort}`,
       '--api-serve-addr=',
       ...flags,
@@ -70,7 +66,7 @@ describe.skipIf(etcdVersions().length === 0)('the log of a daemon', { timeout: 1
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await putLarge(berlin);
-    writeFileSync(join(directory, 'berlin'), `endpoints: ["${berlin.proxy.endpoint}"]\n`);
+    directory.add(berlin);
     await using daemon = await start(local, '--remote-max-value-size=100');
     const counted = `remote_cluster_rejected_keys_total{target_cluster="berlin",reason="value_too_large"} ${BAD_KEYS}\n`;
     await until('all are counted', async () => (await scrape()).includes(counted), { withinMs: 30_000 });
@@ -84,7 +80,7 @@ describe.skipIf(etcdVersions().length === 0)('the log of a daemon', { timeout: 1
   test('stays short while a remote comes and goes', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    writeFileSync(join(directory, 'berlin'), `endpoints: ["${berlin.proxy.endpoint}"]\n`);
+    directory.add(berlin);
     await using daemon = await start(local);
     await daemon.ready();
     for (let round = 0; round < 200; round += 1) {
@@ -106,13 +102,10 @@ describe.skipIf(etcdVersions().length === 0)('the log of a daemon', { timeout: 1
       await using local = await startLocal();
       await using berlin = await startTlsRemote('berlin', 7, server, authority);
       await berlin.put({ 'cilium/state/nodes/v1/berlin/secret': 'a-value-that-nobody-may-read' });
-      writeFileSync(join(directory, 'berlin'), tlsConfig(berlin, client));
+      directory.write('berlin', tlsConfig(berlin, client));
       // Others whose files do not fit, and one whose key is in the place of its configuration.
-      writeFileSync(
-        join(directory, 'oslo'),
-        tlsConfig(berlin, { ...client, certFile: client.keyFile, keyFile: client.certFile }),
-      );
-      writeFileSync(join(directory, 'rome'), `endpoints: [x]\n${readFileSync(client.keyFile, 'utf8')}`);
+      directory.write('oslo', tlsConfig(berlin, { ...client, certFile: client.keyFile, keyFile: client.certFile }));
+      directory.write('rome', `endpoints: [x]\n${readFileSync(client.keyFile, 'utf8')}`);
       await using daemon = await start(local, '--debug', '--remote-max-value-size=20', '--per-cluster-ready-timeout=1s');
       await daemon.ready();
       await until('the value is refused', () => daemon.log.includes('a key of the remote is not mirrored'));

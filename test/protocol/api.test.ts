@@ -1,12 +1,14 @@
 /** Rules 69 and 71 to 73: what the daemon says of its remotes, and what agents find in the local etcd. */
+
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { type RemoteClusterStatus, remoteClusterStatus } from '../../src/kvstoremesh/status/status.ts';
 import { loadEntries } from '../golden/kvstoremesh/recording/entry-loading.ts';
 import { readEntries } from '../golden/kvstoremesh/recording/input-bytes.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
-import { ConfigDirectory, Daemon } from '../support/kvstoremesh/kvstoremesh-run.ts';
-import { FULL, Mesh, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh.ts';
+import { ConfigDirectory } from '../support/kvstoremesh/config-directory.ts';
+import { KvstoremeshRun } from '../support/kvstoremesh/kvstoremesh-run.ts';
+import { FULL, Mesh, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../support/until.ts';
 import { Agent, RELEASES } from './agent.ts';
 import { ALL_KINDS, canaries, mirroredKinds } from './clusters.ts';
@@ -133,7 +135,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the API', { timeout: 12
     directory.add(berlin);
     directory.add(lima);
     directory.write('oslo', 'endpoints: ["http://127.0.0.1:1"]\n');
-    await using daemon = await Daemon.start(local, directory, { flags: ['--import-guard=off'] });
+    await using daemon = await KvstoremeshRun.start(local, directory, { flags: ['--import-guard=off'] });
     await daemon.until('it is ready', 'berlin', ({ ready }) => ready);
     await daemon.until('it says why not', 'lima', ({ config, reason }) => config && reason);
     const answer = await fetch(`http://127.0.0.1:${daemon.ports.api}/v1/cluster`);
@@ -159,7 +161,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('an agent of the local c
       await loadEntries(berlin.process.endpoint, readEntries(recorded));
       using directory = new ConfigDirectory();
       directory.add(berlin);
-      await using daemon = await Daemon.start(local, directory, { flags: ['--enable-heartbeat'] });
+      await using daemon = await KvstoremeshRun.start(local, directory, { flags: ['--enable-heartbeat'] });
       await daemon.ready();
       await using agent = new Agent(release, local.process.endpoint, 200);
       await agent.connect('berlin');

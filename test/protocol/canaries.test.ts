@@ -4,8 +4,9 @@ import { describe, expect, test, vi } from 'vitest';
 import type { EtcdClient } from '../../src/shared/etcd/types.ts';
 import { overriding } from '../support/etcd/etcd-client.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
-import { ConfigDirectory, Daemon } from '../support/kvstoremesh/kvstoremesh-run.ts';
-import { FULL, Mesh, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh.ts';
+import { ConfigDirectory } from '../support/kvstoremesh/config-directory.ts';
+import { KvstoremeshRun } from '../support/kvstoremesh/kvstoremesh-run.ts';
+import { FULL, Mesh, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../support/until.ts';
 import { ALL_KINDS, canaries, changesSince, leased } from './clusters.ts';
 
@@ -114,7 +115,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout:
     using directory = new ConfigDirectory();
     directory.add(gone);
     const flags = ['--per-cluster-ready-timeout=2s', '--global-ready-timeout=1h'];
-    await using daemon = await Daemon.start(local, directory, { flags });
+    await using daemon = await KvstoremeshRun.start(local, directory, { flags });
     await until('it says so', async () => (await daemon.readyz()) === '500 NotReady');
     await daemon.ready();
     expect((await daemon.clusters())[0]?.connected).toBeUndefined();
@@ -128,7 +129,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout:
     directory.add(berlin);
     const flags = ['--per-cluster-ready-timeout=4s', '--global-ready-timeout=6s'];
     const startMs = performance.now();
-    await using daemon = await Daemon.start(local, directory, { flags });
+    await using daemon = await KvstoremeshRun.start(local, directory, { flags });
     await daemon.until('it waits for canaries', 'berlin', ({ reason }) => reason?.includes('waiting for'));
     await daemon.ready();
     expect(await canaries(local, 'berlin')).toEqual([]);
@@ -141,7 +142,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout:
     await using gone = await startFullRemote('gone', 8);
     await gone.process.kill();
     using directory = new ConfigDirectory();
-    await using daemon = await Daemon.start(local, directory, { flags: ['--per-cluster-ready-timeout=1h'] });
+    await using daemon = await KvstoremeshRun.start(local, directory, { flags: ['--per-cluster-ready-timeout=1h'] });
     await daemon.ready();
     expect(await daemon.clusters()).toEqual([]);
     directory.add(gone);
@@ -158,10 +159,10 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout:
   test('rule 23: is ready as a standby after a while', async () => {
     await using local = await startLocal();
     using directory = new ConfigDirectory();
-    await using first = await Daemon.start(local, directory);
+    await using first = await KvstoremeshRun.start(local, directory);
     await first.ready();
     const timing = { standbyMs: 2_000 };
-    await using second = await Daemon.start(local, directory, { timing });
+    await using second = await KvstoremeshRun.start(local, directory, { timing });
     await until('it says so', async () => (await second.readyz()) === '500 NotReady');
     await second.ready();
     expect((await second.get('metrics', '/metrics')).body).toContain('leader_election_master_status{name="kvstoremesh"} 0\n');
@@ -174,7 +175,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout:
     await berlin.process.kill();
     using directory = new ConfigDirectory();
     directory.add(berlin);
-    await using daemon = await Daemon.start(local, directory);
+    await using daemon = await KvstoremeshRun.start(local, directory);
     await until('it says no', async () => (await daemon.readyz()) === '500 NotReady');
     await berlin.process.restart();
     await until('it says yes', async () => (await daemon.readyz()) === '200 Ready', { withinMs: 45_000 });

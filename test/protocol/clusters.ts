@@ -3,7 +3,7 @@
 import type { EtcdClient, KeyValue, WatchEvent } from '../../src/shared/etcd/types.ts';
 import type { ManualClock } from '../support/clocks.ts';
 import { history, listAll } from '../support/etcd/etcd-client.ts';
-import { type Mesh, Remote, type Store } from '../support/kvstoremesh/mesh.ts';
+import { type Mesh, Remote, type Store } from '../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../support/until.ts';
 
 /** Further clusters whose keys the etcd of `remote` holds too. They end with it. */

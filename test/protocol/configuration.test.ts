@@ -1,10 +1,12 @@
 /** Rules 26 to 34: the configuration directory, its files, and the certificates they name. */
+
 import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
-import { ConfigDirectory, Daemon } from '../support/kvstoremesh/kvstoremesh-run.ts';
-import { Mesh, type Remote, type Store, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh.ts';
+import { ConfigDirectory } from '../support/kvstoremesh/config-directory.ts';
+import { KvstoremeshRun } from '../support/kvstoremesh/kvstoremesh-run.ts';
+import { Mesh, type Remote, type Store, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh-fixture.ts';
 import { startTcpProxy } from '../support/network/tcp-proxy.ts';
 import {
   type Authority,
@@ -44,7 +46,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the configuration direc
     using directory = new ProjectedSecret();
     const files = { berlin: endpointsOf(berlin), turku: endpointsOf(turku) };
     directory.project(files);
-    await using daemon = await Daemon.start(local, directory, DRAINLESS);
+    await using daemon = await KvstoremeshRun.start(local, directory, DRAINLESS);
     await daemon.ready();
     const accepted = () => [berlin.proxy.accepted, turku.proxy.accepted];
     const [ofBerlin = 0, ofTurku = 0] = accepted();
@@ -73,7 +75,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the configuration direc
     for (const name of unusable) directory.add(berlin, name);
     directory.write('berlin', 'trusted-ca-file: /nowhere\n');
     directory.write('common-etcd-client.crt', 'a certificate\n');
-    await using daemon = await Daemon.start(local, directory, DRAINLESS);
+    await using daemon = await KvstoremeshRun.start(local, directory, DRAINLESS);
     await daemon.ready();
     expect(await daemon.clusters()).toEqual([]);
     expect(berlin.proxy.accepted).toBe(0);
@@ -91,7 +93,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the configuration direc
     using directory = new ConfigDirectory();
     directory.write('berlin', 'endpoints: ["http://127.0.0.1:1\n');
     directory.write('oslo', 'endpoints: []\n');
-    await using daemon = await Daemon.start(local, directory, DRAINLESS);
+    await using daemon = await KvstoremeshRun.start(local, directory, DRAINLESS);
     for (const name of ['berlin', 'oslo']) {
       await daemon.until('the reason is told', name, ({ connected, reason }) => !connected && reason?.match(`/${name}:\\d+: `));
     }
@@ -107,7 +109,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the configuration direc
     await other.fill('2');
     using directory = new ConfigDirectory();
     directory.add(berlin);
-    await using daemon = await Daemon.start(local, directory);
+    await using daemon = await KvstoremeshRun.start(local, directory);
     await daemon.ready();
     const since = await local.revision();
     for (let round = 0; round < 20; round += 1) {

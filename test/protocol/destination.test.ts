@@ -9,8 +9,9 @@ import { Registry } from '../../src/shared/http/metrics.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
 import { ManualClock } from '../support/clocks.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
-import { ConfigDirectory, Daemon } from '../support/kvstoremesh/kvstoremesh-run.ts';
-import { Mesh, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh.ts';
+import { ConfigDirectory } from '../support/kvstoremesh/config-directory.ts';
+import { KvstoremeshRun } from '../support/kvstoremesh/kvstoremesh-run.ts';
+import { Mesh, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../support/until.ts';
 import { ALL_KINDS, canaries, changesSince, leased } from './clusters.ts';
 
@@ -126,7 +127,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout:
     await using berlin = await startFullRemote('berlin', 7);
     using directory = new ConfigDirectory();
     directory.add(berlin);
-    await using daemon = await Daemon.start(local, directory, { timing: { lockTtlSeconds: 2 } });
+    await using daemon = await KvstoremeshRun.start(local, directory, { timing: { lockTtlSeconds: 2 } });
     await daemon.ready();
     const [lock] = await leased(local.client, 'cilium/kvstoremesh-lock/');
     await local.process.kill();
@@ -151,7 +152,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout:
     await using berlin = await startFullRemote('berlin', 7);
     using directory = new ConfigDirectory();
     directory.add(berlin);
-    await using daemon = await Daemon.start(local, directory, { flags: ['--enable-heartbeat'] });
+    await using daemon = await KvstoremeshRun.start(local, directory, { flags: ['--enable-heartbeat'] });
     await daemon.ready();
     await berlin.fill('2');
     await until('it is mirrored', async () => Object.keys(await local.dump('cilium/cache/')).length === 12);

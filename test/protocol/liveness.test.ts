@@ -6,7 +6,7 @@ import { type EtcdClient, keyOf } from '../../src/shared/etcd/types.ts';
 import { ManualClock } from '../support/clocks.ts';
 import { overriding } from '../support/etcd/etcd-client.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
-import { Mesh, type Remote, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh.ts';
+import { Mesh, type Remote, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../support/until.ts';
 import { sharing, untilLater } from './clusters.ts';
 

@@ -2,7 +2,15 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { keyOf } from '../../src/shared/etcd/types.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
-import { FULL, Mesh, type Remote, type Store, startFullRemote, startLocal, startRemote } from '../support/kvstoremesh/mesh.ts';
+import {
+  FULL,
+  Mesh,
+  type Remote,
+  type Store,
+  startFullRemote,
+  startLocal,
+  startRemote,
+} from '../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../support/until.ts';
 import { ALL_KINDS, allSynced, canaries, changesSince, mirroredKinds, sharing } from './clusters.ts';
 

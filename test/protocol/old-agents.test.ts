@@ -9,8 +9,9 @@ import { systemClock } from '../../src/shared/time/clock.ts';
 import { soon } from '../support/etcd/etcd-client.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
 import { InitRig } from '../support/etcd/etcdinit-process.ts';
-import { ConfigDirectory, Daemon } from '../support/kvstoremesh/kvstoremesh-run.ts';
-import { startFullRemote } from '../support/kvstoremesh/mesh.ts';
+import { ConfigDirectory } from '../support/kvstoremesh/config-directory.ts';
+import { KvstoremeshRun } from '../support/kvstoremesh/kvstoremesh-run.ts';
+import { startFullRemote } from '../support/kvstoremesh/mesh-fixture.ts';
 import { type Authority, CertificateDirectory, canMakeCertificates } from '../support/tls/certificates.ts';
 import { until } from '../support/until.ts';
 
@@ -60,7 +61,7 @@ describe.skipIf(binary === undefined || !canMakeCertificates())('an etcd that et
     const settings = new ConfigDirectory();
     onTestFinished(() => settings[Symbol.dispose]());
     settings.write('local.yaml', [...lines, `cert-file: ${certFile}`, `key-file: ${keyFile}`, ''].join('\n'));
-    const daemon = await Daemon.start(`etcd.config=${settings.path}/local.yaml`, files);
+    const daemon = await KvstoremeshRun.start(`etcd.config=${settings.path}/local.yaml`, files);
     onTestFinished(() => daemon[Symbol.asyncDispose]());
     await daemon.ready();
   }

@@ -4,7 +4,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { DRAIN_GRACE_MS } from '../../src/kvstoremesh/removal/drain.ts';
 import { ManualClock } from '../support/clocks.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
-import { Mesh, startFullRemote, startLocal } from '../support/kvstoremesh/mesh.ts';
+import { Mesh, startFullRemote, startLocal } from '../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../support/until.ts';
 import { changesSince, untilLater } from './clusters.ts';
 

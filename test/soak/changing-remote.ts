@@ -1,7 +1,7 @@
 /** A remote whose keys come, change and go all the time, whatever happens to its etcd. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
-import { type Remote, startRemote } from '../support/kvstoremesh/mesh.ts';
+import { type Remote, startRemote } from '../support/kvstoremesh/mesh-fixture.ts';
 import { Random } from '../support/random.ts';
 
 const KEYS = 2_000;

@@ -1,5 +1,5 @@
 /** The memory of the daemon at quiet moments, and whether it grows. */
-import type { MeshDaemon } from '../support/kvstoremesh/mesh-daemon.ts';
+import type { KvstoremeshProcess } from '../support/kvstoremesh/kvstoremesh-process.ts';
 import { until } from '../support/until.ts';
 
 const MEGABYTE = 1024 * 1024;
@@ -24,7 +24,7 @@ export class MemorySamples {
   readonly #values: { readonly atMs: number; readonly mb: number }[] = [];
   #residentMb = 0;
 
-  async take(daemon: MeshDaemon): Promise<void> {
+  async take(daemon: KvstoremeshProcess): Promise<void> {
     const told = () => daemon.lines.filter(({ msg }) => msg === 'memory') as unknown as Sample[];
     const before = told().length;
     daemon.process.send('SIGUSR2');

@@ -1,7 +1,7 @@
 /** Everything that the random faults act upon: three remotes, a local etcd, the daemon, and an oracle that looks on. */
 
-import { type Store, startLocal } from '../support/kvstoremesh/mesh.ts';
-import { MeshDaemon } from '../support/kvstoremesh/mesh-daemon.ts';
+import { KvstoremeshProcess } from '../support/kvstoremesh/kvstoremesh-process.ts';
+import { type Store, startLocal } from '../support/kvstoremesh/mesh-fixture.ts';
 import { type Oracle, observe } from '../support/kvstoremesh/oracle.ts';
 import { startTcpProxy, type TcpProxy } from '../support/network/tcp-proxy.ts';
 import { until } from '../support/until.ts';
@@ -22,7 +22,7 @@ export class SoakWorld implements AsyncDisposable {
   readonly remotes: readonly ChangingRemote[];
   readonly local: Store;
   readonly localProxy: TcpProxy;
-  readonly daemon: MeshDaemon;
+  readonly daemon: KvstoremeshProcess;
   readonly oracle: Oracle;
   isLocalUp = true;
 
@@ -41,7 +41,7 @@ export class SoakWorld implements AsyncDisposable {
     const remotes = await Promise.all(
       ['berlin', 'oslo', 'rome'].map((name, index) => ChangingRemote.start(name, 7 + index, seed + index, ETCD_FLAGS)),
     );
-    const daemon = await MeshDaemon.prepare({
+    const daemon = await KvstoremeshProcess.prepare({
       endpoint: localProxy.endpoint,
       times: { speed: SPEED, lockTtlSeconds: LOCK_TTL_SECONDS, drainGraceMs: 500 },
       flags: [`--kvstore-opt=${KEEPALIVE}`],

@@ -14,10 +14,10 @@ import {
 import { installMcsApi } from '../../../src/apiserver/mcs-api/installation.ts';
 import { type ConnectionOptions, openConnection } from '../../../src/shared/kubernetes/connection/connection.ts';
 import { MAX_MCS_API_CRD_ATTEMPTS } from '../../../src/shared/limits.ts';
-import { KubernetesWorld } from '../../faults/kubernetes/exporting-cluster.ts';
 import { HastyClock } from '../../support/clocks.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { connectionOptions } from '../../support/kubernetes/connection-options.ts';
+import { ExportingCluster } from '../../support/kubernetes/exporting-cluster.ts';
 import { KubeProxy, type ProxiedRequest } from '../../support/kubernetes/faulty-kubernetes-proxy.ts';
 import { type KubeApiserver, kubeApiserverMissing, startKubeApiserver } from '../../support/kubernetes/kube-apiserver.ts';
 import { type LogLine, recordingLogger } from '../../support/recording-logger.ts';
@@ -118,7 +118,7 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
   }
 
   const world = (...flags: readonly string[]) =>
-    KubernetesWorld.open({
+    ExportingCluster.open({
       requests: api.requests,
       flags: () => ['--clustermesh-enable-mcs-api', ...flags],
     });

@@ -1,8 +1,6 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -13,7 +11,8 @@ import { fetchStatus, StatusUnavailableError } from '../../../src/kvstoremesh/st
 import { FlagError } from '../../../src/shared/flags/error.ts';
 import { MAX_STATUS_BYTES } from '../../../src/shared/limits.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { type Remote, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh.ts';
+import { ConfigDirectory, harborFlags } from '../../support/kvstoremesh/config-directory.ts';
+import { type Remote, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { freePort } from '../../support/network/free-port.ts';
 import { type Outcome, runChild } from '../../support/processes/child.ts';
 import { type Daemon, startDaemon } from '../../support/processes/daemon.ts';
@@ -123,21 +122,18 @@ describe.skipIf(etcdVersions().length === 0)('of a daemon that runs (needs etcd)
   let local: Store;
   let berlin: Remote;
   let daemon: Daemon;
-  let directory: string;
+  let directory: ConfigDirectory;
   let host: string;
 
   beforeAll(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'dbg-daemon-'));
+    directory = new ConfigDirectory();
     local = await startLocal();
     berlin = await startFullRemote('berlin', 7);
-    writeFileSync(join(directory, 'berlin'), clusterFile([berlin.process.endpoint]));
-    writeFileSync(join(directory, 'oslo'), clusterFile([`http://127.0.0.1:${await freePort()}`]));
+    directory.write('berlin', clusterFile([berlin.process.endpoint]));
+    directory.write('oslo', clusterFile([`http://127.0.0.1:${await freePort()}`]));
     host = `127.0.0.1:${await freePort()}`;
     daemon = await startDaemon('kvstoremesh', [
-      '--cluster-name=harbor',
-      '--cluster-id=200',
-      `--clustermesh-config=${directory}`,
-      `--kvstore-opt=etcd.address=${local.process.endpoint}`,
+      ...harborFlags(local, directory),
       `--api-serve-addr=${host}`,
       '--per-cluster-ready-timeout=100ms',
     ]);
@@ -148,7 +144,7 @@ describe.skipIf(etcdVersions().length === 0)('of a daemon that runs (needs etcd)
     await daemon[Symbol.asyncDispose]();
     await berlin[Symbol.asyncDispose]();
     await local[Symbol.asyncDispose]();
-    rmSync(directory, { recursive: true, force: true });
+    directory[Symbol.dispose]();
   });
 
   const answer = async () => (await (await fetch(`http://${host}/v1/cluster`)).json()) as { name: string; ready?: boolean }[];

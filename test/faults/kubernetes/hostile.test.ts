@@ -13,11 +13,11 @@ import {
 } from '../../../src/shared/kubernetes/objects/projections.ts';
 import { ShapeError } from '../../../src/shared/kubernetes/objects/shape.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
+import { EXPORTED_KINDS, ExportingCluster } from '../../support/kubernetes/exporting-cluster.ts';
 import { KubeProxy } from '../../support/kubernetes/faulty-kubernetes-proxy.ts';
 import { type HostileKind, hostileNamedObject } from '../../support/kubernetes/hostile-arbitraries.ts';
 import { type KubeApiserver, kubeApiserverMissing, startKubeApiserver } from '../../support/kubernetes/kube-apiserver.ts';
 import { until } from '../../support/until.ts';
-import { EXPORTED_KINDS, KubernetesWorld } from './exporting-cluster.ts';
 
 interface Kind {
   readonly kind: HostileKind;
@@ -86,7 +86,7 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
     for (const kind of KINDS) await create(api, kind, seed);
     await using proxy = await KubeProxy.start(api.kubeconfig);
     const flags = () => [`--k8s-api-server-urls=${proxy.url}`];
-    await using world = await KubernetesWorld.open({ requests: api.requests, flags });
+    await using world = await ExportingCluster.open({ requests: api.requests, flags });
     await world.create(1);
     await world.ready();
     for (const kind of KINDS) await create(api, kind, seed + 1);

@@ -7,10 +7,10 @@ import { stringify } from 'yaml';
 import { meshDefinitions } from '../../../demo/kubernetes/mesh-definitions.ts';
 import { KUBE_BOOKMARK_SILENCE_MS } from '../../../src/shared/kubernetes/limits.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
+import { EXPORTED_KINDS, ExportingCluster } from '../../support/kubernetes/exporting-cluster.ts';
 import { KubeProxy, type ProxiedRequest } from '../../support/kubernetes/faulty-kubernetes-proxy.ts';
 import { type KubeApiserver, kubeApiserverMissing, startKubeApiserver } from '../../support/kubernetes/kube-apiserver.ts';
 import { until } from '../../support/until.ts';
-import { EXPORTED_KINDS, KubernetesWorld } from './exporting-cluster.ts';
 
 const missing = kubeApiserverMissing() ?? (etcdVersions().length === 0 ? 'no etcd' : undefined);
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
@@ -35,7 +35,7 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
   afterAll(() => api?.stop(), 30_000);
 
   const worldOver = (...proxies: readonly KubeProxy[]) =>
-    KubernetesWorld.start({
+    ExportingCluster.start({
       requests: api.requests,
       flags: () => proxies.map(({ url }) => `--k8s-api-server-urls=${url}`),
     });
@@ -166,7 +166,7 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
       writeFileSync(join(directory, 'kubeconfig'), kubeconfigOf(proxy.url, tokenFile));
       return [`--k8s-kubeconfig-path=${join(directory, 'kubeconfig')}`];
     };
-    await using world = await KubernetesWorld.start({ requests: api.requests, flags });
+    await using world = await ExportingCluster.start({ requests: api.requests, flags });
     await watching(proxy);
     accepted = 'second';
     proxy.endWatches();

@@ -5,11 +5,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { asError } from '../../../src/shared/errors.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
+import { EXPORTED_KINDS, ExportingCluster } from '../../support/kubernetes/exporting-cluster.ts';
 import { type KubeApiserver, kubeApiserverMissing, startKubeApiserver } from '../../support/kubernetes/kube-apiserver.ts';
 import { KubernetesRequests } from '../../support/kubernetes/kubernetes-requests.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/network/tcp-proxy.ts';
 import { until } from '../../support/until.ts';
-import { EXPORTED_KINDS, KubernetesWorld } from './exporting-cluster.ts';
 
 interface Right {
   readonly group: string;
@@ -97,7 +97,7 @@ describe.skipIf(missing !== undefined)(`the rights of a deployment${missing === 
   });
 
   test('with just these rights everything is exported, and nothing is refused', { timeout: 120_000 }, async () => {
-    await using world = await KubernetesWorld.start(options());
+    await using world = await ExportingCluster.start(options());
     await world.ready();
     expect(world.lines.filter(({ code }) => code !== undefined)).toEqual([]);
     expect(proxy.accepted).toBeGreaterThan(0);
@@ -106,7 +106,7 @@ describe.skipIf(missing !== undefined)(`the rights of a deployment${missing === 
   test('without the right to create CRDs those of the MCS API are left to others, which one line tells with the rule', {
     timeout: 120_000,
   }, async () => {
-    await using world = await KubernetesWorld.start(options());
+    await using world = await ExportingCluster.start(options());
     await world.ready();
     const told = () => world.lines.filter(({ msg }) => /CRDs? of the MCS API/.test(msg));
     await until('both CRDs are told of', () => told().length === 2, { withinMs: 60_000, status: told });
@@ -127,7 +127,7 @@ describe.skipIf(missing !== undefined)(`the rights of a deployment${missing === 
   test('a right that is taken away is named with its resource, its kind keeps its last state, and all others go on', {
     timeout: 240_000,
   }, async () => {
-    await using world = await KubernetesWorld.start(options());
+    await using world = await ExportingCluster.start(options());
     await world.ready();
     for (const [round, right] of RIGHTS.filter(({ plural }) => !NOT_WATCHED.includes(plural)).entries()) {
       await allow(without(right.plural));
@@ -149,7 +149,7 @@ describe.skipIf(missing !== undefined)(`the rights of a deployment${missing === 
     timeout: 120_000,
   }, async () => {
     await allow(without('customresourcedefinitions'));
-    await using world = await KubernetesWorld.open(options('--crd-wait-timeout=60s'));
+    await using world = await ExportingCluster.open(options('--crd-wait-timeout=60s'));
     await world.create(1);
     await world.settled(EXPORTED_KINDS.filter(({ resource }) => resource === 'services'));
     const reason = asError(await world.ended.catch((thrown: unknown) => thrown)).message;
@@ -161,7 +161,7 @@ describe.skipIf(missing !== undefined)(`the rights of a deployment${missing === 
     timeout: 120_000,
   }, async () => {
     await allow(without('ciliumendpoints'));
-    await using world = await KubernetesWorld.open(options('--enable-cilium-endpoint-slice'));
+    await using world = await ExportingCluster.open(options('--enable-cilium-endpoint-slice'));
     await world.ready();
     expect(world.lines.filter(({ code }) => code !== undefined)).toEqual([]);
     await allow(without('ciliumendpointslices'));

@@ -7,7 +7,14 @@ import { keyOf, prefixEnd } from '../../../src/shared/etcd/types.ts';
 import { callEtcd } from '../../support/etcd/etcd-gateway.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import type { EtcdOptions } from '../../support/etcd/etcd-server.ts';
-import { Mesh, type MeshOptions, type Remote, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh.ts';
+import {
+  Mesh,
+  type MeshOptions,
+  type Remote,
+  type Store,
+  startFullRemote,
+  startLocal,
+} from '../../support/kvstoremesh/mesh-fixture.ts';
 import { type Oracle, type OracleOptions, observe } from '../../support/kvstoremesh/oracle.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/network/tcp-proxy.ts';
 import { type LogLine, recordingLogger } from '../../support/recording-logger.ts';

@@ -5,7 +5,7 @@ import { ETCD_CALL_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS, MAX_ETCD_TEXT_LENGTH } from
 import { createLogger } from '../../../src/shared/process/log.ts';
 import { type Clock, systemClock } from '../../../src/shared/time/clock.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { FULL, Mesh, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh.ts';
+import { FULL, Mesh, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { randomOf } from '../../support/mutation.ts';
 import { until } from '../../support/until.ts';
 import { HostileEtcd } from './hostile-etcd.ts';

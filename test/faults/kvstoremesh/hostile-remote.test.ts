@@ -1,10 +1,19 @@
 /** Remotes that lie, confuse, or are half-finished. What they do harms nobody but themselves. */
+
 import { describe, expect, test } from 'vitest';
 import { type EtcdKey, NO_LEASE } from '../../../src/shared/etcd/types.ts';
 import { MAX_KEY_BYTES } from '../../../src/shared/limits.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { FULL, Mesh, type Remote, type Store, startFullRemote, startLocal, startRemote } from '../../support/kvstoremesh/mesh.ts';
-import { MeshDaemon } from '../../support/kvstoremesh/mesh-daemon.ts';
+import { KvstoremeshProcess } from '../../support/kvstoremesh/kvstoremesh-process.ts';
+import {
+  FULL,
+  Mesh,
+  type Remote,
+  type Store,
+  startFullRemote,
+  startLocal,
+  startRemote,
+} from '../../support/kvstoremesh/mesh-fixture.ts';
 import { observe } from '../../support/kvstoremesh/oracle.ts';
 import { until } from '../../support/until.ts';
 
@@ -196,7 +205,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 1
     await using berlin = await startFullRemote('berlin', 7);
     await using oslo = await startFullRemote('oslo', 8);
     const flags = ['--remote-max-keys=300'];
-    await using daemon = await MeshDaemon.prepare({ endpoint: local.process.endpoint, times: { speed: 5 }, flags });
+    await using daemon = await KvstoremeshProcess.prepare({ endpoint: local.process.endpoint, times: { speed: 5 }, flags });
     await using oracle = await observe(local, [berlin, oslo]);
     daemon.add(berlin, oslo);
     await daemon.start();
@@ -269,7 +278,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 1
     // Of an earlier run, when it still announced its nodes.
     await local.put({ [`${MIRRORED}node-0`]: 'node 0' });
     const flags = ['--global-ready-timeout=6s', '--per-cluster-ready-timeout=1s'];
-    await using daemon = await MeshDaemon.prepare({ endpoint: local.process.endpoint, flags });
+    await using daemon = await KvstoremeshProcess.prepare({ endpoint: local.process.endpoint, flags });
     daemon.add(berlin, rome);
     await daemon.start();
     await daemon.until('the wait is told', 'berlin', ({ reason }) =>

@@ -7,7 +7,7 @@ import type { Publisher, PublisherObserver, Section } from '../../../src/shared/
 import { type Clock, systemClock } from '../../../src/shared/time/clock.ts';
 import { enableUsers } from '../../support/etcd/certificate-users.ts';
 import { etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
-import { startLocal } from '../../support/kvstoremesh/mesh.ts';
+import { startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { recordingLogger } from '../../support/recording-logger.ts';
 import { CertificateDirectory, canMakeCertificates } from '../../support/tls/certificates.ts';
 import { until } from '../../support/until.ts';

@@ -1,6 +1,6 @@
 import { afterAll, expect } from 'vitest';
 import { callEtcd, readEtcd } from '../../support/etcd/etcd-gateway.ts';
-import { Mesh, type Store } from '../../support/kvstoremesh/mesh.ts';
+import { Mesh, type Store } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../../support/until.ts';
 import { ADDRESSES, disconnect, type FaultRig, faultTest, makeRoom, putAddresses, said } from './fault-test.ts';
 import { watchForLeaks } from './leaks.ts';

@@ -2,7 +2,7 @@ import { afterAll, expect, test } from 'vitest';
 import { systemClock } from '../../../src/shared/time/clock.ts';
 import { hurriedClock } from '../../support/clocks.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
-import { FULL, Mesh, Store, startLocal } from '../../support/kvstoremesh/mesh.ts';
+import { FULL, Mesh, Store, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { observe } from '../../support/kvstoremesh/oracle.ts';
 import { freePort } from '../../support/network/free-port.ts';
 import { until } from '../../support/until.ts';

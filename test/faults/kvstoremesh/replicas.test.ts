@@ -1,18 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { kvstoremeshFlagTable } from '../../../src/kvstoremesh/flags.ts';
-import { runKvstoremesh } from '../../../src/kvstoremesh/run.ts';
-import { parseFlags } from '../../../src/shared/flags/parse.ts';
-import { createRegistry } from '../../../src/shared/http/metrics.ts';
-import { systemClock } from '../../../src/shared/time/clock.ts';
-import { VERSION } from '../../../src/shared/version.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { type Remote, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh.ts';
+import { ConfigDirectory } from '../../support/kvstoremesh/config-directory.ts';
+import { KvstoremeshRun } from '../../support/kvstoremesh/kvstoremesh-run.ts';
+import { type Remote, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { observe } from '../../support/kvstoremesh/oracle.ts';
-import { freePort } from '../../support/network/free-port.ts';
-import { recordingLogger } from '../../support/recording-logger.ts';
+import { type LogLine, recordingLogger } from '../../support/recording-logger.ts';
 import { until } from '../../support/until.ts';
 import { ADDRESSES, putAddresses } from './fault-test.ts';
 import { watchForLeaks } from './leaks.ts';
@@ -26,9 +18,9 @@ test.skipIf(etcdVersions().length === 0)(
       await using local = await startLocal();
       await using berlin = await startFullRemote('berlin', 7);
       await using oracle = await observe(local, [berlin]);
-      await using first = await Daemon.start(local, berlin);
+      await using first = new Replica(local, berlin);
       await until('the first one leads', async () => Object.keys(await local.dump('cilium/synced/berlin/')).length === 6);
-      await using second = await Daemon.start(local, berlin);
+      await using second = new Replica(local, berlin);
       await until('the second one stands by', async () => Object.keys(await local.dump('cilium/kvstoremesh-lock/')).length === 2);
       await putAddresses(berlin, 300, 'of the first');
       await oracle.converged();
@@ -46,35 +38,16 @@ test.skipIf(etcdVersions().length === 0)(
 );
 
 /** A whole daemon in this process. */
-class Daemon implements AsyncDisposable {
-  readonly #directory: string;
-  readonly #lines: readonly { readonly msg: string }[];
-  readonly #stop = new AbortController();
-  readonly #ended: Promise<void>;
+class Replica implements AsyncDisposable {
+  readonly #directory = new ConfigDirectory();
+  readonly #lines: readonly LogLine[];
+  readonly #run: Promise<KvstoremeshRun>;
 
-  private constructor(directory: string, flags: readonly string[]) {
-    const parsed = parseFlags(kvstoremeshFlagTable, [...flags]);
-    if (parsed === 'help') throw new Error('no flags');
+  constructor(local: Store, remote: Remote) {
     const { log, lines } = recordingLogger();
-    this.#directory = directory;
     this.#lines = lines;
-    const metrics = createRegistry('cilium_kvstoremesh_', VERSION);
-    this.#ended = runKvstoremesh(parsed.values, { log, clock: systemClock, metrics, signal: this.#stop.signal });
-    this.#ended.catch(() => undefined);
-  }
-
-  static async start(local: Store, remote: Remote): Promise<Daemon> {
-    const directory = mkdtempSync(join(tmpdir(), 'kvstoremesh-'));
-    writeFileSync(join(directory, remote.name), `endpoints: ["${remote.proxy.endpoint}"]\n`);
-    return new Daemon(directory, [
-      '--cluster-name=harbor',
-      '--cluster-id=200',
-      `--clustermesh-config=${directory}`,
-      `--kvstore-opt=etcd.address=${local.process.endpoint}`,
-      `--health-port=${await freePort()}`,
-      `--api-serve-addr=127.0.0.1:${await freePort()}`,
-      `--prometheus-serve-addr=127.0.0.1:${await freePort()}`,
-    ]);
+    this.#directory.add(remote);
+    this.#run = KvstoremeshRun.start(local, this.#directory, { log });
   }
 
   get isMirroring(): boolean {
@@ -82,9 +55,8 @@ class Daemon implements AsyncDisposable {
   }
 
   async stop(): Promise<void> {
-    this.#stop.abort(new Error('stopped by the test'));
-    await this.#ended.catch(() => undefined);
-    rmSync(this.#directory, { recursive: true, force: true });
+    await (await this.#run).stop();
+    this.#directory[Symbol.dispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,10 +1,11 @@
 /** Certificates that change, expire or do not fit, and configuration files that are wrong, as a running daemon meets them. */
+
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh.ts';
-import { MeshDaemon } from '../../support/kvstoremesh/mesh-daemon.ts';
+import { KvstoremeshProcess } from '../../support/kvstoremesh/kvstoremesh-process.ts';
+import { type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { observe } from '../../support/kvstoremesh/oracle.ts';
 import { ProjectedSecret, secretOf, startTlsRemote, tlsConfig } from '../../support/kvstoremesh/tls-remote.ts';
 import { type Authority, CertificateDirectory, canMakeCertificates } from '../../support/tls/certificates.ts';
@@ -12,7 +13,7 @@ import { until } from '../../support/until.ts';
 
 /** Files are looked at five times as often. */
 const TIMES = { speed: 5 };
-const prepare = (local: Store) => MeshDaemon.prepare({ endpoint: local.process.endpoint, times: TIMES });
+const prepare = (local: Store) => KvstoremeshProcess.prepare({ endpoint: local.process.endpoint, times: TIMES });
 
 const canRun = canMakeCertificates() && etcdVersions().length > 0;
 

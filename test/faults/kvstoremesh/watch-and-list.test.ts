@@ -6,7 +6,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { describe, expect, test } from 'vitest';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { RESTORING_ETCDCTL } from '../../support/etcd/etcdctl.ts';
-import { Mesh, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh.ts';
+import { Mesh, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { observe } from '../../support/kvstoremesh/oracle.ts';
 import { until } from '../../support/until.ts';
 import { ADDRESSES, deleteBelow, disconnect, faultTest, putAddresses, said, serverMetric } from './fault-test.ts';

@@ -11,11 +11,10 @@ import { silentLogger } from '../../../src/shared/process/log.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
 import { history } from '../../support/etcd/etcd-client.ts';
 import { KubernetesRequests } from '../../support/kubernetes/kubernetes-requests.ts';
-import { type Store, startLocal } from '../../support/kvstoremesh/mesh.ts';
-import { QUICK_DAEMON } from '../../support/kvstoremesh/mesh-daemon.ts';
+import { type Store, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { freePort } from '../../support/network/free-port.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/network/tcp-proxy.ts';
-import { type Daemon, startDaemon } from '../../support/processes/daemon.ts';
+import { type Daemon, quickProgram, startDaemon } from '../../support/processes/daemon.ts';
 import type { QuickTimes } from '../../support/processes/quick-daemon.ts';
 import { until } from '../../support/until.ts';
 
@@ -65,8 +64,7 @@ export class ExportingWorld implements AsyncDisposable {
 
   /** Starts the daemon, for the first time or again. */
   async run(): Promise<void> {
-    const program = [process.execPath, QUICK_DAEMON, JSON.stringify(this.#times)] as const;
-    this.#process = await startDaemon('clustermesh', this.#flags(this.localProxy.endpoint), program);
+    this.#process = await startDaemon('clustermesh', this.#flags(this.localProxy.endpoint), quickProgram(this.#times));
   }
 
   async create(index: number, identity = 70_000): Promise<void> {

@@ -2,10 +2,11 @@
  * A `kvstoremesh` process between a remote of many keys and a local etcd, each behind a proxy, and the phases of its work in
  * which something can happen to it.
  */
+
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'vitest';
-import { type Remote, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh.ts';
-import { MeshDaemon } from '../../support/kvstoremesh/mesh-daemon.ts';
+import { KvstoremeshProcess } from '../../support/kvstoremesh/kvstoremesh-process.ts';
+import { type Remote, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { type Oracle, observe } from '../../support/kvstoremesh/oracle.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/network/tcp-proxy.ts';
 import type { QuickTimes } from '../../support/processes/quick-daemon.ts';
@@ -19,7 +20,7 @@ export interface World extends AsyncDisposable {
   readonly localProxy: TcpProxy;
   readonly berlin: Remote;
   readonly oslo: Remote;
-  readonly daemon: MeshDaemon;
+  readonly daemon: KvstoremeshProcess;
   /** Of both remotes, from before the daemon is started. */
   readonly oracle: Oracle;
 }
@@ -39,7 +40,7 @@ export async function startWorld({ times = {}, mayLose = false }: WorldOptions =
   }
   const oracle = await observe(local, [berlin, oslo], { mayLose });
   const localProxy = await startTcpProxy(local.process.port);
-  const daemon = await MeshDaemon.prepare({ endpoint: localProxy.endpoint, times: { lockTtlSeconds: 2, ...times } });
+  const daemon = await KvstoremeshProcess.prepare({ endpoint: localProxy.endpoint, times: { lockTtlSeconds: 2, ...times } });
   daemon.add(berlin, oslo);
   return {
     ...{ local, localProxy, berlin, oslo, daemon, oracle },

@@ -1,7 +1,8 @@
 /** The process itself is stopped, killed, suspended, or broken, in every phase of its work; afterwards the mirror is whole. */
+
 import { describe, expect, test } from 'vitest';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { MeshDaemon } from '../../support/kvstoremesh/mesh-daemon.ts';
+import { KvstoremeshProcess } from '../../support/kvstoremesh/kvstoremesh-process.ts';
 import { until, within } from '../../support/until.ts';
 import {
   DRAIN,
@@ -93,7 +94,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a mistake of this progr
   test('fault 42: in the work on one remote costs that one a new start with back-off, and no other its streams', async () => {
     await using world = await startWorld();
     const { local, berlin, oslo, oracle } = world;
-    await using daemon = await MeshDaemon.prepare({
+    await using daemon = await KvstoremeshProcess.prepare({
       endpoint: local.process.endpoint,
       times: { lockTtlSeconds: 2 },
       preload: [BREAK_MIRROR],
@@ -121,7 +122,11 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a mistake of this progr
     await using world = await startWorld();
     const { local, oslo } = world;
     const preload = [new URL('broken-timer.ts', import.meta.url).href];
-    await using daemon = await MeshDaemon.prepare({ endpoint: local.process.endpoint, times: { lockTtlSeconds: 2 }, preload });
+    await using daemon = await KvstoremeshProcess.prepare({
+      endpoint: local.process.endpoint,
+      times: { lockTtlSeconds: 2 },
+      preload,
+    });
     daemon.add(oslo);
     await daemon.start();
     await daemon.process.ready();

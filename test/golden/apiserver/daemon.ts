@@ -2,8 +2,10 @@
  * The `clustermesh` daemon under test: `bin/clustermesh-apiserver clustermesh …`, or the command that
  * `$CLUSTERMESH_APISERVER_CMD` names (its subcommand included).
  */
+
 import { freePort } from '../../support/network/free-port.ts';
-import { DaemonProcess, programCommand } from '../../support/processes/daemon-process.ts';
+import { Daemon } from '../../support/processes/daemon.ts';
+import { programCommand } from '../program.ts';
 import type { ScenarioFlags } from './recording/scenario.ts';
 
 export interface DaemonSettings {
@@ -15,19 +17,21 @@ export interface DaemonSettings {
   readonly usersFile?: string;
 }
 
-export async function startDaemon({ flags, kubeconfigFile, etcdConfigFile, usersFile }: DaemonSettings): Promise<DaemonProcess> {
-  return DaemonProcess.start([
+export async function startDaemon({ flags, kubeconfigFile, etcdConfigFile, usersFile }: DaemonSettings): Promise<Daemon> {
+  const healthPort = await freePort();
+  const command = [
     ...programCommand('CLUSTERMESH_APISERVER_CMD', 'clustermesh'),
     `--cluster-name=${flags.clusterName}`,
     `--cluster-id=${flags.clusterId}`,
     `--k8s-kubeconfig-path=${kubeconfigFile}`,
     '--kvstore=etcd',
     `--kvstore-opt=etcd.config=${etcdConfigFile}`,
-    `--health-port=${await freePort()}`,
+    `--health-port=${healthPort}`,
     `--prometheus-serve-addr=127.0.0.1:${await freePort()}`,
     ...(usersFile === undefined ? [] : ['--cluster-users-enabled', `--cluster-users-config-path=${usersFile}`]),
     ...scenarioArguments(flags),
-  ]);
+  ];
+  return new Daemon(command, healthPort);
 }
 
 /** The settings of a scenario, as flags; what it does not set is left to the program. */

@@ -1,10 +1,3 @@
-/**
- * Recorded scenarios whose objects come in a random order, as those of different kinds do: what is exported follows from what
- * there is, not from what came first, nor from how often the daemon was started. `GOLDEN_SEED=<seed>` repeats a run.
- *
- * A part of them is carried out with a daemon that is ended in a random step; all of them with `GOLDEN_SLOW=1`.
- */
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, test, vi } from 'vitest';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import type { Manifest } from '../../support/kubernetes/kubernetes-provider.ts';
@@ -12,9 +5,6 @@ import { Random } from '../../support/random.ts';
 import { type Lanes, openLanes } from './lanes.ts';
 import { readScenario, type Scenario } from './recording/scenario.ts';
 import { runScenario, type Variation } from './scenario-run.ts';
-
-// Daemons are started many times; without it each of them compiles the whole source anew.
-process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, '../../../.cache/compiled');
 
 const LANES = 2;
 const missing = etcdVersions().length === 0 ? 'no etcd' : undefined;

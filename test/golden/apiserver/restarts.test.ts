@@ -1,19 +1,9 @@
-/**
- * The recorded scenarios once more, with a daemon that does not live long: nothing of it shows in etcd.
- *
- * As soon as the canaries of a new run are there etcd holds what was recorded, and nothing that was right is written anew.
- * `GOLDEN_SLOW=1` has all scenarios carried out, in both ways, and each in one of them on a real kube-apiserver.
- */
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, test, vi } from 'vitest';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { type ProviderName, providerMissing } from '../../support/kubernetes/kubernetes-provider.ts';
 import { type Lanes, openLanes } from './lanes.ts';
 import { readScenario, scenarioNames } from './recording/scenario.ts';
 import { runScenario } from './scenario-run.ts';
-
-// Daemons are started many times; without it each of them compiles the whole source anew.
-process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, '../../../.cache/compiled');
 
 const SCENARIO_TIMEOUT_MS = 300_000;
 const isSlowRun = process.env.GOLDEN_SLOW === '1';

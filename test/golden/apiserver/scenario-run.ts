@@ -4,6 +4,7 @@
  * A step is over as soon as etcd holds what is expected and goes on holding it for a moment, so a quick
  * daemon makes a quick run and a slow start does no harm.
  */
+
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +12,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { callEtcd, type KeyValue, prefixRange, putKey, readEtcd, recordedEtcd } from '../../support/etcd/etcd-gateway.ts';
 import { type EtcdProcess, startEtcd } from '../../support/etcd/etcd-process.ts';
 import { type KubernetesProvider, type Manifest, readManifests } from '../../support/kubernetes/kubernetes-provider.ts';
-import type { DaemonProcess } from '../../support/processes/daemon-process.ts';
+import type { Daemon } from '../../support/processes/daemon.ts';
 import { until } from '../../support/until.ts';
 import { expectedDump } from './comparison/deviations.ts';
 import { compareDumps } from './comparison/dump-comparison.ts';
@@ -61,7 +62,7 @@ class ScenarioRun {
   readonly #etcd: EtcdProcess;
   readonly #variation: Variation;
   readonly #directory = mkdtempSync(join(tmpdir(), 'golden-'));
-  #daemon: DaemonProcess | undefined;
+  #daemon: Daemon | undefined;
   /** Called in the middle of the changes. */
   #amid: (() => Promise<void>) | undefined;
 
@@ -73,7 +74,7 @@ class ScenarioRun {
   }
 
   get lastWords(): string {
-    return this.#daemon?.lastWords ?? '(it was not started)';
+    return this.#daemon?.lastLines ?? '(it was not started)';
   }
 
   async carryOut(): Promise<void> {

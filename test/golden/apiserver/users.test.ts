@@ -2,6 +2,7 @@
  * The recorded scenarios of the users file, carried out by the program as processes: etcdinit, an etcd with client
  * certificates on the data directory it made, and the daemon as `admin-<cluster>`.
  */
+
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,13 +14,14 @@ import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd/et
 import { ETCDCTL, etcdctlMissing } from '../../support/etcd/etcdctl.ts';
 import { startKubernetes } from '../../support/kubernetes/kubernetes-provider.ts';
 import { runChild } from '../../support/processes/child.ts';
-import { type DaemonProcess, programCommand } from '../../support/processes/daemon-process.ts';
+import type { Daemon } from '../../support/processes/daemon.ts';
 import {
   type Authority,
   CertificateDirectory,
   type CertificateFiles,
   canMakeCertificates,
 } from '../../support/tls/certificates.ts';
+import { programCommand } from '../program.ts';
 import { startDaemon } from './daemon.ts';
 import {
   expectedUsers,
@@ -71,7 +73,7 @@ class Run {
   readonly #authority: Authority = this.#certificates.authority('mesh');
   readonly #root: CertificateFiles = this.#authority.issue({ name: 'root' });
   #etcd: EtcdProcess | undefined;
-  #daemon: DaemonProcess | undefined;
+  #daemon: Daemon | undefined;
   #stopKubernetes: () => Promise<void> = async () => undefined;
 
   constructor(scenario: UsersScenario) {
@@ -143,7 +145,7 @@ class Run {
       const now = performance.now();
       equalSince = isDeepStrictEqual(actual, expected) ? (equalSince ?? now) : undefined;
       if (equalSince !== undefined && now - equalSince >= HOLD_MS) return;
-      if (now >= deadline) expect(actual, `step ${step}; ${this.#daemon?.lastWords}`).toEqual(expected);
+      if (now >= deadline) expect(actual, `step ${step}; ${this.#daemon?.lastLines}`).toEqual(expected);
       await pause(50);
     }
   }

@@ -2,6 +2,7 @@
  * The recordings themselves, and the parts that compare with them: a comparison that sees nothing would
  * make every scenario pass.
  */
+
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +16,7 @@ import { comparableStatus, type DumpEntry, entryOf, type Observation, recordingO
 import { readScenario, scenarioNames } from './recording/scenario.ts';
 import { actionsOf } from './recording/scenario-actions.ts';
 import { shownStatus } from './recording/status-text.ts';
-import { ConfigDirectory } from './stage/config-directory.ts';
+import { ProjectedDirectory } from './stage/projected-directory.ts';
 
 const scenarios = scenarioNames().map(readScenario);
 const steps = scenarios.flatMap((scenario) => scenario.steps.map((step) => ({ scenario, step })));
@@ -212,7 +213,7 @@ describe('carrying out', () => {
   test.each([true, false])(
     'the configuration directory has the files that were published last (projected: %s)',
     (isProjected) => {
-      const config = new ConfigDirectory(parent, isProjected);
+      const config = new ProjectedDirectory(parent, isProjected);
       config.set('a', '1\n');
       config.set('b', '2\n');
       config.publish();

@@ -4,12 +4,13 @@
  * A step is over as soon as everything is as expected and stays so for a moment, so a quick daemon makes a quick run
  * and a slow start does no harm.
  */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { DaemonProcess } from '../../support/processes/daemon-process.ts';
+import type { Daemon } from '../../support/processes/daemon.ts';
 import { compareState, needlessWrites } from './comparison/comparison.ts';
 import { expectationOf, permissionsOf } from './comparison/deviations.ts';
 import { type Observation, observeApi, observeEtcd, observeReadyz } from './recording/observation.ts';
@@ -49,7 +50,7 @@ export async function runScenario(scenario: Scenario): Promise<void> {
 class ScenarioRun {
   readonly #scenario: Scenario;
   readonly #stage: ScenarioStage;
-  #daemon: DaemonProcess | undefined;
+  #daemon: Daemon | undefined;
   #isToRun = false;
   #startedAtMs = 0;
   #revisions: Observation['revisions'] = new Map();
@@ -60,7 +61,7 @@ class ScenarioRun {
   }
 
   get lastWords(): string {
-    return this.#daemon?.lastWords ?? '(it was not started)';
+    return this.#daemon?.lastLines ?? '(it was not started)';
   }
 
   async carryOut(): Promise<void> {

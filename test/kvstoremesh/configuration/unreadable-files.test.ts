@@ -3,18 +3,15 @@
  * everything; the files belong to another user.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { chmodSync, chownSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh.ts';
+import { ConfigDirectory, harborFlags } from '../../support/kvstoremesh/config-directory.ts';
+import { type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { freePort } from '../../support/network/free-port.ts';
-import { type Daemon, startDaemon } from '../../support/processes/daemon.ts';
+import { type Daemon, quickProgram, startDaemon } from '../../support/processes/daemon.ts';
 import { until } from '../../support/until.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../support/processes/short-lock-daemon.ts', import.meta.url));
 const MIRRORED = '{"id":9,"capabilities":{"syncedCanaries":true,"cached":true}}';
 const OTHER = 65_534;
 const CAPABILITIES = '-dac_override,-dac_read_search';
@@ -27,17 +24,15 @@ interface Running {
   health(): Promise<string>;
 }
 
-async function start(local: Store, directory: string): Promise<Running> {
-  Object.assign(process.env, { LOCK_TTL_SECONDS: '3', DRAIN_GRACE_MS: '100', LEFTOVERS_MS: '100' });
+async function start(local: Store, directory: ConfigDirectory): Promise<Running> {
   const port = await freePort();
   const daemon = await startDaemon(
     'kvstoremesh',
+    [...harborFlags(local, directory), `--api-serve-addr=127.0.0.1:${port}`, '--per-cluster-ready-timeout=1s'],
     [
-      ...['--cluster-name=harbor', '--cluster-id=200', `--clustermesh-config=${directory}`],
-      ...[`--api-serve-addr=127.0.0.1:${port}`, `--kvstore-opt=etcd.address=${local.process.endpoint}`],
-      '--per-cluster-ready-timeout=1s',
+      ...['setpriv', `--bounding-set=${CAPABILITIES}`, `--inh-caps=${CAPABILITIES}`],
+      ...quickProgram({ drainGraceMs: 100, leftoversMs: 100 }),
     ],
-    ['setpriv', `--bounding-set=${CAPABILITIES}`, `--inh-caps=${CAPABILITIES}`, process.execPath, PROGRAM],
   );
   onTestFinished(() => daemon.kill());
   return {
@@ -52,12 +47,11 @@ async function start(local: Store, directory: string): Promise<Running> {
 
 describe.skipIf(etcdVersions().length === 0 || !canDrop)('a file of a cluster that may not be read', { timeout: 120_000 }, () => {
   test('is no removal, also over a restart, and is named with its file in log, status and health', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'unreadable-'));
-    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+    using directory = new ConfigDirectory();
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    const file = join(directory, 'berlin');
-    writeFileSync(file, `endpoints: ["${berlin.proxy.endpoint}"]\n`);
+    directory.add(berlin);
+    const file = directory.fileOf('berlin');
     chownSync(file, OTHER, OTHER);
     const arrives = (tag: string) =>
       until(`keys ${tag} arrive`, async () => {
@@ -75,12 +69,12 @@ describe.skipIf(etcdVersions().length === 0 || !canDrop)('a file of a cluster th
       reason: `${file} cannot be read: EACCES: permission denied; the cluster stays as it is`,
     });
     expect(await first.health()).toContain('configuration files: berlin cannot be read: EACCES: permission denied');
-    expect(await first.health()).not.toContain(directory);
+    expect(await first.health()).not.toContain(directory.path);
     expect(first.daemon.log).toMatch(new RegExp(`"path":"${file}","error":"EACCES: permission denied"`));
     // A cluster that is added and removed shows that a removal would have been seen by now.
-    writeFileSync(join(directory, 'oslo'), 'endpoints: ["http://127.0.0.1:1"]\n');
+    directory.write('oslo', 'endpoints: ["http://127.0.0.1:1"]\n');
     await until('another one is added', () => first.status('oslo'));
-    rmSync(join(directory, 'oslo'));
+    directory.remove('oslo');
     await until('it is removed', async () => (await first.status('oslo')) === undefined);
     // Also a connection that is lost meanwhile is made again.
     berlin.proxy.cut();
@@ -107,19 +101,18 @@ describe.skipIf(etcdVersions().length === 0 || !canDrop)('a file of a cluster th
   });
 
   test('is no removal where the whole directory may not be read', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'unreadable-'));
-    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+    using directory = new ConfigDirectory();
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    writeFileSync(join(directory, 'berlin'), `endpoints: ["${berlin.proxy.endpoint}"]\n`);
+    directory.add(berlin);
     const mirrored = berlin.keys('1', 'cache');
     await local.put({ 'cilium/cluster-config/berlin': MIRRORED, ...mirrored });
-    chownSync(directory, OTHER, OTHER);
+    chownSync(directory.path, OTHER, OTHER);
     const { daemon, status, health } = await start(local, directory);
     await until('what an earlier run left is a cluster', () => status('berlin'));
     expect(await status('berlin')).toMatchObject({ reason: expect.stringContaining('the directory cannot be read: EACCES') });
     expect(await health()).toContain('configuration directory: EACCES: permission denied; all clusters stay');
-    chmodSync(directory, 0o755);
+    chmodSync(directory.path, 0o755);
     await until('it is mirrored', async () => (await status('berlin'))?.ready, { withinMs: 45_000 });
     expect(await local.dump('cilium/cache/')).toEqual(mirrored);
     expect(daemon.log).not.toContain('the remote cluster was removed');

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { importGuardReport } from '../../../src/kvstoremesh/import-guard/report.ts';
 import { registerRemoteMetrics } from '../../../src/kvstoremesh/status/remote-metrics.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { Mesh, type Remote, startLocal, startRemote } from '../../support/kvstoremesh/mesh.ts';
+import { Mesh, type Remote, startLocal, startRemote } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../../support/until.ts';
 
 const range = (id: number) => id * 65_536;

@@ -7,7 +7,7 @@ import { type EtcdKey, keyOf, type LeaseId } from '../../../src/shared/etcd/type
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import { bytes } from '../../support/etcd/etcd-client.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { type Store, startLocal } from '../../support/kvstoremesh/mesh.ts';
+import { type Store, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { startTcpProxy } from '../../support/network/tcp-proxy.ts';
 import { until } from '../../support/until.ts';
 import { LONG_TTL_SECONDS, queue, queueOf, Replica, soon } from './replica.ts';

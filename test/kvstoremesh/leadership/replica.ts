@@ -8,7 +8,7 @@ import type { EtcdClient, EtcdKey, LeaseId } from '../../../src/shared/etcd/type
 import { Registry } from '../../../src/shared/http/metrics.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
-import type { Store } from '../../support/kvstoremesh/mesh.ts';
+import type { Store } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../../support/until.ts';
 
 /** The shortest that etcd grants is 2 s. */

@@ -1,21 +1,17 @@
 /** Two daemons over one etcd, each a process of its own, and what happens to them. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { RemoteClusterStatus } from '../../../src/kvstoremesh/status/status.ts';
 import { LEADER_LOCKS } from '../../../src/shared/etcd/keyspace.ts';
 import { type KeyValue, NO_LEASE } from '../../../src/shared/etcd/types.ts';
 import { history } from '../../support/etcd/etcd-client.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { type Remote, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh.ts';
+import { ConfigDirectory, harborFlags } from '../../support/kvstoremesh/config-directory.ts';
+import { type Remote, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { freePort } from '../../support/network/free-port.ts';
-import { type Daemon, startDaemon } from '../../support/processes/daemon.ts';
+import { type Daemon, quickProgram, startDaemon } from '../../support/processes/daemon.ts';
 import { until, within } from '../../support/until.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../support/processes/short-lock-daemon.ts', import.meta.url));
 const SHORT_TTL_SECONDS = 3;
 /** Whatever happens although the lease lives on cannot have waited for its end. */
 const LONG_TTL_SECONDS = 600;
@@ -25,25 +21,19 @@ interface Replica extends Daemon {
   leads(): Promise<boolean>;
 }
 
-let directory: string;
+let directory: ConfigDirectory;
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'standby-'));
+  directory = new ConfigDirectory();
 });
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
+afterEach(() => directory[Symbol.dispose]());
 
 async function start(local: Store, ttlSeconds: number): Promise<Replica> {
   const [api, metrics] = [await freePort(), await freePort()];
-  process.env.LOCK_TTL_SECONDS = String(ttlSeconds);
   const daemon = await startDaemon(
     'kvstoremesh',
-    [
-      ...['--cluster-name=harbor', '--cluster-id=200', `--clustermesh-config=${directory}`],
-      `--kvstore-opt=etcd.address=${local.process.endpoint}`,
-      `--api-serve-addr=127.0.0.1:${api}`,
-      `--prometheus-serve-addr=127.0.0.1:${metrics}`,
-    ],
-    [process.execPath, PROGRAM],
+    [...harborFlags(local, directory), `--api-serve-addr=127.0.0.1:${api}`, `--prometheus-serve-addr=127.0.0.1:${metrics}`],
+    quickProgram({ lockTtlSeconds: ttlSeconds }),
   );
   onTestFinished(() => daemon.kill());
   await daemon.ready();
@@ -67,7 +57,7 @@ async function untilStandby(replica: Replica): Promise<void> {
 
 /** The first leads, the second stands by. */
 async function startPair(local: Store, remote: Remote, ttlSeconds: number): Promise<[Replica, Replica]> {
-  writeFileSync(join(directory, remote.name), `endpoints: ["${remote.proxy.endpoint}"]\n`);
+  directory.add(remote);
   const first = await start(local, ttlSeconds);
   await untilLeading(first);
   const second = await start(local, ttlSeconds);
@@ -127,7 +117,7 @@ describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { t
   test('a daemon that was killed and is started again leads at once, although the lease of its lock lives on', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    writeFileSync(join(directory, 'berlin'), `endpoints: ["${berlin.proxy.endpoint}"]\n`);
+    directory.add(berlin);
     const killed = await start(local, LONG_TTL_SECONDS);
     await untilLeading(killed);
     const [before] = await locks(local);
@@ -173,7 +163,7 @@ describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { t
   test('a leader stops in time although its etcd does not answer', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    writeFileSync(join(directory, 'berlin'), `endpoints: ["${berlin.proxy.endpoint}"]\n`);
+    directory.add(berlin);
     const daemon = await start(local, LONG_TTL_SECONDS);
     await untilLeading(daemon);
     local.process.pause();

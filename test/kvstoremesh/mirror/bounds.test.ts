@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { registerRemoteMetrics } from '../../../src/kvstoremesh/status/remote-metrics.ts';
 import { REMOTE_CHANGES_BURST_SECONDS } from '../../../src/shared/limits.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { FULL, Mesh, type Remote, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh.ts';
+import { FULL, Mesh, type Remote, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../../support/until.ts';
 
 const nodes = (remote: Remote, count: number, tag: string, root: 'state' | 'cache' = 'state', value = 'v') =>

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { keyOf } from '../../../src/shared/etcd/types.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { FULL, Mesh, startFullRemote, startLocal, startRemote } from '../../support/kvstoremesh/mesh.ts';
+import { FULL, Mesh, startFullRemote, startLocal, startRemote } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../../support/until.ts';
 
 const MIRROR_CAPABILITIES = { ...FULL, cached: true };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { EtcdClient, WatchOptions } from '../../../src/shared/etcd/types.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { Mesh, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh.ts';
+import { Mesh, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 
 /** A client whose watches lose every event of keys that contain `part`, as releases of etcd have done. */
 function losing(client: EtcdClient, part: string): EtcdClient {

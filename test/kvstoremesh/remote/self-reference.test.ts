@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { clusterConfigKey } from '../../../src/shared/etcd/keyspace.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { Mesh, type Store, startFullRemote, startLocal, startRemote } from '../../support/kvstoremesh/mesh.ts';
+import { Mesh, type Store, startFullRemote, startLocal, startRemote } from '../../support/kvstoremesh/mesh-fixture.ts';
 
 const MIRRORED = '{"id":7,"capabilities":{"syncedCanaries":true,"cached":true,"maxConnectedClusters":255}}';
 const CONFIG = clusterConfigKey('berlin');

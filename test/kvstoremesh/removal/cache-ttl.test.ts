@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { CacheTtl, WithdrawalBrake } from '../../../src/kvstoremesh/removal/cache-ttl.ts';
 import { ManualClock } from '../../support/clocks.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { Mesh, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh.ts';
+import { Mesh, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../../support/until.ts';
 
 /** The caches of `clusters` remotes, and what becomes of them. */

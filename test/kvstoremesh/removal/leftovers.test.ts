@@ -1,24 +1,17 @@
 /** What earlier runs left of clusters that nobody configures any more. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { Mesh, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh.ts';
-import { type Daemon, startDaemon } from '../../support/processes/daemon.ts';
+import { ConfigDirectory, harborFlags } from '../../support/kvstoremesh/config-directory.ts';
+import { Mesh, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
+import { type Daemon, quickProgram, startDaemon } from '../../support/processes/daemon.ts';
+import type { QuickTimes } from '../../support/processes/quick-daemon.ts';
 import { until } from '../../support/until.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../support/processes/short-lock-daemon.ts', import.meta.url));
 const MIRRORED = '{"id":9,"capabilities":{"syncedCanaries":true,"cached":true}}';
 
-async function start(local: Store, directory: string, environment: Record<string, string>): Promise<Daemon> {
-  Object.assign(process.env, { LOCK_TTL_SECONDS: '3', ...environment });
-  const flags = [
-    ...['--cluster-name=harbor', '--cluster-id=200', `--clustermesh-config=${directory}`, '--api-serve-addr='],
-    `--kvstore-opt=etcd.address=${local.process.endpoint}`,
-  ];
-  const daemon = await startDaemon('kvstoremesh', flags, [process.execPath, PROGRAM]);
+async function start(local: Store, directory: ConfigDirectory, times: QuickTimes): Promise<Daemon> {
+  const flags = [...harborFlags(local, directory), '--api-serve-addr='];
+  const daemon = await startDaemon('kvstoremesh', flags, quickProgram(times));
   onTestFinished(() => daemon.kill());
   await daemon.ready();
   return daemon;
@@ -85,19 +78,17 @@ describe.skipIf(etcdVersions().length === 0)('keys of a cluster that nobody conf
   });
 
   test('are removed by the next run where a drain was killed, once it was started for long enough', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'leftovers-'));
-    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+    using directory = new ConfigDirectory();
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    const file = join(directory, berlin.name);
-    writeFileSync(file, `endpoints: ["${berlin.proxy.endpoint}"]\n`);
-    const first = await start(local, directory, { DRAIN_GRACE_MS: '600000', LEFTOVERS_MS: '600000' });
+    directory.add(berlin);
+    const first = await start(local, directory, { drainGraceMs: 600_000, leftoversMs: 600_000 });
     await until('it is mirrored', async () => Object.keys(await local.dump('cilium/synced/berlin/')).length === 6);
-    rmSync(file);
+    directory.remove(berlin.name);
     await until('it is being drained', async () => !('cilium/cluster-config/berlin' in (await local.dump())));
     await first.kill();
     expect(Object.keys(await local.dump('cilium/cache/')).length).toBe(6);
-    await start(local, directory, { DRAIN_GRACE_MS: '100', LEFTOVERS_MS: '100' });
+    await start(local, directory, { drainGraceMs: 100, leftoversMs: 100 });
     await until('nothing is left', async () => !Object.keys(await local.dump()).some((key) => key.includes('berlin')), {
       withinMs: 45_000,
     });

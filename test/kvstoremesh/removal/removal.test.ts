@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { Mesh, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh.ts';
+import { Mesh, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../../support/until.ts';
 
 describe.skipIf(etcdVersions().length === 0)('a cluster whose file is gone', { timeout: 120_000 }, () => {

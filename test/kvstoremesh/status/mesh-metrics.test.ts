@@ -1,20 +1,11 @@
-import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { kvstoremeshFlagTable } from '../../../src/kvstoremesh/flags.ts';
-import { LEADERSHIP_TIMING } from '../../../src/kvstoremesh/leadership/leadership.ts';
-import { LEADER_TIMING } from '../../../src/kvstoremesh/leadership/term.ts';
 import { Freshness } from '../../../src/kvstoremesh/remote/freshness.ts';
-import { runKvstoremesh } from '../../../src/kvstoremesh/run.ts';
-import { parseFlags } from '../../../src/shared/flags/parse.ts';
 import { Registry } from '../../../src/shared/http/metrics.ts';
-import { silentLogger } from '../../../src/shared/process/log.ts';
-import { systemClock } from '../../../src/shared/time/clock.ts';
 import { ManualClock } from '../../support/clocks.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { FULL, Mesh, type Remote, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh.ts';
-import { freePort } from '../../support/network/free-port.ts';
+import { ConfigDirectory } from '../../support/kvstoremesh/config-directory.ts';
+import { KvstoremeshRun } from '../../support/kvstoremesh/kvstoremesh-run.ts';
+import { FULL, Mesh, type Remote, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../../support/until.ts';
 
 test('what is served is as old as the question that the last proof answered, and only once that is confirmed', async () => {
@@ -77,45 +68,30 @@ describe.skipIf(etcdVersions().length === 0)('what is served of a remote', { tim
 });
 
 describe.skipIf(etcdVersions().length === 0)('the series of a remote cluster', { timeout: 120_000 }, () => {
-  let directory: string;
+  let directory: ConfigDirectory;
   let local: Store;
   let berlin: Remote;
-  let stop: AbortController;
   let registry: Registry;
-  let ended: Promise<void> | undefined;
+  let daemon: KvstoremeshRun | undefined;
 
   beforeEach(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'kvstoremesh-'));
-    stop = new AbortController();
+    directory = new ConfigDirectory();
     registry = new Registry('t_');
     local = await startLocal();
     berlin = await startFullRemote('berlin', 7);
   });
   afterEach(async () => {
-    stop.abort(new Error('stopped by the test'));
-    await ended?.catch(() => undefined);
-    ended = undefined;
+    await daemon?.stop();
+    daemon = undefined;
     await Promise.all([local[Symbol.asyncDispose](), berlin[Symbol.asyncDispose]()]);
-    rmSync(directory, { recursive: true, force: true });
+    directory[Symbol.dispose]();
   });
 
   async function start(...flags: string[]): Promise<void> {
-    const parsed = parseFlags(kvstoremeshFlagTable, [
-      '--cluster-name=harbor',
-      '--cluster-id=200',
-      `--clustermesh-config=${directory}`,
-      `--kvstore-opt=etcd.address=${local.process.endpoint}`,
-      `--health-port=${await freePort()}`,
-      '--api-serve-addr=',
-      ...flags,
-    ]);
-    if (parsed === 'help') throw new Error('no flags');
-    const runtime = { log: silentLogger, clock: systemClock, metrics: registry, signal: stop.signal };
-    ended = runKvstoremesh(parsed.values, runtime, { ...LEADERSHIP_TIMING, ...LEADER_TIMING, drainGraceMs: 500 });
-    ended.catch(() => undefined);
+    daemon = await KvstoremeshRun.start(local, directory, { flags, timing: { drainGraceMs: 500 }, metrics: registry });
   }
 
-  const configure = (remote: Remote) => writeFileSync(join(directory, remote.name), `endpoints: ["${remote.proxy.endpoint}"]\n`);
+  const configure = (remote: Remote) => directory.add(remote);
   /** The number of the series; undefined where there is none. */
   async function value(series: string): Promise<number | undefined> {
     const line = (await registry.metrics()).split('\n').find((each) => each.startsWith(`t_${series} `));
@@ -152,7 +128,7 @@ describe.skipIf(etcdVersions().length === 0)('the series of a remote cluster', {
     expect(await registry.metrics()).not.toContain('group_name="k8s-heartbeat"');
     await berlin.delete('cilium/cluster-config/berlin');
     await until('its config is missed', () => runs('clustermesh-cluster-config', 'failure'));
-    unlinkSync(join(directory, 'berlin'));
+    directory.remove('berlin');
     await until('it is gone', async () => !(await registry.metrics()).includes('berlin'));
     await berlin.process.kill();
     configure(berlin);
@@ -192,7 +168,7 @@ describe.skipIf(etcdVersions().length === 0)('the series of a remote cluster', {
     // The identities that the remotes were filled with are out of their ranges.
     expect(await rejected('berlin', 'import_guard')).toBe(1);
     expect(await value('remote_clusters_draining')).toBe(0);
-    unlinkSync(join(directory, 'berlin'));
+    directory.remove('berlin');
     await until('it is drained', async () => (await value('remote_clusters_draining')) === 1);
     await until('it is gone', async () => (await value('remote_clusters_draining')) === 0);
     expect(await registry.metrics()).not.toContain('berlin');

@@ -1,62 +1,43 @@
 /** The whole daemon in the process of the test, with its servers, so that its clock and its lock can be a test's own. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { kvstoremeshFlagTable } from '../../../src/kvstoremesh/flags.ts';
 import { LEADERSHIP_TIMING } from '../../../src/kvstoremesh/leadership/leadership.ts';
 import { LEADER_TIMING } from '../../../src/kvstoremesh/leadership/term.ts';
 import { type KvstoremeshTiming, runKvstoremesh } from '../../../src/kvstoremesh/run.ts';
 import type { RemoteClusterStatus } from '../../../src/kvstoremesh/status/status.ts';
 import { parseFlags } from '../../../src/shared/flags/parse.ts';
-import { createRegistry } from '../../../src/shared/http/metrics.ts';
-import { silentLogger } from '../../../src/shared/process/log.ts';
+import { createRegistry, type Registry } from '../../../src/shared/http/metrics.ts';
+import { type Logger, silentLogger } from '../../../src/shared/process/log.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
 import { VERSION } from '../../../src/shared/version.ts';
 import { freePort } from '../network/free-port.ts';
 import { until } from '../until.ts';
-import type { Remote, Store } from './mesh.ts';
+import { type ConfigDirectory, harborFlags } from './config-directory.ts';
+import type { Store } from './mesh-fixture.ts';
 
-/** A configuration directory of a test. */
-export class ConfigDirectory implements Disposable {
-  readonly path = mkdtempSync(join(tmpdir(), 'config-'));
-
-  /** The file of `remote`, or of another name that leads to it. */
-  add(remote: Remote, name = remote.name): void {
-    this.write(name, `endpoints: ["${remote.proxy.endpoint}"]\n`);
-  }
-
-  write(name: string, content: string): void {
-    writeFileSync(join(this.path, name), content);
-  }
-
-  remove(name: string): void {
-    rmSync(join(this.path, name));
-  }
-
-  [Symbol.dispose](): void {
-    rmSync(this.path, { recursive: true, force: true });
-  }
-}
-
-export interface DaemonOptions {
+export interface KvstoremeshRunOptions {
   readonly flags?: readonly string[];
   readonly timing?: Partial<KvstoremeshTiming>;
+  readonly log?: Logger;
+  readonly metrics?: Registry;
 }
 
-export class Daemon implements AsyncDisposable {
-  readonly #ports: { readonly health: number; readonly api: number; readonly metrics: number };
+type Ports = Readonly<Record<'health' | 'api' | 'metrics', number>>;
+
+export class KvstoremeshRun implements AsyncDisposable {
+  readonly ports: Ports;
+  /** How it ended, once it has. */
+  readonly ended: Promise<void>;
   readonly #stop = new AbortController();
-  readonly #running: Promise<void>;
   #isRunning = true;
 
-  private constructor(flags: readonly string[], timing: Partial<KvstoremeshTiming>, ports: Daemon['ports']) {
-    this.#ports = ports;
+  private constructor(flags: readonly string[], options: KvstoremeshRunOptions, ports: Ports) {
+    this.ports = ports;
     const parsed = parseFlags(kvstoremeshFlagTable, flags);
     if (parsed === 'help') throw new Error('no flags');
-    const metrics = createRegistry('cilium_kvstoremesh_', VERSION);
-    const runtime = { log: silentLogger, clock: systemClock, metrics, signal: this.#stop.signal };
-    this.#running = runKvstoremesh(parsed.values, runtime, { ...LEADERSHIP_TIMING, ...LEADER_TIMING, ...timing });
-    this.#running
+    const { log = silentLogger, metrics = createRegistry('cilium_kvstoremesh_', VERSION), timing } = options;
+    const runtime = { log, clock: systemClock, metrics, signal: this.#stop.signal };
+    this.ended = runKvstoremesh(parsed.values, runtime, { ...LEADERSHIP_TIMING, ...LEADER_TIMING, ...timing });
+    this.ended
       .finally(() => {
         this.#isRunning = false;
       })
@@ -67,23 +48,17 @@ export class Daemon implements AsyncDisposable {
   static async start(
     local: Store | `etcd.${string}`,
     directory: ConfigDirectory,
-    { flags = [], timing = {} }: DaemonOptions = {},
-  ): Promise<Daemon> {
+    options: KvstoremeshRunOptions = {},
+  ): Promise<KvstoremeshRun> {
     const ports = { health: await freePort(), api: await freePort(), metrics: await freePort() };
-    const all = [
-      ...['--cluster-name=harbor', '--cluster-id=200'],
-      `--clustermesh-config=${directory.path}`,
-      `--kvstore-opt=${typeof local === 'string' ? local : `etcd.address=${local.process.endpoint}`}`,
+    const flags = [
+      ...harborFlags(local, directory),
       `--health-port=${ports.health}`,
       `--api-serve-addr=127.0.0.1:${ports.api}`,
       `--prometheus-serve-addr=127.0.0.1:${ports.metrics}`,
-      ...flags,
+      ...(options.flags ?? []),
     ];
-    return new Daemon(all, timing, ports);
-  }
-
-  get ports(): { readonly health: number; readonly api: number; readonly metrics: number } {
-    return this.#ports;
+    return new KvstoremeshRun(flags, options, ports);
   }
 
   /** False from when it has ended, whatever the reason. */
@@ -92,7 +67,7 @@ export class Daemon implements AsyncDisposable {
   }
 
   async get(server: 'health' | 'api' | 'metrics', path: string): Promise<{ readonly status: number; readonly body: string }> {
-    const answer = await fetch(`http://127.0.0.1:${this.#ports[server]}${path}`);
+    const answer = await fetch(`http://127.0.0.1:${this.ports[server]}${path}`);
     return { status: answer.status, body: await answer.text() };
   }
 
@@ -121,8 +96,12 @@ export class Daemon implements AsyncDisposable {
     await until(what, probe, { withinMs: 45_000, status: () => last });
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async stop(): Promise<void> {
     this.#stop.abort(new Error('stopped by the test'));
-    await this.#running.catch(() => undefined);
+    await this.ended.catch(() => undefined);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
   }
 }

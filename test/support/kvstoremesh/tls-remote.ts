@@ -5,7 +5,7 @@ import { type EtcdProcess, startEtcd } from '../etcd/etcd-process.ts';
 import { freePort } from '../network/free-port.ts';
 import { startTcpProxy } from '../network/tcp-proxy.ts';
 import type { Authority, CertificateFiles } from '../tls/certificates.ts';
-import { Remote } from './mesh.ts';
+import { Remote } from './mesh-fixture.ts';
 
 /** Its proxy leads to the address with TLS; everything else goes to the other one. Complete from the start. */
 export async function startTlsRemote(

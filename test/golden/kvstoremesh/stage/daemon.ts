@@ -2,7 +2,8 @@
  * The `kvstoremesh` daemon under test: `bin/clustermesh-apiserver kvstoremesh …`, or the command that
  * `$KVSTOREMESH_CMD` names (its subcommand included).
  */
-import { DaemonProcess, programCommand } from '../../../support/processes/daemon-process.ts';
+import { Daemon } from '../../../support/processes/daemon.ts';
+import { programCommand } from '../../program.ts';
 import type { ScenarioFlags } from '../recording/scenario.ts';
 
 export interface DaemonSettings {
@@ -16,8 +17,8 @@ export interface DaemonSettings {
   readonly metricsPort: number;
 }
 
-export function startDaemon({ flags, configDirectory, etcdConfigFile, ...ports }: DaemonSettings): DaemonProcess {
-  return DaemonProcess.start([
+export function startDaemon({ flags, configDirectory, etcdConfigFile, ...ports }: DaemonSettings): Daemon {
+  const command = [
     // The original mirrors clusters whose IDs are in conflict; this program does so when told.
     ...programCommand('KVSTOREMESH_CMD', 'kvstoremesh', '--allow-id-conflicts'),
     `--cluster-name=${flags.clusterName}`,
@@ -29,5 +30,6 @@ export function startDaemon({ flags, configDirectory, etcdConfigFile, ...ports }
     `--prometheus-serve-addr=127.0.0.1:${ports.metricsPort}`,
     `--max-connected-clusters=${flags.maxConnectedClusters}`,
     ...flags.extra,
-  ]);
+  ];
+  return new Daemon(command, ports.healthPort);
 }

@@ -1,6 +1,7 @@
 /**
  * What surrounds the daemon of a scenario: source clusters, the local etcd, and the files it is told to read.
  */
+
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { recordedEtcd } from '../../../support/etcd/etcd-gateway.ts';
@@ -10,8 +11,8 @@ import { loadEntries } from '../recording/entry-loading.ts';
 import { readEntries } from '../recording/input-bytes.ts';
 import type { Scenario } from '../recording/scenario.ts';
 import type { ConfigAction, Store } from '../recording/scenario-actions.ts';
-import { ConfigDirectory } from './config-directory.ts';
 import type { DaemonSettings } from './daemon.ts';
+import { ProjectedDirectory } from './projected-directory.ts';
 import { SourceCluster } from './source-cluster.ts';
 
 export class ScenarioStage {
@@ -19,13 +20,13 @@ export class ScenarioStage {
   readonly local: EtcdProcess;
   readonly daemonSettings: Omit<DaemonSettings, 'flags'>;
   readonly #sources: ReadonlyMap<string, SourceCluster>;
-  readonly #config: ConfigDirectory;
+  readonly #config: ProjectedDirectory;
 
   private constructor(
     scenario: Scenario,
     local: EtcdProcess,
     sources: ReadonlyMap<string, SourceCluster>,
-    config: ConfigDirectory,
+    config: ProjectedDirectory,
     daemonSettings: Omit<DaemonSettings, 'flags'>,
   ) {
     this.scenario = scenario;
@@ -49,7 +50,7 @@ export class ScenarioStage {
     }
     const etcdConfigFile = join(directory, 'etcd.yaml');
     writeFileSync(etcdConfigFile, `endpoints: [${local.endpoint}]\n`);
-    const config = new ConfigDirectory(directory, scenario.isProjected);
+    const config = new ProjectedDirectory(directory, scenario.isProjected);
     const stage = new ScenarioStage(scenario, local, sources, config, {
       configDirectory: config.path,
       etcdConfigFile,

@@ -10,13 +10,13 @@ import { apiserverFlagTable } from '../../../src/apiserver/flags.ts';
 import { runApiserver } from '../../../src/apiserver/run.ts';
 import { parseFlags } from '../../../src/shared/flags/parse.ts';
 import { Registry } from '../../../src/shared/http/metrics.ts';
-import { HastyClock } from '../../support/clocks.ts';
-import { type EtcdProcess, startEtcd } from '../../support/etcd/etcd-process.ts';
-import { StoreRecord } from '../../support/etcd/store-record.ts';
-import type { KubernetesRequests } from '../../support/kubernetes/kubernetes-requests.ts';
-import { freePort } from '../../support/network/free-port.ts';
-import { type LogLine, recordingLogger } from '../../support/recording-logger.ts';
-import { until, within } from '../../support/until.ts';
+import { HastyClock } from '../clocks.ts';
+import { type EtcdProcess, startEtcd } from '../etcd/etcd-process.ts';
+import { StoreRecord } from '../etcd/store-record.ts';
+import { freePort } from '../network/free-port.ts';
+import { type LogLine, recordingLogger } from '../recording-logger.ts';
+import { until, within } from '../until.ts';
+import type { KubernetesRequests } from './kubernetes-requests.ts';
 
 /** How many times as fast as the wall clock the times of the daemon pass: its pauses, not its work. */
 const SPEED = 5;
@@ -73,7 +73,7 @@ export const EXPORTED_KINDS: readonly ExportedKind[] = [
   },
 ];
 
-export class KubernetesWorld implements AsyncDisposable {
+export class ExportingCluster implements AsyncDisposable {
   readonly clock = new HastyClock(SPEED);
   readonly metrics = new Registry('');
   readonly lines: readonly LogLine[];
@@ -87,7 +87,7 @@ export class KubernetesWorld implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #ended: Promise<void>;
 
-  private constructor(options: WorldOptions, parts: Parts) {
+  private constructor(options: ExportingClusterOptions, parts: Parts) {
     const { log, lines } = recordingLogger();
     this.lines = lines;
     this.healthPort = parts.healthPort;
@@ -107,19 +107,19 @@ export class KubernetesWorld implements AsyncDisposable {
   }
 
   /** A daemon that has exported the first ten members. */
-  static async start(options: WorldOptions): Promise<KubernetesWorld> {
-    const world = await KubernetesWorld.open(options);
+  static async start(options: ExportingClusterOptions): Promise<ExportingCluster> {
+    const world = await ExportingCluster.open(options);
     for (let index = 1; index <= 10; index += 1) await world.create(index);
     await world.settled();
     return world;
   }
 
   /** A daemon at its start, and no members. */
-  static async open(options: WorldOptions): Promise<KubernetesWorld> {
+  static async open(options: ExportingClusterOptions): Promise<ExportingCluster> {
     const etcd = await startEtcd();
     const record = await StoreRecord.start(etcd.endpoint);
     const directory = mkdtempSync(join(tmpdir(), 'kubernetes-world-'));
-    return new KubernetesWorld(options, { etcd, record, directory, healthPort: await freePort() });
+    return new ExportingCluster(options, { etcd, record, directory, healthPort: await freePort() });
   }
 
   /** How the run of the daemon ended. */
@@ -210,7 +210,7 @@ export class KubernetesWorld implements AsyncDisposable {
   }
 }
 
-export interface WorldOptions {
+export interface ExportingClusterOptions {
   /** To the API itself, past every fault. */
   readonly requests: KubernetesRequests;
   /** How the daemon reaches the API; it may leave files in the directory. */

@@ -5,7 +5,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export class ConfigDirectory {
+export class ProjectedDirectory {
   readonly path: string;
   readonly #scratch: string;
   readonly #isProjected: boolean;

@@ -1,21 +1,13 @@
 /**
  * `kvstoremesh` as a process of its own, with a directory of remotes, and what an operator sees of it: log, status, metrics.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { RemoteClusterStatus } from '../../../src/kvstoremesh/status/status.ts';
 import { freePort } from '../network/free-port.ts';
-import { type Daemon, startDaemon } from '../processes/daemon.ts';
+import { type Daemon, quickProgram, startDaemon } from '../processes/daemon.ts';
 import type { QuickTimes } from '../processes/quick-daemon.ts';
 import { until } from '../until.ts';
-import type { Remote } from './mesh.ts';
-
-export const QUICK_DAEMON = fileURLToPath(new URL('../processes/quick-daemon.ts', import.meta.url));
-
-// Daemons are started many times; without it each of them compiles the whole source anew.
-process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, '../../../.cache/compiled');
+import { ConfigDirectory, harborFlags } from './config-directory.ts';
+import type { Remote } from './mesh-fixture.ts';
 
 export interface LogLine {
   readonly level: string;
@@ -34,7 +26,7 @@ function logLines(log: string): LogLine[] {
     .map((line) => JSON.parse(line) as LogLine);
 }
 
-export interface MeshDaemonOptions {
+export interface KvstoremeshProcessOptions {
   /** Where the local etcd is reached: its URL, or the path of a client configuration. */
   readonly endpoint: string;
   readonly times?: QuickTimes;
@@ -43,22 +35,20 @@ export interface MeshDaemonOptions {
   readonly preload?: readonly string[];
 }
 
-export class MeshDaemon implements AsyncDisposable {
-  /** With a file for each remote. */
-  readonly directory = mkdtempSync(join(tmpdir(), 'mesh-daemon-'));
-  readonly #options: MeshDaemonOptions;
+export class KvstoremeshProcess implements AsyncDisposable {
+  readonly #remotes = new ConfigDirectory();
+  readonly #options: KvstoremeshProcessOptions;
   readonly #ports: { readonly api: number; readonly metrics: number };
   #process: Daemon | undefined;
 
-  private constructor(options: MeshDaemonOptions, ports: { readonly api: number; readonly metrics: number }) {
+  private constructor(options: KvstoremeshProcessOptions, ports: { readonly api: number; readonly metrics: number }) {
     this.#options = options;
     this.#ports = ports;
-    mkdirSync(join(this.directory, 'remotes'));
   }
 
   /** A daemon that is not started yet. */
-  static async prepare(options: MeshDaemonOptions): Promise<MeshDaemon> {
-    return new MeshDaemon(options, { api: await freePort(), metrics: await freePort() });
+  static async prepare(options: KvstoremeshProcessOptions): Promise<KvstoremeshProcess> {
+    return new KvstoremeshProcess(options, { api: await freePort(), metrics: await freePort() });
   }
 
   get process(): Daemon {
@@ -68,18 +58,11 @@ export class MeshDaemon implements AsyncDisposable {
 
   /** Starts it, for the first time or again. */
   async start(times: QuickTimes = this.#options.times ?? {}): Promise<void> {
-    const { endpoint, flags = [], preload = [] } = this.#options;
-    const local = endpoint.startsWith('/') ? `etcd.config=${endpoint}` : `etcd.address=${endpoint}`;
-    const program = [...preload.map((path) => `--import=${path}`), QUICK_DAEMON, JSON.stringify(times)];
-    this.#process = await startDaemon(
-      'kvstoremesh',
-      [
-        ...['--cluster-name=harbor', '--cluster-id=200', `--clustermesh-config=${join(this.directory, 'remotes')}`],
-        ...[`--kvstore-opt=${local}`, `--api-serve-addr=127.0.0.1:${this.#ports.api}`],
-        ...[`--prometheus-serve-addr=127.0.0.1:${this.#ports.metrics}`, ...flags],
-      ],
-      [process.execPath, ...program],
-    );
+    const { endpoint, flags = [], preload } = this.#options;
+    const local = endpoint.startsWith('/') ? (`etcd.config=${endpoint}` as const) : (`etcd.address=${endpoint}` as const);
+    const servers = [`--api-serve-addr=127.0.0.1:${this.#ports.api}`, `--prometheus-serve-addr=127.0.0.1:${this.#ports.metrics}`];
+    const all = [...harborFlags(local, this.#remotes), ...servers, ...flags];
+    this.#process = await startDaemon('kvstoremesh', all, quickProgram(times, preload));
   }
 
   get lines(): LogLine[] {
@@ -87,19 +70,19 @@ export class MeshDaemon implements AsyncDisposable {
   }
 
   add(...remotes: readonly Remote[]): void {
-    for (const { name, proxy } of remotes) this.configure(name, `endpoints: ["${proxy.endpoint}"]\n`);
+    for (const remote of remotes) this.#remotes.add(remote);
   }
 
   configure(name: string, content: string): void {
-    writeFileSync(this.pathOf(name), content);
+    this.#remotes.write(name, content);
   }
 
   remove(name: string): void {
-    rmSync(this.pathOf(name));
+    this.#remotes.remove(name);
   }
 
   pathOf(name: string): string {
-    return join(this.directory, 'remotes', name);
+    return this.#remotes.fileOf(name);
   }
 
   async clusters(): Promise<RemoteClusterStatus[]> {
@@ -135,6 +118,6 @@ export class MeshDaemon implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#process?.kill();
-    rmSync(this.directory, { recursive: true, force: true });
+    this.#remotes[Symbol.dispose]();
   }
 }
