@@ -1,4 +1,5 @@
-// Who may import whom: cli → apiserver | kvstoremesh | etcdinit | mcsapi-coredns-cfg → shared, and a package only where it is wrapped.
+// Who may import whom: cli → apiserver | kvstoremesh | etcdinit | mcsapi-coredns-cfg → shared, a package only where it is wrapped, and
+// a test folder only itself and test/support.
 
 /** A package may be imported by the files of `path` only; types travel freely. */
 const onlyIn = (name, path, packages = name) => ({
@@ -88,6 +89,38 @@ export default {
       to: { path: '^(test|bench|demo|scripts)/' },
     },
     { name: 'no development package', severity: 'error', from: { path: '^src/' }, to: { dependencyTypes: ['npm-dev'] } },
+    {
+      name: 'what tests share imports no test folder',
+      severity: 'error',
+      from: { path: '^test/support/' },
+      to: { path: '^test/', pathNot: '^test/support/' },
+    },
+    {
+      // Other folders, too, compare with what the original did.
+      name: 'a test folder imports itself, test/support and recordings',
+      severity: 'error',
+      from: { path: '^test/([^/]+)/', pathNot: '^test/support/' },
+      to: { path: '^test/', pathNot: '^test/($1|support)/|^test/golden/[^/]+/recording/' },
+    },
+    { name: 'a test is imported by nothing', severity: 'error', from: {}, to: { path: '\\.test\\.ts$' } },
+    {
+      name: 'tests import of the demonstration its Kubernetes API alone, except its own tests',
+      severity: 'error',
+      from: { path: '^test/', pathNot: '^test/demo' },
+      to: { path: '^demo/', pathNot: '^demo/kubernetes/' },
+    },
+    {
+      name: 'of the scripts only their tests import anything',
+      severity: 'error',
+      from: { path: '^test/', pathNot: '^test/scripts/' },
+      to: { path: '^(scripts|bench)/' },
+    },
+    {
+      name: 'demonstration, measurements and scripts import what tests share, and no test folder',
+      severity: 'error',
+      from: { path: '^(demo|bench|scripts)/' },
+      to: { path: '^test/', pathNot: '^test/support/' },
+    },
     {
       name: 'apiserver, kvstoremesh, etcdinit and mcsapi-coredns-cfg do not know each other',
       severity: 'error',

@@ -5,11 +5,12 @@
  * The etcd in memory works in the same event loop, and so does the collection of garbage, most of which is that etcd's: what
  * a phase shows is the delay of all of them. The longest pause for garbage is shown beside it.
  */
+
 import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type EtcdKey, keyOf } from '../src/shared/etcd/types.ts';
 import type { Section } from '../src/shared/publisher/types.ts';
-import { memoryPublisher } from '../test/publisher/store/memory-etcd.ts';
+import { memoryPublisher } from '../test/support/etcd/memory-etcd.ts';
 import { until } from '../test/support/until.ts';
 import { table } from './report.ts';
 

@@ -7,7 +7,8 @@ import { isReady } from '../../src/kvstoremesh/leadership/readiness.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
 import { ETCDCTL, etcdctlMissing } from '../support/etcd/etcdctl.ts';
 import { FULL, Mesh, startLocal } from '../support/kvstoremesh/mesh-fixture.ts';
-import { CertificateAuthority, opensslMissing } from '../support/tls/certificate-authority.ts';
+import { opensslMissing } from '../support/tls/certificates.ts';
+import { CertificateAuthority } from '../support/tls/pki.ts';
 
 /** Why the tests cannot run here; undefined where they can. */
 function missing(): string | undefined {

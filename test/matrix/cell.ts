@@ -3,8 +3,8 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Etcd3 } from 'etcd3';
-import { oracle, setUpUsers } from '../support/etcd/cilium-users.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
+import { etcd3Client, setUpUsers } from '../support/etcd/etcd-users.ts';
 import { KvstoremeshProcess } from '../support/kvstoremesh/kvstoremesh-process.ts';
 import { FULL } from '../support/kvstoremesh/mesh-fixture.ts';
 import { startTcpProxy, type TcpProxy } from '../support/network/tcp-proxy.ts';
@@ -48,7 +48,7 @@ export class Cell implements AsyncDisposable {
     const [local, remote] = await Promise.all([startSecured(version, authority), startSecured(version, authority)]);
     const clients: Etcd3[] = [];
     const client = (etcd: EtcdProcess, user: string) => {
-      const made = oracle(etcd.endpoint, authority && { authority, user });
+      const made = etcd3Client(etcd.endpoint, authority && { authority, user });
       clients.push(made);
       return made;
     };

@@ -1,13 +1,14 @@
 /**
  * Two clusters out of real processes: *east* exports, over mutual TLS and with users and roles, and *west* mirrors.
  */
+
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Etcd3 } from 'etcd3';
 import { stringify } from 'yaml';
-import { oracle, setUpUsers } from '../support/etcd/cilium-users.ts';
 import { type EtcdProcess, startEtcd } from '../support/etcd/etcd-process.ts';
+import { etcd3Client, setUpUsers } from '../support/etcd/etcd-users.ts';
 import { kubectl, kubectlMissing } from '../support/kubernetes/kubectl.ts';
 import {
   type KubernetesProvider,
@@ -62,7 +63,7 @@ async function start({ kubernetes, etcdVersion }: TwoClustersOptions, later: Lat
   const certificates = new CertificateDirectory();
   later(() => certificates.remove());
   const authority = certificates.authority('mesh');
-  const eastAs = (user: string) => closedLater(oracle(eastEtcd.endpoint, { authority, user }), later);
+  const eastAs = (user: string) => closedLater(etcd3Client(eastEtcd.endpoint, { authority, user }), later);
 
   const version = etcdVersion === undefined ? {} : { version: etcdVersion };
   const server = authority.issue({ name: 'etcd', alternatives: ['IP:127.0.0.1'] });
@@ -96,7 +97,7 @@ async function start({ kubernetes, etcdVersion }: TwoClustersOptions, later: Lat
 
   return {
     east: eastAs('admin-east'),
-    west: closedLater(oracle(westEtcd.endpoint), later),
+    west: closedLater(etcd3Client(westEtcd.endpoint), later),
     eastAs,
     ...operator(api, directory, later),
     status: async () => (await fetch(`http://127.0.0.1:${statusPort}/v1/cluster`)).json(),

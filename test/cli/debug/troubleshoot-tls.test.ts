@@ -4,9 +4,9 @@ import { createServer } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { enableUsers } from '../../support/etcd/certificate-users.ts';
 import { etcdForTest, proxyForTest } from '../../support/etcd/etcd-fixture.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
+import { enableUsers } from '../../support/etcd/etcd-users.ts';
 import {
   type Authority,
   CertificateDirectory,

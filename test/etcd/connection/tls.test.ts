@@ -12,10 +12,10 @@ import {
 } from '../../../src/shared/etcd/errors.ts';
 import { type EtcdClient, keyOf } from '../../../src/shared/etcd/types.ts';
 import { hurriedClock } from '../../support/clocks.ts';
-import { type Administrator, enableUsers } from '../../support/etcd/certificate-users.ts';
 import { connect, listAll, soon } from '../../support/etcd/etcd-client.ts';
 import { etcdForTest, proxyForTest, put, putMany, record, seen } from '../../support/etcd/etcd-fixture.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
+import { type Administrator, enableUsers } from '../../support/etcd/etcd-users.ts';
 import { recordingLogger } from '../../support/recording-logger.ts';
 import {
   type Authority,

@@ -1,9 +1,10 @@
 /** Proxies that know where the API server of a test is, whatever its name. */
+
 import { createServer, type Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
 import { onTestFinished } from 'vitest';
-import type { KeyPair } from '../../support/tls/certificate-authority.ts';
+import type { Issued } from '../../support/tls/pki.ts';
 
 export interface TestProxy {
   readonly port: number;
@@ -13,7 +14,7 @@ export interface TestProxy {
 }
 
 /** Answers CONNECT and requests with whole URLs; with TLS where `keys` are given. */
-export async function httpProxy(targetPort: number, keys?: KeyPair): Promise<TestProxy> {
+export async function httpProxy(targetPort: number, keys?: Issued): Promise<TestProxy> {
   const asked: string[] = [];
   const authorizations: (string | undefined)[] = [];
   const server: Server = keys === undefined ? createServer() : createSecureServer(keys);

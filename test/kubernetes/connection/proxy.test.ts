@@ -9,7 +9,8 @@ import { openConnection } from '../../../src/shared/kubernetes/connection/connec
 import { type Environment, proxyFromEnvironment } from '../../../src/shared/kubernetes/connection/proxy.ts';
 import { readVersion } from '../../../src/shared/kubernetes/version.ts';
 import { connectionOptions } from '../../support/kubernetes/connection-options.ts';
-import { CertificateAuthority, opensslMissing } from '../../support/tls/certificate-authority.ts';
+import { opensslMissing } from '../../support/tls/certificates.ts';
+import { CertificateAuthority } from '../../support/tls/pki.ts';
 import { until } from '../../support/until.ts';
 import { FakeApiserver } from '../fake-apiserver.ts';
 import { ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';

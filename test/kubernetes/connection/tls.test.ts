@@ -10,8 +10,8 @@ import { openConnection } from '../../../src/shared/kubernetes/connection/connec
 import { KubeUnreachableError } from '../../../src/shared/kubernetes/errors.ts';
 import { readVersion } from '../../../src/shared/kubernetes/version.ts';
 import { connectionOptions } from '../../support/kubernetes/connection-options.ts';
-import { CertificateAuthority, opensslMissing } from '../../support/tls/certificate-authority.ts';
-import { BARE, IDENTIFIED, type Issued, Pki } from '../../support/tls/pki.ts';
+import { opensslMissing } from '../../support/tls/certificates.ts';
+import { BARE, CertificateAuthority, IDENTIFIED, type Issued, Pki } from '../../support/tls/pki.ts';
 import { until } from '../../support/until.ts';
 import { FakeApiserver } from '../fake-apiserver.ts';
 import { ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';

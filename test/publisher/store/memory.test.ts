@@ -1,12 +1,13 @@
 /** Memory that keys and values no longer need comes back. */
+
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { keyOf, NO_LEASE, type Revision } from '../../../src/shared/etcd/types.ts';
 import { FLAG_KEPT, KeyTable } from '../../../src/shared/publisher/store/key-table.ts';
 import { type BlockHandle, SlabStore } from '../../../src/shared/publisher/store/slab.ts';
+import { memoryPublisher } from '../../support/etcd/memory-etcd.ts';
 import { until } from '../../support/until.ts';
 import { below, PREFIX, signal } from '../publisher-fixture.ts';
-import { memoryPublisher } from './memory-etcd.ts';
 
 const KIB = 1024;
 

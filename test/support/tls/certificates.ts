@@ -35,6 +35,11 @@ export function canMakeCertificates(): boolean {
   }
 }
 
+/** Why no certificates can be made here; undefined where they can. */
+export function opensslMissing(): string | undefined {
+  return canMakeCertificates() ? undefined : 'no openssl 3';
+}
+
 /** A directory that `remove` removes, in which any number of authorities can be made. */
 export class CertificateDirectory {
   readonly path = mkdtempSync(join(tmpdir(), 'certificates-'));
@@ -51,21 +56,14 @@ export class CertificateDirectory {
     return {
       caFile: ca.certFile,
       issue: (request) => {
-        const issued = this.#subdirectory();
-        const files = { certFile: join(issued, 'tls.crt'), keyFile: join(issued, 'tls.key') };
-        makeCertificate(files, request, [
-          '-CA',
-          ca.certFile,
-          '-CAkey',
-          ca.keyFile,
-          '-addext',
-          'extendedKeyUsage=serverAuth,clientAuth',
-        ]);
+        const files = this.#pairIn(this.#subdirectory());
+        const issuer = ['-CA', ca.certFile, '-CAkey', ca.keyFile];
+        makeCertificate(files, request, [...issuer, '-addext', 'extendedKeyUsage=serverAuth,clientAuth']);
         return files;
       },
       issueExpired: (request) => {
         const directory = this.#subdirectory();
-        const files = { certFile: join(directory, 'tls.crt'), keyFile: join(directory, 'tls.key') };
+        const files = this.#pairIn(directory);
         makeExpired(directory, ca, files, request);
         return files;
       },
@@ -74,10 +72,13 @@ export class CertificateDirectory {
 
   /** Copies `files` to a place where the test may exchange them. */
   place(files: CertificateFiles): CertificateFiles {
-    const directory = this.#subdirectory();
-    const placed = { certFile: join(directory, 'tls.crt'), keyFile: join(directory, 'tls.key') };
+    const placed = this.#pairIn(this.#subdirectory());
     replaceFiles(placed, files);
     return placed;
+  }
+
+  #pairIn(directory: string): CertificateFiles {
+    return { certFile: join(directory, 'tls.crt'), keyFile: join(directory, 'tls.key') };
   }
 
   #subdirectory(): string {
@@ -94,20 +95,17 @@ export function replaceFiles(placed: CertificateFiles, files: CertificateFiles):
   copyFileSync(files.keyFile, placed.keyFile);
 }
 
+const newKey = (file: string) => ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', file];
+
 function makeCertificate(
   files: CertificateFiles,
   { name, alternatives = [] }: CertificateRequest,
   more: readonly string[],
 ): void {
   const names = alternatives.length === 0 ? [] : ['-addext', `subjectAltName=${alternatives.join(',')}`];
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', files.keyFile];
-  execFileSync(
-    'openssl',
-    ['req', '-x509', '-days', '2', '-subj', `/CN=${name}`, ...key, '-out', files.certFile, ...names, ...more],
-    {
-      stdio: 'pipe',
-    },
-  );
+  const key = newKey(files.keyFile);
+  const request = ['req', '-x509', '-days', '2', '-subj', `/CN=${name}`, ...key, '-out', files.certFile, ...names, ...more];
+  execFileSync('openssl', request, { stdio: 'pipe' });
 }
 
 /** Only the command that keeps a register of what it issued takes dates of the past. */
@@ -129,8 +127,7 @@ function makeExpired(
     ].join('\n'),
   );
   const run = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', files.keyFile];
-  run('req', '-new', '-subj', `/CN=${name}`, ...key, '-out', file('request'));
+  run('req', '-new', '-subj', `/CN=${name}`, ...newKey(files.keyFile), '-out', file('request'));
   const dates = ['-startdate', '20200101000000Z', '-enddate', '20200102000000Z'];
   const authority = ['-config', file('ca.cnf'), '-cert', ca.certFile, '-keyfile', ca.keyFile, '-extensions', 'extensions'];
   run('ca', '-batch', '-notext', ...authority, ...dates, '-in', file('request'), '-out', files.certFile);

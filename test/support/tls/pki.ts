@@ -44,18 +44,8 @@ export class Pki implements Disposable {
     else writeFileSync(file('key'), key);
     writeFileSync(file('cnf'), `[req]\ndistinguished_name=dn\nprompt=no\n[dn]\nCN=${name}\n[own]\n${extensions.join('\n')}\n`);
     run('req', '-new', '-key', file('key'), '-config', file('cnf'), '-out', file('csr'));
-    const signing = [
-      '-in',
-      file('csr'),
-      '-days',
-      String(days),
-      '-extfile',
-      file('cnf'),
-      '-extensions',
-      'own',
-      '-out',
-      file('crt'),
-    ];
+    const request = ['-in', file('csr'), '-days', String(days)];
+    const signing = [...request, '-extfile', file('cnf'), '-extensions', 'own', '-out', file('crt')];
     if (issuer === undefined) {
       run('x509', '-req', '-signkey', file('key'), ...signing);
     } else {
@@ -77,6 +67,25 @@ export class Pki implements Disposable {
 
   [Symbol.dispose](): void {
     rmSync(this.directory, { recursive: true });
+  }
+}
+
+/** One authority, whose certificates are valid for a name and for 127.0.0.1. */
+export class CertificateAuthority implements Disposable {
+  readonly #pki = new Pki();
+  readonly #self = this.#pki.authority('test-ca', []);
+
+  /** Its own certificate, PEM. */
+  get cert(): string {
+    return this.#self.cert;
+  }
+
+  sign(name: string): Issued {
+    return this.#pki.issue({ name, issuer: this.#self, extensions: [`subjectAltName=DNS:${name},IP:127.0.0.1`] });
+  }
+
+  [Symbol.dispose](): void {
+    this.#pki[Symbol.dispose]();
   }
 }
 
