@@ -12,9 +12,7 @@ describe.skipIf(etcdVersions().length === 0)('the oracle', { timeout: 120_000 },
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using oracle = await observe(local, [berlin]);
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using _mesh = await Mesh.mirroring(local, [berlin]);
     await oracle.converged();
     await berlin.fill('2');
     await berlin.process.restart();

@@ -62,9 +62,7 @@ describe.skipIf(etcdVersions().length === 0)('whatever happens', { timeout: 180_
     await using berlin = await startRemote('berlin');
     await berlin.configure(7);
     await berlin.announce();
-    await using mesh = new Mesh(local, { pageSize: 3, silenceMs: 2_000 });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { pageSize: 3, silenceMs: 2_000 });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 25 }), async (steps) => {
         for (const each of steps) await perform(each, berlin, mesh);

@@ -8,9 +8,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
   test('rule 39: a remote that restarts with its data causes no write and no failure', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     const before = await local.revision();
     await berlin.process.restart();
     await berlin.fill('2');
@@ -24,9 +22,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await berlin.fill('2');
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     await mesh.holds({ ...berlin.keys('1', 'cache'), ...berlin.keys('2', 'cache') });
     const before = await local.revision();
 
@@ -54,9 +50,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
   test('rule 37: a silent remote is told as lost, its keys stay, and it is taken up again without a write', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local, { silenceMs: 500 });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { silenceMs: 500 });
     const before = await local.revision();
     await berlin.process.kill();
     await mesh.until('it is lost', 'berlin', ({ connected }) => connected === undefined);
@@ -79,9 +73,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
     await using berlin = await startFullRemote('berlin', 7);
     const kept = 'cilium/state/nodes/v1/berlin/kept';
     await berlin.put({ [kept]: 'kept' });
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     const before = await local.revision();
     const id = mesh.status('berlin')?.status;
     await berlin.process.restart({ wipe: true, clusterToken: 'another' });
@@ -107,9 +99,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     const clock = new ManualClock();
-    await using mesh = new Mesh(local, { clock });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { clock });
     for (let round = 1; round <= 6; round += 1) {
       await clock.advance(9_000);
       await berlin.process.restart({ wipe: true, clusterToken: `round-${round}` });
@@ -130,9 +120,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
     await using berlin = await startFullRemote('berlin', 7);
     await using twin = await startFullRemote('berlin', 7);
     await twin.fill('2');
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     const before = await local.revision('cilium/cache/nodes/v1/berlin/node-1');
     berlin.proxy.retarget(twin.process.port);
     berlin.proxy.cut();
@@ -161,9 +149,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
   test('a file that cannot be used is told with its line, and is tried again when it changes', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     mesh.change('berlin', '"\nendpoints: [');
     await mesh.until('the error is told', 'berlin', ({ reason }) => reason?.match(/berlin:\d+: /));
     expect(mesh.status('berlin')?.['num-failures']).toBeUndefined();
@@ -185,9 +171,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
     await berlin.delete('cilium/state/nodes/v1/berlin/node-2');
     const expected: Record<string, string> = { ...berlin.keys('1', 'cache'), ...berlin.keys('2', 'cache') };
     delete expected['cilium/cache/nodes/v1/berlin/node-2'];
-    await using second = new Mesh(local);
-    second.add(berlin);
-    await second.synced('berlin');
+    await using second = await Mesh.mirroring(local, [berlin]);
     await second.holds(expected);
     for (const key of Object.keys(expected)) expect(await local.revision(key)).toBeLessThanOrEqual(before);
     expect(await local.revision('cilium/cluster-config/berlin')).toBeLessThanOrEqual(before);
@@ -196,9 +180,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
   test('a local etcd that comes back empty is filled again while the remote is away', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     await berlin.process.kill();
     await local.process.restart({ wipe: true, clusterToken: 'another' });
     local.client.forgetCluster();
@@ -227,9 +209,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
   test('what is not heard of for too long loses its services only, and gets them back', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local, { cacheTtlMs: 400, silenceMs: 300 });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { cacheTtlMs: 400, silenceMs: 300 });
     await berlin.process.kill();
     const { ...kept } = berlin.keys('1', 'cache');
     delete kept['cilium/cache/services/v1/berlin/shop/1'];
@@ -246,9 +226,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
   test('many reconnects leave nothing behind', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     const before = await local.revision();
     const reconnects = async (count: number) => {
       for (let round = 0; round < count; round += 1) {

@@ -193,9 +193,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote of release 1.1
     await berlin.configure(7, { syncedCanaries: true, maxConnectedClusters: 255 });
     await berlin.fill('1');
     await berlin.announce('nodes', 'identities', 'ip', 'services');
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     expect(await mirroredKinds(local, 'berlin')).toEqual(['identities', 'ip', 'nodes', 'services']);
     expect(await canaries(local, 'berlin')).toEqual(ALL_KINDS);
     expect(await local.dump('cilium/cluster-config/')).toEqual({

@@ -56,9 +56,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 1
           return client.watch(prefix, options);
         },
       });
-    await using mesh = new Mesh(local, { around });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { around });
     await mesh.holds(berlin.keys('1', 'cache'));
     expect(asked).toContain('cilium/state/nodes/v1/berlin/');
     expect(asked.filter((prefix) => prefix.startsWith('cilium/synced/'))).toEqual([]);
@@ -94,9 +92,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 1
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     const before = Math.floor(Date.now() / 1000) * 1000;
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using _mesh = await Mesh.mirroring(local, [berlin]);
     const found = await leased(local.client, 'cilium/synced/');
     expect(found.length).toBe(6);
     for (const { value, lease } of found) {

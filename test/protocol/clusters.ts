@@ -3,7 +3,7 @@
 import type { EtcdClient, KeyValue, WatchEvent } from '../../src/shared/etcd/types.ts';
 import type { ManualClock } from '../support/clocks.ts';
 import { history, listAll } from '../support/etcd/etcd-client.ts';
-import { type Mesh, Remote, type Store } from '../support/kvstoremesh/mesh-fixture.ts';
+import { Remote, type Store } from '../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../support/until.ts';
 
 /** Further clusters whose keys the etcd of `remote` holds too. They end with it. */
@@ -63,9 +63,3 @@ export async function canaries(local: Store, cluster: string): Promise<string[]>
 }
 
 export const ALL_KINDS = ['endpointslices', 'identities', 'ip', 'nodes', 'serviceexports', 'services'];
-
-/** Resolves when all of `clusters` are in the local etcd. */
-export async function allSynced(mesh: Mesh, clusters: readonly Remote[]): Promise<void> {
-  for (const remote of clusters) mesh.add(remote);
-  for (const { name } of clusters) await mesh.synced(name);
-}

@@ -28,9 +28,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('in the local etcd', { t
   test('rule 50: whatever a revoked lease took is back at once on another, the cluster config and canaries too', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     const wanted = Object.keys(await local.dump('cilium/')).sort();
     expect(wanted.length).toBe(13);
     const lost = new Set((await leased(local.client)).map(({ lease }) => lease));
@@ -49,9 +47,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('in the local etcd', { t
     await using berlin = await startRemote('berlin');
     await berlin.configure(7, {});
     for (let at = 0; at < 2_500; at += 100) await berlin.put(nodes(at, 100));
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using _mesh = await Mesh.mirroring(local, [berlin]);
     const counts = async () => {
       const byLease = Map.groupBy(await leased(local.client), ({ lease }) => lease);
       return new Map([...byLease].map(([lease, keys]) => [lease, keys.length]));
@@ -73,9 +69,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('in the local etcd', { t
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await local.put({ 'cilium/cache/nodes/v1/berlin/foreign': 'x' });
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     await mesh.holds(berlin.keys('1', 'cache'));
     await local.put({ 'cilium/cache/nodes/v1/berlin/foreign': 'x', 'cilium/cache/identities/v1/berlin/value/x': 'x' });
     mesh.remove('berlin');
@@ -85,9 +79,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('in the local etcd', { t
   test('rules 56, 57: a key, canary or cluster config that somebody removes is put back, a cluster config also when overwritten', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using _mesh = await Mesh.mirroring(local, [berlin]);
     const node = 'cilium/cache/nodes/v1/berlin/node-1';
     const canary = 'cilium/synced/berlin/cilium/cache/ip/v1';
     await local.delete(node, canary, CONFIG);
@@ -108,9 +100,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('in the local etcd', { t
     await using berlin = await startFullRemote('berlin', 7);
     await berlin.put(nodes(0, 50));
     await berlin.put({ 'cilium/state/nodes/v1/berlin/big': 'x'.repeat(300_000) });
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     expect(await canaries(local, 'berlin')).toEqual(ALL_KINDS);
     expect(Object.keys(await local.dump('cilium/cache/nodes/')).length).toBe(51);
     const rejected = await mesh.registry.getSingleMetric('test_publisher_rejected_keys_total')?.get();

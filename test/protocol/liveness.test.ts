@@ -21,9 +21,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the heartbeat of a remo
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     const clock = new ManualClock();
-    await using mesh = new Mesh(local, { clock });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { clock });
     const [before, connections] = [await local.revision(), berlin.proxy.accepted];
     for (const failures of [1, 2, 3]) {
       const counted = () => mesh.status('berlin')?.['num-failures'] === failures;
@@ -39,9 +37,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the heartbeat of a remo
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     const clock = new ManualClock();
-    await using mesh = new Mesh(local, { clock });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { clock });
     const values = [
       '2026-02-03T04:05:06Z',
       '1999-01-01T00:00:00Z',
@@ -73,9 +69,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the connection to a rem
   test('rule 38: into a black hole is told as lost, its keys stay, and its return causes no write', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local, { silenceMs: 500 });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { silenceMs: 500 });
     const before = await local.revision();
     berlin.proxy.blackHole();
     await mesh.until('it is lost', 'berlin', ({ connected }) => connected === undefined);
@@ -98,9 +92,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the connection to a rem
     for (let index = 0; index < 50; index += 1) await twin.put({ 'cilium/state/nodes/v1/berlin/node-1': `${index}` });
     await twin.put({ 'cilium/state/nodes/v1/berlin/node-1': 'of the twin' });
     await twin.fill('2');
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     const ofBerlin = { ...berlin.keys('1', 'cache') };
     const ofTwin = {
       ...ofBerlin,
@@ -157,9 +149,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the listing of a remote
         await berlin.put({ [node(1)]: 'new', [node(50)]: 'new' });
         await berlin.compact();
       });
-      await using mesh = new Mesh(local, { pageSize: 10, around });
-      mesh.add(berlin);
-      await mesh.synced('berlin');
+      await using mesh = await Mesh.mirroring(local, [berlin], { pageSize: 10, around });
       const source = Object.entries(await berlin.dump('cilium/state/nodes/'));
       expect(source.length).toBe(49);
       await mesh.holds(Object.fromEntries(source.map(([key, value]) => [key.replace('/state/', '/cache/'), value])));
@@ -173,9 +163,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the listing of a remote
     await berlin.configure(7, {});
     await berlin.put(Object.fromEntries(Array.from({ length: 100 }, (_, index) => [node(index), `${index}`])));
     const { around, pages } = interrupting('watch', () => Promise.resolve());
-    await using mesh = new Mesh(local, { pageSize, around });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using _mesh = await Mesh.mirroring(local, [berlin], { pageSize, around });
     expect(Object.keys(await local.dump('cilium/cache/nodes/')).length).toBe(100);
     expect(pages()).toBe(pageSize === 0 ? 1 : 100);
   });

@@ -12,7 +12,7 @@ import {
   startRemote,
 } from '../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../support/until.ts';
-import { ALL_KINDS, allSynced, canaries, changesSince, mirroredKinds, sharing } from './clusters.ts';
+import { ALL_KINDS, canaries, changesSince, mirroredKinds, sharing } from './clusters.ts';
 
 vi.setConfig({ maxConcurrency: 3 });
 
@@ -126,8 +126,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('as a remote says of its
       const kinds = ['nodes', 'services', 'endpointslices', 'serviceexports'];
       await remote.put(Object.fromEntries(kinds.map((kind) => [`cilium/state/${kind}/v1/${remote.name}/x`, kind])));
     }
-    await using mesh = new Mesh(local);
-    await allSynced(mesh, clusters);
+    await using _mesh = await Mesh.mirroring(local, clusters);
     for (const [name, , kinds] of CAPABILITIES) {
       expect(await mirroredKinds(local, name), name).toEqual(kinds);
       expect(await canaries(local, name), name).toEqual(ALL_KINDS);
@@ -143,8 +142,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('as a remote says of its
         ' {"y": 2,\n "capabilities" :\t{"serviceExportsEnabled":false, "x":1,"maxConnectedClusters":255},"id":7}\n',
       'cilium/cluster-config/oslo': '{"id":8}',
     });
-    await using mesh = new Mesh(local);
-    await allSynced(mesh, [berlin, oslo]);
+    await using _mesh = await Mesh.mirroring(local, [berlin, oslo]);
     expect(await local.dump('cilium/cluster-config/')).toEqual({
       'cilium/cluster-config/berlin':
         '{"id":7,"capabilities":{"syncedCanaries":true,"cached":true,"maxConnectedClusters":255,"serviceExportsEnabled":false}}',
@@ -178,8 +176,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('as a remote says of its
     const ids = { berlin: 7, lima: 7, none: 0, oslo: 200, rome: 900 };
     const clusters = sharing(source, ...Object.keys(ids));
     for (const remote of clusters) await remote.configure(ids[remote.name as keyof typeof ids], {});
-    await using mesh = new Mesh(local, { allowIdConflicts: true });
-    await allSynced(mesh, clusters);
+    await using mesh = await Mesh.mirroring(local, clusters, { allowIdConflicts: true });
     for (const { name } of clusters) {
       expect(mesh.status(name)).toMatchObject({ ready: true, config: { retrieved: true } });
       expect(await canaries(local, name)).toEqual(ALL_KINDS);
@@ -193,9 +190,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('while the local etcd do
   test('rule 14: of ten updates of a key the last one wins, and fewer than ten are written, in order', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     const since = await local.revision();
     local.process.pause();
     for (let round = 1; round <= 10; round += 1) await berlin.put({ 'cilium/state/nodes/v1/berlin/node-1': `${round}` });
@@ -217,9 +212,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('while the local etcd do
   test('rule 15: a key that comes and goes leaves nothing behind', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     local.process.pause();
     for (let round = 0; round < 20; round += 1) await berlin.put({ [`cilium/state/nodes/v1/berlin/brief-${round}`]: 'x' });
     await berlin.delete(...Array.from({ length: 20 }, (_, round) => `cilium/state/nodes/v1/berlin/brief-${round}`));

@@ -17,9 +17,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote that is remove
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     const clock = new ManualClock();
-    await using mesh = new Mesh(local, { clock, graceMs: DRAIN_GRACE_MS });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { clock, graceMs: DRAIN_GRACE_MS });
     mesh.remove('berlin');
     mesh.add(berlin);
     await until('the cluster config is gone', async () => !(CONFIG in (await local.dump())));
@@ -51,11 +49,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote that is remove
     };
     await local.put(foreign);
     const clock = new ManualClock();
-    await using mesh = new Mesh(local, { clock, graceMs: DRAIN_GRACE_MS });
-    mesh.add(berlin);
-    mesh.add(oslo);
-    await mesh.synced('berlin');
-    await mesh.synced('oslo');
+    await using mesh = await Mesh.mirroring(local, [berlin, oslo], { clock, graceMs: DRAIN_GRACE_MS });
     const since = await local.revision();
     mesh.remove('berlin');
     await until('the cluster config is gone', async () => !(CONFIG in (await local.dump())));
@@ -75,9 +69,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote that is remove
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     const clock = new ManualClock();
-    await using mesh = new Mesh(local, { clock, graceMs: DRAIN_GRACE_MS });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { clock, graceMs: DRAIN_GRACE_MS });
     mesh.remove('berlin');
     await until('the cluster config is gone', async () => !(CONFIG in (await local.dump())));
     await local.process.kill();
@@ -98,11 +90,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote that is remove
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using oslo = await startFullRemote('oslo', 8);
-    await using mesh = new Mesh(local, { graceMs: undefined });
-    mesh.add(berlin);
-    mesh.add(oslo);
-    await mesh.synced('berlin');
-    await mesh.synced('oslo');
+    await using mesh = await Mesh.mirroring(local, [berlin, oslo], { graceMs: undefined });
     const since = await local.revision();
     mesh.remove('berlin');
     await until('it is gone', () => mesh.status('berlin') === undefined);
@@ -118,9 +106,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote that is not he
   test('rule 66: loses its services, slices and exports after the time, which is counted, and gets them back', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local, { cacheTtlMs: 1_500, silenceMs: 300 });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { cacheTtlMs: 1_500, silenceMs: 300 });
     await berlin.process.kill();
     const all = berlin.keys('1', 'cache');
     await mesh.holds(Object.fromEntries(Object.entries(all).filter(([key]) => !SHARED.includes(key.split('/')[2] ?? ''))));

@@ -4,22 +4,22 @@ import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import type { TcpProxy } from '../support/network/tcp-proxy.ts';
 import type { Random } from '../support/random.ts';
 import type { ChangingRemote } from './changing-remote.ts';
-import type { SoakWorld } from './soak-world.ts';
+import type { SoakMesh } from './soak-mesh.ts';
 
 export interface Action {
   readonly weight: number;
   /** The process is another one afterwards. */
   readonly restarts?: true;
   /** What it did; undefined where it found nothing to act upon. */
-  run(world: SoakWorld, random: Random): Promise<string | undefined>;
+  run(world: SoakMesh, random: Random): Promise<string | undefined>;
 }
 
-function anyProxy({ remotes, localProxy }: SoakWorld, random: Random): readonly [string, TcpProxy] {
+function anyProxy({ remotes, localProxy }: SoakMesh, random: Random): readonly [string, TcpProxy] {
   const proxies = remotes.map(({ name, remote }) => [name, remote.proxy] as const);
   return random.pick([...proxies, ['local', localProxy] as const]);
 }
 
-function running({ remotes }: SoakWorld, random: Random): ChangingRemote | undefined {
+function running({ remotes }: SoakMesh, random: Random): ChangingRemote | undefined {
   const up = remotes.filter(({ isUp }) => isUp);
   return up.length === 0 ? undefined : random.pick(up);
 }

@@ -10,7 +10,7 @@ import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import { Random } from '../support/random.ts';
 import { type Action, pickAction } from './actions.ts';
 import { MemorySamples } from './memory.ts';
-import { SoakWorld } from './soak-world.ts';
+import { SoakMesh } from './soak-mesh.ts';
 
 const seconds = Number(process.env.SOAK_SECONDS ?? 120);
 const seed = Number(process.env.SOAK_SEED ?? Math.floor(Math.random() * 2 ** 31));
@@ -23,12 +23,12 @@ const WARM_UP = 0.15;
 const RATES = [20, 100, 330];
 
 class Soak {
-  readonly #world: SoakWorld;
+  readonly #world: SoakMesh;
   readonly #random = new Random(seed);
   readonly #actions: string[] = [];
   bursts = 0;
 
-  constructor(world: SoakWorld) {
+  constructor(world: SoakMesh) {
     this.#world = world;
   }
 
@@ -73,7 +73,7 @@ describe.skipIf(etcdVersions().length === 0)('whatever happens, in any order', (
   test(
     `the mirror is right again afterwards, and memory stays as it is (seed ${seed})`,
     async () => {
-      await using world = await SoakWorld.start(seed);
+      await using world = await SoakMesh.start(seed);
       const soak = new Soak(world);
       const startMs = performance.now();
       const passed = () => (performance.now() - startMs) / 1000 / seconds;

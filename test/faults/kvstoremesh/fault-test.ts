@@ -67,15 +67,13 @@ async function play(
   await using berlin = await startFullRemote('berlin', 7, withFastPings(remote));
   await using oracle = await observe(local, [berlin], oracleOptions);
   const { log, lines } = recordingLogger();
-  await using mesh = new Mesh(local, {
+  await using mesh = await Mesh.mirroring(local, [berlin], {
     keepalive: FAST_KEEPALIVE,
     silenceMs: 1_500,
     ...options,
     localEndpoint: localProxy.endpoint,
     log,
   });
-  mesh.add(berlin);
-  await mesh.synced('berlin');
   await body({ local, localProxy, berlin, mesh, oracle, lines });
   await localProxy.heal();
   await berlin.proxy.heal();

@@ -48,9 +48,11 @@ test.skipIf(etcdVersions().length === 0)(
     await using local = await startLocal();
     await using oslo = await startFullRemote('oslo', 8);
     await using hostile = await new HostileEtcd(STORE, randomOf(seed)).start();
-    await using mesh = new Mesh(local, { log, processClock: clock, limits: { keys: 200, 'change-rate': 1000 } });
-    mesh.add(oslo);
-    await mesh.synced('oslo');
+    await using mesh = await Mesh.mirroring(local, [oslo], {
+      log,
+      processClock: clock,
+      limits: { keys: 200, 'change-rate': 1000 },
+    });
     const before = Object.entries(await local.dump('')).filter(([key]) => !key.startsWith('cilium/.heartbeat'));
     mesh.addFile('berlin', `endpoints: ["${hostile.endpoint}"]\n`);
     const untold = () => hostile.lies.filter((lie) => (hostile.told.get(lie) ?? 0) < LEAST_TOLD);

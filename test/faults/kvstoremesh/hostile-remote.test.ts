@@ -139,11 +139,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 1
       [`${NODES}${'k'.repeat(MAX_KEY_BYTES)}`, 'too long'],
       [`${NODES}trailing/`, 'as without'],
     ]);
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    mesh.add(oslo);
-    await mesh.synced('berlin');
-    await mesh.synced('oslo');
+    await using mesh = await Mesh.mirroring(local, [berlin, oslo]);
     const wanted = Object.fromEntries(odd.map((key, index) => [MIRRORED + key, `value ${index}`]));
     expect(await local.dump(MIRRORED)).toEqual({
       ...wanted,

@@ -160,9 +160,7 @@ faultTest(
   'fault 27: two that mirror the same without a lock agree: neither removes what the other wrote, and both come to rest',
   { ...CONCURRENT, auditIntervalMs: 100, oracle: { hasSeveralWriters: true } },
   async ({ local, berlin, mesh, oracle }) => {
-    await using other = new Mesh(local, { auditIntervalMs: 100 });
-    other.add(berlin);
-    await other.synced('berlin');
+    await using other = await Mesh.mirroring(local, [berlin], { auditIntervalMs: 100 });
     for (let round = 0; round < 5; round += 1) {
       await putAddresses(berlin, 100, `round ${round}`, 50 * round);
       await berlin.delete(`${ADDRESSES}10.0.0.${round}`);

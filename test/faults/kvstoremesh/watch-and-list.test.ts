@@ -103,9 +103,7 @@ test.skipIf(etcdVersions().length === 0)(
     {
       await using local = await startLocal();
       await using berlin = await startFullRemote('berlin', 7);
-      await using mesh = new Mesh(local);
-      mesh.add(berlin);
-      await mesh.synced('berlin');
+      await using mesh = await Mesh.mirroring(local, [berlin]);
       await disconnect({ berlin });
       const value = Buffer.alloc(500_000, 'v');
       await putAddresses(berlin, 80, value);

@@ -1,16 +1,17 @@
 /** `clustermesh` is stopped, killed and suspended in every phase of its work; afterwards the export is whole. */
+
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { until, within } from '../../support/until.ts';
-import { ExportingWorld, keyOfEndpoint } from './clustermesh-phases.ts';
+import { ExportingProcess, keyOfEndpoint } from './exporting-process.ts';
 
 interface Phase {
   readonly name: string;
   /** Starts the daemon and resolves in the middle of the phase. */
-  enter(world: ExportingWorld): Promise<void>;
+  enter(world: ExportingProcess): Promise<void>;
   /** Ends what held the daemon in the phase. */
-  leave(world: ExportingWorld): Promise<void>;
+  leave(world: ExportingProcess): Promise<void>;
 }
 
 const FIRST_LIST: Phase = {
@@ -38,7 +39,7 @@ const FIRST_WRITES: Phase = {
 function steadyState(): Phase {
   const changes = new AbortController();
   let changing: Promise<void> | undefined;
-  const change = async (world: ExportingWorld) => {
+  const change = async (world: ExportingProcess) => {
     for (let round = 0; !changes.signal.aborted; round += 1) {
       const index = 5_000 + (round % 50);
       await world.delete(index);
@@ -71,7 +72,7 @@ const LEASE_GRANT: Phase = {
   leave: ({ local }) => Promise.resolve(local.process.resume()),
 };
 
-async function goesOn(world: ExportingWorld): Promise<void> {
+async function goesOn(world: ExportingProcess): Promise<void> {
   await world.run();
   await world.daemon.ready();
   await world.settled();
@@ -81,7 +82,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('clustermesh', { timeout
   test.each<Phase>([FIRST_LIST, FIRST_WRITES, steadyState(), LEASE_GRANT])(
     'fault 41: stopped in $name, it ends in time with status 0, and a new start completes what is missing',
     async (phase) => {
-      await using world = await ExportingWorld.start();
+      await using world = await ExportingProcess.start();
       await phase.enter(world);
       world.daemon.send('SIGTERM');
       expect(await within('it stops', world.daemon.ended(), 45_000), world.daemon.log).toBe(0);
@@ -93,7 +94,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('clustermesh', { timeout
   test.each<Phase>([FIRST_LIST, FIRST_WRITES, steadyState()])(
     'fault 41: killed in $name, it is started again and the export becomes whole, no canary before its data',
     async (phase) => {
-      await using world = await ExportingWorld.start();
+      await using world = await ExportingProcess.start();
       await phase.enter(world);
       await world.daemon.kill();
       await phase.leave(world);
@@ -102,7 +103,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('clustermesh', { timeout
   );
 
   test('fault 41: two signals at once end it, by force where it has not stopped before the second is looked at', async () => {
-    await using world = await ExportingWorld.start();
+    await using world = await ExportingProcess.start();
     await world.run();
     await world.daemon.ready();
     // Both find it suspended. Which is first, and how soon the other one follows, is for the kernel to say.
@@ -113,7 +114,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('clustermesh', { timeout
   });
 
   test('fault 18: suspended until all of its leases have ended, it writes everything again and keeps its process', async () => {
-    await using world = await ExportingWorld.start({ leaseTtlSeconds: 3 });
+    await using world = await ExportingProcess.start({ leaseTtlSeconds: 3 });
     await world.run();
     await world.daemon.ready();
     world.daemon.send('SIGSTOP');

@@ -15,7 +15,7 @@ import { until } from '../../support/until.ts';
 const ENDPOINTS = 1_200;
 const PADDING = 'x'.repeat(100);
 
-export interface World extends AsyncDisposable {
+export interface Mirroring extends AsyncDisposable {
   readonly local: Store;
   readonly localProxy: TcpProxy;
   readonly berlin: Remote;
@@ -25,14 +25,14 @@ export interface World extends AsyncDisposable {
   readonly oracle: Oracle;
 }
 
-export interface WorldOptions {
+export interface PhaseOptions {
   readonly times?: QuickTimes;
   /** Keys may vanish although their sources have them: a cluster is removed, leases end. */
   readonly mayLose?: boolean;
 }
 
 /** Everything but the daemon runs. */
-export async function startWorld({ times = {}, mayLose = false }: WorldOptions = {}): Promise<World> {
+export async function startMirroring({ times = {}, mayLose = false }: PhaseOptions = {}): Promise<Mirroring> {
   const [local, berlin, oslo] = await Promise.all([startLocal(), startFullRemote('berlin', 7), startFullRemote('oslo', 8)]);
   for (let from = 0; from < ENDPOINTS; from += 100) {
     const address = (_: unknown, i: number) => `cilium/state/ip/v1/default/10.1.${(from + i) >> 8}.${(from + i) & 255}`;
@@ -54,18 +54,18 @@ export async function startWorld({ times = {}, mayLose = false }: WorldOptions =
   };
 }
 
-export interface Phase extends WorldOptions {
+export interface Phase extends PhaseOptions {
   readonly name: string;
   /** oslo has no file any more. */
   readonly removes?: boolean;
   /** Starts the daemon and resolves in the middle of the phase. */
-  enter(world: World): Promise<void>;
+  enter(world: Mirroring): Promise<void>;
   /** Ends what held the daemon in the phase. */
-  leave(world: World): Promise<void>;
+  leave(world: Mirroring): Promise<void>;
 }
 
 const CANARY = 'cilium/synced/berlin/cilium/cache/ip/v1';
-const mirrored = async ({ local }: World) => Object.keys(await local.dump('cilium/cache/ip/v1/berlin/')).length;
+const mirrored = async ({ local }: Mirroring) => Object.keys(await local.dump('cilium/cache/ip/v1/berlin/')).length;
 
 export const FIRST_LIST: Phase = {
   name: 'the first list',
@@ -93,7 +93,7 @@ export const FIRST_WRITES: Phase = {
 };
 
 /** Keys come, change and go until `signal` is aborted. */
-async function change({ berlin }: World, signal: AbortSignal): Promise<void> {
+async function change({ berlin }: Mirroring, signal: AbortSignal): Promise<void> {
   for (let round = 0; !signal.aborted; round += 1) {
     await berlin.put(Object.fromEntries(Array.from({ length: 20 }, (_, i) => [key((round * 7 + i) % 200), `round ${round}`])));
     await berlin.delete(key((round * 3) % 200), key((round * 5) % 200));

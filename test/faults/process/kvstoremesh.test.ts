@@ -10,14 +10,14 @@ import {
   FIRST_WRITES,
   GRACE,
   LEASE_GRANT,
+  type Mirroring,
   type Phase,
-  startWorld,
+  startMirroring,
   steadyState,
-  type World,
 } from './kvstoremesh-phases.ts';
 
 /** Runs the daemon again after what has happened, and holds it to its promises. */
-async function goesOn({ daemon, local, oslo, oracle }: World, { removes = false }: Phase): Promise<void> {
+async function goesOn({ daemon, local, oslo, oracle }: Mirroring, { removes = false }: Phase): Promise<void> {
   await daemon.start({ lockTtlSeconds: 2, drainGraceMs: 100, leftoversMs: 100 });
   if (removes) {
     // What the removal had not come to yet is removed although no file tells of the cluster.
@@ -34,7 +34,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('kvstoremesh', { timeout
   test.each<Phase>([FIRST_LIST, FIRST_WRITES, steadyState(), GRACE, DRAIN, LEASE_GRANT])(
     'fault 41: stopped in $name, it ends in time with status 0, and a new start completes what is missing',
     async (phase) => {
-      await using world = await startWorld(phase);
+      await using world = await startMirroring(phase);
       await phase.enter(world);
       world.daemon.process.send('SIGTERM');
       expect(await within('it stops', world.daemon.process.ended(), 45_000), world.daemon.process.log).toBe(0);
@@ -47,7 +47,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('kvstoremesh', { timeout
   test.each<Phase>([FIRST_LIST, FIRST_WRITES, steadyState(), GRACE, DRAIN])(
     'fault 41: killed in $name, it is started again and the mirror becomes whole, no canary before its data',
     async (phase) => {
-      await using world = await startWorld(phase);
+      await using world = await startMirroring(phase);
       await phase.enter(world);
       await world.daemon.process.kill();
       await phase.leave(world);
@@ -56,7 +56,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('kvstoremesh', { timeout
   );
 
   test('fault 41: a second SIGTERM does not wait for what the first one waits for', async () => {
-    await using world = await startWorld();
+    await using world = await startMirroring();
     const { daemon, local } = world;
     await daemon.start();
     await daemon.process.ready();
@@ -69,7 +69,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('kvstoremesh', { timeout
   });
 
   test('fault 18: suspended until all of its leases have ended, it leads again, writes everything and keeps its process', async () => {
-    await using world = await startWorld({ times: { leaseTtlSeconds: 3 }, mayLose: true });
+    await using world = await startMirroring({ times: { leaseTtlSeconds: 3 }, mayLose: true });
     const { daemon, local, berlin, oracle } = world;
     await daemon.start();
     await daemon.process.ready();
@@ -92,7 +92,7 @@ const BREAK_MIRROR = new URL('broken-mirror.ts', import.meta.url).href;
 
 describe.skipIf(etcdVersions().length === 0).concurrent('a mistake of this program', { timeout: 240_000 }, () => {
   test('fault 42: in the work on one remote costs that one a new start with back-off, and no other its streams', async () => {
-    await using world = await startWorld();
+    await using world = await startMirroring();
     const { local, berlin, oslo, oracle } = world;
     await using daemon = await KvstoremeshProcess.prepare({
       endpoint: local.process.endpoint,
@@ -119,7 +119,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a mistake of this progr
   });
 
   test('fault 42: outside of that ends the process with one line and a status that is not 0', async () => {
-    await using world = await startWorld();
+    await using world = await startMirroring();
     const { local, oslo } = world;
     const preload = [new URL('broken-timer.ts', import.meta.url).href];
     await using daemon = await KvstoremeshProcess.prepare({

@@ -104,9 +104,7 @@ describe.skipIf(etcdVersions().length === 0)('the import guard', { timeout: 120_
   test('drop: a key whose value becomes a lie is gone, and comes back when it is mended', async () => {
     await using local = await startLocal();
     await using berlin = await honest('berlin', 7);
-    await using mesh = new Mesh(local, { importGuard: 'drop' });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { importGuard: 'drop' });
     const honestKeys = mirrored(await berlin.dump('cilium/state/'), 'berlin');
     const { 'cilium/cache/services/v1/berlin/shop/own': _, ...others } = honestKeys;
     await berlin.put({ 'cilium/state/services/v1/berlin/shop/own': service('oslo', 7) });

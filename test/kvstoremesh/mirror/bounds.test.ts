@@ -84,11 +84,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster that is too much'
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using oslo = await startFullRemote('oslo', 8);
-    await using mesh = new Mesh(local, { limits: { bytes: 100_000 } });
-    mesh.add(berlin);
-    mesh.add(oslo);
-    await mesh.synced('berlin');
-    await mesh.synced('oslo');
+    await using mesh = await Mesh.mirroring(local, [berlin, oslo], { limits: { bytes: 100_000 } });
     await put(berlin, nodes(berlin, 9, 'big', 'state', 'x'.repeat(20_000)));
     await mesh.until('berlin is stopped', 'berlin', (status) => status['stopped-by'] === 'bytes');
     const held = await local.dump('cilium/cache/nodes/v1/berlin/');
@@ -109,11 +105,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster that is too much'
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using oslo = await startFullRemote('oslo', 8);
-    await using mesh = new Mesh(local, { limits: { 'change-rate': 1 } });
-    mesh.add(berlin);
-    mesh.add(oslo);
-    await mesh.synced('berlin');
-    await mesh.synced('oslo');
+    await using mesh = await Mesh.mirroring(local, [berlin, oslo], { limits: { 'change-rate': 1 } });
     const before = mesh.find('berlin')?.bounds.exceeded('change-rate');
     const storm = REMOTE_CHANGES_BURST_SECONDS + 100;
     for (let i = 0; i < storm; i += 50) await berlin.put(nodes(berlin, 50, 'same', 'state', `${i}`));
@@ -131,9 +123,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster that is too much'
   test('in a single key or value has all others mirrored, and the last good value of that one', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local, { limits: { 'key-size': 100, 'value-size': 1000 } });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { limits: { 'key-size': 100, 'value-size': 1000 } });
     await berlin.put({
       'cilium/state/nodes/v1/berlin/node-1': 'x'.repeat(1001),
       [`cilium/state/services/v1/berlin/${'n'.repeat(100)}`]: 'v',
@@ -155,9 +145,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster that is too much'
   test('in one kind after another is within its bounds, and so is one of which a kind is not mirrored any more', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local, { limits: { keys: 50 } });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { limits: { keys: 50 } });
     const some = (kind: string, root: 'state' | 'cache') =>
       Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`cilium/${root}/${kind}/v1/berlin/some-${i}`, 'v'] as const));
     const always = berlin.keys('1', 'cache');
@@ -183,11 +171,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster that is too much'
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using oslo = await startFullRemote('oslo', 8);
-    await using mesh = new Mesh(local, { limits: { 'change-rate': 1 } });
-    mesh.add(berlin);
-    mesh.add(oslo);
-    await mesh.synced('berlin');
-    await mesh.synced('oslo');
+    await using mesh = await Mesh.mirroring(local, [berlin, oslo], { limits: { 'change-rate': 1 } });
     const bounds = mesh.find('berlin')?.bounds;
     const before = bounds?.changes;
     for (let i = 0; i < 300; i += 100) {
@@ -216,9 +200,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster that is too much'
     await berlin.put({ 'cilium/state/services/v1/berlin/shop//1': 'x'.repeat(1001) });
     await berlin.delete('cilium/state/services/v1/berlin/shop/1');
     await berlin.fill('2');
-    await using mesh = new Mesh(local, { limits });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { limits });
     await mesh.holds({ ...berlin.keys('1', 'cache'), ...berlin.keys('2', 'cache') });
     await berlin.delete('cilium/state/nodes/v1/berlin/node-1', 'cilium/state/services/v1/berlin/shop//1');
     const left = Object.entries(berlin.keys('1', 'cache')).filter(([key]) => !/node-1$|services.*\/shop\/1$/.test(key));

@@ -11,9 +11,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster', { timeout: 120_
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await berlin.fill('2');
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     await mesh.holds({ ...berlin.keys('1', 'cache'), ...berlin.keys('2', 'cache') });
 
     const config = await local.dump('cilium/cluster-config/');
@@ -33,9 +31,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster', { timeout: 120_
   test('is followed: new keys, new values and removals arrive, equal values write nothing', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     await berlin.fill('2');
     await mesh.holds({ ...berlin.keys('1', 'cache'), ...berlin.keys('2', 'cache') });
     const before = await local.revision('cilium/cache/nodes/v1/berlin/node-1');
@@ -70,9 +66,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster', { timeout: 120_
     const odd = [Buffer.from('cilium/state/nodes/v1/a/'), Buffer.from([0, 0xff, 0xc3, 0x28])];
     const key = Buffer.concat(odd).toString('latin1') as ReturnType<typeof keyOf>;
     await a.client.txn([{ type: 'put', key, value: binary, lease: 0n as never }], { signal: AbortSignal.timeout(60_000) });
-    await using mesh = new Mesh(local, { pageSize: 2 });
-    mesh.add(a);
-    await mesh.synced('a');
+    await using mesh = await Mesh.mirroring(local, [a], { pageSize: 2 });
     await mesh.holds({
       ...a.keys('1', 'cache'),
       'cilium/cache/services/v1/a/big': big.toString('latin1'),
@@ -135,9 +129,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster', { timeout: 120_
     await using berlin = await startRemote('berlin');
     await berlin.configure(7, {});
     await berlin.fill('1');
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     const { ...expected } = berlin.keys('1', 'cache');
     delete expected['cilium/cache/endpointslices/v1/berlin/shop/1-x'];
     delete expected['cilium/cache/serviceexports/v1/berlin/shop/1'];
@@ -148,9 +140,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster', { timeout: 120_
   test('rules 11, 48: that changes what it exports is followed at once: what it gives up goes, what it takes up comes', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     const before = await local.revision('cilium/cache/nodes/v1/berlin/node-1');
     const all = berlin.keys('1', 'cache');
 
@@ -214,9 +204,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster', { timeout: 120_
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using oslo = await startFullRemote('oslo', 7);
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     mesh.add(oslo);
     await mesh.until('it is refused', 'oslo', ({ reason }) => reason?.includes('in use by cluster berlin'));
     expect(await local.dump('cilium/cluster-config/oslo')).toEqual({});
@@ -228,11 +216,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster', { timeout: 120_
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 0);
     await using oslo = await startFullRemote('oslo', 200);
-    await using mesh = new Mesh(local, { allowIdConflicts: true });
-    mesh.add(berlin);
-    mesh.add(oslo);
-    await mesh.synced('berlin');
-    await mesh.synced('oslo');
+    await using _mesh = await Mesh.mirroring(local, [berlin, oslo], { allowIdConflicts: true });
   });
 
   test('whose address is the local etcd, or an etcd of the local cluster, is refused', async () => {
@@ -255,11 +239,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster', { timeout: 120_
     await using local = await startLocal();
     await using a = await startFullRemote('a', 7);
     await using ab = await startFullRemote('ab', 8);
-    await using mesh = new Mesh(local);
-    mesh.add(a);
-    mesh.add(ab);
-    await mesh.synced('a');
-    await mesh.synced('ab');
+    await using mesh = await Mesh.mirroring(local, [a, ab]);
     await a.put({ 'cilium/state/nodes/v1/ab/foreign': 'x' });
     await a.delete(...Object.keys(a.keys('1', 'state')));
     await mesh.holds(ab.keys('1', 'cache'));

@@ -25,9 +25,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote that is listed once in a 
   test('ends up equal although its watches lose events, and what has not changed is not written', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local, { relistMs: 150, around: (client) => losing(client, 'lost') });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { relistMs: 150, around: (client) => losing(client, 'lost') });
     const before = await local.revision('cilium/cache/nodes/v1/berlin/node-1');
     const ip = 'cilium/state/ip/v1/default/lost';
     await berlin.put({ [ip]: '1', 'cilium/state/nodes/v1/berlin/told': '1' });

@@ -42,9 +42,7 @@ describe.skipIf(etcdVersions().length === 0)('keys of a cluster that nobody conf
     };
     await local.put({ ...kept, ...gone });
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local, { graceMs: 400 });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { graceMs: 400 });
     await mesh.removeLeftovers();
     expect(mesh.remotes.draining).toEqual(['cut-short', 'lima', 'old', 'only-canaries', 'only-config']);
     expect(mesh.remotes.all.map(({ name }) => name)).toEqual(['berlin']);

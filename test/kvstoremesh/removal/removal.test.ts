@@ -13,11 +13,7 @@ describe.skipIf(etcdVersions().length === 0)('a cluster whose file is gone', { t
     });
     await using berlin = await startFullRemote('berlin', 7);
     await using oslo = await startFullRemote('oslo', 8);
-    await using mesh = new Mesh(local, { graceMs: 700 });
-    mesh.add(berlin);
-    mesh.add(oslo);
-    await mesh.synced('berlin');
-    await mesh.synced('oslo');
+    await using mesh = await Mesh.mirroring(local, [berlin, oslo], { graceMs: 700 });
     mesh.remove('berlin');
     expect(mesh.status('berlin')).toBeUndefined();
     await until('the cluster config is gone', async () => !('cilium/cluster-config/berlin' in (await local.dump())));
@@ -33,9 +29,7 @@ describe.skipIf(etcdVersions().length === 0)('a cluster whose file is gone', { t
   test('and comes back within the grace is removed first, then taken up again', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local, { graceMs: 500 });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { graceMs: 500 });
     const before = await local.revision('cilium/cache/nodes/v1/berlin/node-1');
     mesh.remove('berlin');
     mesh.add(berlin);
@@ -49,9 +43,7 @@ describe.skipIf(etcdVersions().length === 0)('a cluster whose file is gone', { t
   test('and comes and goes within the grace stays gone', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local, { graceMs: 300 });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { graceMs: 300 });
     mesh.remove('berlin');
     mesh.add(berlin);
     mesh.remove('berlin');
@@ -62,9 +54,7 @@ describe.skipIf(etcdVersions().length === 0)('a cluster whose file is gone', { t
   test('keeps everything where nothing is to be drained, and can come back at once', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local, { graceMs: undefined });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin], { graceMs: undefined });
     const before = await local.revision();
     const keys = ['cilium/cluster-config/berlin', ...Object.keys(berlin.keys('1', 'cache'))];
     mesh.remove('berlin');
@@ -90,9 +80,7 @@ describe.skipIf(etcdVersions().length === 0)('a cluster whose file is gone', { t
   test('is drained once the local etcd is back, however long that takes', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     mesh.remove('berlin');
     await until('the cluster config is gone', async () => !('cilium/cluster-config/berlin' in (await local.dump())));
     await local.process.restart();
@@ -102,9 +90,7 @@ describe.skipIf(etcdVersions().length === 0)('a cluster whose file is gone', { t
   test('has no series any more', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     expect(await mesh.registry.metrics()).toContain('source_cluster="berlin"');
     mesh.remove('berlin');
     await mesh.holds({});

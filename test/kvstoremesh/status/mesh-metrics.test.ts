@@ -54,9 +54,7 @@ describe.skipIf(etcdVersions().length === 0)('what is served of a remote', { tim
   test('grows old too while the local etcd takes nothing of it', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    await using mesh = new Mesh(local);
-    mesh.add(berlin);
-    await mesh.synced('berlin');
+    await using mesh = await Mesh.mirroring(local, [berlin]);
     const ageMs = () => mesh.find('berlin')?.stalenessMs ?? Number.NaN;
     const status = () => [ageMs(), mesh.status('berlin'), mesh.publisher.stats];
     local.process.pause();

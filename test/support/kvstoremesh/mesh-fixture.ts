@@ -14,7 +14,6 @@ import { REMOTE_TIMING, type RemoteTiming } from '../../../src/kvstoremesh/remot
 import { openRemoteEtcd } from '../../../src/kvstoremesh/remote/etcd-client.ts';
 import { mirroredClusters } from '../../../src/kvstoremesh/removal/orphans.ts';
 import { type RemoteClusterStatus, remoteClusterStatus } from '../../../src/kvstoremesh/status/status.ts';
-import { createEtcdClient, type EtcdClientOptions } from '../../../src/shared/etcd/client.ts';
 import type { KeepaliveTimes } from '../../../src/shared/etcd/connection/channel-silence.ts';
 import { DialPacing } from '../../../src/shared/etcd/connection/dial-pacing.ts';
 import { clusterConfigKey } from '../../../src/shared/etcd/keyspace.ts';
@@ -27,6 +26,7 @@ import { PublisherMetrics } from '../../../src/shared/publisher/metrics.ts';
 import { createPublisher } from '../../../src/shared/publisher/publisher.ts';
 import type { Publisher } from '../../../src/shared/publisher/types.ts';
 import { type Clock, systemClock } from '../../../src/shared/time/clock.ts';
+import { openClient, revisionOf, soon } from '../etcd/etcd-client.ts';
 import { type EtcdOptions, type EtcdProcess, startEtcd } from '../etcd/etcd-process.ts';
 import { startTcpProxy, type TcpProxy } from '../network/tcp-proxy.ts';
 import { until } from '../until.ts';
@@ -42,10 +42,6 @@ export const FULL = {
   endpointSlicesExportMode: 'services-and-endpointslices',
 };
 
-function clientOf(endpoint: string, options: Partial<EtcdClientOptions> = {}): EtcdClient {
-  return createEtcdClient({ config: { endpoints: [endpoint] }, name: 'test', log: silentLogger, clock: systemClock, ...options });
-}
-
 /** An etcd of a test, with short words for what a test does to it. */
 export class Store implements AsyncDisposable {
   readonly process: EtcdProcess;
@@ -53,35 +49,33 @@ export class Store implements AsyncDisposable {
 
   constructor(process: EtcdProcess) {
     this.process = process;
-    this.client = clientOf(process.endpoint);
+    this.client = openClient(process.endpoint);
   }
 
   async put(entries: Readonly<Record<string, string | Uint8Array>>): Promise<Revision> {
     const operations = Object.entries(entries).map(([key, value]) => {
       return { type: 'put', key: keyOf(key), value: Buffer.from(value), lease: NO_LEASE } as const;
     });
-    return this.client.txn(operations, { signal: AbortSignal.timeout(60_000) });
+    return this.client.txn(operations, soon());
   }
 
   async delete(...keys: string[]): Promise<Revision> {
     const operations = keys.map((key) => ({ type: 'delete', key: keyOf(key) }) as const);
-    return this.client.txn(operations, { signal: AbortSignal.timeout(60_000) });
+    return this.client.txn(operations, soon());
   }
 
   /** Keys below `prefix` and their values, one character per byte. */
   async dump(prefix = 'cilium/'): Promise<Record<string, string>> {
     const found: Record<string, string> = {};
-    for await (const page of this.client.list(keyOf(prefix), { signal: AbortSignal.timeout(60_000) })) {
+    for await (const page of this.client.list(keyOf(prefix), soon())) {
       for (const { key, value } of page.keyValues) found[key] = value.toString('latin1');
     }
     return found;
   }
 
   async revision(key?: string): Promise<Revision> {
-    const signal = AbortSignal.timeout(60_000);
-    if (key !== undefined) return (await this.client.get(keyOf(key), { signal }))?.modRevision ?? (0 as Revision);
-    for await (const page of this.client.list(keyOf('none/'), { signal })) return page.revision;
-    throw new Error('a list without a page');
+    if (key === undefined) return revisionOf(this.client);
+    return (await this.client.get(keyOf(key), soon()))?.modRevision ?? (0 as Revision);
   }
 
   /** The history up to now is gone. */
@@ -235,7 +229,7 @@ export class Mesh implements AsyncDisposable {
     };
     this.local = local;
     this.limits = { ...NO_LIMITS, ...limits };
-    this.#client = clientOf(localEndpoint, { clock, log, keepalive });
+    this.#client = openClient(localEndpoint, { clock, log, keepalive });
     const metrics = new PublisherMetrics(this.registry, clock);
     const etcdMetrics = new EtcdMetrics(this.registry);
     const budget = new ReceiveBudget(options.receivedBytes);
@@ -275,6 +269,19 @@ export class Mesh implements AsyncDisposable {
       signal,
     });
     this.#ended = Promise.allSettled([publisher.run(signal), this.remotes.ended()]);
+  }
+
+  /** One that has mirrored `remotes`. */
+  static async mirroring(local: Store, remotes: readonly Remote[], options?: MeshOptions): Promise<Mesh> {
+    const mesh = new Mesh(local, options);
+    try {
+      for (const remote of remotes) mesh.add(remote);
+      for (const { name } of remotes) await mesh.synced(name);
+    } catch (thrown) {
+      await mesh.stop();
+      throw thrown;
+    }
+    return mesh;
   }
 
   add(remote: Remote): void {

@@ -18,7 +18,7 @@ const LOCK_TTL_SECONDS = 8;
 
 const CONVERGENCE_MS = 90_000;
 
-export class SoakWorld implements AsyncDisposable {
+export class SoakMesh implements AsyncDisposable {
   readonly remotes: readonly ChangingRemote[];
   readonly local: Store;
   readonly localProxy: TcpProxy;
@@ -26,7 +26,7 @@ export class SoakWorld implements AsyncDisposable {
   readonly oracle: Oracle;
   isLocalUp = true;
 
-  private constructor(parts: Pick<SoakWorld, 'remotes' | 'local' | 'localProxy' | 'daemon' | 'oracle'>) {
+  private constructor(parts: Pick<SoakMesh, 'remotes' | 'local' | 'localProxy' | 'daemon' | 'oracle'>) {
     this.remotes = parts.remotes;
     this.local = parts.local;
     this.localProxy = parts.localProxy;
@@ -35,7 +35,7 @@ export class SoakWorld implements AsyncDisposable {
   }
 
   /** Resolves when everything is mirrored for the first time. */
-  static async start(seed: number): Promise<SoakWorld> {
+  static async start(seed: number): Promise<SoakMesh> {
     const local = await startLocal({ args: ETCD_FLAGS });
     const localProxy = await startTcpProxy(local.process.port);
     const remotes = await Promise.all(
@@ -52,7 +52,7 @@ export class SoakWorld implements AsyncDisposable {
       remotes.map(({ remote }) => remote),
       { mayLose: true },
     );
-    const world = new SoakWorld({ remotes, local, localProxy, daemon, oracle });
+    const world = new SoakMesh({ remotes, local, localProxy, daemon, oracle });
     daemon.add(...remotes.map(({ remote }) => remote));
     await daemon.start();
     await daemon.process.ready();

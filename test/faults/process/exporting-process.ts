@@ -24,7 +24,7 @@ const COLLECTION = '/apis/cilium.io/v2/namespaces/default/ciliumendpoints';
 const addressOf = (index: number) => `10.1.${index >> 8}.${index & 255}`;
 export const keyOfEndpoint = (index: number) => `cilium/state/ip/v1/default/${addressOf(index)}`;
 
-export class ExportingWorld implements AsyncDisposable {
+export class ExportingProcess implements AsyncDisposable {
   readonly local: Store;
   readonly localProxy: TcpProxy;
   readonly kubernetesProxy: TcpProxy;
@@ -34,7 +34,7 @@ export class ExportingWorld implements AsyncDisposable {
   #process: Daemon | undefined;
 
   private constructor(
-    parts: Pick<ExportingWorld, 'local' | 'localProxy' | 'kubernetesProxy'>,
+    parts: Pick<ExportingProcess, 'local' | 'localProxy' | 'kubernetesProxy'>,
     kubernetes: AsyncDisposable & { readonly url: string },
     times: QuickTimes,
   ) {
@@ -47,11 +47,11 @@ export class ExportingWorld implements AsyncDisposable {
   }
 
   /** Everything but the daemon runs. */
-  static async start(times: QuickTimes = {}): Promise<ExportingWorld> {
+  static async start(times: QuickTimes = {}): Promise<ExportingProcess> {
     const [local, kubernetes] = await Promise.all([startLocal(), startEmbeddedKubernetes()]);
     const localProxy = await startTcpProxy(local.process.port);
     const kubernetesProxy = await startTcpProxy(Number(new URL(kubernetes.url).port));
-    const world = new ExportingWorld({ local, localProxy, kubernetesProxy }, kubernetes, times);
+    const world = new ExportingProcess({ local, localProxy, kubernetesProxy }, kubernetes, times);
     for (let from = 0; from < ENDPOINTS; from += 50)
       await Promise.all(Array.from({ length: 50 }, (_, index) => world.create(from + index)));
     return world;
