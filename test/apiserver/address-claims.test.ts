@@ -1,9 +1,11 @@
 /** Several objects claim one address: the leftover of a Pod that is dead, and a Pod that has its address now. */
+
 import { describe, expect, test } from 'vitest';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import type { ClustermeshRun } from '../support/kubernetes/clustermesh-run.ts';
 import { until } from '../support/until.ts';
 import { ClusterModel, type Manifest } from './cluster-model.ts';
-import { type Daemon, DaemonRig } from './clustermesh-fixture.ts';
+import { DaemonRig } from './clustermesh-fixture.ts';
 
 const IP = 'cilium/state/ip/v1/default/10.9.0.1';
 
@@ -84,7 +86,7 @@ test('an address is that of the last in the order of names where they do not tel
   }
 });
 
-const ready = (daemon: Daemon) => until('the daemon to be ready', async () => (await daemon.readiness()) === 'Ready');
+const ready = (daemon: ClustermeshRun) => until('the daemon to be ready', async () => (await daemon.readiness()) === 'Ready');
 /** The API server tells the age of an object in seconds. */
 const anotherSecond = async () => {
   const second = Math.floor(Date.now() / 1000);

@@ -10,17 +10,10 @@ import {
   type EmbeddedOptions,
   startEmbeddedKubernetes,
 } from '../../demo/kubernetes/embedded-kubernetes.ts';
-import { apiserverFlagTable } from '../../src/apiserver/flags.ts';
-import { runApiserver } from '../../src/apiserver/run.ts';
-import { createEtcdClient } from '../../src/shared/etcd/client.ts';
 import { type EtcdClient, type KeyValue, keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
-import { parseFlags } from '../../src/shared/flags/parse.ts';
-import { Registry } from '../../src/shared/http/metrics.ts';
-import { silentLogger } from '../../src/shared/process/log.ts';
-import { systemClock } from '../../src/shared/time/clock.ts';
+import { listAll, openClient, soon } from '../support/etcd/etcd-client.ts';
 import { type EtcdProcess, startEtcd } from '../support/etcd/etcd-process.ts';
-import { freePort } from '../support/network/free-port.ts';
-import { within } from '../support/until.ts';
+import { ClustermeshRun, EAST } from '../support/kubernetes/clustermesh-run.ts';
 import type { Manifest } from './cluster-model.ts';
 
 const COLLECTIONS: Readonly<Record<string, string>> = {
@@ -35,54 +28,18 @@ const COLLECTIONS: Readonly<Record<string, string>> = {
   CustomResourceDefinition: 'apis/apiextensions.k8s.io/v1/customresourcedefinitions',
 };
 
-export class Daemon {
-  readonly metrics = new Registry('test_');
-  readonly healthPort: number;
-  /** How the run ended, once it has. */
-  readonly ended: Promise<void>;
-  readonly #stop = new AbortController();
-
-  constructor(healthPort: number, argv: readonly string[]) {
-    this.healthPort = healthPort;
-    const flags = parseFlags(apiserverFlagTable, [...argv, `--health-port=${healthPort}`], {});
-    if (flags === 'help') throw new Error('a daemon is not for help');
-    const { signal } = this.#stop;
-    this.ended = runApiserver(flags.values, { log: silentLogger, clock: systemClock, metrics: this.metrics, signal });
-    this.ended.catch(() => undefined);
-  }
-
-  /** `Ready`, `NotReady`, or empty where nobody answers. */
-  async readiness(): Promise<string> {
-    try {
-      return await (await fetch(`http://127.0.0.1:${this.healthPort}/readyz`)).text();
-    } catch {
-      return '';
-    }
-  }
-
-  async stop(): Promise<void> {
-    this.#stop.abort(new Error('stopped by the test'));
-    await within('the daemon to stop', this.ended, 5_000);
-  }
-}
-
 export class DaemonRig implements AsyncDisposable {
   readonly kubernetes: EmbeddedKubernetes;
   readonly etcd: EtcdProcess;
   readonly client: EtcdClient;
   readonly directory = mkdtempSync(join(tmpdir(), 'clustermesh-'));
   readonly etcdConfig = join(this.directory, 'etcd.yaml');
-  readonly #daemons: Daemon[] = [];
+  readonly #daemons: ClustermeshRun[] = [];
 
   private constructor(kubernetes: EmbeddedKubernetes, etcd: EtcdProcess) {
     this.kubernetes = kubernetes;
     this.etcd = etcd;
-    this.client = createEtcdClient({
-      config: { endpoints: [etcd.endpoint] },
-      name: 'test',
-      log: silentLogger,
-      clock: systemClock,
-    });
+    this.client = openClient(etcd.endpoint);
   }
 
   static async start(options: EmbeddedOptions = {}): Promise<DaemonRig> {
@@ -95,11 +52,10 @@ export class DaemonRig implements AsyncDisposable {
     writeFileSync(this.etcdConfig, `endpoints: ['${this.etcd.endpoint}']\n`);
   }
 
-  async daemon(...argv: string[]): Promise<Daemon> {
+  async daemon(...argv: string[]): Promise<ClustermeshRun> {
     const hasServers = argv.some((argument) => argument.startsWith('--k8s-api-server-urls='));
-    const daemon = new Daemon(await freePort(), [
-      '--cluster-name=east',
-      '--cluster-id=7',
+    const daemon = await ClustermeshRun.start([
+      ...EAST,
       ...(hasServers ? [] : [`--k8s-api-server-urls=${this.kubernetes.url}`]),
       `--kvstore-opt=etcd.config=${this.etcdConfig}`,
       ...argv,
@@ -125,10 +81,7 @@ export class DaemonRig implements AsyncDisposable {
 
   /** All keys below `prefix`. */
   async keys(prefix = 'cilium/'): Promise<KeyValue[]> {
-    const found: KeyValue[] = [];
-    for await (const page of this.client.list(keyOf(prefix), { signal: AbortSignal.timeout(60_000) }))
-      found.push(...page.keyValues);
-    return found;
+    return listAll(this.client, prefix);
   }
 
   async keyNames(prefix?: string): Promise<string[]> {
@@ -137,12 +90,12 @@ export class DaemonRig implements AsyncDisposable {
 
   /** The value as text; undefined where the key does not exist. */
   async value(key: string): Promise<string | undefined> {
-    return (await this.client.get(keyOf(key), { signal: AbortSignal.timeout(60_000) }))?.value.toString();
+    return (await this.client.get(keyOf(key), soon()))?.value.toString();
   }
 
   async put(key: string, value: string, lease = NO_LEASE): Promise<void> {
     const put = { type: 'put', key: keyOf(key), value: Buffer.from(value), lease } as const;
-    await this.client.txn([put], { signal: AbortSignal.timeout(60_000) });
+    await this.client.txn([put], soon());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import type { ClustermeshRun } from '../support/kubernetes/clustermesh-run.ts';
 import { until } from '../support/until.ts';
 import { ClusterModel, type Manifest, type ModelOptions } from './cluster-model.ts';
-import { type Daemon, DaemonRig } from './clustermesh-fixture.ts';
+import { DaemonRig } from './clustermesh-fixture.ts';
 
 const GLOBAL = { 'service.cilium.io/global': 'true' };
 
@@ -105,7 +106,7 @@ describe('namespaces', () => {
   });
 });
 
-const ready = (daemon: Daemon) => until('the daemon to be ready', async () => (await daemon.readiness()) === 'Ready');
+const ready = (daemon: ClustermeshRun) => until('the daemon to be ready', async () => (await daemon.readiness()) === 'Ready');
 
 describe.skipIf(etcdVersions().length === 0)('services (needs an etcd)', () => {
   const [SLICE, IDENTITY, IP, EXPORT, SERVICE] = keysOf('shop', 1) as [string, string, string, string, string];

@@ -5,8 +5,9 @@ import { KubernetesHealth } from '../../src/apiserver/informers/health.ts';
 import { KubeForbiddenError, KubeUnreachableError } from '../../src/shared/kubernetes/errors.ts';
 import { NAMESPACES } from '../../src/shared/kubernetes/objects/resources.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import type { ClustermeshRun } from '../support/kubernetes/clustermesh-run.ts';
 import { until } from '../support/until.ts';
-import { type Daemon, DaemonRig } from './clustermesh-fixture.ts';
+import { DaemonRig } from './clustermesh-fixture.ts';
 
 test('a kind that may not be watched is named with its last failure until it may', () => {
   const health = new KubernetesHealth();
@@ -26,7 +27,7 @@ test('a kind that may not be watched is named with its last failure until it may
 });
 
 describe.skipIf(etcdVersions().length === 0)('/healthz of clustermesh', { timeout: 120_000 }, () => {
-  const healthz = async ({ healthPort }: Daemon) => (await fetch(`http://127.0.0.1:${healthPort}/healthz`)).text();
+  const healthz = async ({ healthPort }: ClustermeshRun) => (await fetch(`http://127.0.0.1:${healthPort}/healthz`)).text();
 
   test('names the API server and the local etcd while they are away, and is ok when they are back', async () => {
     await using rig = await DaemonRig.start();

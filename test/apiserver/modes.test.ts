@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import type { ClustermeshRun } from '../support/kubernetes/clustermesh-run.ts';
 import { freePort } from '../support/network/free-port.ts';
 import { startTcpProxy } from '../support/network/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 import type { Manifest } from './cluster-model.ts';
-import { type Daemon, DaemonRig } from './clustermesh-fixture.ts';
+import { DaemonRig } from './clustermesh-fixture.ts';
 
 const namespace = { kind: 'Namespace', metadata: { name: 'shop' } };
 
@@ -23,7 +24,7 @@ const slice = {
 
 const SERVICES = 'cilium/state/services/v1/';
 const keyOf = (name: string) => `${SERVICES}east/shop/${name}`;
-const ready = (daemon: Daemon) => until('the daemon to be ready', async () => (await daemon.readiness()) === 'Ready');
+const ready = (daemon: ClustermeshRun) => until('the daemon to be ready', async () => (await daemon.readiness()) === 'Ready');
 
 describe.skipIf(etcdVersions().length === 0)('modes of the daemon (need an etcd)', () => {
   test('the two modes that export services and slices export the same', async () => {

@@ -2,12 +2,14 @@
  * Objects as clusters really have them, which the usual ones do not show: each has its place in etcd, and none stops the
  * others. On the embedded Kubernetes API, and on a real kube-apiserver where there is one.
  */
+
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { readEtcd } from '../support/etcd/etcd-gateway.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
+import { ClustermeshRun } from '../support/kubernetes/clustermesh-run.ts';
 import {
   type KubernetesProvider,
   type Manifest,
@@ -15,9 +17,7 @@ import {
   providerMissing,
   startKubernetes,
 } from '../support/kubernetes/kubernetes-provider.ts';
-import { freePort } from '../support/network/free-port.ts';
 import { until } from '../support/until.ts';
-import { Daemon } from './clustermesh-fixture.ts';
 
 const NODE = 'cilium/state/nodes/v1/lantern/';
 const IDENTITY = 'cilium/state/identities/v1/id/';
@@ -66,7 +66,7 @@ function suite(name: ProviderName): void {
       const etcdConfig = join(directory, 'etcd.yaml');
       let kubernetes: KubernetesProvider;
       let etcd: EtcdProcess;
-      let daemon: Daemon;
+      let daemon: ClustermeshRun;
 
       beforeAll(async () => {
         [kubernetes, etcd] = await Promise.all([startKubernetes(name), startEtcd()]);
@@ -74,7 +74,7 @@ function suite(name: ProviderName): void {
       }, 180_000);
       beforeEach(async () => {
         await kubernetes.clean();
-        daemon = new Daemon(await freePort(), [
+        daemon = await ClustermeshRun.start([
           '--cluster-name=lantern',
           '--cluster-id=42',
           `--k8s-kubeconfig-path=${kubernetes.kubeconfigFile}`,

@@ -3,9 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { meshDefinitions } from '../../demo/kubernetes/mesh-definitions.ts';
 import { CrdTimeoutError } from '../../src/shared/kubernetes/errors.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import type { ClustermeshRun } from '../support/kubernetes/clustermesh-run.ts';
 import { until, within } from '../support/until.ts';
 import type { Manifest } from './cluster-model.ts';
-import { type Daemon, DaemonRig } from './clustermesh-fixture.ts';
+import { DaemonRig } from './clustermesh-fixture.ts';
 
 const SYNCED = ['endpointslices', 'identities', 'ip', 'nodes', 'serviceexports', 'services'].map(
   (kind) => `cilium/synced/east/cilium/state/${kind}/v1`,
@@ -45,7 +46,7 @@ const SERVICE = 'cilium/state/services/v1/east/shop/web';
 const SLICE = 'cilium/state/endpointslices/v1/east/shop/web-a';
 const EXPORT = 'cilium/state/serviceexports/v1/east/shop/web';
 
-const ready = (daemon: Daemon) => until('the daemon to be ready', async () => (await daemon.readiness()) === 'Ready');
+const ready = (daemon: ClustermeshRun) => until('the daemon to be ready', async () => (await daemon.readiness()) === 'Ready');
 const definitionsOf = (...plurals: string[]) =>
   meshDefinitions.filter(({ metadata }) => plurals.some((plural) => metadata.name.startsWith(plural)));
 

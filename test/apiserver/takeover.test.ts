@@ -2,16 +2,18 @@
  * The daemon after the original: etcd holds what the original wrote of the same objects, under its lease, and is left as
  * it is. The values of endpoint slices are the recorded ones, which another encoder has packed.
  */
+
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { keyOf } from '../../src/shared/etcd/types.ts';
 import { readScenario, recordedDump } from '../golden/apiserver/recording/scenario.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import type { ClustermeshRun } from '../support/kubernetes/clustermesh-run.ts';
 import { readManifests } from '../support/kubernetes/kubernetes-provider.ts';
 import { until } from '../support/until.ts';
-import { type Daemon, DaemonRig } from './clustermesh-fixture.ts';
+import { DaemonRig } from './clustermesh-fixture.ts';
 
-const ready = (daemon: Daemon) => until('the daemon to be ready', async () => (await daemon.readiness()) === 'Ready');
+const ready = (daemon: ClustermeshRun) => until('the daemon to be ready', async () => (await daemon.readiness()) === 'Ready');
 
 /** Scenarios whose first step is nothing but objects, with many slices among them. */
 const SCENARIOS = ['svc-basic', 'svc-slices-multi', 'svc-dualstack', 'v2-only-endpointslice', 'nodes-basic', 'endpoints-basic'];

@@ -8,6 +8,7 @@ import { parseKvstoreOptions } from '../../src/shared/flags/kvstore-options.ts';
 import { Registry } from '../../src/shared/http/metrics.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
 import { ManualClock } from '../support/clocks.ts';
+import { soon } from '../support/etcd/etcd-client.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import { ConfigDirectory } from '../support/kvstoremesh/config-directory.ts';
 import { KvstoremeshRun } from '../support/kvstoremesh/kvstoremesh-run.ts';
@@ -20,7 +21,6 @@ vi.setConfig({ maxConcurrency: 3 });
 const CONFIG = 'cilium/cluster-config/berlin';
 const CONFIG_VALUE =
   '{"id":7,"capabilities":{"syncedCanaries":true,"cached":true,"maxConnectedClusters":255,"serviceExportsEnabled":true,"endpointSlicesExportMode":"services-and-endpointslices"}}';
-const soon = () => ({ signal: AbortSignal.timeout(60_000) });
 const nodes = (from: number, count: number, value = 'x') =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [`cilium/state/nodes/v1/berlin/n${from + index}`, value]));
 

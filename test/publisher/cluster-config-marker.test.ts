@@ -5,21 +5,18 @@ import { type EtcdClient, type KeyValue, keyOf, type LeaseId, NO_LEASE } from '.
 import { silentLogger } from '../../src/shared/process/log.ts';
 import { holdClusterConfigMarker } from '../../src/shared/publisher/cluster-config-marker.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
-import { bytes, openClient } from '../support/etcd/etcd-client.ts';
-import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
+import { bytes, connect, soon } from '../support/etcd/etcd-client.ts';
+import { etcdForTest } from '../support/etcd/etcd-fixture.ts';
+import { type EtcdProcess, etcdVersions } from '../support/etcd/etcd-process.ts';
 import { until } from '../support/until.ts';
 import { startRig } from './publisher-fixture.ts';
 
 const test = anyTest.skipIf(etcdVersions().length === 0);
 const KEY = keyOf('cilium/.has-cluster-config');
-const soon = () => ({ signal: AbortSignal.timeout(60_000) });
 
 async function etcdOfTest(): Promise<{ etcd: EtcdProcess; client: EtcdClient }> {
-  const etcd = await startEtcd();
-  onTestFinished(() => etcd.stop());
-  const client = openClient(etcd.endpoint);
-  onTestFinished(() => client.close());
-  return { etcd, client };
+  const etcd = await etcdForTest();
+  return { etcd, client: connect(etcd.endpoint) };
 }
 
 /** What a daemon has of it: a publisher, and the loop. */

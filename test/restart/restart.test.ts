@@ -8,8 +8,9 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { startEmbeddedKubernetes } from '../../demo/kubernetes/embedded-kubernetes.ts';
 import { type EtcdClient, type EtcdKey, keyOf, NO_LEASE, type TxnOperation } from '../../src/shared/etcd/types.ts';
-import { history, openClient, revisionOf } from '../support/etcd/etcd-client.ts';
-import { type EtcdProcess, startEtcd } from '../support/etcd/etcd-process.ts';
+import { connect, history, revisionOf } from '../support/etcd/etcd-client.ts';
+import { etcdForTest } from '../support/etcd/etcd-fixture.ts';
+import type { EtcdProcess } from '../support/etcd/etcd-process.ts';
 import { KubernetesRequests } from '../support/kubernetes/kubernetes-requests.ts';
 import { startDaemon } from '../support/processes/daemon.ts';
 import { until } from '../support/until.ts';
@@ -19,11 +20,8 @@ const STALE = 7;
 const signal = () => AbortSignal.timeout(60_000);
 
 async function etcdWithClient(): Promise<{ etcd: EtcdProcess; client: EtcdClient }> {
-  const etcd = await startEtcd();
-  onTestFinished(() => etcd.stop());
-  const client = openClient(etcd.endpoint);
-  onTestFinished(() => client.close());
-  return { etcd, client };
+  const etcd = await etcdForTest();
+  return { etcd, client: connect(etcd.endpoint) };
 }
 
 async function temporaryDirectory(): Promise<string> {

@@ -1,16 +1,16 @@
 /** The management of users in this process, on a real etcd, with a users file as the kubelet projects it. */
+
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runUsers } from '../../../src/apiserver/users/run.ts';
-import { createEtcdClient, type EtcdAdminClient } from '../../../src/shared/etcd/client.ts';
+import type { EtcdAdminClient } from '../../../src/shared/etcd/client.ts';
 import { Health } from '../../../src/shared/http/health.ts';
 import { Registry } from '../../../src/shared/http/metrics.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
+import { openClient, soon } from '../../support/etcd/etcd-client.ts';
 import { until, within } from '../../support/until.ts';
-
-export const soon = () => ({ signal: AbortSignal.timeout(60_000) });
 
 export class UsersFile implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'users-'));
@@ -71,7 +71,7 @@ export class UsersRun implements AsyncDisposable {
   readonly #ended: Promise<void>;
 
   constructor(endpoint: string, file: UsersFile) {
-    this.client = createEtcdClient({ config: { endpoints: [endpoint] }, name: 'test', log: silentLogger, clock: systemClock });
+    this.client = openClient(endpoint);
     const onRun = (succeeded: boolean) => this.runs.push(succeeded);
     const surroundings = { clock: systemClock, log: silentLogger, metrics: this.metrics, health: this.health, onRun };
     this.#ended = runUsers({ path: file.path, cluster: 'east', auth: this.client.auth, ...surroundings }, this.#stop.signal);

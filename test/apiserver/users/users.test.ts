@@ -1,10 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { createEtcdClient } from '../../../src/shared/etcd/client.ts';
-import { silentLogger } from '../../../src/shared/process/log.ts';
-import { systemClock } from '../../../src/shared/time/clock.ts';
+import { openClient, soon } from '../../support/etcd/etcd-client.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
 import { until } from '../../support/until.ts';
-import { BUILTIN, soon, UsersFile, UsersRun, usersText } from './users-fixture.ts';
+import { BUILTIN, UsersFile, UsersRun, usersText } from './users-fixture.ts';
 
 /** An etcd with the roles of a mesh and the users it begins with. */
 async function etcdWithRoles(version?: string): Promise<EtcdProcess> {
@@ -14,12 +12,7 @@ async function etcdWithRoles(version?: string): Promise<EtcdProcess> {
 }
 
 async function setUp(etcd: EtcdProcess): Promise<void> {
-  const client = createEtcdClient({
-    config: { endpoints: [etcd.endpoint] },
-    name: 'setup',
-    log: silentLogger,
-    clock: systemClock,
-  });
+  const client = openClient(etcd.endpoint);
   for (const role of ['local', 'remote']) await client.auth.addRole(role, soon());
   for (const [user, role] of Object.entries(BUILTIN)) {
     await client.auth.addUser(user, soon());

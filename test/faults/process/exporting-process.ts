@@ -2,17 +2,11 @@
 
 import { expect } from 'vitest';
 import { startEmbeddedKubernetes } from '../../../demo/kubernetes/embedded-kubernetes.ts';
-import { apiserverFlagTable } from '../../../src/apiserver/flags.ts';
-import { runApiserver } from '../../../src/apiserver/run.ts';
 import type { Revision } from '../../../src/shared/etcd/types.ts';
-import { parseFlags } from '../../../src/shared/flags/parse.ts';
-import { Registry } from '../../../src/shared/http/metrics.ts';
-import { silentLogger } from '../../../src/shared/process/log.ts';
-import { systemClock } from '../../../src/shared/time/clock.ts';
 import { history } from '../../support/etcd/etcd-client.ts';
+import { ClustermeshRun, EAST } from '../../support/kubernetes/clustermesh-run.ts';
 import { KubernetesRequests } from '../../support/kubernetes/kubernetes-requests.ts';
 import { type Store, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
-import { freePort } from '../../support/network/free-port.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/network/tcp-proxy.ts';
 import { type Daemon, quickProgram, startDaemon } from '../../support/processes/daemon.ts';
 import type { QuickTimes } from '../../support/processes/quick-daemon.ts';
@@ -105,19 +99,10 @@ export class ExportingProcess implements AsyncDisposable {
 
   async #reference(): Promise<Record<string, string>> {
     await using pristine = await startLocal();
-    const flags = parseFlags(
-      apiserverFlagTable,
-      [...this.#flags(pristine.process.endpoint), `--health-port=${await freePort()}`],
-      {},
-    );
-    if (flags === 'help') throw new Error('no flags');
-    const stop = new AbortController();
-    const runtime = { log: silentLogger, clock: systemClock, metrics: new Registry('reference_'), signal: stop.signal };
-    const ended = runApiserver(flags.values, runtime);
+    const run = await ClustermeshRun.start(this.#flags(pristine.process.endpoint));
     const canaries = async () => Object.keys(await pristine.dump('cilium/synced/')).length;
     await until('the reference is complete', async () => (await canaries()) === 6, { withinMs: 45_000 });
-    stop.abort(new Error('the reference is complete'));
-    await ended;
+    await run.stop();
     return await pristine.dump('cilium/state/');
   }
 
@@ -138,10 +123,7 @@ export class ExportingProcess implements AsyncDisposable {
 
   #flags(endpoint: string): string[] {
     const kubernetes = `http://127.0.0.1:${this.kubernetesProxy.port}`;
-    return [
-      ...['--cluster-name=east', '--cluster-id=7', `--k8s-api-server-urls=${kubernetes}`],
-      `--kvstore-opt=etcd.address=${endpoint}`,
-    ];
+    return [...[...EAST, `--k8s-api-server-urls=${kubernetes}`], `--kvstore-opt=etcd.address=${endpoint}`];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

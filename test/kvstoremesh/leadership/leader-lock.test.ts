@@ -5,13 +5,13 @@ import { FencedClient } from '../../../src/kvstoremesh/leadership/fenced-client.
 import { ConditionFailedError } from '../../../src/shared/etcd/errors.ts';
 import { LEADER_LOCKS } from '../../../src/shared/etcd/keyspace.ts';
 import { keyOf, NO_LEASE } from '../../../src/shared/etcd/types.ts';
-import { bytes } from '../../support/etcd/etcd-client.ts';
+import { bytes, soon } from '../../support/etcd/etcd-client.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { ETCDCTL, etcdctlMissing } from '../../support/etcd/etcdctl.ts';
 import { startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { startTcpProxy } from '../../support/network/tcp-proxy.ts';
 import { until, within } from '../../support/until.ts';
-import { LONG_TTL_SECONDS, queue, queueOf, Replica, SHORT_TTL_SECONDS, soon } from './replica.ts';
+import { LONG_TTL_SECONDS, queue, queueOf, Replica, SHORT_TTL_SECONDS } from './replica.ts';
 
 const test = anyTest.skipIf(etcdVersions().length === 0);
 

@@ -5,12 +5,12 @@ import { findLockPlace, type LeaseClaim, type LockPlace } from '../../../src/kvs
 import { LEADER_LOCKS } from '../../../src/shared/etcd/keyspace.ts';
 import { type EtcdKey, keyOf, type LeaseId } from '../../../src/shared/etcd/types.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
-import { bytes } from '../../support/etcd/etcd-client.ts';
+import { bytes, soon } from '../../support/etcd/etcd-client.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { type Store, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { startTcpProxy } from '../../support/network/tcp-proxy.ts';
 import { until } from '../../support/until.ts';
-import { LONG_TTL_SECONDS, queue, queueOf, Replica, soon } from './replica.ts';
+import { LONG_TTL_SECONDS, queue, queueOf, Replica } from './replica.ts';
 
 async function placeOf(description?: string): Promise<LockPlace> {
   const place = await findLockPlace(silentLogger, description === undefined ? undefined : async () => description);

@@ -1,4 +1,5 @@
 /** A daemon of which only the leadership is real, and the queue it stands in. */
+
 import { onTestFinished } from 'vitest';
 import { runLeadership, type Term } from '../../../src/kvstoremesh/leadership/leadership.ts';
 import type { LockPlace } from '../../../src/kvstoremesh/leadership/lock-place.ts';
@@ -8,6 +9,7 @@ import type { EtcdClient, EtcdKey, LeaseId } from '../../../src/shared/etcd/type
 import { Registry } from '../../../src/shared/http/metrics.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
+import { openClient, soon } from '../../support/etcd/etcd-client.ts';
 import type { Store } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../../support/until.ts';
 
@@ -37,7 +39,7 @@ export class Replica implements AsyncDisposable {
   constructor(store: Store, options: ReplicaOptions = {}) {
     const { ttlSeconds = LONG_TTL_SECONDS, standbyMs = 60_000, endpoint = store.process.endpoint, lead, place } = options;
     const [clock, log, metrics] = [systemClock, silentLogger, this.#registry];
-    this.client = createEtcdClient({ config: { endpoints: [endpoint] }, name: 'test', log, clock });
+    this.client = openClient(endpoint);
     const onStandby = () => {
       this.isStandby = true;
     };
@@ -81,8 +83,6 @@ export class Replica implements AsyncDisposable {
     this.term = undefined;
   }
 }
-
-export const soon = () => ({ signal: AbortSignal.timeout(60_000) });
 
 export async function queue(store: Store): Promise<{ key: EtcdKey; lease: LeaseId; value: string }[]> {
   const keys = [];

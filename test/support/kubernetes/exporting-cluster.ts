@@ -6,16 +6,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { apiserverFlagTable } from '../../../src/apiserver/flags.ts';
-import { runApiserver } from '../../../src/apiserver/run.ts';
-import { parseFlags } from '../../../src/shared/flags/parse.ts';
 import { Registry } from '../../../src/shared/http/metrics.ts';
 import { HastyClock } from '../clocks.ts';
 import { type EtcdProcess, startEtcd } from '../etcd/etcd-process.ts';
 import { StoreRecord } from '../etcd/store-record.ts';
-import { freePort } from '../network/free-port.ts';
 import { type LogLine, recordingLogger } from '../recording-logger.ts';
 import { until, within } from '../until.ts';
+import { ClustermeshRun, EAST } from './clustermesh-run.ts';
 import type { KubernetesRequests } from './kubernetes-requests.ts';
 
 /** How many times as fast as the wall clock the times of the daemon pass: its pauses, not its work. */
@@ -74,36 +71,24 @@ export const EXPORTED_KINDS: readonly ExportedKind[] = [
 ];
 
 export class ExportingCluster implements AsyncDisposable {
-  readonly clock = new HastyClock(SPEED);
-  readonly metrics = new Registry('');
+  readonly clock: HastyClock;
   readonly lines: readonly LogLine[];
-  readonly healthPort: number;
   readonly directory: string;
   readonly #requests: KubernetesRequests;
   readonly #etcd: EtcdProcess;
   readonly #record: StoreRecord;
   readonly #members = new Set<number>();
   readonly #removed = new Set<string>();
-  readonly #stop = new AbortController();
-  readonly #ended: Promise<void>;
+  readonly #run: ClustermeshRun;
 
-  private constructor(options: ExportingClusterOptions, parts: Parts) {
-    const { log, lines } = recordingLogger();
-    this.lines = lines;
-    this.healthPort = parts.healthPort;
+  private constructor(parts: Parts) {
+    this.clock = parts.clock;
+    this.lines = parts.lines;
+    this.#run = parts.run;
     this.directory = parts.directory;
-    this.#requests = options.requests;
+    this.#requests = parts.requests;
     this.#etcd = parts.etcd;
     this.#record = parts.record;
-    const argv = [
-      ...['--cluster-name=east', '--cluster-id=7', `--health-port=${parts.healthPort}`],
-      `--kvstore-opt=etcd.address=${parts.etcd.endpoint}`,
-      ...options.flags(parts.directory),
-    ];
-    const flags = parseFlags(apiserverFlagTable, argv, {});
-    if (flags === 'help') throw new Error('no flags');
-    this.#ended = runApiserver(flags.values, { log, clock: this.clock, metrics: this.metrics, signal: this.#stop.signal });
-    this.#ended.catch(() => undefined);
   }
 
   /** A daemon that has exported the first ten members. */
@@ -115,16 +100,20 @@ export class ExportingCluster implements AsyncDisposable {
   }
 
   /** A daemon at its start, and no members. */
-  static async open(options: ExportingClusterOptions): Promise<ExportingCluster> {
+  static async open({ requests, flags }: ExportingClusterOptions): Promise<ExportingCluster> {
     const etcd = await startEtcd();
     const record = await StoreRecord.start(etcd.endpoint);
-    const directory = mkdtempSync(join(tmpdir(), 'kubernetes-world-'));
-    return new ExportingCluster(options, { etcd, record, directory, healthPort: await freePort() });
+    const directory = mkdtempSync(join(tmpdir(), 'exporting-cluster-'));
+    const clock = new HastyClock(SPEED);
+    const { log, lines } = recordingLogger();
+    const argv = [...EAST, `--kvstore-opt=etcd.address=${etcd.endpoint}`, ...flags(directory)];
+    const run = await ClustermeshRun.start(argv, { log, clock, metrics: new Registry('') });
+    return new ExportingCluster({ requests, etcd, record, directory, clock, lines, run });
   }
 
   /** How the run of the daemon ended. */
   get ended(): Promise<void> {
-    return this.#ended;
+    return this.#run.ended;
   }
 
   async create(index: number, kinds = EXPORTED_KINDS): Promise<void> {
@@ -175,7 +164,7 @@ export class ExportingCluster implements AsyncDisposable {
 
   /** Resolves when the daemon says that it is ready. */
   async ready(): Promise<void> {
-    const isReady = async () => (await fetch(`http://127.0.0.1:${this.healthPort}/readyz`)).ok;
+    const isReady = async () => (await fetch(`http://127.0.0.1:${this.#run.healthPort}/readyz`)).ok;
     await until('the daemon is ready', isReady, { withinMs: WITHIN_MS, status: () => this.lines.slice(-8) });
   }
 
@@ -196,13 +185,13 @@ export class ExportingCluster implements AsyncDisposable {
 
   /** Whether the metrics have a line that begins with `series` and does not say 0. */
   async counts(series: string): Promise<boolean> {
-    const lines = (await this.metrics.metrics()).split('\n');
+    const lines = (await this.#run.metrics.metrics()).split('\n');
     return lines.some((line) => line.startsWith(series) && !line.endsWith(' 0'));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort(new Error('stopped by the test'));
-    await within('the daemon stops', Promise.allSettled([this.#ended]), WITHIN_MS);
+    this.#run.stop(WITHIN_MS).catch(() => undefined);
+    await within('the daemon stops', Promise.allSettled([this.#run.ended]), WITHIN_MS);
     for (const index of [...this.#members]) await this.delete(index);
     await this.#record[Symbol.asyncDispose]();
     await this.#etcd.stop();
@@ -218,8 +207,11 @@ export interface ExportingClusterOptions {
 }
 
 interface Parts {
+  readonly requests: KubernetesRequests;
+  readonly clock: HastyClock;
+  readonly lines: readonly LogLine[];
+  readonly run: ClustermeshRun;
   readonly etcd: EtcdProcess;
   readonly record: StoreRecord;
   readonly directory: string;
-  readonly healthPort: number;
 }
