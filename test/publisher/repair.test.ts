@@ -2,6 +2,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { NoSpaceError } from '../../src/shared/etcd/errors.ts';
 import { keyOf, prefixEnd } from '../../src/shared/etcd/types.ts';
 import { bytes, revisionOf } from '../support/etcd/etcd-client.ts';
+import { makeRoom } from '../support/etcd/etcd-gateway.ts';
 import { startEtcd } from '../support/etcd/etcd-process.ts';
 import { until } from '../support/until.ts';
 import { below, CANARY, contents, PREFIX, publisherFixture, settledAs, signal, startRig, texts } from './publisher-fixture.ts';
@@ -90,11 +91,6 @@ describe('the local etcd', () => {
   test('rule 60: fault 22: that is out of space is said to be, gets no canary meanwhile, and takes what is desired then once there is room', async () => {
     const small = await startEtcd({ args: ['--quota-backend-bytes=4194304'] });
     onTestFinished(() => small.stop());
-    const maintain = async (path: string, body: unknown) => {
-      const answer = await fetch(`${small.endpoint}/v3/${path}`, { method: 'POST', body: JSON.stringify(body) });
-      if (!answer.ok) throw new Error(`${path}: ${await answer.text()}`);
-      return (await answer.json()) as { readonly alarms?: readonly { readonly memberID: string }[] };
-    };
     const rig = startRig({ endpoint: small.endpoint });
     onTestFinished(() => rig.stop());
     const other = rig.section({
@@ -123,10 +119,7 @@ describe('the local etcd', () => {
     section.upsert(below('small'), bytes('1'));
     expect(await rig.client.get(CANARY, { signal: signal() })).toBeUndefined();
     await rig.client.txn([{ type: 'delete', key: PREFIX, end: prefixEnd(PREFIX) }], { signal: signal() });
-    await maintain('kv/compaction', { revision: String(await revisionOf(rig.client)), physical: true });
-    await maintain('maintenance/defragment', {});
-    const { alarms = [] } = await maintain('maintenance/alarm', { action: 'GET' });
-    for (const { memberID } of alarms) await maintain('maintenance/alarm', { action: 'DEACTIVATE', alarm: 'NOSPACE', memberID });
+    await makeRoom(small.endpoint, await revisionOf(rig.client));
     await section.whenSynced(signal());
     await settledAs(rig.client, { small: '1' });
     expect(rig.publisher.stats.failing).toBeUndefined();

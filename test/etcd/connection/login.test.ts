@@ -10,7 +10,8 @@ import { PermissionDeniedError, UnauthenticatedError } from '../../../src/shared
 import { keyOf } from '../../../src/shared/etcd/types.ts';
 import { hurriedClock } from '../../support/clocks.ts';
 import { connect, listAll, soon } from '../../support/etcd/etcd-client.ts';
-import { post, put, record, seen } from '../../support/etcd/etcd-fixture.ts';
+import { put, record, seen } from '../../support/etcd/etcd-fixture.ts';
+import { callEtcd } from '../../support/etcd/etcd-gateway.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
 import { recordingLogger } from '../../support/recording-logger.ts';
 import { canMakeCertificates } from '../../support/tls/certificates.ts';
@@ -21,14 +22,14 @@ async function start(version: string, args: readonly string[] = []): Promise<Etc
   const etcd = await startEtcd({ version, args });
   onTestFinished(() => etcd.stop());
   for (const name of ['root', 'mesh']) {
-    await post(etcd, '/v3/auth/role/add', { name });
-    await post(etcd, '/v3/auth/user/add', { name, password: `${name}-secret` });
-    await post(etcd, '/v3/auth/user/grant', { user: name, role: name });
+    await callEtcd(etcd.endpoint, 'auth/role/add', { name });
+    await callEtcd(etcd.endpoint, 'auth/user/add', { name, password: `${name}-secret` });
+    await callEtcd(etcd.endpoint, 'auth/user/grant', { user: name, role: name });
   }
   const base64 = (text: string) => Buffer.from(text).toString('base64');
   const perm = { permType: 'READWRITE', key: base64('open/'), range_end: base64('open0') };
-  await post(etcd, '/v3/auth/role/grant', { name: 'mesh', perm });
-  await post(etcd, '/v3/auth/enable', {});
+  await callEtcd(etcd.endpoint, 'auth/role/grant', { name: 'mesh', perm });
+  await callEtcd(etcd.endpoint, 'auth/enable', {});
   return etcd;
 }
 

@@ -17,7 +17,8 @@ import { RequestLimiter } from '../../../src/shared/etcd/operations/request-limi
 import { type EtcdKey, keyOf, type LeaseId, NO_LEASE, type TxnOperation } from '../../../src/shared/etcd/types.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
 import { bytes, connect, listAll, revisionOf, soon } from '../../support/etcd/etcd-client.ts';
-import { compact, etcdForTest, post, proxyForTest, put, putMany, record, remove, seen } from '../../support/etcd/etcd-fixture.ts';
+import { etcdForTest, proxyForTest, put, putMany, record, remove, seen } from '../../support/etcd/etcd-fixture.ts';
+import { compactEtcd, makeRoom } from '../../support/etcd/etcd-gateway.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
 import { recordingLogger } from '../../support/recording-logger.ts';
 import { until } from '../../support/until.ts';
@@ -136,10 +137,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     await expect(fill()).rejects.toThrow(NoSpaceError);
     expect(await client.get(keyOf('space/a'), soon())).toBeDefined();
     expect(client.state.connected).toBe(true);
-    await compact(full, await remove(client, 'space/a').catch(() => revisionOf(client)));
-    await post(full, '/v3/maintenance/defragment', {});
-    const { alarms } = (await post(full, '/v3/maintenance/alarm', { action: 'GET' })) as { alarms: object[] };
-    for (const alarm of alarms) await post(full, '/v3/maintenance/alarm', { action: 'DEACTIVATE', ...alarm });
+    await makeRoom(full.endpoint, await remove(client, 'space/a').catch(() => revisionOf(client)));
     await put(client, 'space/b');
   });
 
@@ -191,7 +189,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
       for await (const { revision } of client.list(keyOf('list/gone/'), { ...soon(), pageSize: 10 })) {
         pages += 1;
         await put(client, 'list/elsewhere');
-        await compact(etcd, (await put(client, 'list/elsewhere')) || revision);
+        await compactEtcd(etcd.endpoint, (await put(client, 'list/elsewhere')) || revision);
       }
     };
     await expect(list()).rejects.toThrow(CompactedError);

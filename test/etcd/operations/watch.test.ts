@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type EtcdKey, keyOf, NO_LEASE, type Revision } from '../../../src/shared/etcd/types.ts';
 import { connect, revisionOf, soon } from '../../support/etcd/etcd-client.ts';
 import {
-  compact,
   etcdForTest,
   FAST_KEEPALIVE,
   FAST_PINGS,
@@ -13,6 +12,7 @@ import {
   remove,
   seen,
 } from '../../support/etcd/etcd-fixture.ts';
+import { compactEtcd } from '../../support/etcd/etcd-gateway.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/network/tcp-proxy.ts';
 import { recordingLogger } from '../../support/recording-logger.ts';
@@ -111,7 +111,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     const from = await put(client, 'compact/a');
     await put(client, 'compact/b');
     const revision = await put(client, 'compact/c');
-    await compact(etcd, revision);
+    await compactEtcd(etcd.endpoint, revision);
     const watch = record(client, 'compact/', from);
     await until('the watch has ended', watch.hasEnded);
     expect(watch.batches).toEqual([
@@ -127,7 +127,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     await proxy.refuse();
     proxy.cut();
     await remove(direct, 'away/a');
-    await compact(etcd, await put(direct, 'away/b'));
+    await compactEtcd(etcd.endpoint, await put(direct, 'away/b'));
     await proxy.heal();
     await until('the watch has ended', watch.hasEnded, { withinMs: 45_000 });
     expect(watch.last()).toMatchObject({ kind: 'compacted' });
@@ -138,7 +138,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     const client = connect(etcd.endpoint);
     await put(client, 'exactly/a');
     const revision = await remove(client, 'exactly/a');
-    await compact(etcd, revision);
+    await compactEtcd(etcd.endpoint, revision);
     const watch = record(client, 'exactly/', revision);
     await until('the watch has ended', watch.hasEnded);
     expect(watch.batches).toEqual([{ kind: 'compacted', compactRevision: 0 }]);
@@ -149,7 +149,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     const revision = await put(direct, 'fine/a');
     const watch = record(connect(proxy.endpoint), 'fine/', revision);
     await seen(watch, 1);
-    await compact(etcd, revision);
+    await compactEtcd(etcd.endpoint, revision);
     proxy.cut();
     await put(direct, 'fine/b');
     await seen(watch, 2);
@@ -319,7 +319,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     );
     await ownProxy.refuse();
     ownProxy.cut();
-    await compact(own, revision);
+    await compactEtcd(own.endpoint, revision);
     await ownProxy.heal();
     await put(direct, 'k/b');
     expect((await seen(watch, 2)).map(({ key }) => key)).toEqual(['k/a', 'k/b']);

@@ -4,7 +4,7 @@
 
 import { test } from 'vitest';
 import { keyOf, prefixEnd } from '../../../src/shared/etcd/types.ts';
-import { callEtcd } from '../../support/etcd/etcd-gateway.ts';
+import { FAST_KEEPALIVE, FAST_PINGS } from '../../support/etcd/etcd-fixture.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import type { EtcdOptions } from '../../support/etcd/etcd-server.ts';
 import {
@@ -41,10 +41,6 @@ export interface FaultRig {
   readonly oracle: Oracle;
   readonly lines: readonly LogLine[];
 }
-
-/** A dead connection is noticed in a second. */
-const FAST_KEEPALIVE = { timeMs: 300, timeoutMs: 500 };
-const FAST_PINGS = ['--grpc-keepalive-min-time=50ms'];
 
 /** A test that breaks what is mirrored. When the fault is over the mirror must be right, and leave nothing behind when it stops. */
 export function faultTest(title: string, options: FaultOptions, body: (rig: FaultRig) => Promise<void>): void {
@@ -125,17 +121,4 @@ export async function serverMetric(store: Store, series: string): Promise<number
 /** How many lines say so. */
 export function said(lines: readonly LogLine[], message: string): number {
   return lines.filter(({ msg }) => msg === message).length;
-}
-
-/** The history of the store is discarded, its file shrunk, and the alarm of a full database disarmed. */
-export async function makeRoom(store: Store): Promise<void> {
-  const { endpoint } = store.process;
-  await callEtcd(endpoint, 'kv/compaction', { revision: String(await store.revision()), physical: true });
-  await callEtcd(endpoint, 'maintenance/defragment', {});
-  const { alarms = [] } = (await callEtcd(endpoint, 'maintenance/alarm', { action: 'GET' })) as {
-    readonly alarms?: readonly { readonly memberID: string }[];
-  };
-  for (const { memberID } of alarms) {
-    await callEtcd(endpoint, 'maintenance/alarm', { action: 'DEACTIVATE', alarm: 'NOSPACE', memberID });
-  }
 }

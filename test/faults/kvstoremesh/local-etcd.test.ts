@@ -1,8 +1,8 @@
 import { afterAll, expect } from 'vitest';
-import { callEtcd, readEtcd } from '../../support/etcd/etcd-gateway.ts';
+import { callEtcd, makeRoom, readEtcd } from '../../support/etcd/etcd-gateway.ts';
 import { Mesh, type Store } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../../support/until.ts';
-import { ADDRESSES, disconnect, type FaultRig, faultTest, makeRoom, putAddresses, said } from './fault-test.ts';
+import { ADDRESSES, disconnect, type FaultRig, faultTest, putAddresses, said } from './fault-test.ts';
 import { watchForLeaks } from './leaks.ts';
 
 const FAILING = 'writes to the local etcd fail; they are kept and tried again';
@@ -74,7 +74,7 @@ faultTest(
     expect(await mesh.registry.metrics()).toMatch(/kvstore_sync_errors_total\{[^}]*\} [1-9]/);
     await berlin.delete(`${NODES}node-2`);
     for (const key of Object.keys(await local.dump('unrelated/'))) oracle.pardon(await local.delete(key));
-    await makeRoom(local);
+    await makeRoom(local.process.endpoint, await local.revision());
     await oracle.converged();
     await mesh.until('all is well', 'berlin', ({ reason }) => reason === undefined);
     expect(said(lines, WORKING)).toBe(1);

@@ -49,80 +49,38 @@ const refused: RemotePhase = { kind: 'refused', etcdClusterId, config: other, re
 const stopped: RemotePhase = { kind: 'stopped', etcdClusterId, config, bound: 'bytes', reason: 'too much' };
 const lost: RemotePhase = { kind: 'connecting', reason: 'silent' };
 
+type Row = Record<RemoteEvent['kind'], RemotePhase | 'same'>;
+
+/** Of an event that does not fit a phase. */
+const UNCHANGED: Row = {
+  connected: newConnection,
+  absent: 'same',
+  restored: 'same',
+  retrieved: 'same',
+  refused: 'same',
+  mirroring: 'same',
+  stopped: 'same',
+  silent: 'same',
+  beating: 'same',
+  lost,
+};
+const mirroring: RemotePhase = { kind: 'mirroring', etcdClusterId, config, reason: undefined };
+
 /** Every phase and every event; `same` for an event that does not fit. */
-const table: Record<RemotePhase['kind'], Record<RemoteEvent['kind'], RemotePhase | 'same'>> = {
-  connecting: {
-    connected: newConnection,
-    absent: 'same',
-    restored: 'same',
-    retrieved: 'same',
-    refused: 'same',
-    mirroring: 'same',
-    stopped: 'same',
-    silent: 'same',
-    beating: 'same',
-    lost,
-  },
-  waiting: {
-    connected: newConnection,
-    absent: waiting,
-    restored: 'same',
-    retrieved,
-    refused,
-    mirroring: 'same',
-    stopped: 'same',
-    silent: 'same',
-    beating: 'same',
-    lost,
-  },
-  retrieved: {
-    connected: newConnection,
-    absent: waiting,
-    restored: 'same',
-    retrieved,
-    refused,
-    mirroring: { kind: 'mirroring', etcdClusterId, config, reason: undefined },
-    stopped: 'same',
-    silent: 'same',
-    beating: 'same',
-    lost,
-  },
-  refused: {
-    connected: newConnection,
-    absent: waiting,
-    restored: 'same',
-    retrieved,
-    refused,
-    mirroring: 'same',
-    stopped: 'same',
-    silent: 'same',
-    beating: 'same',
-    lost,
-  },
+const table: Record<RemotePhase['kind'], Row> = {
+  connecting: UNCHANGED,
+  waiting: { ...UNCHANGED, absent: waiting, retrieved, refused },
+  retrieved: { ...UNCHANGED, absent: waiting, retrieved, refused, mirroring },
+  refused: { ...UNCHANGED, absent: waiting, retrieved, refused },
   mirroring: {
-    connected: newConnection,
+    ...UNCHANGED,
     absent: { kind: 'mirroring', etcdClusterId, config, reason: 'gone' },
-    restored: { kind: 'mirroring', etcdClusterId, config, reason: undefined },
+    restored: mirroring,
     retrieved,
     refused,
-    mirroring: 'same',
-    stopped: stopped,
-    silent: 'same',
-    beating: 'same',
-    lost,
-  },
-  stopped: {
-    connected: newConnection,
-    absent: 'same',
-    restored: 'same',
-    retrieved,
-    refused,
-    mirroring: { kind: 'mirroring', etcdClusterId, config, reason: undefined },
     stopped,
-    silent: 'same',
-    beating: 'same',
-    lost,
   },
+  stopped: { ...UNCHANGED, retrieved, refused, mirroring, stopped },
 };
 
 describe('the state of a remote cluster', () => {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { asError } from '../../../src/shared/errors.ts';
 import { ETCD_IMAGES, etcdContainer, startEtcdContainer } from '../etcd/etcd-container.ts';
+import { callEtcd } from '../etcd/etcd-gateway.ts';
 import { KUBE_APISERVER_IMAGE, kubeApiserverContainer, startKubeApiserverContainer } from '../kubernetes/kubernetes-container.ts';
 import { freePort } from '../network/free-port.ts';
 import { canMakeCertificates } from '../tls/certificates.ts';
@@ -117,8 +118,7 @@ describe('what runs', { timeout: 300_000 }, () => {
 
   const post = async (endpoint: string, path: string, body: Record<string, string>): Promise<Record<string, unknown>> => {
     const encoded = Object.entries(body).map(([name, value]) => [name, Buffer.from(value).toString('base64')]);
-    const request = { method: 'POST', body: JSON.stringify(Object.fromEntries(encoded)), signal: AbortSignal.timeout(5_000) };
-    return (await (await fetch(`${endpoint}/v3/kv/${path}`, request)).json()) as Record<string, unknown>;
+    return (await callEtcd(endpoint, `kv/${path}`, Object.fromEntries(encoded))) as Record<string, unknown>;
   };
 
   test('an etcd container keeps its keys over a kill, loses them with a wipe, and stands still while paused', async (context) => {

@@ -59,18 +59,6 @@ export async function putMany(
   return keys;
 }
 
-/** Discards the history up to `revision`, which itself stays. */
-export async function compact(etcd: EtcdProcess, revision: number): Promise<void> {
-  await post(etcd, '/v3/kv/compaction', { revision: String(revision), physical: true });
-}
-
-/** Asks etcd's own HTTP gateway for what the client does not do. */
-export async function post(etcd: EtcdProcess, path: string, body: object): Promise<unknown> {
-  const answer = await fetch(`${etcd.endpoint}${path}`, { method: 'POST', body: JSON.stringify(body) });
-  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
-  return answer.json();
-}
-
 /** A watch that runs in the background and remembers what it delivered. */
 export interface RecordedWatch {
   readonly batches: WatchBatch[];

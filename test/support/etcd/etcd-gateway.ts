@@ -1,23 +1,10 @@
-/**
- * The etcd of a scenario, by way of its JSON gateway: apart from the program's own client on purpose.
- */
-import { etcdVersions } from './etcd-process.ts';
-
-/** The version of etcd recordings were made with; another one serves where it is missing. */
-const RECORDED_ETCD = '3.6';
+/** An etcd by way of its JSON gateway: apart from the program's own client on purpose, and for what that does not do. */
 
 export interface KeyValue {
   readonly key: Buffer;
   readonly value: Buffer;
   readonly leaseId: string;
   readonly modRevision: string;
-}
-
-/** What `startEtcd` is asked for. */
-export function recordedEtcd(): { readonly version?: string } {
-  if (etcdVersions().some(({ minor }) => minor === RECORDED_ETCD)) return { version: RECORDED_ETCD };
-  const newest = etcdVersions().at(-1)?.version;
-  return newest === undefined ? {} : { version: newest };
 }
 
 /** One call of the gateway: `method` such as `kv/put`, bytes in base64. */
@@ -29,6 +16,24 @@ export async function callEtcd(endpoint: string, method: string, body: unknown, 
   });
   if (!response.ok) throw new Error(`etcd ${method}: ${response.status} ${await response.text()}`);
   return response.json();
+}
+
+/** For what takes a full database its time. */
+const PATIENCE_MS = 60_000;
+
+/** Discards the history up to `revision`, which itself stays. */
+export async function compactEtcd(endpoint: string, revision: number): Promise<void> {
+  await callEtcd(endpoint, 'kv/compaction', { revision: String(revision), physical: true }, PATIENCE_MS);
+}
+
+/** The history up to `revision` is discarded, the file shrunk, and the alarm of a full database disarmed. */
+export async function makeRoom(endpoint: string, revision: number): Promise<void> {
+  await compactEtcd(endpoint, revision);
+  await callEtcd(endpoint, 'maintenance/defragment', {}, PATIENCE_MS);
+  const { alarms = [] } = (await callEtcd(endpoint, 'maintenance/alarm', { action: 'GET' })) as {
+    readonly alarms?: readonly object[];
+  };
+  for (const alarm of alarms) await callEtcd(endpoint, 'maintenance/alarm', { ...alarm, action: 'DEACTIVATE' });
 }
 
 /** Everything, in the order of the keys. */

@@ -5,25 +5,22 @@ import type { RemoteClusterStatus } from '../../../src/kvstoremesh/status/status
 import { freePort } from '../network/free-port.ts';
 import { type Daemon, quickProgram, startDaemon } from '../processes/daemon.ts';
 import type { QuickTimes } from '../processes/quick-daemon.ts';
+import type { LogLine } from '../recording-logger.ts';
 import { until } from '../until.ts';
 import { ConfigDirectory, harborFlags } from './config-directory.ts';
 import type { Remote } from './mesh-fixture.ts';
 
-export interface LogLine {
-  readonly level: string;
-  readonly msg: string;
-  readonly code?: string;
-  readonly reason?: string;
+export interface ProcessLogLine extends LogLine {
   readonly cluster?: string;
   readonly err?: { readonly message: string; readonly stack: string };
 }
 
 /** Each line of a log; throws where one is not JSON. What was not written to its end yet is left out. */
-function logLines(log: string): LogLine[] {
+function logLines(log: string): ProcessLogLine[] {
   return log
     .split('\n')
     .slice(0, -1)
-    .map((line) => JSON.parse(line) as LogLine);
+    .map((line) => JSON.parse(line) as ProcessLogLine);
 }
 
 export interface KvstoremeshProcessOptions {
@@ -65,7 +62,7 @@ export class KvstoremeshProcess implements AsyncDisposable {
     this.#process = await startDaemon('kvstoremesh', all, quickProgram(times, preload));
   }
 
-  get lines(): LogLine[] {
+  get lines(): ProcessLogLine[] {
     return logLines(this.process.log);
   }
 

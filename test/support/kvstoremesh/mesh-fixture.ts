@@ -27,6 +27,7 @@ import { createPublisher } from '../../../src/shared/publisher/publisher.ts';
 import type { Publisher } from '../../../src/shared/publisher/types.ts';
 import { type Clock, systemClock } from '../../../src/shared/time/clock.ts';
 import { openClient, revisionOf, soon } from '../etcd/etcd-client.ts';
+import { compactEtcd } from '../etcd/etcd-gateway.ts';
 import { type EtcdOptions, type EtcdProcess, startEtcd } from '../etcd/etcd-process.ts';
 import { startTcpProxy, type TcpProxy } from '../network/tcp-proxy.ts';
 import { until } from '../until.ts';
@@ -80,10 +81,7 @@ export class Store implements AsyncDisposable {
 
   /** The history up to now is gone. */
   async compact(): Promise<void> {
-    const revision = await this.put({ 'unrelated/key': 'x' });
-    const body = JSON.stringify({ revision, physical: true });
-    const path = this.process.binary.minor === '3.3' ? '/v3beta/kv/compaction' : '/v3/kv/compaction';
-    await fetch(this.process.endpoint + path, { method: 'POST', body });
+    await compactEtcd(this.process.endpoint, await this.put({ 'unrelated/key': 'x' }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -4,9 +4,9 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { recordedEtcd } from '../../../support/etcd/etcd-gateway.ts';
 import { type EtcdProcess, startEtcd } from '../../../support/etcd/etcd-process.ts';
 import { freePort } from '../../../support/network/free-port.ts';
+import { recordedEtcd } from '../../recorded-etcd.ts';
 import { loadEntries } from '../recording/entry-loading.ts';
 import { readEntries } from '../recording/input-bytes.ts';
 import type { Scenario } from '../recording/scenario.ts';

@@ -1,10 +1,12 @@
 /**
  * The etcd of a remote cluster, behind a proxy that can cut it off, with somebody who writes its heartbeat.
  */
+
 import { randomUUID } from 'node:crypto';
-import { callEtcd, putKey, recordedEtcd } from '../../../support/etcd/etcd-gateway.ts';
+import { callEtcd, compactEtcd, putKey } from '../../../support/etcd/etcd-gateway.ts';
 import { type EtcdProcess, startEtcd } from '../../../support/etcd/etcd-process.ts';
 import { startTcpProxy, type TcpProxy } from '../../../support/network/tcp-proxy.ts';
+import { recordedEtcd } from '../../recorded-etcd.ts';
 import { loadEntries } from '../recording/entry-loading.ts';
 import type { InputEntry } from '../recording/input-bytes.ts';
 
@@ -85,7 +87,7 @@ export class SourceCluster {
     const { header } = (await callEtcd(this.#etcd.endpoint, 'kv/range', { key: HEARTBEAT.toString('base64') })) as {
       header: { revision: string };
     };
-    await callEtcd(this.#etcd.endpoint, 'kv/compaction', { revision: header.revision, physical: true });
+    await compactEtcd(this.#etcd.endpoint, Number(header.revision));
   }
 
   async stop(): Promise<void> {
