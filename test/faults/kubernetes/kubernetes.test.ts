@@ -3,13 +3,13 @@ import { writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { stringify } from 'yaml';
 import { meshDefinitions } from '../../../demo/kubernetes/mesh-definitions.ts';
 import { KUBE_BOOKMARK_SILENCE_MS } from '../../../src/shared/kubernetes/limits.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { EXPORTED_KINDS, ExportingCluster } from '../../support/kubernetes/exporting-cluster.ts';
 import { KubeProxy, type ProxiedRequest } from '../../support/kubernetes/faulty-kubernetes-proxy.ts';
 import { type KubeApiserver, kubeApiserverMissing, startKubeApiserver } from '../../support/kubernetes/kube-apiserver.ts';
+import { kubeconfigText } from '../../support/kubernetes/kubeconfig.ts';
 import { until } from '../../support/until.ts';
 
 const missing = kubeApiserverMissing() ?? (etcdVersions().length === 0 ? 'no etcd' : undefined);
@@ -163,7 +163,7 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
     const flags = (directory: string) => {
       tokenFile = join(directory, 'token');
       writeFileSync(tokenFile, accepted);
-      writeFileSync(join(directory, 'kubeconfig'), kubeconfigOf(proxy.url, tokenFile));
+      writeFileSync(join(directory, 'kubeconfig'), kubeconfigText({ server: proxy.url }, { tokenFile: tokenFile }));
       return [`--k8s-kubeconfig-path=${join(directory, 'kubeconfig')}`];
     };
     await using world = await ExportingCluster.start({ requests: api.requests, flags });
@@ -214,14 +214,3 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
     await world.settled();
   });
 });
-
-function kubeconfigOf(server: string, tokenFile: string): string {
-  return stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'test', cluster: { server } }],
-    users: [{ name: 'test', user: { tokenFile } }],
-    contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
-    'current-context': 'test',
-  });
-}

@@ -17,7 +17,8 @@ import { checkVersion, readVersion } from '../../../src/shared/kubernetes/versio
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
 import { HastyClock } from '../../support/clocks.ts';
-import { connectionOptions } from '../../support/kubernetes/connection-options.ts';
+import { askVersion, connectionOptions } from '../../support/kubernetes/connection-options.ts';
+import { kubeconfigText } from '../../support/kubernetes/kubeconfig.ts';
 import { until, within } from '../../support/until.ts';
 import { FakeApiserver, sendStatus, status } from '../fake-apiserver.ts';
 import { ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';
@@ -55,40 +56,22 @@ afterEach(() => vi.unstubAllEnvs());
 
 async function kubeconfig(directory: string, server: string, user: object, cluster: object = {}): Promise<string> {
   const path = join(directory, 'kubeconfig');
-  const config = {
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'c', cluster: { server, ...cluster } }],
-    users: [{ name: 'u', user }],
-    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-    'current-context': 'x',
-  };
-  await writeFile(path, JSON.stringify(config));
+  await writeFile(path, kubeconfigText({ server, ...cluster }, user));
   return path;
-}
-
-/** The version as `changes` let us read it. */
-async function ask(changes: Partial<ConnectionOptions>): Promise<string> {
-  const connection = await openConnection(connectionOptions(changes));
-  try {
-    return await readVersion(connection, signal);
-  } finally {
-    await connection.close();
-  }
 }
 
 const authorizations = (api: FakeApiserver) => api.requests.map(({ headers }) => headers.authorization);
 
 test('a token, a password and our name are sent as headers', async ({ api, directory }) => {
-  await ask({ kubeconfigPath: await kubeconfig(directory, api.url, { token: 'secret' }), userAgent: 'mesh/1.2' });
-  await ask({ kubeconfigPath: await kubeconfig(directory, `${api.url}/`, { username: 'me', password: 'pw' }) });
+  await askVersion({ kubeconfigPath: await kubeconfig(directory, api.url, { token: 'secret' }), userAgent: 'mesh/1.2' });
+  await askVersion({ kubeconfigPath: await kubeconfig(directory, `${api.url}/`, { username: 'me', password: 'pw' }) });
   expect(authorizations(api)).toEqual(['Bearer secret', `Basic ${Buffer.from('me:pw').toString('base64')}`]);
   expect(api.requests[0]?.headers['user-agent']).toBe('mesh/1.2');
 });
 
 test('the path of a server behind a gateway is kept', async ({ api, directory }) => {
   const path = await kubeconfig(directory, `${api.url}/k8s/clusters/c-1`, {});
-  await expect(ask({ kubeconfigPath: path })).rejects.toThrow('does not know this resource');
+  await expect(askVersion({ kubeconfigPath: path })).rejects.toThrow('does not know this resource');
   expect(api.requests[0]?.path).toBe('/k8s/clusters/c-1/version');
 });
 
@@ -149,15 +132,17 @@ test('a plugin that hangs does not hold up the end', async ({ api, directory }) 
 
 test('credentials that cannot be read are an error that may pass, without their content', async ({ api, directory }) => {
   const missing = await kubeconfig(directory, api.url, { tokenFile: '/does/not/exist' });
-  await expect(ask({ kubeconfigPath: missing })).rejects.toThrow(KubeCredentialsError);
+  await expect(askVersion({ kubeconfigPath: missing })).rejects.toThrow(KubeCredentialsError);
   const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: '/bin/false' };
-  await expect(ask({ kubeconfigPath: await kubeconfig(directory, api.url, { exec }) })).rejects.toThrow(KubeCredentialsError);
+  await expect(askVersion({ kubeconfigPath: await kubeconfig(directory, api.url, { exec }) })).rejects.toThrow(
+    KubeCredentialsError,
+  );
 });
 
 test('credentials that stay refused are told apart', async ({ api, directory }) => {
   api.faults.push(status(401, 'Unauthorized'));
   const path = await kubeconfig(directory, api.url, { token: 'secret-token' });
-  const error: unknown = await ask({ kubeconfigPath: path }).catch((thrown: unknown) => thrown);
+  const error: unknown = await askVersion({ kubeconfigPath: path }).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(KubeUnauthorizedError);
   expect(String(error)).not.toContain('secret-token');
 });
@@ -168,7 +153,7 @@ test('credentials do not travel in plain text to a server that the kubeconfig do
   directory,
 }) => {
   const path = await kubeconfig(directory, api.url, { token: 'secret' });
-  await ask({ kubeconfigPath: path, serverUrls: [other.url] });
+  await askVersion({ kubeconfigPath: path, serverUrls: [other.url] });
   expect(authorizations(other)).toEqual([undefined]);
 });
 
@@ -216,7 +201,7 @@ test.skipIf(existsSync(TOKEN))(
   async () => {
     vi.stubEnv('KUBERNETES_SERVICE_HOST', 'fd00::1');
     vi.stubEnv('KUBERNETES_SERVICE_PORT', '443');
-    const asking = ask({});
+    const asking = askVersion({});
     await expect(asking).rejects.toThrow(KubeCredentialsError);
     await expect(asking).rejects.toThrow('/var/run/secrets/kubernetes.io/serviceaccount/');
   },
@@ -225,8 +210,8 @@ test.skipIf(existsSync(TOKEN))(
 test('the next server is asked where one cannot be reached, within the same request', async ({ api }) => {
   const dead = await FakeApiserver.start();
   await dead[Symbol.asyncDispose]();
-  expect(await ask({ serverUrls: [dead.url, api.url] })).toBe('v1.34.0-fake');
-  await expect(ask({ serverUrls: [dead.url] })).rejects.toThrow(KubeUnreachableError);
+  expect(await askVersion({ serverUrls: [dead.url, api.url] })).toBe('v1.34.0-fake');
+  await expect(askVersion({ serverUrls: [dead.url] })).rejects.toThrow(KubeUnreachableError);
 });
 
 test('fault 40: a reflector goes on at another server when its own dies, and loses nothing', async ({ api, other }) => {

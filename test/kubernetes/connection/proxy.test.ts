@@ -5,10 +5,9 @@ import { createServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openConnection } from '../../../src/shared/kubernetes/connection/connection.ts';
 import { type Environment, proxyFromEnvironment } from '../../../src/shared/kubernetes/connection/proxy.ts';
-import { readVersion } from '../../../src/shared/kubernetes/version.ts';
-import { connectionOptions } from '../../support/kubernetes/connection-options.ts';
+import { askVersion } from '../../support/kubernetes/connection-options.ts';
+import { kubeconfigText } from '../../support/kubernetes/kubeconfig.ts';
 import { opensslMissing } from '../../support/tls/certificates.ts';
 import { CertificateAuthority } from '../../support/tls/pki.ts';
 import { until } from '../../support/until.ts';
@@ -17,7 +16,6 @@ import { ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';
 import { httpProxy, socksProxy } from './proxies.ts';
 
 const HOST = 'kube.internal.example.test';
-const { signal } = new AbortController();
 const missing = opensslMissing();
 
 describe.skipIf(missing !== undefined)(`through a proxy${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
@@ -43,24 +41,12 @@ describe.skipIf(missing !== undefined)(`through a proxy${missing === undefined ?
     const path = join(directory, 'kubeconfig');
     const ca = Buffer.from(authority.cert).toString('base64');
     const own = { server: `https://${HOST}:${port}`, 'certificate-authority-data': ca, ...cluster };
-    const config = {
-      clusters: [{ name: 'c', cluster: own }],
-      users: [{ name: 'u', user }],
-      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-      'current-context': 'x',
-    };
-    await writeFile(path, JSON.stringify(config));
+    await writeFile(path, kubeconfigText(own, user));
     return path;
   }
 
-  async function ask(kubeconfigPath: string, environment: Environment = {}): Promise<string> {
-    const connection = await openConnection(connectionOptions({ kubeconfigPath, environment, connectTimeoutMs: 5_000 }));
-    try {
-      return await readVersion(connection, signal);
-    } finally {
-      await connection.close();
-    }
-  }
+  const ask = (kubeconfigPath: string, environment: Environment = {}) =>
+    askVersion({ kubeconfigPath, environment, connectTimeoutMs: 5_000 });
 
   test('case 22: the proxy of the kubeconfig is used, whatever the environment says', async () => {
     const proxy = await httpProxy(port);

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openConnection } from '../../../src/shared/kubernetes/connection/connection.ts';
 import { KubeUnreachableError } from '../../../src/shared/kubernetes/errors.ts';
 import { readVersion } from '../../../src/shared/kubernetes/version.ts';
-import { connectionOptions } from '../../support/kubernetes/connection-options.ts';
+import { askVersion } from '../../support/kubernetes/connection-options.ts';
+import { kubeconfigText } from '../../support/kubernetes/kubeconfig.ts';
 import { opensslMissing } from '../../support/tls/certificates.ts';
 import { BARE, CertificateAuthority, IDENTIFIED, type Issued, Pki } from '../../support/tls/pki.ts';
 import { until } from '../../support/until.ts';
@@ -59,24 +59,11 @@ describe.skipIf(missing !== undefined)(`over TLS${missing === undefined ? '' : `
   async function kubeconfig(cluster: object): Promise<string> {
     const path = join(directory, 'kubeconfig');
     const user = { 'client-certificate': 'tls.crt', 'client-key': 'tls.key' };
-    const config = {
-      clusters: [{ name: 'c', cluster: { server: url, ...cluster } }],
-      users: [{ name: 'u', user }],
-      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-      'current-context': 'x',
-    };
-    await writeFile(path, JSON.stringify(config));
+    await writeFile(path, kubeconfigText({ server: url, ...cluster }, user));
     return path;
   }
 
-  async function ask(cluster: object): Promise<string> {
-    const connection = await openConnection(connectionOptions({ kubeconfigPath: await kubeconfig(cluster) }));
-    try {
-      return await readVersion(connection, signal);
-    } finally {
-      await connection.close();
-    }
-  }
+  const ask = async (cluster: object) => askVersion({ kubeconfigPath: await kubeconfig(cluster) });
 
   test('a server signed by the authority of the kubeconfig is trusted', async () => {
     expect(await ask({ 'certificate-authority': 'ca.crt' })).toBe('v1.34.0-fake');

@@ -9,11 +9,11 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
 import { meshDefinitions } from '../../../demo/kubernetes/mesh-definitions.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../etcd/etcd-process.ts';
 import { freePort } from '../network/free-port.ts';
 import { until } from '../until.ts';
+import { kubeconfigText } from './kubeconfig.ts';
 import { KubernetesRequests } from './kubernetes-requests.ts';
 
 export interface KubeApiserver extends AsyncDisposable {
@@ -77,7 +77,7 @@ export async function startKubeApiserver(): Promise<KubeApiserver> {
       () => output,
       () => child.exitCode,
     );
-    const kubeconfig = kubeconfigText(url, token, readFileSync(certificate));
+    const kubeconfig = tokenKubeconfig(url, token, readFileSync(certificate));
     return { url, kubeconfig, requests, etcd, stop, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
@@ -145,16 +145,8 @@ export function serverFlags(etcdUrl: string, at: (name: (typeof SERVER_FILES)[nu
   ];
 }
 
-export function kubeconfigText(url: string, token: string, certificate: Buffer): string {
-  const cluster = { server: url, 'certificate-authority-data': certificate.toString('base64') };
-  return stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'test', cluster }],
-    users: [{ name: 'test', user: { token } }],
-    contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
-    'current-context': 'test',
-  });
+export function tokenKubeconfig(server: string, token: string, certificate: Buffer): string {
+  return kubeconfigText({ server, 'certificate-authority-data': certificate.toString('base64') }, { token });
 }
 
 function binary(): string | undefined {

@@ -11,9 +11,9 @@ import { freePort } from '../network/free-port.ts';
 import { CertificateDirectory, type CertificateFiles } from '../tls/certificates.ts';
 import {
   type KubeApiserver,
-  kubeconfigText,
   SERVER_FILES,
   serverFlags,
+  tokenKubeconfig,
   untilServing,
   writeServerFiles,
 } from './kube-apiserver.ts';
@@ -100,5 +100,5 @@ async function start(
   const requests = new KubernetesRequests({ url, token, ca: () => ca });
   later(() => requests.close());
   await untilServing(requests, () => container.output);
-  return { url, kubeconfig: kubeconfigText(url, token, ca), requests, etcd };
+  return { url, kubeconfig: tokenKubeconfig(url, token, ca), requests, etcd };
 }
