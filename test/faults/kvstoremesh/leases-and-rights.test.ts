@@ -5,6 +5,7 @@ import { type Logger, silentLogger } from '../../../src/shared/process/log.ts';
 import { createPublisher } from '../../../src/shared/publisher/publisher.ts';
 import type { Publisher, PublisherObserver, Section } from '../../../src/shared/publisher/types.ts';
 import { type Clock, systemClock } from '../../../src/shared/time/clock.ts';
+import { overriding } from '../../support/etcd/etcd-client.ts';
 import { etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
 import { enableUsers } from '../../support/etcd/etcd-users.ts';
 import { startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
@@ -21,7 +22,7 @@ describe.skipIf(etcdVersions().length === 0)('a publisher', { timeout: 120_000 }
     await using local = await startLocal();
     let isBroken = true;
     let grants = 0;
-    const fragile = overridden(local.client, {
+    const fragile = overriding(local.client, {
       grantLease: async (ttlSeconds, options) => {
         grants += 1;
         const lease = await local.client.grantLease(ttlSeconds, options);
@@ -126,16 +127,6 @@ class Published implements AsyncDisposable {
     this.#stop.abort(new Error('stopped by the test'));
     await this.#ended;
   }
-}
-
-/** `client` with other methods in some places. */
-function overridden(client: EtcdClient, methods: Partial<EtcdClient>): EtcdClient {
-  return new Proxy(client, {
-    get: (target, name) => {
-      const found: unknown = Reflect.get(name in methods ? methods : target, name, target);
-      return typeof found === 'function' ? found.bind(target) : found;
-    },
-  });
 }
 
 /** Waits of a publisher that come again and again, whatever fails. */

@@ -1,22 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import type { EtcdClient, WatchOptions } from '../../../src/shared/etcd/types.ts';
+import type { EtcdClient } from '../../../src/shared/etcd/types.ts';
+import { overriding } from '../../support/etcd/etcd-client.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { Mesh, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 
 /** A client whose watches lose every event of keys that contain `part`, as releases of etcd have done. */
 function losing(client: EtcdClient, part: string): EtcdClient {
-  return new Proxy(client, {
-    get(target, name) {
-      if (name !== 'watch') {
-        const member: unknown = Reflect.get(target, name, target);
-        return typeof member === 'function' ? member.bind(target) : member;
+  return overriding(client, {
+    async *watch(...[prefix, options]: Parameters<EtcdClient['watch']>) {
+      for await (const batch of client.watch(prefix, options)) {
+        if (batch.kind !== 'events') yield batch;
+        else yield { ...batch, events: batch.events.filter(({ key }) => !key.includes(part)) };
       }
-      return async function* watch(...[prefix, options]: [Parameters<EtcdClient['watch']>[0], WatchOptions]) {
-        for await (const batch of target.watch(prefix, options)) {
-          if (batch.kind !== 'events') yield batch;
-          else yield { ...batch, events: batch.events.filter(({ key }) => !key.includes(part)) };
-        }
-      };
     },
   });
 }

@@ -1,27 +1,21 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { LeaseNotFoundError, UnavailableError } from '../../../src/shared/etcd/errors.ts';
-import type { EtcdClient } from '../../../src/shared/etcd/types.ts';
 import { keyOf } from '../../../src/shared/etcd/types.ts';
-import { silentLogger } from '../../../src/shared/process/log.ts';
-import { createPublisher } from '../../../src/shared/publisher/publisher.ts';
-import { systemClock } from '../../../src/shared/time/clock.ts';
-import { openClient } from '../../support/etcd/etcd-client.ts';
 import { etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
 import { until } from '../../support/until.ts';
+import { type Meddling, startMeddled } from '../meddling.ts';
 
 test.skipIf(etcdVersions().length === 0)(
   'leases that cannot be asked for after several writes were refused at once are asked for again, and all is written',
   async () => {
     await using etcd = await startEtcd();
-    const real = openClient(etcd.endpoint);
-    onTestFinished(() => real.close());
     const unhandled: unknown[] = [];
     const onUnhandled = (reason: unknown) => unhandled.push(reason);
     process.on('unhandledRejection', onUnhandled);
     onTestFinished(() => void process.off('unhandledRejection', onUnhandled));
     let asked = 0;
     let isRefusing = false;
-    const refusing: Partial<EtcdClient> = {
+    const refusing: Meddling = (real) => ({
       txn: (operations, options) =>
         isRefusing && asked < 3 && operations.some(({ type }) => type === 'put')
           ? new Promise((_, reject) => setTimeout(() => reject(new LeaseNotFoundError()), 5))
@@ -30,18 +24,8 @@ test.skipIf(etcdVersions().length === 0)(
         asked += 1;
         return Promise.reject(new UnavailableError('gone'));
       },
-    };
-    const client = new Proxy(real, {
-      get: (target, name) => {
-        const member: unknown = Reflect.get(refusing, name) ?? Reflect.get(target, name, target);
-        return typeof member === 'function' ? member.bind(target) : member;
-      },
     });
-    const observer = { transaction() {}, syncError() {}, repair() {}, rejected() {}, synced() {} };
-    const root = keyOf('cilium/');
-    const publisher = createPublisher({ client, root, leaseTtlSeconds: 900, clock: systemClock, log: silentLogger, observer });
-    const stop = new AbortController();
-    const running = publisher.run(stop.signal);
+    const { publisher, stop } = startMeddled(etcd.endpoint, refusing);
     const prefix = keyOf('cilium/cache/nodes/v1/west/');
     const section = publisher.section({ scope: 'nodes/v1', cluster: 'west', prefix, rank: 0, owns: 'prefix' });
     const write = (value: string) => {
@@ -55,8 +39,7 @@ test.skipIf(etcdVersions().length === 0)(
     isRefusing = true;
     write('y');
     await until('all is written again', () => asked >= 3 && isWritten());
-    stop.abort();
-    await running;
+    await stop();
     expect(asked).toBeGreaterThan(1);
     expect(unhandled).toEqual([]);
   },
