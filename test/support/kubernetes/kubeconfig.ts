@@ -1,6 +1,8 @@
+import { stringify } from 'yaml';
+
 /** A kubeconfig of one cluster and one user, with these members. */
 export function kubeconfigText(cluster: object, user: object): string {
-  return JSON.stringify({
+  return stringify({
     apiVersion: 'v1',
     kind: 'Config',
     clusters: [{ name: 'test', cluster }],
