@@ -104,10 +104,10 @@ export default {
     },
     { name: 'a test is imported by nothing', severity: 'error', from: {}, to: { path: '\\.test\\.ts$' } },
     {
-      name: 'tests import of the demonstration its Kubernetes API alone, except its own tests',
+      name: 'tests import of the demonstration its Kubernetes API and what starts its processes, except its own tests',
       severity: 'error',
       from: { path: '^test/', pathNot: '^test/demo' },
-      to: { path: '^demo/', pathNot: '^demo/kubernetes/' },
+      to: { path: '^demo/', pathNot: '^demo/(kubernetes|mesh/processes)/' },
     },
     {
       name: 'of the scripts only their tests import anything',

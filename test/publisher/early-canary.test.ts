@@ -1,12 +1,13 @@
 /** A canary says that all data of its section is there: it comes back only after the data that vanished, however late that shows. */
+
 import { expect, test } from 'vitest';
 import { LeaseNotFoundError, UnavailableError } from '../../src/shared/etcd/errors.ts';
 import { type EtcdClient, type EtcdKey, keyOf, NO_REVISION, type TxnOperation } from '../../src/shared/etcd/types.ts';
 import type { Publisher } from '../../src/shared/publisher/types.ts';
-import { below, bytes, CANARY, history, PREFIX, revisionNow } from '../support/publisher-run.ts';
+import { bytes, history, revisionOf } from '../support/etcd/etcd-client.ts';
 import { until } from '../support/until.ts';
 import { type Meddling, startMeddled } from './meddling.ts';
-import { publisherFixture, signal } from './publisher-fixture.ts';
+import { below, CANARY, PREFIX, publisherFixture, signal } from './publisher-fixture.ts';
 
 const fixture = publisherFixture();
 const SECTION = { scope: 'nodes/v1', cluster: 'west', prefix: PREFIX, rank: 0, owns: 'prefix', canary: CANARY } as const;
@@ -61,7 +62,7 @@ async function loaded(meddling: Meddling) {
 }
 
 /** How many keys were missing at each put of the canary after `since`. */
-async function missingAtCanaries(real: EtcdClient, since: Awaited<ReturnType<typeof revisionNow>>): Promise<number[]> {
+async function missingAtCanaries(real: EtcdClient, since: Awaited<ReturnType<typeof revisionOf>>): Promise<number[]> {
   const there = new Set<EtcdKey>(NAMES.map(below));
   const found: number[] = [];
   const events = await history(real, since);
@@ -78,7 +79,7 @@ async function comesBackLast(
   { real, publisher }: { readonly real: EtcdClient; readonly publisher: Publisher },
   cause: () => Promise<unknown>,
 ): Promise<void> {
-  const since = await revisionNow(real);
+  const since = await revisionOf(real);
   await cause();
   await until('the canary is back', async () => (await real.get(CANARY, { signal: signal() })) !== undefined);
   await until('all is written', () => publisher.stats.pending === 0);

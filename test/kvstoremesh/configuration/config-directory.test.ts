@@ -191,14 +191,10 @@ describe('the configuration directory', () => {
   const inPlaceOf = (name: string) => join(directory, name);
   const UNREADABLE = [
     ['ELOOP', () => symlinkSync('berlin', inPlaceOf('berlin')), /^ELOOP: /],
-    ['ENOTDIR', () => symlinkSync('../../plain/berlin', inPlaceOf('berlin')), /^ENOTDIR: /],
+    ['ENOTDIR', () => symlinkSync('../plain/berlin', inPlaceOf('berlin')), /^ENOTDIR: /],
     ['EISDIR', () => mkdirSync(inPlaceOf('berlin')), /^not a regular file$/],
     ['a pipe', () => execFileSync('mkfifo', [inPlaceOf('berlin')]), /^not a regular file$/],
-    [
-      'a link into a volume that is not mounted',
-      () => symlinkSync('../../gone/berlin', inPlaceOf('berlin')),
-      /volume is mounted/,
-    ],
+    ['a link into a volume that is not mounted', () => symlinkSync('../gone/berlin', inPlaceOf('berlin')), /volume is mounted/],
   ] as const;
 
   test.each(UNREADABLE)('keeps a cluster whose file cannot be read: %s', async (_, replaceBy, problem) => {

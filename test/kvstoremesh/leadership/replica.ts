@@ -3,7 +3,6 @@
 import { onTestFinished } from 'vitest';
 import { runLeadership, type Term } from '../../../src/kvstoremesh/leadership/leadership.ts';
 import type { LockPlace } from '../../../src/kvstoremesh/leadership/lock-place.ts';
-import { createEtcdClient } from '../../../src/shared/etcd/client.ts';
 import { LEADER_LOCKS } from '../../../src/shared/etcd/keyspace.ts';
 import type { EtcdClient, EtcdKey, LeaseId } from '../../../src/shared/etcd/types.ts';
 import { Registry } from '../../../src/shared/http/metrics.ts';

@@ -87,7 +87,7 @@ describe('keys that differ in slashes only', () => {
 });
 
 const own = fc.oneof(
-  fc.array(fc.constantFrom('/', '//', 'a', 'b', '.', '../..', '\0', '\xff'), { maxLength: 4 }).map((parts) => parts.join('')),
+  fc.array(fc.constantFrom('/', '//', 'a', 'b', '.', '..', '\0', '\xff'), { maxLength: 4 }).map((parts) => parts.join('')),
   fc.uint8Array({ maxLength: 12 }).map((array) => Buffer.from(array).toString('latin1')),
 );
 const action = fc.oneof(

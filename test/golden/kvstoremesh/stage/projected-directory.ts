@@ -49,7 +49,7 @@ export class ProjectedDirectory {
   }
 
   #project(): void {
-    const present = readdirSync(this.path).filter((name) => !name.startsWith('../..'));
+    const present = readdirSync(this.path).filter((name) => !name.startsWith('..'));
     const former = `..version-${this.#version}`;
     this.#version += 1;
     const next = `..version-${this.#version}`;
