@@ -65,7 +65,7 @@ const APISERVER = [
   'run',
 ];
 const KVSTOREMESH = [
-  ['errors', 'key-sink', 'cluster-config', 'configuration'],
+  ['errors', 'stage', 'cluster-config', 'configuration'],
   'mappings',
   'import-guard',
   'mirror',

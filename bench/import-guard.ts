@@ -18,6 +18,7 @@ import { MAPPINGS } from '../src/kvstoremesh/mappings.ts';
 import { RemoteBounds } from '../src/kvstoremesh/mirror/bounds.ts';
 import { ListTurns } from '../src/kvstoremesh/mirror/list-turns.ts';
 import { Mirror } from '../src/kvstoremesh/mirror/mirror.ts';
+import { Quota } from '../src/kvstoremesh/mirror/quota.ts';
 import type { EtcdClient, EtcdKey, KeyValue, ListPage, Revision } from '../src/shared/etcd/types.ts';
 import { keyOf, NO_LEASE } from '../src/shared/etcd/types.ts';
 import { Registry } from '../src/shared/http/metrics.ts';
@@ -75,7 +76,6 @@ async function listing(client: EtcdClient, keys: number, mode: ImportGuardMode):
     metrics: observer,
     turns: new ListTurns(clock),
     relistMs: REMOTE_RELIST_MS,
-    bounds,
     guard,
     clock,
     log,
@@ -94,9 +94,9 @@ async function listing(client: EtcdClient, keys: number, mode: ImportGuardMode):
     client: client as EtcdClient,
     cached: false,
     gate: undefined,
+    quota: new Quota({ bounds, held: () => ({ keys: 0, bytes: 0 }), onExceeded: done.reject }),
     signal: stop.signal,
     onListed,
-    stop: done.reject,
   };
   const following = mirrors.map((mirror) => mirror.follow(follow).catch(() => undefined));
   await done.promise;

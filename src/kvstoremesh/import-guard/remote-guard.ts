@@ -8,8 +8,8 @@
  */
 import type { EtcdKey } from '../../shared/etcd/types.ts';
 import type { Logger } from '../../shared/process/log.ts';
-import type { KeySink } from '../key-sink.ts';
 import { destinationPrefix, MAPPINGS, type Mapping, type MappingName } from '../mappings.ts';
+import type { Stage } from '../stage.ts';
 import { addressKey } from './addresses.ts';
 import { foreignIdentity, nodeClaim, type OwnerClaim, serviceClaim } from './claims.ts';
 import type { DuplicateIps } from './duplicate-ips.ts';
@@ -90,7 +90,7 @@ export class RemoteGuard {
   }
 
   /** What passes to `next`, a receiver of mirrored keys; `next` itself for kinds of which nothing is judged. */
-  sink(mapping: Mapping, next: KeySink): KeySink {
+  stage(mapping: Mapping, next: Stage): Stage {
     switch (mapping.name) {
       case 'identities':
         return this.#guarded(mapping, next, 'identity-range', (key, own, _, listing) => this.#judgeIdentity(key, own, listing));
@@ -113,7 +113,7 @@ export class RemoteGuard {
     this.findings.clearAll();
   }
 
-  #guardedEndpoints(mapping: Mapping, next: KeySink): KeySink {
+  #guardedEndpoints(mapping: Mapping, next: Stage): Stage {
     const { guard, owner } = this.#options;
     const { duplicateIps } = guard;
     const release = (own: string, listing: number) => {
@@ -139,7 +139,7 @@ export class RemoteGuard {
     });
   }
 
-  #guardedNodes(mapping: Mapping, next: KeySink): KeySink {
+  #guardedNodes(mapping: Mapping, next: Stage): Stage {
     const { guard, owner } = this.#options;
     const { podCidrs } = guard;
     const judge: Judge = (key, _, value, listing) => {
@@ -157,7 +157,7 @@ export class RemoteGuard {
     });
   }
 
-  #guarded(mapping: Mapping, next: KeySink, kind: FindingKind, judge: Judge, claims: ClaimKeeper = {}): KeySink {
+  #guarded(mapping: Mapping, next: Stage, kind: FindingKind, judge: Judge, claims: ClaimKeeper = {}): Stage {
     const prefix = destinationPrefix(mapping, this.cluster);
     const isDropping = this.#options.guard.mode === 'drop';
     const { findings } = this;

@@ -5,14 +5,10 @@
  * counts once it was seen; that it goes later means nothing.
  */
 import type { EtcdKey } from '../../shared/etcd/types.ts';
-import type { Logger } from '../../shared/process/log.ts';
-import type { KeySink } from '../key-sink.ts';
-import { BoundedSink } from './bounded-sink.ts';
-import type { BoundExceededError, RemoteBounds } from './bounds.ts';
-import { RefusedKeys } from './refused-keys.ts';
+import type { Stage } from '../stage.ts';
+import type { Quota, QuotaPart } from './quota.ts';
 
-/** The receiver of the keys below a remote's canary prefix. */
-export class CanaryGate implements KeySink {
+export class CanaryGate {
   readonly #waiting: ReadonlyMap<EtcdKey, PromiseWithResolvers<void>>;
 
   /** `canaries`: those that will be asked for; others are not kept, a remote may hold any number of keys there. */
@@ -30,50 +26,47 @@ export class CanaryGate implements KeySink {
     await Promise.race([seen ?? aborted.promise, aborted.promise]).finally(() => signal.removeEventListener('abort', onAbort));
   }
 
-  upsert(canary: EtcdKey): void {
+  seen(canary: EtcdKey): void {
     this.#waiting.get(canary)?.resolve();
   }
+}
+
+export interface CanaryStageOptions {
+  readonly gate: CanaryGate;
+  /** Of the prefix of the canaries, which counts nothing. */
+  readonly prefixBytes: number;
+  readonly quota: Quota;
+  readonly part: QuotaPart;
+}
+
+/** Opens the gate, as long as a listing of canaries keeps its quota. Later canaries are bounded by the rate of changes. */
+export class CanaryStage implements Stage {
+  readonly #options: CanaryStageOptions;
+  #isListing = true;
+
+  constructor(options: CanaryStageOptions) {
+    this.#options = options;
+  }
+
+  upsert(canary: EtcdKey, value: Uint8Array): void {
+    const { gate, prefixBytes, quota, part } = this.#options;
+    const usage = { keys: 1, bytes: canary.length - prefixBytes + value.length };
+    if (this.#isListing && !quota.admits(part, usage)) return;
+    if (this.#isListing) part.add(usage);
+    gate.seen(canary);
+  }
+
+  /** That a canary goes later means nothing. */
+  remove(): void {}
 
   keep(): void {}
 
-  remove(): void {}
+  listed(): void {
+    this.#isListing = false;
+    this.#options.part.clear();
+  }
 
-  listed(): void {}
-
-  interrupted(): void {}
-}
-
-/** `gate` within the bounds of its remote: nothing below `prefix` is kept, but reading without an end would cost as much. */
-export function boundedCanaries(
-  gate: CanaryGate,
-  prefix: EtcdKey,
-  bounds: RemoteBounds,
-  log: Logger,
-  stop: (reason: BoundExceededError) => void,
-): BoundedSink {
-  const share = bounds.canaries;
-  const sink = new BoundedSink({
-    bounds,
-    share,
-    prefixBytes: prefix.length,
-    refused: new RefusedKeys({ log, onRefused: () => undefined }),
-    next: {
-      upsert: (canary, value) => {
-        if (share.isListing) share.change(canary.length - prefix.length, undefined, value.length);
-        gate.upsert(canary);
-      },
-      keep: () => gate.keep(),
-      remove: () => gate.remove(),
-      listed: () => {
-        share.clear();
-        gate.listed();
-      },
-      interrupted: () => gate.interrupted(),
-    },
-    growth: (canary, valueBytes) =>
-      share.isListing ? { keys: 1, bytes: canary.length - prefix.length + valueBytes } : { keys: 0, bytes: 0 },
-    stop,
-  });
-  sink.interrupted('a listing begins');
-  return sink;
+  interrupted(): void {
+    this.#isListing = true;
+  }
 }

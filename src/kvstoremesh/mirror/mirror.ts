@@ -11,22 +11,20 @@ import type { PublisherMetrics } from '../../shared/publisher/metrics.ts';
 import type { Publisher, Section } from '../../shared/publisher/types.ts';
 import type { Clock } from '../../shared/time/clock.ts';
 import type { RemoteGuard } from '../import-guard/remote-guard.ts';
-import { destinationCanary, destinationPrefix, type Mapping, rekey, sourceCanary, sourcePrefix } from '../mappings.ts';
-import { BoundedSink } from './bounded-sink.ts';
-import type { BoundExceededError, RemoteBounds, Share, Usage } from './bounds.ts';
+import { destinationCanary, destinationPrefix, type Mapping, sourceCanary, sourcePrefix } from '../mappings.ts';
+import type { AdmitStage } from './admit.ts';
 import type { CanaryGate } from './canary-gate.ts';
 import { runEtcdSource } from './etcd-source.ts';
 import type { ListTurns } from './list-turns.ts';
-import { Propagation } from './propagation.ts';
+import { mirrorPipeline } from './pipeline.ts';
+import type { Quota, Usage } from './quota.ts';
 import { RefusedKeys } from './refused-keys.ts';
-import { RekeyedSink } from './rekeyed-sink.ts';
 
 export interface MirrorOptions {
   readonly cluster: string;
   readonly local: EtcdClient;
   readonly publisher: Publisher;
   readonly metrics: Pick<PublisherMetrics, 'addSection' | 'removeSection' | 'rejected'>;
-  readonly bounds: RemoteBounds;
   /** Undefined where nothing is guarded. */
   readonly guard: RemoteGuard | undefined;
   readonly turns: ListTurns;
@@ -43,18 +41,17 @@ export interface FollowOptions {
   /** The source is a mirror itself. */
   readonly cached: boolean;
   readonly gate: CanaryGate | undefined;
+  /** Of this session. The signal is to be aborted once it is exceeded. */
+  readonly quota: Quota;
   readonly signal: AbortSignal;
   /** A complete listing was read. */
   readonly onListed: () => void;
-  /** The remote exceeds a bound; the signal is to be aborted. */
-  readonly stop: (reason: BoundExceededError) => void;
 }
 
 export class Mirror {
   readonly mapping: Mapping;
   readonly #options: MirrorOptions;
   readonly #refused: RefusedKeys;
-  readonly #share: Share;
   #section: Section | undefined;
   #enabled = false;
   #listed = false;
@@ -65,7 +62,6 @@ export class Mirror {
     this.#options = options;
     const { cluster, metrics, log } = options;
     this.#refused = new RefusedKeys({ log, onRefused: (reason) => metrics.rejected(reason, mapping.scope, cluster) });
-    this.#share = options.bounds.share(() => this.#held);
     // Before the remote is heard of: what an earlier run mirrored of it is kept alive meanwhile.
     this.#ensureSection();
   }
@@ -100,6 +96,13 @@ export class Mirror {
     return this.#section?.stats.desired ?? 0;
   }
 
+  /** Keys, and bytes of their own parts and values, that the local etcd holds, or is about to. */
+  get held(): Usage {
+    if (this.#section === undefined) return { keys: 0, bytes: 0 };
+    const { desired: keys, bytes } = this.#section.stats;
+    return { keys, bytes: bytes - keys * this.#section.options.prefix.length };
+  }
+
   /** Why it is not read, or not completely; undefined where it is, or where there is no connection. */
   get problem(): string | undefined {
     return this.#problem ?? this.#refused.problem;
@@ -111,13 +114,7 @@ export class Mirror {
     this.#enabled = enabled;
     this.#listed = false;
     this.#problem = undefined;
-    // What is held is about to be compared with what there is: until then it counts for nothing.
-    if (enabled) {
-      this.#share.begin();
-    } else {
-      this.#share.clear();
-      section.clear();
-    }
+    if (!enabled) section.clear();
   }
 
   /** Mirrors once the gate lets it, until the signal is aborted; rejects as `runEtcdSource` does. */
@@ -132,9 +129,8 @@ export class Mirror {
     const onFailing = (error: Error | undefined) => {
       this.#problem = error?.message;
     };
-    const sink = this.#sink(prefix, this.#ensureSection(), options);
-    sink.interrupted('a connection to the remote begins');
-    const onAnnounced = (keys: number) => sink.announce(keys);
+    const sink = this.#pipeline(prefix, options);
+    const onAnnounced = (keys: number) => sink.announced(keys);
     const onProgress = () => sink.notified();
     return runEtcdSource({ client, prefix, sink, turns, relistMs, clock, log, signal, onFailing, onAnnounced, onProgress });
   }
@@ -143,7 +139,6 @@ export class Mirror {
   disconnected(): void {
     this.#listed = false;
     this.#problem = undefined;
-    this.#share.end();
     this.#refused.restart();
   }
 
@@ -153,7 +148,6 @@ export class Mirror {
    */
   async withdraw(signal: AbortSignal): Promise<void> {
     const section = this.#ensureSection();
-    this.#share.clear();
     if (section.stats.listed) {
       section.clear();
       return;
@@ -190,63 +184,22 @@ export class Mirror {
     return this.#section;
   }
 
-  get #held(): Usage {
-    if (this.#section === undefined) return { keys: 0, bytes: 0 };
-    const { desired: keys, bytes } = this.#section.stats;
-    return { keys, bytes: bytes - keys * this.#section.options.prefix.length };
-  }
-
-  /** What the remote says passes its bounds, gets its new prefix, is judged, and reaches the section. */
-  #sink(from: EtcdKey, section: Section, { stop, onListed, signal }: FollowOptions): BoundedSink {
-    const to = section.options.prefix;
-    const refused = this.#refused;
-    const { guard, bounds, clock, onPropagated = () => undefined } = this.#options;
-    const propagation = new Propagation({ section, clock, signal, onPropagated });
-    const counted = (key: EtcdKey, say: () => void) => {
-      const before = liveBytes(section, key);
-      say();
-      this.#share.change(key.length - to.length, before, liveBytes(section, key));
-    };
-    const next = {
-      upsert: (key: EtcdKey, value: Uint8Array) => propagation.change(() => counted(key, () => section.upsert(key, value))),
-      remove: (key: EtcdKey) => propagation.change(() => counted(key, () => section.remove(key))),
-      keep: (key: EtcdKey) => counted(key, () => section.keep(key)),
-      interrupted: (reason: string) => {
-        propagation.interrupted();
-        section.interrupted(reason);
-      },
-      listed: () => {
+  #pipeline(from: EtcdKey, { quota, signal, onListed }: FollowOptions): AdmitStage {
+    const { guard, clock, onPropagated = () => undefined } = this.#options;
+    return mirrorPipeline({
+      mapping: this.mapping,
+      from,
+      section: this.#ensureSection(),
+      quota,
+      refused: this.#refused,
+      guard,
+      clock,
+      signal,
+      onListed: () => {
         this.#listed = true;
-        propagation.listed();
-        section.listed();
         onListed();
       },
-    };
-    const growth = (key: EtcdKey, valueBytes: number): Usage => {
-      const own = rekey(from, to, key);
-      const before = own === undefined ? undefined : liveBytes(section, own);
-      if (before === undefined) return { keys: 1, bytes: key.length - from.length + valueBytes };
-      return { keys: 0, bytes: valueBytes - before };
-    };
-    return new BoundedSink({
-      bounds,
-      share: this.#share,
-      prefixBytes: from.length,
-      refused,
-      next: new RekeyedSink({
-        from,
-        to,
-        next: guard?.sink(this.mapping, next) ?? next,
-        refused,
-        isNamed: (key) => section.isNamed(key),
-      }),
-      growth,
-      stop,
+      onPropagated,
     });
   }
-}
-
-/** Bytes of the value of a key that the remote has named; undefined where it has not. */
-function liveBytes(section: Section, key: EtcdKey): number | undefined {
-  return section.isNamed(key) ? section.valueBytes(key) : undefined;
 }

@@ -28,13 +28,14 @@ import { ReconfiguredError } from '../errors.ts';
 import type { RemoteGuard } from '../import-guard/remote-guard.ts';
 import { MAPPINGS } from '../mappings.ts';
 import { BoundExceededError, RemoteBounds } from '../mirror/bounds.ts';
-import { runKeySource } from '../mirror/key-source.ts';
 import { Mirror } from '../mirror/mirror.ts';
+import type { Usage } from '../mirror/quota.ts';
 import { CacheTtl, withdrawServices } from '../removal/cache-ttl.ts';
 import { ConfigChanges, clusterConfigReadings } from './cluster-config-readings.ts';
 import { REMOTE_TIMING, type RemoteClusterContext, type RemoteTiming } from './context.ts';
 import { Freshness } from './freshness.ts';
 import { checkHeartbeat, Heartbeat } from './heartbeat-check.ts';
+import { runKeySource } from './key-source.ts';
 import { runSession } from './session.ts';
 import { attemptResult, INITIAL_STATE, nextState, type RemoteEvent, type RemoteState } from './state.ts';
 
@@ -80,7 +81,7 @@ export class RemoteCluster {
     this.bounds = new RemoteBounds(context.limits, clock);
     this.guard = context.guard.remote(name, this.#log);
     const { relistMs } = this.#timing;
-    const options = { ...context, cluster: name, bounds: this.bounds, guard: this.guard, relistMs, log: this.#log };
+    const options = { ...context, cluster: name, guard: this.guard, relistMs, log: this.#log };
     this.mirrors = MAPPINGS.map((mapping) => new Mirror(mapping, options));
   }
 
@@ -96,6 +97,14 @@ export class RemoteCluster {
   /** Endpoints of its file, as last read. */
   get endpoints(): number {
     return this.#config?.endpoints.length ?? 0;
+  }
+
+  /** What the local etcd holds of it, or is about to, of all kinds. */
+  get held(): Usage {
+    return this.mirrors.reduce((sum, { held }) => ({ keys: sum.keys + held.keys, bytes: sum.bytes + held.bytes }), {
+      keys: 0,
+      bytes: 0,
+    });
   }
 
   /** Its first load is in the local etcd, with every canary. Never goes back. */
@@ -373,7 +382,8 @@ export class RemoteCluster {
     const session = new TaskScope(connection.signal);
     const context = this.#context;
     const onListed = () => this.#backoff.reset();
-    const options = { cluster, config, client, mirrors, bounds, guard, context, log: this.#log, apply, onListed, session };
+    const held = () => this.held;
+    const options = { cluster, config, client, mirrors, bounds, held, guard, context, log: this.#log, apply, onListed, session };
     session.run(() => runSession(options));
     void session.ended().then((reason) => {
       if (!(reason instanceof ScopeEnded)) connection.abort(reason);

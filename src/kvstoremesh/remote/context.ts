@@ -32,7 +32,7 @@ export interface OpenedSource {
   readonly config: EtcdConfig;
 }
 
-export interface RemoteClusterContext extends Omit<MirrorOptions, 'relistMs' | 'cluster' | 'bounds' | 'guard'> {
+export interface RemoteClusterContext extends Omit<MirrorOptions, 'relistMs' | 'cluster' | 'guard'> {
   readonly own: ClusterInfo;
   readonly ids: ClusterIds;
   readonly serviceFormat: ServiceFormat;

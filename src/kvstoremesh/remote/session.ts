@@ -17,9 +17,11 @@ import { type ClusterConfig, mirroredClusterConfig, shownClusterConfig } from '.
 import type { RemoteGuard } from '../import-guard/remote-guard.ts';
 import { sourceCanary } from '../mappings.ts';
 import { BoundExceededError, type RemoteBounds, type StoppingBound } from '../mirror/bounds.ts';
-import { boundedCanaries, CanaryGate } from '../mirror/canary-gate.ts';
+import { CanaryGate } from '../mirror/canary-gate.ts';
 import { runEtcdSource } from '../mirror/etcd-source.ts';
 import type { Mirror } from '../mirror/mirror.ts';
+import { canaryPipeline } from '../mirror/pipeline.ts';
+import { Quota, type Usage } from '../mirror/quota.ts';
 import { REMOTE_TIMING, type RemoteClusterContext } from './context.ts';
 import { ownStoreProblem } from './self-reference.ts';
 import type { RemoteEvent } from './state.ts';
@@ -30,6 +32,8 @@ export interface SessionOptions {
   readonly client: EtcdClient;
   readonly mirrors: readonly Mirror[];
   readonly bounds: RemoteBounds;
+  /** What the local etcd holds of the remote, or is about to. */
+  readonly held: () => Usage;
   readonly guard: RemoteGuard | undefined;
   readonly context: RemoteClusterContext;
   readonly log: Logger;
@@ -78,10 +82,11 @@ export async function runSession(options: SessionOptions): Promise<never> {
 
 /** Mirrors until the remote exceeds a bound: resolves with which. `onComplete` is called when every kind it has was listed. */
 async function untilStopped(options: SessionOptions, onComplete: () => void): Promise<BoundExceededError> {
-  const { cluster, config, client, mirrors, context, log, session, bounds } = options;
+  const { cluster, config, client, mirrors, context, log, session, bounds, held } = options;
   const { clock, serviceFormat } = context;
   const scope = new TaskScope(session.signal);
-  const stop = (reason: BoundExceededError) => scope.abort(reason);
+  const onExceeded = (reason: BoundExceededError) => scope.abort(reason);
+  const quota = new Quota({ bounds, held, onExceeded });
   const canaries = mirrors.map(({ mapping }) => sourceCanary(mapping, cluster, config.cached));
   const gate = config.syncedCanaries ? new CanaryGate(canaries) : undefined;
   const onListed = () => {
@@ -92,17 +97,17 @@ async function untilStopped(options: SessionOptions, onComplete: () => void): Pr
   for (const mirror of mirrors) mirror.enable(mirror.mapping.enabled(config, serviceFormat));
   for (const mirror of mirrors) {
     if (!mirror.enabled) continue;
-    scope.run((signal) => mirror.follow({ client, cached: config.cached, gate, signal, onListed, stop }));
+    scope.run((signal) => mirror.follow({ client, cached: config.cached, gate, quota, signal, onListed }));
   }
   if (gate !== undefined) {
     const prefix = canaryPrefix(cluster);
-    const sink = boundedCanaries(gate, prefix, bounds, log, stop);
-    const onAnnounced = (keys: number) => sink.announce(keys);
+    const canaryQuota = new Quota({ bounds, held: () => ({ keys: 0, bytes: 0 }), onExceeded });
+    const sink = canaryPipeline({ gate, prefix, quota: canaryQuota, log });
+    const onAnnounced = (keys: number) => sink.announced(keys);
     const onProgress = () => sink.notified();
     scope.run((signal) => runEtcdSource({ client, prefix, sink, clock, log, signal, onAnnounced, onProgress }));
   }
   const reason = await scope.ended();
-  bounds.canaries.clear();
   if (!(reason instanceof BoundExceededError)) throw reason;
   for (const mirror of mirrors) mirror.disconnected();
   return reason;

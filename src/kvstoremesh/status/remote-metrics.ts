@@ -58,12 +58,12 @@ export function registerRemoteMetrics(registry: Registry, clusters: () => readon
   perCluster(
     'remote_cluster_keys',
     'Keys mirrored of the remote cluster; --remote-max-keys bounds them',
-    ({ bounds }) => bounds.held.keys,
+    ({ held }) => held.keys,
   );
   perCluster(
     'remote_cluster_bytes',
     'Bytes of the keys and values mirrored of the remote cluster; --remote-max-bytes bounds them',
-    ({ bounds }) => bounds.held.bytes,
+    ({ held }) => held.bytes,
   );
   perCluster('remote_cluster_stopped', 'Whether the remote cluster exceeds a bound and is not mirrored further', ({ state }) =>
     Number(state.phase.kind === 'stopped'),

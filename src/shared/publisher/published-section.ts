@@ -117,17 +117,11 @@ export class PublishedSection implements Section {
     if (slot !== undefined) this.group.table.listing[slot] = this.#listing;
   }
 
-  valueBytes(key: EtcdKey): number | undefined {
+  liveBytes(key: EtcdKey): number | undefined {
     const { table } = this.group;
     const slot = table.slotOf(key);
-    if (slot === undefined || !this.#isHeldOnTo(slot)) return undefined;
+    if (slot === undefined || table.listing[slot] !== this.#listing || !this.#isHeldOnTo(slot)) return undefined;
     return table.isDesired(slot) ? table.valueBytes(slot) : 0;
-  }
-
-  isNamed(key: EtcdKey): boolean {
-    const { table } = this.group;
-    const slot = table.slotOf(key);
-    return slot !== undefined && this.#isHeldOnTo(slot) && table.listing[slot] === this.#listing;
   }
 
   remove(key: EtcdKey): void {

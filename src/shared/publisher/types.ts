@@ -64,10 +64,11 @@ export interface Section extends Sink {
    * out later. It goes when the source removes it, or when a complete listing does not name it.
    */
   keep(key: EtcdKey): void;
-  /** Bytes of the value desired under `key`; 0 where it stays as etcd holds it, undefined where neither is so. */
-  valueBytes(key: EtcdKey): number | undefined;
-  /** `key` has a value, desired or kept, that the listing under way, or what followed it, has named. */
-  isNamed(key: EtcdKey): boolean;
+  /**
+   * Bytes of the value of a live key, one that the listing under way, or what followed it, has named; 0 where it stays as
+   * etcd holds it. Undefined of any other key.
+   */
+  liveBytes(key: EtcdKey): number | undefined;
   /**
    * What etcd holds under `key`, as far as is known, compared with `value`: by a digest of 64 bits.
    * Undefined while that is not known (see `whenKnown`).

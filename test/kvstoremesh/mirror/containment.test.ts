@@ -1,14 +1,18 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ImportGuard } from '../../../src/kvstoremesh/import-guard/guard.ts';
-import { destinationPrefix, MAPPINGS, sourcePrefix } from '../../../src/kvstoremesh/mappings.ts';
 import { BoundedSink } from '../../../src/kvstoremesh/mirror/bounded-sink.ts';
-import { RemoteBounds } from '../../../src/kvstoremesh/mirror/bounds.ts';
-import { RefusedKeys } from '../../../src/kvstoremesh/mirror/refused-keys.ts';
 import { RekeyedSink } from '../../../src/kvstoremesh/mirror/rekeyed-sink.ts';
-import type { EtcdKey } from '../../../src/shared/etcd/types.ts';
-import { silentLogger } from '../../../src/shared/process/log.ts';
-import { ManualClock } from '../../support/clocks.ts';
+import { ImportGuard } from '../../src/kvstoremesh/import-guard/guard.ts';
+import { destinationPrefix } from '../../src/kvstoremesh/mappings.ts';
+import { MAPPINGS } from '../../src/kvstoremesh/mappings.ts';
+import { sourcePrefix } from '../../src/kvstoremesh/mappings.ts';
+import { RemoteBounds } from '../../src/kvstoremesh/mirror/bounds.ts';
+import { mirrorPipeline } from '../../src/kvstoremesh/mirror/pipeline.ts';
+import { Quota } from '../../src/kvstoremesh/mirror/quota.ts';
+import { RefusedKeys } from '../../src/kvstoremesh/mirror/refused-keys.ts';
+import type { EtcdKey } from '../../src/shared/etcd/types.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { ManualClock } from './manual-clock.ts';
 
 const OWN = { name: 'harbor', id: 200, maxConnectedClusters: 255 };
 
@@ -62,25 +66,25 @@ test('whatever bytes a remote uses for its keys, nothing is written or removed o
       const to = destinationPrefix(mapping, 'berlin');
       const touched: EtcdKey[] = [];
       const section = {
+        options: { scope: mapping.scope, cluster: 'berlin', prefix: to, rank: 0, owns: 'prefix' as const },
+        stats: { desired: 0, bytes: 0, pending: 0, listed: false, synced: false },
         upsert: (key: EtcdKey) => touched.push(key),
         remove: (key: EtcdKey) => touched.push(key),
         keep: (key: EtcdKey) => touched.push(key),
         listed: () => undefined,
         interrupted: () => undefined,
+        liveBytes: () => undefined,
+        flushed: () => Promise.resolve(),
       };
       const guard = new ImportGuard(mode, OWN).remote('berlin', silentLogger);
       const refused = new RefusedKeys({ log: silentLogger, onRefused: () => undefined });
       const limits = { keys: 20, bytes: 1000, 'key-size': 60, 'value-size': 30, 'change-rate': 1 };
-      const bounds = new RemoteBounds(limits, new ManualClock());
-      const sink = new BoundedSink({
-        bounds,
-        share: bounds.share(() => ({ keys: 0, bytes: 0 })),
-        prefixBytes: from.length,
-        refused,
-        next: new RekeyedSink({ from, to, next: guard?.sink(mapping, section) ?? section, refused, isNamed: () => false }),
-        growth: () => ({ keys: 1, bytes: 1 }),
-        stop: () => undefined,
-      });
+      const clock = new ManualClock();
+      const bounds = new RemoteBounds(limits, clock);
+      const quota = new Quota({ bounds, held: () => ({ keys: 0, bytes: 0 }), onExceeded: () => undefined });
+      const { signal } = new AbortController();
+      const [onListed, onPropagated] = [() => undefined, () => undefined];
+      const sink = mirrorPipeline({ mapping, from, section, quota, refused, guard, clock, signal, onListed, onPropagated });
       for (const { kind, own: suffix, value: text } of words) {
         const key = `${foreign ? from.slice(0, -4) : from}${suffix}` as EtcdKey;
         if (kind === 'upsert') sink.upsert(key, Buffer.from(text, 'latin1'));

@@ -5,17 +5,25 @@ import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import type { KeySink } from '../../../src/kvstoremesh/key-sink.ts';
 import { BoundedSink } from '../../../src/kvstoremesh/mirror/bounded-sink.ts';
-import { type BoundExceededError, RemoteBounds, type RemoteLimits, type Usage } from '../../../src/kvstoremesh/mirror/bounds.ts';
-import { RefusedKeys } from '../../../src/kvstoremesh/mirror/refused-keys.ts';
-import { type EtcdKey, keyOf } from '../../../src/shared/etcd/types.ts';
-import { REMOTE_CHANGES_BURST_SECONDS } from '../../../src/shared/limits.ts';
-import { silentLogger } from '../../../src/shared/process/log.ts';
-import { ManualClock } from '../../support/clocks.ts';
+import { AdmitStage } from '../../src/kvstoremesh/mirror/admit.ts';
+import type { BoundExceededError } from '../../src/kvstoremesh/mirror/bounds.ts';
+import { RemoteBounds } from '../../src/kvstoremesh/mirror/bounds.ts';
+import type { RemoteLimits } from '../../src/kvstoremesh/mirror/bounds.ts';
+import { Quota } from '../../src/kvstoremesh/mirror/quota.ts';
+import type { Usage } from '../../src/kvstoremesh/mirror/quota.ts';
+import { RefusedKeys } from '../../src/kvstoremesh/mirror/refused-keys.ts';
+import { StoreStage } from '../../src/kvstoremesh/mirror/store.ts';
+import type { Stage } from '../../src/kvstoremesh/stage.ts';
+import type { EtcdKey } from '../../src/shared/etcd/types.ts';
+import { keyOf } from '../../src/shared/etcd/types.ts';
+import { REMOTE_CHANGES_BURST_SECONDS } from '../../src/shared/limits.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { ManualClock } from './manual-clock.ts';
 
 const NONE: RemoteLimits = { keys: 0, bytes: 0, 'key-size': 0, 'value-size': 0, 'change-rate': 0 };
 
 /** A receiver that holds what it is told, as a section does. */
-class Held implements KeySink {
+class Held implements Stage {
   readonly values = new Map<EtcdKey, number>();
   readonly kept: EtcdKey[] = [];
   named = new Set<EtcdKey>();
@@ -24,6 +32,10 @@ class Held implements KeySink {
     let bytes = 0;
     for (const [key, value] of this.values) bytes += key.length - 2 + value;
     return { keys: this.values.size, bytes };
+  }
+
+  liveBytes(key: EtcdKey): number | undefined {
+    return this.named.has(key) ? this.values.get(key) : undefined;
   }
 
   upsert(key: EtcdKey, value: Uint8Array): void {
@@ -51,53 +63,46 @@ class Held implements KeySink {
 
 function start(limits: Partial<RemoteLimits>, clock = new ManualClock()) {
   const bounds = new RemoteBounds({ ...NONE, ...limits }, clock);
+  const sections: Held[] = [];
+  const held = (): Usage => ({
+    keys: sections.reduce((sum, { usage }) => sum + usage.keys, 0),
+    bytes: sections.reduce((sum, { usage }) => sum + usage.bytes, 0),
+  });
+  const stops: BoundExceededError[] = [];
+  const session = () => new Quota({ bounds, held, onExceeded: (reason) => stops.push(reason) });
+  const first = session();
   const kind = () => {
-    const held = new Held();
-    const share = bounds.share(() => held.usage);
-    const stops: BoundExceededError[] = [];
+    const section = new Held();
+    sections.push(section);
     const refusedReasons: string[] = [];
     const refused = new RefusedKeys({ log: silentLogger, onRefused: (reason) => refusedReasons.push(reason) });
-    const liveBytes = (key: EtcdKey) => (held.named.has(key) ? held.values.get(key) : undefined);
-    const counted = (key: EtcdKey, say: () => void) => {
-      const before = liveBytes(key);
-      say();
-      share.change(key.length - 2, before, liveBytes(key));
+    const open = (quota = session()) => {
+      const part = quota.part();
+      const next = new StoreStage({ section, prefixBytes: 2, quota, part, onListed: () => undefined });
+      return new AdmitStage({ quota, part, refused, next });
     };
-    const next: KeySink = {
-      upsert: (key, value) => counted(key, () => held.upsert(key, value)),
-      keep: (key) => counted(key, () => held.keep(key)),
-      remove: (key) => counted(key, () => held.remove(key)),
-      interrupted: () => held.interrupted(),
-      listed: () => held.listed(),
-    };
-    const growth = (key: EtcdKey, valueBytes: number): Usage => {
-      const before = liveBytes(key);
-      return before === undefined ? { keys: 1, bytes: key.length - 2 + valueBytes } : { keys: 0, bytes: valueBytes - before };
-    };
-    const open = () =>
-      new BoundedSink({ bounds, share, prefixBytes: 2, refused, next, growth, stop: (reason) => stops.push(reason) });
-    const sink = open();
+    const sink = open(first);
     const list = (names: string[], value = 'v') => {
       sink.interrupted('a listing');
       for (const name of names) sink.upsert(keyOf(`k/${name}`), Buffer.from(value));
     };
-    return { held, share, sink, open, stops, refused, refusedReasons, list };
+    return { held: section, sink, open, stops, refused, refusedReasons, list };
   };
-  return { bounds, clock, kind };
+  return { bounds, clock, held, session, stops, kind };
 }
 
 const names = (count: number, tag = '') => Array.from({ length: count }, (_, i) => `${tag}${i}`);
 
 describe('the bounds of a remote', () => {
   test('let it have exactly as many keys as allowed, of all kinds together, and change them', () => {
-    const { bounds, kind } = start({ keys: 5 });
+    const { bounds, held, kind } = start({ keys: 5 });
     const [a, b] = [kind(), kind()];
     a.list(names(3));
     a.sink.listed();
     b.list(names(2));
     b.sink.listed();
     a.sink.upsert(keyOf('k/0'), Buffer.from('changed'));
-    expect(bounds.held.keys).toBe(5);
+    expect(held().keys).toBe(5);
     expect([...a.stops, ...b.stops]).toEqual([]);
     b.sink.upsert(keyOf('k/one-more'), Buffer.from('v'));
     expect(b.stops.map(({ bound }) => bound)).toEqual(['keys']);
@@ -106,11 +111,11 @@ describe('the bounds of a remote', () => {
   });
 
   test('count bytes of own parts and values, and what a value had before', () => {
-    const { bounds, kind } = start({ bytes: 10 });
+    const { held, kind } = start({ bytes: 10 });
     const a = kind();
     a.list(['x'], 'four');
     a.sink.listed();
-    expect(bounds.held.bytes).toBe(5);
+    expect(held().bytes).toBe(5);
     a.sink.upsert(keyOf('k/x'), Buffer.from('nine long'));
     expect(a.stops).toEqual([]);
     a.sink.upsert(keyOf('k/x'), Buffer.from('now it is ten'));
@@ -145,23 +150,23 @@ describe('the bounds of a remote', () => {
     const { kind } = start({ keys: 4 });
     const a = kind();
     a.sink.interrupted('a listing');
-    a.sink.announce(5);
+    a.sink.announced(5);
     a.sink.upsert(keyOf('k/0'), Buffer.from('v'));
     expect(a.stops.map(({ bound }) => bound)).toEqual(['keys']);
     expect(a.held.values.size).toBe(0);
   });
 
   test('end listings that break off again and again, each with other keys, at twice what is allowed', () => {
-    const { bounds, kind } = start({ keys: 10 });
+    const { held, kind } = start({ keys: 10 });
     const a = kind();
     for (let round = 0; round < 20; round += 1) {
       const sink = a.open();
       sink.interrupted('a listing');
       for (let page = 0; page < 5; page += 1) {
-        sink.announce(10);
+        sink.announced(10);
         for (const name of names(2, `${round}-${page}-`)) sink.upsert(keyOf(`k/${name}`), Buffer.from('v'));
       }
-      expect(bounds.held.keys).toBeLessThanOrEqual(22);
+      expect(held().keys).toBeLessThanOrEqual(22);
     }
     expect(a.held.usage.keys).toBeLessThanOrEqual(22);
     expect(a.stops.length).toBeGreaterThan(0);
@@ -184,6 +189,15 @@ describe('the bounds of a remote', () => {
     expect(a.refusedReasons).toEqual(['key_too_large', 'value_too_large']);
     expect([bounds.exceeded('key-size'), bounds.exceeded('value-size')]).toEqual([1, 1]);
     expect(a.stops).toEqual([]);
+  });
+
+  test('count a key whose value is too large and which may be there from an earlier run', () => {
+    const { kind } = start({ keys: 2, 'value-size': 4 });
+    const a = kind();
+    for (const name of names(3)) a.held.values.set(keyOf(`k/${name}`), 1);
+    a.list(names(3), 'large');
+    expect(a.stops.map(({ bound }) => bound)).toEqual(['keys']);
+    expect(a.held.kept).toEqual(['k/0', 'k/1']);
   });
 
   test('let a burst of changes pass that a restart makes, but not a storm; time gives back what it took', async () => {
@@ -245,10 +259,10 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
 
 /** A remote with three kinds, which goes through `history` and is told of over sessions. */
 function follow(history: readonly Step[]): void {
-  const { kind } = start(LIMITS);
+  const { kind, session, stops } = start(LIMITS);
   const mirrors = KINDS.map(() => ({ ...kind(), remote: new Map<string, number>(), enabled: true }));
   const sinks = mirrors.map(({ open }) => open());
-  const stopped = () => mirrors.some(({ stops }) => stops.length > 0);
+  const stopped = () => stops.length > 0;
   const upsert = (at: number, name: string, size: number) => sinks[at]?.upsert(keyOf(`k/${name}`), Buffer.alloc(size));
   const isTooMuch = () => {
     const live = mirrors.filter(({ enabled }) => enabled).flatMap(({ remote }) => [...remote.values()]);
@@ -257,19 +271,16 @@ function follow(history: readonly Step[]): void {
   const list = (at: number, count = Number.POSITIVE_INFINITY) => {
     const { remote } = mirrors[at] as (typeof mirrors)[number];
     sinks[at]?.interrupted('a listing');
-    sinks[at]?.announce(remote.size);
+    sinks[at]?.announced(remote.size);
     for (const [name, size] of [...remote].slice(0, count)) upsert(at, name, size);
     if (count >= remote.size) sinks[at]?.listed();
   };
   const connect = () => {
-    for (const [at, { enabled, share, held, open, stops }] of mirrors.entries()) {
-      stops.length = 0;
-      sinks[at] = open();
-      if (enabled) share.begin();
-      else {
-        share.clear();
-        held.values.clear();
-      }
+    stops.length = 0;
+    const quota = session();
+    for (const [at, { enabled, held, open }] of mirrors.entries()) {
+      if (enabled) sinks[at] = open(quota);
+      else held.values.clear();
     }
     for (const [at, { enabled }] of mirrors.entries()) if (enabled) list(at);
   };
@@ -298,7 +309,6 @@ function follow(history: readonly Step[]): void {
     change(step);
     expect(stopped(), JSON.stringify(step)).toBe(isTooMuch());
     if (!stopped()) continue;
-    for (const { share } of mirrors) share.end();
     // It is tried again in vain, until the remote has become smaller.
     connect();
     expect(stopped()).toBe(true);

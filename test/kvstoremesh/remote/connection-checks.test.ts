@@ -1,18 +1,25 @@
 import { describe, expect, test } from 'vitest';
-import { ConnectionLostError, SourceReplacedError } from '../../../src/kvstoremesh/errors.ts';
-import { CanaryGate } from '../../../src/kvstoremesh/mirror/canary-gate.ts';
-import {
-  ConfigChanges,
-  clusterConfigReadings,
-  READINGS_TIMING,
-} from '../../../src/kvstoremesh/remote/cluster-config-readings.ts';
-import { checkHeartbeat, Heartbeat } from '../../../src/kvstoremesh/remote/heartbeat-check.ts';
-import { ClusterChangedError, PermissionDeniedError, UnavailableError } from '../../../src/shared/etcd/errors.ts';
-import { HEARTBEAT_KEY } from '../../../src/shared/etcd/keyspace.ts';
-import { type KeyValue, keyOf } from '../../../src/shared/etcd/types.ts';
-import type { Clock } from '../../../src/shared/time/clock.ts';
-import { ManualClock } from '../../support/clocks.ts';
-import { keyValue, scriptedClient } from '../scripted-client.ts';
+import { ConnectionLostError } from '../../src/kvstoremesh/errors.ts';
+import { SourceReplacedError } from '../../src/kvstoremesh/errors.ts';
+import { RemoteBounds } from '../../src/kvstoremesh/mirror/bounds.ts';
+import { CanaryGate } from '../../src/kvstoremesh/mirror/canary-gate.ts';
+import { CanaryStage } from '../../src/kvstoremesh/mirror/canary-gate.ts';
+import { Quota } from '../../src/kvstoremesh/mirror/quota.ts';
+import { ConfigChanges } from '../../src/kvstoremesh/remote/cluster-config-readings.ts';
+import { clusterConfigReadings } from '../../src/kvstoremesh/remote/cluster-config-readings.ts';
+import { READINGS_TIMING } from '../../src/kvstoremesh/remote/cluster-config-readings.ts';
+import { checkHeartbeat } from '../../src/kvstoremesh/remote/heartbeat-check.ts';
+import { Heartbeat } from '../../src/kvstoremesh/remote/heartbeat-check.ts';
+import { ClusterChangedError } from '../../src/shared/etcd/errors.ts';
+import { PermissionDeniedError } from '../../src/shared/etcd/errors.ts';
+import { UnavailableError } from '../../src/shared/etcd/errors.ts';
+import type { KeyValue } from '../../src/shared/etcd/types.ts';
+import { keyOf } from '../../src/shared/etcd/types.ts';
+import { HEARTBEAT_KEY } from '../../src/shared/publisher/heartbeat.ts';
+import type { Clock } from '../../src/shared/time/clock.ts';
+import { ManualClock } from './manual-clock.ts';
+import { keyValue } from './scripted-client.ts';
+import { scriptedClient } from './scripted-client.ts';
 
 describe('the readings of a cluster config', () => {
   /** Answers the reads with `answers` in turn, the last one for ever. */
@@ -188,11 +195,15 @@ describe('a gate of canaries', () => {
 
   test('opens for those who wait and for those who come later', async () => {
     const gate = new CanaryGate([canary]);
+    const limits = { keys: 0, bytes: 0, 'key-size': 0, 'value-size': 0, 'change-rate': 0 };
+    const bounds = new RemoteBounds(limits, new ManualClock());
+    const quota = new Quota({ bounds, held: () => ({ keys: 0, bytes: 0 }), onExceeded: () => undefined });
+    const stage = new CanaryStage({ gate, prefixBytes: 0, quota, part: quota.part() });
     const waiting = gate.open(canary, never);
-    gate.upsert(keyOf('cilium/synced/berlin/other'));
-    gate.upsert(canary);
+    stage.upsert(keyOf('cilium/synced/berlin/other'), Buffer.from('1'));
+    stage.upsert(canary, Buffer.from('1'));
     await waiting;
-    gate.remove();
+    stage.remove();
     await gate.open(canary, never);
   });
 

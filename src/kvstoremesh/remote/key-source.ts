@@ -6,7 +6,7 @@
  */
 import type { EtcdKey } from '../../shared/etcd/types.ts';
 import type { Sink } from '../../shared/publisher/types.ts';
-import { type EtcdSourceOptions, runEtcdSource } from './etcd-source.ts';
+import { type EtcdSourceOptions, runEtcdSource } from '../mirror/etcd-source.ts';
 
 export interface KeySourceOptions extends Pick<EtcdSourceOptions, 'client' | 'sink' | 'clock' | 'log' | 'signal'> {
   readonly key: EtcdKey;

@@ -7,17 +7,18 @@
  */
 import type { EtcdKey } from '../../shared/etcd/types.ts';
 import { MAX_SLASHED_BYTES, MAX_SLASHED_KEYS } from '../../shared/limits.ts';
-import type { KeySink } from '../key-sink.ts';
+import type { Section } from '../../shared/publisher/types.ts';
 import { rekey } from '../mappings.ts';
+import type { Stage } from '../stage.ts';
 import type { RefusedKeys } from './refused-keys.ts';
 
-export interface RekeyedSinkOptions {
+export interface RekeyOptions {
   readonly from: EtcdKey;
   readonly to: EtcdKey;
-  readonly next: KeySink;
+  readonly next: Stage;
   readonly refused: RefusedKeys;
-  /** The mirrored key has a value that the listing under way, or what followed it, has named. */
-  readonly isNamed: (key: EtcdKey) => boolean;
+  /** Knows which mirrored keys are live. */
+  readonly section: Pick<Section, 'liveBytes'>;
 }
 
 /** The source keys of one mirrored key, where one of them at least is written otherwise. */
@@ -28,13 +29,13 @@ interface Claims {
   readonly slashed: Map<EtcdKey, Buffer | undefined>;
 }
 
-export class RekeyedSink implements KeySink {
-  readonly #options: RekeyedSinkOptions;
+export class RekeyStage implements Stage {
+  readonly #options: RekeyOptions;
   readonly #claims = new Map<EtcdKey, Claims>();
   #slashedKeys = 0;
   #slashedBytes = 0;
 
-  constructor(options: RekeyedSinkOptions) {
+  constructor(options: RekeyOptions) {
     this.#options = options;
   }
 
@@ -116,7 +117,7 @@ export class RekeyedSink implements KeySink {
   }
 
   #claimsOf(own: EtcdKey): Claims {
-    return this.#claims.get(own) ?? { hasPlain: this.#options.isNamed(own), slashed: new Map() };
+    return this.#claims.get(own) ?? { hasPlain: this.#options.section.liveBytes(own) !== undefined, slashed: new Map() };
   }
 
   #upsertSlashed(own: EtcdKey, key: EtcdKey, value: Uint8Array): void {

@@ -1,0 +1,73 @@
+/**
+ * The mirror of a prefix: the stages that a key passes from a remote's etcd to the local one.
+ *
+ *   runEtcdSource (etcd-source.ts) lists and watches the prefix
+ *     → admit    (admit.ts)    sizes, rate, and the number of keys that a listing announces
+ *     → rekey    (rekey.ts)    the key below the prefix that it is mirrored to
+ *     → guard    (../import-guard/remote-guard.ts) identities, names and addresses of other clusters
+ *     → measure  (measure.ts)  seconds until the local etcd confirms a change
+ *     → store    (store.ts)    the quota of the remote, then the section
+ *   Section (../../shared/publisher/published-section.ts) writes it to the local etcd
+ *
+ * A stage knows its successor only. Two things are shared: the quota, which stops all stages of a remote at once, and the
+ * section, which knows the live keys.
+ */
+import type { EtcdKey } from '../../shared/etcd/types.ts';
+import type { Logger } from '../../shared/process/log.ts';
+import type { Section } from '../../shared/publisher/types.ts';
+import type { Clock } from '../../shared/time/clock.ts';
+import type { RemoteGuard } from '../import-guard/remote-guard.ts';
+import type { Mapping } from '../mappings.ts';
+import type { Stage } from '../stage.ts';
+import { AdmitStage } from './admit.ts';
+import { type CanaryGate, CanaryStage } from './canary-gate.ts';
+import { MeasureStage } from './measure.ts';
+import type { Quota } from './quota.ts';
+import { RefusedKeys } from './refused-keys.ts';
+import { RekeyStage } from './rekey.ts';
+import { StoreStage } from './store.ts';
+
+export interface PipelineOptions {
+  readonly mapping: Mapping;
+  /** The prefix in the remote's etcd. */
+  readonly from: EtcdKey;
+  readonly section: Stage & Pick<Section, 'options' | 'stats' | 'liveBytes' | 'flushed'>;
+  readonly quota: Quota;
+  readonly refused: RefusedKeys;
+  /** Undefined where nothing is guarded. */
+  readonly guard: RemoteGuard | undefined;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly onListed: () => void;
+  readonly onPropagated: (seconds: number) => void;
+}
+
+/** The first stage of the mirror of one kind of keys over one connection: a listing begins. */
+export function mirrorPipeline(options: PipelineOptions): AdmitStage {
+  const { mapping, from, section, quota, refused, guard, clock, signal, onListed, onPropagated } = options;
+  const to = section.options.prefix;
+  const part = quota.part();
+  const store = new StoreStage({ section, prefixBytes: to.length, quota, part, onListed });
+  const measure = new MeasureStage({ section, clock, signal, onPropagated, next: store });
+  const guarded = guard?.stage(mapping, measure) ?? measure;
+  const rekeyed = new RekeyStage({ from, to, section, refused, next: guarded });
+  const admit = new AdmitStage({ quota, part, refused, next: rekeyed });
+  admit.interrupted('a connection to the remote begins');
+  return admit;
+}
+
+export interface CanaryPipelineOptions {
+  readonly gate: CanaryGate;
+  readonly prefix: EtcdKey;
+  /** Of the canaries alone: they are as many as the keys may be, beside the keys. */
+  readonly quota: Quota;
+  readonly log: Logger;
+}
+
+/** The first stage of what is read below a canary prefix: nothing of it is stored, but reading without end would cost as much. */
+export function canaryPipeline({ gate, prefix, quota, log }: CanaryPipelineOptions): AdmitStage {
+  const part = quota.part();
+  const next = new CanaryStage({ gate, prefixBytes: prefix.length, quota, part });
+  const refused = new RefusedKeys({ log, onRefused: () => undefined });
+  return new AdmitStage({ quota, part, refused, next });
+}

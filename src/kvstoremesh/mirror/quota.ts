@@ -1,0 +1,115 @@
+/**
+ * How much of its keys and bytes one remote cluster has used up, over all kinds of keys, during one session.
+ *
+ * Only live keys count: those that the last listing of a kind, or the one under way, and the changes after it have named.
+ * A new listing starts from zero, and so does a new session. A kind that is not mirrored counts nothing, however long the
+ * local etcd takes to remove its keys.
+ */
+import { BoundExceededError, type RemoteBounds, type StoppingBound } from './bounds.ts';
+
+/** Keys, and the bytes of their own parts and values. */
+export interface Usage {
+  readonly keys: number;
+  readonly bytes: number;
+}
+
+/** What one kind of keys takes of the quota. */
+export class QuotaPart {
+  #keys = 0;
+  #bytes = 0;
+  /** The size of the listing under way, as the remote announces it; 0 between listings. */
+  announced = 0;
+
+  /** A listing that announces more keys than it has named so far counts as a whole. */
+  keysWith(growth: number): number {
+    return Math.max(this.#keys + growth, this.announced);
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  add({ keys, bytes }: Usage): void {
+    this.#keys += keys;
+    this.#bytes += bytes;
+  }
+
+  /** Nothing is live. */
+  clear(): void {
+    this.#keys = 0;
+    this.#bytes = 0;
+    this.announced = 0;
+  }
+}
+
+export interface QuotaOptions {
+  readonly bounds: RemoteBounds;
+  /** What the local etcd holds of the remote, or is about to. */
+  readonly held: () => Usage;
+  /** Called once, with the first bound that the remote exceeds. */
+  readonly onExceeded: (reason: BoundExceededError) => void;
+}
+
+/** Shared by the stages of all kinds of one remote. Once a bound is exceeded no stage passes anything on. */
+export class Quota {
+  readonly bounds: RemoteBounds;
+  readonly #options: QuotaOptions;
+  readonly #parts: QuotaPart[] = [];
+  #isExceeded = false;
+
+  constructor(options: QuotaOptions) {
+    this.bounds = options.bounds;
+    this.#options = options;
+  }
+
+  get isExceeded(): boolean {
+    return this.#isExceeded;
+  }
+
+  /** The part of one more kind of keys. */
+  part(): QuotaPart {
+    const part = new QuotaPart();
+    this.#parts.push(part);
+    return part;
+  }
+
+  /** False where the remote exceeds a bound once `part` has grown by `growth`. */
+  admits(part: QuotaPart, growth: Usage): boolean {
+    let keys = 0;
+    let { bytes } = growth;
+    for (const each of this.#parts) {
+      keys += each.keysWith(each === part ? growth.keys : 0);
+      bytes += each.bytes;
+    }
+    return this.#isWithin({ keys, bytes }, 1);
+  }
+
+  /** The listing of `part` has `keys` keys, as the remote says before it names them. False where that exceeds a bound. */
+  announce(part: QuotaPart, keys: number): boolean {
+    part.announced = keys;
+    if (!this.admits(part, { keys: 0, bytes: 0 })) return false;
+    // Until a listing is complete, the local etcd also holds the keys that it replaces. It holds no more than that:
+    // listings that never complete, each with other keys, must not fill the local etcd.
+    return this.#isWithin(this.#options.held(), 2);
+  }
+
+  /** One change more. False where the remote exceeds its rate. */
+  takeChange(): boolean {
+    return this.bounds.takeChange() || this.#exceed('change-rate');
+  }
+
+  #isWithin(usage: Usage, times: number): boolean {
+    const { keys, bytes } = this.bounds.limits;
+    if (keys > 0 && usage.keys > keys * times) return this.#exceed('keys');
+    if (bytes > 0 && usage.bytes > bytes * times) return this.#exceed('bytes');
+    return true;
+  }
+
+  #exceed(bound: StoppingBound): false {
+    if (this.#isExceeded) return false;
+    this.#isExceeded = true;
+    this.bounds.count(bound);
+    this.#options.onExceeded(new BoundExceededError(bound, this.bounds.limits[bound]));
+    return false;
+  }
+}
