@@ -240,9 +240,8 @@ export const MAX_HEARTBEAT_BYTES = 1024;
 /** Keys of one kind of one remote whose refusal is remembered, to be told in its state and logged once. */
 export const MAX_REFUSED_KEYS = 1000;
 
-/** Keys of one kind of one remote that differ from their mirrored form in slashes only, and the bytes of their values. Nobody means to write them. */
+/** Keys of one kind of one remote that are mirrored although they differ from their mirrored form in slashes. */
 export const MAX_SLASHED_KEYS = 1000;
-export const MAX_SLASHED_BYTES = 8 * 1024 * 1024;
 
 /** Longest wait before a remote that has exceeded a bound is read again. */
 export const REMOTE_STOPPED_RETRY_MS = 60_000;

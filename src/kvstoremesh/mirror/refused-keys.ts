@@ -24,7 +24,7 @@ const REASONS: Readonly<Record<Refusal, RejectReason>> = {
 
 const REMEDIES: Readonly<Record<Refusal, string>> = {
   'no-own-part': 'it has no part of its own; remove it from the remote',
-  collision: 'it differs from another key in slashes only; remove one of them from the remote',
+  collision: 'it differs from another key in slashes only; remove it from the remote',
   'key-size': 'its key is too large; remove it from the remote, or raise --remote-max-key-size',
   'value-size': 'its value is too large; make it smaller in the remote, or raise --remote-max-value-size',
 };

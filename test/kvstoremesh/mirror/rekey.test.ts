@@ -1,11 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { rekey } from '../../../src/kvstoremesh/mappings.ts';
-import { RefusedKeys } from '../../../src/kvstoremesh/mirror/refused-keys.ts';
-import { RekeyStage } from '../../../src/kvstoremesh/mirror/rekey.ts';
-import { type EtcdKey, keyOf } from '../../../src/shared/etcd/types.ts';
-import { MAX_SLASHED_BYTES, MAX_SLASHED_KEYS } from '../../../src/shared/limits.ts';
-import { silentLogger } from '../../../src/shared/process/log.ts';
+import { MAX_SLASHED_BYTES } from '../../../src/shared/limits.ts';
+import { rekey } from '../../src/kvstoremesh/mappings.ts';
+import { RefusedKeys } from '../../src/kvstoremesh/mirror/refused-keys.ts';
+import { RekeyStage } from '../../src/kvstoremesh/mirror/rekey.ts';
+import type { EtcdKey } from '../../src/shared/etcd/types.ts';
+import { keyOf } from '../../src/shared/etcd/types.ts';
+import { MAX_SLASHED_KEYS } from '../../src/shared/limits.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
 
 const from = keyOf('cilium/state/nodes/v1/berlin/');
 const to = keyOf('cilium/cache/nodes/v1/berlin/');
@@ -46,43 +48,80 @@ function start() {
   return { sink, upsert, remove, owns, held, touched, refused, collisions: () => collisions };
 }
 
-describe('keys that differ in slashes only', () => {
-  test('share a mirrored key that stays until the last of them goes', () => {
+describe('of keys that differ in slashes only', () => {
+  test('the one that is written as it is mirrored is mirrored, and the others are refused', () => {
     const { upsert, remove, owns, collisions } = start();
+    upsert('a/b', 'plain');
     upsert('a//b', 'slashed');
     upsert('a/b/', 'third');
-    expect(owns()).toEqual({ 'a/b': 'slashed' });
-    upsert('a/b', 'plain');
     expect(owns()).toEqual({ 'a/b': 'plain' });
     expect(collisions()).toBe(2);
     remove('a//b');
     expect(owns()).toEqual({ 'a/b': 'plain' });
     remove('a/b');
-    expect(owns()).toEqual({ 'a/b': 'third' });
-    remove('a/b/');
     expect(owns()).toEqual({});
   });
 
-  test('are told of while they collide', () => {
-    const { upsert, remove, refused } = start();
+  test('the first is mirrored until the one that is written as it is mirrored comes', () => {
+    const { upsert, remove, owns, collisions } = start();
+    upsert('a//b', 'slashed');
+    upsert('a/b/', 'third');
+    expect(owns()).toEqual({ 'a/b': 'slashed' });
+    expect(collisions()).toBe(1);
+    upsert('a/b', 'plain');
+    expect(owns()).toEqual({ 'a/b': 'plain' });
+    expect(collisions()).toBe(2);
+    upsert('a//b', 'slashed again');
+    remove('a/b/');
+    expect(owns()).toEqual({ 'a/b': 'plain' });
+  });
+
+  test('none inherits the mirrored key: the next change or listing decides', () => {
+    const { sink, upsert, remove, owns } = start();
+    upsert('a//b', 'slashed');
+    upsert('a/b/', 'third');
+    remove('a//b');
+    expect(owns()).toEqual({});
+    upsert('a/b/', 'third again');
+    expect(owns()).toEqual({ 'a/b': 'third again' });
+    upsert('a/b', 'plain');
+    remove('a/b');
+    expect(owns()).toEqual({});
+    sink.interrupted('watch position lost');
+    upsert('a/b/', 'third again');
+    sink.listed();
+    expect(owns()).toEqual({ 'a/b': 'third again' });
+  });
+
+  test('the refused one is named', () => {
+    const { upsert, refused } = start();
     upsert('a/b', 'plain');
     upsert('a//b', 'slashed');
     expect(refused.problem).toMatch(/a\/\/b.*differs from another key in slashes only/);
-    remove('a/b');
-    expect(refused.problem).toBeUndefined();
   });
 
-  test('beyond what there is room for are left out, one and all', () => {
+  test('a value that is too large keeps what is mirrored of that key, and of no other', () => {
+    const { sink, upsert, remove, owns } = start();
+    const keep = (name: string) => sink.keep((from + name) as EtcdKey);
+    upsert('a//b', 'slashed');
+    keep('a/b/');
+    keep('a//b');
+    expect(owns()).toEqual({ 'a/b': 'slashed' });
+    remove('a/b/');
+    expect(owns()).toEqual({ 'a/b': 'slashed' });
+    remove('a//b');
+    expect(owns()).toEqual({});
+  });
+
+  test('those that there is no room for are refused', () => {
     const { upsert, remove, owns, collisions } = start();
     for (let i = 0; i < MAX_SLASHED_KEYS + 5; i += 1) upsert(`n//${i}`, 'v');
     upsert('plain', 'v');
     expect(Object.keys(owns()).length).toBe(MAX_SLASHED_KEYS + 1);
     expect(collisions()).toBe(5);
     remove('n//0');
-    upsert('big//0', 'x'.repeat(MAX_SLASHED_BYTES - MAX_SLASHED_KEYS));
-    expect(owns()['big/0']?.length).toBe(MAX_SLASHED_BYTES - MAX_SLASHED_KEYS);
-    upsert('big//0', 'x'.repeat(MAX_SLASHED_BYTES));
-    expect(owns()['big/0']).toBeUndefined();
+    upsert('n//more', 'v');
+    expect(owns()['n/more']).toBe('v');
   });
 });
 
@@ -101,30 +140,35 @@ test('whatever a remote writes, removes and lists, each of its keys is mirrored 
     fc.property(fc.array(action, { maxLength: 40 }), (actions) => {
       const { sink, upsert, remove, held, touched } = start();
       const source = new Map<string, string>();
+      // Mirrored keys of which a source key was removed since the last listing: those left need not be mirrored.
+      const orphaned = new Set<EtcdKey>();
+      const mirrored = (name: string) => rekey(from, to, (from + name) as EtcdKey);
       for (const [index, step] of actions.entries()) {
         if (step.kind === 'upsert') {
           source.set(step.own, String(index));
           upsert(step.own, String(index));
         } else if (step.kind === 'remove') {
-          source.delete(step.own);
+          if (!source.delete(step.own)) continue;
           remove(step.own);
+          const key = mirrored(step.own);
+          if (key !== undefined) orphaned.add(key);
         } else {
-          sink.interrupted('the place is lost');
+          orphaned.clear();
+          sink.interrupted('watch position lost');
           for (const lost of step.lost) source.delete(lost);
           for (const key of [...source.keys()].sort()) upsert(key, source.get(key) ?? '');
           sink.listed();
         }
         const wanted = new Map<EtcdKey, Set<string>>();
-        for (const [key, value] of source) {
-          const mirrored = rekey(from, to, (from + key) as EtcdKey);
-          if (mirrored === undefined) continue;
-          const isPlain = mirrored === to + key;
-          const values = wanted.get(mirrored);
-          if (values === undefined || isPlain) wanted.set(mirrored, new Set([value]));
-          else if (!source.has(mirrored.slice(to.length))) values.add(value);
+        for (const [name, value] of source) {
+          const key = mirrored(name);
+          if (key === undefined) continue;
+          const plain = source.get(key.slice(to.length));
+          wanted.set(key, plain === undefined ? (wanted.get(key) ?? new Set()).add(value) : new Set([plain]));
+          if (plain !== undefined) expect(held.get(key)).toBe(plain);
         }
-        expect([...held.keys()].sort()).toEqual([...wanted.keys()].sort());
         for (const [key, value] of held) expect(wanted.get(key)?.has(value)).toBe(true);
+        for (const key of wanted.keys()) expect(held.has(key) || orphaned.has(key)).toBe(true);
       }
       for (const key of touched) expect(key.startsWith(to) && key.length > to.length).toBe(true);
     }),
