@@ -1,4 +1,6 @@
-/** The flags of the `kvstoremesh` daemon. */
+/** The flags of the `kvstoremesh` daemon, and the configuration that they are parsed to. */
+import { type ClusterInfo, parseClusterInfo } from '../shared/cluster-info.ts';
+import { type KvstoreOptions, parseKvstoreOptions } from '../shared/flags/kvstore-options.ts';
 import {
   clusterFlags,
   goRuntimeFlags,
@@ -8,6 +10,7 @@ import {
   serviceFormatFlag,
 } from '../shared/flags/shared-flags.ts';
 import { address, bool, choice, duration, type FlagValues, text, uint } from '../shared/flags/table.ts';
+import { type ListenAddress, parseListenAddress } from '../shared/http/listen-address.ts';
 import {
   MAX_KEY_BYTES,
   MAX_REMOTE_BYTES,
@@ -16,6 +19,8 @@ import {
   MAX_VALUE_BYTES,
   REMOTE_CHANGES_BURST_SECONDS,
 } from '../shared/limits.ts';
+import type { ImportGuardMode } from './import-guard/remote-guard.ts';
+import type { ServiceFormat } from './mappings.ts';
 import type { RemoteLimits } from './mirror/bounds.ts';
 
 export const kvstoremeshFlagTable = {
@@ -53,13 +58,69 @@ export const kvstoremeshFlagTable = {
 /** The flags of one run, by name in camel case; durations in milliseconds. */
 export type KvstoremeshFlags = FlagValues<typeof kvstoremeshFlagTable>;
 
-/** The bounds of each remote, as the flags say. */
-export function remoteLimits(flags: KvstoremeshFlags): RemoteLimits {
+/** What the flags of one run say, parsed. */
+export interface KvstoremeshConfig {
+  readonly own: ClusterInfo;
+  readonly kvstore: KvstoreOptions;
+  readonly leaseTtlSeconds: number;
+  readonly writesHeartbeat: boolean;
+  /** The directory with one file for each remote cluster. */
+  readonly directory: string;
+  readonly readiness: { readonly perClusterMs: number; readonly globalMs: number };
+  readonly servers: ServerConfig;
+  readonly controllerGroups: readonly string[];
+  readonly remotes: RemotesConfig;
+}
+
+export interface ServerConfig {
+  readonly allowedHosts: readonly string[];
+  readonly healthPort: number;
+  /** Undefined for no such server. */
+  readonly api: ListenAddress | undefined;
+  readonly metrics: ListenAddress | undefined;
+}
+
+/** The same for every remote cluster. */
+export interface RemotesConfig {
+  readonly allowIdConflicts: boolean;
+  readonly serviceFormat: ServiceFormat;
+  readonly limits: RemoteLimits;
+  readonly importGuard: ImportGuardMode;
+  /** 0 for no limit. */
+  readonly cacheTtlMs: number;
+  /** The keys of a cluster go when its file does. */
+  readonly drained: boolean;
+}
+
+/** Throws ClusterInfoError or KvstoreOptionError for values that cannot be used. */
+export function kvstoremeshConfig(flags: KvstoremeshFlags): KvstoremeshConfig {
   return {
-    keys: flags.remoteMaxKeys,
-    bytes: flags.remoteMaxBytes,
-    'key-size': flags.remoteMaxKeySize,
-    'value-size': flags.remoteMaxValueSize,
-    'change-rate': flags.remoteMaxChangeRate,
+    own: parseClusterInfo(flags),
+    kvstore: { ...parseKvstoreOptions(flags.kvstoreOpt), strictServerNames: flags.strictServerNames },
+    leaseTtlSeconds: Math.floor(flags.kvstoreLeaseTtlMs / 1000),
+    writesHeartbeat: flags.enableHeartbeat,
+    directory: flags.clustermeshConfig,
+    readiness: { perClusterMs: flags.perClusterReadyTimeoutMs, globalMs: flags.globalReadyTimeoutMs },
+    servers: {
+      allowedHosts: flags.allowedHosts,
+      healthPort: flags.healthPort,
+      api: parseListenAddress(flags.apiServeAddr),
+      metrics: parseListenAddress(flags.prometheusServeAddr),
+    },
+    controllerGroups: flags.controllerGroupMetrics,
+    remotes: {
+      allowIdConflicts: flags.allowIdConflicts,
+      serviceFormat: flags.clustermeshServiceV2,
+      limits: {
+        keys: flags.remoteMaxKeys,
+        bytes: flags.remoteMaxBytes,
+        'key-size': flags.remoteMaxKeySize,
+        'value-size': flags.remoteMaxValueSize,
+        'change-rate': flags.remoteMaxChangeRate,
+      },
+      importGuard: flags.importGuard,
+      cacheTtlMs: flags.clustermeshCacheTtlMs,
+      drained: !flags.disableDrainOnDisconnection,
+    },
   };
 }

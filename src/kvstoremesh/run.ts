@@ -1,25 +1,21 @@
-/** The `kvstoremesh` daemon, wired together: its servers, the local etcd, and whoever leads over it. */
-import { parseClusterInfo } from '../shared/cluster-info.ts';
+/** The `kvstoremesh` daemon, wired together: its servers, the local etcd, and the leader that mirrors into it. */
 import { addEtcdChecks } from '../shared/etcd/health.ts';
 import { openLocalEtcd } from '../shared/etcd/local-etcd.ts';
 import { EtcdMetrics } from '../shared/etcd/metrics.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
-import { parseKvstoreOptions } from '../shared/flags/kvstore-options.ts';
 import { Health } from '../shared/http/health.ts';
-import { parseListenAddress } from '../shared/http/listen-address.ts';
 import type { Registry } from '../shared/http/metrics.ts';
 import { serveHealth, serveJson, serveMetrics } from '../shared/http/server.ts';
 import { countControllerRuns } from '../shared/process/controller-runs.ts';
 import { JobGroup } from '../shared/process/jobs.ts';
 import type { Runtime } from '../shared/process/runtime.ts';
 import { PublisherMetrics } from '../shared/publisher/metrics.ts';
-import { type KvstoremeshFlags, remoteLimits } from './flags.ts';
+import { type KvstoremeshConfig, type KvstoremeshFlags, kvstoremeshConfig } from './flags.ts';
 import { importGuardReport } from './import-guard/report.ts';
 import { LEADERSHIP_TIMING, type LeadershipTiming, runLeadership, type Term } from './leadership/leadership.ts';
 import { findLockPlace } from './leadership/lock-place.ts';
-import { LEADER_TIMING, type LeaderTiming, lead } from './leadership/term.ts';
+import { type CurrentTerm, LEADER_TIMING, Leader, type LeaderTiming } from './leadership/term.ts';
 import type { RemoteCluster } from './remote/cluster.ts';
-import type { RemoteClusters } from './remote/clusters.ts';
 import { registerMeshMetrics } from './status/mesh-metrics.ts';
 import { OPENAPI } from './status/openapi.ts';
 import { registerRemoteMetrics } from './status/remote-metrics.ts';
@@ -34,19 +30,26 @@ export async function runKvstoremesh(
   timing: KvstoremeshTiming = { ...LEADERSHIP_TIMING, ...LEADER_TIMING },
 ): Promise<void> {
   const { clock, log, metrics } = runtime;
-  const own = parseClusterInfo(flags);
-  const { strictServerNames } = flags;
-  const kvstore = { ...parseKvstoreOptions(flags.kvstoreOpt), strictServerNames };
+  const config = kvstoremeshConfig(flags);
   const jobs = new JobGroup({ signal: runtime.signal, log });
   const { signal } = jobs;
   const health = new Health(metrics);
-  let clusters: RemoteClusters | undefined;
-  const all = () => clusters?.all ?? [];
   const publisherMetrics = new PublisherMetrics(metrics, clock);
   const etcdMetrics = new EtcdMetrics(metrics);
-  const draining = () => clusters?.draining ?? [];
+  const all = () => leader.current?.remotes.all ?? [];
+  const draining = () => leader.current?.remotes.draining ?? [];
   const rejected = publisherMetrics.rejectedKeys.bind(publisherMetrics);
   const { propagated } = registerMeshMetrics(metrics, { clusters: all, draining, rejected });
+  const leader = new Leader({
+    config,
+    timing,
+    clock,
+    log,
+    metrics: publisherMetrics,
+    etcdMetrics,
+    onPropagated: propagated,
+    runsOf: countControllerRuns(metrics, config.controllerGroups),
+  });
   let local: EtcdClient | undefined;
   addEtcdChecks(health, {
     connection: () => local?.state,
@@ -54,44 +57,31 @@ export async function runKvstoremesh(
     certificates: () => etcdMetrics.certificates(),
     clock,
   });
-  let unreadable: string | undefined;
-  health.addCheck('configuration directory', () => unreadable && `${unreadable}; all clusters stay until it can be read`);
+  health.addCheck('configuration directory', () => unreadableDirectory(leader.current));
   health.addCheck('remote clusters', () => all().flatMap(refusal));
   health.addCheck('configuration files', () => all().flatMap(unreadableFile));
-  await serve(flags, metrics, health, all, signal);
+  await serve(config, metrics, health, all, signal);
 
-  const { client, endBootstrap } = await openLocalEtcd(kvstore, { clock, log, metrics: etcdMetrics }, signal);
+  const { client, endBootstrap } = await openLocalEtcd(config.kvstore, { clock, log, metrics: etcdMetrics }, signal);
   local = client;
+  void leader.ready.then(() => {
+    health.markReady();
+    endBootstrap();
+  });
   try {
-    const leader = {
-      flags,
-      own,
-      kvstore,
-      timing,
-      runtime: { clock, log },
-      metrics: publisherMetrics,
-      etcdMetrics,
-      onPropagated: propagated,
-      runsOf: countControllerRuns(metrics, flags.controllerGroupMetrics),
-      onRemotes: (remotes: RemoteClusters | undefined) => {
-        clusters = remotes;
-      },
-      onReadable: (problem: string | undefined) => {
-        unreadable = problem;
-      },
-      onReady: () => {
-        health.markReady();
-        endBootstrap();
-      },
-    };
-    const onStandby = () => health.markReady();
     const place = await findLockPlace(log);
-    const leadership = { client, place, clock, log, metrics, timing, onStandby, lead: (term: Term) => lead(term, leader) };
+    const [lead, onStandby] = [(term: Term) => leader.lead(term), () => health.markReady()];
+    const leadership = { client, place, clock, log, metrics, timing, onStandby, lead };
     jobs.startJob('leadership', (jobSignal) => runLeadership(leadership, jobSignal));
     await jobs.done();
   } finally {
     client.close();
   }
+}
+
+function unreadableDirectory(term: CurrentTerm | undefined): string | undefined {
+  const problem = term?.directory.problem;
+  return problem && `${problem}; all clusters stay until it can be read`;
 }
 
 /** Why a remote that answers is not mirrored. That one is away is told by its status: it happens, and is waited for. */
@@ -105,25 +95,23 @@ function unreadableFile({ name, fileProblem }: RemoteCluster): string[] {
 }
 
 async function serve(
-  flags: KvstoremeshFlags,
+  { servers, remotes: { limits, importGuard } }: KvstoremeshConfig,
   metrics: Registry,
   health: Health,
   clusters: () => readonly RemoteCluster[],
   signal: AbortSignal,
 ): Promise<void> {
-  registerRemoteMetrics(metrics, clusters, remoteLimits(flags));
-  const { allowedHosts } = flags;
-  const healthAddress = { host: undefined, port: flags.healthPort };
+  registerRemoteMetrics(metrics, clusters, limits);
+  const { allowedHosts, healthPort, api, metrics: scrapes } = servers;
+  const healthAddress = { host: undefined, port: healthPort };
   await serveHealth(health, { address: healthAddress, flag: 'health-port', allowedHosts, signal });
-  const api = parseListenAddress(flags.apiServeAddr);
   const findings = () => clusters().flatMap(({ name, guard }) => (guard === undefined ? [] : [[name, guard.findings] as const]));
   const resources = {
     '/v1/cluster': () => remoteClusterStatuses(clusters()),
-    '/v1/import-guard': () => importGuardReport(flags.importGuard, findings()),
+    '/v1/import-guard': () => importGuardReport(importGuard, findings()),
     '/swagger.json': () => OPENAPI,
   };
   if (api !== undefined) await serveJson(resources, { address: api, flag: 'api-serve-addr', allowedHosts, signal });
-  const scrapes = parseListenAddress(flags.prometheusServeAddr);
   if (scrapes !== undefined)
     await serveMetrics(metrics, { address: scrapes, flag: 'prometheus-serve-addr', allowedHosts, signal });
 }

@@ -31,8 +31,6 @@ export interface ConfigDirectoryOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;
-  /** Why the directory cannot be read, or undefined where it can again. */
-  readonly onReadable?: (problem: string | undefined) => void;
   readonly timing?: ConfigDirectoryTiming;
   /** @default systemFiles */
   readonly files?: ConfigFiles;
@@ -107,6 +105,11 @@ export class ConfigDirectory {
     }
   }
 
+  /** Why the directory cannot be read at the moment; undefined where it can. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
   /** The directory could be read once at least. */
   get wasRead(): boolean {
     return this.#wasRead;
@@ -123,21 +126,19 @@ export class ConfigDirectory {
   }
 
   async #scan(isFirst: boolean): Promise<readonly ConfigChange[]> {
-    const { path, log, onReadable } = this.#options;
+    const { path, log } = this.#options;
     if (path === '') throw new ConfigDirectoryError('flag --clustermesh-config: a directory is needed');
     try {
       const found = await this.#read();
       if (this.#problem !== undefined) log.info({ path }, 'the configuration directory can be read again');
       this.#problem = undefined;
       this.#wasRead = true;
-      onReadable?.(undefined);
       return this.#compare(found);
     } catch (thrown) {
       const problem = problemOf(thrown);
       const isMissing = ['ENOENT', 'ENOTDIR'].includes(errorNumberOf(thrown) ?? '');
       if (isFirst && isMissing)
         throw new ConfigDirectoryError(`flag --clustermesh-config: ${path} cannot be read (${problem}); mount or create it`);
-      onReadable?.(problem);
       if (this.#problem === undefined) {
         log.error({ path, error: problem }, 'the configuration directory cannot be read; all clusters stay');
       }

@@ -82,7 +82,7 @@ export class RemoteClusters {
   }
 
   /** Drains those of `clusters` that are not configured; they have keys in the local etcd although no file names them. */
-  removeLeftovers(clusters: Iterable<string>): void {
+  removeOrphans(clusters: Iterable<string>): void {
     const { drainGraceMs, context } = this.#options;
     const { own, publisher } = context;
     if (drainGraceMs === undefined) return;

@@ -8,7 +8,7 @@ import { clusterConfigKey, HEARTBEAT_KEY } from '../../shared/etcd/keyspace.ts';
 import type { EtcdClient, EtcdKey, KeyValue } from '../../shared/etcd/types.ts';
 import { ClusterConfigError, parseClusterConfig } from '../cluster-config.ts';
 
-export interface OwnStoreQuery {
+export interface SelfReferenceQuery {
   /** The etcd behind the remote's address. */
   readonly source: EtcdClient;
   readonly local: EtcdClient;
@@ -21,7 +21,7 @@ export interface OwnStoreQuery {
 const MAX_COMPARISONS = 3;
 
 /** The reason and the remedy where `source` is an etcd of the own cluster. Rejects where an etcd does not answer. */
-export async function ownStoreProblem(query: OwnStoreQuery): Promise<string | undefined> {
+export async function selfReferenceProblem(query: SelfReferenceQuery): Promise<string | undefined> {
   const remedy = 'check its endpoints; node ports and host names must lead to the other cluster';
   if (await isLocalEtcd(query)) return `the address of cluster ${query.cluster} is that of the local etcd; ${remedy}`;
   if (await describesOwnCluster(query)) {
@@ -35,7 +35,7 @@ export async function ownStoreProblem(query: OwnStoreQuery): Promise<string | un
  * that were set up with the same names and token have the same one, and in two young ones an entry may have the same
  * revision as well.
  */
-async function isLocalEtcd(query: OwnStoreQuery): Promise<boolean> {
+async function isLocalEtcd(query: SelfReferenceQuery): Promise<boolean> {
   const { source, local, cluster } = query;
   const config = await compare(clusterConfigKey(cluster), query);
   const id = source.state.clusterId;
@@ -44,7 +44,7 @@ async function isLocalEtcd(query: OwnStoreQuery): Promise<boolean> {
 }
 
 /** Compares what both etcds hold under `key`. */
-async function compare(key: EtcdKey, { source, local, signal }: OwnStoreQuery): Promise<'same' | 'other' | 'absent'> {
+async function compare(key: EtcdKey, { source, local, signal }: SelfReferenceQuery): Promise<'same' | 'other' | 'absent'> {
   for (let attempt = 1; ; attempt += 1) {
     const before = await local.get(key, { signal });
     const there = await source.get(key, { signal });
@@ -62,7 +62,7 @@ function isSameEntry(a: KeyValue | undefined, b: KeyValue | undefined): boolean 
 }
 
 /** Another replica of the own etcd has the own cluster's entry as its owner wrote it; a mirror of it is marked as such. */
-async function describesOwnCluster({ source, own, signal }: OwnStoreQuery): Promise<boolean> {
+async function describesOwnCluster({ source, own, signal }: SelfReferenceQuery): Promise<boolean> {
   const entry = await readable(source, clusterConfigKey(own.name), signal);
   if (entry === undefined) return false;
   try {

@@ -23,7 +23,7 @@ import type { Mirror } from '../mirror/mirror.ts';
 import { canaryPipeline } from '../mirror/pipeline.ts';
 import { Quota, type Usage } from '../mirror/quota.ts';
 import { REMOTE_TIMING, type RemoteClusterContext } from './context.ts';
-import { ownStoreProblem } from './self-reference.ts';
+import { selfReferenceProblem } from './self-reference.ts';
 import type { RemoteEvent } from './state.ts';
 
 export interface SessionOptions {
@@ -155,6 +155,6 @@ function eitherOf({ client, context }: SessionOptions): Recoverable {
 
 async function refusal({ cluster, config, client, context, session }: SessionOptions): Promise<string | undefined> {
   const { own, local, ids } = context;
-  const problem = await ownStoreProblem({ source: client, local, own, cluster, signal: session.signal });
+  const problem = await selfReferenceProblem({ source: client, local, own, cluster, signal: session.signal });
   return problem ?? ids.reserve(cluster, config.id);
 }

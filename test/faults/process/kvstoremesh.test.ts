@@ -18,7 +18,7 @@ import {
 
 /** Runs the daemon again after what has happened, and holds it to its promises. */
 async function goesOn({ daemon, local, oslo, oracle }: Mirroring, { removes = false }: Phase): Promise<void> {
-  await daemon.start({ lockTtlSeconds: 2, drainGraceMs: 100, leftoversMs: 100 });
+  await daemon.start({ lockTtlSeconds: 2, drainGraceMs: 100, orphansMs: 100 });
   if (removes) {
     // What the removal had not come to yet is removed although no file tells of the cluster.
     const left = async () => Object.keys(await local.dump('cilium/')).filter((key) => key.includes('/oslo'));

@@ -46,10 +46,8 @@ const optionsFor = (path: string) => ({ path, ownName: 'harbor', clock: systemCl
 /** What was reported so far, batch after batch; the first is there when the promise resolves. */
 async function watched(timing = TIMING, files: ConfigFiles = systemFiles) {
   const seen: string[] = [];
-  const problems: (string | undefined)[] = [];
   const { promise: first, resolve, reject } = Promise.withResolvers<void>();
-  const onReadable = (problem: string | undefined) => void (problems.at(-1) === problem || problems.push(problem));
-  const watching = new ConfigDirectory({ ...optionsFor(directory), timing, files, onReadable });
+  const watching = new ConfigDirectory({ ...optionsFor(directory), timing, files });
   const ended = (async () => {
     for await (const batch of watching.changes()) {
       seen.push(...batch.map(short));
@@ -58,7 +56,7 @@ async function watched(timing = TIMING, files: ConfigFiles = systemFiles) {
   })();
   ended.catch(reject);
   await first;
-  return { seen, ended, watching, problems };
+  return { seen, ended, watching };
 }
 
 describe('the configuration directory', () => {

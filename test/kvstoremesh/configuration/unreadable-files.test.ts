@@ -31,7 +31,7 @@ async function start(local: Store, directory: ConfigDirectory): Promise<Running>
     [...harborFlags(local, directory), `--api-serve-addr=127.0.0.1:${port}`, '--per-cluster-ready-timeout=1s'],
     [
       ...['setpriv', `--bounding-set=${CAPABILITIES}`, `--inh-caps=${CAPABILITIES}`],
-      ...quickProgram({ drainGraceMs: 100, leftoversMs: 100 }),
+      ...quickProgram({ drainGraceMs: 100, orphansMs: 100 }),
     ],
   );
   onTestFinished(() => daemon.kill());

@@ -308,8 +308,8 @@ export class Mesh implements AsyncDisposable {
   }
 
   /** What a daemon does a while after its start. */
-  async removeLeftovers(): Promise<void> {
-    this.remotes.removeLeftovers(await mirroredClusters(this.#client, this.#stop.signal));
+  async removeOrphans(): Promise<void> {
+    this.remotes.removeOrphans(await mirroredClusters(this.#client, this.#stop.signal));
   }
 
   find(name: string): RemoteCluster | undefined {

@@ -20,7 +20,7 @@ export interface QuickTimes {
   readonly lockTtlSeconds?: number;
   readonly leaseTtlSeconds?: number;
   readonly drainGraceMs?: number;
-  readonly leftoversMs?: number;
+  readonly orphansMs?: number;
 }
 
 function quickClock(clock: Clock, { speed = 1 }: QuickTimes): Clock {
