@@ -108,7 +108,7 @@ describe.skipIf(etcdVersions().length === 0)('the log of a daemon', { timeout: 1
       directory.write('rome', `endpoints: [x]\n${readFileSync(client.keyFile, 'utf8')}`);
       await using daemon = await start(local, '--debug', '--remote-max-value-size=20', '--per-cluster-ready-timeout=1s');
       await daemon.ready();
-      await until('the value is refused', () => daemon.log.includes('a key of the remote is not mirrored'));
+      await until('the value is refused', () => daemon.log.includes('key of remote cluster not mirrored'));
       await until('the others are told', () => daemon.log.includes('oslo') && daemon.log.includes('rome'));
       const text = daemon.log + (await scrape());
       const health = await (await fetch(`http://127.0.0.1:${daemon.healthPort}/healthz`)).text();

@@ -1,7 +1,7 @@
-/** Addresses and prefixes as remotes write them: the last part of a key, or the CIDRs of a node. */
+/** Parses addresses and prefixes of remotes: the last part of a key, or the CIDRs of a node. */
 import { addressBytes, ipv4Bits, isMapped, addressText as textOfBytes } from '../../shared/ip.ts';
 
-/** The bits of an address, 4 or 16 bytes, and how many of them count. Those beyond are 0. */
+/** The 4 or 16 bytes of an address, and how many of their bits count. The others are 0. */
 export interface Prefix {
   readonly bytes: Uint8Array;
   readonly length: number;

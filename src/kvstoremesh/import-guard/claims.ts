@@ -1,20 +1,20 @@
-/** What the values of a remote claim, as far as the guard asks: undefined where a value cannot be read as the agents would. */
+/** Reads what values of a remote claim, as far as the guard needs it; undefined for values that the agents cannot read. */
 import { MAX_CLUSTER_NAME_LENGTH, MAX_POD_CIDR_BYTES, MAX_POD_CIDRS_PER_NODE } from '../../shared/limits.ts';
 import { maskedPrefix, type Prefix } from './addresses.ts';
 import { asciiOf, isNull, JsonMembers, uint32Of } from './json-members.ts';
 
 export interface OwnerClaim {
-  /** The cluster of the name `cluster` is claimed, or none. */
+  /** The value names another cluster. */
   readonly isForeign: boolean;
-  /** The name of the other cluster, where one is claimed that could be one. */
+  /** The name of the other cluster, where the value has a possible one. */
   readonly name: string | undefined;
-  /** The ID of the other cluster, where one is claimed. */
+  /** The ID of the other cluster, where the value has one. */
   readonly id: number | undefined;
 }
 
 export interface NodeClaim extends OwnerClaim {
   readonly podCidrs: readonly Prefix[];
-  /** Not all of them could be read. */
+  /** Some CIDRs could not be read. */
   readonly isPartial: boolean;
 }
 
@@ -34,10 +34,10 @@ const QUOTE = 0x22;
 /** A node has four members with CIDRs, each once. */
 const MAX_CIDR_MEMBERS = 16;
 
-/** Where a name is decoded: one that is longer is of no cluster. */
+/** Buffer for a decoded name. A longer name belongs to no cluster. */
 const NAME = Buffer.alloc(MAX_CLUSTER_NAME_LENGTH);
 
-/** The first identity of an ip entry that is not `allowed`; `none` where there is no such. */
+/** The first identity of an ip entry that is not `allowed`; `none` where all are. */
 export function foreignIdentity(value: Buffer, allowed: (identity: number) => boolean): number | 'none' | undefined {
   let foreign: number | 'none' = 'none';
   let isReadable = true;
@@ -120,7 +120,7 @@ class OwnerReader implements OwnerClaim {
   }
 }
 
-/** One CIDR or a list of them, `{"IP":"10.7.0.0","Mask":"////AA=="}` each; false where one of them is none, or is too much. */
+/** One CIDR or a list of them, `{"IP":"10.7.0.0","Mask":"////AA=="}` each; false where one of them is invalid, or there are too many. */
 function readCidrs(value: Buffer, from: number, to: number, into: Prefix[]): boolean {
   if (to - from > MAX_POD_CIDR_BYTES) return false;
   let parsed: unknown;

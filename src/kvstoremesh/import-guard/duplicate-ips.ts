@@ -1,8 +1,8 @@
 /**
  * Which remotes claim which address.
  *
- * There may be millions of addresses, nearly all with one claim: that is one number, the remote and the listing that
- * named it last. An address costs about 50 bytes.
+ * There may be millions of addresses, and nearly all have one claim. A claim is a single number: the remote and the listing
+ * that last named the address. An address costs about 50 bytes.
  */
 import { MAX_GUARDED_ADDRESSES, MAX_SHARED_ADDRESSES } from '../../shared/limits.ts';
 import type { AddressKey } from './addresses.ts';
@@ -16,12 +16,12 @@ const SHARED = -1;
 export class DuplicateIps {
   readonly #claims = new Map<AddressKey, number>();
   readonly #shared = new Map<AddressKey, Map<number, number>>();
-  /** Claims of each remote that its present listing has not named. */
+  /** How many claims of each remote its current listing has not named yet. */
   readonly #unnamed = new Map<number, number>();
   readonly #count = new Map<number, number>();
   readonly #onChange: (address: AddressKey, owners: readonly number[], left: number | undefined) => void;
 
-  /** `onChange`: several claim `address`, `owners`; or one does, `owners[0]`, since `left` no longer does. */
+  /** `onChange`: several `owners` claim `address`, or only `owners[0]` does after `left` released it. */
   constructor(onChange: (address: AddressKey, owners: readonly number[], left: number | undefined) => void) {
     this.#onChange = onChange;
   }
@@ -31,12 +31,12 @@ export class DuplicateIps {
     return this.#claims.size;
   }
 
-  /** A listing of `owner` (below 1024) begins: claims that none of its words confirms go at `sweep`. */
+  /** A listing of `owner` (below 1024) begins: `sweep` removes the claims that it does not confirm. */
   begin(owner: number): void {
     this.#unnamed.set(owner, this.#count.get(owner) ?? 0);
   }
 
-  /** `listing`: the number of the owner's present one. False where there is no room. */
+  /** `listing`: the number of the owner's current listing. False where there is no room. */
   claim(owner: number, address: AddressKey, listing: number): boolean {
     const mine = pack(owner, listing);
     const found = this.#claims.get(address);
@@ -69,7 +69,7 @@ export class DuplicateIps {
     this.#remove(owner, named !== listing % LISTINGS);
   }
 
-  /** Releases what `owner` claimed before `listing` and not since. All at once: 10 ms for a million addresses, where anything is to be released at all. */
+  /** Releases the claims of `owner` that are older than `listing`, all at once. Takes 10 ms for a million addresses, and no time where nothing is to be released. */
   sweep(owner: number, listing: number): void {
     if ((this.#unnamed.get(owner) ?? 0) > 0) this.#releaseWhere(owner, (named) => named !== listing % LISTINGS);
     this.#unnamed.set(owner, 0);

@@ -1,7 +1,7 @@
 /**
- * What the guard has found about one remote: present findings by kind and key, and how many there ever were.
+ * The findings of the guard about one remote: the current ones by kind and key, and how many there were in total.
  *
- * Findings beyond a bound are counted but not followed. A key's finding is logged once, never with its value.
+ * Findings beyond a bound are counted but not tracked. The finding of a key is logged once, never with the value.
  */
 import { type EtcdKey, keyText } from '../../shared/etcd/types.ts';
 import { MAX_FINDINGS, MAX_LOGGED_FINDINGS } from '../../shared/limits.ts';
@@ -12,9 +12,9 @@ export type FindingKind = (typeof FINDING_KINDS)[number];
 
 export interface Finding {
   readonly kind: FindingKind;
-  /** As it is mirrored. */
+  /** The mirrored key. */
   readonly key: EtcdKey;
-  /** The name of the other cluster that is concerned, where it is known. */
+  /** The name of the other cluster, where it is known. */
   readonly otherCluster: string | undefined;
   readonly problem: string;
 }
@@ -25,10 +25,10 @@ interface Followed extends Finding {
 }
 
 const PROBLEMS: Readonly<Record<FindingKind, string>> = {
-  'identity-range': 'an identity outside of the range of the cluster ID; check the cluster IDs of the mesh',
-  'foreign-cluster': 'the value claims the name or the ID of another cluster; check the name and the ID of the cluster',
-  'duplicate-ip': 'another cluster claims the same address; check that the pod CIDRs of the clusters differ',
-  'pod-cidr-overlap': 'a pod CIDR overlaps one of another cluster; give the clusters pod CIDRs that differ',
+  'identity-range': 'identity outside the range of the cluster ID; check the cluster IDs of the mesh',
+  'foreign-cluster': 'value has the name or ID of another cluster; check the name and ID of the remote cluster',
+  'duplicate-ip': 'address is also announced by another cluster; check that the pod CIDRs of the clusters differ',
+  'pod-cidr-overlap': 'pod CIDR overlaps a pod CIDR of another cluster; use different pod CIDRs for the clusters',
 };
 
 export class Findings {
@@ -41,7 +41,7 @@ export class Findings {
     this.#log = log;
   }
 
-  /** `key` has a finding of `kind`, which counts where it had none. `listing`: for kinds that are retained by it. */
+  /** `key` has a finding of `kind`; a new one is counted. `listing`: for kinds that use `retain`. */
   add(kind: FindingKind, key: EtcdKey, otherCluster: string | undefined, listing = 0): void {
     const present = this.#of(kind);
     const known = present.get(key);
@@ -58,19 +58,19 @@ export class Findings {
     }
   }
 
-  /** The finding of `key`, where it has one, is still there. */
+  /** The finding of `key`, if any, still holds. */
   keep(kind: FindingKind, key: EtcdKey, listing: number): void {
     const known = this.#of(kind).get(key);
     if (known !== undefined) known.listing = listing;
   }
 
-  /** `key` has no finding of `kind` (any more). */
+  /** `key` has no finding of `kind`. */
   clear(kind: FindingKind, key: EtcdKey): void {
     const present = this.#of(kind);
     if (present.size > 0) present.delete(key);
   }
 
-  /** Keeps those of `kind` below `prefix` that `listing` has named. */
+  /** Drops the findings of `kind` below `prefix` that `listing` did not name. */
   retain(kind: FindingKind, prefix: string, listing: number): void {
     const present = this.#of(kind);
     for (const [key, finding] of present) if (finding.listing !== listing && key.startsWith(prefix)) present.delete(key);
@@ -80,12 +80,12 @@ export class Findings {
     for (const present of this.#present.values()) present.clear();
   }
 
-  /** Those that are present and followed. */
+  /** Current findings that are tracked. */
   count(kind: FindingKind): number {
     return this.#of(kind).size;
   }
 
-  /** How many there ever were. */
+  /** Findings so far. */
   total(kind: FindingKind): number {
     return this.#totals.get(kind) ?? 0;
   }
@@ -103,9 +103,9 @@ export class Findings {
     if (logged.has(key) || logged.size > MAX_LOGGED_FINDINGS) return;
     logged.add(key);
     if (logged.size > MAX_LOGGED_FINDINGS) {
-      this.#log.warn({ kind }, 'more findings of the import guard of this kind are counted, and not logged');
+      this.#log.warn({ kind }, 'import guard: more findings of this kind are counted but not logged');
     } else {
-      this.#log.warn({ kind, key: keyText(key), otherCluster, problem: PROBLEMS[kind] }, 'the import guard has found something');
+      this.#log.warn({ kind, key: keyText(key), otherCluster, problem: PROBLEMS[kind] }, 'import guard finding');
     }
   }
 }

@@ -1,8 +1,8 @@
 /**
- * What remotes claim that they should not: identities, names and addresses that are another cluster's.
+ * Finds identities, names and addresses that remotes claim although they belong to another cluster.
  *
- * By default nothing is changed by it, and what is found is told. One guard for all remotes of a term: it knows their
- * addresses and pod CIDRs, which are compared with each other.
+ * By default findings are reported and everything is mirrored. One guard serves all remotes of a term, since it compares
+ * their addresses and pod CIDRs with each other.
  */
 import type { ClusterInfo } from '../../shared/cluster-info.ts';
 import type { Logger } from '../../shared/process/log.ts';
@@ -19,7 +19,7 @@ export class ImportGuard implements GuardedMesh {
   readonly identities: IdentityRange;
   readonly duplicateIps: DuplicateIps;
   readonly podCidrs: PodCidrs;
-  /** By the number under which claims are kept. */
+  /** The index is the owner number of the claims. */
   readonly #remotes: (RemoteGuard | undefined)[] = [];
 
   constructor(mode: ImportGuardMode, own: ClusterInfo) {
@@ -39,7 +39,7 @@ export class ImportGuard implements GuardedMesh {
     });
   }
 
-  /** The guard of one remote, until it is forgotten; undefined where nothing is guarded. */
+  /** The guard of one remote, until it is forgotten; undefined with mode `off`. */
   remote(cluster: string, log: Logger): RemoteGuard | undefined {
     if (this.mode === 'off') return undefined;
     const free = this.#remotes.indexOf(undefined);

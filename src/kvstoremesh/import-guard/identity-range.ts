@@ -1,11 +1,11 @@
 /**
- * Which security identities belong to which cluster: its ID is in the upper 8 or 9 of their 24 bits, as agents split them.
+ * Which security identities belong to which cluster. Agents take the cluster ID from the upper 8 or 9 of their 24 bits.
  */
 import { clusterIdProblem } from '../../shared/cluster-info.ts';
 
 const IDENTITY_BITS = 24;
 
-/** Identities below are the same in every cluster. */
+/** Lower identities are the same in every cluster. */
 const FIRST_OF_A_CLUSTER = 256;
 
 export class IdentityRange {
@@ -24,7 +24,7 @@ export class IdentityRange {
     return this.ownerOf(identity) === id;
   }
 
-  /** The ID of the cluster that `identity` belongs to; undefined where it is beyond all of them. */
+  /** The ID of the cluster that `identity` belongs to; undefined where it is beyond all clusters. */
   ownerOf(identity: number): number | undefined {
     return identity < 2 ** IDENTITY_BITS ? identity >>> this.#shift : undefined;
   }

@@ -1,9 +1,9 @@
 /**
- * The members of a JSON object that somebody asks for, found without making anything of the rest.
+ * Finds given members of a JSON object without parsing the rest.
  *
- * The values are written by a remote: they may be long, deep or broken. One pass over the bytes with a counter for
- * the depth costs the same whatever they are. Readers are Go programs, for which a name matches in any letter case
- * and the last of several wins: every occurrence is told.
+ * A remote writes the values: they may be long, deep or broken. One pass over the bytes with a depth counter costs the same
+ * for all of them. The readers are Go programs: member names match in any letter case and the last occurrence wins, so
+ * every occurrence is reported.
  */
 
 /** Calls for each member whose name is `names[index]`: its value is `json[from, to)`. */
@@ -37,7 +37,7 @@ export class JsonMembers {
     this.#scratch = Buffer.alloc(Math.max(...names.map(({ length }) => length)));
   }
 
-  /** False where `json` is no JSON object; members before the mistake may have been told. What lies inside of other values is not judged. */
+  /** False where `json` is not a JSON object; members before the error may have been reported. Other values are not validated. */
   scan(json: Buffer, visit: MemberVisitor): boolean {
     let at = afterSpace(json, 0);
     if (json[at] !== OPEN_OBJECT) return false;
@@ -113,7 +113,7 @@ export function asciiOf(json: Buffer, from: number, to: number, into: Buffer, fo
   return length;
 }
 
-/** Four hexadecimal digits; less than 0 where they are none. */
+/** Four hexadecimal digits; less than 0 for anything else. */
 function hexOf(json: Buffer, from: number, to: number): number {
   let code = 0;
   for (let at = from; at < from + 4; at += 1) {
@@ -126,7 +126,7 @@ function hexOf(json: Buffer, from: number, to: number): number {
   return code;
 }
 
-/** The whole number `json[from, to)` from 0 to 2^32 - 1; undefined where it is none. */
+/** The whole number `json[from, to)` from 0 to 2^32 - 1; undefined for anything else. */
 export function uint32Of(json: Buffer, from: number, to: number): number | undefined {
   if (to - from > 10 || to === from || (json[from] === 0x30 && to - from > 1)) return undefined;
   let number = 0;
@@ -138,7 +138,7 @@ export function uint32Of(json: Buffer, from: number, to: number): number | undef
   return number <= 0xffff_ffff ? number : undefined;
 }
 
-/** `null` leaves a member as if it were not there. */
+/** Go treats `null` like an absent member. */
 export function isNull(json: Buffer, from: number, to: number): boolean {
   return to - from === 4 && json[from] === 0x6e && json.toString('latin1', from, to) === 'null';
 }

@@ -1,8 +1,8 @@
 /**
- * Prefixes of one address family and who claims them, by their bits.
+ * Prefixes of one address family, by their bits, and the remotes that claim them.
  *
- * Overlapping prefixes are those on the way down to one and those below it. Each node of the trie knows whether one
- * remote or several claim something at it or below, so that a search leaves out what is all the asker's own.
+ * A prefix overlaps those on the path down to it and those below it. Each node of the trie knows whether one remote or
+ * several have claims at or below it, so a search skips subtrees that hold only claims of the same remote.
  */
 import { MAX_POD_CIDR_TRIE_NODES } from '../../shared/limits.ts';
 import type { Prefix } from './addresses.ts';
@@ -16,7 +16,7 @@ interface TrieNode<Claim extends TrieClaim> {
   zero: TrieNode<Claim> | undefined;
   one: TrieNode<Claim> | undefined;
   claims: Map<number, Set<Claim>> | undefined;
-  /** A remote, NOBODY or SEVERAL: whose claims are here or below. */
+  /** The owner of the claims at or below the node: a remote, NOBODY or SEVERAL. */
   whose: number;
 }
 

@@ -1,9 +1,9 @@
 /**
  * The pod CIDRs of the nodes of all remotes, and which of them overlap those of another remote.
  *
- * Each CIDR that overlaps has one cause, another one that it overlaps; when the cause goes it is looked for another.
- * So a change costs the depth of the trie, and never a comparison with all. A CIDR that overlaps thousands is held
- * against a few of them only; it is named itself, whatever it overlaps.
+ * Each CIDR that overlaps has one cause: another CIDR that it overlaps. When the cause is removed, another one is searched.
+ * So a change costs the depth of the trie and never a comparison with all CIDRs. A CIDR that overlaps thousands becomes the
+ * cause of a few of them only; it is itself reported in any case.
  */
 import type { EtcdKey } from '../../shared/etcd/types.ts';
 import { MAX_OVERLAPS_PER_POD_CIDR, MAX_POD_CIDRS } from '../../shared/limits.ts';
@@ -15,7 +15,7 @@ interface CidrClaim {
   readonly prefix: Prefix;
   readonly node: NodeCidrs;
   cause: CidrClaim | undefined;
-  /** Those whose cause this one is. */
+  /** CIDRs that have this one as their cause. */
   readonly causes: Set<CidrClaim>;
 }
 
@@ -26,7 +26,7 @@ interface NodeCidrs {
   claims: CidrClaim[];
 }
 
-/** The node overlaps one of the remote `other`, or none: undefined. */
+/** The node overlaps one of remote `other`, or none where that is undefined. */
 export type OnOverlap = (owner: number, key: EtcdKey, other: number | undefined) => void;
 
 export class PodCidrs {
@@ -41,7 +41,7 @@ export class PodCidrs {
     this.#onOverlap = onOverlap;
   }
 
-  /** The node of `key` has `prefixes` and no others. False where there is no room for all. */
+  /** Replaces the prefixes of the node of `key`. False where there is no room for all. */
   set(owner: number, key: EtcdKey, prefixes: readonly Prefix[], listing: number): boolean {
     const nodes = this.#nodes.get(owner) ?? new Map<EtcdKey, NodeCidrs>();
     this.#nodes.set(owner, nodes);
@@ -58,7 +58,7 @@ export class PodCidrs {
     return hasRoom;
   }
 
-  /** The node still has what it had. */
+  /** The node keeps its prefixes. */
   keep(owner: number, key: EtcdKey, listing: number): void {
     const node = this.#nodes.get(owner)?.get(key);
     if (node !== undefined) node.listing = listing;
@@ -69,7 +69,7 @@ export class PodCidrs {
     if (node !== undefined) this.set(owner, key, [], node.listing);
   }
 
-  /** Removes the nodes of `owner` that `listing` has not named. */
+  /** Removes the nodes of `owner` that `listing` did not name. */
   sweep(owner: number, listing: number): void {
     for (const node of this.#nodes.get(owner)?.values() ?? []) if (node.listing !== listing) this.remove(owner, node.key);
   }

@@ -1,10 +1,10 @@
 /**
- * What one remote claims, judged key by key on its way to the local etcd.
+ * Third stage: checks what the values of one remote claim.
  *
- * What agents would be misled by is a finding: an identity outside of the remote's range, a node or a service of
- * another cluster. Of these nothing is mirrored where the mode is `drop`: the key is treated as absent, because agents
- * would take an older value for the present one. Addresses and pod CIDRs that two remotes claim are only told: nobody
- * here knows who is right. Values that cannot be read are counted and passed on; agents refuse them.
+ * A value that would mislead agents is a finding: an identity outside the remote's range, a node or a service of another
+ * cluster. With mode `drop` such a key is treated as absent, since agents would take an older value for the current one.
+ * Addresses and pod CIDRs that two remotes claim are only reported: which remote is right is unknown here. Values that
+ * cannot be read are counted and passed on; agents refuse them.
  */
 import type { EtcdKey } from '../../shared/etcd/types.ts';
 import type { Logger } from '../../shared/process/log.ts';
@@ -20,10 +20,10 @@ import type { PodCidrs } from './pod-cidrs.ts';
 export const UNCHECKED_REASONS = ['undecodable', 'no-room'] as const;
 export type UncheckedReason = (typeof UNCHECKED_REASONS)[number];
 
-/** `warn`: findings are told. `drop`: and what claims to be another cluster's is not mirrored. */
+/** `warn`: findings are reported. `drop`: in addition, keys that claim to be another cluster's are not mirrored. */
 export type ImportGuardMode = 'off' | 'warn' | 'drop';
 
-/** What the guards of all remotes share. */
+/** State that the guards of all remotes share. */
 export interface GuardedMesh {
   readonly mode: ImportGuardMode;
   readonly identities: IdentityRange;
@@ -31,23 +31,23 @@ export interface GuardedMesh {
   readonly podCidrs: PodCidrs;
   /** The name of the cluster with `id`, where it is one of this mesh. */
   nameOf(id: number): string | undefined;
-  /** `name`, where it is that of a cluster of this mesh. */
+  /** `name`, where a cluster of this mesh has it. */
   known(name: string): string | undefined;
 }
 
 export interface RemoteGuardOptions {
   readonly guard: GuardedMesh;
-  /** Under which claims are kept; below 1024. */
+  /** The owner number of the claims; below 1024. */
   readonly owner: number;
   readonly cluster: string;
   readonly log: Logger;
   readonly onForgotten: () => void;
 }
 
-/** True where the key may be mirrored whatever the mode. */
+/** True where the key may be mirrored in every mode. */
 type Judge = (key: EtcdKey, own: string, value: Buffer, listing: number) => boolean;
 
-/** What is kept of a kind beside its findings. */
+/** Keeps claims of one kind of keys beside its findings. */
 interface ClaimKeeper {
   readonly keep?: (key: EtcdKey, own: string, listing: number) => void;
   readonly remove?: (key: EtcdKey, own: string, listing: number) => void;
@@ -60,7 +60,7 @@ const DECIMAL = /^\d{1,15}$/;
 export class RemoteGuard {
   readonly cluster: string;
   readonly findings: Findings;
-  /** As the remote says; 0 before. */
+  /** From the remote's cluster config; 0 before that was read. */
   clusterId = 0;
   readonly #options: RemoteGuardOptions;
   readonly #unchecked = new Map<UncheckedReason, number>();
@@ -74,12 +74,12 @@ export class RemoteGuard {
     this.findings = new Findings(options.log);
   }
 
-  /** Values that were not mirrored. */
+  /** Values that were dropped. */
   get dropped(): number {
     return this.#dropped;
   }
 
-  /** Values that could not be judged, or not completely. */
+  /** Values that could not be checked, or not completely. */
   unchecked(reason: UncheckedReason): number {
     return this.#unchecked.get(reason) ?? 0;
   }
@@ -89,7 +89,7 @@ export class RemoteGuard {
     return mapping && (`${destinationPrefix(mapping, this.cluster)}${own}` as EtcdKey);
   }
 
-  /** What passes to `next`, a receiver of mirrored keys; `next` itself for kinds of which nothing is judged. */
+  /** The stage before `next`, which receives mirrored keys; `next` itself for kinds that are not checked. */
   stage(mapping: Mapping, next: Stage): Stage {
     switch (mapping.name) {
       case 'identities':
@@ -107,7 +107,7 @@ export class RemoteGuard {
     }
   }
 
-  /** The remote is not configured any more. */
+  /** The remote is no longer configured. */
   forget(): void {
     this.#options.onForgotten();
     this.findings.clearAll();

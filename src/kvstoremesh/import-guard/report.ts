@@ -1,4 +1,4 @@
-/** `GET /v1/import-guard`: what the guard has found, key by key. A path of our own; the original has none. */
+/** `GET /v1/import-guard`: the findings of the guard, key by key. The original has no such path. */
 import { keyText } from '../../shared/etcd/types.ts';
 import { MAX_LISTED_FINDINGS } from '../../shared/limits.ts';
 import type { FindingKind, Findings } from './findings.ts';
@@ -7,13 +7,13 @@ import type { ImportGuardMode } from './remote-guard.ts';
 export interface ImportGuardReport {
   readonly findings: readonly FindingReport[];
   readonly mode: ImportGuardMode;
-  /** There are more than are listed. */
+  /** There are more findings than listed. */
   readonly truncated?: true;
 }
 
 export interface FindingReport {
   readonly cluster: string;
-  /** As it is mirrored. */
+  /** The mirrored key. */
   readonly key: string;
   readonly kind: FindingKind;
   readonly 'other-cluster'?: string;

@@ -1,8 +1,8 @@
 /**
- * A client of the local etcd that writes only while a key exists: the one that stands for the leader lock.
+ * A client of the local etcd that writes only while the key of the leader lock exists.
  *
- * etcd itself looks for the key, as part of each transaction. A process that was stopped for a while, or whose last write
- * is still on its way, can therefore never write after another replica has taken over.
+ * etcd checks for the key in each transaction. A process that was suspended, or whose last write is still under way, can
+ * therefore never write after another replica has taken over.
  */
 import { ConditionFailedError } from '../../shared/etcd/errors.ts';
 import type {
@@ -23,13 +23,13 @@ import type {
   WatchOptions,
 } from '../../shared/etcd/types.ts';
 
-/** Keys are written by `txn` alone. Closing it is left to the owner of the client within. */
+/** Only `txn` writes keys. The owner of the wrapped client closes it. */
 export class FencedClient implements EtcdClient {
   readonly #client: EtcdClient;
   readonly #key: EtcdKey;
   readonly #onFenced: () => void;
 
-  /** `onFenced` is called when a transaction was refused because `key` does not exist. */
+  /** `onFenced` is called when etcd refused a transaction because `key` does not exist. */
   constructor(client: EtcdClient, key: EtcdKey, onFenced: () => void) {
     this.#client = client;
     this.#key = key;
@@ -46,13 +46,13 @@ export class FencedClient implements EtcdClient {
       return await this.#client.txn(operations, { ...options, onlyIf: [...onlyIf, { key: this.#key, exists: true }] });
     } catch (thrown) {
       if (thrown instanceof ConditionFailedError && onlyIf.length === 0) this.#onFenced();
-      // Whoever is told to stop for it shall not take it for a failure.
+      // A caller that is aborted because of it must not see a failure.
       options.signal.throwIfAborted();
       throw thrown;
     }
   }
 
-  /** Refused: etcd would not tell which of the two conditions has failed. */
+  /** Always rejects: etcd does not report which of the two conditions failed. */
   putIfAbsent(): Promise<boolean> {
     return Promise.reject(new Error('a fenced client puts by transactions only'));
   }

@@ -1,9 +1,9 @@
 /**
- * The lock that decides which of several replicas over one etcd mirrors.
+ * The lock that decides which replica on an etcd is the leader.
  *
- * It is a queue of keys, one for each replica, as etcd's own recipe for a mutex and the original have it: whose key was
- * created first leads, the others wait. A key hangs on a lease of its replica, so that the dead leave the queue; the successor
- * of a process that was killed need not wait for that (lock-place.ts).
+ * It is a queue of keys, one for each replica, as in etcd's recipe for a mutex and in the original: the replica whose key
+ * was created first is the leader. Each key is attached to a lease of its replica, so a dead replica leaves the queue. The
+ * successor of a killed process does not have to wait for that (lock-place.ts).
  */
 
 import { asError, errorCode } from '../../shared/errors.ts';
@@ -19,34 +19,35 @@ import { pauseUntilRecovered } from '../../shared/time/recovery.ts';
 import { LockLostError } from '../errors.ts';
 import type { LeaseClaim, LockPlace } from './lock-place.ts';
 
-/** How long after its last sign of life a leader loses the lock; the original's. */
+/** A leader loses the lock this long after its last keepalive; as in the original. */
 export const LOCK_LEASE_TTL_SECONDS = 25;
 
 /** How long the end of a candidacy may take. */
 const WITHDRAW_TIMEOUT_MS = 2_000;
 
 export interface LeaderLockOptions {
-  /** The local etcd. Its cluster may be forgotten as long as nobody is elected: no publisher may run on it then. */
+  /** The local etcd. The client may forget its cluster ID while there is no term: no publisher may use it then. */
   readonly client: EtcdClient;
   readonly ttlSeconds: number;
-  /** Where this process runs; undefined where the end of its predecessors cannot be told. */
+  /** Where this process runs; undefined where the end of its predecessors cannot be detected. */
   readonly place: LockPlace | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 /**
- * Takes the keys of earlier processes of this place out of the queue, where these have ended and only their leases live on,
- * as after a kill. To be called once, before this process joins: each process can then displace those alone that had ended
- * before it began. No write is cut short by it: every write of a term depends on its key, and etcd refuses those that come later.
+ * Removes the lock keys of earlier processes of this place that have ended but whose leases still exist, as after a kill.
+ * Call it once, before this process joins the queue: it can then displace only processes that ended before it started.
+ * Every write of a term depends on its lock key, so etcd refuses later writes of an ended term.
  *
- * Tries until etcd answers; a lease that it does not let us revoke is logged and left to end. Rejects only with the signal's reason.
+ * Retries until etcd answers. A lease that cannot be revoked is logged and left to expire. Rejects only with the signal's
+ * reason.
  */
 export async function releaseEnded(options: LeaderLockOptions, signal: AbortSignal): Promise<void> {
   const { client, place } = options;
   if (place === undefined) return;
   await persist(options, signal, async () => {
-    // A lease that the key is not named by may carry other keys too.
+    // A lease that does not match the name of the key may carry other keys too.
     for await (const { keyValues } of client.list(LEADER_LOCKS, { signal, keysOnly: true }))
       for (const { key, lease } of keyValues)
         if (key === lockKey(lease) && (await place.hasEnded(lease))) await release(lease, options, signal);
@@ -57,16 +58,16 @@ async function release(lease: LeaseId, { client, log }: LeaderLockOptions, signa
   const lock = lockKey(lease);
   try {
     await client.revokeLease(lease, { signal });
-    log.info({ lock }, 'an earlier process of this place has ended; its leader lock is released');
+    log.info({ lock }, 'released the leader lock of an earlier process that has ended');
   } catch (thrown) {
     signal.throwIfAborted();
     if (thrown instanceof EtcdError && thrown.concernsConnection) throw thrown;
     const { message } = asError(thrown);
-    log.warn({ lock, error: message }, 'the leader lock of an earlier process cannot be released; it ends with its lease');
+    log.warn({ lock, error: message }, 'cannot release the leader lock of an earlier process; it expires with its lease');
   }
 }
 
-/** Joins the queue, and tries until that has succeeded. Rejects only with the signal's reason. */
+/** Joins the queue, and retries until that succeeds. Rejects only with the signal's reason. */
 export async function standForLeader(options: LeaderLockOptions, signal: AbortSignal): Promise<Candidacy> {
   const { client, ttlSeconds, place } = options;
   return persist(options, signal, async () => {
@@ -78,7 +79,7 @@ export async function standForLeader(options: LeaderLockOptions, signal: AbortSi
       await candidacy.join();
       return candidacy;
     } catch (thrown) {
-      // Whether the key was put may be unknown: it goes with its lease.
+      // The key may have been written all the same: revoking its lease removes it.
       await candidacy?.withdraw();
       claim?.release();
       throw thrown;
@@ -86,7 +87,7 @@ export async function standForLeader(options: LeaderLockOptions, signal: AbortSi
   });
 }
 
-/** Resolves with what `attempt` does, which is repeated until it succeeds. Rejects only with the signal's reason. */
+/** Repeats `attempt` until it succeeds, and resolves with its result. Rejects only with the signal's reason. */
 async function persist<T>({ client, clock, log }: LeaderLockOptions, signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
   const backoff = new Backoff({ minMs: ETCD_BACKOFF_MIN_MS, maxMs: ETCD_BACKOFF_MAX_MS });
   let reported: string | undefined;
@@ -97,19 +98,19 @@ async function persist<T>({ client, clock, log }: LeaderLockOptions, signal: Abo
       signal.throwIfAborted();
       if (thrown instanceof ClusterChangedError) client.forgetCluster();
       if (reported !== errorCode(thrown))
-        log.warn({ code: errorCode(thrown), error: asError(thrown).message }, 'the leader lock cannot be asked for; trying on');
+        log.warn({ code: errorCode(thrown), error: asError(thrown).message }, 'cannot join the leader lock queue; retrying');
       reported = errorCode(thrown);
       await pauseUntilRecovered(client, backoff.nextMs(), clock, signal);
     }
   }
 }
 
-/** etcd's recipe has the lease in hexadecimal digits without leading zeros. */
+/** etcd's recipe names the key by the lease, in hexadecimal digits without leading zeros. */
 function lockKey(lease: LeaseId): EtcdKey {
   return keyOf(`${LEADER_LOCKS}${lease.toString(16)}`);
 }
 
-/** A place in the queue, from when it is taken until it is lost or given up. */
+/** A place in the queue, until it is lost or given up. */
 export class Candidacy {
   readonly key: EtcdKey;
   readonly #lease: LeaseId;
@@ -118,7 +119,7 @@ export class Candidacy {
   readonly #scope: TaskScope;
   readonly #stopKeeping: () => void;
   readonly #election = Promise.withResolvers<void>();
-  /** The key that is first in the queue. */
+  /** The first key in the queue. */
   #leader: EtcdKey | undefined;
 
   constructor(lease: LeaseId, claim: LeaseClaim | undefined, options: LeaderLockOptions, signal: AbortSignal) {
@@ -127,35 +128,35 @@ export class Candidacy {
     this.#claim = claim;
     this.#options = options;
     this.#scope = new TaskScope(signal);
-    this.#stopKeeping = options.client.keepLease(lease, options.ttlSeconds, () => this.lose('its lease has ended'));
+    this.#stopKeeping = options.client.keepLease(lease, options.ttlSeconds, () => this.lose('its lease has expired'));
     this.#election.promise.catch(() => undefined);
     const onEnd = () => this.#election.reject(this.signal.reason);
     if (this.signal.aborted) onEnd();
     else this.signal.addEventListener('abort', onEnd, { once: true });
   }
 
-  /** Aborted when the place is lost, with LockLostError, or when whoever stood wants to end. */
+  /** Aborted with LockLostError when the place is lost, or when the caller's signal is. */
   get signal(): AbortSignal {
     return this.#scope.signal;
   }
 
-  /** Resolves when the place is the first one; rejects with the reason of `signal`. Whom it waits for is logged. */
+  /** Resolves when the place is the first one; rejects with the reason of `signal`. The current leader is logged. */
   elected(): Promise<void> {
     return this.#election.promise;
   }
 
-  /** To be called once, at first. */
+  /** Call it once, before anything else. */
   async join(): Promise<void> {
     await this.#options.client.putIfAbsent(this.key, new Uint8Array(), this.#lease, { signal: this.signal });
     this.#scope.run(() => this.#watchQueue());
   }
 
-  /** The place turned out to be lost. The first reason counts. */
+  /** The place is lost. The first reason counts. */
   lose(reason: string): void {
     this.#scope.abort(new LockLostError(reason));
   }
 
-  /** Leaves the queue: the next one leads at once. Takes 2 s at most; where etcd cannot be reached the lease ends by itself. */
+  /** Leaves the queue: the next replica leads at once. Takes 2 s at most; without etcd the lease expires by itself. */
   async withdraw(): Promise<void> {
     const { client, log, ttlSeconds } = this.#options;
     await this.#scope.end();
@@ -165,13 +166,13 @@ export class Candidacy {
       await client.revokeLease(this.#lease, { signal, timeoutMs: WITHDRAW_TIMEOUT_MS });
     } catch (thrown) {
       const { message } = asError(thrown);
-      log.info({ error: message, ttlSeconds }, 'the key of the leader lock could not be removed; it ends with its lease');
+      log.info({ error: message, ttlSeconds }, 'cannot delete the leader lock key; it expires with its lease');
     }
-    // Not before: without it a process that starts takes this one for one that has ended.
+    // Not earlier: a process that starts would otherwise take this one for ended.
     this.#claim?.release();
   }
 
-  /** Until the place is lost, or the signal is aborted; then it rejects. */
+  /** Rejects when the place is lost or the signal is aborted. */
   async #watchQueue(): Promise<void> {
     const { client, clock, log } = this.#options;
     const { signal } = this;
@@ -182,12 +183,12 @@ export class Candidacy {
         this.#judge(queue);
         signal.throwIfAborted();
         backoff.reset();
-        await untilSomeoneLeaves(client, revision, signal);
+        await untilReplicaLeaves(client, revision, signal);
       } catch (thrown) {
         signal.throwIfAborted();
         if (thrown instanceof ClusterChangedError) this.lose(thrown.message);
-        // That the etcd is away is told elsewhere; it does not cost the place as long as the lease lives.
-        log.debug({ code: errorCode(thrown) }, 'the queue of the leader lock cannot be read; trying on');
+        // The connection reports that etcd is away. The place is kept as long as the lease exists.
+        log.debug({ code: errorCode(thrown) }, 'cannot read the leader lock queue; retrying');
         await pauseUntilRecovered(client, backoff.nextMs(), clock, signal);
       }
     }
@@ -197,14 +198,14 @@ export class Candidacy {
     const [first] = queue;
     const before = this.#leader;
     this.#leader = first;
-    if (!queue.includes(this.key)) this.lose('its key was removed');
+    if (!queue.includes(this.key)) this.lose('its key was deleted');
     else if (first === this.key) this.#election.resolve();
-    else if (before === this.key) this.lose(`${first} is before it now`);
+    else if (before === this.key) this.lose(`${first} precedes it now`);
     else if (before !== first) this.#options.log.info({ leader: first, own: this.key }, 'another replica leads; standing by');
   }
 }
 
-/** The keys in the order of their creation. Nobody writes a key of the queue twice, so its mod revision is that of its creation. */
+/** The keys in the order of their creation. A key of the queue is written once, so its mod revision is its create revision. */
 async function readQueue(client: EtcdClient, signal: AbortSignal): Promise<{ queue: EtcdKey[]; revision: Revision }> {
   const keyValues: KeyValue[] = [];
   let revision = 0 as Revision;
@@ -215,7 +216,7 @@ async function readQueue(client: EtcdClient, signal: AbortSignal): Promise<{ que
   return { queue: keyValues.sort((a, b) => a.modRevision - b.modRevision).map(({ key }) => key), revision };
 }
 
-async function untilSomeoneLeaves(client: EtcdClient, seen: Revision, signal: AbortSignal): Promise<void> {
+async function untilReplicaLeaves(client: EtcdClient, seen: Revision, signal: AbortSignal): Promise<void> {
   const from = (seen + 1) as Revision;
   for await (const batch of client.watch(LEADER_LOCKS, { signal, from, deletesOnly: true }))
     if (batch.kind !== 'progress') return;

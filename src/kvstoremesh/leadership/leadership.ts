@@ -1,8 +1,8 @@
 /**
- * Terms of leadership, one after the other: waits for the lock, lets the leader work, and waits again when it is lost.
+ * Terms of leadership: waits for the lock, runs the leader, and waits again when the lock is lost.
  *
- * Losing the lock is no reason to end: what the next leader writes, be it another replica or we ourselves, is compared with
- * what is there, so that agents notice nothing of the change.
+ * Losing the lock does not end the process. The next leader, another replica or this one, compares with what etcd holds and
+ * writes only differences, so agents do not notice the change.
  */
 import { asError } from '../../shared/errors.ts';
 import type { EtcdClient } from '../../shared/etcd/types.ts';
@@ -12,7 +12,7 @@ import { type Candidacy, type LeaderLockOptions, LOCK_LEASE_TTL_SECONDS, release
 
 export interface LeadershipTiming {
   readonly lockTtlSeconds: number;
-  /** After this time in the queue a replica is a standby, and ready as such. */
+  /** After this time in the queue a replica is a standby and reports ready. */
   readonly standbyMs: number;
 }
 
@@ -28,9 +28,9 @@ export interface Term {
 export interface LeadershipOptions extends Omit<LeaderLockOptions, 'ttlSeconds'> {
   readonly metrics: Registry;
   readonly timing: LeadershipTiming;
-  /** Resolves when the term is over and nothing of it runs on; rejects where the daemon cannot go on. */
+  /** Resolves when the term is over and all of its tasks have ended; rejects where the daemon cannot go on. */
   readonly lead: (term: Term) => Promise<void>;
-  /** Another replica leads, and has done so for a while. */
+  /** Another replica has been the leader for a while. */
   readonly onStandby: () => void;
 }
 
@@ -47,8 +47,8 @@ export async function runLeadership(options: LeadershipOptions, signal: AbortSig
     try {
       await elected(candidacy, options);
       isLeader(true);
-      log.info({ lock: candidacy.key }, 'this replica leads');
-      const fenced = new FencedClient(client, candidacy.key, () => candidacy.lose('its key was removed'));
+      log.info({ lock: candidacy.key }, 'this replica is the leader');
+      const fenced = new FencedClient(client, candidacy.key, () => candidacy.lose('its key was deleted'));
       await lead({ client: fenced, signal: candidacy.signal });
     } catch (thrown) {
       if (!candidacy.signal.aborted) throw thrown;
@@ -56,8 +56,7 @@ export async function runLeadership(options: LeadershipOptions, signal: AbortSig
       isLeader(false);
       await candidacy.withdraw();
     }
-    if (!signal.aborted)
-      log.warn({ reason: asError(candidacy.signal.reason).message }, 'this replica stands by until it leads again');
+    if (!signal.aborted) log.warn({ reason: asError(candidacy.signal.reason).message }, 'leader lock lost; standing by');
   }
 }
 

@@ -1,16 +1,16 @@
 /**
- * Which leases of the leader lock are of earlier processes of the same place, and the proof that these have ended.
+ * Finds lock leases of earlier processes of the same place, and proves that those processes have ended.
  *
- * etcd lets a client choose the ID of a lease. The upper 43 bits of the IDs that are chosen here tell the place, the lower
- * 20 are random, and for as long as a process may hold a lease it listens on an abstract Unix socket named by the ID. The
- * kernel releases such a socket when the process ends, however that happens, and a suspended process keeps it. A successor
- * that finds the ID in the queue and is refused at the socket knows that its predecessor has ended. Keys and values in etcd
- * are those of the original.
+ * etcd lets a client choose the ID of a lease. The upper 43 bits of the IDs chosen here identify the place, the lower 20 are
+ * random. As long as a process may hold a lease it listens on an abstract Unix socket named by the ID. The kernel releases
+ * the socket when the process ends, for whatever reason; a suspended process keeps it. A successor that finds the ID in the
+ * queue and whose connection to the socket is refused knows that its predecessor has ended. Keys and values in etcd are
+ * those of the original.
  *
- * A refusal proves something only where both look at the same sockets: these are those of a network namespace, which the
- * containers of a Pod share and which survives the restart of a container. The place therefore tells the boot of the kernel,
- * the network namespace and the host name. A kernel gives the number of a namespace to another one only after the last
- * process in it has ended, so a lease of our place is of a process that shares our sockets, or of one that has ended.
+ * A refusal is a proof only where both processes use the same sockets. Abstract sockets belong to a network namespace, which
+ * the containers of a Pod share and which survives a restart of a container. The place is therefore the boot of the kernel,
+ * the network namespace and the host name. A kernel reuses the number of a namespace only after the last process in it has
+ * ended, so a lease of this place belongs to a process that shares its sockets, or to one that has ended.
  */
 import { createHash, randomInt } from 'node:crypto';
 import { once } from 'node:events';
@@ -26,7 +26,7 @@ const RANDOM_BITS = 20;
 /** IDs of leases are positive and have 63 bits. */
 const PLACE_BITS = 43;
 
-/** A lease of this process, from before it is granted until it has been given up. */
+/** The ID of a lease of this process, from before it is granted until it is revoked. */
 export interface LeaseClaim {
   readonly id: LeaseId;
   /** Idempotent. */
@@ -34,16 +34,16 @@ export interface LeaseClaim {
 }
 
 export interface LockPlace {
-  /** An ID to have a lease granted with. Where etcd has one of this ID already another claim is needed. */
+  /** An ID for a new lease. If etcd already has a lease with it, make another claim. */
   claim(): Promise<LeaseClaim>;
   /**
-   * Whether the lease is of a process of this place which has ended; false wherever there is no proof of it, as for those of
-   * other places, of the original, and of this process. Takes 1 s at most, never rejects.
+   * Whether the lease belongs to a process of this place that has ended. False without proof, as for leases of other places,
+   * of the original and of this process. Takes 1 s at most, never rejects.
    */
   hasEnded(lease: LeaseId): Promise<boolean>;
 }
 
-/** Undefined where this system has no such sockets or does not tell the place; the log says so, and nothing else depends on it. */
+/** Undefined where the system has no such sockets or does not reveal the place. That is logged and has no other effect. */
 export async function findLockPlace(
   log: Logger,
   describe: () => Promise<string> = describePlace,
@@ -56,7 +56,7 @@ export async function findLockPlace(
     const { message } = asError(thrown);
     log.info(
       { reason: message },
-      'a process cannot tell here that its predecessor has ended: after a crash it waits for the lock',
+      'cannot detect here that an earlier process has ended; after a crash the next one waits for the lock to expire',
     );
     return undefined;
   }
@@ -71,12 +71,12 @@ class SocketPlace implements LockPlace {
   }
 
   async claim(): Promise<LeaseClaim> {
-    // Zero stands for no lease.
+    // Zero means no lease.
     const id = ((this.#place << BigInt(RANDOM_BITS)) | BigInt(randomInt(1, 2 ** RANDOM_BITS))) as LeaseId;
     const server = createServer((socket) => socket.destroy());
     server.listen(socketOf(id));
     await once(server, 'listening');
-    // A connection that cannot be accepted changes nothing: what counts is that it is not refused.
+    // A connection that cannot be accepted is still not refused.
     server.on('error', () => undefined);
     server.unref();
     return { id, release: () => void server.close() };
@@ -87,14 +87,14 @@ class SocketPlace implements LockPlace {
   }
 }
 
-/** Rejects where one of its parts cannot be read, as on a system that is not Linux. */
+/** Rejects where a part cannot be read, as on systems other than Linux. */
 async function describePlace(): Promise<string> {
   const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
   const network = await readlink('/proc/self/ns/net');
   return JSON.stringify([boot.trim(), network, hostname()]);
 }
 
-/** The leading zero makes a name abstract: it belongs to no file, and Linux alone has it. */
+/** A leading NUL makes the name abstract: there is no file. Linux only. */
 const socketOf = (lease: LeaseId) => `\0clustermesh-apiserver/kvstoremesh-lock/${lease.toString(16)}`;
 
 function isRefused(lease: LeaseId): Promise<boolean> {

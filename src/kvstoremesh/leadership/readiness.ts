@@ -1,9 +1,9 @@
 /**
- * When the daemon may call itself ready: agents that start against it then find what they need.
+ * When the daemon reports ready: agents that start then find all keys that they need.
  *
- * Counted are the clusters that were configured at the start. A cluster that cannot be reached, or does not
- * say what it is, delays for a short time only; one that is being loaded delays until its last canary is
- * written, or until nobody should wait any longer.
+ * Only the clusters that were configured at the start count. A cluster that cannot be reached, or has no cluster config,
+ * delays readiness for a short time. One that is being loaded delays it until its last canary is written, or until the
+ * global timeout.
  */
 export interface ClusterProgress {
   /** Monotonic milliseconds. */
@@ -12,7 +12,7 @@ export interface ClusterProgress {
   readonly hasBegun: boolean;
   /** Every canary of the cluster is written. */
   readonly isSynced: boolean;
-  /** The cluster is not configured any more. */
+  /** The cluster is no longer configured. */
   readonly isRemoved: boolean;
 }
 

@@ -1,8 +1,8 @@
 /**
- * What the leader does for a term: one publisher, the heartbeat, and the remote clusters that its directory names.
+ * A term of the leader: one publisher, the heartbeat, and the remote clusters of the configuration directory.
  *
- * Each term begins from nothing but what etcd holds: it is listed, and only differences are written. At its end keys
- * and leases stay, for the next leader to take over.
+ * Each term starts from what etcd holds: it lists that, and writes only differences. Keys and leases stay when the term
+ * ends, and the next leader takes them over.
  */
 
 import { once } from 'node:events';
@@ -39,7 +39,7 @@ export interface LeaderTiming {
   /** Between the removal of a cluster's config and that of its keys. */
   readonly drainGraceMs: number;
   /**
-   * How long after the start of a term the keys of clusters without a file stay untouched: a Secret may be mounted, or a
+   * How long after the start of a term the keys of clusters without a file are left alone: a Secret may be mounted, or a
    * cluster added again, a little later.
    */
   readonly orphansMs: number;

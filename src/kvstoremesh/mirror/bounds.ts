@@ -15,24 +15,22 @@ export type StoppingBound = Exclude<BoundName, 'key-size' | 'value-size'>;
 /** The bounds of every remote by name; 0 for none. Sizes in bytes, the rate in changes per second. */
 export type RemoteLimits = Readonly<Record<BoundName, number>>;
 
-/** The remote is too much: it stops as it is. */
+/** The remote exceeds a bound: mirroring stops, and its mirrored keys stay as they are. */
 export class BoundExceededError extends ProgramError {
   readonly code = 'REMOTE_BOUND_EXCEEDED';
   readonly retriable = true;
   readonly bound: StoppingBound;
 
   constructor(bound: StoppingBound, limit: number) {
-    super(
-      `${WHAT[bound](limit)}; what is mirrored of it stays as it is. See what ${LOOK[bound]}, or raise --remote-max-${bound}`,
-    );
+    super(`${WHAT[bound](limit)}; its mirrored keys stay as they are. Check what ${LOOK[bound]}, or raise --remote-max-${bound}`);
     this.bound = bound;
   }
 }
 
 const WHAT: Readonly<Record<StoppingBound, (limit: number) => string>> = {
   keys: (limit) => `the remote has more than ${limit} keys`,
-  bytes: (limit) => `the keys and values of the remote have more than ${limit} bytes`,
-  'change-rate': (limit) => `the remote has changed more than ${limit} keys a second for too long`,
+  bytes: (limit) => `the keys and values of the remote exceed ${limit} bytes`,
+  'change-rate': (limit) => `the remote changed more than ${limit} keys a second for too long`,
 };
 
 const LOOK: Readonly<Record<StoppingBound, string>> = {
@@ -61,7 +59,7 @@ export class RemoteBounds {
     return this.#changes;
   }
 
-  /** How often `bound` was exceeded: by the remote, or by a single key. */
+  /** How often the remote, or one of its keys, exceeded `bound`. */
   exceeded(bound: BoundName): number {
     return this.#exceeded.get(bound) ?? 0;
   }
@@ -70,7 +68,7 @@ export class RemoteBounds {
     this.#exceeded.set(bound, this.exceeded(bound) + 1);
   }
 
-  /** `count` changes more, or whatever else the remote sends without being asked; false where that is too many for the time. */
+  /** Takes `count` changes, or anything else that the remote sends unasked. False where that exceeds the rate. */
   takeChange(count = 1): boolean {
     this.#changes += count;
     const rate = this.limits['change-rate'];

@@ -1,8 +1,8 @@
 /**
- * Waits for the canaries of a remote: a prefix is read only once its writer has said that it is complete.
+ * Waits for the canaries of a remote: a prefix is read only after its writer has announced that it is complete.
  *
- * Without that a remote that starts from nothing would look like one that has deleted everything. A canary
- * counts once it was seen; that it goes later means nothing.
+ * Otherwise a remote that starts from an empty store would look like one that deleted everything. A canary counts once it
+ * was seen; its later removal means nothing.
  */
 import type { EtcdKey } from '../../shared/etcd/types.ts';
 import type { Stage } from '../stage.ts';
@@ -11,7 +11,7 @@ import type { Quota, QuotaPart } from './quota.ts';
 export class CanaryGate {
   readonly #waiting: ReadonlyMap<EtcdKey, PromiseWithResolvers<void>>;
 
-  /** `canaries`: those that will be asked for; others are not kept, a remote may hold any number of keys there. */
+  /** `canaries`: those to wait for. Others are ignored: a remote may have any number of keys there. */
   constructor(canaries: Iterable<EtcdKey>) {
     this.#waiting = new Map([...canaries].map((canary) => [canary, Promise.withResolvers<void>()]));
   }
@@ -39,7 +39,7 @@ export interface CanaryStageOptions {
   readonly part: QuotaPart;
 }
 
-/** Opens the gate, as long as a listing of canaries keeps its quota. Later canaries are bounded by the rate of changes. */
+/** Opens the gate. A listing of canaries has a quota; the rate of changes bounds what comes after it. */
 export class CanaryStage implements Stage {
   readonly #options: CanaryStageOptions;
   #isListing = true;
@@ -56,7 +56,6 @@ export class CanaryStage implements Stage {
     gate.seen(canary);
   }
 
-  /** That a canary goes later means nothing. */
   remove(): void {}
 
   keep(): void {}

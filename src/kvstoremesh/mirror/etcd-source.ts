@@ -1,11 +1,11 @@
 /**
- * A prefix of a remote etcd as a source of keys: a listing, then every change, for as long as it goes.
+ * Lists a prefix of a remote's etcd, then watches it.
  *
- * Pages of one revision, then a watch from the next one, so that nothing is missed and nothing comes twice.
- * A history that was compacted away is listed again; the receiver knows which of the keys it holds were not
- * named. A listing that breaks off is begun anew and is never taken for a complete one. Values are passed on
- * as they are. Once in a while everything is listed again: releases of etcd that lose events, and a store that
- * was set back and has grown since, cannot be told by a watch.
+ * The pages of a listing are of one revision and the watch starts at the next one, so no event is missed or duplicated.
+ * After a compaction the prefix is listed again; the receiver finds out which of its keys the listing did not name. A
+ * listing that breaks off is repeated and never counts as complete. Values pass through unchanged. The prefix is also
+ * listed again from time to time: a watch does not show events that etcd lost, nor that a store was restored from a backup
+ * and has grown since.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { asError, errorCode } from '../../shared/errors.ts';
@@ -29,33 +29,33 @@ import type { ListTurns } from './list-turns.ts';
 export interface EtcdSourceOptions {
   readonly client: EtcdClient;
   readonly prefix: EtcdKey;
-  /** Only the key that the prefix itself is. */
+  /** Read only the key that equals the prefix. */
   readonly exact?: boolean;
-  /** Where given, the prefix is listed again after this time to three times of it, whatever the watch tells. */
+  /** If set, the prefix is listed again after a random time between this and three times this. */
   readonly relistMs?: number;
-  /** Where given, the prefix is listed when it is its turn. */
+  /** If set, listings wait for their turn. */
   readonly turns?: ListTurns;
   readonly sink: Sink;
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;
-  /** The prefix cannot be read, or can again: undefined. */
+  /** Called with an error when the prefix cannot be read, and with undefined when it can again. */
   readonly onFailing?: (error: Error | undefined) => void;
-  /** The listing under way has that many keys, as the remote counts them. Called before the keys of each page. */
+  /** The number of keys in the current listing, as the remote counts them. Called before the keys of each page. */
   readonly onAnnounced?: (keys: number) => void;
-  /** The remote has sent a notification of progress. */
+  /** The remote sent a progress notification. */
   readonly onProgress?: () => void;
 }
 
 /**
  * Feeds `sink` until the signal is aborted, then rejects with its reason. Rejects with SourceReplacedError
- * when another store answers: then everything that is known of the remote has to be asked for again.
- * Every other failure is logged and tried again, with back-off.
+ * when another store answers: everything known of the remote is then outdated.
+ * Any other failure is logged and retried with back-off.
  */
 export async function runEtcdSource(options: EtcdSourceOptions): Promise<never> {
   const { client, prefix, sink, clock, log, signal, onFailing } = options;
   let isFailing = false;
-  // A watch that fails right after each listing must not become a storm of listings.
+  // A watch that fails right after each listing must not cause a storm of listings.
   const maxMs = () => (isFailing ? ETCD_BACKOFF_MAX_MS : RELIST_BACKOFF_MAX_MS);
   const backoff = new Backoff({ minMs: ETCD_BACKOFF_MIN_MS, maxMs });
   for (;;) {
@@ -67,21 +67,17 @@ export async function runEtcdSource(options: EtcdSourceOptions): Promise<never> 
       isFailing = false;
       const reason = await follow(options, revision);
       signal.throwIfAborted();
-      sink.interrupted(reason ?? 'everything is compared once more');
-      if (reason !== undefined)
-        log.info({ prefix, revision, reason }, 'the place in the history of the remote is lost; listing again');
+      sink.interrupted(reason ?? 'periodic relisting');
+      if (reason !== undefined) log.info({ prefix, revision, reason }, 'watch position lost; relisting');
     } catch (thrown) {
       signal.throwIfAborted();
       const error = asError(thrown);
       if (error instanceof ClusterChangedError) throw new SourceReplacedError(error.message);
       if (error instanceof SourceReplacedError) throw error;
-      // What concerns the connection is logged once for all of its users.
+      // Errors of the connection are logged once for all of its users.
       const isOwn = !(error instanceof EtcdError && error.concernsConnection);
       if (isOwn && !isFailing) {
-        log.warn(
-          { prefix, code: errorCode(error), reason: error.message },
-          'a prefix of the remote cannot be read; trying again',
-        );
+        log.warn({ prefix, code: errorCode(error), reason: error.message }, 'cannot read prefix of remote cluster; retrying');
       }
       isFailing = true;
       onFailing?.(error);
@@ -101,7 +97,7 @@ async function listInTurn(options: EtcdSourceOptions): Promise<Revision> {
   }
 }
 
-/** Names every key of the prefix; the revision they are of. */
+/** Passes on every key of the prefix. Resolves with the revision of the listing. */
 async function list({ client, prefix, exact = false, sink, signal, onAnnounced }: EtcdSourceOptions): Promise<Revision> {
   // A list has one page at least.
   let revision = 0 as Revision;
@@ -123,8 +119,8 @@ async function list({ client, prefix, exact = false, sink, signal, onAnnounced }
 }
 
 /**
- * Passes on what changes after `revision`; resolves with the reason when only a new listing can go on, or with
- * undefined when one is due by the clock.
+ * Passes on the changes after `revision`. Resolves with the reason when a new listing is needed, or with undefined when the
+ * periodic one is due.
  */
 async function follow(options: EtcdSourceOptions, revision: Revision): Promise<string | undefined> {
   const { relistMs, clock, signal } = options;
@@ -162,7 +158,7 @@ async function pass(options: EtcdSourceOptions, revision: Revision, watching: Ab
         onProgress?.();
         break;
       case 'compacted':
-        return `the history before revision ${batch.compactRevision} was compacted`;
+        return `history before revision ${batch.compactRevision} was compacted`;
       case 'replaced':
         throw new SourceReplacedError(batch.reason);
     }
@@ -170,7 +166,7 @@ async function pass(options: EtcdSourceOptions, revision: Revision, watching: Ab
   return 'the watch ended';
 }
 
-/** In order, with a turn of the event loop for others between slices. */
+/** In order, with a turn of the event loop between slices. */
 async function deliver(events: readonly WatchEvent[], sink: Sink, signal: AbortSignal): Promise<void> {
   let count = 0;
   let bytes = 0;

@@ -1,9 +1,8 @@
 /**
- * Takes turns in listing remotes.
+ * Limits how many prefixes of remote clusters are listed at the same time.
  *
- * After an outage of the own network every remote is to be listed at once. A few at a time are as fast, and neither
- * fill the memory with pages nor let each of them wait for the slowest. A turn is for a limited time: a remote that
- * answers slowly must not keep others from theirs.
+ * After a network outage of the local cluster every remote has to be listed again. A few listings at a time are as fast as
+ * all at once, and their pages do not fill the memory. A turn is limited in time: a slow remote must not block others.
  */
 
 import { LIST_TURN_MS, MAX_CONCURRENT_REMOTE_LISTS } from '../../shared/limits.ts';
@@ -11,7 +10,7 @@ import type { Clock } from '../../shared/time/clock.ts';
 
 export class ListTurns {
   readonly #clock: Clock;
-  /** In the order of their calls; called when the slot of another one is theirs. */
+  /** In the order of the calls. Each is called when it is handed a slot. */
   readonly #waiting = new Set<() => void>();
   #free = MAX_CONCURRENT_REMOTE_LISTS;
 
@@ -20,8 +19,8 @@ export class ListTurns {
   }
 
   /**
-   * Resolves, in the order of the calls, when it is the caller's turn, with a function that ends it. The turn ends with
-   * the signal as well, and after LIST_TURN_MS. Rejects with the signal's reason.
+   * Resolves when it is the caller's turn, in the order of the calls, with a function that ends the turn. The turn also ends
+   * with the signal and after LIST_TURN_MS. Rejects with the signal's reason.
    */
   async take(signal: AbortSignal): Promise<() => void> {
     signal.throwIfAborted();

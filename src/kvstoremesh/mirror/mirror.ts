@@ -1,8 +1,8 @@
 /**
  * One kind of keys of one remote: its section in the local etcd, and the source that feeds it.
  *
- * The section outlives every connection. When a connection ends its keys stay, and the next listing is
- * compared with them, so that only differences are ever written.
+ * The section outlives connections. Its keys stay when a connection ends, and the next listing is compared with them, so
+ * only differences are written.
  */
 
 import type { EtcdClient, EtcdKey } from '../../shared/etcd/types.ts';
@@ -30,7 +30,7 @@ export interface MirrorOptions {
   readonly turns: ListTurns;
   /** See `EtcdSourceOptions`. */
   readonly relistMs: number;
-  /** A change was confirmed by the local etcd so long after it was read; one at a time is looked at. */
+  /** Called with the seconds from reading a change until the local etcd confirmed it, for one change at a time. */
   readonly onPropagated?: (seconds: number) => void;
   readonly clock: Clock;
   readonly log: Logger;
@@ -62,21 +62,21 @@ export class Mirror {
     this.#options = options;
     const { cluster, metrics, log } = options;
     this.#refused = new RefusedKeys({ log, onRefused: (reason) => metrics.rejected(reason, mapping.scope, cluster) });
-    // Before the remote is heard of: what an earlier run mirrored of it is kept alive meanwhile.
+    // Before the first connection: the section keeps alive the keys that an earlier run mirrored.
     this.#ensureSection();
   }
 
-  /** The remote exports the kind and it is mirrored; as last heard, also while the connection is away. */
+  /** The remote exports the kind and it is mirrored; the last known state while there is no connection. */
   get enabled(): boolean {
     return this.#enabled;
   }
 
-  /** A complete listing was read over the present connection. */
+  /** A complete listing was read over the current connection. */
   get listed(): boolean {
     return this.#listed;
   }
 
-  /** The first listing is in the local etcd, its canary too. Never goes back. */
+  /** The first listing and its canary are in the local etcd. Stays true. */
   get synced(): boolean {
     return this.#section?.stats.synced ?? false;
   }
@@ -86,7 +86,7 @@ export class Mirror {
     return this.#ensureSection().whenSynced(signal);
   }
 
-  /** Resolves when all that was read so far is confirmed by the local etcd; rejects when `signal` is aborted first. */
+  /** Resolves when the local etcd has confirmed everything read so far; rejects when `signal` is aborted first. */
   flushed(signal: AbortSignal): Promise<void> {
     return this.#ensureSection().flushed(signal);
   }
@@ -103,12 +103,12 @@ export class Mirror {
     return { keys, bytes: bytes - keys * this.#section.options.prefix.length };
   }
 
-  /** Why it is not read, or not completely; undefined where it is, or where there is no connection. */
+  /** Why the kind is not mirrored, or not completely; undefined where it is, or without a connection. */
   get problem(): string | undefined {
     return this.#problem ?? this.#refused.problem;
   }
 
-  /** The kind is about to be mirrored, or is not: then what there is of it goes, and its canary is written all the same. */
+  /** Whether the kind is mirrored from now on. Otherwise its keys are removed and its canary is still written. */
   enable(enabled: boolean): void {
     const section = this.#ensureSection();
     this.#enabled = enabled;
@@ -117,7 +117,7 @@ export class Mirror {
     if (!enabled) section.clear();
   }
 
-  /** Mirrors once the gate lets it, until the signal is aborted; rejects as `runEtcdSource` does. */
+  /** Mirrors once the gate is open, until the signal is aborted; rejects as `runEtcdSource` does. */
   async follow(options: FollowOptions): Promise<never> {
     const { client, cached, gate, signal } = options;
     const { cluster, turns, relistMs, clock, log } = this.#options;
@@ -135,7 +135,7 @@ export class Mirror {
     return runEtcdSource({ client, prefix, sink, turns, relistMs, clock, log, signal, onFailing, onAnnounced, onProgress });
   }
 
-  /** The connection is over. Keys stay. */
+  /** The connection has ended. Keys stay. */
   disconnected(): void {
     this.#listed = false;
     this.#problem = undefined;
@@ -143,8 +143,8 @@ export class Mirror {
   }
 
   /**
-   * What was mirrored is withdrawn, by an earlier run too; a canary stays, and none is written. The next listing brings it
-   * back. Resolves when all is said to the section; rejects where the local etcd cannot be read, and when `signal` is aborted.
+   * Removes the mirrored keys, also those of an earlier run; a canary stays, and none is written. The next listing restores
+   * them. Resolves when the section knows all removals; rejects where the local etcd cannot be read or `signal` is aborted.
    */
   async withdraw(signal: AbortSignal): Promise<void> {
     const section = this.#ensureSection();
@@ -152,7 +152,7 @@ export class Mirror {
       section.clear();
       return;
     }
-    // An emptied section would count as listed, and its canary would announce what nobody has read.
+    // A cleared section would count as listed, and its canary would announce keys that were never read.
     await section.whenKnown(signal);
     await section.flushed(signal);
     for await (const page of this.#options.local.list(section.options.prefix, { signal, keysOnly: true })) {
@@ -160,7 +160,7 @@ export class Mirror {
     }
   }
 
-  /** The keys are left as they are and nobody looks after them any more. */
+  /** Keys stay as they are; their leases are no longer kept alive. */
   release(): void {
     if (this.#section === undefined) return;
     this.#section.release();

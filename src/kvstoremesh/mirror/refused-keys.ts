@@ -1,6 +1,6 @@
 /**
- * Keys of one kind of a remote that are not mirrored while all others are: counted each time, logged once a key, and
- * told in the state of the remote for as long as they are there.
+ * Keys of one kind of a remote that are not mirrored, while all others are. Each refusal is counted, each key is logged
+ * once, and the status of the remote shows the keys as long as they exist.
  */
 import { createHash } from 'node:crypto';
 import { type EtcdKey, keyText } from '../../shared/etcd/types.ts';
@@ -23,7 +23,7 @@ const REASONS: Readonly<Record<Refusal, RejectReason>> = {
 };
 
 const REMEDIES: Readonly<Record<Refusal, string>> = {
-  'no-own-part': 'it has no part of its own; remove it from the remote',
+  'no-own-part': 'it has no name below its prefix; remove it from the remote',
   collision: 'it differs from another key in slashes only; remove it from the remote',
   'key-size': 'its key is too large; remove it from the remote, or raise --remote-max-key-size',
   'value-size': 'its value is too large; make it smaller in the remote, or raise --remote-max-value-size',
@@ -31,13 +31,13 @@ const REMEDIES: Readonly<Record<Refusal, string>> = {
 
 interface Refused {
   readonly refusal: Refusal;
-  /** Of the key, and how many bytes it has. */
+  /** The key, shortened. */
   readonly text: string;
   readonly keyBytes: number;
   readonly valueBytes: number;
 }
 
-/** Longer keys are remembered by their digest: a key that is refused for its size may have a megabyte. */
+/** Longer keys are remembered by their digest: a key that is too large may have a megabyte. */
 const MAX_REMEMBERED_KEY_BYTES = 1024;
 
 export class RefusedKeys {
@@ -49,11 +49,11 @@ export class RefusedKeys {
     this.#options = options;
   }
 
-  /** The present ones and what to do about one of them; undefined where there is none. Never a value. */
+  /** How many there are, and the remedy for one of them; undefined where there are none. Never shows a value. */
   get problem(): string | undefined {
     for (const { refusal, text, keyBytes, valueBytes } of this.#present.values()) {
       const { size } = this.#present;
-      const others = size === 1 ? '' : `, and ${size - 1}${size >= MAX_REFUSED_KEYS ? ' or more' : ''} others are not either`;
+      const others = size === 1 ? '' : `; ${size - 1}${size >= MAX_REFUSED_KEYS ? ' or more' : ''} other keys are not mirrored`;
       return `key ${text} (${keyBytes} bytes, its value ${valueBytes}) is not mirrored: ${REMEDIES[refusal]}${others}`;
     }
     return undefined;
@@ -69,15 +69,15 @@ export class RefusedKeys {
     if (this.#logged.has(id) || this.#logged.size >= MAX_REFUSED_KEYS) return;
     this.#logged.add(id);
     const fields = { key: text, keyBytes, valueBytes, reason: REMEDIES[refusal] };
-    log.warn(fields, 'a key of the remote is not mirrored; all others go on');
+    log.warn(fields, 'key of remote cluster not mirrored; other keys are not affected');
   }
 
-  /** The key is gone, or has another value. */
+  /** The key was removed, or has another value. */
   forget(key: EtcdKey): void {
     if (this.#present.size > 0) this.#present.delete(rememberedAs(key));
   }
 
-  /** All that are still there will be refused again. */
+  /** A new listing refuses again those that still exist. */
   restart(): void {
     this.#present.clear();
   }

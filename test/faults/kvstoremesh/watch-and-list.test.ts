@@ -12,7 +12,7 @@ import { until } from '../../support/until.ts';
 import { ADDRESSES, deleteBelow, disconnect, faultTest, putAddresses, said, serverMetric } from './fault-test.ts';
 import { watchForLeaks } from './leaks.ts';
 
-const LISTED_AGAIN = 'the place in the history of the remote is lost; listing again';
+const LISTED_AGAIN = 'watch position lost; relisting';
 const WRONG_KEYS = 'an audit found keys that others wrote or deleted; they are repaired';
 /** Why no backup can be restored here; undefined where it can. */
 function snapshotTool(): string | undefined {

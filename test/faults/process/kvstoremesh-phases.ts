@@ -83,7 +83,7 @@ export const FIRST_WRITES: Phase = {
   enter: async (world) => {
     const { daemon, local, localProxy } = world;
     await daemon.start();
-    await daemon.untilLogged('this replica leads');
+    await daemon.untilLogged('this replica is the leader');
     localProxy.delay(300);
     await until('some keys are written', async () => (await mirrored(world)) > 0, { withinMs: 75_000 });
     expect(await mirrored(world)).toBeLessThan(ENDPOINTS);

@@ -72,7 +72,7 @@ describe('a prefix of a remote etcd', () => {
     await clock.advance(59_000);
     expect(words).toEqual(['k/1=x', 'listed']);
     await clock.advance(122_000);
-    expect(words.slice(0, 5)).toEqual(['k/1=x', 'listed', 'everything is compared once more', 'k/2=x', 'listed']);
+    expect(words.slice(0, 5)).toEqual(['k/1=x', 'listed', 'periodic relisting', 'k/2=x', 'listed']);
     stop.abort();
     await ended;
     expect(clock.sleeping).toBe(0);

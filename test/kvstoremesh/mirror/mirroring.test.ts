@@ -57,7 +57,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster', { timeout: 120_
       'cilium/state/identities/v1/locks/x': '',
       'cilium/state/ip/v1/other/1.2.3.4': '{}',
       'cilium/cache/nodes/v1/a/cached': 'x',
-      'cilium/state/nodes/v1/a/': 'no part of its own',
+      'cilium/state/nodes/v1/a/': 'no name below its prefix',
       'cilium/state/nodes/v1/a/é 中;=%': 'odd',
       'cilium/state/nodes/v1/a/../up': 'literal',
       'cilium/state/nodes/v1/a/empty': '',

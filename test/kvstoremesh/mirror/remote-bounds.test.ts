@@ -229,7 +229,7 @@ test('keys that are refused for their size are remembered, not held', () => {
   for (let index = 0; index < 200; index += 1) refused.refuse(huge(index), 1, 'key-size');
   collect();
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(20 * 1024 * 1024);
-  expect(refused.problem).toMatch(/^key k\/xxx.*… .*, and 199 others are not either$/);
+  expect(refused.problem).toMatch(/^key k\/xxx.*… .*; 199 other keys are not mirrored$/);
   expect(Math.max(...logged.map(({ length }) => length))).toBeLessThan(1000);
   for (let index = 0; index < 200; index += 1) refused.forget(huge(index));
   expect(refused.problem).toBeUndefined();

@@ -42,15 +42,8 @@ describe.skipIf(etcdVersions().length === 0)('keys of a cluster that nobody conf
     };
     await local.put({ ...kept, ...gone });
     await using berlin = await startFullRemote('berlin', 7);
-<<<<<<<< HEAD:test/kvstoremesh/removal/leftovers.test.ts
     await using mesh = await Mesh.mirroring(local, [berlin], { graceMs: 400 });
     await mesh.removeOrphans();
-========
-    await using mesh = new Mesh(local, { graceMs: 400 });
-    mesh.add(berlin);
-    await mesh.synced('berlin');
-    await mesh.removeOrphans();
->>>>>>>> 825c620 (kvstoremesh: parse flags once, and let the leader expose what it has):test/kvstoremesh/orphans.test.ts
     expect(mesh.remotes.draining).toEqual(['cut-short', 'lima', 'old', 'only-canaries', 'only-config']);
     expect(mesh.remotes.all.map(({ name }) => name)).toEqual(['berlin']);
     await until('its config is gone', async () => !('cilium/cluster-config/lima' in (await local.dump())));
@@ -86,24 +79,14 @@ describe.skipIf(etcdVersions().length === 0)('keys of a cluster that nobody conf
     using directory = new ConfigDirectory();
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-<<<<<<<< HEAD:test/kvstoremesh/removal/leftovers.test.ts
     directory.add(berlin);
     const first = await start(local, directory, { drainGraceMs: 600_000, orphansMs: 600_000 });
-========
-    const file = join(directory, berlin.name);
-    writeFileSync(file, `endpoints: ["${berlin.proxy.endpoint}"]\n`);
-    const first = await start(local, directory, { DRAIN_GRACE_MS: '600000', ORPHANS_MS: '600000' });
->>>>>>>> 825c620 (kvstoremesh: parse flags once, and let the leader expose what it has):test/kvstoremesh/orphans.test.ts
     await until('it is mirrored', async () => Object.keys(await local.dump('cilium/synced/berlin/')).length === 6);
     directory.remove(berlin.name);
     await until('it is being drained', async () => !('cilium/cluster-config/berlin' in (await local.dump())));
     await first.kill();
     expect(Object.keys(await local.dump('cilium/cache/')).length).toBe(6);
-<<<<<<<< HEAD:test/kvstoremesh/removal/leftovers.test.ts
     await start(local, directory, { drainGraceMs: 100, orphansMs: 100 });
-========
-    await start(local, directory, { DRAIN_GRACE_MS: '100', ORPHANS_MS: '100' });
->>>>>>>> 825c620 (kvstoremesh: parse flags once, and let the leader expose what it has):test/kvstoremesh/orphans.test.ts
     await until('nothing is left', async () => !Object.keys(await local.dump()).some((key) => key.includes('berlin')), {
       withinMs: 45_000,
     });
