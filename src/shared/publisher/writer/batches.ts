@@ -67,7 +67,7 @@ export function takeBatch(keys: BatchedKeys, lane: Lane, bounds: BatchBounds, ro
     if (table.isDesired(slot)) lookedAtBytes += table.valueBytes(slot);
     const action = keys.action(slot);
     if (action === 'none') {
-      lane.dropFirst(draft.size > 0);
+      lane.dropFirst();
       table.releaseIfEmpty(slot);
       continue;
     }
@@ -99,13 +99,12 @@ export function confirmBatch(keys: BatchedKeys, batch: Batch, revision: Revision
 /** See KeyGroup.fail. */
 export function failBatch(keys: BatchedKeys, batch: Batch, isRefused: boolean): void {
   keys.options.leases.release(batch.room.lease, batch.room.keys);
-  batch.lane.requeue(batch);
+  batch.lane.requeue();
   if (keys.isReleased) return;
   for (const slot of batch.slots) {
     if (!isRefused) keys.table.revision[slot] = UNKNOWN;
     endFlight(keys, batch, slot, keys.table.revision[slot] as number);
   }
-  keys.settlement.cap(batch.lane);
 }
 
 /** See KeyGroup.refuse. */

@@ -109,7 +109,7 @@ export class KeyGroup {
   }
 
   get pendingCount(): number {
-    return this.lanes.reduce((sum, lane) => sum + lane.enqueued - lane.settled, 0);
+    return this.lanes.reduce((sum, lane) => sum + lane.pending, 0);
   }
 
   /** `key` shall have `value`; returns its slot, or undefined where it was refused (counted, and logged once a key). */

@@ -1,8 +1,8 @@
 /**
  * A queue of keys of which one batch at most is being written.
  *
- * What waits is the key, not the change: a key waits once, at the place of its first change, however often it
- * changes meanwhile. Counting keys in and out tells when everything that waited at some moment is settled.
+ * What waits is the key, not the change: a key waits once, with the ticket of its first change, however often it changes.
+ * Tickets increase, so everything that waited at some moment is settled once all lower tickets are.
  */
 import type { TxnOperation } from '../../etcd/types.ts';
 import { FLAG_IN_FLIGHT, FLAG_PENDING, type KeyTable, type Slot } from '../store/key-table.ts';
@@ -29,18 +29,19 @@ const FIRST_CAPACITY = 64;
 export class Lane {
   readonly #table: KeyTable;
   /**
-   * A ring of slots. Each entry has a number, one more than that before it; it counts where its slot names this number as
-   * its place. Others are left over from slots that were moved to the front.
+   * A ring of slots, by ticket. An entry counts where its slot waits and has its ticket as its place; others are left over
+   * from keys that were dropped, or that wait again at an earlier place.
    */
   #ring = new Uint32Array(FIRST_CAPACITY);
+  /** The first ticket of the batch that is being made or written; that of the first key that waits, where there is none. */
+  #tail = 0;
+  /** No key waits with a lower ticket. */
   #head = 0;
-  #entries = 0;
+  #nextTicket = 0;
   #waiting = 0;
+  /** Keys of the batch that is being made or written. */
+  #taken = 0;
   #inFlight: Batch | undefined;
-  #enqueued = 0;
-  #settled = 0;
-  /** Keys dropped behind others that are under way: they count once those do, or what waited before them would seem settled. */
-  #droppedBehind = 0;
 
   constructor(table: KeyTable) {
     this.#table = table;
@@ -51,56 +52,62 @@ export class Lane {
     return this.#waiting;
   }
 
+  /** Keys that wait or are being written. */
+  get pending(): number {
+    return this.#waiting + this.#taken;
+  }
+
   get inFlight(): Batch | undefined {
     return this.#inFlight;
   }
 
-  /** Keys that ever began to wait; what is settled is compared with it. One that waits twice after a failure counts once. */
-  get enqueued(): number {
-    return this.#enqueued;
+  /** The ticket of the next key that begins to wait. Tickets only increase. */
+  get nextTicket(): number {
+    return this.#nextTicket;
   }
 
-  get settled(): number {
-    return this.#settled;
+  /** All keys with a lower ticket are settled: written, refused, or without a difference. */
+  get settledTickets(): number {
+    if (this.#taken === 0) this.#skip();
+    return this.#tail;
   }
 
   /** The first key that waits. */
   get first(): Slot | undefined {
-    while (this.#entries > 0 && !this.#counts(this.#head)) this.#dropEntry();
-    return this.#entries > 0 ? this.#slotAt(this.#head) : undefined;
+    this.#skip();
+    return this.#head < this.#nextTicket ? this.#slotAt(this.#head) : undefined;
   }
 
   /** The first keys that wait, at most `count`. */
   *ahead(count: number): IterableIterator<Slot> {
     let left = count;
-    for (let i = 0; i < this.#entries && left > 0; i += 1) {
-      const number = (this.#head + i) >>> 0;
-      if (!this.#counts(number)) continue;
+    for (let ticket = this.#head; ticket < this.#nextTicket && left > 0; ticket += 1) {
+      if (!this.#counts(ticket)) continue;
       left -= 1;
-      yield this.#slotAt(number);
+      yield this.#slotAt(ticket);
     }
   }
 
   add(slot: Slot): void {
     if (this.#has(slot, FLAG_PENDING)) return;
     this.#set(slot, FLAG_PENDING);
-    if (this.#entries === this.#ring.length) this.#grow();
-    this.#place(slot, (this.#head + this.#entries) >>> 0);
+    if (this.#nextTicket - this.#tail === this.#ring.length) this.#grow();
+    this.#ring[this.#nextTicket & (this.#ring.length - 1)] = slot;
+    this.#table.place[slot] = this.#nextTicket;
+    this.#nextTicket += 1;
     this.#waiting += 1;
-    this.#enqueued += 1;
   }
 
-  /** The first key makes no difference (any more). `isBehind`: keys that waited before it go with the batch that is being made. */
-  dropFirst(isBehind: boolean): void {
+  /** The first key makes no difference (any more). */
+  dropFirst(): void {
     this.#shift();
-    if (isBehind) this.#droppedBehind += 1;
-    else this.#settled += 1;
   }
 
   /** The first key goes with the batch that is being made. */
   takeFirst(): void {
-    const slot = this.#shift();
-    this.#set(slot, FLAG_IN_FLIGHT);
+    this.#set(this.first as Slot, FLAG_IN_FLIGHT);
+    this.#taken += 1;
+    this.#shift();
   }
 
   begin(batch: Omit<Batch, 'lane' | 'touches'>): Batch {
@@ -112,66 +119,58 @@ export class Lane {
   finish(batch: Batch): void {
     for (const slot of batch.slots) this.#clear(slot, FLAG_IN_FLIGHT);
     this.#inFlight = undefined;
-    this.#settled += batch.slots.length + this.#droppedBehind;
-    this.#droppedBehind = 0;
+    this.#taken = 0;
+    this.#release();
   }
 
-  /**
-   * The batch is not written: its keys wait again, ahead of all others. `enqueued` goes back by those that changed meanwhile,
-   * which wait already, and by those that were dropped behind the batch.
-   */
-  requeue(batch: Batch): void {
-    this.#inFlight = undefined;
-    this.#enqueued -= this.#droppedBehind;
-    this.#droppedBehind = 0;
-    for (const slot of batch.slots.toReversed()) {
+  /** The batch is not written: its keys wait again with their old tickets, also those that changed and wait already. */
+  requeue(): void {
+    for (let ticket = this.#tail; ticket < this.#head; ticket += 1) {
+      const slot = this.#slotAt(ticket);
+      if (!this.#has(slot, FLAG_IN_FLIGHT)) continue;
       this.#clear(slot, FLAG_IN_FLIGHT);
-      if (this.#has(slot, FLAG_PENDING)) {
-        this.#enqueued -= 1;
-        this.#waiting -= 1;
-      }
+      if (!this.#has(slot, FLAG_PENDING)) this.#waiting += 1;
       this.#set(slot, FLAG_PENDING);
-      if (this.#entries === this.#ring.length) this.#grow();
-      this.#head = (this.#head - 1) >>> 0;
-      this.#place(slot, this.#head);
-      this.#waiting += 1;
+      this.#table.place[slot] = ticket;
     }
+    this.#inFlight = undefined;
+    this.#taken = 0;
+    this.#head = this.#tail;
   }
 
-  #shift(): Slot {
-    const slot = this.first as Slot;
-    this.#dropEntry();
-    this.#clear(slot, FLAG_PENDING);
+  /** Passes over entries that do not count. */
+  #skip(): void {
+    while (this.#head < this.#nextTicket && !this.#counts(this.#head)) this.#head += 1;
+    if (this.#taken === 0) this.#release();
+  }
+
+  #shift(): void {
+    this.#clear(this.first as Slot, FLAG_PENDING);
     this.#waiting -= 1;
-    return slot;
+    this.#head += 1;
+    if (this.#taken === 0) this.#release();
   }
 
-  #dropEntry(): void {
-    this.#head = (this.#head + 1) >>> 0;
-    this.#entries -= 1;
-    if (this.#entries === 0 && this.#ring.length > FIRST_CAPACITY) this.#ring = new Uint32Array(FIRST_CAPACITY);
+  /** Nothing below the head is needed any more. */
+  #release(): void {
+    this.#tail = this.#head;
+    if (this.#tail === this.#nextTicket && this.#ring.length > FIRST_CAPACITY) this.#ring = new Uint32Array(FIRST_CAPACITY);
   }
 
-  #place(slot: Slot, number: number): void {
-    this.#ring[number & (this.#ring.length - 1)] = slot;
-    this.#table.place[slot] = number;
-    this.#entries += 1;
+  #slotAt(ticket: number): Slot {
+    return this.#ring[ticket & (this.#ring.length - 1)] as Slot;
   }
 
-  #slotAt(number: number): Slot {
-    return this.#ring[number & (this.#ring.length - 1)] as Slot;
-  }
-
-  #counts(number: number): boolean {
-    const slot = this.#slotAt(number);
-    return this.#has(slot, FLAG_PENDING) && this.#table.place[slot] === number;
+  /** Places are tickets of 32 bits, and fewer keys than that wait at a time. */
+  #counts(ticket: number): boolean {
+    const slot = this.#slotAt(ticket);
+    return this.#has(slot, FLAG_PENDING) && this.#table.place[slot] === ticket >>> 0;
   }
 
   #grow(): void {
     const grown = new Uint32Array(this.#ring.length * 2);
-    for (let i = 0; i < this.#entries; i += 1) {
-      const number = (this.#head + i) >>> 0;
-      grown[number & (grown.length - 1)] = this.#slotAt(number);
+    for (let ticket = this.#tail; ticket < this.#nextTicket; ticket += 1) {
+      grown[ticket & (grown.length - 1)] = this.#slotAt(ticket);
     }
     this.#ring = grown;
   }

@@ -7,7 +7,7 @@
 import type { Lane } from './lane.ts';
 
 interface Marker {
-  /** For each lane, how many keys have to be settled; undefined while that cannot be told. */
+  /** For each lane, the ticket below which all have to be settled; undefined while that cannot be told. */
   targets: number[] | undefined;
   readonly reached: () => void;
 }
@@ -56,12 +56,6 @@ export class Settlement {
     for (const marker of this.#markers) if (marker.targets !== undefined) marker.targets = this.#waiting();
   }
 
-  /** Keys of `lane` that waited twice do so once from here on: its markers wait for no more than what waits. */
-  cap(lane: Lane): void {
-    const at = this.#lanes.indexOf(lane);
-    for (const { targets } of this.#markers) if (targets !== undefined) targets[at] = Math.min(targets[at] ?? 0, lane.enqueued);
-  }
-
   /** Calls back whoever has waited long enough. */
   reach(): void {
     for (const marker of [...this.#markers]) {
@@ -72,10 +66,10 @@ export class Settlement {
   }
 
   #waiting(): number[] {
-    return this.#lanes.map((lane) => lane.enqueued);
+    return this.#lanes.map((lane) => lane.nextTicket);
   }
 
   #isReached({ targets }: Marker): boolean {
-    return targets !== undefined && this.#lanes.every((lane, at) => lane.settled >= (targets[at] ?? 0));
+    return targets !== undefined && this.#lanes.every((lane, at) => lane.settledTickets >= (targets[at] ?? 0));
   }
 }
