@@ -211,19 +211,22 @@ export class PublishedSection implements Section {
   }
 
   /**
-   * Whether the section has to wait for earlier ranks of its cluster: nodes and identities shall be known to readers
-   * before the endpoints and services that refer to them. Only in the first load, and not for long: an earlier rank
-   * that cannot be listed must not keep the others from being served.
+   * How long the section has to wait for earlier ranks of its cluster, in milliseconds: nodes and identities shall be known
+   * to readers before the endpoints and services that refer to them. Only in the first load, and not for long: an earlier
+   * rank that cannot be listed must not keep the others from being served.
    */
-  get isHeld(): boolean {
-    if (this.#loaded) return false;
+  get heldMs(): number {
+    if (this.#loaded) return 0;
     const nowMs = this.#hooks.monotonicMs();
     for (const earlier of this.#hooks.earlierRanks()) {
-      if (earlier.#loaded || (!earlier.#started && nowMs - earlier.#createdMs > LOAD_ORDER_GRACE_MS)) continue;
+      const graceMs = earlier.#started ? Number.POSITIVE_INFINITY : earlier.#createdMs + LOAD_ORDER_GRACE_MS - nowMs;
+      if (earlier.#loaded || graceMs < 0) continue;
       this.#heldSinceMs ??= nowMs;
-      return nowMs - this.#heldSinceMs <= LOAD_ORDER_HOLD_MS;
+      const holdMs = this.#heldSinceMs + LOAD_ORDER_HOLD_MS - nowMs;
+      // The moment itself still counts.
+      return holdMs < 0 ? 0 : Math.min(holdMs, graceMs) + 1;
     }
-    return false;
+    return 0;
   }
 
   /** Removes what the complete listing did not name, and sees to the canary. */

@@ -92,7 +92,7 @@ class EtcdPublisher implements Publisher {
       onStoreReplaced: (reason) => this.#epoch?.end({ kind: 'replaced', reason }),
     });
     this.#singlesGroup = this.#group({ scope: 'singles', cluster: '', prefix: undefined, owns: 'prefix' }, () => singles, 1);
-    const singles: Scheduled = { group: this.#singlesGroup, priority: () => 0, isHeld: () => false };
+    const singles: Scheduled = { group: this.#singlesGroup, priority: () => 0, heldMs: () => 0 };
     this.#stats = statsOf({
       groups: () => this.#groups(),
       singles: this.#singlesGroup,
@@ -124,7 +124,7 @@ class EtcdPublisher implements Publisher {
     const scheduled: Scheduled = {
       group,
       priority: () => (section.isLoaded ? 0 : 1 + options.rank),
-      isHeld: () => section.isHeld,
+      heldMs: () => section.heldMs,
     };
     this.#sections.set(options.prefix, section);
     const siblings = this.#byCluster.get(options.cluster) ?? new Set();

@@ -44,9 +44,6 @@ export interface SchedulerOptions {
   readonly onStoreReplaced: (reason: string) => void;
 }
 
-/** How often lanes that wait for another section are looked at again. */
-const HELD_RECHECK_MS = 50;
-
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #waiting = new WaitingLanes();
@@ -63,7 +60,8 @@ export class Scheduler {
   #paused = true;
   #backingOff = false;
   #pumpQueued = false;
-  #rechecking = false;
+  /** When lanes that have to wait are looked at again; monotonic milliseconds. */
+  #recheckMs = Number.POSITIVE_INFINITY;
   #failing: PublisherStats['failing'];
   #signal: AbortSignal | undefined;
 
@@ -131,13 +129,14 @@ export class Scheduler {
   }
 
   #next(): [Lane, Scheduled] | undefined {
-    let someHeld = false;
+    let leastMs = Number.POSITIVE_INFINITY;
     const next = this.#waiting.next((scheduled) => {
-      if (!scheduled.isHeld() && !this.#isDenied(scheduled.group)) return true;
-      someHeld = true;
+      const waitMs = Math.max(scheduled.heldMs(), this.#deniedMs(scheduled.group));
+      if (waitMs <= 0) return true;
+      leastMs = Math.min(leastMs, waitMs);
       return false;
     });
-    if (next === undefined && someHeld) this.#recheck();
+    if (next === undefined && leastMs < Number.POSITIVE_INFINITY) this.#recheckIn(leastMs);
     return next;
   }
 
@@ -247,18 +246,20 @@ export class Scheduler {
     }
   }
 
-  #isDenied(group: KeyGroup): boolean {
-    return (this.#denied.get(group)?.untilMs ?? 0) > this.#options.clock.monotonicMs();
+  #deniedMs(group: KeyGroup): number {
+    return (this.#denied.get(group)?.untilMs ?? 0) - this.#options.clock.monotonicMs();
   }
 
-  #recheck(): void {
-    if (this.#rechecking || this.#signal === undefined) return;
-    this.#rechecking = true;
-    void this.#options.clock
-      .sleep(HELD_RECHECK_MS, this.#signal)
+  #recheckIn(ms: number): void {
+    const { clock } = this.#options;
+    const atMs = clock.monotonicMs() + ms;
+    if (this.#signal === undefined || this.#recheckMs <= atMs) return;
+    this.#recheckMs = atMs;
+    void clock
+      .sleep(ms, this.#signal)
       .catch(() => undefined)
       .finally(() => {
-        this.#rechecking = false;
+        if (this.#recheckMs === atMs) this.#recheckMs = Number.POSITIVE_INFINITY;
         this.pump();
       });
   }

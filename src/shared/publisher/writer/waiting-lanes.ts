@@ -12,8 +12,8 @@ export interface Scheduled {
   readonly group: KeyGroup;
   /** 0 for steady sections; higher while a first load is under way. */
   priority(): number;
-  /** True while the group has to wait for another one. */
-  isHeld(): boolean;
+  /** How long the group has to wait for other ones at most, in milliseconds; 0 where it need not. Their progress may end the wait earlier. */
+  heldMs(): number;
 }
 
 /** Turns that steady sections take before one in its first load gets a turn. */
