@@ -54,8 +54,8 @@ describe('a first load', () => {
     const rig = start();
     const section = rig.section();
     expect(section.compare(below('a'), bytes('1'))).toBeUndefined();
-    await section.whenKnown(signal());
-    await section.whenKnown(signal());
+    await section.whenEtcdListed(signal());
+    await section.whenEtcdListed(signal());
     const compared = [section.compare(below('a'), bytes('1')), section.compare(below('a'), bytes('2'))];
     expect([...compared, section.compare(below('b'), bytes('1'))]).toEqual(['same', 'other', 'absent']);
   });

@@ -178,7 +178,7 @@ export function exportServiceExports(
 
 function known({ signal }: ExportContext, section: Section): Listing {
   const listing = new FirstListing();
-  section.whenKnown(signal).then(
+  section.whenEtcdListed(signal).then(
     () => listing.complete(),
     () => undefined, // The daemon is shutting down.
   );

@@ -153,7 +153,7 @@ export class Mirror {
       return;
     }
     // A cleared section would count as listed, and its canary would announce keys that were never read.
-    await section.whenKnown(signal);
+    await section.whenEtcdListed(signal);
     await section.flushed(signal);
     for await (const page of this.#options.local.list(section.options.prefix, { signal, keysOnly: true })) {
       for (const { key } of page.keyValues) section.remove(key);

@@ -165,7 +165,7 @@ export class PublishedSection implements Section {
     return table.holds(slot, value) ? 'same' : 'other';
   }
 
-  whenKnown(signal: AbortSignal): Promise<void> {
+  whenEtcdListed(signal: AbortSignal): Promise<void> {
     return this.#everKnown ? Promise.resolve() : this.#knownWaiters.wait(signal);
   }
 

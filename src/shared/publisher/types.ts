@@ -71,11 +71,11 @@ export interface Section extends Sink {
   liveBytes(key: EtcdKey): number | undefined;
   /**
    * What etcd holds under `key`, as far as is known, compared with `value`: by a digest of 64 bits.
-   * Undefined while that is not known (see `whenKnown`).
+   * Undefined while that is not known (see `whenEtcdListed`).
    */
   compare(key: EtcdKey, value: Uint8Array): 'absent' | 'same' | 'other' | undefined;
   /** Resolves when the section was listed in etcd for the first time; rejects when `signal` is aborted first. */
-  whenKnown(signal: AbortSignal): Promise<void>;
+  whenEtcdListed(signal: AbortSignal): Promise<void>;
   /** Resolves when the section is synced (see SectionStats); rejects when `signal` is aborted first. */
   whenSynced(signal: AbortSignal): Promise<void>;
   /** Resolves when everything said so far is confirmed by etcd; rejects when `signal` is aborted first. */

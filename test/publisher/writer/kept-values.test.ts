@@ -50,7 +50,7 @@ describe('a key kept by its source', () => {
     await first.rig.stop();
     const rig = start();
     const section = rig.section();
-    await section.whenKnown(signal());
+    await section.whenEtcdListed(signal());
     section.keep(below('kept'));
     section.keep(below('never there'));
     section.listed();
@@ -113,7 +113,7 @@ describe('a key kept by its source', () => {
     await first.rig.stop();
     const rig = start({ leaseTtlSeconds: 900 });
     const section = rig.section({ owns });
-    await section.whenKnown(signal());
+    await section.whenEtcdListed(signal());
     section.keep(below('kept'));
     section.listed();
     const { lease } = (await contents(rig.client)).get(below('kept')) ?? { lease: 0n as never };
