@@ -1,5 +1,5 @@
 /** The flags of the `kvstoremesh` daemon, and the configuration that they are parsed to. */
-import { type ClusterInfo, parseClusterInfo } from '../shared/cluster-info.ts';
+import { parseClusterInfo } from '../shared/cluster-info.ts';
 import { type KvstoreOptions, parseKvstoreOptions } from '../shared/flags/kvstore-options.ts';
 import {
   clusterFlags,
@@ -10,7 +10,7 @@ import {
   serviceFormatFlag,
 } from '../shared/flags/shared-flags.ts';
 import { address, bool, choice, duration, type FlagValues, text, uint } from '../shared/flags/table.ts';
-import { type ListenAddress, parseListenAddress } from '../shared/http/listen-address.ts';
+import { parseListenAddress } from '../shared/http/listen-address.ts';
 import {
   MAX_KEY_BYTES,
   MAX_REMOTE_BYTES,
@@ -19,8 +19,6 @@ import {
   MAX_VALUE_BYTES,
   REMOTE_CHANGES_BURST_SECONDS,
 } from '../shared/limits.ts';
-import type { ImportGuardMode } from './import-guard/remote-guard.ts';
-import type { ServiceFormat } from './mappings.ts';
 import type { RemoteLimits } from './mirror/bounds.ts';
 
 export const kvstoremeshFlagTable = {
@@ -59,48 +57,27 @@ export const kvstoremeshFlagTable = {
 export type KvstoremeshFlags = FlagValues<typeof kvstoremeshFlagTable>;
 
 /** What the flags of one run say, parsed. */
-export interface KvstoremeshConfig {
-  readonly own: ClusterInfo;
-  readonly kvstore: KvstoreOptions;
-  readonly leaseTtlSeconds: number;
-  readonly writesHeartbeat: boolean;
-  /** The directory with one file for each remote cluster. */
-  readonly directory: string;
-  readonly readiness: { readonly perClusterMs: number; readonly globalMs: number };
-  readonly servers: ServerConfig;
-  readonly controllerGroups: readonly string[];
-  readonly remotes: RemotesConfig;
-}
-
-export interface ServerConfig {
-  readonly allowedHosts: readonly string[];
-  readonly healthPort: number;
-  /** Undefined for no such server. */
-  readonly api: ListenAddress | undefined;
-  readonly metrics: ListenAddress | undefined;
-}
-
-/** The same for every remote cluster. */
-export interface RemotesConfig {
-  readonly allowIdConflicts: boolean;
-  readonly serviceFormat: ServiceFormat;
-  readonly limits: RemoteLimits;
-  readonly importGuard: ImportGuardMode;
-  /** 0 for no limit. */
-  readonly cacheTtlMs: number;
-  /** The keys of a cluster go when its file does. */
-  readonly drained: boolean;
-}
+export type KvstoremeshConfig = ReturnType<typeof kvstoremeshConfig>;
 
 /** Throws ClusterInfoError or KvstoreOptionError for values that cannot be used. */
-export function kvstoremeshConfig(flags: KvstoremeshFlags): KvstoremeshConfig {
+export function kvstoremeshConfig(flags: KvstoremeshFlags) {
+  const kvstore: KvstoreOptions = { ...parseKvstoreOptions(flags.kvstoreOpt), strictServerNames: flags.strictServerNames };
+  const limits: RemoteLimits = {
+    keys: flags.remoteMaxKeys,
+    bytes: flags.remoteMaxBytes,
+    'key-size': flags.remoteMaxKeySize,
+    'value-size': flags.remoteMaxValueSize,
+    'change-rate': flags.remoteMaxChangeRate,
+  };
   return {
     own: parseClusterInfo(flags),
-    kvstore: { ...parseKvstoreOptions(flags.kvstoreOpt), strictServerNames: flags.strictServerNames },
+    kvstore,
     leaseTtlSeconds: Math.floor(flags.kvstoreLeaseTtlMs / 1000),
     writesHeartbeat: flags.enableHeartbeat,
+    /** With one file for each remote cluster. */
     directory: flags.clustermeshConfig,
     readiness: { perClusterMs: flags.perClusterReadyTimeoutMs, globalMs: flags.globalReadyTimeoutMs },
+    /** Those without an address are not started. */
     servers: {
       allowedHosts: flags.allowedHosts,
       healthPort: flags.healthPort,
@@ -108,18 +85,14 @@ export function kvstoremeshConfig(flags: KvstoremeshFlags): KvstoremeshConfig {
       metrics: parseListenAddress(flags.prometheusServeAddr),
     },
     controllerGroups: flags.controllerGroupMetrics,
+    /** The same for every remote cluster. */
     remotes: {
       allowIdConflicts: flags.allowIdConflicts,
       serviceFormat: flags.clustermeshServiceV2,
-      limits: {
-        keys: flags.remoteMaxKeys,
-        bytes: flags.remoteMaxBytes,
-        'key-size': flags.remoteMaxKeySize,
-        'value-size': flags.remoteMaxValueSize,
-        'change-rate': flags.remoteMaxChangeRate,
-      },
+      limits,
       importGuard: flags.importGuard,
       cacheTtlMs: flags.clustermeshCacheTtlMs,
+      /** The keys of a cluster go when its file does. */
       drained: !flags.disableDrainOnDisconnection,
     },
   };

@@ -5,14 +5,13 @@
  * only differences are written.
  */
 
-import type { EtcdClient, EtcdKey } from '../../shared/etcd/types.ts';
+import type { EtcdClient } from '../../shared/etcd/types.ts';
 import type { Logger } from '../../shared/process/log.ts';
 import type { PublisherMetrics } from '../../shared/publisher/metrics.ts';
 import type { Publisher, Section } from '../../shared/publisher/types.ts';
 import type { Clock } from '../../shared/time/clock.ts';
 import type { RemoteGuard } from '../import-guard/remote-guard.ts';
 import { destinationCanary, destinationPrefix, type Mapping, sourceCanary, sourcePrefix } from '../mappings.ts';
-import type { AdmitStage } from './admit.ts';
 import type { CanaryGate } from './canary-gate.ts';
 import { runEtcdSource } from './etcd-source.ts';
 import type { ListTurns } from './list-turns.ts';
@@ -118,18 +117,31 @@ export class Mirror {
   }
 
   /** Mirrors once the gate is open, until the signal is aborted; rejects as `runEtcdSource` does. */
-  async follow(options: FollowOptions): Promise<never> {
-    const { client, cached, gate, signal } = options;
-    const { cluster, turns, relistMs, clock, log } = this.#options;
+  async follow({ client, cached, gate, quota, signal, onListed }: FollowOptions): Promise<never> {
+    const { cluster, guard, turns, relistMs, clock, log, onPropagated = () => undefined } = this.#options;
     const canary = sourceCanary(this.mapping, cluster, cached);
     this.#problem = `waiting for ${canary}, which its writer sets once everything is exported`;
     await gate?.open(canary, signal);
     this.#problem = undefined;
     const prefix = sourcePrefix(this.mapping, cluster, cached);
+    const sink = mirrorPipeline({
+      mapping: this.mapping,
+      from: prefix,
+      section: this.#ensureSection(),
+      quota,
+      refused: this.#refused,
+      guard,
+      clock,
+      signal,
+      onListed: () => {
+        this.#listed = true;
+        onListed();
+      },
+      onPropagated,
+    });
     const onFailing = (error: Error | undefined) => {
       this.#problem = error?.message;
     };
-    const sink = this.#pipeline(prefix, options);
     const onAnnounced = (keys: number) => sink.announced(keys);
     const onProgress = () => sink.notified();
     return runEtcdSource({ client, prefix, sink, turns, relistMs, clock, log, signal, onFailing, onAnnounced, onProgress });
@@ -182,24 +194,5 @@ export class Mirror {
       metrics.addSection(this.#section, () => (this.#enabled ? this.#listed : undefined));
     }
     return this.#section;
-  }
-
-  #pipeline(from: EtcdKey, { quota, signal, onListed }: FollowOptions): AdmitStage {
-    const { guard, clock, onPropagated = () => undefined } = this.#options;
-    return mirrorPipeline({
-      mapping: this.mapping,
-      from,
-      section: this.#ensureSection(),
-      quota,
-      refused: this.#refused,
-      guard,
-      clock,
-      signal,
-      onListed: () => {
-        this.#listed = true;
-        onListed();
-      },
-      onPropagated,
-    });
   }
 }

@@ -7,7 +7,8 @@
  *     → guard    (../import-guard/remote-guard.ts) identities, names and addresses of other clusters
  *     → measure  (measure.ts)  seconds until the local etcd confirms a change
  *     → store    (store.ts)    the quota of the remote, then the section
- *   Section (../../shared/publisher/published-section.ts) writes it to the local etcd
+ *   Section (../../shared/publisher/published-section.ts) and, in ../../shared/publisher/writer/, key-group.ts, batches.ts and
+ *   scheduler.ts write it to the local etcd
  *
  * A stage knows its successor only. Two things are shared: the quota, which stops all stages of a remote at once, and the
  * section, which knows the live keys.
