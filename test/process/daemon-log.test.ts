@@ -71,7 +71,7 @@ describe.skipIf(etcdVersions().length === 0)('the log of a daemon', { timeout: 1
     const counted = `remote_cluster_rejected_keys_total{target_cluster="berlin",reason="value_too_large"} ${BAD_KEYS}\n`;
     await until('all are counted', async () => (await scrape()).includes(counted), { withinMs: 30_000 });
     const lines = await stopped(daemon);
-    const ofKeys = lines.filter(({ msg }) => msg.startsWith('a key of the remote'));
+    const ofKeys = lines.filter(({ msg }) => msg.startsWith('key of remote cluster not mirrored'));
     expect(ofKeys.length).toBe(MAX_LOG_LINES_PER_CAUSE);
     expect(lines.filter(({ leftOut }) => leftOut !== undefined)).toHaveLength(1);
     expect(lines.length).toBeLessThan(60);
