@@ -1,18 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { BoundedSink } from '../../../src/kvstoremesh/mirror/bounded-sink.ts';
-import { RekeyedSink } from '../../../src/kvstoremesh/mirror/rekeyed-sink.ts';
-import { ImportGuard } from '../../src/kvstoremesh/import-guard/guard.ts';
-import { destinationPrefix } from '../../src/kvstoremesh/mappings.ts';
-import { MAPPINGS } from '../../src/kvstoremesh/mappings.ts';
-import { sourcePrefix } from '../../src/kvstoremesh/mappings.ts';
-import { RemoteBounds } from '../../src/kvstoremesh/mirror/bounds.ts';
-import { mirrorPipeline } from '../../src/kvstoremesh/mirror/pipeline.ts';
-import { Quota } from '../../src/kvstoremesh/mirror/quota.ts';
-import { RefusedKeys } from '../../src/kvstoremesh/mirror/refused-keys.ts';
-import type { EtcdKey } from '../../src/shared/etcd/types.ts';
-import { silentLogger } from '../../src/shared/process/log.ts';
-import { ManualClock } from './manual-clock.ts';
+import { ImportGuard } from '../../../src/kvstoremesh/import-guard/guard.ts';
+import { destinationPrefix, MAPPINGS, sourcePrefix } from '../../../src/kvstoremesh/mappings.ts';
+import { RemoteBounds } from '../../../src/kvstoremesh/mirror/bounds.ts';
+import { mirrorPipeline } from '../../../src/kvstoremesh/mirror/pipeline.ts';
+import { Quota } from '../../../src/kvstoremesh/mirror/quota.ts';
+import { RefusedKeys } from '../../../src/kvstoremesh/mirror/refused-keys.ts';
+import type { EtcdKey } from '../../../src/shared/etcd/types.ts';
+import { silentLogger } from '../../../src/shared/process/log.ts';
+import { ManualClock } from '../../support/clocks.ts';
 
 const OWN = { name: 'harbor', id: 200, maxConnectedClusters: 255 };
 

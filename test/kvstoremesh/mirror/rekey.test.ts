@@ -1,13 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { MAX_SLASHED_BYTES } from '../../../src/shared/limits.ts';
-import { rekey } from '../../src/kvstoremesh/mappings.ts';
-import { RefusedKeys } from '../../src/kvstoremesh/mirror/refused-keys.ts';
-import { RekeyStage } from '../../src/kvstoremesh/mirror/rekey.ts';
-import type { EtcdKey } from '../../src/shared/etcd/types.ts';
-import { keyOf } from '../../src/shared/etcd/types.ts';
-import { MAX_SLASHED_KEYS } from '../../src/shared/limits.ts';
-import { silentLogger } from '../../src/shared/process/log.ts';
+import { rekey } from '../../../src/kvstoremesh/mappings.ts';
+import { RefusedKeys } from '../../../src/kvstoremesh/mirror/refused-keys.ts';
+import { RekeyStage } from '../../../src/kvstoremesh/mirror/rekey.ts';
+import type { EtcdKey } from '../../../src/shared/etcd/types.ts';
+import { keyOf } from '../../../src/shared/etcd/types.ts';
+import { MAX_SLASHED_KEYS } from '../../../src/shared/limits.ts';
+import { silentLogger } from '../../../src/shared/process/log.ts';
 
 const from = keyOf('cilium/state/nodes/v1/berlin/');
 const to = keyOf('cilium/cache/nodes/v1/berlin/');

@@ -1,25 +1,21 @@
 import { describe, expect, test } from 'vitest';
-import { ConnectionLostError } from '../../src/kvstoremesh/errors.ts';
-import { SourceReplacedError } from '../../src/kvstoremesh/errors.ts';
-import { RemoteBounds } from '../../src/kvstoremesh/mirror/bounds.ts';
-import { CanaryGate } from '../../src/kvstoremesh/mirror/canary-gate.ts';
-import { CanaryStage } from '../../src/kvstoremesh/mirror/canary-gate.ts';
-import { Quota } from '../../src/kvstoremesh/mirror/quota.ts';
-import { ConfigChanges } from '../../src/kvstoremesh/remote/cluster-config-readings.ts';
-import { clusterConfigReadings } from '../../src/kvstoremesh/remote/cluster-config-readings.ts';
-import { READINGS_TIMING } from '../../src/kvstoremesh/remote/cluster-config-readings.ts';
-import { checkHeartbeat } from '../../src/kvstoremesh/remote/heartbeat-check.ts';
-import { Heartbeat } from '../../src/kvstoremesh/remote/heartbeat-check.ts';
-import { ClusterChangedError } from '../../src/shared/etcd/errors.ts';
-import { PermissionDeniedError } from '../../src/shared/etcd/errors.ts';
-import { UnavailableError } from '../../src/shared/etcd/errors.ts';
-import type { KeyValue } from '../../src/shared/etcd/types.ts';
-import { keyOf } from '../../src/shared/etcd/types.ts';
-import { HEARTBEAT_KEY } from '../../src/shared/publisher/heartbeat.ts';
-import type { Clock } from '../../src/shared/time/clock.ts';
-import { ManualClock } from './manual-clock.ts';
-import { keyValue } from './scripted-client.ts';
-import { scriptedClient } from './scripted-client.ts';
+import { ConnectionLostError, SourceReplacedError } from '../../../src/kvstoremesh/errors.ts';
+import { RemoteBounds } from '../../../src/kvstoremesh/mirror/bounds.ts';
+import { CanaryGate, CanaryStage } from '../../../src/kvstoremesh/mirror/canary-gate.ts';
+import { Quota } from '../../../src/kvstoremesh/mirror/quota.ts';
+import {
+  ConfigChanges,
+  clusterConfigReadings,
+  READINGS_TIMING,
+} from '../../../src/kvstoremesh/remote/cluster-config-readings.ts';
+import { checkHeartbeat, Heartbeat } from '../../../src/kvstoremesh/remote/heartbeat-check.ts';
+import { ClusterChangedError, PermissionDeniedError, UnavailableError } from '../../../src/shared/etcd/errors.ts';
+import { HEARTBEAT_KEY } from '../../../src/shared/etcd/keyspace.ts';
+import type { KeyValue } from '../../../src/shared/etcd/types.ts';
+import { keyOf } from '../../../src/shared/etcd/types.ts';
+import type { Clock } from '../../../src/shared/time/clock.ts';
+import { ManualClock } from '../../support/clocks.ts';
+import { keyValue, scriptedClient } from '../scripted-client.ts';
 
 describe('the readings of a cluster config', () => {
   /** Answers the reads with `answers` in turn, the last one for ever. */
