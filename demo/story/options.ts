@@ -57,7 +57,7 @@ export function parseOptions(argv: readonly string[]): DemoOptions | 'help' {
   const { once, kubeconfig } = flags.values;
   for (const [cluster, file] of kubeconfig) {
     if (!CLUSTERS.includes(cluster)) {
-      throw new FlagError(`flag --kubeconfig: cluster ${JSON.stringify(cluster)} is not known; allowed: east=FILE, west=FILE`);
+      throw new FlagError(`flag --kubeconfig: unknown cluster ${JSON.stringify(cluster)}; allowed: east=FILE, west=FILE`);
     }
     if (file === '') throw new FlagError(`flag --kubeconfig: ${cluster} has no file; allowed: ${cluster}=FILE`);
   }

@@ -18,20 +18,20 @@ export const apiserverFlagTable = {
   ...serverFlags,
   ...logFlags,
   ...goRuntimeFlags(9892, 6063),
-  'cluster-users-enabled': bool(false, 'Keep the users of the local etcd equal to the users file'),
-  'cluster-users-config-path': text('/var/lib/cilium/etcd-config/users.yaml', 'The users file', { candidates: 'files' }),
-  'clustermesh-default-global-namespace': bool(true, 'Whether a namespace without the annotation is exported'),
+  'cluster-users-enabled': bool(false, 'Synchronize the users of the local etcd with the users file'),
+  'cluster-users-config-path': text('/var/lib/cilium/etcd-config/users.yaml', 'Path of the users file', { candidates: 'files' }),
+  'clustermesh-default-global-namespace': bool(true, 'Export namespaces that lack the annotation for global namespaces'),
   'clustermesh-enable-mcs-api': bool(false, 'Export ServiceExports'),
-  'clustermesh-mcs-api-install-crds': bool(
-    true,
-    'With the MCS API on: create its CRDs where they are missing, upgrade older ones',
-  ),
+  'clustermesh-mcs-api-install-crds': bool(true, 'Create or upgrade the CRDs of the MCS API, if the MCS API is enabled'),
   'clustermesh-service-v2': serviceFormatFlag,
-  'crd-wait-timeout': duration('5m', 'How long to wait for the Cilium CRDs before giving up'),
+  'crd-wait-timeout': duration('5m', 'How long to wait for the Cilium CRDs before exiting'),
   'enable-cilium-endpoint-slice': bool(false, 'Read CiliumEndpointSlices instead of CiliumEndpoints'),
-  'enable-k8s-endpoint-slice': bool(true, 'Accepted; EndpointSlices are always used', { inert: true }),
+  'enable-k8s-endpoint-slice': bool(true, 'No effect: EndpointSlices are always used', { inert: true }),
   ...exportFilterFlags,
-  'k8s-service-proxy-name': text('', 'Value of the label service.kubernetes.io/service-proxy-name to handle; empty for none'),
+  'k8s-service-proxy-name': text(
+    '',
+    'Export services with this service.kubernetes.io/service-proxy-name label; empty for services without it',
+  ),
 };
 
 /** The flags of one run, by name in camel case; durations in milliseconds. */

@@ -60,7 +60,7 @@ export async function runApiserver(flags: ApiserverFlags, runtime: Runtime): Pro
       certificates: () => etcdMetrics.certificates(),
       clock,
     });
-    const connected = health.addCheck('Kubernetes', () => 'it is waited for an answer of the API server');
+    const connected = health.addCheck('Kubernetes', () => 'waiting for the Kubernetes API server');
     connection = await openFlaggedConnection(flags, runtime);
     const { server } = connection;
     log.info({ server, version: await checkVersion({ connection, clock, log, signal }) }, 'connected to Kubernetes');

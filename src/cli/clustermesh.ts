@@ -8,7 +8,7 @@ import { commandHelp } from './command/help.ts';
 import { requireKubernetes } from './command/require-kubernetes.ts';
 
 const NAME = 'clustermesh';
-const SUMMARY = 'Export services, nodes, identities and endpoints of this cluster to an etcd that the mesh reads';
+const SUMMARY = 'Export the services, nodes, identities and endpoints of this cluster to etcd for the other clusters';
 
 export const clustermesh: Command = {
   summary: SUMMARY,
@@ -19,7 +19,7 @@ export const clustermesh: Command = {
       process.stdout.write(commandHelp(NAME, SUMMARY, apiserverFlagTable));
       return 0;
     }
-    requireKubernetes(flags.values, 'Kubernetes is what is exported');
+    requireKubernetes(flags.values, 'this command exports Kubernetes objects');
     const run = async (runtime: Runtime) => {
       // Loaded here, so that no other command pays for it.
       const { runApiserver } = await import('../apiserver/run.ts');

@@ -11,7 +11,7 @@ import { logStart } from './command/start-log.ts';
 import { untilSignalled } from './command/until-signalled.ts';
 
 const NAME = 'etcdinit';
-const SUMMARY = 'Prepare the data directory of the local etcd: users, roles, and authentication enabled';
+const SUMMARY = 'Initialise the data directory of the local etcd: users, roles and authentication';
 
 export const etcdinit: Command = {
   summary: SUMMARY,
@@ -26,7 +26,7 @@ export const etcdinit: Command = {
     logStart(log, flags);
     // Loaded here, so that no other command pays for it.
     const { runEtcdinit } = await import('../etcdinit/run.ts');
-    const stopping = 'stopping; nothing of the data directory is of use now';
+    const stopping = 'stopping; the data directory is incomplete and must not be used';
     const statusOf = (error: Error) => (error instanceof EtcdinitError ? error.status : EXIT_FAILURE);
     return untilSignalled({ log, stopping, statusOf }, (signal) =>
       runEtcdinit(flags.values, { log, clock: systemClock, signal }),

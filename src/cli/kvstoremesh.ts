@@ -7,7 +7,7 @@ import { runDaemon } from './command/daemon.ts';
 import { commandHelp } from './command/help.ts';
 
 const NAME = 'kvstoremesh';
-const SUMMARY = 'Mirror what the other clusters of the mesh export into the local etcd, next to the agents';
+const SUMMARY = 'Mirror the keys that the other clusters export into the local etcd';
 
 export const kvstoremesh: Command = {
   summary: SUMMARY,

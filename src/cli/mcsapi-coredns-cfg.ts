@@ -10,7 +10,7 @@ import { logStart } from './command/start-log.ts';
 import { untilSignalled } from './command/until-signalled.ts';
 
 const NAME = 'mcsapi-coredns-cfg';
-const SUMMARY = 'Configure CoreDNS for the MCS API: the domain of the clusterset, and the option multicluster';
+const SUMMARY = 'Configure CoreDNS for the MCS API: the clusterset domain and the multicluster option';
 
 export const mcsapiCorednsCfg: Command = {
   summary: SUMMARY,
@@ -21,12 +21,12 @@ export const mcsapiCorednsCfg: Command = {
       process.stdout.write(commandHelp(NAME, SUMMARY, corednsFlagTable));
       return 0;
     }
-    requireKubernetes(flags.values, 'Kubernetes is where CoreDNS is configured');
+    requireKubernetes(flags.values, 'this command configures CoreDNS in Kubernetes');
     const log = createLogger({ debug: flags.values.debug, base: { command: NAME } });
     logStart(log, flags);
     // Loaded here, so that no other command pays for it.
     const { configureCoredns } = await import('../mcsapi-coredns-cfg/run.ts');
     const task = (signal: AbortSignal) => configureCoredns(flags.values, { log, clock: systemClock, signal });
-    return untilSignalled({ log, stopping: 'stopping; another run completes what this one has begun' }, task);
+    return untilSignalled({ log, stopping: 'stopping; run the command again to complete the configuration' }, task);
   },
 };

@@ -9,8 +9,8 @@ import { DataDirectoryError } from './errors.ts';
  * number of entries that were removed; idempotent. DataDirectoryError where `path` is no directory that can be emptied.
  */
 export async function emptyDataDirectory(path: string): Promise<number> {
-  if (path === '') throw new DataDirectoryError(path, 'is no path; name the data directory of etcd');
-  if (await isRoot(path)) throw new DataDirectoryError(path, 'is the root of the file system, which is not going to be emptied');
+  if (path === '') throw new DataDirectoryError(path, 'is not a path; set the data directory of etcd');
+  if (await isRoot(path)) throw new DataDirectoryError(path, 'is the root of the file system; set another directory');
   try {
     const names = await readdir(path);
     for (const name of names) await rm(join(path, name), { recursive: true, force: true });
@@ -27,6 +27,6 @@ async function isRoot(path: string): Promise<boolean> {
 
 function problemOf(error: NodeJS.ErrnoException): string {
   if (error.code === 'ENOENT') return 'does not exist; create it, or mount a volume there';
-  if (error.code === 'ENOTDIR') return 'is no directory; name one';
+  if (error.code === 'ENOTDIR') return 'is not a directory; set a directory';
   return `cannot be emptied (${error.message}); make it readable and writable for this user`;
 }

@@ -30,7 +30,7 @@ export class EtcdEndedError extends EtcdinitError {
   readonly code = 'ETCDINIT_ENDED';
   readonly status = 4;
   constructor(how: string, step: string, lastWords: string) {
-    super(`etcd ended (${how}) while this was under way: ${step}; its last words: ${lastWords || '(none)'}`);
+    super(`etcd exited (${how}) during this step: ${step}; last output: ${lastWords || '(none)'}`);
   }
 }
 
@@ -38,7 +38,7 @@ export class EtcdinitTimeoutError extends EtcdinitError {
   readonly code = 'ETCDINIT_TIMEOUT';
   readonly status = 5;
   constructor(timeout: string, step: string, lastProblem: string) {
-    super(`not done within ${timeout}, this was under way: ${step}${lastProblem}; raise --timeout, or look for what is slow`);
+    super(`not done within ${timeout}, current step: ${step}${lastProblem}; raise --timeout, or find out what is slow`);
   }
 }
 
@@ -47,7 +47,7 @@ export class EtcdRefusedError extends EtcdinitError {
   readonly code = 'ETCDINIT_REFUSED';
   readonly status = 6;
   constructor(step: string, cause: Error) {
-    super(`etcd refused this: ${step}: ${cause.message}`, { cause });
+    super(`etcd rejected this step: ${step}: ${cause.message}`, { cause });
   }
 }
 
@@ -56,6 +56,6 @@ export class EtcdStopError extends EtcdinitError {
   readonly code = 'ETCDINIT_STOP';
   readonly status = 7;
   constructor(detail: string) {
-    super(`etcd was initialised and did not end in order (${detail}): its data directory must not be used, initialise again`);
+    super(`etcd was initialised but did not stop cleanly (${detail}): do not use its data directory, initialise it again`);
   }
 }

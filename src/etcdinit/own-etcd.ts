@@ -41,7 +41,7 @@ export class OwnEtcd {
     const keep = (chunk: Buffer) => {
       const text = chunk.toString();
       this.#output = (this.#output + text).slice(-MAX_ETCD_OUTPUT_CHARACTERS);
-      log.debug({ output: text.trimEnd() }, 'etcd says');
+      log.debug({ output: text.trimEnd() }, 'etcd output');
     };
     guard.stdout?.on('data', keep);
     guard.stderr?.on('data', keep);
@@ -97,7 +97,7 @@ export class OwnEtcd {
         resolve();
       });
       this.#guard.once('error', (error) => reject(new EtcdStartError(error.message)));
-      void this.ended.then(() => reject(new EtcdStartError('its guard ended')));
+      void this.ended.then(() => reject(new EtcdStartError('its guard process exited')));
     });
   }
 

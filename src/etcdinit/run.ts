@@ -74,7 +74,7 @@ class Initialisation {
     const { etcdDataDir: dataDir, etcdClusterName: name, etcdInitialClusterToken: clusterToken } = this.#flags;
     this.#begin('emptying the data directory');
     const removed = await emptyDataDirectory(dataDir);
-    if (removed > 0) this.#log.info({ dataDir, removed }, 'removed what was in the data directory');
+    if (removed > 0) this.#log.info({ dataDir, removed }, 'removed the contents of the data directory');
     this.#begin('starting etcd');
     const etcd = await OwnEtcd.start({ dataDir, name, clusterToken, log: this.#log }, this.#signal);
     this.#log.info({ pid: etcd.pid, dataDir }, 'etcd started');
@@ -112,7 +112,7 @@ class Initialisation {
   }
 
   async #untilServing(client: EtcdClient): Promise<void> {
-    this.#begin('waiting until etcd serves');
+    this.#begin('waiting for etcd to serve requests');
     for (;;) {
       try {
         await client.get(ROOT, { signal: this.#signal, timeoutMs: 1_000 });
@@ -141,7 +141,9 @@ class Initialisation {
     for (const { name, permissions } of meshRoles(clusterName)) {
       await this.#ask(`adding the role ${name}`, () => auth.addRole(name, options));
       for (const permission of permissions)
-        await this.#ask(`allowing ${permission.key} to ${name}`, () => auth.grantPermission(name, permission, options));
+        await this.#ask(`granting the role ${name} access to ${permission.key}`, () =>
+          auth.grantPermission(name, permission, options),
+        );
     }
     for (const { name, role } of builtinUsers(clusterName)) {
       await this.#ask(`adding the user ${name}`, () => auth.addUser(name, options));
@@ -172,7 +174,7 @@ class Initialisation {
     this.#isStopping = true;
     etcd.terminate();
     const end = await this.#endOf(etcd);
-    if (end === undefined) throw new EtcdStopError(`not within the time left of --timeout=${this.#timeout}`);
+    if (end === undefined) throw new EtcdStopError(`not within the remaining time of --timeout=${this.#timeout}`);
     // etcd sends itself the signal again after it has cleaned up.
     if (end.code !== 0 && end.signal !== 'SIGTERM') throw new EtcdStopError(`${endText(end)}: ${etcd.lastWords}`);
   }
@@ -214,5 +216,5 @@ class Initialisation {
 
 function endText({ code, signal }: EtcdEnd): string {
   if (signal !== undefined) return `by ${signal}`;
-  return code === undefined ? 'nobody knows how' : `with status ${code}`;
+  return code === undefined ? 'cause unknown' : `with status ${code}`;
 }

@@ -7,7 +7,7 @@ export class SourceReplacedError extends ProgramError {
   readonly retriable = true;
 
   constructor(reason: string) {
-    super(`the etcd of the remote is another one now (${reason}); connecting anew`);
+    super(`the etcd of the remote was replaced (${reason}); reconnecting`);
   }
 }
 
@@ -23,7 +23,7 @@ export class ReconfiguredError extends ProgramError {
   readonly retriable = true;
 
   constructor() {
-    super('the configuration of the remote cluster has changed');
+    super('the configuration of the remote cluster changed');
   }
 }
 
@@ -33,6 +33,6 @@ export class LockLostError extends ProgramError {
   readonly retriable = true;
 
   constructor(reason: string) {
-    super(`the leader lock is lost: ${reason}`);
+    super(`leader lock lost: ${reason}`);
   }
 }

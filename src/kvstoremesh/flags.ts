@@ -27,30 +27,32 @@ export const kvstoremeshFlagTable = {
   ...serverFlags,
   ...logFlags,
   ...goRuntimeFlags(9894, 6064),
-  'allow-id-conflicts': bool(false, 'Mirror clusters also with a cluster ID that is in use, reserved or out of range', {
+  'allow-id-conflicts': bool(false, 'Also mirror clusters whose cluster ID is in use, reserved or out of range', {
     hidden: true,
   }),
   'api-serve-addr': address('localhost:9889', 'Address of the status API; empty for none'),
-  'clustermesh-cache-ttl': duration('0s', 'How long services of an unreachable cluster are kept; 0 for ever'),
-  'clustermesh-config': text('', 'Directory with one etcd configuration file for each remote cluster', { candidates: 'files' }),
+  'clustermesh-cache-ttl': duration('0s', 'How long to keep the services of an unreachable cluster; 0 to keep them forever'),
+  'clustermesh-config': text('', 'Directory that holds one etcd configuration file for each remote cluster', {
+    candidates: 'files',
+  }),
   'clustermesh-service-v2': serviceFormatFlag,
-  'disable-drain-on-disconnection': bool(false, 'Keep what was mirrored of a cluster whose file was removed', { hidden: true }),
-  'enable-heartbeat': bool(false, 'Write the heartbeat key, where nothing else of this cluster does'),
-  'global-ready-timeout': duration('10m', 'After this time the daemon is ready, whatever is missing'),
+  'disable-drain-on-disconnection': bool(false, 'Keep the mirrored keys of a cluster whose file was removed', { hidden: true }),
+  'enable-heartbeat': bool(false, 'Write the heartbeat key; needed if no other component of this cluster writes it'),
+  'global-ready-timeout': duration('10m', 'Time after which the daemon becomes ready even if clusters are still missing'),
   'import-guard': choice(
     ['off', 'warn', 'drop'],
     'warn',
-    'What remote clusters claim that is not theirs: not looked at, told, or also not mirrored',
+    'How to handle addresses and identities that a remote cluster does not own: ignore, log, or also not mirror them',
   ),
-  'per-cluster-ready-timeout': duration('15s', 'After this time a cluster that cannot be reached no longer delays readiness'),
-  'remote-max-bytes': uint(MAX_REMOTE_BYTES, 'Bytes of the keys and values of a remote cluster; 0 for no bound'),
+  'per-cluster-ready-timeout': duration('15s', 'Time after which an unreachable cluster no longer delays readiness'),
+  'remote-max-bytes': uint(MAX_REMOTE_BYTES, 'Maximum bytes of the keys and values of a remote cluster; 0 for no limit'),
   'remote-max-change-rate': uint(
     MAX_REMOTE_CHANGES_PER_SECOND,
-    `Changes a second of a remote cluster, what was not used for ${REMOTE_CHANGES_BURST_SECONDS} seconds added; 0 for no bound`,
+    `Maximum changes per second of a remote cluster, with a burst of ${REMOTE_CHANGES_BURST_SECONDS} seconds; 0 for no limit`,
   ),
-  'remote-max-key-size': uint(MAX_KEY_BYTES, 'Bytes of a key of a remote cluster; 0 for what etcd takes'),
-  'remote-max-keys': uint(MAX_REMOTE_KEYS, 'Keys of a remote cluster; 0 for no bound'),
-  'remote-max-value-size': uint(MAX_VALUE_BYTES, 'Bytes of a value of a remote cluster; 0 for what etcd takes'),
+  'remote-max-key-size': uint(MAX_KEY_BYTES, 'Maximum bytes of a key of a remote cluster; 0 for the limit of etcd'),
+  'remote-max-keys': uint(MAX_REMOTE_KEYS, 'Maximum keys of a remote cluster; 0 for no limit'),
+  'remote-max-value-size': uint(MAX_VALUE_BYTES, 'Maximum bytes of a value of a remote cluster; 0 for the limit of etcd'),
 };
 
 /** The flags of one run, by name in camel case; durations in milliseconds. */

@@ -91,7 +91,7 @@ function refusal({ name, state: { phase } }: RemoteCluster): string[] {
 
 /** By the name of the file: its path is for those who can read the log. */
 function unreadableFile({ name, fileProblem }: RemoteCluster): string[] {
-  return fileProblem === undefined ? [] : [`${name} cannot be read: ${fileProblem}; the cluster stays as it is`];
+  return fileProblem === undefined ? [] : [`${name} cannot be read: ${fileProblem}; its last configuration is kept`];
 }
 
 async function serve(

@@ -42,9 +42,9 @@ export function parseCorefile(text: string): Directive[] {
     place += line.length + 1;
     const last = words.at(-1)?.text;
     if (words.some(({ text }, at) => (text === '{' || text === '}') && (at < words.length - 1 || (text === '}' && at > 0))))
-      throw new CorefileError(number, 'a brace stands between other words');
+      throw new CorefileError(number, 'unexpected brace');
     if (last === undefined || last === '}') {
-      if (last === '}' && open.length === 1) throw new CorefileError(number, 'closes a block that is not open');
+      if (last === '}' && open.length === 1) throw new CorefileError(number, 'unmatched closing brace');
       if (last === '}') open.pop();
       continue;
     }
@@ -58,7 +58,7 @@ export function parseCorefile(text: string): Directive[] {
     if (block !== undefined) open.push({ directives: block, line: number });
   }
   const unclosed = open.at(-1);
-  if (unclosed !== undefined && unclosed.line > 0) throw new CorefileError(unclosed.line, 'opens a block that is never closed');
+  if (unclosed !== undefined && unclosed.line > 0) throw new CorefileError(unclosed.line, 'unclosed block');
   return top;
 }
 
@@ -67,7 +67,7 @@ function wordsOf(line: string, place: number, number: number): Word[] {
   for (const match of line.matchAll(/"(?:[^"\\]|\\.)*"?|\S+/g)) {
     const [text] = match;
     if (text.startsWith('#')) break;
-    if (text.startsWith('"') && !/^"(?:[^"\\]|\\.)*"$/.test(text)) throw new CorefileError(number, 'a quote is not closed');
+    if (text.startsWith('"') && !/^"(?:[^"\\]|\\.)*"$/.test(text)) throw new CorefileError(number, 'unclosed quote');
     words.push({ text, end: place + match.index + text.length });
   }
   return words;

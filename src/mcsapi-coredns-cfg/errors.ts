@@ -15,8 +15,8 @@ export class ClusterDomainError extends ProgramError {
   readonly code = 'COREDNS_CLUSTER_DOMAIN';
   readonly retriable = false;
   constructor(domain: string, found: readonly string[]) {
-    const others = found.length === 0 ? 'no plugin "kubernetes" at all' : `the plugin "kubernetes" for ${found.join(', ')}`;
-    super(`Corefile: no plugin "kubernetes" for ${domain}, but ${others}; set --coredns-cluster-domain; nothing was changed`);
+    const others = found.length === 0 ? 'the plugin "kubernetes" is missing' : `found it for ${found.join(', ')}`;
+    super(`Corefile: no plugin "kubernetes" for ${domain}: ${others}; set --coredns-cluster-domain; nothing was changed`);
   }
 }
 
@@ -31,7 +31,7 @@ export class CorednsTooOldError extends ProgramError {
   readonly code = 'COREDNS_TOO_OLD';
   readonly retriable = false;
   constructor(version: string) {
-    super(`CoreDNS ${version} is too old for the MCS API: 1.12.2 or later is needed; nothing was changed`);
+    super(`CoreDNS ${version} is too old for the MCS API: 1.12.2 or later is required; nothing was changed`);
   }
 }
 

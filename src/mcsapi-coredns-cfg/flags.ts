@@ -11,7 +11,7 @@ const domainKind: Kind<string> = {
   name: 'string',
   parse(text) {
     if (DOMAIN.test(text)) return text;
-    throw new FlagError(`${quoted(text)} is not a domain; allowed: such as cluster.local, of a-z, 0-9, "-" and "."`);
+    throw new FlagError(`${quoted(text)} is not a domain; allowed: a-z, 0-9, "-" and ".", such as cluster.local`);
   },
   format: (value) => value,
 };
@@ -23,9 +23,9 @@ function domain(preset: string, usage: string): Flag<string> {
 export const corednsFlagTable = {
   ...kubernetesFlags,
   ...logFlags,
-  'coredns-cluster-domain': domain('cluster.local', 'Domain of the services of this cluster'),
-  'coredns-clusterset-domain': domain('clusterset.local', 'Domain of the services of all clusters'),
-  'coredns-configmap-name': text('coredns', 'ConfigMap of CoreDNS, with the key Corefile'),
+  'coredns-cluster-domain': domain('cluster.local', 'Domain of this cluster'),
+  'coredns-clusterset-domain': domain('clusterset.local', 'Domain of the clusterset'),
+  'coredns-configmap-name': text('coredns', 'ConfigMap of CoreDNS that holds the Corefile'),
   'coredns-deployment-name': text('coredns', 'Deployment of CoreDNS'),
   'coredns-namespace': text('kube-system', 'Namespace of CoreDNS'),
 };

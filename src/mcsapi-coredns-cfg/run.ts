@@ -43,10 +43,10 @@ async function configure(connection: KubeConnection, flags: CorednsFlags, { log,
     const deployment = await coredns.deployment();
     const version = checkedVersion(deployment.image);
     if (version === undefined)
-      log.warn({ image: deployment.image }, 'the image tells no version of CoreDNS; 1.12.2 or later is needed');
+      log.warn({ image: deployment.image }, 'cannot determine the CoreDNS version from the image; 1.12.2 or later is required');
     const corefile = withMulticluster(configMap.corefile, domains);
     if (corefile === undefined && (!configMap.isChangedByUs || deployment.isRestartedByUs)) {
-      log.info({ configMap: coredns.configMapName }, 'the Corefile is configured already, nothing is changed');
+      log.info({ configMap: coredns.configMapName }, 'Corefile already configured; nothing changed');
       return;
     }
     if (deployment.isPaused) throw new CorednsPausedError(coredns.deploymentName);
@@ -55,12 +55,12 @@ async function configure(connection: KubeConnection, flags: CorednsFlags, { log,
     } catch (thrown) {
       const isConflict = thrown instanceof KubeStatusError && thrown.status === 409;
       if (!isConflict || attempt >= MAX_COREDNS_UPDATE_ATTEMPTS) throw thrown;
-      log.info({ configMap: coredns.configMapName }, 'somebody else has changed the Corefile meanwhile, reading it again');
+      log.info({ configMap: coredns.configMapName }, 'Corefile changed concurrently; reading it again');
       continue;
     }
-    if (corefile !== undefined) log.info({ configMap: coredns.configMapName }, 'changed the Corefile');
+    if (corefile !== undefined) log.info({ configMap: coredns.configMapName }, 'Corefile changed');
     await coredns.restart(clock);
-    log.info({ deployment: coredns.deploymentName }, 'CoreDNS restarts with the new Corefile');
+    log.info({ deployment: coredns.deploymentName }, 'restarting CoreDNS with the new Corefile');
     return;
   }
 }

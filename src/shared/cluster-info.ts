@@ -52,7 +52,7 @@ export function parseClusterInfo(flags: {
 }): ClusterInfo {
   const { clusterName: name, clusterId: id, maxConnectedClusters } = flags;
   if (maxConnectedClusters !== 255 && maxConnectedClusters !== 511) {
-    throw new ClusterInfoError(`flag --max-connected-clusters: ${maxConnectedClusters} is not possible; allowed: 255 or 511`);
+    throw new ClusterInfoError(`flag --max-connected-clusters: ${maxConnectedClusters} is not supported; allowed: 255 or 511`);
   }
   const nameProblem = clusterNameProblem(name);
   if (nameProblem !== undefined) throw new ClusterInfoError(`flag --cluster-name: ${JSON.stringify(name)}: ${nameProblem}`);
@@ -62,9 +62,7 @@ export function parseClusterInfo(flags: {
     throw new ClusterInfoError(`flag --cluster-id: ${idProblem}${larger}`);
   }
   if (name === UNNAMED) {
-    throw new ClusterInfoError(
-      `flag --cluster-name: "${UNNAMED}" is no name for a cluster with an ID; give each cluster its own`,
-    );
+    throw new ClusterInfoError(`flag --cluster-name: "${UNNAMED}" is reserved for clusters without an ID; set a unique name`);
   }
   return { name, id, maxConnectedClusters };
 }

@@ -62,7 +62,7 @@ describe.skipIf(etcdVersions().length === 0)('/healthz of clustermesh', { timeou
     await rig.kubernetes.stop();
     const daemon = await rig.daemon();
     const text = await until('it serves', () => healthz(daemon));
-    expect(text).toContain('local etcd: its configuration is waited for\n');
-    expect(text).toContain('Kubernetes: it is waited for an answer of the API server\n');
+    expect(text).toContain('local etcd: waiting for its configuration\n');
+    expect(text).toContain('Kubernetes: waiting for the Kubernetes API server\n');
   });
 });

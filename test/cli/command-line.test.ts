@@ -11,7 +11,7 @@ function program(args: readonly string[], env: Readonly<Record<string, string>> 
 const ADDRESS = '--kvstore-opt=etcd.address=http://127.0.0.1:1';
 
 test.each<[string, string[], string]>([
-  ['an unknown flag', ['clustermesh', '--cluster-nam=east'], 'flag "--cluster-nam" is not known; did you mean --cluster-name?'],
+  ['an unknown flag', ['clustermesh', '--cluster-nam=east'], 'unknown flag "--cluster-nam"; did you mean --cluster-name?'],
   ['a value that does not fit', ['kvstoremesh', '--cluster-id=x'], 'flag --cluster-id: "x" is not a whole number'],
   [
     'a reserved ID',
@@ -23,14 +23,14 @@ test.each<[string, string[], string]>([
     ['kvstoremesh', '--cluster-name=East', '--cluster-id=1', ADDRESS],
     'flag --cluster-name: "East": a cluster name',
   ],
-  ['no etcd', ['clustermesh', '--cluster-name=east', '--cluster-id=1'], 'flag --kvstore-opt: no etcd is named'],
+  ['no etcd', ['clustermesh', '--cluster-name=east', '--cluster-id=1'], 'flag --kvstore-opt: no etcd address'],
   [
     'an unknown option of the store',
     ['kvstoremesh', '--cluster-name=east', '--cluster-id=1', '--kvstore-opt=etcd.conf=/x'],
-    'flag --kvstore-opt: option "etcd.conf" is not known; did you mean etcd.config?',
+    'flag --kvstore-opt: unknown option "etcd.conf"; did you mean etcd.config?',
   ],
-  ['Kubernetes switched off', ['clustermesh', '--enable-k8s=false'], 'flag --enable-k8s: false is not possible'],
-  ['an unknown command', ['kvstoremehs'], 'command "kvstoremehs" is not known; did you mean kvstoremesh? allowed: clustermesh, '],
+  ['Kubernetes switched off', ['clustermesh', '--enable-k8s=false'], 'flag --enable-k8s: false is not supported'],
+  ['an unknown command', ['kvstoremehs'], 'unknown command "kvstoremehs"; did you mean kvstoremesh? allowed: clustermesh, '],
 ])('%s ends the program with one line and status 255', async (_, args, message) => {
   const { status, stdout, stderr } = await program(args);
   expect(stderr).toMatch(/^clustermesh-apiserver: [^\n]*\n$/);
@@ -60,7 +60,7 @@ test('values are read as the agents read them, and the log says which are not wh
   });
   expect(lines.map(({ msg }) => msg)).toEqual(
     expect.arrayContaining([
-      'flag --cluster-id: "010" is 8, as in every program of Cilium',
+      'flag --cluster-id: "010" is 8, as in all Cilium programs',
       expect.stringMatching(/^environment variable CILIUM_DEBUG: "yes" is not a boolean and counts as false/),
     ]),
   );

@@ -117,6 +117,6 @@ for (const shell of SHELLS) {
 
 test('an unknown shell is refused with those that are known', async () => {
   const { status, stderr } = await program('completion', 'fisch');
-  expect(stderr).toContain('command "fisch" is not known; did you mean fish? allowed: bash, zsh, fish');
+  expect(stderr).toContain('unknown command "fisch"; did you mean fish? allowed: bash, zsh, fish');
   expect(status).toBe(255);
 });

@@ -185,7 +185,7 @@ describe.skipIf(etcdVersions().length === 0)('both daemons', { timeout: 120_000 
   });
 
   test('flags without effect are named in the log where they are given, and nowhere else', () => {
-    const told = (log: string) => log.split('\n').find((line) => line.includes('have no effect here'));
+    const told = (log: string) => log.split('\n').find((line) => line.includes('ignoring flags that have no effect'));
     expect(JSON.parse(told(daemons.kvstoremesh.daemon.log) ?? '{}')).toMatchObject({ flags: ['pprof', 'gops-port'] });
     expect(told(daemons.clustermesh.daemon.log)).toBeUndefined();
   });

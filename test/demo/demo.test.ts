@@ -107,10 +107,10 @@ describe.skipIf(missing.length > 0)(`the demo (${missing.join(', ') || 'with rea
 });
 
 test.each([
-  [['--kubeconfig', 'nord=/x'], 'demo: flag --kubeconfig: cluster "nord" is not known; allowed: east=FILE, west=FILE'],
+  [['--kubeconfig', 'nord=/x'], 'demo: flag --kubeconfig: unknown cluster "nord"; allowed: east=FILE, west=FILE'],
   [['--kubeconfig', 'east='], 'demo: flag --kubeconfig: east has no file; allowed: east=FILE'],
-  [['--onec'], 'demo: flag "--onec" is not known; did you mean --once? (--help lists all)'],
-  [['story'], 'demo: argument "story" is not expected; only flags are allowed here, such as --name=value'],
+  [['--onec'], 'demo: unknown flag "--onec"; did you mean --once? (--help lists all)'],
+  [['story'], 'demo: unexpected argument "story"; only flags are allowed here, such as --name=value'],
 ])('%j is refused in one clear line, with status 2', async (args, line) => {
   await using demo = new DemoRun(args);
   expect(await demo.ended).toBe(2);

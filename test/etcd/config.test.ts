@@ -59,12 +59,12 @@ const REFUSED: readonly (readonly [string, string, RegExp])[] = [
   [
     'an endpoint of another kind',
     'endpoints:\n- https://a:1\n- 5',
-    /berlin:3: endpoints\[1\]: "5" is no endpoint; allowed: a URL with host and port/,
+    /berlin:3: endpoints\[1\]: "5" is not an endpoint; allowed: a URL with host and port/,
   ],
-  ['an endpoint without a port', 'endpoints:\n- https://a', /berlin:2: endpoints\[0\]: "https:\/\/a" is no endpoint/],
-  ['a port out of range', 'endpoints: ["https://a:65536"]', /no endpoint/],
-  ['another scheme', 'endpoints: ["unix:///run/etcd"]', /no endpoint/],
-  ['a path that is none', 'endpoints: [a:1]\ntrusted-ca-file: [x]', /berlin:2: trusted-ca-file: allowed: the path of a file/],
+  ['an endpoint without a port', 'endpoints:\n- https://a', /berlin:2: endpoints\[0\]: "https:\/\/a" is not an endpoint/],
+  ['a port out of range', 'endpoints: ["https://a:65536"]', /not an endpoint/],
+  ['another scheme', 'endpoints: ["unix:///run/etcd"]', /not an endpoint/],
+  ['a path that is none', 'endpoints: [a:1]\ntrusted-ca-file: [x]', /berlin:2: trusted-ca-file: allowed: a file path/],
   ['a flag that is none', 'endpoints: [a:1]\ninsecure-skip-tls-verify: maybe', /allowed: true or false/],
   [
     'an alias without a name',
@@ -84,7 +84,7 @@ const REFUSED: readonly (readonly [string, string, RegExp])[] = [
   [
     'an alias given twice',
     'endpoints: [a:1]\ncilium-host-aliases:\n- {hostname: h, ips: [1.1.1.1]}\n- {hostname: H, ips: [1.1.1.2]}',
-    /berlin:4: cilium-host-aliases\[1\]\.hostname: "H" is named twice/,
+    /berlin:4: cilium-host-aliases\[1\]\.hostname: "H" is duplicated/,
   ],
   [
     'a misspelt key in the place of the endpoints',
@@ -160,11 +160,11 @@ test.each([
   'https://a:1:2',
   'https://...:1',
 ])('the endpoint %s is refused', (endpoint) => {
-  expect(() => parse(`endpoints: ["${endpoint}"]`)).toThrow(/no endpoint; allowed/);
+  expect(() => parse(`endpoints: ["${endpoint}"]`)).toThrow(/not an endpoint; allowed/);
 });
 
 test('the password before the host of an endpoint shows in no message', () => {
-  expect(() => parse('endpoints: ["https://user:hunter2@a"]')).toThrow(/"https:\/\/…@a" is no endpoint/);
+  expect(() => parse('endpoints: ["https://user:hunter2@a"]')).toThrow(/"https:\/\/…@a" is not an endpoint/);
 });
 
 test.each(['yes', 'on', 'y', 'True', 'ON'])('the word %s is true', (word) => {
@@ -222,8 +222,8 @@ test('several mappings that are merged into one are no key that stands twice', (
 
 const WARNED: readonly (readonly [string, string, RegExp])[] = [
   ['a misspelt key', 'endpoints: [a:1]\ntrusted-ca-fiel: /ca', /berlin:2: trusted-ca-fiel: .*did you mean trusted-ca-file\?/],
-  ['a key of another program', 'endpoints: [a:1]\ncolour: red', /berlin:2: colour: this key is not known and has no effect$/],
-  ['a key that stands twice', 'endpoints: [b:1]\nendpoints: [a:1]', /berlin:2: endpoints: named twice; the last one counts/],
+  ['a key of another program', 'endpoints: [a:1]\ncolour: red', /berlin:2: colour: unknown key, ignored$/],
+  ['a key that stands twice', 'endpoints: [b:1]\nendpoints: [a:1]', /berlin:2: endpoints: duplicate key; the last one is used/],
   ['a key in two spellings', 'endpoints: [a:1]\nEndpoints: [b:1]', /berlin:1: endpoints: .*another spelling/],
   ['a certificate without a key', 'endpoints: [a:1]\ncert-file: /c', /berlin:2: cert-file: it has no effect without key-file/],
   ['a key without a certificate', 'endpoints: [a:1]\nkey-file: /k', /berlin:2: key-file: it has no effect without cert-file/],

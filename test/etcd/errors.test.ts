@@ -77,7 +77,7 @@ test('two failures to connect read alike, whenever they were', () => {
   const messages = ['2026-01-02T03:04:05.678Z', '2026-02-03T04:05:06.789Z'].map(
     (time) => errorOfStatus({ code: status.UNAVAILABLE, details: details(time) }, context).message,
   );
-  expect(messages).toEqual(Array(2).fill('etcd cannot be reached: connect ECONNREFUSED 127.0.0.1:1'));
+  expect(messages).toEqual(Array(2).fill('cannot reach etcd: connect ECONNREFUSED 127.0.0.1:1'));
 });
 
 test('whether to try again, and elsewhere, follows from the cause', () => {

@@ -16,9 +16,9 @@ const [oldest] = etcdVersions();
 /** Every step but emptying the directory, which comes before there is anything to leave behind. */
 const STEPS = [
   'starting etcd',
-  'waiting until etcd serves',
+  'waiting for etcd to serve requests',
   'adding the role local',
-  'allowing cilium/cluster-config/harbor to remote',
+  'granting the role remote access to cilium/cluster-config/harbor',
   'adding the user root',
   'granting local to the user local-harbor',
   'enabling authentication',
@@ -47,7 +47,7 @@ describe.skipIf(oldest === undefined)('etcdinit', { timeout: 120_000 }, () => {
   ] as const)('ends on %s with status %i, and its etcd with it', async (signal, expected) => {
     using rig = new InitRig(oldest);
     await using child = rig.start();
-    await reached(child, 'waiting until etcd serves');
+    await reached(child, 'waiting for etcd to serve requests');
     child.kill(signal);
     expect((await child.outcome).status).toBe(expected);
     expect(isAlive(etcdPid(child.stderrSoFar) ?? 0)).toBe(false);
@@ -57,7 +57,7 @@ describe.skipIf(oldest === undefined)('etcdinit', { timeout: 120_000 }, () => {
     using rig = new InitRig();
     rig.fakeEtcd('exec sleep 60');
     await using child = rig.start();
-    await reached(child, 'waiting until etcd serves');
+    await reached(child, 'waiting for etcd to serve requests');
     const pid = etcdPid(child.stderrSoFar) ?? 0;
     process.kill(parentOf(pid), 'SIGKILL');
     const { status, stderr } = await child.outcome;
@@ -84,9 +84,9 @@ describe.skipIf(oldest === undefined)('etcdinit', { timeout: 120_000 }, () => {
 describe('etcdinit refuses', () => {
   test.each([
     ['a data directory that is not there', '--etcd-data-dir=/none/of/it', 2, 'does not exist; create it'],
-    ['a file for a data directory', `--etcd-data-dir=${process.execPath}`, 2, 'is no directory'],
+    ['a file for a data directory', `--etcd-data-dir=${process.execPath}`, 2, 'is not a directory'],
     ['to empty the file system', '--etcd-data-dir=/tmp/..', 2, 'is the root of the file system'],
-    ['no data directory', '--etcd-data-dir=', 2, 'is no path'],
+    ['no data directory', '--etcd-data-dir=', 2, 'is not a path'],
     ['a bad name of the cluster', '--cluster-name=Harbor', undefined, 'flag --cluster-name: "Harbor"'],
   ])('%s, by a message of its own', async (_, flag, status, message) => {
     const flags = parseFlags(etcdinitFlagTable, [flag], {});
@@ -101,13 +101,19 @@ describe('etcdinit tells of an etcd that', { timeout: 120_000 }, () => {
   const etcd = oldest?.path ?? 'etcd';
   test.each<[string, string, number, string, string]>([
     ['ends by itself', 'echo "no room for the log" >&2; exit 3', 4, 'ETCDINIT_ENDED', 'with status 3'],
-    ['never serves', 'exec sleep 60', 5, 'ETCDINIT_TIMEOUT', 'not done within 3s, this was under way: waiting until etcd serves'],
+    [
+      'never serves',
+      'exec sleep 60',
+      5,
+      'ETCDINIT_TIMEOUT',
+      'not done within 3s, current step: waiting for etcd to serve requests',
+    ],
     [
       'refuses a role',
       `exec ${etcd} "$@" --max-request-bytes=60`,
       6,
       'ETCDINIT_REFUSED',
-      'etcd refused this: allowing cilium/.heartbeat to local',
+      'etcd rejected this step: granting the role local access to cilium/.heartbeat',
     ],
     [
       'does not end in order',

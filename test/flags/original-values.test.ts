@@ -100,14 +100,14 @@ describe('whole numbers', () => {
 
   test('a leading zero is explained where a digit does not fit it, and told where all do', () => {
     expect(() => parseFlags(apiserverFlagTable, ['--cluster-id=08'], {})).toThrow(
-      'flag --cluster-id: "08" is not a whole number: a leading zero makes it octal, as in every program of Cilium; allowed: 0 to 4294967295',
+      'flag --cluster-id: "08" is not a whole number: a leading zero makes it octal, as in all Cilium programs; allowed: 0 to 4294967295',
     );
     const parsed = parseFlags(apiserverFlagTable, ['--cluster-id=010'], { CILIUM_HEALTH_PORT: '0x2698', CILIUM_GOPS_PORT: '1' });
     expect(parsed).toMatchObject({
       values: { clusterId: 8, healthPort: 9880 },
       remarks: [
-        'flag --cluster-id: "010" is 8, as in every program of Cilium',
-        'environment variable CILIUM_HEALTH_PORT: "0x2698" is 9880, as in every program of Cilium',
+        'flag --cluster-id: "010" is 8, as in all Cilium programs',
+        'environment variable CILIUM_HEALTH_PORT: "0x2698" is 9880, as in all Cilium programs',
       ],
     });
   });
@@ -231,7 +231,7 @@ describe('lists', () => {
     expectBoth('controller-group-metrics', text, items);
   });
 
-  test.each(['a"b', '"a', '"a"b,c', 'a, "b"'])('%j has a quote that does not fit', (text) => {
+  test.each(['a"b', '"a', '"a"b,c', 'a, "b"'])('%j has an unmatched quote', (text) => {
     expectRefused('k8s-api-server-urls', text);
   });
 

@@ -122,10 +122,10 @@ describe('the environment', () => {
 describe('refusals', () => {
   test('an unknown flag is named together with the nearest known one', () => {
     expect(refusal(['--cluster-nmae=east'])).toBe(
-      'flag "--cluster-nmae" is not known; did you mean --cluster-name? (--help lists all)',
+      'unknown flag "--cluster-nmae"; did you mean --cluster-name? (--help lists all)',
     );
-    expect(refusal(['--something-else'])).toBe('flag "--something-else" is not known; --help lists all');
-    expect(refusal(['-x'])).toContain('flag "-x" is not known');
+    expect(refusal(['--something-else'])).toBe('unknown flag "--something-else"; --help lists all');
+    expect(refusal(['-x'])).toContain('unknown flag "-x"');
     expect(refusal(['-debug'])).toContain('did you mean --debug?');
   });
 
@@ -139,29 +139,29 @@ describe('refusals', () => {
     ['--cluster-id=1e3', 'flag --cluster-id: "1e3" is not a whole number that fits; allowed: 0 to 4294967295'],
     ['--health-port=65536', 'flag --health-port: "65536" is not a whole number that fits; allowed: 0 to 65535'],
     ['--debug=yes', 'flag --debug: "yes" is not a boolean; allowed: true or false'],
-    ['--kvstore=consul', 'flag --kvstore: "consul" is not known; allowed: etcd'],
-    ['--kvstore-opt=etcd.qps', 'flag --kvstore-opt: "etcd.qps" is not a pair; allowed: key=value, several separated by commas'],
+    ['--kvstore=consul', 'flag --kvstore: "consul" is not supported; allowed: etcd'],
+    ['--kvstore-opt=etcd.qps', 'flag --kvstore-opt: "etcd.qps" is not a pair; allowed: key=value, separated by commas'],
     ['--kvstore-lease-ttl=24s', 'flag --kvstore-lease-ttl: "24s" is out of range; allowed: 25s to 24h0m0s'],
     ['--global-ready-timeout=10', 'flag --global-ready-timeout: "10" is not a duration; allowed: such as 15m, 1h30m or 500ms'],
     ['--global-ready-timeout=-1s', 'flag --global-ready-timeout: "-1s" is out of range; allowed: from 0s'],
     [
       '--clustermesh-service-v2=v3',
-      'flag --clustermesh-service-v2: "v3" is not known; allowed: prefer-legacy, prefer-endpointslice, only-endpointslice',
+      'flag --clustermesh-service-v2: "v3" is not supported; allowed: prefer-legacy, prefer-endpointslice, only-endpointslice',
     ],
   ])('%s is refused with what is allowed', (argument, message) => {
     expect(refusal([argument])).toBe(message);
   });
 
   test('a flag without its value is refused', () => {
-    expect(refusal(['--cluster-name'])).toBe('flag --cluster-name needs a value: --cluster-name=string');
+    expect(refusal(['--cluster-name'])).toBe('flag --cluster-name requires a value: --cluster-name=string');
   });
 
   test('a stray argument is refused, with a hint where a boolean came before', () => {
-    expect(refusal(['east'])).toBe('argument "east" is not expected; only flags are allowed here, such as --name=value');
+    expect(refusal(['east'])).toBe('unexpected argument "east"; only flags are allowed here, such as --name=value');
     expect(refusal(['--debug', 'false'])).toBe(
-      'argument "false" is not expected; the value of a boolean flag goes behind an equals sign: --debug=false',
+      'unexpected argument "false"; set a boolean flag with an equals sign: --debug=false',
     );
-    expect(refusal(['--'])).toContain('argument "--" is not expected');
+    expect(refusal(['--'])).toContain('unexpected argument "--"');
   });
 
   test('a value with line breaks or of great length stays on one line', () => {
@@ -169,12 +169,12 @@ describe('refusals', () => {
   });
 
   test('names that every object has are not flags', () => {
-    expect(refusal(['--constructor=1'])).toContain('is not known');
+    expect(refusal(['--constructor=1'])).toContain('unknown flag');
   });
 });
 
 test('help wins over what follows it, not over what precedes it', () => {
   expect(parseFlags(kvstoremeshFlagTable, ['--debug', '--help', '--nope'], {})).toBe('help');
   expect(parseFlags(kvstoremeshFlagTable, ['-h'], {})).toBe('help');
-  expect(refusal(['--nope', '--help'])).toContain('is not known');
+  expect(refusal(['--nope', '--help'])).toContain('unknown flag');
 });

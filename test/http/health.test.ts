@@ -106,7 +106,7 @@ test('a port in use is refused with the flag that names it', async () => {
 test('an address that is none of the machine is refused', async () => {
   const address = { host: '192.0.2.1', port: 0 };
   await expect(serveHealth(health, { address, flag: 'api-serve-addr', signal: stop.signal })).rejects.toThrow(
-    'flag --api-serve-addr: cannot listen on 192.0.2.1:0: the address is not one of this machine',
+    'flag --api-serve-addr: cannot listen on 192.0.2.1:0: the address does not belong to this host',
   );
 });
 

@@ -140,7 +140,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
     mesh.add(gone);
     mesh.add(berlin);
     await mesh.synced('berlin');
-    await mesh.until('the reason is told', 'gone', ({ reason }) => reason?.includes('cannot be reached'));
+    await mesh.until('the reason is told', 'gone', ({ reason }) => reason?.includes('cannot reach etcd'));
     expect(mesh.status('gone')).toMatchObject({ synced: { services: true }, 'last-failure': '0001-01-01T00:00:00.000Z' });
     await gone.process.restart();
     await mesh.synced('gone');
@@ -198,7 +198,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
     await mesh.until(
       'the reason is told',
       'berlin',
-      ({ connected, reason }) => connected && reason?.includes('cannot be reached'),
+      ({ connected, reason }) => connected && reason?.includes('cannot reach etcd'),
     );
     await local.process.restart();
     await mesh.synced('berlin');

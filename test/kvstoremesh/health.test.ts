@@ -22,7 +22,7 @@ test('an etcd is judged by its connection, its writes, and the certificates in u
   const health = new Health(new Registry('t_'));
   const clock = { ...systemClock, nowMs: () => nowMs };
   addEtcdChecks(health, { connection: () => state, writeError: () => writeError, certificates: () => certificates, clock });
-  expect(health.problems()).toEqual(['local etcd: its configuration is waited for']);
+  expect(health.problems()).toEqual(['local etcd: waiting for its configuration']);
   state = { connected: false, clusterId: undefined, lastContactMs: undefined, lastError: undefined };
   expect(health.problems()).toEqual(['local etcd: not connected yet']);
   state = { ...state, lastError: new UnavailableError('no answer') };

@@ -113,20 +113,23 @@ test.each([
 });
 
 test.each([
-  ['', 'no plugin "kubernetes" at all'],
-  ['. {\n  # kubernetes cluster.local\n  forward . 1.1.1.1\n}', 'no plugin "kubernetes" at all'],
-  ['. {\n  kubernetes other.local in-addr.arpa\n}', 'the plugin "kubernetes" for other.local, in-addr.arpa'],
-  ['. {\n  kubernetes my-cluster.local\n}', 'the plugin "kubernetes" for my-cluster.local'],
+  ['', 'the plugin "kubernetes" is missing'],
+  ['. {\n  # kubernetes cluster.local\n  forward . 1.1.1.1\n}', 'the plugin "kubernetes" is missing'],
+  [
+    '. {\n  kubernetes other.local in-addr.arpa\n}',
+    'no plugin "kubernetes" for cluster.local: found it for other.local, in-addr.arpa',
+  ],
+  ['. {\n  kubernetes my-cluster.local\n}', 'no plugin "kubernetes" for cluster.local: found it for my-cluster.local'],
 ])('%j is refused, since nothing in it serves the domain', (corefile, reason) => {
   expect(() => changed(corefile)).toThrow(ClusterDomainError);
   expect(() => changed(corefile)).toThrow(reason);
 });
 
 test.each([
-  ['. {\n  kubernetes cluster.local {\n  }\n', 'line 1: opens a block that is never closed'],
-  ['. {\n}\n}\n', 'line 3: closes a block that is not open'],
-  ['. {\n  kubernetes cluster.local { ttl 30 }\n}', 'line 2: a brace stands between other words'],
-  ['. {\n  kubernetes "cluster.local\n}', 'line 2: a quote is not closed'],
+  ['. {\n  kubernetes cluster.local {\n  }\n', 'line 1: unclosed block'],
+  ['. {\n}\n}\n', 'line 3: unmatched closing brace'],
+  ['. {\n  kubernetes cluster.local { ttl 30 }\n}', 'line 2: unexpected brace'],
+  ['. {\n  kubernetes "cluster.local\n}', 'line 2: unclosed quote'],
 ])('%j is refused by its line', (corefile, reason) => {
   expect(() => changed(corefile)).toThrow(CorefileError);
   expect(() => changed(corefile)).toThrow(reason);

@@ -50,7 +50,7 @@ test('a daemon that does not stop is ended when its time is over', async () => {
   child.kill('SIGTERM');
   const { status, stderr } = await child.outcome;
   expect(status).toBe(255);
-  expect(lines(stderr).at(-1)?.msg).toBe('not stopped in time, ending at once');
+  expect(lines(stderr).at(-1)?.msg).toBe('shutdown timed out; exiting immediately');
 });
 
 test('a second signal does not wait', async () => {
@@ -66,7 +66,7 @@ test('a daemon that ends unasked has failed', async () => {
   await using child = daemon('ends');
   const { status, stderr } = await child.outcome;
   expect(status).toBe(255);
-  expect(lines(stderr).at(-1)).toMatchObject({ level: 'fatal', msg: 'ended although nobody asked for it' });
+  expect(lines(stderr).at(-1)).toMatchObject({ level: 'fatal', msg: 'exited unexpectedly' });
 });
 
 test('an error of ours is one line without a stack', async () => {

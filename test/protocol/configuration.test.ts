@@ -172,7 +172,7 @@ describe
       await mesh.synced('berlin');
       const alias = `- {hostname: ${HOST}, ips: [127.0.0.1]}`;
       mesh.changeFile('berlin', file(etcd.port, user, `${alias}\n${alias}`));
-      await mesh.until('the error is told', 'berlin', ({ reason }) => reason?.includes(`"${HOST}" is named twice`));
+      await mesh.until('the error is told', 'berlin', ({ reason }) => reason?.includes(`"${HOST}" is duplicated`));
       mesh.changeFile('berlin', file(etcd.port, user));
       await mesh.synced('berlin');
       await mesh.until('it is connected', 'berlin', ({ ready }) => ready);

@@ -25,7 +25,7 @@ const namespacesKind: Kind<readonly string[]> = {
     const wrong = names.find((name) => !NAMESPACE_NAME.test(name));
     if (wrong === undefined) return names;
     throw new FlagError(
-      `${quoted(wrong)} is not the name of a namespace; allowed: at most 63 of a-z, 0-9 and "-", several separated by commas`,
+      `${quoted(wrong)} is not a namespace name; allowed: a comma-separated list, each at most 63 of a-z, 0-9 and "-"`,
     );
   },
 };
@@ -39,14 +39,14 @@ function selector(usage: string): Flag<LabelSelector> {
 const namespaces: Flag<readonly string[]> = {
   kind: namespacesKind,
   default: [],
-  usage: 'Export nothing of namespaces but these; empty for all',
+  usage: 'Comma-separated namespaces to export; empty for all',
   suffix: '',
 };
 
 export const exportFilterFlags = {
   'export-namespaces': namespaces,
-  'export-namespace-selector': selector('Export nothing of namespaces but those with these labels; empty for all'),
-  'export-selector': selector('Export no services but those with these labels; empty for all'),
+  'export-namespace-selector': selector('Label selector of the namespaces to export; empty for all'),
+  'export-selector': selector('Label selector of the services to export; empty for all'),
 };
 
 /** Takes the namespaces that are among `names`, where there are any, and that `selector` selects. */
@@ -59,6 +59,6 @@ export function namespaceFilter(names: readonly string[], selector: LabelSelecto
 export function tellUnknownNames(names: readonly string[], known: Namespaces, log: Logger): void {
   whenAllListed([known.listing], () => {
     const unknown = names.filter((name) => known.isExported(name) === undefined);
-    if (unknown.length > 0) log.warn({ namespaces: unknown }, '--export-namespaces names namespaces that do not exist');
+    if (unknown.length > 0) log.warn({ namespaces: unknown }, 'namespaces in --export-namespaces do not exist');
   });
 }

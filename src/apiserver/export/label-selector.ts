@@ -77,7 +77,7 @@ class SelectorReader {
       found.push(this.#requirement());
       const token = this.#next();
       if (token.text === '') return found;
-      if (token.text !== ',') throw this.#unexpected(token, 'a comma, or the end');
+      if (token.text !== ',') throw this.#unexpected(token, 'a comma or the end of the selector');
     }
   }
 
@@ -96,11 +96,11 @@ class SelectorReader {
 
   #labelName(): string {
     const token = this.#next();
-    if (!WORD.test(token.text)) throw this.#unexpected(token, 'the name of a label');
+    if (!WORD.test(token.text)) throw this.#unexpected(token, 'a label name');
     const slash = token.text.indexOf('/');
     const hasGoodPrefix = slash < 0 || LABEL_PREFIX.test(token.text.slice(0, slash));
     if (hasGoodPrefix && NAME.test(token.text.slice(slash + 1))) return token.text;
-    throw this.#unexpected(token, 'the name of a label: at most 63 of a-z, A-Z, 0-9, "-", "_", ".", with or without a domain/');
+    throw this.#unexpected(token, 'a label name: at most 63 of a-z, A-Z, 0-9, "-", "_", ".", with an optional domain/ prefix');
   }
 
   /** `(b,c)`; between the commas there may be nothing, which is the empty value. */
@@ -143,7 +143,7 @@ class SelectorReader {
   }
 
   #unexpected({ text, position }: Token, allowed: string): FlagError {
-    const found = text === '' ? 'it ends' : `${quoted(text)} is not expected`;
+    const found = text === '' ? 'unexpected end' : `unexpected ${quoted(text)}`;
     return new FlagError(`${quoted(this.#text)} is not a label selector: ${found} at character ${position}; allowed: ${allowed}`);
   }
 }

@@ -16,17 +16,15 @@ export class ObjectRejections {
 
   constructor(log: Logger, metrics: Registry) {
     this.#log = log;
-    this.#parts = metrics.counter('export_rejected_values_total', 'Parts of objects that were left out because they are wrong', [
-      'scope',
-    ]);
-    this.#failures = metrics.counter('export_failures_total', 'Objects that could not be exported at all', ['scope']);
+    this.#parts = metrics.counter('export_rejected_values_total', 'Invalid parts of objects that were not exported', ['scope']);
+    this.#failures = metrics.counter('export_failures_total', 'Objects that could not be exported', ['scope']);
   }
 
   /** `parts` of the object were left out; the rest of it is exported. None: all is well with it. */
   parts(scope: Scope, id: string, parts: readonly string[]): void {
     if (parts.length > 0) this.#parts.inc({ scope }, parts.length);
     if (this.#isNews(`${scope} ${id}`, parts.join('; '))) {
-      this.#log.warn({ scope, object: id, parts: parts.slice(0, 10) }, 'left out parts of an object');
+      this.#log.warn({ scope, object: id, parts: parts.slice(0, 10) }, 'skipping invalid parts of an object');
     }
   }
 
@@ -34,7 +32,7 @@ export class ObjectRejections {
   failure(scope: Scope, id: string, error: Error): void {
     this.#failures.inc({ scope });
     if (this.#isNews(`${scope} ${id}`, error.message)) {
-      this.#log.error({ scope, object: id, code: errorCode(error), err: error }, 'cannot export an object');
+      this.#log.error({ scope, object: id, code: errorCode(error), err: error }, 'cannot export object');
     }
   }
 

@@ -14,7 +14,7 @@ export class KubernetesHealth {
   /** The observer of the reflector of `kind`. */
   observe(kind: Resource): ReflectorObserver {
     const resource = resourceName(kind);
-    let last = 'requests fail';
+    let last = 'requests are failing';
     return (event) => {
       if (event.type === 'failure') last = `${event.error.code}: ${event.error.message}`;
       if (event.type === 'state') this.#failing.set(resource, event.state === 'failing' ? last : undefined);

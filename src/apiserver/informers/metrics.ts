@@ -15,12 +15,15 @@ export class KubernetesMetrics {
   readonly #malformed: Counter<'resource'>;
 
   constructor(metrics: Registry) {
-    this.#state = metrics.gauge('kubernetes_reflector_state', '1 for the state a kind of object is in', ['resource', 'state']);
-    this.#lists = metrics.counter('kubernetes_lists_total', 'Complete listings, streamed or in pages', ['resource', 'mode']);
-    this.#watches = metrics.counter('kubernetes_watches_total', 'Watches that the API server accepted', ['resource']);
+    this.#state = metrics.gauge('kubernetes_reflector_state', 'State of the reflector of a resource: 1 for the current state', [
+      'resource',
+      'state',
+    ]);
+    this.#lists = metrics.counter('kubernetes_lists_total', 'Completed lists, streamed or paginated', ['resource', 'mode']);
+    this.#watches = metrics.counter('kubernetes_watches_total', 'Watches accepted by the API server', ['resource']);
     this.#relists = metrics.counter('kubernetes_relists_total', 'Watches that could not be resumed', ['resource', 'reason']);
-    this.#failures = metrics.counter('kubernetes_failures_total', 'Requests that failed', ['resource', 'code']);
-    this.#malformed = metrics.counter('kubernetes_malformed_objects_total', 'Objects that could not be understood', ['resource']);
+    this.#failures = metrics.counter('kubernetes_failures_total', 'Failed requests', ['resource', 'code']);
+    this.#malformed = metrics.counter('kubernetes_malformed_objects_total', 'Objects that could not be decoded', ['resource']);
   }
 
   /** The observer of the reflector of `kind`. */

@@ -62,14 +62,14 @@ async function install(crd: CustomResourceDefinition, requests: CrdRequests, log
   const fields = { crd: name, release: labels[RELEASE_LABEL] };
   const found = await requests.read();
   if (found === undefined) {
-    if (await requests.create(crd)) log.info(fields, 'created a CRD of the MCS API');
+    if (await requests.create(crd)) log.info(fields, 'MCS API CRD created');
     return;
   }
   const verdict = judge(found, crd);
-  if (verdict.is === 'foreign') log.info({ crd: name, reason: verdict.reason }, 'a CRD of the MCS API is left as it is');
+  if (verdict.is === 'foreign') log.info({ crd: name, reason: verdict.reason }, 'leaving an existing MCS API CRD unchanged');
   if (verdict.is !== 'older') return;
   await requests.replace(verdict.object);
-  log.info(fields, 'upgraded a CRD of the MCS API');
+  log.info(fields, 'MCS API CRD upgraded');
 }
 
 /** A right that is missing will be missing the next time; who changed a CRD at the same time may have done all of it. */
@@ -78,17 +78,17 @@ function isWorthRetrying(error: KubeError): boolean {
 }
 
 const REMEDY =
-  "leave them to Cilium's operator, apply them yourself, or set --clustermesh-mcs-api-install-crds=false to have it no longer tried";
+  "let Cilium's operator install them, apply them yourself, or disable the installation with --clustermesh-mcs-api-install-crds=false";
 
 function tell(failures: readonly Failure[], retried: readonly Failure[], log: Logger): void {
   const forbidden = failures.filter(({ error }) => error instanceof KubeForbiddenError);
-  if (forbidden.length > 0) log.warn(forbiddenFields(forbidden), 'may not install CRDs of the MCS API');
+  if (forbidden.length > 0) log.warn(forbiddenFields(forbidden), 'not permitted to install MCS API CRDs');
   for (const failure of failures) {
     if (forbidden.includes(failure)) continue;
     const { crd, error } = failure;
     const fields = { crd: crd.metadata.name, code: error.code, reason: error.message };
-    if (retried.includes(failure)) log.info(fields, 'cannot install a CRD of the MCS API yet');
-    else log.warn({ ...fields, remedy: REMEDY }, 'gave up to install a CRD of the MCS API');
+    if (retried.includes(failure)) log.info(fields, 'cannot install an MCS API CRD; retrying');
+    else log.warn({ ...fields, remedy: REMEDY }, 'cannot install an MCS API CRD; not retrying');
   }
 }
 

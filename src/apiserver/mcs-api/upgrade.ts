@@ -21,7 +21,7 @@ export function judge(found: JsonRecord, ours: CustomResourceDefinition): Verdic
   const age = ageOf(labels);
   const ourAge = ageOf(ours.metadata.labels);
   if (age === undefined || ourAge === undefined) {
-    return { is: 'foreign', reason: `its labels ${RELEASE_LABEL} and ${REVISION_LABEL} tell no age` };
+    return { is: 'foreign', reason: `its labels ${RELEASE_LABEL} and ${REVISION_LABEL} do not identify a release` };
   }
   if (compare(age, ourAge) >= 0) return { is: 'current' };
   const reason = foreignReason(found, ours);
@@ -35,10 +35,10 @@ function foreignReason(found: JsonRecord, ours: CustomResourceDefinition): strin
   const { labels, ownerReferences, deletionTimestamp } = recordOf(found.metadata);
   const manager = recordOf(labels)['app.kubernetes.io/managed-by'];
   if (deletionTimestamp !== undefined) return 'it is being deleted';
-  if (manager !== undefined) return `its label app.kubernetes.io/managed-by says ${String(manager)}`;
-  if (arrayOf(ownerReferences).length > 0) return 'it belongs to another object';
+  if (manager !== undefined) return `it is managed by ${String(manager)}, according to its label app.kubernetes.io/managed-by`;
+  if (arrayOf(ownerReferences).length > 0) return 'it is owned by another object';
   const spec = recordOf(found.spec);
-  if ((recordOf(spec.conversion).strategy ?? 'None') !== 'None') return 'its versions are converted by a webhook';
+  if ((recordOf(spec.conversion).strategy ?? 'None') !== 'None') return 'it uses a conversion webhook';
   const versions = [...arrayOf(spec.versions).map((version) => recordOf(version).name), ...storedVersions(found)];
   const unknown = versions.find((name) => !ours.spec.versions.some((version) => version.name === name));
   return unknown === undefined ? undefined : `it has the version ${String(unknown)}`;

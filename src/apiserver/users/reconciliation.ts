@@ -80,12 +80,12 @@ export class Reconciliation {
     const builtinRole = this.#builtin.get(name);
     if (builtinRole !== undefined) {
       if (builtinRole === role) return undefined;
-      const text = `this user belongs to the cluster itself and keeps the role ${builtinRole}; take the entry out of the file`;
+      const text = `this user is built in and keeps the role ${builtinRole}; remove the entry from the file`;
       return { user: name, reason: 'builtin', text };
     }
     if (roles.has(role)) return undefined;
     const known = [...roles].sort().join(', ');
-    const text = `etcd has no role ${JSON.stringify(role)}; allowed: ${known}. The user stays as it is`;
+    const text = `etcd has no role ${JSON.stringify(role)}; allowed: ${known}. The user is unchanged`;
     return { user: name, reason: 'unknown_role', text };
   }
 

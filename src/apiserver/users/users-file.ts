@@ -37,7 +37,7 @@ export interface UsersFile {
 
 const USERS = 'users, a list of {name, role}; [] for no users';
 const ENTRY = '{name, role}';
-const TEXT = 'a text that is not empty';
+const TEXT = 'a non-empty string';
 
 /** The message of each check is what is allowed in that place. */
 const FILE = z.object({ users: z.array(z.unknown(), USERS).nullable() }, USERS);
@@ -64,7 +64,7 @@ export function parseUsersFile(text: string, file: string): UsersFile {
     }
     const before = entries.get(user.name);
     if (before !== undefined && before.user.role !== user.role) {
-      const problem = `${JSON.stringify(user.name)} has the role ${JSON.stringify(user.role)} further down; allowed: one entry`;
+      const problem = `${JSON.stringify(user.name)} has the role ${JSON.stringify(user.role)} in a later entry; allowed: one entry for each user`;
       problems.push({ user: user.name, text: told(yaml, ['users', before.index, 'role'], problem) });
     }
     entries.set(user.name, { user, index });

@@ -44,27 +44,28 @@ export class UsersReport {
   constructor({ log, metrics, health, onRun, count }: UsersReportOptions) {
     this.#log = log;
     this.#onRun = onRun;
-    this.#failures = metrics.counter('users_failures_total', 'Why users of etcd are not those of the users file', ['reason']);
+    this.#failures = metrics.counter('users_failures_total', 'Failures to synchronize the users of etcd with the users file', [
+      'reason',
+    ]);
     for (const reason of REASONS) this.#failures.inc({ reason }, 0);
-    metrics.gauge('users', 'Users of etcd that were set up from the users file', [], (gauge) => gauge.set(count()));
+    metrics.gauge('users', 'Users of etcd configured from the users file', [], (gauge) => gauge.set(count()));
     health.addCheck('users', () => this.#unwell());
   }
 
   fileUsable(path: string, { users, problems }: UsersFile): void {
     this.#fileProblem = undefined;
-    this.#log.info({ path, users: users.length, leftOut: problems.length }, 'read the users file');
+    this.#log.info({ path, users: users.length, leftOut: problems.length }, 'users file loaded');
     if (problems.length > 0) this.#onRun?.(false);
     const known = new Set(this.#entryProblems);
     this.#entryProblems = problems.map(({ text }) => text);
     const news = problems.filter(({ text }) => !known.has(text));
     this.#failures.inc({ reason: 'entry' }, news.length);
     for (const { user, text } of news.slice(0, MAX_LOGGED_USERS)) {
-      const fate =
-        user === undefined ? 'and no user is removed, for it may be the one of the entry' : 'and its user stays as it is';
-      this.#log.error({ user, reason: text }, `an entry of the users file is left out, ${fate}`);
+      const fate = user === undefined ? 'no user is removed until it is corrected' : 'its user is unchanged';
+      this.#log.error({ user, reason: text }, `invalid entry in the users file; ${fate}`);
     }
     if (news.length > MAX_LOGGED_USERS) {
-      this.#log.error({ entries: news.length - MAX_LOGGED_USERS }, 'more entries of the users file are left out');
+      this.#log.error({ entries: news.length - MAX_LOGGED_USERS }, 'more invalid entries in the users file');
     }
   }
 
@@ -74,10 +75,7 @@ export class UsersReport {
     if (this.#fileProblem === problem) return;
     this.#fileProblem = problem;
     this.#failures.inc({ reason: 'file' });
-    this.#log.error(
-      { code: errorCode(error), reason: error.message },
-      'the users file cannot be used; all users stay as they are',
-    );
+    this.#log.error({ code: errorCode(error), reason: error.message }, 'cannot use the users file; all users are unchanged');
   }
 
   etcdFailed(error: Error): void {
@@ -86,27 +84,24 @@ export class UsersReport {
     const problem = describe(error);
     if (this.#etcdProblem === problem) return;
     this.#etcdProblem = problem;
-    this.#log.warn({ code: errorCode(error), reason: error.message }, 'the users of etcd cannot be set up; trying again');
+    this.#log.warn({ code: errorCode(error), reason: error.message }, 'cannot synchronize the users of etcd; retrying');
   }
 
   authenticationOff(): void {
-    this.#log.warn('authentication is not enabled in the local etcd: whoever reaches it may do everything, whatever the users');
+    this.#log.warn('authentication is disabled in the local etcd: every client has full access');
   }
 
   reconciled({ configured, removed, problems, unnamed }: Reconciled): void {
     this.#onRun?.(problems.length === 0 && this.#entryProblems.length === 0);
     this.#etcdProblem = undefined;
-    for (const { name, role } of configured) this.#log.info({ user: name, role }, 'user of etcd set up');
-    for (const user of removed) this.#log.info({ user }, 'user of etcd removed');
+    for (const { name, role } of configured) this.#log.info({ user: name, role }, 'etcd user configured');
+    for (const user of removed) this.#log.info({ user }, 'etcd user removed');
     for (const problem of problems) this.#tell(problem);
     this.#problems = new Map(problems.map(({ user, text }) => [user, text]));
     const names = unnamed.toSorted().join(' ');
     if (names !== '' && names !== this.#unnamed) {
       const users = unnamed.toSorted().slice(0, MAX_LOGGED_USERS);
-      this.#log.warn(
-        { users, count: unnamed.length },
-        'etcd has users that the users file does not name; they stay, and so do their rights',
-      );
+      this.#log.warn({ users, count: unnamed.length }, 'etcd has users that are not in the users file; leaving them unchanged');
     }
     this.#unnamed = names;
   }
@@ -122,7 +117,7 @@ export class UsersReport {
   #tell({ user, reason, text }: UserProblem): void {
     if (this.#problems.get(user) === text) return;
     this.#failures.inc({ reason });
-    this.#log.error({ user, reason: text }, 'an entry of the users file is left out');
+    this.#log.error({ user, reason: text }, 'invalid entry in the users file');
   }
 }
 

@@ -11,7 +11,7 @@ export function commandNamed(commands: Readonly<Record<string, Command>>, name: 
   if (command !== undefined) return command;
   const meant = nearest(name, Object.keys(commands));
   const question = meant === undefined ? '' : `did you mean ${meant}? `;
-  throw new FlagError(`command ${JSON.stringify(name)} is not known; ${question}allowed: ${Object.keys(commands).join(', ')}`);
+  throw new FlagError(`unknown command ${JSON.stringify(name)}; ${question}allowed: ${Object.keys(commands).join(', ')}`);
 }
 
 export interface CommandGroup {

@@ -32,7 +32,7 @@ export function commandHelp(name: string, summary: string, table: FlagTable, ope
   return [
     `${summary}.\n\n`,
     `Usage:\n  ${PROGRAM} ${name} [flags]${operands === '' ? '' : ` ${operands}`}\n\n`,
-    'A flag that is not given takes the environment variable in brackets, else its default.\n\n',
+    'A flag that is not set takes the value of the environment variable in brackets, or its default.\n\n',
     `Flags:\n${flagHelp(table)}`,
   ].join('');
 }

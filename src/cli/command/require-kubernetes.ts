@@ -3,5 +3,5 @@ import { FlagError } from '../../shared/flags/error.ts';
 
 /** Throws FlagError where Kubernetes is switched off; `reason` says what it is needed for. */
 export function requireKubernetes({ enableK8s }: { readonly enableK8s: boolean }, reason: string): void {
-  if (!enableK8s) throw new FlagError(`flag --enable-k8s: false is not possible, ${reason}; allowed: true`);
+  if (!enableK8s) throw new FlagError(`flag --enable-k8s: false is not supported: ${reason}; allowed: true`);
 }

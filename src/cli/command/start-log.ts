@@ -6,6 +6,6 @@ import { VERSION } from '../../shared/version.ts';
 
 export function logStart(log: Logger, flags: Pick<ParsedFlags<FlagTable>, 'effective' | 'inert' | 'remarks'>): void {
   log.info({ ...VERSION, node: process.versions.node, flags: flags.effective }, 'starting');
-  if (flags.inert.length > 0) log.info({ flags: flags.inert }, 'some flags are accepted and have no effect here');
+  if (flags.inert.length > 0) log.info({ flags: flags.inert }, 'ignoring flags that have no effect');
   for (const remark of flags.remarks) log.warn(remark);
 }

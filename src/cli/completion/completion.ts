@@ -23,8 +23,7 @@ export function completion(all: () => Readonly<Record<string, Command>>): Comman
   const commands = Object.fromEntries(
     Object.entries(SHELLS).map(([shell, { summary, script }]): [string, Command] => {
       const run = async (argv: readonly string[]) => {
-        if (argv[0] !== undefined)
-          throw new FlagError(`argument ${JSON.stringify(argv[0])} is not expected; ${shell} takes none`);
+        if (argv[0] !== undefined) throw new FlagError(`unexpected argument ${JSON.stringify(argv[0])}; ${shell} takes none`);
         print(script(completableCommands(all())));
         return 0;
       };

@@ -7,7 +7,7 @@ import { print } from '../command/output.ts';
 import { localTroubleshootFlagTable } from './flags.ts';
 
 const NAME = 'clustermesh-dbg';
-const SUMMARY = 'Check the way to the local etcd, step by step';
+const SUMMARY = 'Check the connection to the local etcd step by step';
 
 const troubleshoot: Command = {
   summary: SUMMARY,
@@ -29,6 +29,6 @@ const troubleshoot: Command = {
 
 export const clustermeshDbg = commandGroup({
   name: NAME,
-  summary: 'Find out why the daemon clustermesh does not reach its etcd',
+  summary: 'Diagnose the connection of the clustermesh daemon to its etcd',
   commands: { troubleshoot },
 });

@@ -5,18 +5,18 @@ export const hostFlag = { host: text('localhost:9889', 'Address of the status AP
 
 export const statusFlagTable = {
   ...hostFlag,
-  output: text('', "Another form of output: json, yaml or jsonpath='{…}'", {
+  output: text('', "Output format: json, yaml or jsonpath='{…}'", {
     shorthand: 'o',
     candidates: ['json', 'yaml', 'jsonpath='],
   }),
-  verbose: bool(false, 'Show the details of ready clusters too'),
+  verbose: bool(false, 'Also show the details of ready clusters'),
 };
 
 export const localTroubleshootFlagTable = {
-  'etcd-config': text('/var/lib/cilium/etcd-config.yaml', 'File with endpoints and certificates of the local etcd', {
+  'etcd-config': text('/var/lib/cilium/etcd-config.yaml', 'etcd configuration file of the local etcd', {
     candidates: 'files',
   }),
-  timeout: duration('5s', 'How long the checks of one etcd may take', { min: '1ms', max: '10m' }),
+  timeout: duration('5s', 'Timeout for the checks of each etcd', { min: '1ms', max: '10m' }),
 };
 
 export const meshTroubleshootFlagTable = {
@@ -24,10 +24,10 @@ export const meshTroubleshootFlagTable = {
   ...hostFlag,
   'clustermesh-config': text(
     '/var/lib/cilium/clustermesh/',
-    'Directory with one etcd configuration file for each remote cluster',
+    'Directory that holds one etcd configuration file for each remote cluster',
     { candidates: 'files' },
   ),
-  'include-local': bool(false, 'Check the local etcd too'),
+  'include-local': bool(false, 'Also check the local etcd'),
 };
 
 /** The cluster of the pod, as its manifest has it. */

@@ -27,12 +27,12 @@ function partsOf(template: string, pieces: Iterator<RegExpExecArray>, isRange: b
   const parts: Part[] = [];
   for (let piece = pieces.next(); !piece.done; piece = pieces.next()) {
     const [, inside, text, stray] = piece.value;
-    if (stray !== undefined) throw refused(template, `${stray} has no partner`);
+    if (stray !== undefined) throw refused(template, `unmatched ${stray}`);
     if (text !== undefined) parts.push({ kind: 'text', text });
     if (inside === undefined) continue;
     const expression = inside.trim();
     if (expression === 'end') {
-      if (!isRange) throw refused(template, 'an end without a range');
+      if (!isRange) throw refused(template, 'end without range');
       return parts;
     }
     const range = /^range\s+(.*)$/s.exec(expression)?.[1];
@@ -41,7 +41,7 @@ function partsOf(template: string, pieces: Iterator<RegExpExecArray>, isRange: b
     else if (/^["']/.test(expression)) parts.push({ kind: 'text', text: unquoted(expression) });
     else parts.push({ kind: 'path', steps: stepsOf(template, expression) });
   }
-  if (isRange) throw refused(template, 'a range without an end');
+  if (isRange) throw refused(template, 'range without end');
   return parts;
 }
 
@@ -69,7 +69,7 @@ function stepsOf(template: string, expression: string): readonly Step[] {
   while (at < path.length) {
     STEP.lastIndex = at;
     const match = STEP.exec(path);
-    if (match?.groups === undefined) throw refused(template, `not understood: ${quoted(path.slice(at))}`);
+    if (match?.groups === undefined) throw refused(template, `cannot parse ${quoted(path.slice(at))}`);
     at = STEP.lastIndex;
     steps.push(stepOf(template, match.groups));
   }

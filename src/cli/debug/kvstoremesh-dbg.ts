@@ -11,7 +11,7 @@ import { hostFlag, meshTroubleshootFlagTable, ownClusterName, statusFlagTable } 
 const NAME = 'kvstoremesh-dbg';
 const EXIT_UNAVAILABLE = 1;
 const STATUS_SUMMARY = 'Show the state of the remote clusters';
-const TROUBLESHOOT_SUMMARY = 'Check the way to the etcds of the remote clusters, step by step';
+const TROUBLESHOOT_SUMMARY = 'Check the connections to the etcds of the remote clusters step by step';
 
 const status: Command = {
   summary: STATUS_SUMMARY,
@@ -72,7 +72,7 @@ const troubleshoot: Command = {
 
 export const kvstoremeshDbg = commandGroup({
   name: NAME,
-  summary: 'Show what the daemon kvstoremesh does, and find out why it does not reach an etcd',
+  summary: 'Show the status of the kvstoremesh daemon and diagnose its connections to etcd',
   commands: { status, troubleshoot },
   leadingFlags: hostFlag,
 });

@@ -15,5 +15,5 @@ export function structuredOutput(option: string): (answer: unknown) => string {
     const evaluate = compileJsonPath(option.slice(JSONPATH.length));
     return (answer) => `${evaluate(answer)}\n`;
   }
-  throw new FlagError(`flag --output: ${quoted(option)} is not known; allowed: json, yaml, jsonpath='{…}'`);
+  throw new FlagError(`flag --output: ${quoted(option)} is not supported; allowed: json, yaml, jsonpath='{…}'`);
 }

@@ -130,7 +130,7 @@ export class ConfigDirectory {
     if (path === '') throw new ConfigDirectoryError('flag --clustermesh-config: a directory is needed');
     try {
       const found = await this.#read();
-      if (this.#problem !== undefined) log.info({ path }, 'the configuration directory can be read again');
+      if (this.#problem !== undefined) log.info({ path }, 'configuration directory readable again');
       this.#problem = undefined;
       this.#wasRead = true;
       return this.#compare(found);
@@ -140,7 +140,7 @@ export class ConfigDirectory {
       if (isFirst && isMissing)
         throw new ConfigDirectoryError(`flag --clustermesh-config: ${path} cannot be read (${problem}); mount or create it`);
       if (this.#problem === undefined) {
-        log.error({ path, error: problem }, 'the configuration directory cannot be read; all clusters stay');
+        log.error({ path, error: problem }, 'cannot read the configuration directory; keeping all clusters');
       }
       this.#problem = problem;
       return this.#adopted(problem);
@@ -159,7 +159,7 @@ export class ConfigDirectory {
     if (this.#unreadable.get(cluster) !== problem) {
       this.#options.log.error(
         { cluster, path, error: problem },
-        'the file of a cluster cannot be read; the cluster stays as it is',
+        'cannot read the configuration file of a cluster; keeping its last configuration',
       );
     }
     this.#unreadable.set(cluster, problem);
@@ -179,7 +179,7 @@ export class ConfigDirectory {
         continue;
       }
       this.#digests.set(cluster, file);
-      if (this.#unreadable.delete(cluster)) this.#options.log.info({ cluster, path }, 'the file of a cluster can be read again');
+      if (this.#unreadable.delete(cluster)) this.#options.log.info({ cluster, path }, 'configuration file readable again');
       if (known !== file) changes.push({ kind: known === undefined ? 'added' : 'changed', cluster, path });
       else if (before !== undefined) changes.push({ kind: 'readable', cluster });
     }
@@ -238,7 +238,7 @@ export class ConfigDirectory {
     const { ownName } = this.#options;
     if (name === ownName) return this.#report(name, 'this is the local cluster', 'debug');
     const problem = clusterNameProblem(name);
-    if (problem !== undefined) return this.#report(name, `${problem}; rename the entry to the name of its cluster`, 'error');
+    if (problem !== undefined) return this.#report(name, `${problem}; rename the file to the name of its cluster`, 'error');
     if (before >= MAX_REMOTE_CLUSTERS) return this.#report(name, `there are more than ${MAX_REMOTE_CLUSTERS} clusters`, 'error');
     this.#reported.delete(name);
     return true;
@@ -247,7 +247,7 @@ export class ConfigDirectory {
   /** Says once per file and reason why it is left alone. */
   #report(name: string, reason: string, level: 'debug' | 'error'): false {
     if (this.#reported.get(name) !== reason) {
-      this.#options.log[level]({ cluster: name, reason }, 'a file of the configuration directory is no remote cluster');
+      this.#options.log[level]({ cluster: name, reason }, 'ignoring a file of the configuration directory');
     }
     this.#reported.set(name, reason);
     return false;

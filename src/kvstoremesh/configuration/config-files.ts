@@ -37,7 +37,7 @@ class DanglingLinkError extends ProgramError {
   readonly retriable = true;
 
   constructor() {
-    super('a link into a directory that does not exist; check that its volume is mounted');
+    super('a symbolic link into a directory that does not exist; check that its volume is mounted');
   }
 }
 

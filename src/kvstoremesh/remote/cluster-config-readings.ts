@@ -115,14 +115,14 @@ async function read({ client, cluster, clock, signal, onAnswer }: ReadingsOption
     if (found !== undefined) return { kind: 'present', config: parseClusterConfig(found.value) };
     return {
       kind: 'absent',
-      reason: `the remote has no ${key}; check that the entry has the name of the cluster, and that its clustermesh-apiserver runs`,
+      reason: `the remote has no ${key}; check that the file is named after the cluster, and that its clustermesh-apiserver is running`,
     };
   } catch (thrown) {
     if (thrown instanceof ClusterConfigError) return { kind: 'absent', reason: thrown.message };
     if (thrown instanceof PermissionDeniedError) {
       return {
         kind: 'absent',
-        reason: `the remote denies reading ${key}; check that the entry has the name of the cluster, and whose certificate it uses`,
+        reason: `the remote does not permit reading ${key}; check that the file is named after the cluster, and which client certificate it uses`,
       };
     }
     throw thrown;

@@ -38,11 +38,11 @@ export class ClusterIds {
     const problem = clusterIdProblem(id, maxConnectedClusters);
     if (problem !== undefined) return `${problem}; set --cluster-id of cluster ${cluster}`;
     if (id === ownId) {
-      return `cluster ID ${id} is that of the local cluster ${name}; give one of the two clusters another --cluster-id`;
+      return `cluster ID ${id} is in use by the local cluster ${name}; change the --cluster-id of one of the two clusters`;
     }
     const holder = this.#holders.get(id);
     if (holder !== undefined && holder !== cluster) {
-      return `cluster ID ${id} is in use by cluster ${holder}; give one of the two clusters another --cluster-id`;
+      return `cluster ID ${id} is in use by cluster ${holder}; change the --cluster-id of one of the two clusters`;
     }
     return undefined;
   }

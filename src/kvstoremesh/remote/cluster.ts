@@ -205,10 +205,7 @@ export class RemoteCluster {
   }
 
   #withdraw(heard: AbortSignal): void {
-    this.#log.warn(
-      { ttlMs: this.#context.cacheTtlMs },
-      'the remote cluster was not heard of for too long; its services are withdrawn',
-    );
+    this.#log.warn({ ttlMs: this.#context.cacheTtlMs }, 'remote cluster unreachable for too long; withdrawing its services');
     void withdrawServices(this.mirrors, this.#context.clock, heard);
   }
 
@@ -216,7 +213,7 @@ export class RemoteCluster {
     const { cacheTtlMs: ttlMs, brake } = this.#context;
     this.#log.warn(
       { ttlMs, unheard: brake.unheard },
-      'the remote cluster was not heard of for too long, but neither were most others; its services are kept: check the network of this cluster',
+      'remote cluster unreachable for too long, and so are most others; keeping its services: check the network of this cluster',
     );
   }
 
@@ -229,10 +226,10 @@ export class RemoteCluster {
     const text = lostBy === undefined ? reason.message : `${lostBy}; since then: ${reason.message}`;
     const isNews = wasConnected || phase.reason !== text;
     const line = reason instanceof ProgramError ? { code: reason.code, reason: reason.message } : { err: reason };
-    if (isOurs) this.#log.info(line, 'connecting anew');
+    if (isOurs) this.#log.info(line, 'reconnecting');
     else if (!(reason instanceof ProgramError)) this.#onMistake(reason);
-    else if (wasConnected) this.#log.warn(line, 'the connection to the remote cluster is lost; what it told stays');
-    else if (isNews) this.#log.warn(line, 'the remote cluster cannot be reached; trying again');
+    else if (wasConnected) this.#log.warn(line, 'disconnected; keeping the last known state');
+    else if (isNews) this.#log.warn(line, 'cannot connect to the remote cluster; retrying');
     this.#apply({
       kind: 'lost',
       reason: isOurs ? undefined : text,
@@ -243,7 +240,8 @@ export class RemoteCluster {
 
   /** An error in this program costs this cluster its connection, and no other anything. Told once for as long as it is the same. */
   #onMistake(error: Error): void {
-    if (error.message !== this.#mistake) this.#log.error({ err: error }, 'the work on the remote cluster failed; it begins anew');
+    if (error.message !== this.#mistake)
+      this.#log.error({ err: error }, 'internal error while mirroring the remote cluster; starting over');
     this.#mistake = error.message;
   }
 
@@ -306,12 +304,12 @@ export class RemoteCluster {
     const log = this.#log;
     const heartbeat = new Heartbeat(clock);
     const onSilent = () => {
-      if (!this.#state.isSilent) log.warn('nobody writes the heartbeat of the remote cluster; it answers and is mirrored');
+      if (!this.#state.isSilent) log.warn('no heartbeat from the remote cluster; it responds and is mirrored');
       this.#context.onQuorumError('no event received');
       this.#apply({ kind: 'silent', nowMs: clock.nowMs() });
     };
     const onBeating = () => {
-      log.info('the heartbeat of the remote cluster is written again');
+      log.info('heartbeat from the remote cluster resumed');
       this.#apply({ kind: 'beating' });
     };
     this.#watchKey(HEARTBEAT_KEY, heartbeat, client, scope);
@@ -333,14 +331,14 @@ export class RemoteCluster {
         const { kind } = this.#state.phase;
         const isMirroring = kind === 'mirroring' || kind === 'stopped';
         if (reading.kind === 'absent') {
-          this.#log.warn({ reason: reading.reason }, 'the remote cluster does not say what it is');
+          this.#log.warn({ reason: reading.reason }, 'no valid cluster config from the remote cluster');
           if (!isMirroring) {
             await session?.scope.end();
             session = undefined;
           }
           this.#apply(reading);
         } else if (isMirroring && session !== undefined && sameClusterConfig(session.config, reading.config)) {
-          this.#log.info('the remote cluster says again what it is');
+          this.#log.info('valid cluster config from the remote cluster again');
           this.#apply({ kind: 'restored' });
         } else {
           await session?.scope.end();

@@ -88,7 +88,7 @@ export class RemoteClusters {
     if (drainGraceMs === undefined) return;
     for (const cluster of clusters) {
       if (cluster === own.name || this.#entries.has(cluster)) continue;
-      this.#logOf(cluster).warn('keys of a cluster that is not configured any more were found; they are removed');
+      this.#logOf(cluster).warn('found keys of a cluster that is no longer configured; removing them');
       this.#remove(
         cluster,
         () => publisher.singles.release(clusterConfigKey(cluster)),
@@ -126,7 +126,7 @@ export class RemoteClusters {
 
   #onReturned(entry: Draining, { cluster, path }: { readonly cluster: string; readonly path: string }): void {
     if (entry.returned === undefined)
-      this.#logOf(cluster).info('the remote cluster came back while it is being removed; it is connected after that');
+      this.#logOf(cluster).info('remote cluster added again during its removal; connecting once its keys are removed');
     entry.returned = path;
   }
 
@@ -150,7 +150,7 @@ export class RemoteClusters {
       const reason = await scope.ended();
       if (!this.#isRemoved(remote)) throw reason;
     });
-    this.#logOf(cluster).info({ path }, 'a remote cluster was added');
+    this.#logOf(cluster).info({ path }, 'remote cluster added');
     return entry;
   }
 
@@ -171,7 +171,7 @@ export class RemoteClusters {
       await end();
       onEnded?.(cluster);
       if (drainGraceMs === undefined) {
-        log.warn('the remote cluster was removed; its keys stay, as --disable-drain-on-disconnection says');
+        log.warn('remote cluster removed; keeping its keys because of --disable-drain-on-disconnection');
         release();
       } else {
         await drainCluster({ cluster, singles: publisher.singles, local, graceMs: drainGraceMs, release, clock, log, signal });

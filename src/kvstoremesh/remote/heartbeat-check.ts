@@ -113,7 +113,7 @@ async function isUnwritten({ client, heartbeat, clock, signal }: HeartbeatCheckO
   if (value === undefined || heartbeat.has(value)) return true;
   await clock.sleep(EVENT_DELAY_MS, signal);
   if (!heartbeat.has(value) && heartbeat.silentMs >= SILENCE_MS) {
-    throw new ConnectionLostError('the heartbeat of the remote was written and no event told of it');
+    throw new ConnectionLostError('the heartbeat of the remote was written, but the watch received no event');
   }
   return false;
 }

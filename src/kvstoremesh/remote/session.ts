@@ -53,7 +53,7 @@ export async function runSession(options: SessionOptions): Promise<never> {
   if (guard !== undefined) guard.clusterId = config.id;
   await publisher.singles.put(clusterConfigKey(cluster), mirroredClusterConfig(config), session.signal);
   apply({ kind: 'mirroring' });
-  log.info({ config: shownClusterConfig(config) }, 'the remote cluster is mirrored');
+  log.info({ config: shownClusterConfig(config) }, 'mirroring the remote cluster');
 
   // A new listing coalesces what was too fast; a remote that is too much rarely shrinks at once.
   const { stoppedMs } = timing;
@@ -65,7 +65,7 @@ export async function runSession(options: SessionOptions): Promise<never> {
   let stoppedBy: StoppingBound | undefined;
   const onComplete = () => {
     if (stoppedBy === undefined) return;
-    log.info({ bound: stoppedBy }, 'the remote cluster keeps its bounds and is mirrored again');
+    log.info({ bound: stoppedBy }, 'remote cluster within its limits; mirroring resumed');
     stoppedBy = undefined;
     apply({ kind: 'mirroring' });
   };
@@ -73,7 +73,7 @@ export async function runSession(options: SessionOptions): Promise<never> {
     const startMs = clock.monotonicMs();
     const { bound, message: reason } = await untilStopped(options, onComplete);
     apply({ kind: 'stopped', bound, reason });
-    if (stoppedBy !== bound) log.error({ bound, reason }, 'the remote cluster exceeds a bound and is not mirrored further');
+    if (stoppedBy !== bound) log.error({ bound, reason }, 'remote cluster exceeds a limit; mirroring stopped');
     stoppedBy = bound;
     if (clock.monotonicMs() - startMs >= timing.stableMs) pauses[bound].reset();
     await clock.sleep(pauses[bound].nextMs(), session.signal);
@@ -124,7 +124,7 @@ async function untilAccepted(options: SessionOptions): Promise<void> {
       const reason = await refusal(options);
       if (reason === undefined) return;
       apply({ kind: 'refused', config, reason });
-      if (reason !== reported) log.error({ reason }, 'the remote cluster is refused and not mirrored');
+      if (reason !== reported) log.error({ reason }, 'remote cluster rejected; not mirroring it');
       reported = reason;
     } catch (thrown) {
       session.signal.throwIfAborted();
@@ -132,7 +132,7 @@ async function untilAccepted(options: SessionOptions): Promise<void> {
       const error = asError(thrown);
       apply({ kind: 'absent', reason: error.message });
       if (error.message !== reported)
-        log.warn({ code: errorCode(error), reason: error.message }, 'the remote cluster cannot be checked; trying again');
+        log.warn({ code: errorCode(error), reason: error.message }, 'cannot validate the remote cluster; retrying');
       reported = error.message;
       await pauseUntilRecovered(eitherOf(options), backoff.nextMs(), clock, session.signal);
       continue;

@@ -34,21 +34,24 @@ export interface DrainOptions {
 export async function drainCluster(options: DrainOptions): Promise<void> {
   const { cluster, singles, graceMs, release, clock, log, signal } = options;
   await singles.remove(clusterConfigKey(cluster), signal);
-  log.info({ graceSeconds: graceMs / 1000 }, 'the remote cluster was removed; its keys stay until agents had time to disconnect');
+  log.info(
+    { graceSeconds: graceMs / 1000 },
+    'remote cluster removed; its keys are kept until agents have had time to disconnect',
+  );
   await clock.sleep(graceMs, signal);
   release();
   let retryMs = DRAIN_RETRY_MIN_MS;
   for (;;) {
     try {
       await removeKeys(options);
-      log.info('the keys of the removed cluster are gone');
+      log.info('keys of the removed cluster removed');
       return;
     } catch (thrown) {
       signal.throwIfAborted();
       const error = asError(thrown);
       log.warn(
         { code: errorCode(error), error: error.message, retryMs },
-        'the keys of the removed cluster cannot be removed; trying again',
+        'cannot remove the keys of the removed cluster; retrying',
       );
       await clock.sleep(retryMs, signal);
       retryMs = Math.min(retryMs * 2, DRAIN_RETRY_MAX_MS);

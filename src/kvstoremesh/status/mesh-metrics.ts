@@ -26,13 +26,13 @@ export interface MeshMetrics {
 export function registerMeshMetrics(registry: Registry, { clusters, draining, rejected }: MeshMetricsOptions): MeshMetrics {
   registry.gauge(
     'remote_clusters_draining',
-    'Clusters that are not configured any more and whose keys are being removed',
+    'Clusters that are no longer configured and whose keys are being removed',
     [],
     (gauge) => gauge.set(draining().length),
   );
   registry.gauge(
     'remote_cluster_staleness_seconds',
-    'Seconds since what is served of the remote cluster was last proven to be up to date; since its addition where it never was',
+    'Seconds since the mirror of the remote cluster was last confirmed up to date, or since the cluster was added',
     ['target_cluster'],
     (gauge) => {
       gauge.reset();
@@ -41,7 +41,7 @@ export function registerMeshMetrics(registry: Registry, { clusters, draining, re
   );
   registry.gauge(
     'initial_sync_seconds',
-    'Seconds from the addition of the remote cluster until its first load was written, canaries included; none before that',
+    'Seconds from the addition of the remote cluster until its first listing was written, canaries included; absent until then',
     ['target_cluster'],
     (gauge) => {
       gauge.reset();
@@ -63,7 +63,7 @@ export function registerMeshMetrics(registry: Registry, { clusters, draining, re
   );
   const delay = registry.histogram(
     'propagation_delay_seconds',
-    'Seconds from when a change of a remote cluster was read until the local etcd confirmed it; the way here is not part of it, since only the remote knows when it wrote',
+    'Seconds from reading a change of a remote cluster until the local etcd confirmed it; excludes the delay before the change arrived',
     [],
     PROPAGATION_BUCKETS,
   );

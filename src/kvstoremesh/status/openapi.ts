@@ -21,13 +21,13 @@ const REMOTE_CLUSTER_CONFIG: Schema = {
   type: 'object',
   required: ['required'],
   properties: {
-    required: flag('The configuration of the cluster is asked for'),
-    retrieved: flag('It was found and can be used'),
-    'cluster-id': count('ID of the cluster; absent for 0'),
-    kvstoremesh: flag("The cluster's etcd holds a mirror"),
-    'sync-canaries': flag('The cluster says which of its prefixes are complete'),
-    'service-exports-enabled': flag('Whether the cluster exports services of the MCS API; absent where it does not know them'),
-    'endpoint-slices-export-mode': word('How the cluster exports endpoint slices; absent where it exports services only'),
+    required: flag('Whether a cluster config is required'),
+    retrieved: flag('Whether a valid cluster config was retrieved'),
+    'cluster-id': count('Cluster ID; absent if 0'),
+    kvstoremesh: flag("Whether the cluster's etcd holds a mirror"),
+    'sync-canaries': flag('Whether the cluster writes sync canaries'),
+    'service-exports-enabled': flag('Whether the cluster exports MCS API services; absent if it does not support them'),
+    'endpoint-slices-export-mode': word('How the cluster exports endpoint slices; absent if it exports services only'),
   } satisfies Members<RemoteConfigStatus>,
   additionalProperties: false,
 };
@@ -35,43 +35,43 @@ const REMOTE_CLUSTER_CONFIG: Schema = {
 const REMOTE_CLUSTER_SYNCED: Schema = {
   type: 'object',
   properties: {
-    nodes: flag('The nodes were listed completely'),
-    services: flag('The services were, or are not mirrored'),
-    identities: flag('The identities were'),
-    endpoints: flag('The endpoints were'),
-    'endpoint-slices': flag('The endpoint slices were; absent where these are not mirrored'),
-    'service-exports': flag('The service exports were; absent where these are not mirrored'),
+    nodes: flag('Nodes are synchronized'),
+    services: flag('Services are synchronized, or not mirrored'),
+    identities: flag('Identities are synchronized'),
+    endpoints: flag('Endpoints are synchronized'),
+    'endpoint-slices': flag('Endpoint slices are synchronized; absent if not mirrored'),
+    'service-exports': flag('Service exports are synchronized; absent if not mirrored'),
   } satisfies Members<RemoteSyncedStatus>,
   additionalProperties: false,
 };
 
 const REMOTE_CLUSTER: Schema = {
   type: 'object',
-  description: 'A remote cluster. Members that are false, zero or empty are left out.',
+  description: 'A remote cluster. Members that are false, zero or empty are omitted.',
   required: ['last-failure', 'name', 'status', 'synced'],
   properties: {
     name: word('Name of the cluster'),
-    connected: flag('Its etcd answers'),
-    ready: flag('Connected, accepted, and completely listed'),
-    status: word('The connection in words'),
-    reason: word('Why the cluster is not mirrored as it should be, and what to do; not in the original'),
-    'stopped-by': word('The bound that the cluster exceeds and is stopped for; not in the original'),
+    connected: flag('Whether its etcd is connected'),
+    ready: flag('Whether it is connected, accepted and completely listed'),
+    status: word('Connection status as text'),
+    reason: word('Why the cluster is not fully mirrored, and how to fix it; not in the original'),
+    'stopped-by': word('The exceeded limit that stopped mirroring; not in the original'),
     'import-findings': {
       type: 'object',
-      description: 'What the import guard has found, by kind; not in the original',
-      properties: Object.fromEntries(FINDING_KINDS.map((kind) => [kind, count('Findings of this kind')])),
+      description: 'Findings of the import guard by kind; not in the original',
+      properties: Object.fromEntries(FINDING_KINDS.map((kind) => [kind, count('Number of findings of this kind')])),
       additionalProperties: false,
     },
     config: { $ref: '#/definitions/RemoteClusterConfig' },
     synced: { $ref: '#/definitions/RemoteClusterSynced' },
-    'num-nodes': count('Nodes that are mirrored'),
-    'num-shared-services': count('Services that are mirrored'),
-    'num-endpoints': count('Endpoints that are mirrored'),
-    'num-identities': count('Identities that are mirrored'),
-    'num-endpoint-slices': count('Endpoint slices that are mirrored'),
-    'num-service-exports': count('Service exports that are mirrored'),
-    'num-failures': count('Connections that were lost'),
-    'last-failure': { type: 'string', format: 'date-time', description: 'When the last one was lost; the year 1 for never' },
+    'num-nodes': count('Number of mirrored nodes'),
+    'num-shared-services': count('Number of mirrored services'),
+    'num-endpoints': count('Number of mirrored endpoints'),
+    'num-identities': count('Number of mirrored identities'),
+    'num-endpoint-slices': count('Number of mirrored endpoint slices'),
+    'num-service-exports': count('Number of mirrored service exports'),
+    'num-failures': count('Number of lost connections'),
+    'last-failure': { type: 'string', format: 'date-time', description: 'Time of the last lost connection; year 1 if none' },
   } satisfies Members<RemoteClusterStatus>,
   additionalProperties: false,
 };
@@ -81,7 +81,7 @@ const IMPORT_GUARD_REPORT: Schema = {
   required: ['findings', 'mode'],
   properties: {
     mode: word('off, warn or drop'),
-    truncated: flag('There are more findings than these'),
+    truncated: flag('Whether findings were omitted'),
     findings: { type: 'array', maxItems: MAX_LISTED_FINDINGS, items: { $ref: '#/definitions/ImportFinding' } },
   } satisfies Members<ImportGuardReport>,
   additionalProperties: false,
@@ -91,11 +91,11 @@ const IMPORT_FINDING: Schema = {
   type: 'object',
   required: ['cluster', 'key', 'kind', 'problem'],
   properties: {
-    cluster: word('The cluster whose key it is'),
-    key: word('The key as it is mirrored'),
-    kind: word('What is wrong, as a word'),
-    'other-cluster': word('The cluster that has it too'),
-    problem: word('What is wrong, as a sentence'),
+    cluster: word('Cluster that owns the key'),
+    key: word('The mirrored key'),
+    kind: word('Kind of the finding'),
+    'other-cluster': word('Other cluster with the same value'),
+    problem: word('Description of the finding'),
   } satisfies Members<FindingReport>,
   additionalProperties: false,
 };
@@ -112,7 +112,7 @@ export const OPENAPI = {
   swagger: '2.0',
   info: {
     title: 'KVStoreMesh',
-    description: 'What kvstoremesh knows of the remote clusters',
+    description: 'Status of the remote clusters',
     version: VERSION.version,
   },
   schemes: ['http'],
@@ -121,11 +121,11 @@ export const OPENAPI = {
   paths: {
     '/cluster': {
       get: {
-        summary: 'The remote clusters, by name',
+        summary: 'Remote clusters by name',
         tags: ['cluster'],
         responses: {
           200: {
-            description: 'All clusters of the configuration directory; none where another replica leads',
+            description: 'All clusters of the configuration directory; empty if another replica leads',
             schema: { type: 'array', maxItems: MAX_REMOTE_CLUSTERS, items: { $ref: '#/definitions/RemoteCluster' } },
           },
           default: NO_ANSWER,
@@ -134,10 +134,10 @@ export const OPENAPI = {
     },
     '/import-guard': {
       get: {
-        summary: 'What the remote clusters hold that should not be theirs; not in the original',
+        summary: 'Findings of the import guard; not in the original',
         tags: ['cluster'],
         responses: {
-          200: { description: 'The findings, key by key', schema: { $ref: '#/definitions/ImportGuardReport' } },
+          200: { description: 'Findings by key', schema: { $ref: '#/definitions/ImportGuardReport' } },
           default: NO_ANSWER,
         },
       },

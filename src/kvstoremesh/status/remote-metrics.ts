@@ -10,23 +10,23 @@ import type { RemoteCluster } from '../remote/cluster.ts';
 
 function registerGuardMetrics(registry: Registry, clusters: () => readonly RemoteCluster[]): void {
   const guards = () => clusters().flatMap(({ name, guard }) => (guard === undefined ? [] : [{ name, guard }]));
-  registry.gauge('import_guard_findings', 'What the import guard has found and is there', ['target_cluster', 'kind'], (gauge) => {
+  registry.gauge('import_guard_findings', 'Current findings of the import guard', ['target_cluster', 'kind'], (gauge) => {
     gauge.reset();
     for (const { name, guard } of guards())
       for (const kind of FINDING_KINDS) gauge.set({ target_cluster: name, kind }, guard.findings.count(kind));
   });
-  registry.counter('import_guard_findings_total', 'What the import guard has found', ['target_cluster', 'kind'], (counter) => {
+  registry.counter('import_guard_findings_total', 'Findings of the import guard', ['target_cluster', 'kind'], (counter) => {
     counter.reset();
     for (const { name, guard } of guards())
       for (const kind of FINDING_KINDS) counter.inc({ target_cluster: name, kind }, guard.findings.total(kind));
   });
-  registry.counter('import_guard_dropped_values_total', 'Values that were not mirrored for it', ['target_cluster'], (counter) => {
+  registry.counter('import_guard_dropped_values_total', 'Values that the import guard dropped', ['target_cluster'], (counter) => {
     counter.reset();
     for (const { name, guard } of guards()) counter.inc({ target_cluster: name }, guard.dropped);
   });
   registry.counter(
     'import_guard_unchecked_values_total',
-    'Values the import guard could not judge, or not completely',
+    'Values that the import guard could not check completely',
     ['target_cluster', 'reason'],
     (counter) => {
       counter.reset();
@@ -37,22 +37,22 @@ function registerGuardMetrics(registry: Registry, clusters: () => readonly Remot
 }
 
 export function registerRemoteMetrics(registry: Registry, clusters: () => readonly RemoteCluster[], limits: RemoteLimits): void {
-  registry.gauge('remote_clusters', 'Remote clusters that are configured', [], (gauge) => gauge.set(clusters().length));
+  registry.gauge('remote_clusters', 'Configured remote clusters', [], (gauge) => gauge.set(clusters().length));
   const perCluster = (name: string, help: string, value: (remote: RemoteCluster) => number) =>
     registry.gauge(name, help, ['target_cluster'], (gauge) => {
       gauge.reset();
       for (const remote of clusters()) gauge.set({ target_cluster: remote.name }, value(remote));
     });
-  perCluster('remote_cluster_failures', 'Connections to the remote cluster that were lost', ({ state }) => state.failures);
-  perCluster('remote_cluster_last_failure_ts', 'Unix time of the last loss, in seconds; 0 for never', ({ state }) =>
+  perCluster('remote_cluster_failures', 'Lost connections to the remote cluster', ({ state }) => state.failures);
+  perCluster('remote_cluster_last_failure_ts', 'Unix time of the last lost connection in seconds; 0 if none', ({ state }) =>
     Math.floor((state.lastFailureMs ?? 0) / 1000),
   );
-  perCluster('remote_cluster_readiness_status', 'Whether the remote cluster is connected and completely read', ({ isReady }) =>
+  perCluster('remote_cluster_readiness_status', 'Whether the remote cluster is connected and completely listed', ({ isReady }) =>
     Number(isReady),
   );
   perCluster(
     'remote_cluster_cache_revocations',
-    'How often the services of the remote cluster were withdrawn because it was not heard of',
+    'Withdrawals of the services of the remote cluster because it was unreachable',
     ({ revocations }) => revocations,
   );
   perCluster(
@@ -65,16 +65,16 @@ export function registerRemoteMetrics(registry: Registry, clusters: () => readon
     'Bytes of the keys and values mirrored of the remote cluster; --remote-max-bytes bounds them',
     ({ held }) => held.bytes,
   );
-  perCluster('remote_cluster_stopped', 'Whether the remote cluster exceeds a bound and is not mirrored further', ({ state }) =>
+  perCluster('remote_cluster_stopped', 'Whether mirroring stopped because the remote cluster exceeds a limit', ({ state }) =>
     Number(state.phase.kind === 'stopped'),
   );
-  registry.counter('remote_cluster_changes_total', 'Changes that the remote cluster has sent', ['target_cluster'], (counter) => {
+  registry.counter('remote_cluster_changes_total', 'Changes received from the remote cluster', ['target_cluster'], (counter) => {
     counter.reset();
     for (const { name, bounds } of clusters()) counter.inc({ target_cluster: name }, bounds.changes);
   });
   registry.counter(
     'remote_cluster_bound_exceeded_total',
-    'How often the remote cluster, or one of its keys, exceeded a bound',
+    'Times that the remote cluster or one of its keys exceeded a limit',
     ['target_cluster', 'bound'],
     (counter) => {
       counter.reset();
@@ -83,6 +83,6 @@ export function registerRemoteMetrics(registry: Registry, clusters: () => readon
     },
   );
   registerGuardMetrics(registry, clusters);
-  const bounds = registry.gauge('remote_cluster_bounds', 'The bounds of every remote cluster; 0 for none', ['bound']);
+  const bounds = registry.gauge('remote_cluster_bounds', 'Limits that apply to every remote cluster; 0 for none', ['bound']);
   for (const bound of BOUND_NAMES) bounds.set({ bound }, limits[bound]);
 }

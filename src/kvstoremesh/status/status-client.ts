@@ -27,7 +27,7 @@ export async function fetchStatus(host: string): Promise<unknown> {
 function urlOf(host: string): URL {
   const url = URL.parse(host.includes('://') ? host : `http://${host}`);
   if (url?.protocol !== 'http:')
-    throw new StatusUnavailableError(`${JSON.stringify(host)} is no address; allowed: such as localhost:9889`);
+    throw new StatusUnavailableError(`${JSON.stringify(host)} is not an address; allowed: host:port, such as localhost:9889`);
   url.pathname = '/v1/cluster';
   return url;
 }

@@ -78,7 +78,7 @@ export function statusText(answer: unknown, { verbose, nowMs }: StatusTextOption
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const where = issue === undefined || issue.path.length === 0 ? '' : ` at ${issue.path.join('.')}`;
-    throw new StatusFormError(`the answer is not the status of KVStoreMesh${where}; check the address given with --host`);
+    throw new StatusFormError(`the response is not the status of KVStoreMesh${where}; check --host`);
   }
   const clusters = parsed.data;
   const ready = clusters.filter((cluster) => cluster.ready).length;
@@ -92,7 +92,7 @@ export function statusText(answer: unknown, { verbose, nowMs }: StatusTextOption
   return notes.length === 0 ? documented : `${documented}${NOTES}${notes.map((note) => `   ${note}\n`).join('')}`;
 }
 
-const NO_CLUSTERS = 'no remote cluster: none is in the configuration directory, or another replica leads';
+const NO_CLUSTERS = 'no remote clusters: the configuration directory has none, or another replica leads';
 
 function summary(cluster: ShownCluster, nowMs: number): string {
   const counts = [
@@ -153,7 +153,7 @@ function age(time: string, nowMs: number): string {
 
 /** Why the cluster is not mirrored as it should be, and where to look. */
 function notesOn({ name, reason, connected, ready }: ShownCluster): readonly string[] {
-  const remedy = `"kvstoremesh-dbg troubleshoot ${name}" checks the way to it step by step`;
+  const remedy = `run "kvstoremesh-dbg troubleshoot ${name}" to check the connection`;
   if (reason !== undefined) return [connected ? `${name}: ${reason}` : `${name}: ${reason}; ${remedy}`];
   return connected || ready ? [] : [`${name}: not connected; ${remedy}`];
 }

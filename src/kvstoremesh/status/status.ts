@@ -59,9 +59,9 @@ export interface RemoteSyncedStatus {
 }
 
 const NEVER = '0001-01-01T00:00:00.000Z';
-const SILENT = 'nobody writes the heartbeat of the remote; check that its clustermesh-apiserver runs';
+const SILENT = 'no heartbeat from the remote; check that its clustermesh-apiserver is running';
 const HELD =
-  'its services are kept beyond --clustermesh-cache-ttl, since most clusters are away: check the network of this cluster';
+  'its services are kept beyond --clustermesh-cache-ttl because most clusters are unreachable: check the network of this cluster';
 
 /** The status of each, in their order, made when it is asked for. */
 export function* remoteClusterStatuses(remotes: readonly RemoteCluster[]): Generator<RemoteClusterStatus> {
@@ -80,8 +80,8 @@ function statusWith(remote: RemoteCluster, writeProblem: Error | undefined): Rem
   const count = (name: MappingName) => byName.get(name)?.count || undefined;
   const hindered = remote.mirrors.find(({ problem }) => problem !== undefined);
   const kindReason = hindered && `${hindered.mapping.name}: ${hindered.problem}`;
-  const fileReason = remote.fileProblem && `${remote.path} cannot be read: ${remote.fileProblem}; the cluster stays as it is`;
-  const writeReason = writeProblem && `writes to the local etcd fail: ${writeProblem.message}`;
+  const fileReason = remote.fileProblem && `${remote.path} cannot be read: ${remote.fileProblem}; its last configuration is kept`;
+  const writeReason = writeProblem && `writes to the local etcd are failing: ${writeProblem.message}`;
   return present<RemoteClusterStatus>({
     config: configOf(phase),
     connected: phase.kind !== 'connecting' || undefined,
@@ -109,7 +109,7 @@ function findingsOf({ guard }: RemoteCluster): Partial<Record<FindingKind, numbe
 }
 
 function reasonOf({ state: { phase }, isWithdrawalHeld }: RemoteCluster): string | undefined {
-  if (phase.kind === 'retrieved') return 'waiting for the local etcd to take the cluster config';
+  if (phase.kind === 'retrieved') return 'waiting for the local etcd to store the cluster config';
   return joined(isWithdrawalHeld ? HELD : undefined, phase.reason);
 }
 

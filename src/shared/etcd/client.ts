@@ -149,7 +149,7 @@ class Client implements EtcdAdminClient {
       ...options,
     });
     const [found] = keyValues;
-    if (found !== undefined && found.key !== key) throw new MalformedResponseError('another key than the one asked for');
+    if (found !== undefined && found.key !== key) throw new MalformedResponseError('a key that was not requested');
     return found;
   }
 

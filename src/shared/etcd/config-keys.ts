@@ -72,12 +72,12 @@ export function idleKeyProblems(
     const value = values[key];
     const { allowed, types } = KINDS[kind];
     if (value === undefined || value === null || types.some((type) => type === typeof value)) return [];
-    return [{ key: spelling(key), problem: `etcd's own programs refuse the file; allowed: ${allowed}` }];
+    return [{ key: spelling(key), problem: `etcd's own clients reject the file; allowed: ${allowed}` }];
   });
   return [...unknown.map((key) => ({ key, problem: unknownKey(key, known) })), ...idle];
 }
 
 function unknownKey(key: string, known: readonly string[]): string {
   const meant = nearest(key.slice(0, MAX_KEY_LENGTH), known);
-  return `this key is not known and has no effect${meant === undefined ? '' : `; did you mean ${meant}?`}`;
+  return `unknown key, ignored${meant === undefined ? '' : `; did you mean ${meant}?`}`;
 }

@@ -37,8 +37,8 @@ export type EtcdLogin =
   | { readonly kind: 'password'; readonly username: string; readonly password: string }
   | { readonly kind: 'token'; readonly token: string };
 
-const TEXT = 'a text';
-const PATH = 'the path of a file';
+const TEXT = 'a string';
+const PATH = 'a file path';
 const FLAG = 'true or false';
 const ENDPOINTS = `a list of 1 to ${MAX_ETCD_ENDPOINTS} URLs such as https://cluster.example:2379`;
 const ALIASES = 'a list of {hostname, ips}';
@@ -125,7 +125,7 @@ class Reading {
     if (plain !== undefined) {
       throw this.#refusal(
         [login?.kind === 'token' ? 'token' : 'password'],
-        `it would travel in plain text to ${plain.url}; write https, or insecure-transport: true where the network is trusted`,
+        `it would be sent to ${plain.url} in plain text; use https, or set insecure-transport: true on a trusted network`,
       );
     }
     return {
@@ -152,8 +152,8 @@ class Reading {
       const slip = !('endpoints' in values) ? idle.map(({ key, problem }) => `; ${key.slice(0, 64)}: ${problem}`)[0] : '';
       throw this.#refusal(issue?.path ?? [], `allowed: ${issue?.message}${slip ?? ''}`);
     }
-    for (const message of repeated) this.#warn(`${message}; the last one counts`);
-    for (const key of ambiguous) this.#warnAbout([key], 'this key stands in the file in another spelling, too; write it once');
+    for (const message of repeated) this.#warn(`${message}; the last one is used`);
+    for (const key of ambiguous) this.#warnAbout([key], 'duplicate key in another spelling; write it once');
     for (const { key, problem } of idle) this.#warnAbout([key], problem);
     return parsed.data;
   }
@@ -171,9 +171,9 @@ class Reading {
     const other = addresses.findIndex((address) => address.secure !== secure);
     if (other !== -1) {
       const used = secure ? 'TLS is used for all endpoints' : 'no endpoint is used with TLS';
-      this.#warnAbout(['endpoints', other], `http and https are mixed; ${used}, as the first one says`);
+      this.#warnAbout(['endpoints', other], `http and https are mixed; ${used}, as for the first endpoint`);
     }
-    if (isInsecure && secure) this.#warnAbout(['insecure-transport'], 'the first endpoint is https, hence TLS is used');
+    if (isInsecure && secure) this.#warnAbout(['insecure-transport'], 'the first endpoint is https, so TLS is used');
     const scheme = secure ? 'https' : 'http';
     const urls = new Map(addresses.map((address) => [address.url.replace(/^https?/, scheme), address]));
     return [...urls].map(([url, address]) => ({ ...address, url, secure }));
@@ -204,7 +204,7 @@ class Reading {
       if (aliases.has(name)) {
         throw this.#refusal(
           ['cilium-host-aliases', index, 'hostname'],
-          `${JSON.stringify(hostname)} is named twice; allowed: each once`,
+          `${JSON.stringify(hostname)} is duplicated; allowed: each once`,
         );
       }
       aliases.set(name, [...new Set(ips)]);

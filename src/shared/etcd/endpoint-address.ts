@@ -38,7 +38,9 @@ export function parseEndpoint(text: string, isInsecure = false): EndpointAddress
   const host = groups?.ipv6 === undefined ? (groups?.name ?? '').toLowerCase() : ipv6Of(groups.ipv6);
   const port = Number(groups?.port);
   if (host === undefined || !/[a-z0-9]/.test(host) || !(port >= 1 && port <= 65_535)) {
-    throw new EtcdConfigError(`${JSON.stringify(withoutUser(given).slice(0, 200))} is no endpoint; allowed: ${ENDPOINT_FORM}`);
+    throw new EtcdConfigError(
+      `${JSON.stringify(withoutUser(given).slice(0, 200))} is not an endpoint; allowed: ${ENDPOINT_FORM}`,
+    );
   }
   const secure = scheme === null ? !isInsecure : scheme[1]?.toLowerCase() === 'https';
   const url = `${secure ? 'https' : 'http'}://${hostPort(host, port)}`;

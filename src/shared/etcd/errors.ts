@@ -37,7 +37,7 @@ export class FutureRevisionError extends EtcdError {
   readonly retriable = false;
   readonly asked: Revision;
   constructor(asked: Revision) {
-    super(`the store has not reached revision ${asked}; it was emptied or restored from a backup, list again`);
+    super(`the store is behind revision ${asked}: it was emptied or restored from a backup; list again`);
     this.asked = asked;
   }
 }
@@ -50,11 +50,11 @@ export class ClusterChangedError extends EtcdError {
   readonly got: bigint;
   readonly expected: bigint | undefined;
   constructor(expected: bigint | undefined, got: bigint) {
-    const wanted = expected === undefined ? '' : ` instead of ${expected.toString(16)}`;
+    const wanted = expected === undefined ? '' : `, expected ${expected.toString(16)}`;
     super(
       got === 0n
-        ? `the answer names no etcd cluster${wanted}: is this endpoint an etcd?`
-        : `the answer is of etcd cluster ${got.toString(16)}${wanted}: the store behind the endpoint is another one`,
+        ? `the response has no etcd cluster ID${wanted}: is this endpoint an etcd?`
+        : `the response has etcd cluster ID ${got.toString(16)}${wanted}: the store behind the endpoint was replaced`,
     );
     this.got = got;
     this.expected = expected;
@@ -75,7 +75,7 @@ export class UnavailableError extends EtcdError {
   readonly retriable = true;
   override readonly concernsConnection = true;
   constructor(detail: string) {
-    super(`etcd cannot be reached: ${detail}`);
+    super(`cannot reach etcd: ${detail}`);
   }
 }
 
@@ -84,7 +84,7 @@ export class DeadlineError extends EtcdError {
   readonly retriable = true;
   override readonly concernsConnection = true;
   constructor(what: string, timeoutMs: number) {
-    super(`etcd did not answer ${what} within ${timeoutMs} ms; whether it was carried out is unknown`);
+    super(`etcd did not answer ${what} within ${timeoutMs} ms; the outcome is unknown`);
   }
 }
 
@@ -116,7 +116,7 @@ export class TooManyRequestsError extends EtcdError {
   readonly code = 'ETCD_TOO_MANY_REQUESTS';
   readonly retriable = true;
   constructor() {
-    super('etcd takes no more requests for now; send fewer, or give it more resources');
+    super('etcd is overloaded; send fewer requests, or give it more resources');
   }
 }
 
@@ -125,7 +125,7 @@ export class QueueFullError extends EtcdError {
   readonly code = 'ETCD_QUEUE_FULL';
   readonly retriable = true;
   constructor(waiting: number) {
-    super(`${waiting} requests wait for etcd already; raise etcd.qps and etcd.maxInflight, or leave them out`);
+    super(`${waiting} requests are already waiting for etcd; raise or remove etcd.qps and etcd.maxInflight`);
   }
 }
 
@@ -141,7 +141,7 @@ export class RequestTooLargeError extends EtcdError {
   readonly code = 'ETCD_REQUEST_TOO_LARGE';
   readonly retriable = false;
   constructor() {
-    super('the request is larger than etcd takes: write less at once, or raise --max-request-bytes');
+    super('the request exceeds the size limit of etcd: write less at once, or raise --max-request-bytes');
   }
 }
 
@@ -149,7 +149,7 @@ export class TooManyOperationsError extends EtcdError {
   readonly code = 'ETCD_TOO_MANY_OPERATIONS';
   readonly retriable = false;
   constructor() {
-    super('the transaction has more operations than etcd takes: write less at once, or raise --max-txn-ops');
+    super('the transaction exceeds the operation limit of etcd: write less at once, or raise --max-txn-ops');
   }
 }
 
@@ -158,7 +158,7 @@ export class ResponseTooLargeError extends EtcdError {
   readonly code = 'ETCD_RESPONSE_TOO_LARGE';
   readonly retriable = false;
   constructor(detail: string) {
-    super(`the answer of etcd is too large (${detail}): list in smaller pages, or remove the value that is as large`);
+    super(`the response of etcd is too large (${detail}): list smaller pages, or remove the large value`);
   }
 }
 
@@ -169,7 +169,7 @@ export class ReceiveBudgetError extends EtcdError {
   override readonly concernsConnection = true;
   constructor(name: string, bytes: number, maxBytes: number) {
     super(
-      `etcd ${name} sent ${bytes} bytes faster than they could be dealt with; all remote etcds together may have ${maxBytes} on their way: check what fills it`,
+      `etcd ${name} sent ${bytes} bytes faster than they were processed, the limit for all remote etcds is ${maxBytes}: check what fills it`,
     );
   }
 }
@@ -178,7 +178,7 @@ export class LeaseNotFoundError extends EtcdError {
   readonly code = 'ETCD_LEASE_NOT_FOUND';
   readonly retriable = false;
   constructor() {
-    super('etcd does not know the lease: it expired or was revoked; grant another one');
+    super('lease not found: it expired or was revoked; grant a new one');
   }
 }
 
@@ -187,7 +187,7 @@ export class ConditionFailedError extends EtcdError {
   readonly code = 'ETCD_CONDITION_FAILED';
   readonly retriable = false;
   constructor() {
-    super('etcd did not carry out the transaction: its condition does not hold');
+    super('etcd did not apply the transaction: its condition failed');
   }
 }
 
@@ -208,7 +208,7 @@ export class UnauthenticatedError extends EtcdError {
     const remedy = /authentication failed/.test(detail)
       ? 'correct username and password of the etcd configuration'
       : 'give a client certificate whose common name is an etcd user, or username and password';
-    super(`etcd does not know who asks (${detail}): ${remedy}`);
+    super(`etcd authentication failed (${detail}): ${remedy}`);
   }
 }
 
@@ -217,7 +217,7 @@ export class AuthRevisionError extends EtcdError {
   readonly code = 'ETCD_AUTH_REVISION';
   readonly retriable = true;
   constructor() {
-    super('users or roles of etcd were changed while the request was under way; ask again');
+    super('users or roles of etcd changed during the request; retry it');
   }
 }
 
@@ -226,7 +226,7 @@ export class AuthNotFoundError extends EtcdError {
   readonly code = 'ETCD_AUTH_NOT_FOUND';
   readonly retriable = false;
   constructor(detail: string) {
-    super(`etcd does not know what a change of users is about (${detail}): create it first`);
+    super(`user or role not found in etcd (${detail}): create it first`);
   }
 }
 
@@ -235,7 +235,7 @@ export class AuthExistsError extends EtcdError {
   readonly code = 'ETCD_AUTH_EXISTS';
   readonly retriable = false;
   constructor(detail: string) {
-    super(`etcd has this user or role already (${detail}): change it, or delete it first`);
+    super(`user or role already exists in etcd (${detail}): change it, or delete it first`);
   }
 }
 
@@ -244,7 +244,7 @@ export class AuthRefusedError extends EtcdError {
   readonly code = 'ETCD_AUTH_REFUSED';
   readonly retriable = false;
   constructor(detail: string) {
-    super(`etcd refuses this change of users or roles: ${detail}`);
+    super(`etcd rejected the change of users or roles: ${detail}`);
   }
 }
 
@@ -252,7 +252,7 @@ export class AuthNotEnabledError extends EtcdError {
   readonly code = 'ETCD_AUTH_NOT_ENABLED';
   readonly retriable = false;
   constructor() {
-    super('authentication is not enabled in this etcd: whoever reaches it may do everything; initialise it with etcdinit');
+    super('authentication is disabled in this etcd: every client has full access; initialise it with etcdinit');
   }
 }
 
@@ -261,7 +261,7 @@ export class UnknownCallError extends EtcdError {
   readonly code = 'ETCD_UNKNOWN_CALL';
   readonly retriable = false;
   constructor(detail: string) {
-    super(`etcd does not know the call (${detail}): it needs a newer version of etcd`);
+    super(`etcd does not support the call (${detail}): upgrade etcd`);
   }
 }
 
@@ -271,7 +271,7 @@ export class MalformedResponseError extends EtcdError {
   readonly retriable = true;
   override readonly concernsConnection = true;
   constructor(detail: string) {
-    super(`the answer of etcd is malformed: ${detail}`);
+    super(`malformed response from etcd: ${detail}`);
   }
 }
 
@@ -279,7 +279,7 @@ export class ReadOnlyError extends EtcdError {
   readonly code = 'ETCD_READ_ONLY';
   readonly retriable = false;
   constructor(name: string) {
-    super(`the etcd ${name} is only read from`);
+    super(`the client of etcd ${name} is read-only`);
   }
 }
 

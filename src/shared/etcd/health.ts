@@ -33,7 +33,7 @@ export function addEtcdChecks(health: Health, { connection, writeError, certific
 }
 
 function connectionProblem(state: EtcdConnectionState | undefined): string | undefined {
-  if (state === undefined) return 'its configuration is waited for';
+  if (state === undefined) return 'waiting for its configuration';
   if (state.connected) return undefined;
   return state.lastError === undefined ? 'not connected yet' : describe(state.lastError);
 }

@@ -72,7 +72,7 @@ export function clientOptions(
 
 /** Names what has no effect in a configuration file, one line for each. */
 export function warnOf({ warnings = [] }: EtcdConfig, log: Logger): void {
-  for (const reason of warnings) log.warn({ reason }, 'the etcd configuration file is used, but part of it has no effect');
+  for (const reason of warnings) log.warn({ reason }, 'ignoring part of the etcd configuration file');
 }
 
 async function localConfig({ etcdConfigPath, address }: KvstoreOptions): Promise<EtcdConfig> {

@@ -47,14 +47,14 @@ export class EtcdMetrics {
     ]);
     this.#eventsQueue = registry.histogram(
       'kvstore_events_queue_seconds',
-      'Seconds that a received event waited to be taken up',
+      'Seconds from the arrival of an event until its processing',
       ['scope', 'action'],
       EVENT_QUEUE_BUCKETS,
     );
-    this.#quorumErrors = registry.counter('kvstore_quorum_errors_total', 'Failed checks of the quorum of an etcd', ['error']);
+    this.#quorumErrors = registry.counter('kvstore_quorum_errors_total', 'Failed quorum checks of an etcd', ['error']);
     this.#dropped = registry.counter(
       'kvstore_dropped_events_total',
-      'Events that came twice, out of order or unasked, and were dropped',
+      'Dropped events: duplicates, out of order, or not requested',
     );
     this.#requests = registry.counter('api_limiter_processed_requests_total', 'Calls to etcd', [
       'api_call',
@@ -64,7 +64,7 @@ export class EtcdMetrics {
     this.#limiterGauges(registry);
     registry.gauge(
       'certificate_expiry_timestamp_seconds',
-      'Unix time at which the first certificate of a TLS file in use ends',
+      'Unix time at which the first certificate of a TLS file in use expires',
       ['file'],
       (gauge) => {
         gauge.reset();
@@ -171,20 +171,24 @@ export class EtcdMetrics {
         for (const [api_call, series] of this.#clients)
           for (const [value, number = 0] of Object.entries(values(series))) target.set({ api_call, value }, number);
       });
-    gauge('api_limiter_processing_duration_seconds', 'Duration of the last calls to etcd; no estimate is set', (series) => ({
+    gauge('api_limiter_processing_duration_seconds', 'Duration of recent calls to etcd; the estimate is always 0', (series) => ({
       mean: series.processing.mean,
       estimated: 0,
     }));
-    gauge('api_limiter_wait_duration_seconds', 'How long the last calls to etcd were held back; no bounds are set', (series) => ({
-      mean: series.waiting.mean,
-      min: 0,
-      max: 0,
-    }));
-    gauge('api_limiter_rate_limit', 'Calls to etcd a second; 0 for no limit', ({ limiter }) => ({
+    gauge(
+      'api_limiter_wait_duration_seconds',
+      'Client-side delay of recent calls to etcd; min and max are always 0',
+      (series) => ({
+        mean: series.waiting.mean,
+        min: 0,
+        max: 0,
+      }),
+    );
+    gauge('api_limiter_rate_limit', 'Maximum calls to etcd per second; 0 for no limit', ({ limiter }) => ({
       limit: limiter?.qps,
       burst: limiter?.qps,
     }));
-    gauge('api_limiter_requests_in_flight', 'Calls to etcd under way, and how many may be; 0 for no limit', (series) => ({
+    gauge('api_limiter_requests_in_flight', 'Calls to etcd in flight and their limit; 0 for no limit', (series) => ({
       'in-flight': series.inFlight,
       limit: series.limiter?.maxInFlight,
     }));

@@ -69,7 +69,7 @@ export function parseYaml(text: string, file: string, maxBytes: number, { isGoYa
       throw new YamlFileError(`${file}:${lines.linePos(offset).line}: a list or a mapping as a key; allowed: a text`);
     }
     const repeated = repeatedKeys(document);
-    const textOf = ({ name, offset }: RepeatedKey) => `${file}:${lines.linePos(offset).line}: ${name}: named twice`;
+    const textOf = ({ name, offset }: RepeatedKey) => `${file}:${lines.linePos(offset).line}: ${name}: duplicate key`;
     const wrong = isGoYaml ? undefined : repeated.find(({ isTopLevel }) => isTopLevel);
     if (wrong !== undefined) throw new YamlFileError(`${textOf(wrong)}; allowed: once`);
     const content: unknown = document.toJS({ maxAliasCount: MAX_YAML_ALIASES });
@@ -97,7 +97,7 @@ function firstDocument(text: string, lines: LineCounter, isGoYaml: boolean): Doc
   // log, and quote the file.
   const composer = new Composer({ prettyErrors: false, uniqueKeys: false, logLevel: 'error', ...(isGoYaml ? GO_YAML : {}) });
   for (const document of composer.compose(parser.parse(text), true, text.length)) return document;
-  throw new Error('no document in it');
+  throw new Error('no YAML document');
 }
 
 /**

@@ -13,7 +13,7 @@ export const listKind: Kind<readonly string[]> = {
   name: 'strings',
   parse(text) {
     const fields = readFields(text);
-    if (fields === undefined) throw new FlagError(`${quoted(text)} has a quote that does not fit; allowed: a,b or "a,b",c`);
+    if (fields === undefined) throw new FlagError(`${quoted(text)} has an unmatched quote; allowed: a,b or "a,b",c`);
     const parts = fields.length === 1 ? (fields[0] ?? '').split(/\s/) : fields;
     return parts.map((part) => part.trim()).filter((part) => part !== '');
   },
@@ -52,14 +52,14 @@ function pairsOfText(text: string, source: Source): readonly string[] {
   // A variable may have commas in any value: a new pair begins where a key is.
   if (source === 'environment' && !text.includes('"')) return pairsOfVariable(text);
   const fields = readFields(text);
-  if (fields === undefined) throw new FlagError(`${quoted(text)} has a quote that does not fit; allowed: "key=a,b",key=value`);
+  if (fields === undefined) throw new FlagError(`${quoted(text)} has an unmatched quote; allowed: "key=a,b",key=value`);
   return fields;
 }
 
 function splitPair(pair: string): [string, string] {
   const equals = pair.indexOf('=');
   if (equals <= 0) {
-    throw new FlagError(`${quoted(pair)} is not a pair; allowed: key=value, several separated by commas`);
+    throw new FlagError(`${quoted(pair)} is not a pair; allowed: key=value, separated by commas`);
   }
   return [pair.slice(0, equals).trim(), pair.slice(equals + 1).trim()];
 }
@@ -71,7 +71,7 @@ function pairsOfJson(text: string): [string, string][] {
   }
   return Object.entries(content).map(([key, value]: [string, unknown]) => {
     if (value !== null && typeof value !== 'string') {
-      throw new FlagError(`${quoted(text)}: ${quoted(key)} is no text; allowed: {"key": "value"}, numbers in quotes too`);
+      throw new FlagError(`${quoted(text)}: ${quoted(key)} is not a string; allowed: {"key": "value"}, numbers in quotes too`);
     }
     return [key, value ?? ''];
   });

@@ -81,7 +81,7 @@ export function choiceKind<const T extends string>(choices: readonly T[]): Kind<
     name: 'string',
     parse(text) {
       const choice = choices.find((candidate) => candidate === text);
-      if (choice === undefined) throw new FlagError(`${quoted(text)} is not known; allowed: ${choices.join(', ')}`);
+      if (choice === undefined) throw new FlagError(`${quoted(text)} is not supported; allowed: ${choices.join(', ')}`);
       return choice;
     },
     format: (value) => value,
@@ -96,14 +96,12 @@ export function wholeKind(name: string, range: WholeRange): Kind<number> {
       const value = read(text);
       if (value !== undefined && value >= range.min && value <= range.max) return Number(value);
       const octal =
-        /^0\d*$/.test(text) && /[89]/.test(text)
-          ? ': a leading zero makes it octal, as in every program of Cilium'
-          : ' that fits';
+        /^0\d*$/.test(text) && /[89]/.test(text) ? ': a leading zero makes it octal, as in all Cilium programs' : ' that fits';
       throw new FlagError(`${quoted(text)} is not a whole number${octal}; allowed: ${range.min} to ${range.max}`);
     },
     format: String,
     remark: (text) =>
-      /^[+-]?(?:0|[1-9]\d*)$/.test(text) ? undefined : `${quoted(text)} is ${read(text)}, as in every program of Cilium`,
+      /^[+-]?(?:0|[1-9]\d*)$/.test(text) ? undefined : `${quoted(text)} is ${read(text)}, as in all Cilium programs`,
   };
 }
 

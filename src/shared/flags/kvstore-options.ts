@@ -50,7 +50,7 @@ interface Option {
 const COUNT = 'a whole number from 0';
 
 const OPTIONS: Readonly<Record<string, Option>> = {
-  'etcd.config': { name: 'etcdConfigPath', parse: notEmpty, allowed: 'the path of a file' },
+  'etcd.config': { name: 'etcdConfigPath', parse: notEmpty, allowed: 'a file path' },
   'etcd.address': { name: 'address', parse: notEmpty, allowed: 'a URL such as https://127.0.0.1:2379' },
   'etcd.qps': { name: 'qps', parse: count, allowed: COUNT, isLimit: true },
   'etcd.bootstrapQps': { name: 'bootstrapQps', parse: count, allowed: COUNT, isLimit: true },
@@ -68,12 +68,12 @@ export function parseKvstoreOptions(given: ReadonlyMap<string, string>): Kvstore
     if (option === undefined) throw unknownOption(key);
     const value = option.parse(text);
     if (value === undefined) {
-      throw new KvstoreOptionError(`flag --kvstore-opt: ${key}=${JSON.stringify(text)} does not fit; allowed: ${option.allowed}`);
+      throw new KvstoreOptionError(`flag --kvstore-opt: ${key}=${JSON.stringify(text)} is invalid; allowed: ${option.allowed}`);
     }
     if (!(option.isLimit && value === 0)) options[option.name] = value;
   }
   if (options.etcdConfigPath === undefined && options.address === undefined) {
-    throw new KvstoreOptionError('flag --kvstore-opt: no etcd is named; give etcd.config=<file> or etcd.address=<URL>');
+    throw new KvstoreOptionError('flag --kvstore-opt: no etcd address; set etcd.config=<file> or etcd.address=<URL>');
   }
   return options as KvstoreOptions;
 }
@@ -83,7 +83,7 @@ function unknownOption(key: string): KvstoreOptionError {
   const meant = nearest(key, known);
   const question = meant === undefined ? '' : `did you mean ${meant}? `;
   return new KvstoreOptionError(
-    `flag --kvstore-opt: option ${JSON.stringify(key)} is not known; ${question}allowed: ${known.join(', ')}`,
+    `flag --kvstore-opt: unknown option ${JSON.stringify(key)}; ${question}allowed: ${known.join(', ')}`,
   );
 }
 

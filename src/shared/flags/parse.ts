@@ -93,7 +93,7 @@ function* settings(table: FlagTable, argv: readonly string[], operands: string[]
     const implied = name === HELP ? '' : kind?.implied;
     if (text === undefined && implied === undefined) index += 1;
     const value = text ?? implied ?? argv[index];
-    if (value === undefined) throw new FlagError(`flag --${name} needs a value: --${name}=${kind?.name}`);
+    if (value === undefined) throw new FlagError(`flag --${name} requires a value: --${name}=${kind?.name}`);
     lastBoolean = text === undefined && implied === 'true' ? name : undefined;
     yield { name, text: value };
   }
@@ -141,13 +141,13 @@ function unknown(table: FlagTable, written: string): FlagError {
   const visible = Object.keys(table).filter((name) => !table[name]?.hidden);
   const name = nearest(written.replace(/^-+/, ''), visible);
   const remedy = name === undefined ? '--help lists all' : `did you mean --${name}? (--help lists all)`;
-  return new FlagError(`flag ${quoted(written)} is not known; ${remedy}`);
+  return new FlagError(`unknown flag ${quoted(written)}; ${remedy}`);
 }
 
 function unexpected(argument: string, lastBoolean: string | undefined): FlagError {
   const remedy =
     lastBoolean === undefined
       ? 'only flags are allowed here, such as --name=value'
-      : `the value of a boolean flag goes behind an equals sign: --${lastBoolean}=${argument}`;
-  return new FlagError(`argument ${quoted(argument)} is not expected; ${remedy}`);
+      : `set a boolean flag with an equals sign: --${lastBoolean}=${argument}`;
+  return new FlagError(`unexpected argument ${quoted(argument)}; ${remedy}`);
 }

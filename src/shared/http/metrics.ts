@@ -117,8 +117,6 @@ function endOfSecondLine(text: string): number {
 export function createRegistry(prefix: string, version: Version): Registry {
   const registry = new Registry(prefix);
   collectDefaultMetrics({ register: registry });
-  registry
-    .gauge('version', 'Always 1; the labels tell which program this is', ['version', 'revision', 'arch'])
-    .set({ ...version }, 1);
+  registry.gauge('version', 'Build information; always 1', ['version', 'revision', 'arch']).set({ ...version }, 1);
   return registry;
 }

@@ -148,11 +148,7 @@ async function refuseForeignHosts(
   const isAllowed = allowedHosts({ hostname: hostname(), searchDomains: await readSearchDomains(), added });
   app.addHook('onRequest', (request, reply, done) => {
     if (isAllowed(request.headers.host) || ANY_HOST.includes(request.url)) done();
-    else
-      refuse(
-        reply.code(FORBIDDEN),
-        'this server is not called by that name; use an address of it, or add the name to --allowed-hosts',
-      );
+    else refuse(reply.code(FORBIDDEN), 'unknown host name; use an IP address of this server, or add the name to --allowed-hosts');
   });
 }
 
@@ -203,7 +199,7 @@ function reason(thrown: unknown): string {
   const { code, message } = thrown as NodeJS.ErrnoException;
   if (code === 'EADDRINUSE') return 'the port is in use; free it or choose another';
   if (code === 'EACCES') return 'not permitted; choose a port from 1024';
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'the host name is not known here';
-  if (code === 'EADDRNOTAVAIL') return 'the address is not one of this machine';
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'the host name does not resolve';
+  if (code === 'EADDRNOTAVAIL') return 'the address does not belong to this host';
   return message;
 }

@@ -117,7 +117,7 @@ export class CrdTimeoutError extends KubeError {
   constructor(missing: readonly string[], timeoutMs: number, options?: ErrorOptions) {
     super(
       `CRDs missing after ${Math.round(timeoutMs / 1000)} s: ${missing.join(', ')}; ` +
-        'is Cilium installed in this cluster, and has its operator started?',
+        'is Cilium installed in this cluster, and is its operator running?',
       options,
     );
     this.missing = missing;

@@ -47,7 +47,7 @@ async function beat({ connection, intervalMs, log, signal }: HeartbeatOptions): 
     if (!(thrown instanceof KubeError)) throw thrown;
     // Any status is a sign of life; what it means is for those to judge who sent a real request.
     if (!(thrown instanceof KubeSilenceError || thrown instanceof KubeUnreachableError)) return true;
-    log.warn({ server, code: thrown.code, reason: thrown.message }, 'no heartbeat of the Kubernetes API, reconnecting');
+    log.warn({ server, code: thrown.code, reason: thrown.message }, 'Kubernetes API heartbeat failed; reconnecting');
     await connection.reset(thrown);
     return false;
   }

@@ -36,12 +36,12 @@ export async function superviseDaemon(
   const stop = new AbortController();
   const onSignal = (name: NodeJS.Signals) => {
     if (stop.signal.aborted) {
-      log.warn({ signal: name }, 'second signal, ending at once');
+      log.warn({ signal: name }, 'second signal; exiting immediately');
       process.exit(128 + constants.signals[name]);
     }
     log.info({ signal: name }, 'stopping');
     void systemClock.sleep(shutdownTimeoutMs, NEVER).then(() => {
-      log.error({ shutdownTimeoutMs }, 'not stopped in time, ending at once');
+      log.error({ shutdownTimeoutMs }, 'shutdown timed out; exiting immediately');
       process.exit(EXIT_FAILURE);
     });
     stop.abort(new Error(`stopped by ${name}`));
@@ -61,7 +61,7 @@ export async function superviseDaemon(
     }
   }
   if (!stop.signal.aborted) {
-    log.fatal('ended although nobody asked for it');
+    log.fatal('exited unexpectedly');
     return EXIT_FAILURE;
   }
   log.info('stopped');

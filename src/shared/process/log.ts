@@ -82,7 +82,7 @@ class LineLimiter {
     this.#causes.clear();
     for (const { log, message, lines } of causes) {
       const leftOut = lines - MAX_LOG_LINES_PER_CAUSE;
-      if (leftOut > 0) log.warn({ leftOut, of: message }, 'lines that repeat themselves were left out');
+      if (leftOut > 0) log.warn({ leftOut, of: message }, 'repeated log lines suppressed');
     }
   }
 }

@@ -51,7 +51,7 @@ export class TaskScope {
 
   /** Aborts the scope, where that has not happened, and waits for its tasks. */
   async end(): Promise<void> {
-    this.abort(new ScopeEnded('the scope is over'));
+    this.abort(new ScopeEnded('the scope has ended'));
     await this.ended();
   }
 }

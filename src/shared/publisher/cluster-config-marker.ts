@@ -44,7 +44,7 @@ export async function holdClusterConfigMarker(options: ClusterConfigMarkerOption
     } catch (thrown) {
       signal.throwIfAborted();
       // That etcd is away, or is another one, is told by the publisher.
-      log.debug({ code: errorCode(thrown), key }, 'a key cannot be read; trying again');
+      log.debug({ code: errorCode(thrown), key }, 'cannot read a key; retrying');
       await clock.sleep(backoff.nextMs(), signal);
       continue;
     }

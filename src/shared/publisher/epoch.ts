@@ -107,10 +107,7 @@ export class Epoch {
       .catch((thrown: unknown) => {
         if (this.#abort.signal.aborted) return;
         const reason = asError(thrown).message;
-        this.#options.log.error(
-          { code: errorCode(thrown), error: reason },
-          'a task of the publisher failed; everything is compared again',
-        );
+        this.#options.log.error({ code: errorCode(thrown), error: reason }, 'publisher task failed; comparing all keys again');
         this.end({ kind: 'compacted' });
       })
       .finally(() => this.#tasks.delete(tracked));
@@ -143,7 +140,7 @@ export class Epoch {
     if (hasForeign) this.#moves.add(group, () => section.stats.listed);
     const isKnown = await section.known();
     if (group.isReleased) return;
-    if (!isKnown) throw new Error(`too much changed below ${options.prefix} while it was listed`);
+    if (!isKnown) throw new Error(`too many keys changed below ${options.prefix} during the listing`);
     if (!storeWasReplaced) return;
     observer.repair('store_replaced', group.pendingCount);
     section.rearmCanary();
@@ -181,7 +178,7 @@ export class Epoch {
         if (this.#groupOf(key)?.touched(key, deletedAt(modRevision)) !== undefined) repaired += 1;
       if (repaired === 0) continue;
       observer.repair('deleted', repaired);
-      log.warn({ keys: repaired, revision: batch.revision }, 'keys vanished from the local etcd; they are written again');
+      log.warn({ keys: repaired, revision: batch.revision }, 'keys removed externally from the local etcd; restoring them');
     }
   }
 
@@ -199,7 +196,7 @@ export class Epoch {
 
   #overwritten(key: EtcdKey): void {
     this.#options.observer.repair('overwritten', 1);
-    this.#options.log.warn({ key }, 'a key of ours was overwritten; it is written again');
+    this.#options.log.warn({ key }, 'key overwritten externally; restoring it');
   }
 
   #groupOf(key: EtcdKey): KeyGroup | undefined {
@@ -270,7 +267,7 @@ export class Epoch {
       if (singles.isKnown) await auditSingles(singles, onRepair, this.#reading);
     } catch (thrown) {
       this.#abort.signal.throwIfAborted();
-      log.debug({ code: errorCode(thrown), scope: singles.options.scope }, 'audit put off');
+      log.debug({ code: errorCode(thrown), scope: singles.options.scope }, 'audit postponed');
     }
   }
 }

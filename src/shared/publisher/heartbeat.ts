@@ -27,11 +27,11 @@ export async function runHeartbeat(singles: SingleKeys, clock: Clock, log: Logge
     const startMs = clock.monotonicMs();
     try {
       await beat(singles, clock, signal);
-      if (isFailing) log.info('the heartbeat is written again');
+      if (isFailing) log.info('heartbeat written again');
       isFailing = false;
     } catch (thrown) {
       if (isAbort(thrown, signal)) return;
-      if (!isFailing) log.warn({ error: asError(thrown).message }, 'the heartbeat cannot be written; readers will connect anew');
+      if (!isFailing) log.warn({ error: asError(thrown).message }, 'cannot write the heartbeat; readers will reconnect');
       isFailing = true;
     }
     const restMs = Math.max(0, HEARTBEAT_INTERVAL_MS - (clock.monotonicMs() - startMs));

@@ -55,12 +55,12 @@ export class PublisherMetrics implements PublisherObserver {
       Array.from({ length: Math.log2(MAX_TXN_OPERATIONS) + 1 }, (_, power) => 2 ** power),
     );
     this.#syncErrors = registry.counter('kvstore_sync_errors_total', 'Writes to etcd that failed', section);
-    this.#queueSize = registry.gauge('kvstore_sync_queue_size', 'Keys that wait to be written', section, (gauge) => {
+    this.#queueSize = registry.gauge('kvstore_sync_queue_size', 'Keys waiting to be written', section, (gauge) => {
       for (const { options, stats } of this.#sections.keys()) gauge.set(labelsOf(options), stats.pending);
     });
     registry.gauge(
       'kvstore_initial_sync_completed',
-      'read: whether the source is listed and watched; write: whether the first listing is written',
+      'Initial synchronization. read: the source is listed and watched; write: the first listing is written',
       [...section, 'action'],
       (gauge) => {
         gauge.reset();
@@ -80,10 +80,8 @@ export class PublisherMetrics implements PublisherObserver {
       'Seconds until the first listing was written',
       section,
     );
-    this.#repairs = registry.counter('publisher_repairs_total', 'Keys put right although their source said nothing new', [
-      'reason',
-    ]);
-    this.#rejected = registry.counter('publisher_rejected_keys_total', 'Keys that were not taken', [...section, 'reason']);
+    this.#repairs = registry.counter('publisher_repairs_total', 'Keys repaired without a change in their source', ['reason']);
+    this.#rejected = registry.counter('publisher_rejected_keys_total', 'Keys that were rejected', [...section, 'reason']);
     this.#publisherGauges(registry);
     for (const reason of REPAIR_REASONS) this.#repairs.inc({ reason }, 0);
   }
@@ -158,8 +156,8 @@ export class PublisherMetrics implements PublisherObserver {
 
   #publisherGauges(registry: Registry): void {
     const totals = [
-      ['publisher_pending_keys', 'Keys that wait to be written, of all sections', 'pending'],
-      ['publisher_transactions_in_flight', 'Transactions under way', 'inFlight'],
+      ['publisher_pending_keys', 'Keys of all sections waiting to be written', 'pending'],
+      ['publisher_transactions_in_flight', 'Transactions in flight', 'inFlight'],
       ['publisher_keys', 'Keys desired', 'keys'],
       ['publisher_leases', 'Leases kept alive', 'leases'],
     ] as const;

@@ -149,14 +149,14 @@ class EtcdPublisher implements Publisher {
       while (!signal.aborted) {
         try {
           const from = await this.#prepare(end, signal);
-          if (reported !== undefined) log.info('the local etcd answers again');
+          if (reported !== undefined) log.info('local etcd available again');
           reported = undefined;
           backoff.reset();
           end = await this.#runEpoch(from, end, signal);
         } catch (thrown) {
           if (signal.aborted) break;
           if (reported !== errorCode(thrown))
-            log.warn({ code: errorCode(thrown), error: asError(thrown).message }, 'the local etcd cannot be read; trying on');
+            log.warn({ code: errorCode(thrown), error: asError(thrown).message }, 'cannot read the local etcd; retrying');
           reported = errorCode(thrown);
           await pauseUntilRecovered(client, backoff.nextMs(), clock, signal).catch(() => undefined);
         }
@@ -176,13 +176,13 @@ class EtcdPublisher implements Publisher {
     const { client, root, log } = this.#options;
     await this.#scheduler.pause(signal);
     if (end.kind === 'replaced') {
-      log.warn({ reason: end.reason }, 'the local etcd is another one than before; everything is compared and written again');
+      log.warn({ reason: end.reason }, 'local etcd was replaced; comparing and writing all keys again');
       client.forgetCluster();
       this.#leases.forgetAll();
       // Readers of a new store must not see "synced" before the data.
       for (const canary of this.#canaries.keys()) this.#singlesGroup.abandon(canary);
     } else if (end.kind === 'compacted') {
-      log.info('the history of the local etcd was compacted; everything is compared again');
+      log.info('history of the local etcd was compacted; comparing all keys again');
     }
     for (const group of this.#groups()) group.unknown();
     return currentRevision(client, root, signal);

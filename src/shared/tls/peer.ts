@@ -106,7 +106,7 @@ function hasLegacyName(leaf: Certificate, { host, strictServerNames }: PeerRules
   const names = leaf.alternativeNames.slice(0, 10).join(', ').slice(0, 500) || 'no name';
   const detail =
     verdict === 'legacy'
-      ? `has ${host} in its common name alone; issue it with a subject alternative name`
+      ? `has ${host} only in its common name; issue it with a subject alternative name`
       : `is for ${names}, not for ${host}`;
   throw new PeerError(`the certificate of the server ${detail}`, 'ERR_TLS_CERT_ALTNAME_INVALID');
 }

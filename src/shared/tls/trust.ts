@@ -59,13 +59,14 @@ export class Trust {
 /** OpenSSL passes over what is malformed, and takes a text without any certificate for an empty list. */
 function checkedBlocks(ca: string): readonly string[] {
   const blocks = certificateBlocks(ca);
-  if (blocks.length === 0) throw new TlsFilesError('there is no certificate of an authority');
-  if (blocks.length > MAX_CERTIFICATES_PER_FILE) throw new TlsFilesError(`more than ${MAX_CERTIFICATES_PER_FILE} authorities`);
+  if (blocks.length === 0) throw new TlsFilesError('no CA certificate found');
+  if (blocks.length > MAX_CERTIFICATES_PER_FILE)
+    throw new TlsFilesError(`more than ${MAX_CERTIFICATES_PER_FILE} CA certificates`);
   for (const [index, block] of blocks.entries()) {
     try {
       new X509Certificate(block);
     } catch (thrown) {
-      throw new TlsFilesError(`certificate ${index + 1} of the authorities is malformed`, { cause: thrown });
+      throw new TlsFilesError(`CA certificate ${index + 1} is malformed`, { cause: thrown });
     }
   }
   return blocks;

@@ -37,10 +37,10 @@ class Unusable extends Error {
 /** Never rejects. `nowMs` is the wall clock. */
 export async function readConfig(path: string, parseConfig: ConfigParser): Promise<ConfigFindings> {
   try {
-    const text = await readText(path, MAX_ETCD_CONFIG_BYTES, 'mount the file, or name another one');
+    const text = await readText(path, MAX_ETCD_CONFIG_BYTES, 'mount the file, or set another path');
     const shape = shapeOf(text, path);
     if (shape === undefined)
-      return { kind: 'unparsable', text: messageOf(() => parseConfig(text, path)) ?? 'no keys and values in it' };
+      return { kind: 'unparsable', text: messageOf(() => parseConfig(text, path)) ?? 'not a map of keys and values' };
     const aliases = messageOf(() => parseConfig(jsonOf({ [ALIASES]: shape[ALIASES], ...ANY_ENDPOINT }), path));
     // The message about the whole file has the right line.
     if (aliases !== undefined) return { kind: 'unparsable', text: messageOf(() => parseConfig(text, path)) ?? aliases };
@@ -94,8 +94,8 @@ function messageOf(work: () => unknown): string | undefined {
 
 async function readAuthorities(file: string | undefined): Promise<TrustedCertificates | undefined> {
   if (file === undefined) return undefined;
-  const pem = await readText(file, MAX_PEM_FILE_BYTES, 'mount the file that trusted-ca-file names');
-  return { pem, certificates: parsedCertificates(pem, file, 'put the certificate of the authority into it') };
+  const pem = await readText(file, MAX_PEM_FILE_BYTES, 'mount the file of trusted-ca-file');
+  return { pem, certificates: parsedCertificates(pem, file, 'add the CA certificate to it') };
 }
 
 async function readClient(
@@ -104,10 +104,10 @@ async function readClient(
 ): Promise<ClientCertificates | undefined> {
   const { certFile, keyFile } = config;
   if (certFile === undefined || keyFile === undefined) return undefined;
-  const certPem = await readText(certFile, MAX_PEM_FILE_BYTES, 'mount the file that cert-file names');
-  const keyPem = await readText(keyFile, MAX_PEM_FILE_BYTES, 'mount the file that key-file names');
-  const [leaf, ...intermediates] = parsedCertificates(certPem, certFile, 'put the certificate of the client into it');
-  if (leaf === undefined) throw new Unusable('no certificate found', 'put the certificate of the client into cert-file');
+  const certPem = await readText(certFile, MAX_PEM_FILE_BYTES, 'mount the file of cert-file');
+  const keyPem = await readText(keyFile, MAX_PEM_FILE_BYTES, 'mount the file of key-file');
+  const [leaf, ...intermediates] = parsedCertificates(certPem, certFile, 'add the client certificate to it');
+  if (leaf === undefined) throw new Unusable('no certificate found', 'add the client certificate to cert-file');
   checkKey(leaf, keyPem, keyFile);
   const roots = authorities?.certificates ?? systemAuthorities(leaf, intermediates);
   const isTrusted = chainOf(leaf, intermediates, roots) !== undefined;

@@ -26,28 +26,29 @@ export function tlsVerdicts(
     ...(mistrust === undefined || !isVerified ? [] : [mistrustVerdict(tls, mistrust, config, nowMs)]),
     ...(isVerified ? nameProblem(endpoint, tls) : []),
     ...(answer?.kind === 'failed' ? [handshakeVerdict(answer.failure, config.client)] : []),
-    ...(answer?.kind === 'unknown' ? ['what answers is no etcd; check the address and the port'] : []),
+    ...(answer?.kind === 'unknown' ? ['the server is not etcd; check the address and the port'] : []),
   ];
 }
 
 function handshakeVerdict({ alert, code, text }: Failure, client: ClientCertificates | undefined): string {
   if (alert !== undefined && CERTIFICATE_ALERTS.includes(alert)) return refusedVerdict(alert, text, client);
-  if (text.includes('first record')) return 'it answers, but not with TLS; check the port, or write http if it serves plain text';
+  if (text.includes('first record')) return 'the server does not use TLS; check the port, or use http if it serves plain text';
   if (code === DEADLINE)
-    return 'it accepts connections and then says nothing; check which proxy or load balancer stands there, and whether its backends are well';
+    return 'the server accepts connections but sends nothing; check the proxies and load balancers in between, and their backends';
   if (code === 'EOF' || code === 'ECONNRESET') {
-    return 'it closes the connection in the middle of TLS; check the port, whether it serves plain text (http), and which proxy stands there';
+    return 'the server closes the connection during the TLS handshake; check the port, whether it serves plain text (http), and the proxies in between';
   }
   return `the TLS handshake failed: ${text}; check the port, and the versions of TLS that the server allows`;
 }
 
 function refusedVerdict(alert: number, text: string, client: ClientCertificates | undefined): string {
-  if (client === undefined) return 'the server wants a client certificate and the file names none; add cert-file and key-file';
+  if (client === undefined) return 'the server requires a client certificate and the file has none; add cert-file and key-file';
   const [leaf] = client.chain;
   const whose = `the client certificate ${leaf.subject}, issued by ${leaf.issuer}`;
-  if (alert === CERTIFICATE_REQUIRED) return `the server says that it got no client certificate, though there is one: ${whose}`;
-  const mistrust = client.mistrust === undefined ? '' : '; the configured authorities did not issue it either';
-  return `the server refuses ${whose} (${text})${mistrust}; use a certificate of an authority that the server trusts (its --trusted-ca-file)`;
+  if (alert === CERTIFICATE_REQUIRED)
+    return `the server reports that it received no client certificate, although one is configured: ${whose}`;
+  const mistrust = client.mistrust === undefined ? '' : '; it was not issued by the configured CA either';
+  return `the server rejects ${whose} (${text})${mistrust}; use a certificate issued by a CA that the server trusts (its --trusted-ca-file)`;
 }
 
 function mistrustVerdict({ certificates }: TlsFindings, { code }: Failure, config: Usable, nowMs: number): string {
@@ -62,8 +63,8 @@ function mistrustVerdict({ certificates }: TlsFindings, { code }: Failure, confi
   const issuer = certificates.at(-1);
   const from = issuer === undefined ? 'an unknown issuer' : `${issuer.issuer}${keyId(issuer.authorityKeyId)}`;
   const trusted = config.authorities?.certificates.map(({ subject, subjectKeyId }) => `${subject}${keyId(subjectKeyId)}`);
-  const known = trusted === undefined ? "the system's authorities" : trusted.slice(0, SHOWN_NAMES).join(', ');
-  return `the certificate of the server is of ${from}, trusted is ${known}; add the authority of that cluster to trusted-ca-file`;
+  const known = trusted === undefined ? "the system's CAs" : trusted.slice(0, SHOWN_NAMES).join(', ');
+  return `the certificate of the server was issued by ${from}, trusted is ${known}; add the CA of that cluster to trusted-ca-file`;
 }
 
 /** Authorities of one name are told apart by their keys. */
@@ -76,10 +77,11 @@ function nameProblem({ host }: EndpointFindings, { certificates: [leaf] }: TlsFi
   if (leaf === undefined || verdict === 'covered') return [];
   if (verdict === 'legacy') {
     return [
-      `${host} is the common name of the server's certificate and no alternative name of it: agents and other Go programs refuse it, and so does --strict-server-names; issue it with a subject alternative name`,
+      `${host} is only the common name of the server's certificate: agents and other Go clients reject it, and so does --strict-server-names; issue it with a subject alternative name`,
     ];
   }
-  const names = leaf.alternativeNames.length === 0 ? 'no name at all' : leaf.alternativeNames.slice(0, SHOWN_NAMES).join(', ');
-  const remedy = 'use one of these as the endpoint (cilium-host-aliases give it an address), or add the name to the certificate';
+  const names = leaf.alternativeNames.length === 0 ? 'no name' : leaf.alternativeNames.slice(0, SHOWN_NAMES).join(', ');
+  const remedy =
+    'use one of these as the endpoint (set its address with cilium-host-aliases), or add the name to the certificate';
   return [`${host} is not in the certificate of the server, which is for ${names}; ${remedy}`];
 }

@@ -94,10 +94,10 @@ function verdictSection(
       const own = cluster === undefined ? [] : nameVerdicts(cluster, ownName);
       return [...own, ...verdictsOn(findings, surroundings)].map((problem) => `${about}: ${problem}`);
     }),
-    ...(more?.unknown ?? []).map((cluster) => `${shown(cluster)}: no file of that name; there is: ${known}`),
+    ...(more?.unknown ?? []).map((cluster) => `${shown(cluster)}: no such file; found: ${known}`),
     ...(more?.ignored ?? []).map(
       (name) =>
-        `${shown(name)}: the file is ignored: "${MARK}" is not in it; write the endpoints of the cluster, or remove the file`,
+        `${shown(name)}: the file is ignored: it does not contain "${MARK}"; add the endpoints of the cluster, or remove the file`,
     ),
     ...sharedVerdicts(all),
   ];
@@ -119,8 +119,8 @@ function sharedVerdicts(all: readonly EtcdFindings[]): readonly string[] {
   const stores = shared(found, ({ store }) => store);
   const ids = shared(found, ({ id }) => id || undefined);
   return [
-    ...stores.map((names) => `${names} lead to the same etcd; correct the addresses, two clusters may use the same NodePort`),
-    ...ids.map((names) => `${names} say that they have the same ID; renumber one of them`),
+    ...stores.map((names) => `${names} reach the same etcd; correct the addresses, two clusters may use the same NodePort`),
+    ...ids.map((names) => `${names} have the same cluster ID; change the ID of one of them`),
   ];
 }
 

@@ -32,7 +32,7 @@ function problemsOf(findings: EtcdFindings, { nowMs, ownName }: Surroundings): r
   if (config.kind === 'unparsable') return [`${path} cannot be read as YAML: ${config.text}; correct the file`];
   if (config.kind === 'unusable') return [`${path} cannot be used: ${config.text}; ${config.remedy}`];
   const { warnings = [] } = config.config;
-  if (endpoints.length === 0) return [`${path} names no endpoint; add the URL of the etcd to its endpoints`, ...warnings];
+  if (endpoints.length === 0) return [`${path} has no endpoint; add the URL of the etcd to its endpoints`, ...warnings];
   const ways = endpoints.flatMap((endpoint) => endpointProblems(endpoint, config, nowMs));
   const ends = clientProblems(findings, config, ways.length > 0);
   return [...warnings, ...ways, ...ends, ...clusterProblems(findings, ownName), ...expiries(config, endpoints, nowMs)];
@@ -46,23 +46,23 @@ function endpointProblems(endpoint: EndpointFindings, config: Usable, nowMs: num
 }
 
 function resolutionProblem(host: string, { code }: Failure): string {
-  const remedy = 'check the spelling, or give its addresses as cilium-host-aliases (or hostAliases of the pod)';
+  const remedy = 'check the spelling, or set its addresses with cilium-host-aliases (or hostAliases of the pod)';
   if (code === 'ENOTFOUND' || code === 'ENODATA') return `the name ${host} does not resolve; ${remedy}`;
-  return `the name server does not answer for ${host}; check DNS in this pod, or give the addresses as cilium-host-aliases`;
+  return `the name server does not respond for ${host}; check DNS in this pod, or set the addresses with cilium-host-aliases`;
 }
 
 function dialProblem({ code, text }: Failure, address: string): string {
   switch (code) {
     case 'ECONNREFUSED':
-      return `nobody listens on ${address}; check the port (a NodePort differs from the port of the Service), and that the clustermesh-apiserver runs`;
+      return `nothing listens on ${address}; check the port (a NodePort differs from the port of the Service), and that the clustermesh-apiserver is running`;
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
       return `there is no route to ${address}; check the address, and the routing between the networks`;
     case 'ETIMEDOUT':
     case DEADLINE:
-      return `${address} does not answer at all; check the address, and firewalls and security groups on the way`;
+      return `${address} does not respond; check the address, and the firewalls and security groups in between`;
     case 'ECONNRESET':
-      return `${address} closes connections at once; check which load balancer or proxy stands there, and whether its backends are well`;
+      return `${address} closes connections immediately; check the load balancers and proxies in between, and their backends`;
     default:
       return `no TCP connection to ${address}: ${text}`;
   }
@@ -74,14 +74,14 @@ function clientProblems({ client, endpoints }: EtcdFindings, config: Usable, isE
   if (client.kind === 'refused') {
     const who =
       user === undefined ? 'a client without a certificate' : `the user ${user} (the common name of the client certificate)`;
-    const remedy = client.error instanceof UnauthenticatedError ? 'create that user' : 'give that user a role that may read it';
-    return [`etcd does not let ${who} read cilium/.heartbeat: ${remedy}, or use the certificate of another user`];
+    const remedy = client.error instanceof UnauthenticatedError ? 'create the user' : 'grant the user a role that may read it';
+    return [`etcd does not permit ${who} to read cilium/.heartbeat: ${remedy}, or use the certificate of another user`];
   }
   if (isExplained) return [];
   if (client.kind === 'created-not') return [client.error.message];
   const isPlain = endpoints.every(({ isSecure }) => !isSecure);
-  const hint = isPlain ? 'the endpoint is http: if the server wants TLS, write https' : 'is it an etcd that listens there?';
-  return [`etcd cannot be used: ${client.error.message}; ${hint}`];
+  const hint = isPlain ? 'the endpoint uses http: if the server requires TLS, use https' : 'does an etcd listen there?';
+  return [`etcd unavailable: ${client.error.message}; ${hint}`];
 }
 
 function clusterProblems({ cluster, client }: EtcdFindings, ownName: string | undefined): readonly string[] {
@@ -91,16 +91,16 @@ function clusterProblems({ cluster, client }: EtcdFindings, ownName: string | un
   const problems: string[] = [];
   if (isStalled) {
     problems.push(
-      'small answers arrive and a large one does not: packets of full size may be lost on the way; check the MTU between the clusters',
+      'small responses arrive but large ones do not: full-size packets may be lost; check the MTU between the clusters',
     );
   }
   if (config === 'absent') problems.push(absentProblem(key, names, ownName));
-  if (config === 'malformed') problems.push(`the value of ${key} cannot be read; check what wrote it`);
-  if (id === 0) problems.push(`${key} says ID 0, which is reserved; give that cluster an ID of its own`);
+  if (config === 'malformed') problems.push(`the value of ${key} is invalid; check which program wrote it`);
+  if (id === 0) problems.push(`${key} has ID 0, which is reserved; set a unique ID for that cluster`);
   const unreadable = [...(config === 'denied' ? [key] : []), ...denied];
   if (unreadable.length > 0) {
     problems.push(
-      `etcd does not allow reading ${unreadable.join(', ')}; check that the file has the name of the cluster, and that the role of the user may read it`,
+      `etcd does not permit reading ${unreadable.join(', ')}; check that the file is named after the cluster, and that the role of the user may read it`,
     );
   }
   return problems;
@@ -108,10 +108,10 @@ function clusterProblems({ cluster, client }: EtcdFindings, ownName: string | un
 
 function absentProblem(key: string, names: readonly string[], ownName: string | undefined): string {
   if (ownName !== undefined && names.includes(ownName)) {
-    return `this is the etcd of ${ownName}, the local cluster, itself: it has no ${key}; check the address, two clusters may use the same NodePort`;
+    return `this is the etcd of the local cluster ${ownName}: it has no ${key}; check the address, two clusters may use the same NodePort`;
   }
-  const others = names.length === 0 ? '' : ` but the one of ${names.join(', ')}`;
-  return `etcd has no ${key}${others}; give the file the name of the cluster, or correct the address`;
+  const others = names.length === 0 ? '' : `, only that of ${names.join(', ')}`;
+  return `etcd has no ${key}${others}; rename the file to the name of the cluster, or correct the address`;
 }
 
 function expiries(config: Usable, endpoints: readonly EndpointFindings[], nowMs: number): readonly string[] {
@@ -124,9 +124,7 @@ function expiries(config: Usable, endpoints: readonly EndpointFindings[], nowMs:
     ),
   );
   return [
-    ...(config.authorities?.certificates ?? []).flatMap((each) =>
-      expiry(`the certificate of the authority ${each.subject}`, each, nowMs),
-    ),
+    ...(config.authorities?.certificates ?? []).flatMap((each) => expiry(`the CA certificate ${each.subject}`, each, nowMs)),
     ...(client === undefined ? [] : expiry(`the client certificate ${client.subject}`, client, nowMs)),
     ...[...servers.values()].flatMap(({ url, each }) =>
       each.notAfterMs < nowMs ? [] : expiry(`${url}: the certificate of the server`, each, nowMs),
@@ -137,7 +135,7 @@ function expiries(config: Usable, endpoints: readonly EndpointFindings[], nowMs:
 function expiry(whose: string, { notBeforeMs, notAfterMs }: Certificate, nowMs: number): readonly string[] {
   const day = (ms: number) => new Date(ms).toISOString().slice(0, 10);
   if (notAfterMs < nowMs) return [`${whose} expired on ${day(notAfterMs)}; renew it`];
-  if (notBeforeMs > nowMs) return [`${whose} is valid only from ${day(notBeforeMs)} on; check the clocks`];
+  if (notBeforeMs > nowMs) return [`${whose} is not valid before ${day(notBeforeMs)}; check the clocks`];
   if (notAfterMs - nowMs > EXPIRY_WARNING_MS) return [];
   return [`${whose} expires on ${day(notAfterMs)}; renew it soon`];
 }

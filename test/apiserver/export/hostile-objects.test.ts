@@ -130,7 +130,7 @@ for (const kind of HOSTILE_KINDS) {
         const further = Object.keys(model.texts()).filter((key) => !Object.hasOwn(alone, key));
         expect(further.filter((key) => !prefixes.some((prefix) => key.startsWith(prefix)))).toEqual([]);
         exportedToo += further.length;
-        const named = lines.filter(({ msg }) => msg === 'skipping an object that cannot be understood');
+        const named = lines.filter(({ msg }) => msg === 'skipping an object that cannot be decoded');
         leftOut += named.length;
         for (const { name, reason } of named) {
           expect(all.some(({ metadata }) => metadata.name === name)).toBe(true);

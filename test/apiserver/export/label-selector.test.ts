@@ -60,25 +60,28 @@ test.each<[string, string]>([
 });
 
 test.each<[string, string]>([
-  ['a=b,,c', '"," is not expected at character 5; allowed: the name of a label'],
-  ['a=b,', 'it ends at character 5; allowed: the name of a label'],
-  ['a in (b', 'it ends at character 8; allowed: a comma or )'],
-  ['a in b', '"b" is not expected at character 6; allowed: ('],
-  ['a>1', '">" is not expected at character 2; allowed: =, ==, !=, in or notin'],
-  ['!a=b', '"=" is not expected at character 3; allowed: a comma, or the end'],
-  ['a b', '"b" is not expected at character 3; allowed: =, ==, !=, in or notin'],
-  ['-a', '"-a" is not expected at character 1; allowed: the name of a label: at most 63'],
-  ['x/y/z', '"x/y/z" is not expected at character 1; allowed: the name of a label: at most 63'],
-  ['a=b/c', '"b/c" is not expected at character 3; allowed: a value: at most 63'],
-  [`a=${'x'.repeat(64)}`, 'is not expected at character 3; allowed: a value: at most 63'],
+  ['a=b,,c', 'unexpected "," at character 5; allowed: a label name'],
+  ['a=b,', 'unexpected end at character 5; allowed: a label name'],
+  ['a in (b', 'unexpected end at character 8; allowed: a comma or )'],
+  ['a in b', 'unexpected "b" at character 6; allowed: ('],
+  ['a>1', 'unexpected ">" at character 2; allowed: =, ==, !=, in or notin'],
+  ['!a=b', 'unexpected "=" at character 3; allowed: a comma or the end of the selector'],
+  ['a b', 'unexpected "b" at character 3; allowed: =, ==, !=, in or notin'],
+  ['-a', 'unexpected "-a" at character 1; allowed: a label name: at most 63'],
+  ['x/y/z', 'unexpected "x/y/z" at character 1; allowed: a label name: at most 63'],
+  ['a=b/c', 'unexpected "b/c" at character 3; allowed: a value: at most 63'],
+  [`a=${'x'.repeat(64)}`, '" at character 3; allowed: a value: at most 63'],
 ])('%j is refused where it is wrong', (text, message) => {
   expect(() => parseLabelSelector(text)).toThrow(message);
 });
 
 test.each<[string, string]>([
-  ['--export-selector=a=b,,c', 'flag --export-selector: "a=b,,c" is not a label selector: "," is not expected at character 5'],
-  ['--export-namespace-selector=!', 'flag --export-namespace-selector: "!" is not a label selector: it ends at character 2'],
-  ['--export-namespaces=shop,Kiosk', 'flag --export-namespaces: "Kiosk" is not the name of a namespace'],
+  ['--export-selector=a=b,,c', 'flag --export-selector: "a=b,,c" is not a label selector: unexpected "," at character 5'],
+  [
+    '--export-namespace-selector=!',
+    'flag --export-namespace-selector: "!" is not a label selector: unexpected end at character 2',
+  ],
+  ['--export-namespaces=shop,Kiosk', 'flag --export-namespaces: "Kiosk" is not a namespace name'],
 ])('%s is refused by the name of the flag', (argument, message) => {
   expect(() => parseFlags(apiserverFlagTable, [argument], {})).toThrow(message);
 });

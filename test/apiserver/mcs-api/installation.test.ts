@@ -165,7 +165,7 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
       expect(await api.requests.patch(`${imports}/good-${version}/status`, 'merge-patch', status)).toMatchObject(status);
     }
     const told = daemon.lines.filter(({ msg }) => msg.includes('MCS API'));
-    expect(told.map(({ level, msg }) => [level, msg])).toEqual(Array(2).fill(['info', 'created a CRD of the MCS API']));
+    expect(told.map(({ level, msg }) => [level, msg])).toEqual(Array(2).fill(['info', 'MCS API CRD created']));
   });
 
   test('are upgraded where they are older: objects stay, every stored version goes on, and no key is written again', {
@@ -195,7 +195,7 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
     const other = EXPORT.replace('shop', 'kubernetes');
     await until('another export', () => daemon.historyOf(other).length === 1, { withinMs: 60_000 });
     expect(daemon.historyOf(EXPORT)).toHaveLength(1);
-    expect(daemon.lines.filter(({ msg }) => msg === 'upgraded a CRD of the MCS API')).toHaveLength(2);
+    expect(daemon.lines.filter(({ msg }) => msg === 'MCS API CRD upgraded')).toHaveLength(2);
   });
 
   test('may serve v1alpha1 alone and later v1beta1 alone: exports stay, and none is written again', {
@@ -233,7 +233,7 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
     const before = await readAll();
     const lines = await install();
     expect(lines.map(({ level, msg }) => [level, msg])).toEqual(
-      Array(told).fill(['info', 'a CRD of the MCS API is left as it is']),
+      Array(told).fill(['info', 'leaving an existing MCS API CRD unchanged']),
     );
     expect(await readAll()).toEqual(before);
     expect(before.every((crd) => crd !== undefined)).toBe(true);
@@ -245,9 +245,9 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
     const lines = (await several()).flat();
     const count = (text: string, name: string) =>
       lines.filter((line) => line.msg === text && (line as { crd?: string }).crd === name).length;
-    expect(count('created a CRD of the MCS API', IMPORTS_CRD.metadata.name)).toBe(1);
-    expect(count('upgraded a CRD of the MCS API', EXPORTS_CRD.metadata.name)).toBe(1);
-    expect(count('cannot install a CRD of the MCS API yet', IMPORTS_CRD.metadata.name)).toBe(0);
+    expect(count('MCS API CRD created', IMPORTS_CRD.metadata.name)).toBe(1);
+    expect(count('MCS API CRD upgraded', EXPORTS_CRD.metadata.name)).toBe(1);
+    expect(count('cannot install an MCS API CRD; retrying', IMPORTS_CRD.metadata.name)).toBe(0);
     expect(lines.filter(({ level }) => level !== 'info')).toEqual([]);
     const settled = await readAll();
     await several();
@@ -288,7 +288,7 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
     expect(warnings).toEqual(
       MCS_API_CRDS.map(({ metadata }) => ({
         level: 'warn',
-        msg: 'gave up to install a CRD of the MCS API',
+        msg: 'cannot install an MCS API CRD; not retrying',
         crd: metadata.name,
         code: 'KUBE_STATUS',
         reason: expect.stringContaining('not now'),
@@ -305,7 +305,7 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
     expect(await install({ serverUrls: [proxy.url] })).toEqual([
       {
         level: 'warn',
-        msg: 'may not install CRDs of the MCS API',
+        msg: 'not permitted to install MCS API CRDs',
         crds: [EXPORTS_CRD.metadata.name, IMPORTS_CRD.metadata.name],
         reason: `cannot update CustomResourceDefinition ${EXPORTS_CRD.metadata.name}: not now`,
         remedy: expect.stringContaining('add update, create of customresourcedefinitions in API group "apiextensions.k8s.io"'),

@@ -41,7 +41,7 @@ test.each([
   ['user:\n- name: a\n', 'users file /u.yaml:1: users: allowed: users, a list'],
   ['users: [oops', 'users file /u.yaml:1: '],
   ['users: {a: b}\n', 'users file /u.yaml:1: users: allowed: users, a list'],
-  ['users: []\nusers: []\n', 'users: named twice'],
+  ['users: []\nusers: []\n', 'users: duplicate key'],
   [`users: [${'{name: a, role: r},'.repeat(10_000)}]`, 'users file /u.yaml: larger than'],
   [`${'['.repeat(20_000)}`, 'users file /u.yaml'],
   ['? '.repeat(66), 'users file /u.yaml:1: a list or a mapping as a key; allowed: a text'],
@@ -50,7 +50,7 @@ test.each([
   expect(() => parseUsersFile(text, '/u.yaml')).toThrow(message);
 });
 
-const TEXT = 'allowed: a text that is not empty';
+const TEXT = 'allowed: a non-empty string';
 
 test.each<[entry: string, user: string | undefined, text: string]>([
   ['{name: b}', 'b', `/u.yaml:3: users[1].role: ${TEXT}`],
@@ -81,7 +81,9 @@ test('of entries with different roles for one user the last one counts, as in th
       { name: 'a', role: 's' },
       { name: 'b', role: 'r' },
     ],
-    problems: [{ user: 'a', text: '/u.yaml:2: users[0].role: "a" has the role "s" further down; allowed: one entry' }],
+    problems: [
+      { user: 'a', text: '/u.yaml:2: users[0].role: "a" has the role "s" in a later entry; allowed: one entry for each user' },
+    ],
   });
 });
 

@@ -99,7 +99,7 @@ describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 90_
     file.write('users:\n- name: remote-a\n- {name: remote-b, role: local}\n- {name: remote-d, role: remote}\n');
     await run.has({ 'remote-a': 'remote', 'remote-b': 'local', 'remote-d': 'remote' });
     await until('the entry is counted', async () => (await run.failures('entry')) === 1);
-    const entry = 'users: users.yaml:2: users[0].role: allowed: a text that is not empty';
+    const entry = 'users: users.yaml:2: users[0].role: allowed: a non-empty string';
     await until('it is told', () => run.health.publicProblems().join() === entry, { status: () => run.health.problems() });
     expect(run.runs.at(-1)).toBe(false);
 

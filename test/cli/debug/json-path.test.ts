@@ -62,5 +62,5 @@ test('JSON is indented by two blanks, YAML sorts its keys and quotes what its re
     '- a: "2026-01-01T00:00:00.000Z"\n  name: "no"\n',
   );
   expect(structuredOutput('yaml')([])).toBe('[]\n');
-  expect(() => structuredOutput('xml')).toThrow('flag --output: "xml" is not known; allowed: json, yaml, jsonpath=');
+  expect(() => structuredOutput('xml')).toThrow('flag --output: "xml" is not supported; allowed: json, yaml, jsonpath=');
 });

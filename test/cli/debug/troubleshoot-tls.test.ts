@@ -118,7 +118,7 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
     );
     expect(block).toContain('   ❌ Failed to establish connection: context deadline exceeded\n');
     expect(report.verdicts[0]).toMatch(
-      /^berlin: https:.*: the certificate of the server is of CN=mesh \(key [0-9a-f:]+\), trusted is CN=stranger \(key [0-9a-f:]+\); add the authority/,
+      /^berlin: https:.*: the certificate of the server was issued by CN=mesh \(key [0-9a-f:]+\), trusted is CN=stranger \(key [0-9a-f:]+\); add the CA/,
     );
   });
 
@@ -151,16 +151,16 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
       /❌ TLS client authentication failed: remote error: tls: (unknown certificate authority|bad certificate|certificate required)\n/,
     );
     expect(report.verdicts[0]).toMatch(
-      /^berlin: https:.*: the server refuses the client certificate CN=remote-west, issued by CN=stranger \(.*\); the configured authorities did not issue it either; use a certificate/,
+      /^berlin: https:.*: the server rejects the client certificate CN=remote-west, issued by CN=stranger \(.*\); it was not issued by the configured CA either; use a certificate/,
     );
-    expect(report.verdicts.filter((verdict) => verdict.includes('etcd cannot be used'))).toEqual([]);
+    expect(report.verdicts.filter((verdict) => verdict.includes('etcd unavailable'))).toEqual([]);
   });
 
   test('a client certificate that is missing is asked for', async () => {
     const report = await reportOn({ berlin: berlin({ caFile: authority.caFile }) });
     expect(blockOf(report, 'berlin')).toContain('   ⚠️ No available TLS client certificates\n');
     expect(report.verdicts[0]).toContain(
-      'the server wants a client certificate and the file names none; add cert-file and key-file',
+      'the server requires a client certificate and the file has none; add cert-file and key-file',
     );
   });
 
@@ -168,7 +168,7 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
     const { certFile, keyFile } = authority.issue({ name: 'remote' });
     const report = await reportOn({ berlin: berlin({ certFile, keyFile }) });
     expect(blockOf(report, 'berlin')).toContain('🔑 Digital certificates:\n   ⚠️ Root CA unset: using system pool\n');
-    expect(report.verdicts[0]).toContain("trusted is the system's authorities; add the authority");
+    expect(report.verdicts[0]).toContain("trusted is the system's CAs; add the CA");
   });
 
   test('a key that belongs to another certificate, and a file that is not there, end the report below the path', async () => {
@@ -187,8 +187,8 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
       expect.stringContaining(
         `private key does not match public key; write the key that belongs to the certificate into ${keyFile}`,
       ),
-      expect.stringContaining('mount the file that key-file names'),
-      expect.stringContaining('mount the file that trusted-ca-file names'),
+      expect.stringContaining('mount the file of key-file'),
+      expect.stringContaining('mount the file of trusted-ca-file'),
     ]);
   });
 
@@ -200,7 +200,7 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
       /✅ TCP connection .*\n.*❌ Cannot establish TLS connection to \S+: context deadline exceeded\n/,
     );
     expect(report.verdicts[0]).toContain(
-      'it accepts connections and then says nothing; check which proxy or load balancer stands there',
+      'the server accepts connections but sends nothing; check the proxies and load balancers in between',
     );
   });
 
@@ -213,9 +213,9 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
       oslo: clusterFile([`http://127.0.0.1:${etcd.port}`]),
     });
     expect(blockOf(report, 'berlin')).toContain('tls: first record does not look like a TLS handshake');
-    expect(report.verdicts[0]).toContain('it answers, but not with TLS; check the port, or write http');
+    expect(report.verdicts[0]).toContain('the server does not use TLS; check the port, or use http');
     expect(blockOf(report, 'oslo')).not.toContain('TLS connection');
-    const oslo = /^oslo: etcd cannot be used: .*; the endpoint is http: if the server wants TLS, write https$/;
+    const oslo = /^oslo: etcd unavailable: .*; the endpoint uses http: if the server requires TLS, use https$/;
     expect(report.verdicts).toContainEqual(expect.stringMatching(oslo));
   });
 
@@ -228,7 +228,7 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
     onTestFinished(() => void web.close());
     const report = await reportOn({ berlin: berlin(client, (web.address() as AddressInfo).port) });
     expect(blockOf(report, 'berlin')).toContain('     ⚠️ Could not retrieve etcd server version\n');
-    expect(report.verdicts[0]).toContain('what answers is no etcd; check the address and the port');
+    expect(report.verdicts[0]).toContain('the server is not etcd; check the address and the port');
   });
 
   test('a certificate of an intermediate authority is shown with it, and chains to the root', async () => {
@@ -253,14 +253,14 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
     expect(blockOf(report, 'berlin')).toMatch(/❌ Failed to retrieve key from etcd: .*permission/);
     expect(report.verdicts).toContainEqual(
       expect.stringContaining(
-        'berlin: etcd does not let the user remote (the common name of the client certificate) read cilium/.heartbeat: give that user a role',
+        'berlin: etcd does not permit the user remote (the common name of the client certificate) to read cilium/.heartbeat: grant the user a role',
       ),
     );
-    expect(report.verdicts).toContainEqual(expect.stringContaining('oslo: etcd does not let the user nobody'));
+    expect(report.verdicts).toContainEqual(expect.stringContaining('oslo: etcd does not permit the user nobody'));
     expect(blockOf(report, 'rome')).toContain('✅ Etcd connection successfully established');
     expect(report.verdicts).toContainEqual(
       expect.stringContaining(
-        'rome: etcd does not allow reading cilium/cluster-config/rome, cilium/synced/rome/, cilium/state/nodes/v1/rome/; check',
+        'rome: etcd does not permit reading cilium/cluster-config/rome, cilium/synced/rome/, cilium/state/nodes/v1/rome/; check',
       ),
     );
   });

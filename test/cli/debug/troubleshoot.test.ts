@@ -31,7 +31,7 @@ describe('without any etcd', () => {
     expect(verdicts).toContainEqual(
       expect.stringMatching(/^berlin: .*berlin:2: trusted-ca-fiel: .*did you mean trusted-ca-file\?$/),
     );
-    expect(verdicts).toContainEqual(expect.stringMatching(/^oslo: the file is ignored: "endpoints:" is not in it/));
+    expect(verdicts).toContainEqual(expect.stringMatching(/^oslo: the file is ignored: it does not contain "endpoints:"/));
     expect(verdicts).toContainEqual(expect.stringMatching(/^rome: .*endpoint: .*did you mean endpoints\?$/));
   });
 
@@ -53,10 +53,7 @@ describe('without any etcd', () => {
         '',
       ].join('\n'),
     );
-    expect(verdicts).toEqual([
-      '../berlin: no file of that name; there is: berlin, oslo',
-      'paris: no file of that name; there is: berlin, oslo',
-    ]);
+    expect(verdicts).toEqual(['../berlin: no such file; found: berlin, oslo', 'paris: no such file; found: berlin, oslo']);
   });
 
   test('what is not YAML ends the report below the title, what names no endpoint does not', async () => {
@@ -84,16 +81,16 @@ describe('without any etcd', () => {
     }
     expect(report.verdicts).toEqual([
       expect.stringMatching(/^berlin: <dir>\/berlin cannot be read as YAML: .*; correct the file$/),
-      expect.stringContaining('oslo: <dir>/oslo names no endpoint; add the URL'),
-      expect.stringContaining('rome: <dir>/rome names no endpoint; add the URL'),
-      'rome: <dir>/rome:1: x: this key is not known and has no effect',
+      expect.stringContaining('oslo: <dir>/oslo has no endpoint; add the URL'),
+      expect.stringContaining('rome: <dir>/rome has no endpoint; add the URL'),
+      'rome: <dir>/rome:1: x: unknown key, ignored',
     ]);
   });
 
   test('an endpoint that is none ends the report below the path', async () => {
     const report = await reportOn({ berlin: clusterFile(['ftp://x']) });
     expect(blockOf(report, 'berlin')).toMatch(
-      /📄 Configuration path: .*\n❌ Cannot parse etcd configuration: .*"ftp:\/\/x" is no endpoint; allowed: /,
+      /📄 Configuration path: .*\n❌ Cannot parse etcd configuration: .*"ftp:\/\/x" is not an endpoint; allowed: /,
     );
   });
 
@@ -104,7 +101,7 @@ describe('without any etcd', () => {
       '   - http://127.0.0.1:<port>\n     ❌ Cannot establish TCP connection to 127.0.0.1:<port>: dial tcp 127.0.0.1:<port>: connect: connection refused\n\n',
     );
     expect(report.verdicts).toEqual([
-      expect.stringContaining(`nobody listens on 127.0.0.1:${port}; check the port (a NodePort differs`),
+      expect.stringContaining(`nothing listens on 127.0.0.1:${port}; check the port (a NodePort differs`),
     ]);
   });
 
@@ -209,7 +206,7 @@ describe.skipIf(etcdVersions().length === 0)('of an etcd (needs etcd)', () => {
   test('an etcd of another cluster than the file says is told, the local one above all', async () => {
     const files = { oslo: clusterFile([etcd.endpoint]) };
     expect((await reportOn(files)).verdicts).toEqual([
-      'oslo: etcd has no cilium/cluster-config/oslo but the one of berlin; give the file the name of the cluster, or correct the address',
+      'oslo: etcd has no cilium/cluster-config/oslo, only that of berlin; rename the file to the name of the cluster, or correct the address',
     ]);
     expect((await reportOn(files, { ownName: 'berlin' })).verdicts).toEqual([
       'oslo: this is the etcd of berlin, the local cluster, itself: it has no cilium/cluster-config/oslo; check the address, two clusters may use the same NodePort',
@@ -230,17 +227,17 @@ describe.skipIf(etcdVersions().length === 0)('of an etcd (needs etcd)', () => {
       zero: clusterFile([other.endpoint]),
     });
     expect(report.verdicts).toEqual([
-      'torn: the value of cilium/cluster-config/torn cannot be read; check what wrote it',
-      'zero: cilium/cluster-config/zero says ID 0, which is reserved; give that cluster an ID of its own',
-      'oslo and torn and zero lead to the same etcd; correct the addresses, two clusters may use the same NodePort',
-      'berlin and oslo say that they have the same ID; renumber one of them',
+      'torn: the value of cilium/cluster-config/torn is invalid; check which program wrote it',
+      'zero: cilium/cluster-config/zero has ID 0, which is reserved; set a unique ID for that cluster',
+      'oslo and torn and zero reach the same etcd; correct the addresses, two clusters may use the same NodePort',
+      'berlin and oslo have the same cluster ID; change the ID of one of them',
     ]);
   });
 
   test('one endpoint that works is enough, and one that does not is told all the same', async () => {
     const report = await reportOn({ berlin: clusterFile([`http://127.0.0.1:${await freePort()}`, etcd.endpoint]) });
     expect(blockOf(report, 'berlin')).toContain('✅ Etcd connection successfully established');
-    expect(report.verdicts).toEqual([expect.stringContaining('nobody listens on')]);
+    expect(report.verdicts).toEqual([expect.stringContaining('nothing listens on')]);
   });
 
   test('small answers that arrive where large ones do not hint at the MTU', async () => {
@@ -250,7 +247,7 @@ describe.skipIf(etcdVersions().length === 0)('of an etcd (needs etcd)', () => {
     proxy.throttle(5_000);
     const report = await reportOn({ berlin: clusterFile([proxy.endpoint]) }, { timeoutMs: 2_000 });
     expect(blockOf(report, 'berlin')).toContain('✅ Etcd connection successfully established');
-    expect(report.verdicts).toEqual([expect.stringContaining('packets of full size may be lost on the way; check the MTU')]);
+    expect(report.verdicts).toEqual([expect.stringContaining('full-size packets may be lost; check the MTU')]);
   });
 
   test('many clusters are checked side by side and reported in their order', async () => {

@@ -174,9 +174,9 @@ test('a watch that is cancelled for another reason is tried again, logged once, 
   const watch = record(connect(endpoint, { ...quick, log }), 'k/', 10);
   await seen(watch, 1);
   expect(lines.filter(({ msg }) => msg.startsWith('watch')).map(({ msg, code }) => [msg, code])).toEqual([
-    ['watch is interrupted', 'ETCD_PERMISSION_DENIED'],
-    ['watch is interrupted', 'ETCD_TOO_MANY_REQUESTS'],
-    ['watch goes on', undefined],
+    ['watch interrupted', 'ETCD_PERMISSION_DENIED'],
+    ['watch interrupted', 'ETCD_TOO_MANY_REQUESTS'],
+    ['watch resumed', undefined],
   ]);
 });
 

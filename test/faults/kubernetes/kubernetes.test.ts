@@ -128,7 +128,7 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
     expect(world.exported()).toEqual(before);
     proxy.fault = undefined;
     await world.settled();
-    await until('all is said to be well', () => world.lines.some(({ msg }) => msg === 'the Kubernetes API answers again'));
+    await until('all is said to be well', () => world.lines.some(({ msg }) => msg === 'Kubernetes API available again'));
   });
 
   test('fault 40: watches that fall silent are given up, and nothing is missed', { timeout: 120_000 }, async () => {

@@ -49,7 +49,7 @@ const VALUES: readonly (readonly [string, Uint8Array | string])[] = [
 describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 120_000 }, () => {
   test.each([
     ['an ID of 0', 0, /cluster ID 0 is reserved/],
-    ['our own ID', 200, /is that of the local cluster harbor/],
+    ['our own ID', 200, /in use by the local cluster harbor/],
     ['an ID above the maximum', 256, /cluster ID 256 is not supported/],
     ['the ID of another cluster', 8, /in use by cluster oslo/],
   ])(

@@ -5,9 +5,9 @@ import { until } from '../../support/until.ts';
 import { ADDRESSES, disconnect, type FaultRig, faultTest, putAddresses, said } from './fault-test.ts';
 import { watchForLeaks } from './leaks.ts';
 
-const FAILING = 'writes to the local etcd fail; they are kept and tried again';
+const FAILING = 'writes to the local etcd are failing; retrying';
 const WORKING = 'writes to the local etcd succeed again';
-const REFUSED = 'key refused; all others go on';
+const REFUSED = 'key rejected; other keys are not affected';
 const NODES = 'cilium/state/nodes/v1/berlin/';
 const CONCURRENT = { isConcurrent: true };
 
@@ -42,7 +42,7 @@ faultTest(
     const [first = ''] = await leasesOf(local);
     oracle.pardon(await revoke(local, first));
     await oracle.converged();
-    expect(said(lines, 'lease lost; its keys are written again')).toBe(1);
+    expect(said(lines, 'lease lost; writing its keys again')).toBe(1);
     const entries = await readEtcd(local.process.endpoint);
     const touched = entries.filter(({ modRevision }) => Number(modRevision) > before);
     expect(touched.length).toBeLessThanOrEqual(1_000);

@@ -9,7 +9,7 @@ import { until } from '../../support/until.ts';
 import { ADDRESSES, faultTest, putAddresses, said } from './fault-test.ts';
 import { watchForLeaks } from './leaks.ts';
 
-const LOST = 'the connection to the remote cluster is lost; what it told stays';
+const LOST = 'disconnected; keeping the last known state';
 const CONCURRENT = { isConcurrent: true };
 
 const leaks = watchForLeaks();

@@ -54,7 +54,7 @@ describe.skipIf(!canRun).concurrent('certificates (needs etcd and the openssl co
     stop.abort();
     await changing;
     await oracle.converged();
-    expect(daemon.process.log).toContain('TLS files changed; connections are renewed');
+    expect(daemon.process.log).toContain('TLS files changed; reconnecting');
     expect((await daemon.status('berlin'))?.['num-failures']).toBeUndefined();
   });
 
@@ -78,7 +78,10 @@ describe.skipIf(!canRun).concurrent('certificates (needs etcd and the openssl co
       expect((await daemon.status(name))?.connected).toBeUndefined();
       expect(await local.dump(`cilium/cluster-config/${name}`)).toEqual({});
     }
-    expect(daemon.lines.filter(({ cluster, msg }) => cluster === 'berlin' && msg.includes('cannot be reached')).length).toBe(1);
+    expect(
+      daemon.lines.filter(({ cluster, msg }) => cluster === 'berlin' && msg.includes('cannot connect to the remote cluster'))
+        .length,
+    ).toBe(1);
   });
 
   test('fault 30: a key that does not fit, or a half-written file, leaves the old credentials in use and is told once each', async () => {
@@ -90,7 +93,8 @@ describe.skipIf(!canRun).concurrent('certificates (needs etcd and the openssl co
     daemon.configure('berlin', tlsConfig(berlin, { caFile: authority.caFile, ...placed }));
     await daemon.start();
     await daemon.until('it is mirrored', 'berlin', ({ ready }) => ready);
-    const refusals = () => daemon.lines.filter(({ msg }) => msg === 'changed TLS files cannot be used; the old ones stay in use');
+    const refusals = () =>
+      daemon.lines.filter(({ msg }) => msg === 'cannot load the changed TLS files; keeping the previous ones');
     const other = authority.issue({ name: 'remote' });
     writeFileSync(placed.keyFile, readFileSync(other.keyFile));
     await until('the mismatch is told', () => refusals().length === 1);
@@ -130,8 +134,8 @@ describe.skipIf(etcdVersions().length === 0).concurrent('configuration', { timeo
     const before = berlin.proxy.accepted;
     secret.project({ berlin: content(berlin) });
     daemon.configure('oslo', content(oslo, '# once more\n'));
-    await daemon.untilLogged('connecting anew');
-    expect(daemon.lines.filter(({ msg }) => msg === 'connecting anew').map(({ cluster }) => cluster)).toEqual(['oslo']);
+    await daemon.untilLogged('reconnecting');
+    expect(daemon.lines.filter(({ msg }) => msg === 'reconnecting').map(({ cluster }) => cluster)).toEqual(['oslo']);
     expect(berlin.proxy.accepted).toBe(before);
     for (const comment of ['# 1\n', '# 2\n']) {
       secret.project({ berlin: content(berlin, comment) });
@@ -141,10 +145,10 @@ describe.skipIf(etcdVersions().length === 0).concurrent('configuration', { timeo
 
     const remotes = daemon.pathOf('.');
     rmSync(remotes, { recursive: true });
-    await daemon.untilLogged('the configuration directory cannot be read; all clusters stay');
+    await daemon.untilLogged('cannot read the configuration directory; keeping all clusters');
     mkdirSync(remotes);
     for (const remote of [berlin, oslo]) daemon.configure(remote.name, content(remote));
-    await daemon.untilLogged('the configuration directory can be read again');
+    await daemon.untilLogged('configuration directory readable again');
     await berlin.fill('2');
     await oracle.converged();
     daemon.remove('oslo');

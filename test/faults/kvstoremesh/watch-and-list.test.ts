@@ -147,7 +147,7 @@ faultTest(
     rmSync(copy, { recursive: true });
     await berlin.process.restart();
     await oracle.converged();
-    expect(lines.some(({ reason }) => reason?.includes('has not reached revision'))).toBe(true);
+    expect(lines.some(({ reason }) => reason?.includes('the store is behind revision'))).toBe(true);
   },
 );
 
@@ -184,7 +184,7 @@ describe.skipIf(canRestore !== undefined)(`a remote with a backup ${canRestore ?
       berlin.client.forgetCluster();
       await oracle.converged();
       await mesh.until('it is read again', 'berlin', ({ ready }) => ready);
-      expect(lines.some(({ reason }) => reason?.includes('the store behind the endpoint is another one'))).toBe(true);
+      expect(lines.some(({ reason }) => reason?.includes('the store behind the endpoint was replaced'))).toBe(true);
       expect(await local.revision('cilium/cache/ip/v1/berlin/10.0.0.0')).toBeLessThanOrEqual(kept);
     },
   );
@@ -223,7 +223,7 @@ faultTest(
     oracle.pardon(await local.delete(`${NODES}node-1`));
     await local.put({ [`${NODES}stranger`]: 'x', 'cilium/cache/services/v1/berlin/shop/1': 'tampered' });
     await oracle.converged();
-    expect(said(lines, 'keys vanished from the local etcd; they are written again')).toBe(1);
+    expect(said(lines, 'keys removed externally from the local etcd; restoring them')).toBe(1);
     expect(said(lines, WRONG_KEYS)).toBeGreaterThanOrEqual(1);
     const series = await mesh.registry.metrics();
     for (const reason of ['deleted', 'overwritten', 'foreign']) {

@@ -109,7 +109,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('clustermesh', { timeout
     // Both find it suspended. Which is first, and how soon the other one follows, is for the kernel to say.
     for (const signal of ['SIGSTOP', 'SIGINT', 'SIGTERM', 'SIGCONT'] as const) world.daemon.send(signal);
     const status = await within('it ends', world.daemon.ended(), 45_000);
-    const wasForced = world.daemon.log.includes('"second signal, ending at once"');
+    const wasForced = world.daemon.log.includes('"second signal; exiting immediately"');
     expect(wasForced ? [130, 143] : [0], world.daemon.log).toContain(status);
   });
 

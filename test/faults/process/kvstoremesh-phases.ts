@@ -129,7 +129,7 @@ export const GRACE: Phase = {
     await daemon.start();
     await daemon.process.ready();
     daemon.remove('oslo');
-    await daemon.untilLogged('its keys stay until agents had time to disconnect');
+    await daemon.untilLogged('its keys are kept until agents have had time to disconnect');
     expect(await local.dump('cilium/cluster-config/oslo')).toEqual({});
   },
   leave: () => Promise.resolve(),

@@ -65,7 +65,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('kvstoremesh', { timeout
     await daemon.untilLogged('"stopping"');
     daemon.process.send('SIGTERM');
     expect(await within('it ends', daemon.process.ended(), 45_000)).toBe(143);
-    expect(daemon.lines.at(-1)?.msg).toBe('second signal, ending at once');
+    expect(daemon.lines.at(-1)?.msg).toBe('second signal; exiting immediately');
   });
 
   test('fault 18: suspended until all of its leases have ended, it leads again, writes everything and keeps its process', async () => {

@@ -143,5 +143,5 @@ test('a server without TLS is sent credentials on this machine alone', async () 
   expect(await ask(`http://127.0.0.1:${port}`)).toBe('Bearer t');
   expect(lines).toEqual([]);
   expect(await ask(`http://0.0.0.0:${port}`)).toBeUndefined();
-  expect(lines.map(({ msg }) => msg)).toEqual(['no credentials are sent to a Kubernetes API server with http; write https']);
+  expect(lines.map(({ msg }) => msg)).toEqual(['credentials are not sent to a Kubernetes API server over http; use https']);
 });

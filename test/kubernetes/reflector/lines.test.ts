@@ -86,7 +86,7 @@ test('a list whose items are null has none', () => {
 test.for([
   ['{"items":[', 'ended early'],
   ['{"kind":"a', 'ended early'],
-  ['{"items":[]}}', 'closes more than it opens'],
+  ['{"items":[]}}', 'unbalanced brackets'],
   ['{"items":[1]}', 'not an object'],
   ['{"items":["a"]}', 'not an object'],
   ['{"items":[null]}', 'not an object'],

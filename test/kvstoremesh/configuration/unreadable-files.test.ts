@@ -66,7 +66,7 @@ describe.skipIf(etcdVersions().length === 0 || !canDrop)('a file of a cluster th
     await until('the status names the file', async () => (await first.status('berlin'))?.reason?.includes('EACCES'));
     expect(await first.status('berlin')).toMatchObject({
       ready: true,
-      reason: `${file} cannot be read: EACCES: permission denied; the cluster stays as it is`,
+      reason: `${file} cannot be read: EACCES: permission denied; its last configuration is kept`,
     });
     expect(await first.health()).toContain('configuration files: berlin cannot be read: EACCES: permission denied');
     expect(await first.health()).not.toContain(directory.path);
@@ -97,7 +97,7 @@ describe.skipIf(etcdVersions().length === 0 || !canDrop)('a file of a cluster th
     chmodSync(file, 0o644);
     await arrives('3');
     await until('all is well', async () => (await second.health()) === 'ok');
-    expect(second.daemon.log).not.toMatch(/"cluster":"berlin".*"the remote cluster was removed/);
+    expect(second.daemon.log).not.toMatch(/"cluster":"berlin".*"remote cluster removed/);
   });
 
   test('is no removal where the whole directory may not be read', async () => {

@@ -157,7 +157,7 @@ describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { t
     }
     first.send('SIGCONT');
     await untilLeading(first);
-    expect(first.log).not.toContain('the leader lock is lost');
+    expect(first.log).not.toContain('leader lock lost');
   });
 
   test('a leader stops in time although its etcd does not answer', async () => {
@@ -211,7 +211,7 @@ describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { t
     await revokeFirst();
     await untilLeading(second);
     await untilStandby(first);
-    expect(first.log).toContain('the leader lock is lost');
+    expect(first.log).toContain('leader lock lost');
     await until('both are in the queue', async () => (await locks(local)).length === 2);
     await revokeFirst();
     await untilLeading(first);

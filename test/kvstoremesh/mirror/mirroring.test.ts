@@ -185,7 +185,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster', { timeout: 120_
 
   test.each([
     [0, /cluster ID 0 is reserved/],
-    [200, /cluster ID 200 is that of the local cluster harbor/],
+    [200, /cluster ID 200 is in use by the local cluster harbor/],
     [256, /cluster ID 256 is not supported/],
   ])('with the ID %i is refused, and nothing of it is written', async (id, message) => {
     await using local = await startLocal();
@@ -223,7 +223,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster', { timeout: 120_
     await using harbor = await startFullRemote('berlin', 7);
     await using mesh = new Mesh(harbor);
     mesh.add(harbor);
-    await mesh.until('it is refused', 'berlin', ({ reason }) => reason?.includes('is that of the local etcd'));
+    await mesh.until('it is refused', 'berlin', ({ reason }) => reason?.includes('is the address of the local etcd'));
 
     await using replica = await startFullRemote('oslo', 8);
     await replica.put({ 'cilium/cluster-config/harbor': '{"id":200,"capabilities":{"syncedCanaries":true}}' });

@@ -6,7 +6,7 @@ const own = { name: 'harbor', id: 200, maxConnectedClusters: 255 };
 describe('cluster IDs', () => {
   test.each([
     [0, /cluster ID 0 is reserved.*set --cluster-id of cluster berlin/],
-    [200, /cluster ID 200 is that of the local cluster harbor; give one of the two clusters another --cluster-id/],
+    [200, /cluster ID 200 is in use by the local cluster harbor; change the --cluster-id of one of the two clusters/],
     [256, /cluster ID 256 is not supported; allowed: 1 to 255; set --cluster-id of cluster berlin/],
   ])('refuse %i with the reason and the remedy', (id, message) => {
     expect(new ClusterIds(own, false).reserve('berlin', id)).toMatch(message);

@@ -89,7 +89,7 @@ describe('the readings of a cluster config', () => {
   test('tell a denied read with its remedy, and take it for an answer', async () => {
     const { clock, seen } = readings([new PermissionDeniedError()]);
     await clock.advance(600_000);
-    expect(seen).toEqual([expect.stringMatching(/^the remote denies reading .*whose certificate/)]);
+    expect(seen).toEqual([expect.stringMatching(/^the remote does not permit reading .*which client certificate/)]);
   });
 
   test('survive a short silence, and end with a long one', async () => {

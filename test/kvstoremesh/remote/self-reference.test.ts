@@ -49,7 +49,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote whose etcd has the ID of 
     await using mesh = new Mesh(local);
     mesh.addFile('berlin', `endpoints: ["${local.process.endpoint}"]\n`);
     for (let time = 1; time < 50; time += 1) await local.put({ 'cilium/.heartbeat': `${time}` });
-    await mesh.until('it is refused', 'berlin', ({ reason }) => reason?.includes('is that of the local etcd'));
+    await mesh.until('it is refused', 'berlin', ({ reason }) => reason?.includes('is the address of the local etcd'));
     expect(await local.dump('cilium/cache/')).toEqual({});
   });
 });

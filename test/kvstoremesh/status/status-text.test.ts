@@ -69,7 +69,7 @@ test('what only this program tells comes after the lines of the original', () =>
   const [, notes] = statusText([berlin, oslo, refused], brief).split(NOTES);
   expect(notes).toBe(
     [
-      '   oslo: not connected; "kvstoremesh-dbg troubleshoot oslo" checks the way to it step by step',
+      '   oslo: not connected; run "kvstoremesh-dbg troubleshoot oslo" to check the connection',
       '   rome: ID 7 is in use by berlin; renumber one of them',
       '',
     ].join('\n'),
@@ -79,7 +79,7 @@ test('what only this program tells comes after the lines of the original', () =>
 
 test('no cluster at all has an explanation', () => {
   expect(statusText([], brief)).toBe(
-    `KVStoreMesh:\t0/0 remote clusters ready\n${NOTES}   no remote cluster: none is in the configuration directory, or another replica leads\n`,
+    `KVStoreMesh:\t0/0 remote clusters ready\n${NOTES}   no remote clusters: the configuration directory has none, or another replica leads\n`,
   );
 });
 

@@ -44,10 +44,7 @@ export class ConnectionTracker {
     this.#clusterId = clusterId;
     this.#lastError = undefined;
     this.#changed(() =>
-      this.#options.log.info(
-        { clusterId: clusterId.toString(16) },
-        wasConnected ? 'etcd is another cluster now' : 'etcd connected',
-      ),
+      this.#options.log.info({ clusterId: clusterId.toString(16) }, wasConnected ? 'etcd cluster ID changed' : 'etcd connected'),
     );
   }
 
@@ -59,7 +56,7 @@ export class ConnectionTracker {
     this.#lastError = error;
     if (!isNews) return;
     const fields = { code: errorCode(error), reason: error.message };
-    this.#changed(() => this.#options.log.warn(fields, wasConnected ? 'etcd connection lost' : 'etcd cannot be used'));
+    this.#changed(() => this.#options.log.warn(fields, wasConnected ? 'etcd connection lost' : 'etcd unavailable'));
   }
 
   /** The etcd answered with a refusal: it can be reached, though it may not be of use. */

@@ -58,7 +58,7 @@ export class Credentials {
     const isFirst = this.#trust === undefined;
     try {
       const hasChanged = await this.#readOnce();
-      if (hasChanged) this.#log.info(isFirst ? 'TLS files can be used now' : 'TLS files changed; connections are renewed');
+      if (hasChanged) this.#log.info(isFirst ? 'TLS files loaded' : 'TLS files changed; reconnecting');
       this.#refused = undefined;
       return hasChanged;
     } catch (thrown) {
@@ -67,7 +67,7 @@ export class Credentials {
       if (message !== this.#refused && !isFirst) {
         this.#log.error(
           { code: 'ETCD_CREDENTIALS', reason: message },
-          'changed TLS files cannot be used; the old ones stay in use',
+          'cannot load the changed TLS files; keeping the previous ones',
         );
       }
       this.#refused = message;
@@ -81,7 +81,7 @@ export class Credentials {
     this.#legacy.add(host);
     this.#log.warn(
       { host },
-      'the certificate of the server has its name in the common name alone, which Go programs refuse; issue it with a subject alternative name',
+      'server certificate has its name only in the common name, which Go clients reject; issue it with a subject alternative name',
     );
   }
 
@@ -128,7 +128,7 @@ export class Credentials {
     } catch (thrown) {
       const { caFile, certFile, keyFile } = this.#config;
       const names = [caFile, certFile, keyFile].filter((name) => name !== undefined).join(', ');
-      throw new CredentialsError(`TLS files ${names} cannot be used: ${asError(thrown).message}; write all of them again`);
+      throw new CredentialsError(`cannot load the TLS files ${names}: ${asError(thrown).message}; write all of them again`);
     }
   }
 }
@@ -142,7 +142,7 @@ async function read(key: string, file: string | undefined): Promise<string | und
   if (file === undefined) return undefined;
   try {
     const content = (await readBoundedFile(file, MAX_PEM_FILE_BYTES)).toString('utf8');
-    if (!content.includes('-----BEGIN ')) throw new Error(`${file}: no PEM in it`);
+    if (!content.includes('-----BEGIN ')) throw new Error(`${file}: not a PEM file`);
     return content;
   } catch (thrown) {
     throw new CredentialsError(`${key} ${asError(thrown).message}`);

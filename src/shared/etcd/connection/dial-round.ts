@@ -43,7 +43,7 @@ export async function dialRound(options: RoundOptions, signal: AbortSignal): Pro
 }
 
 async function lookedUp({ host, addresses, clock }: RoundOptions, signal: AbortSignal): Promise<readonly string[]> {
-  const found = await withinTime(addresses(), clock, signal, ETCD_CONNECT_TIMEOUT_MS, `no answer of DNS about ${host}`);
+  const found = await withinTime(addresses(), clock, signal, ETCD_CONNECT_TIMEOUT_MS, `no DNS response for ${host}`);
   return alternating(found).slice(0, MAX_DIALLED_ADDRESSES);
 }
 
@@ -83,7 +83,7 @@ function race(options: RoundOptions, addresses: readonly string[], signal: Abort
         () => undefined,
       );
     };
-    if (addresses.length === 0) reject(new Error(`DNS knows no address of ${options.host}`));
+    if (addresses.length === 0) reject(new Error(`DNS has no address for ${options.host}`));
     else dialNext();
   });
 }
@@ -101,7 +101,7 @@ async function dialAddress(options: RoundOptions, address: string, signal: Abort
       secured = await secure(socket);
       return await open(secured);
     };
-    const text = `connected to ${place}, but no answer`;
+    const text = `connected to ${place}, but no response`;
     return { transport: await withinTime(session(), clock, signal, ETCD_DIAL_TIMEOUT_MS, text), socket };
   } catch (thrown) {
     secured?.socket.destroy();

@@ -51,7 +51,7 @@ interface Waiter {
   reject(error: Error): void;
 }
 
-const CLOSED = 'the connection is not needed any more';
+const CLOSED = 'the connection is no longer needed';
 
 export class Dialer extends ChannelCredentials {
   readonly #options: DialerOptions;

@@ -50,7 +50,7 @@ export async function* listPrefix(transport: Transport, prefix: EtcdKey, options
     listed += answer.keyValues.length;
     if (!answer.more) return;
     const last = answer.keyValues.at(-1);
-    if (last === undefined) throw new MalformedResponseError('a page of a list is empty, and yet more are to come');
+    if (last === undefined) throw new MalformedResponseError('an empty list page although more keys remain');
     key = `${last.key}\0` as EtcdKey;
   }
 }
@@ -59,9 +59,9 @@ export async function* listPrefix(transport: Transport, prefix: EtcdKey, options
 function checkOrder(keyValues: readonly KeyValue[], start: EtcdKey, end: EtcdKey | undefined): void {
   let least: string = start;
   for (const { key } of keyValues) {
-    if (key < least) throw new MalformedResponseError('a page of a list does not go on where the last one ended');
+    if (key < least) throw new MalformedResponseError('a list page that does not continue the previous one');
     const isAsked = end === undefined ? key === start : end === ALL_KEYS || key < end;
-    if (!isAsked) throw new MalformedResponseError('a page of a list has keys that were not asked for');
+    if (!isAsked) throw new MalformedResponseError('a list page with keys that were not requested');
     least = `${key}\0`;
   }
 }

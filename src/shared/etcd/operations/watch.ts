@@ -57,7 +57,7 @@ export async function* watchPrefix(parts: WatchParts, prefix: EtcdKey, options: 
     try {
       await session.begin();
       for await (const batch of session.batches()) {
-        if (trouble !== undefined) log.info({ revision: cursor.delivered }, 'watch goes on');
+        if (trouble !== undefined) log.info({ revision: cursor.delivered }, 'watch resumed');
         trouble = undefined;
         backoff.reset();
         yield batch;
@@ -76,7 +76,7 @@ export async function* watchPrefix(parts: WatchParts, prefix: EtcdKey, options: 
         // What concerns the connection is logged once for all of its users.
         const isOwn = !(error instanceof EtcdError && error.concernsConnection);
         const code = errorCode(error);
-        if (isOwn && trouble !== code) log.warn({ code, reason: error.message }, 'watch is interrupted');
+        if (isOwn && trouble !== code) log.warn({ code, reason: error.message }, 'watch interrupted');
         if (isOwn) trouble = code;
         session.close();
         // A server that accepts watches only to end them again is not to be asked all the time.

@@ -178,7 +178,7 @@ export function decodeRange(message: Buffer, maxKeys = 0): RangeAnswer {
     const tag = reader.tag();
     if (tag === 0x12) {
       if (keyValues.length === maxKeys && maxKeys > 0)
-        throw new MalformedResponseError(`more than the ${maxKeys} keys asked for`);
+        throw new MalformedResponseError(`more than the ${maxKeys} keys requested`);
       keyValues.push(keyValueReader.read(reader));
     } else if (tag === 0x0a) header = readHeader(reader);
     else if (tag === 0x18) more = reader.bool();

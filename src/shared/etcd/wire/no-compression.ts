@@ -17,6 +17,6 @@ export function refuseCompression(): void {
   CompressionFilter.prototype.receiveMessage = async (message: Promise<Buffer>) => {
     const framed = await message;
     if (framed[0] === 0) return framed.subarray(FRAME_BYTES);
-    throw { code: status.UNIMPLEMENTED, details: 'a compressed message, which was not asked for' };
+    throw { code: status.UNIMPLEMENTED, details: 'a compressed message, which was not requested' };
   };
 }

@@ -43,7 +43,7 @@ export class WireReader {
     const tag = this.uint32();
     if (tag < 8) throw new MalformedResponseError('field number 0');
     this.fieldsLeft -= 1;
-    if (this.fieldsLeft < 0) throw new MalformedResponseError('more fields than it can need');
+    if (this.fieldsLeft < 0) throw new MalformedResponseError('too many fields');
     return tag;
   }
 
@@ -70,7 +70,7 @@ export class WireReader {
         }
       }
     }
-    throw new MalformedResponseError(at >= end ? 'cut short' : 'a length or tag of more than 32 bits');
+    throw new MalformedResponseError(at >= end ? 'truncated' : 'a length or tag of more than 32 bits');
   }
 
   /** Reads a 64-bit varint into `low` and `high`. */
@@ -96,7 +96,7 @@ export class WireReader {
         return;
       }
     }
-    throw new MalformedResponseError(at >= end ? 'cut short' : 'a number of more than 64 bits');
+    throw new MalformedResponseError(at >= end ? 'truncated' : 'a number of more than 64 bits');
   }
 
   /** A store's revision, or a count: from 0 to 2^53. */
@@ -121,7 +121,7 @@ export class WireReader {
   limit(): number {
     const length = this.uint32();
     const limit = this.position + length;
-    if (limit > this.end) throw new MalformedResponseError('cut short');
+    if (limit > this.end) throw new MalformedResponseError('truncated');
     return limit;
   }
 
@@ -162,7 +162,7 @@ export class WireReader {
     }
     const size = type === FIXED64 ? 8 : type === FIXED32 ? 4 : undefined;
     if (size === undefined) throw new MalformedResponseError(`wire type ${type}`);
-    if (this.position + size > this.end) throw new MalformedResponseError('cut short');
+    if (this.position + size > this.end) throw new MalformedResponseError('truncated');
     this.position += size;
   }
 }

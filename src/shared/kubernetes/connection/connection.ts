@@ -150,7 +150,7 @@ export class KubeConnection {
     const nowMs = this.#options.clock.monotonicMs();
     if (nowMs - this.#moveLoggedMs < KUBE_LOG_INTERVAL_MS) return;
     this.#moveLoggedMs = nowMs;
-    this.#options.log.warn({ failed, server: this.server }, 'turned to another Kubernetes API server');
+    this.#options.log.warn({ failed, server: this.server }, 'switched to another Kubernetes API server');
   }
 
   /** Ends every request and frees every socket; whoever sends requests is to be ended before. Idempotent. */
@@ -231,7 +231,7 @@ export class KubeConnection {
   /** The credentials in use stay where the new ones cannot be read. */
   async #reloadCredentials(): Promise<void> {
     await this.#credentials.reload().catch((thrown: unknown) => {
-      this.#options.log.warn({ reason: asError(thrown).message }, 'cannot read the Kubernetes credentials again');
+      this.#options.log.warn({ reason: asError(thrown).message }, 'cannot reload the Kubernetes credentials');
     });
   }
 
@@ -246,7 +246,7 @@ export class KubeConnection {
     const isNamed = server.href === this.#credentials.server?.href;
     if (isNamed && proxy === undefined && isLoopback(hostOf(server))) return true;
     if (isNamed) {
-      this.#warnOnce({ server: server.origin }, 'no credentials are sent to a Kubernetes API server with http; write https');
+      this.#warnOnce({ server: server.origin }, 'credentials are not sent to a Kubernetes API server over http; use https');
     }
     return false;
   }
@@ -303,7 +303,7 @@ function parseServerUrl(text: string): URL {
 }
 
 const LEGACY_NAME =
-  'the certificate of the server has its name in the common name alone, which Go programs refuse; issue it with a subject alternative name';
+  'server certificate has its name only in the common name, which Go clients reject; issue it with a subject alternative name';
 
 function trustOf({ ca, cert, key }: TlsMaterial): Trust {
   try {

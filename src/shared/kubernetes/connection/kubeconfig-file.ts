@@ -39,7 +39,7 @@ export interface KubeConfigUser {
   readonly plugin: Readonly<Record<string, unknown>> | undefined;
 }
 
-const text = z.preprocess((value) => goText(value) ?? value, z.string('a text')).nullish();
+const text = z.preprocess((value) => goText(value) ?? value, z.string('a string')).nullish();
 const flag = z.boolean('true or false').nullish();
 const section = z.record(z.string(), z.unknown(), 'keys and values').nullish();
 
@@ -67,7 +67,7 @@ const USER = z.object(
     password: text,
     as: text,
     'as-uid': text,
-    'as-groups': z.array(z.string('a text'), 'a list of texts').nullish(),
+    'as-groups': z.array(z.string('a string'), 'a list of strings').nullish(),
     exec: section,
     'auth-provider': section,
   },
@@ -101,7 +101,7 @@ export async function readKubeConfigFile(path: string): Promise<KubeConfigFile> 
   const wanted = file['current-context'] ?? '';
   const context = file.contexts?.find(({ name }) => name === wanted)?.context;
   const cluster = file.clusters?.find(({ name }) => name === context?.cluster)?.cluster;
-  if (!cluster) throw refuse(`its current context "${wanted.slice(0, 100)}" names no cluster`);
+  if (!cluster) throw refuse(`its current context "${wanted.slice(0, 100)}" refers to no cluster`);
   const server = serverUrlOf(cluster.server ?? '');
   if (server === undefined) throw refuse('the server of its current context is not a URL; allowed: https://host:port');
   const proxy = cluster['proxy-url'] ? proxyUrlOf(cluster['proxy-url']) : undefined;

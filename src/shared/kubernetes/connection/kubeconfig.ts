@@ -116,7 +116,7 @@ function fromPod({ environment, directory }: Pod): KubeConfigFile {
   const server = isKnown ? serverUrlOf(`https://${host.includes(':') ? `[${host}]` : host}:${port}`) : undefined;
   if (server === undefined) {
     throw new KubeConfigError(
-      'no Kubernetes API server is known: outside of a pod give --k8s-kubeconfig-path or --k8s-api-server-urls',
+      'no Kubernetes API server is configured: outside of a pod, set --k8s-kubeconfig-path or --k8s-api-server-urls',
     );
   }
   return {

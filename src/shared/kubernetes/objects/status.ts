@@ -53,9 +53,9 @@ export function statusError(purpose: RequestPurpose, code: number, body: unknown
   if (status.code === 429 || (status.code === 503 && retryAfterMs !== undefined)) {
     return new KubeThrottledError(told, retryAfterMs);
   }
-  if (status.code === 401) return new KubeUnauthorizedError(`cannot ${what}: the API server does not accept our credentials`);
+  if (status.code === 401) return new KubeUnauthorizedError(`cannot ${what}: the API server rejected the credentials`);
   if (status.code === 403) return new KubeForbiddenError(forbiddenText(purpose, status));
-  if (status.code === 404) return new KubeMissingError(`cannot ${what}: the API server does not know this resource`);
+  if (status.code === 404) return new KubeMissingError(`cannot ${what}: the API server does not have this resource`);
   return new KubeStatusError(told, status.code);
 }
 

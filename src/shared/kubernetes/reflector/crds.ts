@@ -41,7 +41,7 @@ export async function waitForCrds(options: CrdWait): Promise<void> {
   if (end.signal.reason !== FOUND) throw end.signal.reason;
 }
 
-const FOUND = Symbol('all CRDs are there');
+const FOUND = Symbol('all CRDs exist');
 
 class CrdSearch {
   readonly #options: CrdWait;

@@ -27,7 +27,7 @@ export class LineSplitter {
 
   /** To be called at the end of the stream. Throws KubeDecodeError where it ended inside a line. */
   finish(): void {
-    if (this.#sizeBytes > 0) throw new KubeDecodeError(`the stream ended inside a line, after ${this.#sizeBytes} bytes of it`);
+    if (this.#sizeBytes > 0) throw new KubeDecodeError(`the stream ended within a line, after ${this.#sizeBytes} bytes of it`);
   }
 
   #keep(piece: Buffer): void {

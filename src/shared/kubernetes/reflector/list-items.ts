@@ -119,7 +119,7 @@ export class ListItemSplitter {
   /** True where the bracket at `at` ends an item. */
   #close(at: number): boolean {
     this.#depth -= 1;
-    if (this.#depth < 0) throw new KubeDecodeError('a list closes more than it opens');
+    if (this.#depth < 0) throw new KubeDecodeError('unbalanced brackets in a list');
     if (this.#inItems && this.#depth < ITEMS_DEPTH) {
       this.#inItems = false;
       this.#start = at;

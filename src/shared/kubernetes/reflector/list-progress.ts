@@ -24,7 +24,7 @@ export class ListProgress {
     this.#watchdog = new SilenceWatchdog(clock, parent, Number.POSITIVE_INFINITY, what, (limitMs) => {
       const seconds = Math.round(limitMs / 1000);
       return new StreamingListStalledError(
-        `${what}: the streaming list told nothing new for ${seconds} s and did not end; listing by pages`,
+        `${what}: the streaming list made no progress for ${seconds} s; using paginated lists`,
       );
     });
   }

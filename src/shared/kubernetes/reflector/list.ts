@@ -65,7 +65,7 @@ export async function listObjects(options: ListOptions): Promise<ListResult> {
     const next = recordOf(recordOf(envelope).metadata).continue;
     if (typeof next !== 'string' || next === '') return { resourceVersion: resourceVersion(envelope), pages };
     if (next === token) throw new KubeDecodeError('the API server repeats a page of the list');
-    if (fruitless >= MAX_FRUITLESS_PAGES) throw new KubeDecodeError('the pages of the list do not end, and have nothing new');
+    if (fruitless >= MAX_FRUITLESS_PAGES) throw new KubeDecodeError('the pages of the list do not end and contain nothing new');
     token = next;
     query = new URLSearchParams({ limit: String(options.pageSize), continue: token });
     pages += 1;

@@ -106,7 +106,7 @@ export class ObjectFeed<T> {
     this.#options.onRejected(id, error);
     if (this.#loggedRejections.has(key) || this.#loggedRejections.size >= MAX_LOGGED_REJECTIONS) return;
     this.#loggedRejections.add(key);
-    this.#options.log.warn({ ...id, reason: error.message }, 'skipping an object that cannot be understood');
+    this.#options.log.warn({ ...id, reason: error.message }, 'skipping an object that cannot be decoded');
   }
 }
 

@@ -126,7 +126,7 @@ class Reflector<T> {
       try {
         const { reason, failure: cause } = await this.#listAndWatch();
         this.#options.observer?.({ type: 'relist', reason });
-        this.#log.info({ reason }, 'listing again');
+        this.#log.info({ reason }, 'relisting');
         // That versions grow old is the ordinary course of things.
         failure = reason === 'expired' || reason === 'future_version' ? undefined : cause;
       } catch (thrown) {
@@ -144,7 +144,7 @@ class Reflector<T> {
     this.#unknown.add(this.#resource.version);
     const next = inEachVersion(this.#options.resource).find(({ version }) => !this.#unknown.has(version));
     if (next === undefined) return false;
-    this.#log.debug({ unknown: this.#resource.version, next: next.version }, 'turning to another API version');
+    this.#log.debug({ unknown: this.#resource.version, next: next.version }, 'trying another API version');
     this.#resource = next;
     return true;
   }
@@ -174,7 +174,7 @@ class Reflector<T> {
     const isRefused = failure instanceof KubeStatusError && failure.status < 500;
     if (isRefused || failure instanceof StreamingListUnsupportedError) {
       this.#canStreamLists = false;
-      this.#log.debug({ code: failure.code, reason: failure.message }, 'no streaming list, listing by pages');
+      this.#log.debug({ code: failure.code, reason: failure.message }, 'streaming list unavailable; using paginated lists');
       return undefined;
     }
     if (failure instanceof StreamingListStalledError) {
@@ -336,7 +336,7 @@ class Reflector<T> {
 
   /** The server has accepted a request that tells all there is. */
   #recover(): void {
-    if (this.#isFailureLogged) this.#log.info('the Kubernetes API answers again');
+    if (this.#isFailureLogged) this.#log.info('Kubernetes API available again');
     this.#isFailureLogged = false;
     this.#enter('watching');
   }
@@ -357,7 +357,7 @@ class Reflector<T> {
       this.#isFailureLogged = true;
     }
     const fields = { code: failure.code, reason: failure.message, delayMs: Math.round(delayMs) };
-    this.#log[isNews ? 'warn' : 'debug'](fields, 'trying the Kubernetes API again');
+    this.#log[isNews ? 'warn' : 'debug'](fields, 'Kubernetes API request failed; retrying');
   }
 }
 

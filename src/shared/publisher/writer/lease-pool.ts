@@ -120,7 +120,7 @@ export class LeasePool {
       } else if (isNeeded(index)) {
         this.#options.log.info(
           { lease: lease.id.toString(16), grantedTtl: left.grantedTtl, configuredTtl: this.#options.ttlSeconds },
-          'keys hang on a lease of another duration; they move to a lease of the configured one',
+          'keys are attached to a lease with another TTL; moving them to a lease with the configured TTL',
         );
         this.#keep(index, lease, 'moving', left.grantedTtl);
       }
@@ -155,7 +155,7 @@ export class LeasePool {
   lost(index: number): void {
     const lease = this.#leases.get(index);
     if (lease === undefined) return;
-    this.#options.log.warn({ lease: lease.id.toString(16), keys: lease.keys }, 'lease lost; its keys are written again');
+    this.#options.log.warn({ lease: lease.id.toString(16), keys: lease.keys }, 'lease lost; writing its keys again');
     this.#forget(index, lease);
     this.#options.onLost();
   }

@@ -47,6 +47,6 @@ export class Rejections {
     if (this.#logged.has(key) || this.#logged.size >= MAX_REMEMBERED) return;
     this.#logged.add(key);
     const fields = { scope: this.#scope, cluster: this.#cluster, key: keyText(key), valueBytes, reason };
-    this.#log.warn(fields, 'key refused; all others go on');
+    this.#log.warn(fields, 'key rejected; other keys are not affected');
   }
 }

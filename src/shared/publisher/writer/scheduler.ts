@@ -242,7 +242,7 @@ export class Scheduler {
         if (left === undefined || left.ttl <= 0) leases.lostId(id);
       }
     } catch (thrown) {
-      if (!signal.aborted) log.debug({ code: errorCode(thrown) }, 'it cannot be asked which lease is lost');
+      if (!signal.aborted) log.debug({ code: errorCode(thrown) }, 'cannot determine which lease was lost');
     }
   }
 
@@ -269,7 +269,7 @@ export class Scheduler {
     if (this.#failing !== undefined && errorCode(this.#failing.error) === errorCode(error)) return;
     this.#failing = { sinceMs: this.#failing?.sinceMs ?? clock.monotonicMs(), error };
     const fields = { code: errorCode(error), error: error.message, scope, cluster };
-    log.warn(fields, 'writes to the local etcd fail; they are kept and tried again');
+    log.warn(fields, 'writes to the local etcd are failing; retrying');
   }
 
   /** An etcd that is out of space takes deletions all the same: they say nothing while puts wait. */
