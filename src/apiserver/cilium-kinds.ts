@@ -27,7 +27,7 @@ import { convertIdentity, namespaceOfIdentity } from './converters/identity.ts';
 import { convertPods, type Pods } from './converters/pods.ts';
 import { type ExportContext, exportNodes, exportOwned, type OwnedExport } from './export/export-rules.ts';
 import { NOTHING, UNDECIDED } from './export/exporter.ts';
-import type { Kind, Reflection } from './informers/informers.ts';
+import type { Informers, Kind } from './informers/informers.ts';
 import { ObjectStore } from './informers/object-store.ts';
 import type { Sections } from './sections.ts';
 
@@ -67,7 +67,7 @@ const ENDPOINT_SLICES: OwnedKind<Pods> = {
 };
 
 export interface CiliumKindsOptions {
-  readonly reflection: Reflection;
+  readonly informers: Informers;
   readonly context: ExportContext;
   readonly sections: Sections;
   /** Addresses come from CiliumEndpointSlices instead of CiliumEndpoints. */
@@ -77,8 +77,8 @@ export interface CiliumKindsOptions {
 
 /** Follows the kinds of Cilium from when their CRDs are there. Rejects with a CrdTimeoutError where they don't come in time. */
 export async function exportCiliumKinds(options: CiliumKindsOptions, signal: AbortSignal): Promise<void> {
-  const { reflection, context, sections, usesEndpointSlices, crdWaitTimeoutMs: timeoutMs } = options;
-  const { connection, metrics, clock, log } = reflection.options;
+  const { informers, context, sections, usesEndpointSlices, crdWaitTimeoutMs: timeoutMs } = options;
+  const { connection, metrics, clock, log } = informers.options;
   const pods = usesEndpointSlices ? ENDPOINT_SLICES : ENDPOINTS;
   const resources = [NODES, IDENTITIES, pods].map(({ resource }) => resource);
   const observer = metrics.observe(CUSTOM_RESOURCE_DEFINITIONS);
@@ -86,11 +86,11 @@ export async function exportCiliumKinds(options: CiliumKindsOptions, signal: Abo
 
   const nodes = new ObjectStore<CiliumNode>(() => '');
   exportNodes(context, sections['nodes/v1'], nodes);
-  reflection.follow(NODES, nodes);
+  informers.follow(NODES, nodes);
   const follow = <T>(kind: OwnedKind<T>, earlier?: Section) => {
     const objects = new ObjectStore<T>(kind.namespaceOf);
     exportOwned(context, sections[kind.scope], objects, kind, earlier);
-    reflection.follow(kind, objects);
+    informers.follow(kind, objects);
   };
   follow(IDENTITIES);
   follow(pods, sections[pods.scope]);

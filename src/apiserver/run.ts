@@ -32,7 +32,7 @@ import { Namespaces } from './export/namespaces.ts';
 import { ObjectRejections } from './export/object-rejections.ts';
 import type { ApiserverFlags } from './flags.ts';
 import { KubernetesHealth } from './informers/health.ts';
-import { Reflection } from './informers/informers.ts';
+import { Informers } from './informers/informers.ts';
 import { KubernetesMetrics } from './informers/metrics.ts';
 import { installMcsApi } from './mcs-api/installation.ts';
 import { openSections, type Sections } from './sections.ts';
@@ -114,11 +114,11 @@ function startExport({ flags, runtime, jobs, health, connection, etcd, publisher
   const context = { cluster, namespaces, rejections: new ObjectRejections(log, metrics), clock, signal: jobs.signal };
   const kubernetesHealth = new KubernetesHealth();
   health.addCheck('Kubernetes', () => kubernetesHealth.problems());
-  const reflectionMetrics = new KubernetesMetrics(metrics);
-  const reflection = new Reflection({ connection, jobs, metrics: reflectionMetrics, health: kubernetesHealth, clock, log });
-  reflection.follow({ resource: NAMESPACES, project: namespaceProjection(exportNamespaceSelector.labelNames) }, namespaces);
+  const reflectorMetrics = new KubernetesMetrics(metrics);
+  const informers = new Informers({ connection, jobs, metrics: reflectorMetrics, health: kubernetesHealth, clock, log });
+  informers.follow({ resource: NAMESPACES, project: namespaceProjection(exportNamespaceSelector.labelNames) }, namespaces);
   exportServiceKinds({
-    reflection,
+    informers,
     context,
     sections,
     serviceProxyName: flags.k8sServiceProxyName,
@@ -155,7 +155,7 @@ function startExport({ flags, runtime, jobs, health, connection, etcd, publisher
   start('Cilium kinds', async (signal) => {
     const usesEndpointSlices = flags.enableCiliumEndpointSlice;
     const crdWaitTimeoutMs = flags.crdWaitTimeoutMs;
-    await exportCiliumKinds({ reflection, context, sections, usesEndpointSlices, crdWaitTimeoutMs }, signal);
+    await exportCiliumKinds({ informers, context, sections, usesEndpointSlices, crdWaitTimeoutMs }, signal);
     await untilAborted(signal);
   });
   if (flags.clustermeshEnableMcsApi && flags.clustermeshMcsApiInstallCrds) {

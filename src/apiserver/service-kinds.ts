@@ -4,12 +4,12 @@ import { endpointSlicesOf, SERVICE_EXPORTS, servicesOf } from '../shared/kuberne
 import type { EndpointSlice, ObjectMeta, Service, ServiceExport } from '../shared/kubernetes/objects/types.ts';
 import { type ExportContext, exportEndpointSlices, exportServiceExports, exportServices } from './export/export-rules.ts';
 import { ServiceSlices } from './export/service-slices.ts';
-import type { Reflection } from './informers/informers.ts';
+import type { Informers } from './informers/informers.ts';
 import { ObjectStore } from './informers/object-store.ts';
 import type { Sections } from './sections.ts';
 
 export interface ServiceKindsOptions {
-  readonly reflection: Reflection;
+  readonly informers: Informers;
   readonly context: ExportContext;
   readonly sections: Sections;
   /** Empty for the default service proxy. */
@@ -22,7 +22,7 @@ export interface ServiceKindsOptions {
 }
 
 export function exportServiceKinds(options: ServiceKindsOptions): void {
-  const { reflection, context, sections, serviceProxyName } = options;
+  const { informers, context, sections, serviceProxyName } = options;
   const services = new ObjectStore<Service>(namespaceOf);
   const slices = new ObjectStore<EndpointSlice>(namespaceOf);
   const objects = { services, slices, slicesByService: new ServiceSlices(slices) };
@@ -31,19 +31,19 @@ export function exportServiceKinds(options: ServiceKindsOptions): void {
 
   const serviceExports = new ObjectStore<ServiceExport>(namespaceOf);
   exportServiceExports(context, sections['serviceexports/v1'], services, serviceExports);
-  if (options.serviceExportsEnabled) followServiceExports(reflection, serviceExports);
+  if (options.serviceExportsEnabled) followServiceExports(informers, serviceExports);
   else serviceExports.listed();
 
-  reflection.follow({ resource: servicesOf(serviceProxyName, options.labelSelector), project: projectService }, services);
-  reflection.follow({ resource: endpointSlicesOf(serviceProxyName), project: projectEndpointSlice }, slices);
+  informers.follow({ resource: servicesOf(serviceProxyName, options.labelSelector), project: projectService }, services);
+  informers.follow({ resource: endpointSlicesOf(serviceProxyName), project: projectEndpointSlice }, slices);
 }
 
 /**
  * Where the CRD is not installed there are no exports, and that is a complete listing of them: readers must
  * not wait. Once it is installed, what comes is exported; upstream looks for the CRD only at its start.
  */
-function followServiceExports(reflection: Reflection, serviceExports: ObjectStore<ServiceExport>): void {
-  reflection.follow({ resource: SERVICE_EXPORTS, project: projectServiceExport }, serviceExports, (event) => {
+function followServiceExports(informers: Informers, serviceExports: ObjectStore<ServiceExport>): void {
+  informers.follow({ resource: SERVICE_EXPORTS, project: projectServiceExport }, serviceExports, (event) => {
     if (event.type === 'state' && event.state === 'missing') serviceExports.listed();
   });
 }

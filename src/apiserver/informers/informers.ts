@@ -10,7 +10,7 @@ import type { Clock } from '../../shared/time/clock.ts';
 import type { KubernetesHealth } from './health.ts';
 import type { KubernetesMetrics } from './metrics.ts';
 
-export interface ReflectionOptions {
+export interface InformersOptions {
   readonly connection: KubeConnection;
   readonly jobs: JobGroup;
   readonly metrics: KubernetesMetrics;
@@ -24,10 +24,10 @@ export interface Kind<T> {
   readonly project: (raw: unknown) => T;
 }
 
-export class Reflection {
-  readonly options: ReflectionOptions;
+export class Informers {
+  readonly options: InformersOptions;
 
-  constructor(options: ReflectionOptions) {
+  constructor(options: InformersOptions) {
     this.options = options;
   }
 

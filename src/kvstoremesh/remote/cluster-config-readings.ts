@@ -13,7 +13,7 @@ import type { EtcdClient } from '../../shared/etcd/types.ts';
 import type { RunObserver } from '../../shared/process/controller-runs.ts';
 import type { Sink } from '../../shared/publisher/types.ts';
 import type { Clock } from '../../shared/time/clock.ts';
-import { Bell } from '../../shared/time/trigger.ts';
+import { Trigger } from '../../shared/time/trigger.ts';
 import { type ClusterConfig, ClusterConfigError, parseClusterConfig, sameClusterConfig } from '../cluster-config.ts';
 import { ConnectionLostError, SourceReplacedError } from '../errors.ts';
 
@@ -55,19 +55,19 @@ export const READINGS_TIMING: ReadingsTiming = {
 
 /** The receiver of the changes of a cluster config: it only tells that there are some. */
 export class ConfigChanges implements Sink {
-  readonly bell = new Bell();
+  readonly changed = new Trigger();
 
   upsert(): void {
-    this.bell.ring();
+    this.changed.trigger();
   }
 
   remove(): void {
-    this.bell.ring();
+    this.changed.trigger();
   }
 
   /** A key that is not there is not named by a listing. */
   listed(): void {
-    this.bell.ring();
+    this.changed.trigger();
   }
 
   interrupted(): void {}
@@ -102,7 +102,7 @@ export async function* clusterConfigReadings(options: ReadingsOptions): AsyncGen
     }
     await clock.sleep(timing.leastMs, signal);
     const pauseMs = last?.kind === 'present' ? timing.presentMs : timing.absentMs;
-    await changes.bell.wait(Math.max(0, pauseMs - timing.leastMs), clock, signal);
+    await changes.changed.wait(Math.max(0, pauseMs - timing.leastMs), clock, signal);
   }
 }
 

@@ -8,13 +8,13 @@
  */
 import { type FSWatcher, watch } from 'node:fs';
 import type { Clock } from '../time/clock.ts';
-import { Bell } from '../time/trigger.ts';
+import { Trigger } from '../time/trigger.ts';
 
 /** Events of a directory, as bursts. A directory that cannot be watched, or is not there yet, is only polled. */
 export class DirectoryEvents {
   readonly #path: string;
   readonly #clock: Clock;
-  readonly #bell = new Bell();
+  readonly #changed = new Trigger();
   #watcher: FSWatcher | undefined;
 
   constructor(path: string, clock: Clock) {
@@ -40,15 +40,15 @@ export class DirectoryEvents {
 
   /** Resolves `quietMs` after the last event of a burst, or after `pollMs` without one. */
   async burst(pollMs: number, quietMs: number, signal: AbortSignal): Promise<void> {
-    let isRestless = await this.#bell.wait(pollMs, this.#clock, signal);
+    let isRestless = await this.#changed.wait(pollMs, this.#clock, signal);
     // A directory that never comes to rest is read all the same, at the pace of the poll.
     const endMs = this.#clock.monotonicMs() + pollMs;
-    while (isRestless && this.#clock.monotonicMs() < endMs) isRestless = await this.#bell.wait(quietMs, this.#clock, signal);
+    while (isRestless && this.#clock.monotonicMs() < endMs) isRestless = await this.#changed.wait(quietMs, this.#clock, signal);
   }
 
   #onEvent(event: string): void {
     // `rename` is also what a directory says of its own removal, after which the watch is deaf.
     if (event === 'rename') this.disarm();
-    this.#bell.ring();
+    this.#changed.trigger();
   }
 }

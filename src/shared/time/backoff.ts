@@ -1,12 +1,12 @@
 /**
- * Exponential back-off with full jitter.
+ * Exponential back-off with equal jitter.
  *
- * The delay of attempt n is drawn from [half, full] of `min * 2^n`, capped at `max`: never so short
- * that many clients come back together, never longer than the cap.
+ * The delay of attempt n is drawn from [full / 2, full], where full is `min * 2^n`, at most `max`: clients that fail together do
+ * not retry together, and no delay exceeds `max`.
  */
 export interface BackoffOptions {
   readonly minMs: number;
-  /** Or what tells it at each attempt. */
+  /** Or a function that returns it for each attempt. */
   readonly maxMs: number | (() => number);
   /** Uniform in [0, 1); injected by tests. */
   readonly random?: () => number;

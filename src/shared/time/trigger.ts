@@ -2,18 +2,18 @@
 import { LinkedAbort } from './abort.ts';
 import type { Clock } from './clock.ts';
 
-export class Bell {
-  #hasRung = false;
+export class Trigger {
+  #isTriggered = false;
   #wake: () => void = () => undefined;
 
-  /** Wakes who waits now, or else who waits next. */
-  ring(): void {
-    this.#hasRung = true;
+  /** Wakes the current waiter, or else the next call of `wait`. */
+  trigger(): void {
+    this.#isTriggered = true;
     this.#wake();
   }
 
   /**
-   * Resolves with true once the bell has rung since the last call, with false after `ms` without; rejects with the signal's
+   * Resolves with true once it was triggered since the last call, with false after `ms` without that; rejects with the signal's
    * reason. One waiter at a time.
    */
   async wait(ms: number, clock: Clock, signal: AbortSignal): Promise<boolean> {
@@ -26,8 +26,8 @@ export class Bell {
       this.#wake = () => undefined;
     }
     signal.throwIfAborted();
-    const hasRung = this.#hasRung;
-    this.#hasRung = false;
-    return hasRung;
+    const isTriggered = this.#isTriggered;
+    this.#isTriggered = false;
+    return isTriggered;
   }
 }

@@ -209,7 +209,7 @@ describe.skipIf(etcdVersions().length === 0)('of an etcd (needs etcd)', () => {
       'oslo: etcd has no cilium/cluster-config/oslo, only that of berlin; rename the file to the name of the cluster, or correct the address',
     ]);
     expect((await reportOn(files, { ownName: 'berlin' })).verdicts).toEqual([
-      'oslo: this is the etcd of berlin, the local cluster, itself: it has no cilium/cluster-config/oslo; check the address, two clusters may use the same NodePort',
+      'oslo: this is the etcd of the local cluster berlin: it has no cilium/cluster-config/oslo; check the address, two clusters may use the same NodePort',
     ]);
   });
 

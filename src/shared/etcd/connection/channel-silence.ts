@@ -1,7 +1,7 @@
 /**
  * Notices a connection over which nothing arrives any more.
  *
- * Whatever arrives is a sign of life, not only the answer to a ping: behind a large answer over a slow link that one is late.
+ * Whatever arrives is a sign of life, not only the answer to a ping: behind a large answer over a slow channel that one is late.
  * A connection without a request or stream is sent no ping, and may be silent.
  */
 import type { Socket } from 'node:net';
@@ -18,7 +18,7 @@ export interface KeepaliveTimes {
 /** How much of the whole time may go by between two looks. */
 const LOOKS = 20;
 
-export class LinkSilence {
+export class ChannelSilence {
   readonly #times: KeepaliveTimes;
   readonly #clock: Clock;
   readonly #isInUse: () => boolean;

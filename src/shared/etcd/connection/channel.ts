@@ -1,7 +1,7 @@
 /**
  * One channel to one endpoint, with its users counted.
  *
- * A link that is retired (because certificates changed, or because dialling hangs) takes no new users;
+ * A channel that is retired (because certificates changed, or because dialling hangs) takes no new users;
  * streams are told to move, requests under way finish, and with the last user the connection is closed.
  */
 import { type ChannelOptions, Client, connectivityState as State } from '@grpc/grpc-js';
@@ -9,13 +9,13 @@ import { ETCD_FLOW_CONTROL_WINDOW_BYTES, ETCD_KEEPALIVE_TIME_MS, MAX_ETCD_MESSAG
 import type { EtcdError } from '../errors.ts';
 import { refuseCompression } from '../wire/no-compression.ts';
 import type { ReceiveLimits, Receiver } from '../wire/receive-budget.ts';
-import { type KeepaliveTimes, LinkSilence } from './channel-silence.ts';
+import { ChannelSilence, type KeepaliveTimes } from './channel-silence.ts';
 import { Dialer, type DialerOptions } from './dialer.ts';
 import { CONNECT, type Connect } from './grpc-connector.ts';
 
 refuseCompression();
 
-export interface LinkOptions extends DialerOptions {
+export interface EndpointChannelOptions extends DialerOptions {
   /** `host:port` of the endpoint, for the `:authority` header. */
   readonly authority: string;
   readonly keepalive: KeepaliveTimes | undefined;
@@ -35,18 +35,18 @@ const TARGET = 'ipv4:0.0.0.0:2379';
 /** The dialer waits between attempts, the library needs not. */
 const LIBRARY_BACKOFF_MS = 1;
 
-/** Silence is noticed by `LinkSilence`, which knows whether something else than the answer to a ping arrives. */
+/** Silence is noticed by `ChannelSilence`, which knows whether something else than the answer to a ping arrives. */
 const LIBRARY_KEEPALIVE_TIMEOUT_MS = 3_600_000;
 
 /** What HTTP/2 and TLS add to the bytes of a message, at most, and headers and trailers to each. */
 const FRAMING_SHARE = 0.05;
 const MESSAGE_OVERHEAD_BYTES = 1024;
 
-export class Link implements Receiver {
+export class EndpointChannel implements Receiver {
   readonly name: string;
   readonly grpc: Client;
   readonly #dialer: Dialer;
-  readonly #silence: LinkSilence;
+  readonly #silence: ChannelSilence;
   readonly #onRecovered: () => void;
   readonly #leavers = new Set<() => void>();
   readonly #leaveBudget: (() => void) | undefined;
@@ -57,11 +57,11 @@ export class Link implements Receiver {
   #isRetired = false;
   #isClosed = false;
 
-  constructor(options: LinkOptions) {
+  constructor(options: EndpointChannelOptions) {
     this.#dialer = new Dialer(options);
     this.name = options.name;
     this.#leaveBudget = options.receive?.budget.add(this);
-    this.#silence = new LinkSilence(options.keepalive, options.pacing.clock, () => this.#users > 0);
+    this.#silence = new ChannelSilence(options.keepalive, options.pacing.clock, () => this.#users > 0);
     this.#onRecovered = options.onRecovered;
     this.#hasFailed = options.isReplacement === true;
     this.grpc = new Client(TARGET, this.#dialer, this.#channelOptions(options));
@@ -154,7 +154,7 @@ export class Link implements Receiver {
     });
   }
 
-  #channelOptions({ authority, keepalive, receive }: LinkOptions): ChannelOptions {
+  #channelOptions({ authority, keepalive, receive }: EndpointChannelOptions): ChannelOptions {
     const connect: Connect = (open) => this.#dialer.connect(open);
     return {
       [CONNECT]: connect,

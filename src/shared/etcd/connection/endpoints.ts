@@ -11,7 +11,7 @@ import type { EtcdConfig } from '../config.ts';
 import { hostKey, hostPort, parseEndpoint } from '../endpoint-address.ts';
 import { DeadlineError, type EtcdError } from '../errors.ts';
 import type { ReceiveLimits } from '../wire/receive-budget.ts';
-import { Link, type LinkOptions } from './channel.ts';
+import { EndpointChannel, type EndpointChannelOptions } from './channel.ts';
 import type { KeepaliveTimes } from './channel-silence.ts';
 import type { Credentials } from './credentials.ts';
 import type { DialPacing } from './dial-pacing.ts';
@@ -31,51 +31,51 @@ export interface EndpointsOptions {
   readonly random: () => number;
 }
 
-/** An endpoint and its link, which is made when it is first asked for and again after it was retired. */
+/** An endpoint and its channel, which is made when it is first asked for and again after it was retired. */
 class Endpoint {
-  readonly #options: LinkOptions;
-  #link: Link | undefined;
+  readonly #options: EndpointChannelOptions;
+  #channel: EndpointChannel | undefined;
   #isReplacement = false;
 
-  constructor(options: LinkOptions) {
+  constructor(options: EndpointChannelOptions) {
     this.#options = options;
   }
 
-  get link(): Link {
-    if (this.#link === undefined) {
-      this.#link = new Link({ ...this.#options, isReplacement: this.#isReplacement });
+  get channel(): EndpointChannel {
+    if (this.#channel === undefined) {
+      this.#channel = new EndpointChannel({ ...this.#options, isReplacement: this.#isReplacement });
       this.#isReplacement = false;
     }
-    return this.#link;
+    return this.#channel;
   }
 
   get isReady(): boolean {
-    return this.#link?.isReady === true;
+    return this.#channel?.isReady === true;
   }
 
-  has(link: Link): boolean {
-    return this.#link === link;
+  has(channel: EndpointChannel): boolean {
+    return this.#channel === channel;
   }
 
   renew(): void {
-    const link = this.#link;
-    this.#link = undefined;
-    link?.retire();
+    const channel = this.#channel;
+    this.#channel = undefined;
+    channel?.retire();
   }
 
-  /** The same for a link that is silent: a new connection tells at once when the way is free again. */
+  /** The same for a channel that is silent: a new connection tells at once when the way is free again. */
   replace(): void {
     this.#isReplacement = true;
     this.renew();
   }
 
   hurry(): void {
-    this.#link?.hurry();
+    this.#channel?.hurry();
   }
 
   close(): void {
-    this.#link?.close();
-    this.#link = undefined;
+    this.#channel?.close();
+    this.#channel = undefined;
   }
 }
 
@@ -89,8 +89,8 @@ export class Endpoints implements Recoverable {
   constructor(options: EndpointsOptions) {
     this.#credentials = options.config.endpoints.some((url) => parseEndpoint(url).secure) ? options.credentials : undefined;
     const isNeeded = () => !this.#all.some((endpoint) => endpoint.isReady);
-    this.#all = linkOptionsOf(options).map(
-      (link, index) => new Endpoint({ ...link, isNeeded, onRecovered: () => this.#recovered(index) }),
+    this.#all = channelOptionsOf(options).map(
+      (channel, index) => new Endpoint({ ...channel, isNeeded, onRecovered: () => this.#recovered(index) }),
     );
   }
 
@@ -99,20 +99,20 @@ export class Endpoints implements Recoverable {
     if (this.#credentials?.isLoaded === false) await this.#credentials.load();
   }
 
-  /** The link in use. */
-  get link(): Link {
-    return this.#current.link;
+  /** The channel in use. */
+  get channel(): EndpointChannel {
+    return this.#current.channel;
   }
 
   get #current(): Endpoint {
     return this.#all[this.#at] as Endpoint;
   }
 
-  /** A request or stream of `link` has failed by the fault of its endpoint: the next one is in use, if it is not already. */
-  failed(link: Link, error: EtcdError): void {
-    const endpoint = this.#all.find((each) => each.has(link));
+  /** A request or stream of `channel` has failed by the fault of its endpoint: the next one is in use, if it is not already. */
+  failed(channel: EndpointChannel, error: EtcdError): void {
+    const endpoint = this.#all.find((each) => each.has(channel));
     if (endpoint === undefined) return;
-    if (error instanceof DeadlineError && link.isSilent) endpoint.replace();
+    if (error instanceof DeadlineError && channel.isSilent) endpoint.replace();
     if (endpoint !== this.#current) return;
     this.#at = (this.#at + 1) % this.#all.length;
     this.#current.hurry();
@@ -146,7 +146,7 @@ export class Endpoints implements Recoverable {
   }
 }
 
-function linkOptionsOf({
+function channelOptionsOf({
   name,
   config,
   credentials,

@@ -55,8 +55,8 @@ interface Invocation<T> {
   readonly timeoutMs?: number | undefined;
   /** For the message of an error. */
   readonly revision?: Revision | undefined;
-  /** The link in use where absent. */
-  readonly link?: Link | undefined;
+  /** The channel in use where absent. */
+  readonly channel?: EndpointChannel | undefined;
 }
 
 export interface UnaryCall<T extends { readonly header: ResponseHeader }> extends Invocation<T> {
@@ -67,7 +67,7 @@ export interface UnaryCall<T extends { readonly header: ResponseHeader }> extend
 
 export interface OpenStream {
   readonly stream: MessageStream;
-  readonly link: Link;
+  readonly channel: EndpointChannel;
   isClosed(): boolean;
   /** Cancels the stream. Idempotent. */
   close(): void;
@@ -142,18 +142,18 @@ export class Transport {
     }
   }
 
-  /** Opens a stream to the link in use, after `ready`. `onRetire` is called when it shall move to another link. Throws ClosedError. */
+  /** Opens a stream to the channel in use, after `ready`. `onRetire` is called when it shall move to another channel. Throws ClosedError. */
   open(method: Method, onRetire: () => void): OpenStream {
     if (this.#isClosed) throw new ClosedError();
-    const { link } = this.#options.endpoints;
-    const stream = new MessageStream(link.grpc, method.path, this.#login.metadata, (bytes) => link.settle(bytes));
-    const leave = link.use(onRetire);
+    const { channel } = this.#options.endpoints;
+    const stream = new MessageStream(channel.grpc, method.path, this.#login.metadata, (bytes) => channel.settle(bytes));
+    const leave = channel.use(onRetire);
     const cancel = () => stream.cancel();
     this.#cancels.add(cancel);
     let isClosed = false;
     return {
       stream,
-      link,
+      channel,
       isClosed: () => isClosed,
       close: () => {
         isClosed = true;
@@ -165,9 +165,9 @@ export class Transport {
   }
 
   /** The typed error for whatever a stream's `next` rejected with. */
-  streamError(thrown: unknown, method: Method, link: Link | undefined, revision?: Revision): Error {
+  streamError(thrown: unknown, method: Method, channel: EndpointChannel | undefined, revision?: Revision): Error {
     if (this.#isClosed) return new ClosedError();
-    if (link?.refusal !== undefined) return link.refusal;
+    if (channel?.refusal !== undefined) return channel.refusal;
     return isServiceError(thrown) ? errorOfStatus(thrown, contextOf(method, ETCD_CALL_TIMEOUT_MS, revision)) : asError(thrown);
   }
 
@@ -182,8 +182,8 @@ export class Transport {
     this.#options.tracker.contact(clusterId);
   }
 
-  /** A request or stream of `link` failed: another endpoint may be in use from now on. */
-  failed(link: Link, error: EtcdError): void {
+  /** A request or stream of `channel` failed: another endpoint may be in use from now on. */
+  failed(channel: EndpointChannel, error: EtcdError): void {
     if (this.#isClosed) return;
     if (error instanceof AuthRevisionError) return;
     if (!error.concernsConnection) {
@@ -191,7 +191,7 @@ export class Transport {
       return;
     }
     this.#options.tracker.failed(error);
-    this.#options.endpoints.failed(link, error);
+    this.#options.endpoints.failed(channel, error);
   }
 
   /** A stream was refused: older versions of etcd deny a watch whose token they have forgotten. */
@@ -264,7 +264,7 @@ export class Transport {
   }
 
   async #exchange<T>(
-    { method, request, decode, signal, timeoutMs = ETCD_CALL_TIMEOUT_MS, revision, link: given }: Invocation<T>,
+    { method, request, decode, signal, timeoutMs = ETCD_CALL_TIMEOUT_MS, revision, channel: given }: Invocation<T>,
     metadata: Metadata,
   ): Promise<T> {
     if (this.#isClosed) throw new ClosedError();
@@ -272,11 +272,11 @@ export class Transport {
     await this.#connectable();
     if (this.#isClosed) throw new ClosedError();
     signal.throwIfAborted();
-    const link = given ?? this.#options.endpoints.link;
-    const leave = link.use();
+    const channel = given ?? this.#options.endpoints.channel;
+    const leave = channel.use();
     try {
-      const answer = await this.#send(link, method, request, metadata, signal, timeoutMs);
-      link.settle(answer.length);
+      const answer = await this.#send(channel, method, request, metadata, signal, timeoutMs);
+      channel.settle(answer.length);
       if (answer.length > (method.maxAnswerBytes ?? Number.POSITIVE_INFINITY))
         throw new ResponseTooLargeError(`${answer.length} bytes to ${method.name}`);
       return decoded(decode, answer);
@@ -284,9 +284,9 @@ export class Transport {
       signal.throwIfAborted();
       if (this.#isClosed) throw new ClosedError();
       const error = isServiceError(thrown)
-        ? (link.refusal ?? errorOfStatus(thrown, contextOf(method, timeoutMs, revision)))
+        ? (channel.refusal ?? errorOfStatus(thrown, contextOf(method, timeoutMs, revision)))
         : thrown;
-      if (error instanceof EtcdError) this.failed(link, error);
+      if (error instanceof EtcdError) this.failed(channel, error);
       throw error;
     } finally {
       leave();
@@ -294,7 +294,7 @@ export class Transport {
   }
 
   #send(
-    link: Link,
+    channel: EndpointChannel,
     method: Method,
     request: Buffer,
     metadata: Metadata,
@@ -310,7 +310,7 @@ export class Transport {
       };
       // The library takes a deadline by the wall clock and turns it into a duration at once.
       const deadline = Date.now() + timeoutMs;
-      const call = link.grpc.makeUnaryRequest(method.path, identity, identity, request, metadata, { deadline }, done);
+      const call = channel.grpc.makeUnaryRequest(method.path, identity, identity, request, metadata, { deadline }, done);
       const cancel = () => call.cancel();
       signal.addEventListener('abort', cancel, { once: true });
       this.#cancels.add(cancel);

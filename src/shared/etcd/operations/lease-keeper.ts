@@ -97,8 +97,8 @@ export class LeaseKeeper {
       await Promise.race([this.#refresh(open), this.#receive(open, onAnswer)]);
     } catch (thrown) {
       if (isRetired) return;
-      const error = transport.streamError(thrown, LEASE_KEEP_ALIVE, open.link);
-      if (error instanceof EtcdError) transport.failed(open.link, error);
+      const error = transport.streamError(thrown, LEASE_KEEP_ALIVE, open.channel);
+      if (error instanceof EtcdError) transport.failed(open.channel, error);
       throw error;
     } finally {
       open.close();

@@ -171,7 +171,7 @@ class WatchSession {
 
   failed(error: Error): void {
     if (this.#open === undefined || this.#isRetired || !(error instanceof EtcdError)) return;
-    this.#parts.transport.failed(this.#open.link, error);
+    this.#parts.transport.failed(this.#open.channel, error);
     this.#parts.transport.streamRefused(error);
   }
 
@@ -204,7 +204,7 @@ class WatchSession {
   }
 
   /** By a key below the prefix, which whoever may watch it may read as well; it needs not exist. */
-  async #verify({ link }: OpenStream): Promise<void> {
+  async #verify({ channel }: OpenStream): Promise<void> {
     const revision = this.#cursor.delivered;
     if (revision === NO_REVISION) return;
     await this.#parts.transport.call({
@@ -214,7 +214,7 @@ class WatchSession {
       subject: { action: 'Get', kind: 'read', key: this.#prefix },
       signal: this.#options.signal,
       revision,
-      link,
+      channel,
       pin: this.#pin,
     });
   }
@@ -227,7 +227,7 @@ class WatchSession {
     try {
       message = await this.#open?.stream.next({ keepsLast });
     } catch (thrown) {
-      throw transport.streamError(thrown, WATCH, this.#open?.link, revision);
+      throw transport.streamError(thrown, WATCH, this.#open?.channel, revision);
     }
     if (message === undefined) return undefined;
     const answer = decodeWatch(message);
