@@ -13,6 +13,7 @@ export function quoted(text: string): string {
   return JSON.stringify(text.length > 64 ? `${text.slice(0, 64)}…` : text);
 }
 
+/** Highest TCP and UDP port. */
 const MAX_PORT = 65_535;
 
 /** Whether readers take `port` as one: they refuse a whole value for a number that is none. */

@@ -23,6 +23,7 @@ export interface EndpointAddress {
 
 export const ENDPOINT_FORM = 'a URL with host and port, such as https://cluster.example:2379';
 
+/** Characters of an endpoint URL. */
 const MAX_ENDPOINT_LENGTH = 1_000;
 
 const SCHEME = /^(https?):\/\//i;

@@ -1,8 +1,7 @@
 /**
  * `cilium/.heartbeat`: the time, rewritten every minute.
  *
- * Readers never parse it. That it changes is what tells them that the store and the way to it work; two
- * minutes without a change make them connect anew.
+ * Readers do not parse it. A change shows them that the store and the connection work; they reconnect after two minutes without one.
  */
 
 import { asError, isAbort } from '../errors.ts';
@@ -14,7 +13,7 @@ import type { SingleKeys } from './types.ts';
 
 export const HEARTBEAT_INTERVAL_MS = 60_000;
 
-/** A heartbeat that takes longer is given up: the next one is on its way. */
+/** A heartbeat that takes longer has failed; the next one follows. */
 const HEARTBEAT_TIMEOUT_MS = 25_000;
 
 /**

@@ -7,6 +7,7 @@ import type { Turns } from './store/turns.ts';
 import type { KeyGroup } from './writer/key-group.ts';
 import type { LeasePool } from './writer/lease-pool.ts';
 
+/** Interval between two batches of moved keys. */
 const MOVE_TICK_MS = 250;
 const MOVES_PER_TICK = Math.ceil((LEASE_MOVES_PER_SECOND * MOVE_TICK_MS) / 1000);
 
