@@ -55,7 +55,7 @@ export interface EtcdClientOptions {
   readonly name: string;
   readonly log: Logger;
   readonly clock: Clock;
-  /** Whatever would write is refused with ReadOnlyError before it leaves the process. */
+  /** Requests that would write reject with ReadOnlyError and are not sent. */
   readonly readOnly?: boolean | undefined;
   /** Keys per page of lists that name no size of their own. */
   readonly pageSize?: number | undefined;
@@ -77,7 +77,7 @@ export interface EtcdClientOptions {
   readonly random?: (() => number) | undefined;
 }
 
-/** A client that can also be asked about users and roles. */
+/** A client with the operations on users and roles. */
 export interface EtcdAdminClient extends EtcdClient {
   /** Throws ReadOnlyError where the client is read-only. */
   readonly auth: EtcdAuth;

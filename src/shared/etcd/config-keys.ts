@@ -32,11 +32,11 @@ const KINDS = {
 export interface FoldedKeys {
   /** The values by the names of `known`; members of lists of mappings alike. */
   readonly values: Readonly<Record<string, unknown>>;
-  /** How a key of `values` stands in the file. */
+  /** The spelling of a key of `values` in the file. */
   spelling(key: string): string;
-  /** Keys that have no meaning, as they stand in the file. */
+  /** Unknown keys, as spelled in the file. */
   readonly unknown: readonly string[];
-  /** Keys that stand in the file in several spellings. */
+  /** Keys that the file has in several spellings. */
   readonly ambiguous: readonly string[];
 }
 

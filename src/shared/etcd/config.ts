@@ -24,7 +24,7 @@ export interface EtcdConfig {
   readonly keyFile?: string | undefined;
   /** Any server certificate will do. */
   readonly skipVerify?: boolean;
-  /** Addresses of host names that are not asked of DNS, by `hostKey`. */
+  /** Addresses of host names that are used instead of DNS, by `hostKey`. */
   readonly hostAliases?: ReadonlyMap<string, readonly string[]>;
   /** Secret: never log or show it. */
   readonly login?: EtcdLogin | undefined;
@@ -32,7 +32,7 @@ export interface EtcdConfig {
   readonly warnings?: readonly string[];
 }
 
-/** How a client says who it is where its certificate does not. */
+/** Credentials of a client whose certificate does not identify it. */
 export type EtcdLogin =
   | { readonly kind: 'password'; readonly username: string; readonly password: string }
   | { readonly kind: 'token'; readonly token: string };
@@ -45,7 +45,7 @@ const ALIASES = 'a list of {hostname, ips}';
 const ADDRESSES = 'a list of IP addresses, one at least';
 const HOST = 'a host name';
 
-/** Where a text is wanted, a number or a word such as `yes` is taken for one. */
+/** A number or a word such as `yes` is accepted as a string. */
 const textOf = (allowed: string) => z.preprocess((value) => goText(value) ?? value, z.string(allowed));
 const path = textOf(PATH).nullish();
 const secret = textOf(TEXT).nullish();
@@ -105,7 +105,7 @@ export function parseEtcdConfig(text: string, file: string): EtcdConfig {
   return new Reading(text, file).config();
 }
 
-/** One file that is being read, with what is to be said of it. */
+/** One file that is being read, and its warnings. */
 class Reading {
   readonly #document: YamlDocument;
   readonly #warnings: string[] = [];
@@ -132,7 +132,7 @@ class Reading {
       endpoints: endpoints.map(({ url }) => url),
       caFile: given['trusted-ca-file'] || given['ca-file'] || undefined,
       ...this.#certificate(given),
-      // etcd's library does not look at the flag then, and TLS may be used all the same.
+      // etcd's library ignores the flag then, and TLS may still be used.
       skipVerify: given['insecure-skip-tls-verify'] === true && !isInsecure,
       hostAliases,
       login,

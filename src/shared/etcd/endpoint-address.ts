@@ -1,8 +1,8 @@
 /**
- * Endpoint URLs, as etcd's own clients take them: `https://host:2379`, `http://…`, or `host:2379`.
+ * Endpoint URLs, as accepted by etcd's own clients: `https://host:2379`, `http://…`, or `host:2379`.
  *
- * Without a scheme TLS is used, unless the configuration says `insecure-transport`. Whatever follows the port plays no part, nor
- * does a user name before the host. One endpoint has one URL here, however it was written.
+ * Without a scheme TLS is used, unless the configuration has `insecure-transport`. Anything after the port is ignored, and
+ * so is a user name before the host. One endpoint has one URL here, in whatever form it was configured.
  */
 import { isIP } from 'node:net';
 import { EtcdConfigError } from './errors.ts';
@@ -58,7 +58,7 @@ export function hostKey(host: string): string {
   return host.toLowerCase().replace(/\.$/, '');
 }
 
-/** In a URL the percent sign before a zone is escaped; the bare form is accepted, too. */
+/** In a URL the percent sign before a zone is escaped; the plain form is accepted too. */
 function ipv6Of(text: string): string | undefined {
   const [address = '', ...zones] = text.split(/%25|%/);
   if (isIP(address) !== 6 || zones.length > 1 || !/^[A-Za-z0-9._~-]*$/.test(zones[0] ?? '')) return undefined;
@@ -66,7 +66,7 @@ function ipv6Of(text: string): string | undefined {
   return zones[0] ? `${shortest}%${zones[0]}` : shortest;
 }
 
-/** A password may stand before the host; no message shows it. */
+/** A password may precede the host; no message shows it. */
 function withoutUser(text: string): string {
   return text.replace(/^([^/@]*:\/\/)?[^/]*@/, '$1…@');
 }

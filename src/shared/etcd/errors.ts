@@ -1,10 +1,10 @@
 /**
- * Everything that can go wrong with an etcd, one class per cause, and the only place that reads error texts.
+ * All errors of an etcd, one class per cause. Only this file matches error texts.
  *
- * A remote etcd chooses its texts: no more than MAX_ETCD_TEXT_LENGTH characters of one are looked at or shown.
+ * A remote etcd controls its texts: at most MAX_ETCD_TEXT_LENGTH characters of one are matched or shown.
  *
- * etcd tells most causes by a gRPC code it uses for several of them; the text decides. The texts are those
- * of etcd 3.4 to 3.7, which differ in a prefix at most.
+ * etcd uses the same gRPC code for several causes; the text distinguishes them. The texts are those
+ * of etcd 3.4 to 3.7, which differ only in a prefix.
  */
 import { type StatusObject, status } from '@grpc/grpc-js';
 import { ProgramError } from '../errors.ts';
@@ -13,16 +13,16 @@ import { printable } from '../printable.ts';
 import type { Revision } from './types.ts';
 
 export abstract class EtcdError extends ProgramError {
-  /** The way to the etcd or the member at its end is at fault, not the request: another endpoint may do better. */
+  /** The connection or the member failed, not the request: another endpoint may succeed. */
   readonly concernsConnection: boolean = false;
 }
 
-/** The revision asked for is gone; only a new listing can go on. */
+/** The requested revision was compacted; a new listing is required. */
 export class CompactedError extends EtcdError {
   readonly code = 'ETCD_COMPACTED';
   readonly retriable = false;
   readonly asked: Revision;
-  /** Unknown where a range was refused: etcd tells it to watches only. */
+  /** Undefined if a range was rejected: etcd reports it only for watches. */
   readonly oldestLeft: Revision | undefined;
   constructor(asked: Revision, oldestLeft?: Revision) {
     super(`revision ${asked} was compacted${oldestLeft === undefined ? '' : ` (oldest left: ${oldestLeft})`}; list again`);
@@ -31,7 +31,7 @@ export class CompactedError extends EtcdError {
   }
 }
 
-/** The store has not reached the revision asked for: it was replaced by an older one, or a member lags behind. */
+/** The store has not reached the requested revision: it was replaced by an older one, or the member lags behind. */
 export class FutureRevisionError extends EtcdError {
   readonly code = 'ETCD_FUTURE_REVISION';
   readonly retriable = false;
@@ -182,7 +182,7 @@ export class LeaseNotFoundError extends EtcdError {
   }
 }
 
-/** What a transaction was to be done under did not hold; nothing was done. */
+/** The condition of a transaction failed; nothing was applied. */
 export class ConditionFailedError extends EtcdError {
   readonly code = 'ETCD_CONDITION_FAILED';
   readonly retriable = false;
@@ -212,7 +212,7 @@ export class UnauthenticatedError extends EtcdError {
   }
 }
 
-/** Users or roles were changed while the request was under way; it was not carried out. */
+/** Users or roles changed during the request; it was not applied. */
 export class AuthRevisionError extends EtcdError {
   readonly code = 'ETCD_AUTH_REVISION';
   readonly retriable = true;
@@ -230,7 +230,7 @@ export class AuthNotFoundError extends EtcdError {
   }
 }
 
-/** The user or role that is to be added is there already. */
+/** The user or role to add already exists. */
 export class AuthExistsError extends EtcdError {
   readonly code = 'ETCD_AUTH_EXISTS';
   readonly retriable = false;
@@ -239,7 +239,7 @@ export class AuthExistsError extends EtcdError {
   }
 }
 
-/** A change of users that etcd refuses whatever the rights, such as deleting root while authentication is on. */
+/** A change of users that etcd rejects with any permissions, such as deleting root while authentication is enabled. */
 export class AuthRefusedError extends EtcdError {
   readonly code = 'ETCD_AUTH_REFUSED';
   readonly retriable = false;
@@ -256,7 +256,7 @@ export class AuthNotEnabledError extends EtcdError {
   }
 }
 
-/** This etcd does not know the call: it is too old. */
+/** This etcd does not support the call: it is too old. */
 export class UnknownCallError extends EtcdError {
   readonly code = 'ETCD_UNKNOWN_CALL';
   readonly retriable = false;
@@ -307,7 +307,7 @@ export class UnexpectedStatusError extends EtcdError {
 export interface CallContext {
   readonly what: string;
   readonly timeoutMs: number;
-  /** The revision that a range or watch asked for. */
+  /** The requested revision of a range or watch. */
   readonly revision?: Revision;
 }
 
@@ -347,7 +347,7 @@ const BY_CODE: Readonly<Partial<Record<number, Maker>>> = {
   [status.UNAUTHENTICATED]: (detail) => new UnauthenticatedError(detail),
 };
 
-/** What OpenSSL and Node say of handshakes and certificates; the connection itself has failed then, with UNAVAILABLE. */
+/** Texts of OpenSSL and Node for failed handshakes and certificates; the status of such a failure is UNAVAILABLE. */
 const TLS_TEXT = /certificate|SSL routines|\bTLS\b|altname|wrong version number|ssl3_|tls_/i;
 
 /** The typed error for a gRPC status that is not OK. The library leaves out code and details where its own work on an answer fails. */
@@ -358,7 +358,7 @@ export function errorOfStatus(
   const detail = plainText(printable(details, MAX_ETCD_TEXT_LENGTH));
   const make = makerFor(detail) ?? BY_CODE[code];
   if (make !== undefined) return make(detail, context);
-  // A stream that was reset without a status: the server or something in between went away.
+  // A stream that was reset without a status: the server or a proxy closed it.
   if (code === status.INTERNAL && detail.includes('RST_STREAM')) return new UnavailableError(detail);
   return new UnexpectedStatusError(code, detail);
 }

@@ -7,7 +7,7 @@ import type { Clock } from '../time/clock.ts';
 import type { EtcdConnectionState } from './types.ts';
 
 export interface EtcdHealthOptions {
-  /** Undefined as long as there is no client. */
+  /** Undefined while there is no client. */
   readonly connection: () => EtcdConnectionState | undefined;
   /** Why writes fail at present; undefined while they succeed. */
   readonly writeError: () => Error | undefined;

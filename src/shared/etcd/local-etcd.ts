@@ -10,12 +10,12 @@ import { type EtcdConfig, readEtcdConfig } from './config.ts';
 import type { EtcdMetrics } from './metrics.ts';
 import { RequestLimiter } from './operations/request-limiter.ts';
 
-/** How often a configuration file that is not there, or not usable yet, is looked for. */
+/** How often to look for a configuration file that is missing or invalid. */
 const CONFIG_RETRY_MS = 1_000;
 
 export interface LocalEtcd {
   readonly client: EtcdAdminClient;
-  /** The limit on requests that holds during the first load gives way to the one that holds after it. */
+  /** Replaces the request limit of the first load with the regular one. */
   endBootstrap(): void;
 }
 
@@ -26,8 +26,8 @@ export interface EtcdSurroundings {
 }
 
 /**
- * A client, as soon as there is a configuration to make it from: in a starting pod the file may come later
- * than we do. Rejects only with the signal's reason.
+ * A client, as soon as there is a valid configuration: in a starting pod the file may appear
+ * later. Rejects only with the signal's reason.
  */
 export async function openLocalEtcd(
   options: KvstoreOptions,
@@ -54,7 +54,7 @@ export async function openLocalEtcd(
   }
 }
 
-/** The limit that the options ask for, at first that of the first load; none where they name none. */
+/** The request limit from the options, at first that of the first load; undefined if not set. */
 export function limiterOf({ qps, bootstrapQps, maxInflight }: KvstoreOptions, clock: Clock): RequestLimiter | undefined {
   if (qps === undefined && bootstrapQps === undefined && maxInflight === undefined) return undefined;
   return new RequestLimiter({ qps: bootstrapQps ?? qps, maxInFlight: maxInflight }, clock);

@@ -1,9 +1,9 @@
 /**
  * The calls to etcd as Prometheus series, under the original's names.
  *
- * A transaction counts as one operation. The `api_limiter` families show what the limits of `--kvstore-opt` do to the
- * calls of each client: `etcd` is the local one, `etcd-<cluster>` that of a remote cluster. The original has a limiter
- * with more settings for them; those that it leaves unset for etcd are 0, as they are there.
+ * A transaction counts as one operation. The `api_limiter` families show the effect of the limits in `--kvstore-opt` on the
+ * calls of each client: `etcd` is the local one, `etcd-<cluster>` that of a remote cluster. The limiter of the original
+ * has more settings; those that it does not set for etcd are 0, as in the original.
  */
 
 import { clusterNameProblem } from '../cluster-info.ts';
@@ -19,7 +19,7 @@ const RECENT_CALLS = 10;
 
 /** Only the scopes of these keys name a cluster. */
 
-/** As the original gives them: what went wrong is told by log lines. */
+/** As in the original; log lines have the cause. */
 const RETURN_CODES = { success: '200', fail: '500' } as const;
 
 type Outcome = keyof typeof RETURN_CODES;
@@ -78,7 +78,7 @@ export class EtcdMetrics {
     return new Map([...this.#clients.values()].flatMap(({ expiries }) => [...expiries]));
   }
 
-  /** The observer of a client. Another one of the same name, such as that of the next connection, goes on with its series. */
+  /** The observer of a client. Another one with the same name, such as that of the next connection, continues its series. */
   client(name: string, limiter: RequestLimiter | undefined): EtcdObserver {
     return this.#observer(name, limiter, undefined);
   }

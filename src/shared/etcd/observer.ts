@@ -18,13 +18,13 @@ export interface CallOutcome {
 }
 
 export interface EtcdObserver {
-  /** A unary call begins. What is returned is called once when it is over, with undefined where it was given up. */
+  /** A unary call starts. The returned function is called once at its end, with undefined if it was cancelled. */
   begin(subject: CallSubject): (outcome: CallOutcome | undefined) => void;
   /** A watch handed on events that had arrived `seconds` before. */
   events(events: readonly WatchEvent[], seconds: number): void;
   /**
-   * A watch received events that it had delivered before, out of order, or of keys that it had not asked for, and dropped
-   * them; or an answer that tells nothing, such as progress from the past, which counts as one.
+   * A watch dropped events that were duplicate, out of order, or of keys that were not requested;
+   * or a response without information, such as old progress, which counts as one.
    */
   droppedEvents(count: number): void;
   /** The TLS files in use from now on, and when the first certificate of each ends, in milliseconds since 1970. */

@@ -1,5 +1,5 @@
 /**
- * The vocabulary of etcd as the rest of the program speaks it.
+ * The types of etcd used by the rest of the program.
  *
  * Keys are opaque bytes, held as strings with one character per byte (latin-1): cheap as map keys and
  * lossless for bytes that are not UTF-8. Values stay buffers from the wire to the wire.
@@ -63,21 +63,21 @@ export interface KeyValue {
 export interface ListPage {
   readonly keyValues: readonly KeyValue[];
   readonly revision: Revision;
-  /** Keys of the whole listing, as the server counts them: known from the first page on, to be believed by nobody. */
+  /** Keys of the whole listing, as counted by the server: set from the first page on, and not trusted. */
   readonly total: number;
 }
 
 export interface ListOptions {
   readonly signal: AbortSignal;
-  /** Keys per page; 0 asks for everything in one answer. */
+  /** Keys per page; 0 requests all keys in one response. */
   readonly pageSize?: number;
   /** Answers carry no values (`value` is empty). */
   readonly keysOnly?: boolean;
   /** Only keys written at or after this revision. */
   readonly minModRevision?: Revision;
-  /** Only the key that the prefix itself is: whoever may read one key alone may ask for no range. */
+  /** Only the key that equals the prefix: a user with access to a single key may not read a range. */
   readonly exact?: boolean;
-  /** Begins at this key rather than with the first one. */
+  /** Starts at this key instead of the first one. */
   readonly start?: EtcdKey;
 }
 
@@ -94,11 +94,11 @@ export type WatchEvent =
   | { readonly type: 'delete'; readonly key: EtcdKey; readonly modRevision: Revision };
 
 /**
- * What a watch delivers.
+ * The items of a watch.
  *
- * `events`: in the order of the store, and of the keys that were asked for alone; a batch never splits a revision from the point of view of resuming.
+ * `events`: in the order of the store, only of the requested keys; a batch never splits a revision that could be resumed from.
  * `progress`: everything up to `revision` has been delivered.
- * `compacted`: the history asked for is gone; list again. The watch has ended. `compactRevision` is 0 where etcd did not tell it.
+ * `compacted`: the requested revision is gone; list again. The watch has ended. `compactRevision` is 0 if etcd did not report it.
  * `replaced`: the store behind the endpoint is not the one that was watched (other cluster ID, or its
  * revision went back); list again. The watch has ended.
  */
@@ -112,7 +112,7 @@ export interface WatchOptions {
   readonly signal: AbortSignal;
   /** The first revision to deliver: a list's revision plus one. */
   readonly from: Revision;
-  /** Only deletions, for whoever watches what it wrote itself. */
+  /** Only deletions, for a writer that watches its own keys. */
   readonly deletesOnly?: boolean;
   /** Only the key that the prefix itself is. */
   readonly exact?: boolean;
@@ -133,14 +133,14 @@ export interface GrantOptions extends CallOptions {
   readonly id?: LeaseId;
 }
 
-/** What has to hold at the moment of a transaction. */
+/** A condition that must hold when the transaction is applied. */
 export interface TxnCondition {
   readonly key: EtcdKey;
   readonly exists: boolean;
 }
 
 export interface TxnOptions extends CallOptions {
-  /** Where one of them does not hold nothing is done. */
+  /** If one of them fails, nothing is applied. */
   readonly onlyIf?: readonly TxnCondition[];
 }
 
@@ -166,8 +166,8 @@ export interface EtcdConnectionState {
 /**
  * A client of one etcd cluster over one or more endpoints.
  *
- * Unary calls are tried once, with a deadline, and reject with a typed error (errors.ts); whoever calls
- * decides about another attempt. Watches and kept leases reconnect by themselves until their signal
+ * Unary calls are tried once, with a deadline, and reject with a typed error (errors.ts); the caller
+ * decides about retries. Watches and kept leases reconnect automatically until their signal
  * is aborted or the client is closed.
  */
 export interface EtcdClient {
@@ -186,16 +186,16 @@ export interface EtcdClient {
   watch(prefix: EtcdKey, options: WatchOptions): AsyncIterable<WatchBatch>;
 
   /**
-   * All operations at one revision, which is returned. No key may be named twice. The operations are encoded before the
-   * call returns its promise: buffers of values may be used again after that. Rejects with ConditionFailedError as
-   * `onlyIf` says.
+   * All operations at one revision, which is returned. No key may occur twice. The operations are encoded before the
+   * call returns its promise: buffers of values may be reused after that. Rejects with ConditionFailedError if
+   * `onlyIf` fails.
    */
   txn(operations: readonly TxnOperation[], options: TxnOptions): Promise<Revision>;
 
   /** Puts `key` only where it does not exist. True where it was put. */
   putIfAbsent(key: EtcdKey, value: Uint8Array, lease: LeaseId, options: CallOptions): Promise<boolean>;
 
-  /** Rejects where there is a lease with the ID that `options` ask for. */
+  /** Rejects if a lease with the ID in `options` exists. */
   grantLease(ttlSeconds: number, options: GrantOptions): Promise<LeaseId>;
 
   /** Undefined where the lease does not exist (any more). */
@@ -203,16 +203,16 @@ export interface EtcdClient {
 
   revokeLease(lease: LeaseId, options: CallOptions): Promise<void>;
 
-  /** Keeps `lease` alive from now on, any lease by its ID. `onLost` is called once, when the server no longer knows it. Returns a function that stops. */
+  /** Keeps `lease` alive, any lease by its ID. `onLost` is called once, when the server reports it as gone. Returns a function that stops. */
   keepLease(lease: LeaseId, ttlSeconds: number, onLost: () => void): () => void;
 
   /**
-   * `listener` is called whenever a lost connection is there again, or anything else makes another attempt worth while.
-   * Returns what ends that.
+   * `listener` is called when a lost connection returns, or when a retry may succeed for another reason.
+   * Returns a function that removes it.
    */
   onRecovered(listener: () => void): () => void;
 
-  /** The cluster ID that every answer must carry is forgotten: the next answer pins a new one. */
+  /** Clears the expected cluster ID: the next response pins a new one. */
   forgetCluster(): void;
 
   /** Ends every call, watch and keep-alive. Idempotent. */

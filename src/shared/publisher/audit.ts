@@ -1,8 +1,8 @@
 /**
- * Finds by comparing what no watch tells: keys that others have written, and keys that vanished unnoticed.
+ * Detects by comparison what no watch reports: keys that were written externally, and keys that disappeared unnoticed.
  *
- * Mod revisions are compared with our own, values only where these differ. Keys that are being written are compared with
- * the answer.
+ * Mod revisions are compared with our own, values only if these differ. Keys that are being written are compared with
+ * the response.
  */
 import { type EtcdClient, type EtcdKey, type KeyValue, NO_LEASE, type Revision } from '../etcd/types.ts';
 import { ABSENT, FLAG_KEPT, FLAG_SEEN, type Slot, UNKNOWN } from './store/key-table.ts';
@@ -13,11 +13,11 @@ import type { RepairReason, SectionOptions } from './types.ts';
 import type { KeyGroup } from './writer/key-group.ts';
 
 export interface AuditFindings {
-  /** Desired keys that somebody else wrote; they wait to be written again. */
+  /** Desired keys that were written externally; they are queued for writing. */
   overwritten: number;
-  /** Desired keys that vanished without a word of the watch. */
+  /** Desired keys that disappeared without an event of the watch. */
   deleted: number;
-  /** Keys below a prefix that is ours alone, which nobody desires. */
+  /** Keys below an exclusive prefix that are not desired. */
   foreign: number;
 }
 
@@ -35,8 +35,8 @@ export interface AuditedSection {
 }
 
 /**
- * Compares a section in etcd with what is known of it, of keys written since then or, where that is undefined, of all, and
- * sees to what differs. Returns what it found and the revision up to which it looked.
+ * Compares a section in etcd with its known state, for keys written since a revision or, if that is undefined, for all, and
+ * repairs differences. Returns what it found and the revision up to which it compared.
  */
 export async function auditSection(
   section: AuditedSection,
@@ -88,8 +88,8 @@ const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 const TIME_BYTES = 20;
 
 /**
- * A canary or heartbeat of another writer says what ours does, whatever its time: two writers would replace each other's
- * without end. It has to hang on a lease, or it would outlive them all.
+ * A canary or heartbeat of another writer is equivalent whatever its time: two writers would otherwise replace each other's
+ * endlessly. It must be attached to a lease, or it would never expire.
  */
 function saysTheSame({ table }: KeyGroup, slot: Slot, { value, lease }: KeyValue): boolean {
   return lease !== NO_LEASE && table.isDesired(slot) && isTime(value) && isTime(table.value(slot));
@@ -99,7 +99,7 @@ function isTime(value: Uint8Array): boolean {
   return value.length === TIME_BYTES && TIME.test(Buffer.from(value).toString('latin1'));
 }
 
-/** The key was written by others since we last knew, or we cannot tell. */
+/** The key was written externally since its last known state, or this cannot be determined. */
 function isNews({ group, isComplete }: AuditedSection, slot: Slot | undefined, seen: KeyValue): boolean {
   if (slot === undefined) return group.options.owns === 'prefix' && isComplete;
   const known = group.table.revision[slot] as number;

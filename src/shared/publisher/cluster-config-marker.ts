@@ -43,7 +43,7 @@ export async function holdClusterConfigMarker(options: ClusterConfigMarkerOption
       }
     } catch (thrown) {
       signal.throwIfAborted();
-      // That etcd is away, or is another one, is told by the publisher.
+      // The publisher reports an etcd that is unreachable or replaced.
       log.debug({ code: errorCode(thrown), key }, 'cannot read a key; retrying');
       await clock.sleep(backoff.nextMs(), signal);
       continue;

@@ -61,7 +61,7 @@ export class Epoch {
     this.#moves = new LeaseMoves({ clock, leases, turns });
   }
 
-  /** Runs until the epoch ends, and says why; rejects when `signal` is aborted. */
+  /** Runs until the epoch ends and resolves with the reason; rejects when `signal` is aborted. */
   async run(from: Revision, signal: AbortSignal): Promise<EpochEnd> {
     const unlink = onAbort(signal, () => this.#abort.abort(signal.reason));
     try {

@@ -27,7 +27,7 @@ export class LeaseMoves {
     this.#options = options;
   }
 
-  /** Keys of `group` hang on no lease of ours. They are looked through once, as soon as `isListed`. */
+  /** Keys of `group` are not attached to a lease of ours. They are visited once, as soon as `isListed`. */
   add(group: KeyGroup, isListed: () => boolean): void {
     this.#due.set(group, isListed);
   }
@@ -47,7 +47,7 @@ export class LeaseMoves {
     const { clock, leases } = this.#options;
     await clock.sleep(MOVE_TICK_MS, signal);
     this.#budget = MOVES_PER_TICK;
-    // Whatever the reason that it fails, it is tried again with the next tick; others report the state of etcd.
+    // Any failure is retried with the next tick; other code reports the state of etcd.
     await leases.adoptNeeded(signal).catch(() => signal.throwIfAborted());
   }
 
@@ -66,7 +66,7 @@ export class LeaseMoves {
         }
         while (this.#budget === 0) await this.#tick(signal);
         this.#budget -= 1;
-        // The key may have changed during the pause: it is looked at again when its turn comes.
+        // The key may have changed during the pause: it is checked again in its turn.
         if (table.isUsed(slot)) group.requestMove(slot);
       }
     } finally {

@@ -96,7 +96,7 @@ export class PublisherMetrics implements PublisherObserver {
     this.#publisher = publisher;
   }
 
-  /** An etcd that is watched for as long as the process runs, and is the source of no section. */
+  /** An etcd that is watched while the process runs, and is not the source of a section. */
   addWatched(watched: Watched): void {
     this.#watched.push(watched);
   }
@@ -123,7 +123,7 @@ export class PublisherMetrics implements PublisherObserver {
     if (![...this.#sections.keys()].some(({ options }) => options.cluster === cluster)) this.#rejectedOf.delete(cluster);
   }
 
-  /** Keys of `cluster`, of all its sections, that were not taken for `reason`. */
+  /** Keys of `cluster`, of all its sections, that were rejected for `reason`. */
   rejectedKeys(cluster: string, reason: RejectReason): number {
     return this.#rejectedOf.get(cluster)?.get(reason) ?? 0;
   }

@@ -1,8 +1,8 @@
 /**
- * Learns what etcd holds, by reading it.
+ * Reads the state of etcd.
  *
- * The publisher never keeps a value to compare it later: it keeps digests. What others do to its keys shows as a
- * deletion that it did not ask for, or as a mod revision that is not its own.
+ * The publisher keeps digests instead of values to compare. External changes to its keys show as an
+ * unexpected deletion or mod revision.
  */
 import { type EtcdClient, type EtcdKey, keyOf, type Revision } from '../etcd/types.ts';
 import { FLAG_KEPT } from './store/key-table.ts';
@@ -20,8 +20,8 @@ export interface Reading {
 }
 
 /**
- * Lists a section in etcd and adopts the leases found. The group must be unknown and quiet. True where keys were found that
- * hang on no lease of ours, and have to move if they are desired.
+ * Lists a section in etcd and adopts the leases found. The state of the group must be unknown and no writes in flight. True if keys
+ * were found that are not attached to a lease of ours, and must move if they are desired.
  */
 export async function loadSection(
   { client, leases, turns, signal }: Reading,
@@ -40,8 +40,8 @@ export async function loadSection(
 }
 
 /**
- * Reads the canary of a section and adopts its lease: what an earlier run wrote stays for as long as the source has not
- * listed anything else.
+ * Reads the canary of a section and adopts its lease: the canary of an earlier run stays until the source has listed
+ * something else.
  */
 export async function loadCanary({ client, leases, signal }: Reading, singles: KeyGroup, canary: EtcdKey): Promise<void> {
   await singles.read(canary, () => client.get(canary, { signal }));
@@ -49,7 +49,7 @@ export async function loadCanary({ client, leases, signal }: Reading, singles: K
   if (slot !== undefined) await leases.adopt([singles.table.lease[slot] as number], () => true, signal);
 }
 
-/** Reads every key that `group` knows of, one by one, and adopts the leases found. True as `loadSection` says. */
+/** Reads all keys of `group` one by one, and adopts the leases found. Returns the same as `loadSection`. */
 export async function loadSingles(reading: Reading, group: KeyGroup): Promise<boolean> {
   await group.forget();
   for (const slot of group.table.slots()) {
@@ -59,7 +59,7 @@ export async function loadSingles(reading: Reading, group: KeyGroup): Promise<bo
   return adoptLeases(reading, group);
 }
 
-/** Adopts the leases that the keys found hang on. True where some hang on none of ours even then. */
+/** Adopts the leases of the keys found. True if some keys are not attached to a lease of ours even then. */
 export async function adoptLeases({ leases, turns, signal }: Reading, group: KeyGroup): Promise<boolean> {
   const { table } = group;
   const found = new Set<number>();
@@ -70,7 +70,7 @@ export async function adoptLeases({ leases, turns, signal }: Reading, group: Key
     found.add(lease);
     if (table.isDesired(slot) || table.has(slot, FLAG_KEPT)) needed.add(lease);
   });
-  // A lease on which only keys of an unfinished listing hang is needed too, as far as we can tell yet.
+  // A lease with keys of an unfinished listing only is kept too, since they may be desired.
   const isNeeded = (index: number) => needed.has(index) || group.options.owns === 'prefix';
   await leases.adopt(found, isNeeded, signal);
   for (const index of found) if (!leases.isOurs(index)) return true;

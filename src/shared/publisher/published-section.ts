@@ -1,9 +1,9 @@
 /**
- * One section as its source sees it: listings, the sweep of stale keys, and the canary.
+ * One section from the view of its source: listings, the removal of stale keys, and the canary.
  *
- * The story of a first load: the source names keys, which are written while it still lists; `listed` says that
- * it named all; what etcd holds beyond that is stale and is removed; once the last of these writes and removals
- * is confirmed, the canary is written, and readers may trust that what they see is complete.
+ * A first load: the source sends keys, which are written while it still lists; `listed` completes the
+ * listing; other keys in etcd are stale and are removed; once the last of these writes and removals
+ * is confirmed, the canary is written, and readers may rely on complete data.
  */
 import type { EtcdKey } from '../etcd/types.ts';
 import { LOAD_ORDER_GRACE_MS, LOAD_ORDER_HOLD_MS } from '../limits.ts';
@@ -38,7 +38,7 @@ export class PublishedSection implements Section {
   readonly #createdMs: number;
   readonly #syncedWaiters: Waiters = waiters();
   readonly #knownWaiters: Waiters = waiters();
-  /** The listing under way, or the last one. Slots carry the number of the listing that last named them. */
+  /** The listing in progress, or the last one. Slots have the number of the listing that last contained them. */
   #listing = 1;
   #complete = false;
   #everListed = false;
@@ -48,7 +48,7 @@ export class PublishedSection implements Section {
   #synced = false;
   #heldSinceMs: number | undefined;
   #released = false;
-  /** Whether the sweep of stale keys that is under way is still of use. */
+  /** Whether the sweep of stale keys in progress is still valid. */
   #sweeps: (() => boolean) | undefined;
   #cancelCanary: () => void = () => undefined;
   /** The canary has to be written, and that is not confirmed yet. */

@@ -1,9 +1,9 @@
 /**
- * Makes prefixes of one etcd equal to what sources desire, and keeps them so.
+ * Makes prefixes of one etcd equal to the desired keys of their sources, and keeps them equal.
  *
- * It lives in epochs. An epoch begins with what etcd holds being unknown: every section is listed, differences
- * are written, and from then on deletions are watched and audits compare. An epoch ends when the store turns out to be another one
- * or its history was compacted under our watch; the next one lists again and writes only what differs.
+ * It runs in epochs. At the start of an epoch the content of etcd is unknown: every section is listed, differences
+ * are written, and from then on deletions are watched and audits compare. An epoch ends when the store was replaced
+ * or its history was compacted beyond the watch; the next one lists again and writes only differences.
  */
 
 import { asError, errorCode } from '../errors.ts';
@@ -165,13 +165,13 @@ class EtcdPublisher implements Publisher {
       forget();
       this.#stopped.abort();
       this.#leases.close();
-      // The signal has aborted what is under way; its owner may rely on all of it having ended.
+      // The signal has aborted everything in progress; the owner may rely on its end.
       await this.#scheduler.pause(new AbortController().signal);
       await compaction;
     }
   }
 
-  /** Everything that was known is forgotten; returns the revision from which deletions are watched. */
+  /** Discards the known state; returns the revision from which deletions are watched. */
   async #prepare(end: EpochEnd, signal: AbortSignal): Promise<Revision> {
     const { client, root, log } = this.#options;
     await this.#scheduler.pause(signal);
@@ -222,7 +222,7 @@ class EtcdPublisher implements Publisher {
     if (!isUnderWay) void this.#dropLost();
   }
 
-  /** Keys of lost leases are written again. Until all are found no canary may say that everything is there. */
+  /** Writes keys of lost leases again. No canary is written before all of them are found. */
   async #dropLost(): Promise<void> {
     while (this.#lostLeases === 'some' && !this.#stopped.signal.aborted) {
       this.#lostLeases = 'none';
@@ -304,7 +304,7 @@ interface StatsSources {
   readonly scheduler: Scheduler;
 }
 
-/** Computed where they are asked for: some are a sum over all sections. */
+/** Computed on read: some are a sum over all sections. */
 function statsOf({ groups, singles, leases, slabs, scheduler }: StatsSources): PublisherStats {
   const sum = (count: (group: KeyGroup) => number) => {
     let total = 0;

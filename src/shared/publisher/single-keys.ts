@@ -1,7 +1,7 @@
 /**
  * Keys that belong to no section: cluster configurations, the heartbeat, canaries.
  *
- * Each is looked up once before it is written, so that a restart leaves an equal one alone.
+ * Each is read once before it is written, so that a restart does not write an equal one.
  */
 
 import type { EtcdClient, EtcdKey } from '../etcd/types.ts';
@@ -53,7 +53,7 @@ export class PublishedSingleKeys implements SingleKeys {
   async #write(key: EtcdKey, value: Uint8Array, signal: AbortSignal): Promise<void> {
     const { group } = this.#options;
     const slot = group.desire(key, value);
-    // One whose value is right already may hang on no lease, or on somebody else's.
+    // A key with the right value may have no lease, or a lease of another writer.
     if (slot !== undefined && group.needsMove(slot)) group.requestMove(slot);
     await calledBack((wake) => group.whenSettled(wake), signal);
   }
@@ -61,7 +61,7 @@ export class PublishedSingleKeys implements SingleKeys {
   async remove(key: EtcdKey, signal: AbortSignal): Promise<void> {
     const { group } = this.#options;
     const slot = group.table.ensure(key);
-    // Whether or not it is known to exist.
+    // Even if the key is not known to exist.
     if (group.table.revision[slot] === ABSENT) group.table.revision[slot] = UNKNOWN;
     group.dropStale(slot);
     await calledBack((wake) => group.whenSettled(wake), signal);

@@ -1,18 +1,18 @@
 /**
- * The contract between a source of desired keys and the publisher that makes etcd equal to them.
+ * The interface between a source of desired keys and the publisher that makes etcd equal to them.
  *
- * A source speaks four words. The publisher owns everything that is hard: batching, order, leases,
+ * A source has four calls. The publisher does the rest: batching, order, leases,
  * stale keys, canaries, repair and back-off.
  */
 import type { EtcdKey } from '../etcd/types.ts';
 
-/** What a source says. All four are synchronous and never fail: a key that cannot be taken is counted and logged by the publisher. */
+/** The calls of a source. All four are synchronous and never throw: the publisher counts and logs a key that it rejects. */
 export interface Sink {
   /** `key` shall have `value`. The bytes are copied. The last word about a key wins. */
   upsert(key: EtcdKey, value: Uint8Array): void;
   /** `key` shall not exist. */
   remove(key: EtcdKey): void;
-  /** A complete listing has been delivered: whatever it did not name since the last `interrupted` is stale and is removed. */
+  /** The listing is complete: keys that it did not contain since the last `interrupted` are stale and are removed. */
   listed(): void;
   /** The source lost its place: what follows is a new listing. Nothing is removed until it is complete. */
   interrupted(reason: string): void;
@@ -28,16 +28,16 @@ export interface SectionOptions {
   /** Load order within the cluster: lower ranks first in a first load, last in a removal. */
   readonly rank: number;
   /**
-   * Which keys found below the prefix may be removed as stale. `prefix`: all of them, the prefix is ours alone.
+   * Which keys found below the prefix may be removed as stale. `prefix`: all of them, the prefix is exclusive.
    * `leased`: those attached to a lease that an earlier run of ours (or of the original) granted.
    */
   readonly owns: 'prefix' | 'leased';
   /** Written after the last write of the first listing was confirmed; its value is the time of writing. */
   readonly canary?: EtcdKey;
   /**
-   * The bytes that the source has for what `value`, which etcd holds, says; `value` itself where that is what the source
-   * writes, or cannot be told. Where other encoders write other bytes of one meaning it keeps those from being written again.
-   * Must not throw; whoever wrote `value` is not to be trusted.
+   * The bytes that the source writes for the same meaning as `value` in etcd; `value` itself if it is the source's own form,
+   * or not known. Prevents rewriting values that other encoders wrote in another form.
+   * Must not throw; the writer of `value` is not trusted.
    */
   readonly canonical?: (value: Uint8Array) => Uint8Array;
 }
@@ -51,7 +51,7 @@ export interface SectionStats {
   readonly pending: number;
   /** The source has delivered its first listing. */
   readonly listed: boolean;
-  /** The first listing is in etcd, the canary too. Never goes back. */
+  /** The first listing is in etcd, the canary too. Never reverts. */
   readonly synced: boolean;
 }
 
@@ -59,9 +59,9 @@ export interface Section extends Sink {
   readonly options: SectionOptions;
   readonly stats: SectionStats;
   /**
-   * `key` exists, but its present value cannot be taken: where it has an earlier one, that one stays, and is repaired like
-   * all others. Where only etcd has it, what etcd holds stays and its lease is kept alive; whether it is there may be found
-   * out later. It goes when the source removes it, or when a complete listing does not name it.
+   * `key` exists, but its current value is rejected: if it has an earlier one, that one is kept and repaired like
+   * all others. If only etcd has a value, that one is kept and its lease kept alive; its existence may be determined
+   * later. The key is removed when the source removes it, or when a complete listing does not contain it.
    */
   keep(key: EtcdKey): void;
   /**
@@ -78,9 +78,9 @@ export interface Section extends Sink {
   whenEtcdListed(signal: AbortSignal): Promise<void>;
   /** Resolves when the section is synced (see SectionStats); rejects when `signal` is aborted first. */
   whenSynced(signal: AbortSignal): Promise<void>;
-  /** Resolves when everything said so far is confirmed by etcd; rejects when `signal` is aborted first. */
+  /** Resolves when all calls so far are confirmed by etcd; rejects when `signal` is aborted first. */
   flushed(signal: AbortSignal): Promise<void>;
-  /** Nothing is desired any more: every key below the prefix is removed, foreign ones too. The canary stays. */
+  /** Removes every key below the prefix, foreign ones too. The canary stays. */
   clear(): void;
   /** The publisher forgets the section; keys, canary and leases stay as they are. */
   release(): void;
@@ -94,7 +94,7 @@ export interface SingleKeys {
   remove(key: EtcdKey, signal: AbortSignal): Promise<void>;
   /** Stops desiring `key` without removing it. */
   release(key: EtcdKey): void;
-  /** Keeps alive what an earlier run left under `key`, whatever it is, until `put` or `remove` is called for it. */
+  /** Keeps the key of an earlier run alive, with any value, until `put` or `remove` is called for it. */
   keep(key: EtcdKey, signal: AbortSignal): Promise<void>;
 }
 
@@ -113,11 +113,11 @@ export interface PublisherStats {
   readonly reservedBytes: number;
   /** The single keys were read from etcd, and their changes are watched. */
   readonly singlesListed: boolean;
-  /** Writes are failing since then (monotonic milliseconds), and why; undefined while all is well. */
+  /** Start (monotonic milliseconds) and cause of failing writes; undefined while they succeed. */
   readonly failing: { readonly sinceMs: number; readonly error: Error } | undefined;
 }
 
-/** Why a key was written again although its source said nothing new. */
+/** Why a key was written again without a change of its source. */
 export type RepairReason = 'deleted' | 'overwritten' | 'foreign' | 'lease_lost' | 'store_replaced';
 
 /** Why a key was not taken. */

@@ -1,8 +1,8 @@
 /**
- * Notices a connection over which nothing arrives any more.
+ * Detects a connection on which no data arrives.
  *
- * Whatever arrives is a sign of life, not only the answer to a ping: behind a large answer over a slow channel that one is late.
- * A connection without a request or stream is sent no ping, and may be silent.
+ * Any data counts, not only the answer to a ping: that one is late behind a large response on a slow link.
+ * A connection without requests or streams sends no pings and may be silent.
  */
 import type { Socket } from 'node:net';
 import { ETCD_KEEPALIVE_TIME_MS, ETCD_KEEPALIVE_TIMEOUT_MS } from '../../limits.ts';
@@ -15,7 +15,7 @@ export interface KeepaliveTimes {
   readonly timeoutMs: number;
 }
 
-/** How much of the whole time may go by between two looks. */
+/** Checks per timeout. */
 const LOOKS = 20;
 
 export class ChannelSilence {
@@ -37,7 +37,7 @@ export class ChannelSilence {
     return this.#clock.monotonicMs() - this.#heardMs > timeMs + timeoutMs / 4;
   }
 
-  /** From now on `socket` is the connection; it is destroyed when it has been silent for too long. */
+  /** Watches `socket` from now on; it is destroyed after a silence that is too long. */
   watch(socket: Socket | undefined): void {
     this.end();
     if (socket === undefined) return;

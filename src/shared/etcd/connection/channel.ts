@@ -1,8 +1,8 @@
 /**
- * One channel to one endpoint, with its users counted.
+ * One channel to one endpoint, with a count of its users.
  *
- * A channel that is retired (because certificates changed, or because dialling hangs) takes no new users;
- * streams are told to move, requests under way finish, and with the last user the connection is closed.
+ * A retired channel (because certificates changed, or because dialing hangs) accepts no new users. Its streams
+ * are notified to move, requests in flight finish, and the connection is closed with the last user.
  */
 import { type ChannelOptions, Client, connectivityState as State } from '@grpc/grpc-js';
 import { ETCD_FLOW_CONTROL_WINDOW_BYTES, ETCD_KEEPALIVE_TIME_MS, MAX_ETCD_MESSAGE_BYTES } from '../../limits.ts';
@@ -29,13 +29,13 @@ export interface EndpointChannelOptions extends DialerOptions {
   readonly onRecovered: () => void;
 }
 
-/** The library wants an address; the dialer knows the right ones. */
+/** The library requires an address; the dialer has the right ones. */
 const TARGET = 'ipv4:0.0.0.0:2379';
 
 /** The dialer waits between attempts, the library needs not. */
 const LIBRARY_BACKOFF_MS = 1;
 
-/** Silence is noticed by `ChannelSilence`, which knows whether something else than the answer to a ping arrives. */
+/** `ChannelSilence` detects silence instead: it also counts data other than the answer to a ping. */
 const LIBRARY_KEEPALIVE_TIMEOUT_MS = 3_600_000;
 
 /** What HTTP/2 and TLS add to the bytes of a message, at most, and headers and trailers to each. */
@@ -68,19 +68,19 @@ export class EndpointChannel implements Receiver {
     this.#watchState(State.IDLE);
   }
 
-  /** Connected, as far as one can know. */
+  /** Connected, according to the library. */
   get isReady(): boolean {
     return !this.#isClosed && this.grpc.getChannel().getConnectivityState(false) === State.READY;
   }
 
-  /** Bytes received and not dealt with. */
+  /** Bytes received and not processed yet. */
   get heldBytes(): number {
     const received = this.#dialer.receivedBytes;
     this.#settledBytes = Math.min(this.#settledBytes, received);
     return received - this.#settledBytes;
   }
 
-  /** A message of so many bytes is dealt with, and so is what came around it. */
+  /** Marks a message of so many bytes as processed, with its framing. */
   settle(messageBytes: number): void {
     this.#settledBytes += messageBytes * (1 + FRAMING_SHARE) + MESSAGE_OVERHEAD_BYTES;
     if (this.isReady) this.#refusal = undefined;

@@ -1,7 +1,7 @@
 /**
- * Whether the etcd can be reached, as everything that was sent and received tells it.
+ * Whether the etcd can be reached, derived from everything that is sent and received.
  *
- * One log line per change: found, lost, and lost for another reason than before.
+ * One log line per change: connected, lost, and lost for another reason than before.
  */
 
 import { errorCode } from '../../errors.ts';
@@ -59,7 +59,7 @@ export class ConnectionTracker {
     this.#changed(() => this.#options.log.warn(fields, wasConnected ? 'etcd connection lost' : 'etcd unavailable'));
   }
 
-  /** The etcd answered with a refusal: it can be reached, though it may not be of use. */
+  /** The etcd rejected a request: it can be reached, though it may not be usable. */
   refused(error: Error): void {
     if (!this.#isConnected) this.failed(error);
   }

@@ -1,9 +1,9 @@
 /**
- * The TLS files of a configuration, as what handshakes are made with.
+ * The TLS files of a configuration, as credentials for handshakes.
  *
- * Files are replaced under a running program, one after the other. What cannot be used (half-written, a
- * key that does not match) leaves the credentials in use as they are and is logged once; the next
- * change is tried again. Key material is never logged.
+ * Files are replaced while the program runs, one after the other. Files that are invalid (half-written, a
+ * key that does not match) leave the current credentials in use and are logged once; the next change is
+ * tried again. Key material is never logged.
  */
 import { createHash, X509Certificate } from 'node:crypto';
 import { asError } from '../../errors.ts';
@@ -35,14 +35,14 @@ export class Credentials {
   /** Servers whose certificates have no name but the common one, as far as they were logged. */
   readonly #legacy = new Set<string>();
 
-  /** `observer` is told whenever other files are used than before. */
+  /** `observer` is called when the files in use change. */
   constructor(config: EtcdConfig, log: Logger, observer?: Pick<EtcdObserver, 'certificates'>) {
     this.#config = config;
     this.#log = log;
     this.#observer = observer;
   }
 
-  /** Whether `load` has what it gives. */
+  /** Whether `load` has succeeded. */
   get isLoaded(): boolean {
     return this.#trust !== undefined;
   }
@@ -53,7 +53,7 @@ export class Credentials {
     return this.#trust as Trust;
   }
 
-  /** Looks at the files again. True where handshakes from now on differ from those before. Never rejects. */
+  /** Reads the files again. True if later handshakes differ from earlier ones. Never rejects. */
   async refresh(): Promise<boolean> {
     const isFirst = this.#trust === undefined;
     try {
@@ -63,7 +63,7 @@ export class Credentials {
       return hasChanged;
     } catch (thrown) {
       const { message } = asError(thrown);
-      // Files that were never of use are reported by the call that needs them.
+      // Files that were never valid are reported by the call that needs them.
       if (message !== this.#refused && !isFirst) {
         this.#log.error(
           { code: 'ETCD_CREDENTIALS', reason: message },
@@ -75,7 +75,7 @@ export class Credentials {
     }
   }
 
-  /** Said once for each server, until the files change. */
+  /** Logged once per server until the files change. */
   warnOfLegacyName(host: string): void {
     if (this.#legacy.has(host)) return;
     this.#legacy.add(host);

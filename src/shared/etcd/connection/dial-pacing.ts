@@ -1,8 +1,8 @@
 /**
- * When endpoints that cannot be reached are dialled again.
+ * When unreachable endpoints are dialed again.
  *
- * One that is away is dialled every 500 ms, so that its return is seen at once. When many are away, as when the own network
- * fails, all attempts together stay at 30 a second, and each endpoint waits as many times longer.
+ * A single unreachable endpoint is dialed every 500 ms, so that its return is detected quickly. When many are unreachable,
+ * for example because the local network fails, all attempts together are limited to 30 per second.
  */
 
 import { ETCD_REDIAL_BURST_MS, ETCD_REDIALS_PER_SECOND } from '../../limits.ts';
@@ -12,7 +12,7 @@ const INTERVAL_MS = 1000 / ETCD_REDIALS_PER_SECOND;
 
 /** Shared by all clients whose attempts are to be bounded together. */
 export class DialPacing {
-  /** Connections are timed by it, whatever clock their users have. */
+  /** The clock for connections, independent of the clock of their users. */
   readonly clock: Clock;
   /** When all attempts that have a place are over, were they made one after the other. */
   #fullUntilMs = Number.NEGATIVE_INFINITY;

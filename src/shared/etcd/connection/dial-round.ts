@@ -1,8 +1,8 @@
 /**
- * One attempt to reach an endpoint: the addresses of its name are asked for and raced, as RFC 8305 has it.
+ * One attempt to reach an endpoint: looks up its name and races the addresses, as in RFC 8305.
  *
- * The next address is dialled after a moment, or as soon as one has failed. The first connection that is of use wins, and the
- * sockets of the others are destroyed. None of them lives longer than its time.
+ * The next address is dialed after a delay, or as soon as one has failed. The first usable connection wins, and the
+ * sockets of the others are destroyed. Each socket has a timeout.
  */
 import { isIPv6, connect as netConnect, type Socket } from 'node:net';
 import { asError } from '../../errors.ts';
@@ -91,7 +91,7 @@ function race(options: RoundOptions, addresses: readonly string[], signal: Abort
 async function dialAddress(options: RoundOptions, address: string, signal: AbortSignal): Promise<Connection> {
   const { host, port, secure, open, clock } = options;
   const socket = netConnect({ host: address, port, noDelay: true });
-  // After the attempt the owner of the connection hears of errors.
+  // After the attempt errors are reported to the owner of the connection.
   socket.on('error', () => undefined);
   let secured: SecuredSocket | undefined;
   try {

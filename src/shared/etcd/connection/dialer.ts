@@ -1,10 +1,10 @@
 /**
- * How one endpoint is dialled: in the clear or with TLS, verified against the endpoint's own name
- * whatever address it was reached at.
+ * Dials one endpoint: in plain text or with TLS, verified against the name of the endpoint
+ * for any of its addresses.
  *
- * Attempts are begun one after the other until one succeeds, whether those before have failed or are still without an
- * answer: what was sent to a host that is gone is never answered, even when another host has taken its place. Every socket
- * is known here, has a time to become of use, and ends with the dialer.
+ * Attempts start one after the other until one succeeds, even while earlier ones have no response yet:
+ * packets to a host that is gone are never answered, even if another host has taken over its address. The dialer
+ * tracks every socket, limits its time to become usable, and closes it at the end.
  */
 import type { Socket } from 'node:net';
 import { CallCredentials, ChannelCredentials } from '@grpc/grpc-js';
@@ -35,7 +35,7 @@ export interface DialerOptions {
   /** The name that the server's certificate must carry. */
   readonly host: string;
   readonly port: number;
-  /** Where `host` is, without a look at DNS. */
+  /** Addresses of `host` that are used instead of DNS. */
   readonly addresses: readonly string[] | undefined;
   readonly lookup: HostLookup;
   readonly skipVerify: boolean;
@@ -56,7 +56,7 @@ const CLOSED = 'the connection is no longer needed';
 export class Dialer extends ChannelCredentials {
   readonly #options: DialerOptions;
   readonly #backoff: Backoff;
-  /** Attempts under way. */
+  /** Attempts in flight. */
   readonly #rounds = new Set<AbortController>();
   /** The wait before the next attempt. */
   #wait = new AbortController();
@@ -69,7 +69,7 @@ export class Dialer extends ChannelCredentials {
   #isRare = false;
   #connection: Connection | undefined;
   #connectedMs: number | undefined;
-  /** `#connection` came when no connection was asked for. */
+  /** `#connection` was established while no connection was requested. */
   #isSpare = false;
 
   constructor(options: DialerOptions) {
@@ -85,8 +85,8 @@ export class Dialer extends ChannelCredentials {
   }
 
   /**
-   * For grpc-js, one call at a time. Resolves with the next connection; rejects with why there is none as soon as that is
-   * known, or after ETCD_CONNECT_TIMEOUT_MS. Attempts under way go on all the same, for the next call.
+   * For grpc-js, one call at a time. Resolves with the next connection; rejects with the cause as soon as an attempt
+   * fails, or after ETCD_CONNECT_TIMEOUT_MS. Attempts in flight continue for the next call.
    */
   async connect(open: OpenSession): Promise<GrpcTransport> {
     if (this.#isClosed) throw new Error(CLOSED);
@@ -115,7 +115,7 @@ export class Dialer extends ChannelCredentials {
     }
   }
 
-  /** It is needed from now on: a wait that was begun before then is not longer than any other. */
+  /** The connection is needed now: shortens a delay that started earlier. */
   hurry(): void {
     if (!this.#isRare) return;
     this.#isRare = false;
@@ -123,7 +123,7 @@ export class Dialer extends ChannelCredentials {
     this.#schedule();
   }
 
-  /** Destroys every socket, whatever has become of its connection. */
+  /** Destroys every socket, whatever the state of its connection. */
   close(): void {
     this.#isClosed = true;
     this.#wait.abort();
@@ -139,7 +139,7 @@ export class Dialer extends ChannelCredentials {
     return socket === undefined || socket.destroyed ? 0 : socket.bytesRead;
   }
 
-  /** Ends the last connection; the next one is made when it is asked for. */
+  /** Closes the last connection; the next request makes another one. */
   drop(error: Error): void {
     this.socket?.destroy(error);
   }
@@ -162,7 +162,7 @@ export class Dialer extends ChannelCredentials {
     };
   }
 
-  /** Begins the next attempt when it is due, if a connection is asked for. */
+  /** Starts the next attempt when it is due, if a connection is requested. */
   #schedule(): void {
     this.#wait.abort();
     const waiter = this.#waiter;

@@ -1,9 +1,9 @@
 /**
  * The endpoints of a cluster, one of which is in use.
  *
- * All requests and streams go to the endpoint in use until it fails; then the next one is, round and
- * round. The order is shuffled once, so that many clients do not meet at the first member of a list. The
- * addresses of an endpoint's name are raced, whether DNS knows them or the configuration.
+ * All requests and streams use the current endpoint until it fails, then the next one in a
+ * circle. The order is shuffled once, so that many clients do not use the same member. The
+ * addresses of an endpoint's name, from DNS or from the configuration, are raced.
  */
 
 import type { Recoverable } from '../../time/recovery.ts';
@@ -31,7 +31,7 @@ export interface EndpointsOptions {
   readonly random: () => number;
 }
 
-/** An endpoint and its channel, which is made when it is first asked for and again after it was retired. */
+/** An endpoint and its channel, which is created on first use and again after it was retired. */
 class Endpoint {
   readonly #options: EndpointChannelOptions;
   #channel: EndpointChannel | undefined;
@@ -63,7 +63,7 @@ class Endpoint {
     channel?.retire();
   }
 
-  /** The same for a channel that is silent: a new connection tells at once when the way is free again. */
+  /** The same for a silent channel: a new connection detects immediately that the network has recovered. */
   replace(): void {
     this.#isReplacement = true;
     this.renew();
@@ -94,7 +94,7 @@ export class Endpoints implements Recoverable {
     );
   }
 
-  /** Resolves once connections can be made. Rejects with CredentialsError as long as the TLS files cannot be used. */
+  /** Resolves once connections can be made. Rejects with CredentialsError while the TLS files are invalid. */
   async ready(): Promise<void> {
     if (this.#credentials?.isLoaded === false) await this.#credentials.load();
   }
@@ -118,7 +118,7 @@ export class Endpoints implements Recoverable {
     this.#current.hurry();
   }
 
-  /** Moves everybody to new connections. */
+  /** Moves all users to new connections. */
   renew(): void {
     for (const endpoint of this.#all) endpoint.renew();
   }

@@ -1,5 +1,5 @@
 /**
- * Lets us connect in the place of grpc-js.
+ * Replaces the connections of grpc-js with our own.
  *
  * The library looks a name up every 30 s at most, waits for a TCP connection as long as the kernel does, and has no way to be
  * told otherwise. A channel with the option CONNECT asks its function for each connection instead; the library makes the
@@ -19,7 +19,7 @@ export interface SecuredSocket {
 /** A connection over which requests can be sent. */
 export type GrpcTransport = Transport;
 
-/** Makes the HTTP/2 session; resolves when the server has begun to speak. */
+/** Creates the HTTP/2 session; resolves when the server has sent its first frame. */
 export type OpenSession = (secured: SecuredSocket) => Promise<GrpcTransport>;
 
 export type Connect = (open: OpenSession) => Promise<GrpcTransport>;
@@ -41,7 +41,7 @@ const connectOfLibrary = prototype.connect;
 prototype.connect = function (this: Connector, address, secureConnector, options) {
   const connect = options[CONNECT] as Connect | undefined;
   if (connect === undefined) return connectOfLibrary.call(this, address, secureConnector, options);
-  // A connector knows one session at a time, and attempts may overlap.
+  // A connector has one session at a time, and attempts may overlap.
   const connector = () => new Http2SubchannelConnector(this.channelTarget) as unknown as Connector;
   return connect((secured) => connector().createSession(secured, address, options));
 };

@@ -1,9 +1,9 @@
 /**
- * The addresses of a host name, asked for whenever it is dialled: a Pod that is replaced may have another one.
+ * The addresses of a host name, looked up on every dial: a replaced Pod may have another address.
  *
- * The system's resolver is used, as it knows /etc/hosts and search domains. It blocks a thread for each question, for many
- * seconds where no server answers, and the process has four of them for files, too. Hence few questions at a time, and one for
- * all who ask for the same name at the same time.
+ * The system's resolver is used, because it reads /etc/hosts and search domains. It blocks a thread per lookup, for many
+ * seconds if no server responds, and the process has only four threads, also for files. Hence the number of concurrent lookups
+ * is limited, and callers share the lookup of a name.
  */
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';

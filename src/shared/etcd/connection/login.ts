@@ -1,8 +1,8 @@
 /**
- * The token of a client that says who it is by name and password, or by a token of its own: sent with each call and stream.
+ * The token of a client that authenticates by name and password, or by a configured token: sent with each call and stream.
  *
- * A token is asked for before the first call, again before it ends, and after etcd refused it: etcd forgets tokens with a restart, and
- * those that are JWTs with each change of users. A stream keeps the token it was opened with, which is all that etcd asks for.
+ * A token is requested before the first call, before it expires, and after etcd rejected it: etcd drops tokens on a restart, and
+ * JWTs on each change of users. A stream keeps the token it was opened with, which etcd accepts.
  */
 import { Metadata } from '@grpc/grpc-js';
 import { asError } from '../../errors.ts';
@@ -13,7 +13,7 @@ import type { EtcdLogin } from '../config.ts';
 import { AuthNotEnabledError, ClosedError } from '../errors.ts';
 
 export interface LoginOptions {
-  /** Absent where the certificate says it, or nothing. */
+  /** Absent if the client uses only its certificate, or nothing. */
   readonly login: EtcdLogin | undefined;
   readonly clock: Clock;
   /** One attempt; resolves with a token. Rejects with an EtcdError. */
@@ -52,7 +52,7 @@ export class Login {
     await unlessAborted(this.#pending, signal);
   }
 
-  /** etcd refused the token: `ready` asks for another one. False where this one is so new that another one would be refused, too. */
+  /** etcd rejected the token: `ready` requests another one. False if the token is so new that another one would be rejected too. */
   refused(): boolean {
     const { login, clock } = this.#options;
     if (login?.kind !== 'password' || clock.monotonicMs() - this.#askedMs < AUTH_RETRY_MS) return false;
@@ -76,7 +76,7 @@ export class Login {
         this.#metadata = metadataOf('');
         this.#dueMs = nowMs + AUTH_TOKEN_RENEWAL_MS;
       } else if (this.#dueMs !== undefined && !(thrown instanceof ClosedError)) {
-        // The token at hand has not ended yet.
+        // The current token has not expired yet.
         this.#dueMs = nowMs + AUTH_RETRY_MS;
       } else {
         this.#failure = asError(thrown);
@@ -86,7 +86,7 @@ export class Login {
   }
 }
 
-/** etcd answers at once, and not after a timeout of its own, where a member has no leader. */
+/** etcd answers immediately, without a timeout, if a member has no leader. */
 function metadataOf(token: string): Metadata {
   const metadata = new Metadata();
   metadata.set('hasleader', 'true');
@@ -94,7 +94,7 @@ function metadataOf(token: string): Metadata {
   return metadata;
 }
 
-/** A JWT says when it ends; etcd's simple tokens end five minutes after their last use, unless configured otherwise. */
+/** A JWT contains its expiry; etcd's simple tokens expire five minutes after their last use, by default. */
 function renewalMs(token: string, nowMs: number): number {
   const [, payload = ''] = token.split('.');
   try {

@@ -105,7 +105,7 @@ export class Transport {
     return this.#options.maxMessageBytes;
   }
 
-  /** Answers from now on belong to a new pin; whoever holds the old one keeps it. */
+  /** Later responses are checked against a new pin; users of the old one keep it. */
   forgetCluster(): void {
     this.#pin = new ClusterPin();
     this.#options.endpoints.wake();
@@ -164,14 +164,14 @@ export class Transport {
     };
   }
 
-  /** The typed error for whatever a stream's `next` rejected with. */
+  /** The typed error for a rejection of a stream's `next`. */
   streamError(thrown: unknown, method: Method, channel: EndpointChannel | undefined, revision?: Revision): Error {
     if (this.#isClosed) return new ClosedError();
     if (channel?.refusal !== undefined) return channel.refusal;
     return isServiceError(thrown) ? errorOfStatus(thrown, contextOf(method, ETCD_CALL_TIMEOUT_MS, revision)) : asError(thrown);
   }
 
-  /** An answer came, or a message of a stream. Throws ClusterChangedError where it is of another cluster than `pin` says. */
+  /** A response or stream message arrived. Throws ClusterChangedError if its cluster ID differs from `pin`. */
   contact(pin: ClusterPin, { clusterId }: ResponseHeader): void {
     try {
       pin.check(clusterId);
@@ -194,7 +194,7 @@ export class Transport {
     this.#options.endpoints.failed(channel, error);
   }
 
-  /** A stream was refused: older versions of etcd deny a watch whose token they have forgotten. */
+  /** A stream was rejected: older versions of etcd deny a watch whose token they have dropped. */
   streamRefused(error: EtcdError): void {
     if (error instanceof UnauthenticatedError || error instanceof PermissionDeniedError) this.#login.refused();
   }
@@ -205,7 +205,7 @@ export class Transport {
   }
 
   /**
-   * Waits before another attempt, shorter when a lost connection returns: then the back-off begins again. Rejects with the
+   * Waits before another attempt, shorter if a lost connection returns: this resets the back-off. Rejects with the
    * signal's reason.
    */
   async pause(backoff: Backoff, signal: AbortSignal): Promise<void> {
@@ -214,8 +214,8 @@ export class Transport {
   }
 
   /**
-   * Resolves once a stream can be opened. Rejects with CredentialsError as long as the TLS files cannot be used, with another
-   * EtcdError where etcd gives no token for the password, or with the signal's reason.
+   * Resolves once a stream can be opened. Rejects with CredentialsError while the TLS files are invalid, with another
+   * EtcdError if etcd issues no token for the password, or with the signal's reason.
    */
   async ready(signal: AbortSignal): Promise<void> {
     await this.#connectable();
@@ -232,9 +232,9 @@ export class Transport {
   }
 
   /**
-   * Each change of a user makes etcd refuse the requests of everybody that are under way, before it does anything of
-   * them: they are asked again, so that nobody pays for the change of another one's rights. Changes come in groups, hence
-   * a growing pause.
+   * After each change of users etcd rejects all requests in flight before it applies them: they are retried,
+   * so that a change of one user does not fail the requests of others. Changes come in groups, hence
+   * an increasing pause.
    */
   async #invokePastUserChanges<T>(call: Invocation<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {

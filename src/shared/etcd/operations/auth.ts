@@ -1,9 +1,9 @@
 /**
- * Users and roles of an etcd. What a user may do is what its roles allow; who a client is says the common
- * name of its certificate, so no user has a password.
+ * Users and roles of an etcd. The roles of a user define its permissions; the common name of the client
+ * certificate selects the user, so users have no passwords.
  *
- * Calls are tried once and reject with a typed error (errors.ts). With authentication on they are allowed to users
- * with the role `root` only.
+ * Calls are tried once and reject with a typed error (errors.ts). With authentication enabled they require the
+ * role `root`.
  */
 
 import type { Transport } from '../connection/transport.ts';
@@ -44,7 +44,7 @@ export interface Permission extends KeyRange {
 }
 
 export interface EtcdAuth {
-  /** Whether rights are checked at all. Answered to everybody, whoever asks. */
+  /** Whether authentication is enabled. Allowed without permissions. */
   isEnabled(options: CallOptions): Promise<boolean>;
   /** From now on rights are checked. AuthRefusedError where there is no user `root` with the role `root`. */
   enable(options: CallOptions): Promise<void>;
@@ -54,7 +54,7 @@ export interface EtcdAuth {
   users(options: CallOptions): Promise<readonly string[]>;
   /** The roles of `user`; undefined where there is no such user. */
   rolesOf(user: string, options: CallOptions): Promise<readonly string[] | undefined>;
-  /** AuthExistsError where the user is there already. */
+  /** AuthExistsError if the user exists. */
   addUser(user: string, options: CallOptions): Promise<void>;
   /** AuthNotFoundError where there is no such user. */
   deleteUser(user: string, options: CallOptions): Promise<void>;
@@ -67,7 +67,7 @@ export interface EtcdAuth {
   roles(options: CallOptions): Promise<readonly string[]>;
   /** What `role` allows; undefined where there is no such role. */
   permissionsOf(role: string, options: CallOptions): Promise<readonly Permission[] | undefined>;
-  /** AuthExistsError where the role is there already. */
+  /** AuthExistsError if the role exists. */
   addRole(role: string, options: CallOptions): Promise<void>;
   /** AuthNotFoundError where there is no such role. Users lose it. */
   deleteRole(role: string, options: CallOptions): Promise<void>;
@@ -99,7 +99,7 @@ class Auth implements EtcdAuth {
     }
   }
 
-  /** etcd 3.4 has no call for it, but looks at a password only where authentication is on. No user has an empty name. */
+  /** etcd 3.4 has no call for it, but checks a password only if authentication is enabled. No user has an empty name. */
   async #isPasswordChecked(options: CallOptions): Promise<boolean> {
     try {
       await this.#ask('Authenticate', EMPTY_MESSAGE, options);

@@ -1,9 +1,9 @@
 /**
  * Keeps leases alive, all of them over one stream.
  *
- * Each lease is refreshed every third of its duration, by the monotonic clock, and all of them as soon as a
- * lost connection is there again. Only the server knows whether a lease still exists: neither a cut nor
- * a long silence makes one lost, an answer without time left does.
+ * Each lease is refreshed every third of its TTL, by the monotonic clock, and all of them when a
+ * lost connection returns. Only the server decides whether a lease exists: neither a disconnection nor
+ * a long silence loses a lease, a response with a TTL of 0 does.
  */
 
 import { asError } from '../../errors.ts';

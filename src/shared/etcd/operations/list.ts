@@ -9,14 +9,14 @@ import { ALL_KEYS, type EtcdKey, type KeyValue, type ListOptions, type ListPage,
 import { decodeRange, type RangeAnswer } from '../wire/codec.ts';
 import { encodeRange, firstBelow, RANGE } from '../wire/methods.ts';
 
-/** How much smaller the next attempt is where a page is too large. */
+/** The factor by which the next attempt is smaller if a page is too large. */
 const PAGE_DIVISOR = 8;
 
 /**
- * Pages in the order of the keys, one at least. A page that is larger than a message may be is asked for again with fewer
- * keys. Throws MalformedResponseError for a page with other keys than those that were asked for. Later pages are asked for at the revision of the first one;
- * where that is compacted meanwhile, CompactedError ends the list and the caller begins again. A page that
- * is long to decode is yielded in parts, so that the event loop gets its turns.
+ * Pages in key order, at least one. A page that exceeds the message limit is requested again with fewer
+ * keys. Throws MalformedResponseError for a page with keys that were not requested. Later pages are read at the revision of the first one;
+ * if that is compacted, CompactedError ends the list and the caller restarts it. A page that
+ * takes long to decode is yielded in parts, so that the event loop gets its turns.
  */
 export async function* listPrefix(transport: Transport, prefix: EtcdKey, options: ListOptions): AsyncGenerator<ListPage, void> {
   const { signal, pageSize = DEFAULT_LIST_PAGE, keysOnly, minModRevision, exact = false, start } = options;

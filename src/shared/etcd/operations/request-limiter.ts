@@ -1,7 +1,7 @@
 /**
- * At most so many requests a second, and so many under way at once; first come, first served.
+ * Limits requests per second and requests in flight; first come, first served.
  *
- * For whoever must share an etcd by configuration. A transaction counts as one request, as does a page of
+ * Used if the configuration sets a limit. A transaction counts as one request, as does a page of
  * a list; streams do not count.
  */
 
@@ -121,7 +121,7 @@ export class RequestLimiter {
     }
   }
 
-  /** When the next token is there. */
+  /** When the next token is available. */
   #grantLater(): void {
     if (this.#timer !== undefined && !this.#timer.signal.aborted) return;
     const timer = new AbortController();

@@ -1,9 +1,9 @@
 /**
- * How far a watch has come: what to resume from, and what has been delivered already.
+ * The position of a watch: the revision to resume from, and the delivered events.
  *
- * The position moves with events that were handed over, and with progress notifications, which etcd sends
- * after all events they cover. The revision in the header of an answer is merely the store's, often far
- * beyond the events on their way, and never moves anything.
+ * The position moves with delivered events and with progress notifications, which etcd sends
+ * after all events they cover. The revision in the header of a response is that of the store, often far
+ * ahead of events in flight, and does not move the position.
  */
 import type { Revision, WatchEvent } from '../types.ts';
 
@@ -33,14 +33,14 @@ export class WatchCursor {
     return Math.max(this.#complete, this.#progress) as Revision;
   }
 
-  /** Where a new stream has to begin. */
+  /** The revision at which a new stream starts. */
   get start(): Revision {
     return (this.delivered + 1) as Revision;
   }
 
   /**
-   * Leaves out the events that were delivered before, or that lag behind others. `isEnd` says that no event of
-   * the last revision is missing: etcd never divides a revision between two answers.
+   * Drops events that were delivered before, or that are out of order. `isEnd`: no event of
+   * the last revision is missing, because etcd never splits a revision between two responses.
    */
   take(events: readonly WatchEvent[], isEnd: boolean): TakenEvents {
     const fresh = this.#isInOrder(events) ? events : events.filter((event) => this.#accept(event));

@@ -1,9 +1,9 @@
 /**
  * A watch that survives its connections.
  *
- * Each connection is a session: a stream that begins after the last event delivered. Before its first
+ * Each connection is a session: a stream that starts after the last delivered event. Before its first
  * event a range at that revision proves that the store still has it. A store that was emptied or restored
- * has not reached it; one that was compacted at exactly the next revision watches without complaint,
+ * has not reached that revision. A store that was compacted at exactly the next revision accepts the watch,
  * although older releases of etcd have lost the deletions of that revision.
  */
 import { setImmediate as turn } from 'node:timers/promises';
@@ -79,7 +79,7 @@ export async function* watchPrefix(parts: WatchParts, prefix: EtcdKey, options: 
         if (isOwn && trouble !== code) log.warn({ code, reason: error.message }, 'watch interrupted');
         if (isOwn) trouble = code;
         session.close();
-        // A server that accepts watches only to end them again is not to be asked all the time.
+        // Do not retry immediately with a server that accepts watches only to end them.
         if (session.hasLasted) backoff.reset();
         await transport.pause(backoff, signal).catch(() => undefined);
       }
@@ -92,7 +92,7 @@ export async function* watchPrefix(parts: WatchParts, prefix: EtcdKey, options: 
 /** What ends a watch for good. */
 function lastBatch(error: Error): WatchBatch | undefined {
   if (error instanceof CompactedError) return { kind: 'compacted', compactRevision: error.oldestLeft ?? NO_REVISION };
-  // A history that is too much for one message can never be had, a list can.
+  // A backlog that exceeds one message can never be received; a list can.
   if (error instanceof ResponseTooLargeError) return { kind: 'compacted', compactRevision: NO_REVISION };
   if (error instanceof ClusterChangedError || error instanceof FutureRevisionError) {
     return { kind: 'replaced', reason: error.message };
@@ -203,7 +203,7 @@ class WatchSession {
     }
   }
 
-  /** By a key below the prefix, which whoever may watch it may read as well; it needs not exist. */
+  /** Reads a key below the prefix, which a user with access to the prefix may read; it need not exist. */
   async #verify({ channel }: OpenStream): Promise<void> {
     const revision = this.#cursor.delivered;
     if (revision === NO_REVISION) return;
@@ -239,7 +239,7 @@ class WatchSession {
     return answer;
   }
 
-  /** A server may send what was not asked for. */
+  /** A server may send events that were not requested. */
   #isAsked = ({ key, type }: WatchEvent): boolean => {
     const { exact = false, deletesOnly = false } = this.#options;
     return (exact ? key === this.#prefix : key.startsWith(this.#prefix)) && (type === 'delete' || !deletesOnly);

@@ -1,8 +1,8 @@
 /**
- * The cluster ID that every answer must carry.
+ * The cluster ID that every response must have.
  *
- * Behind one address there may be several independent stores, or a new one since yesterday. Revisions of
- * two stores must never meet, hence whoever remembers revisions holds on to the pin it began with.
+ * One address may lead to several independent stores, or to a new one. Revisions of two stores must never be
+ * mixed, hence code that stores revisions keeps the pin that it started with.
  */
 import { ClusterChangedError } from '../errors.ts';
 

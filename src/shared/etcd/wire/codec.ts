@@ -1,5 +1,5 @@
 /**
- * The messages of the hot path by hand: transactions out, ranges and watches in.
+ * The hand-written codec of the hot path: transactions out, ranges and watches in.
  *
  * Values are views into the received message and keys strings with one character per byte, so that a key
  * costs one string and one small object. All other messages are in messages.ts.
@@ -20,7 +20,7 @@ import {
 } from '../types.ts';
 import { WireReader } from './reader.ts';
 
-/** What every answer of etcd says of the store. `clusterId` is 0 where the answer has no header. */
+/** The header of a response. `clusterId` is 0 if the response has no header. */
 export interface ResponseHeader {
   readonly clusterId: bigint;
   readonly revision: Revision;
@@ -30,7 +30,7 @@ export interface RangeAnswer {
   readonly header: ResponseHeader;
   readonly keyValues: KeyValue[];
   readonly more: boolean;
-  /** Keys of the range that was asked for, also those beyond the limit. */
+  /** Keys of the requested range, including those beyond the limit. */
   readonly count: number;
 }
 
@@ -44,14 +44,14 @@ export interface WatchAnswer {
   readonly created: boolean;
   readonly canceled: boolean;
   readonly compactRevision: Revision;
-  /** No more than MAX_ETCD_TEXT_LENGTH bytes of it. */
+  /** At most MAX_ETCD_TEXT_LENGTH bytes. */
   readonly cancelReason: string;
   readonly fragment: boolean;
   /** To be read with `readEvents`. */
   readonly events: EncodedEvents;
 }
 
-/** Fields of a message beside its keys or events, and of its header. */
+/** Fields of a message other than its keys or events, and of its header. */
 const MAX_OTHER_FIELDS = 64;
 
 /** An answer to a transaction has an element for each of its operations. */
@@ -61,8 +61,8 @@ const NO_HEADER: ResponseHeader = { clusterId: 0n, revision: NO_REVISION };
 const NO_BYTES: Buffer = Buffer.alloc(0);
 
 /**
- * A transaction that does all `operations`, provided that all `conditions` hold.
- * Keys and values are not checked: etcd refuses a key that is empty or named twice.
+ * A transaction that applies all `operations` if all `conditions` hold.
+ * Keys and values are not checked: etcd rejects a key that is empty or occurs twice.
  */
 export function encodeTxn(operations: readonly TxnOperation[], conditions: readonly TxnCondition[] = []): Buffer {
   const sizes = operations.map(operationSize);
@@ -165,7 +165,7 @@ export function decodeTxn(message: Buffer): TxnAnswer {
   return { header, succeeded };
 }
 
-/** Throws MalformedResponseError for more than `maxKeys` keys, before anything is made of the next one. 0 is no limit. */
+/** Throws MalformedResponseError for more than `maxKeys` keys, before the next one is decoded. 0 is no limit. */
 export function decodeRange(message: Buffer, maxKeys = 0): RangeAnswer {
   const maxFields = maxKeys === 0 ? Number.POSITIVE_INFINITY : maxKeys * MAX_FIELDS_PER_KEY + MAX_OTHER_FIELDS;
   const reader = new WireReader(message, 0, message.length, maxFields);
@@ -188,7 +188,7 @@ export function decodeRange(message: Buffer, maxKeys = 0): RangeAnswer {
   return { header, keyValues, more, count };
 }
 
-/** Reads everything but the events, which are only counted: see `readEvents`. Throws ResponseTooLargeError for too many. */
+/** Reads everything except the events, which are only counted: see `readEvents`. Throws ResponseTooLargeError for too many. */
 export function decodeWatch(message: Buffer): WatchAnswer {
   const reader = new WireReader(message, 0, message.length, MAX_EVENTS_PER_MESSAGE + MAX_OTHER_FIELDS);
   let header = NO_HEADER;
@@ -222,17 +222,17 @@ export function decodeWatch(message: Buffer): WatchAnswer {
 export interface EncodedEvents {
   readonly message: Buffer;
   readonly count: number;
-  /** Where the first event's field begins. */
+  /** The start of the first event's field. */
   readonly first: number;
 }
 
-/** Decodes events in arrays of at most `perSlice`, the next one when it is asked for. Yields no empty array. */
+/** Decodes events in arrays of at most `perSlice`, each on request. Yields no empty array. */
 export function* readEvents(events: EncodedEvents, perSlice: number): Generator<WatchEvent[], void> {
   const reader = new WireReader(events.message, events.first);
   const keyValues = new KeyValueReader();
   let left = events.count;
   let slice: WatchEvent[] = [];
-  // Beside those of the events there are no more than `decodeWatch` let pass.
+  // `decodeWatch` has limited the other fields.
   const maxFields = perSlice * MAX_FIELDS_PER_KEY + MAX_EVENTS_PER_MESSAGE + MAX_OTHER_FIELDS;
   reader.fieldsLeft = maxFields;
   while (left > 0) {
@@ -291,7 +291,7 @@ function readIsDelete(reader: WireReader): boolean {
   return type === 1;
 }
 
-/** Reads one key with its value after the other. Most of a message share few leases: a bigint is made only where it differs. */
+/** Reads keys with their values one by one. Most keys of a message share few leases: a bigint is created only if the lease differs. */
 class KeyValueReader {
   /** Of the key that was read last. */
   createRevision = NO_REVISION;

@@ -1,8 +1,8 @@
 /**
- * A bidirectional stream of which one message is in hand at a time.
+ * A bidirectional stream that holds one message at a time.
  *
- * The library reads ahead up to 16 messages, and one message of a watch may be hundreds of megabytes. Here
- * a message is let through only when it is asked for; meanwhile flow control stops the server.
+ * The library reads ahead up to 16 messages, and one message of a watch may have hundreds of megabytes. Here
+ * a message is accepted only on request; until then flow control stops the server.
  */
 import {
   type Client,
@@ -22,7 +22,7 @@ const identity = (bytes: Buffer): Buffer => bytes;
 
 export class MessageStream {
   readonly #call: ClientDuplexStream<Buffer, Buffer>;
-  /** Lets the message through that has been received and not been asked for. */
+  /** Accepts the message that was received and not requested yet. */
   #held: (() => void) | undefined;
   #waiter: Waiter | undefined;
   #isWanted = false;
@@ -31,7 +31,7 @@ export class MessageStream {
   readonly #usedBytes: number[] = [];
   #ended: { readonly error: ServiceError | undefined } | undefined;
 
-  /** `onSettled` is told of each message once it is not in use any more. */
+  /** `onSettled` is called for each message once it is no longer in use. */
   constructor(client: Client, path: string, metadata: Metadata, onSettled: (messageBytes: number) => void) {
     this.#onSettled = onSettled;
     const gate: Interceptor = (options, nextCall) =>
@@ -53,8 +53,8 @@ export class MessageStream {
   }
 
   /**
-   * The next message, undefined when the server ended the stream. Rejects with the status. To be awaited before it is called again.
-   * The messages before are not in use any more, unless `keepsLast` says that they are.
+   * The next message, undefined when the server ended the stream. Rejects with the status. Await it before the next call.
+   * Earlier messages are no longer in use, unless `keepsLast` is set.
    */
   next({ keepsLast = false } = {}): Promise<Buffer | undefined> {
     if (!keepsLast) this.#letGo();
@@ -74,7 +74,7 @@ export class MessageStream {
   cancel(): void {
     this.#letGo();
     this.#call.cancel();
-    // The end is told only after what was received before it.
+    // The end is reported after everything that was received before it.
     this.#isWanted = true;
     this.#letThrough();
   }

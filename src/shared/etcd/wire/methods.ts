@@ -61,13 +61,13 @@ export interface WatchRequestOptions {
   readonly exact: boolean;
 }
 
-/** Watches `prefix`. Fragments are not asked for: they cost the server quadratic time. */
+/** Watches `prefix`. Fragments are not requested: they cost the server quadratic time. */
 export function encodeWatch(prefix: EtcdKey, { start, deletesOnly, exact }: WatchRequestOptions): Buffer {
   const end = exact ? '' : prefixEnd(prefix);
   return encodeWatchCreate({ key: firstBelow(prefix), end, startRevision: start, deletesOnly });
 }
 
-/** The first key that starts with `prefix`; etcd knows no empty key. */
+/** The first key that starts with `prefix`; etcd has no empty key. */
 export function firstBelow(prefix: EtcdKey): EtcdKey {
   return prefix === '' ? ('\0' as EtcdKey) : prefix;
 }

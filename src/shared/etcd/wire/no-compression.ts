@@ -1,9 +1,9 @@
 /**
- * Compressed messages are refused before anything of them is inflated.
+ * Rejects compressed messages before they are inflated.
  *
- * A client that does not compress gets no compressed answer from an etcd. The library offers compression all the same and
- * has no setting against it: a message of 64 kB would become one of 64 MB, unseen by whoever counts what arrives. Its
- * filter sees each message first, with the flag that tells.
+ * An etcd does not compress responses to a client that does not compress. The library offers compression anyway and
+ * has no setting against it: a message of 64 kB could inflate to 64 MB, unnoticed by the receive budget. Its
+ * filter sees each message first, with the compression flag.
  */
 import { status } from '@grpc/grpc-js';
 // The version of the library is pinned, and a test holds that this is the place.

@@ -1,8 +1,8 @@
 /**
  * Reads the protobuf wire format, as little of it as etcd's messages need.
  *
- * Lengths and tags are numbers; 64-bit values come as two halves, so that only what must be a bigint
- * (leases, cluster IDs) becomes one. Whatever is cut short, overlong or of an unknown form is refused
+ * Lengths and tags are numbers; 64-bit values are read as two halves, so that only leases and cluster IDs
+ * become a bigint. Input that is truncated, overlong or of an unknown form is rejected
  * with MalformedResponseError.
  */
 import { MalformedResponseError } from '../errors.ts';
@@ -117,7 +117,7 @@ export class WireReader {
     return this.low !== 0 || this.high !== 0;
   }
 
-  /** The end of a length-delimited field, whose content begins at `position`. */
+  /** The end of a length-delimited field, whose content starts at `position`. */
   limit(): number {
     const length = this.uint32();
     const limit = this.position + length;

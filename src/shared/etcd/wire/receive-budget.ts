@@ -1,9 +1,9 @@
 /**
- * What all remote etcds together may have sent that is not dealt with yet.
+ * Limits the bytes that all remote etcds together have sent and that are not processed yet.
  *
- * A message is received whole before it is decoded, and a server decides how large it is and how long it takes. The
- * library tells nothing of a message until it is complete; what has arrived is therefore counted at the sockets, and what
- * was dealt with is taken off. Bytes of calls that were given up count until the connection is made anew.
+ * A message is received completely before it is decoded, and a server decides how large it is and how long it takes. The
+ * library reports a message only when it is complete; received bytes are therefore counted at the sockets, and
+ * processed bytes are subtracted. Bytes of cancelled calls count until the connection is replaced.
  */
 import { MAX_RECEIVED_BYTES, RECEIVED_BYTES_CHECK_MS } from '../../limits.ts';
 import { ReceiveBudgetError } from '../errors.ts';
@@ -12,9 +12,9 @@ import { ReceiveBudgetError } from '../errors.ts';
 export interface Receiver {
   /** Of the etcd at its other end, for the message of the error. */
   readonly name: string;
-  /** Bytes received and not dealt with. */
+  /** Bytes received and not processed yet. */
   readonly heldBytes: number;
-  /** Drops the connection, and with it what it holds. Whatever was under way fails with `error`. */
+  /** Drops the connection and the bytes it holds. Everything in flight fails with `error`. */
   refuse(error: ReceiveBudgetError): void;
 }
 
@@ -39,7 +39,7 @@ export class ReceiveBudget {
     };
   }
 
-  /** Refuses those that hold most, until the others fit. Called every RECEIVED_BYTES_CHECK_MS. */
+  /** Drops the connections that hold most, until the others fit. Called every RECEIVED_BYTES_CHECK_MS. */
   check(): void {
     const held = [...this.#receivers].map((receiver) => ({ receiver, bytes: receiver.heldBytes }));
     let total = held.reduce((sum, { bytes }) => sum + bytes, 0);

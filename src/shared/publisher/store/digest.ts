@@ -1,8 +1,8 @@
 /**
  * A 64-bit digest of a value, as two 32-bit words.
  *
- * It answers one question: does etcd hold these bytes already? The seed is drawn anew by each process,
- * since digests never leave it, so that nobody who chooses values can choose collisions.
+ * It answers one question: does etcd have these bytes already? Each process uses its own random seed,
+ * since digests never leave it, so that a remote cannot choose values with collisions.
  */
 import { randomBytes } from 'node:crypto';
 

@@ -1,7 +1,7 @@
 /**
- * Keys to slots, in many small maps: a map of a million keys stands still for a tenth of a second each time it grows.
+ * Keys to slots, in many small maps: a map of a million keys blocks for a tenth of a second each time it grows.
  *
- * The seed is drawn anew by each process, so that nobody who chooses keys can choose the map that they go to.
+ * Each process uses its own random seed, so that a remote cannot choose keys of the same map.
  */
 import { randomBytes } from 'node:crypto';
 import type { EtcdKey } from '../../etcd/types.ts';

@@ -1,8 +1,8 @@
 /**
- * The keys of one section: what is desired, and what etcd holds as far as we know.
+ * The keys of one section: the desired state, and the known state of etcd.
  *
- * A slot a key, columns instead of objects, so that a key costs its own bytes, its value and about
- * 130 bytes more. What etcd holds is known by digest, mod revision and lease, never by value.
+ * One slot per key, columns instead of objects, so that a key costs its own bytes, its value and about
+ * 130 bytes more. The state of etcd is known by digest, mod revision and lease, never by value.
  */
 import type { EtcdKey, Revision } from '../../etcd/types.ts';
 import { type Digest, digest } from './digest.ts';
@@ -11,14 +11,14 @@ import { NO_BLOCK, type SlabStore } from './slab.ts';
 
 export type Slot = number;
 
-/** `revision` of a key that etcd does not hold. */
+/** `revision` of a key that does not exist in etcd. */
 export const ABSENT = 0;
-/** `revision` of a key of which we can't tell: a write was sent and its answer never came. */
+/** `revision` of a key with an unknown state: a write was sent and its response never arrived. */
 export const UNKNOWN = -1;
 
-/** A removal was asked for, or the key was found stale, and it may be removed. */
+/** A removal was requested, or the key was found stale, and it may be removed. */
 export const FLAG_REMOVE = 1;
-/** The key shall move to a lease of ours although its value is right. */
+/** The key must move to a lease of ours although its value is right. */
 export const FLAG_MOVE = 2;
 /** etcd refused the desired value for good. */
 export const FLAG_REFUSED = 4;
@@ -28,9 +28,9 @@ export const FLAG_KEPT = 8;
 export const FLAG_PENDING = 16;
 /** The slot is part of the batch that its lane writes. */
 export const FLAG_IN_FLIGHT = 32;
-/** The audit under way has found the key. */
+/** The audit in progress has found the key. */
 export const FLAG_SEEN = 64;
-/** The key was let go of while it was being written: what the answer says of it is of no interest. */
+/** The key was abandoned while it was being written: the response is ignored for it. */
 export const FLAG_ABANDONED = 128;
 
 const FIRST_CAPACITY = 64;
@@ -65,7 +65,7 @@ export class KeyTable {
   /** The number of its entry in its lane. */
   place = new Uint32Array(FIRST_CAPACITY);
   flags = new Uint8Array(FIRST_CAPACITY);
-  /** Walks over the slots that are under way: until they end no key changes its slot. */
+  /** Walks over the slots in progress: until they end no key changes its slot. */
   walks = 0;
 
   constructor(slabs: SlabStore) {
@@ -206,12 +206,12 @@ export class KeyTable {
     this.lease[slot] = lease;
   }
 
-  /** True where etcd holds the desired bytes, as far as we know. */
+  /** True if etcd has the desired bytes, according to the known state. */
   holdsDesired(slot: Slot): boolean {
     return (this.revision[slot] as number) > 0 && this.holds(slot, this.value(slot));
   }
 
-  /** True where etcd holds `value`, as far as we know. */
+  /** True if etcd has `value`, according to the known state. */
   holds(slot: Slot, value: Uint8Array): boolean {
     if ((this.revision[slot] as number) <= 0) return false;
     digest(value, this.#scratch);
@@ -225,7 +225,7 @@ export class KeyTable {
     return this.#scratch.low === low && this.#scratch.high === high;
   }
 
-  /** Gives the slot back where neither we nor etcd have anything under its key, and nothing waits or is under way for it. */
+  /** Releases the slot if its key is neither desired nor in etcd, and nothing is queued or in flight for it. */
   releaseIfEmpty(slot: Slot): void {
     if (this.isDesired(slot) || this.revision[slot] !== ABSENT) return;
     if (this.has(slot, FLAG_KEPT | FLAG_PENDING | FLAG_IN_FLIGHT)) return;
@@ -250,8 +250,8 @@ export class KeyTable {
   }
 
   /**
-   * Moves the keys of the last slots to free ones, a few with each value of the iterator, and gives back the room that is
-   * left. Between two values anything may happen to the table, but a walk that has begun ends it, as does a key that is
+   * Moves the keys of the last slots to free ones, a few with each value of the iterator, and releases the remaining
+   * memory. Between two values the table may change, but a new walk ends the iteration, as does a key that is
    * being written.
    */
   *shrink(): Generator<undefined, void> {

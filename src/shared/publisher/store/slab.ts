@@ -1,9 +1,9 @@
 /**
- * Where the desired values live: blocks of a few size classes, carved out of large buffers.
+ * Storage of the desired values: blocks of a few size classes, carved out of large buffers.
  *
- * A buffer object for each of a million values would cost more than most of the values. A freed block serves the next
- * value of its class; a slab without any block in use is released. A class that is mostly empty is compacted: its sparsest
- * slabs take no more values, and whoever holds a block of one moves it with `relocate`, at its own pace.
+ * A buffer object for each of a million values would cost more than most of the values. A freed block is reused for the next
+ * value of its class; an empty slab is released. A class that is mostly empty is compacted: its sparsest
+ * slabs accept no more values, and owners of their blocks move them with `relocate`, at their own pace.
  */
 
 const SLAB_BYTES = 256 * 1024;
@@ -13,7 +13,7 @@ const LARGEST_BLOCK = 64 * 1024;
 /** Slabs' worth of unused blocks that a class may have in any case. */
 const SPARE_SLABS = 2;
 
-/** Names a block; the caller keeps the length of what it put there. */
+/** Identifies a block; the caller keeps the length of the value. */
 export type BlockHandle = number;
 
 /** No block: the key has no value. */
@@ -42,7 +42,7 @@ class SizeClass {
   readonly #perSlab: number;
   readonly #slabs: (Slab | undefined)[] = [];
   readonly #freeNumbers: number[] = [];
-  /** Slabs with room; some of them may be full or released since, or stand here twice. */
+  /** Slabs with room; some may be full or released since, or occur twice. */
   #withRoom: number[] = [];
   #slabCount = 0;
   #used = 0;
@@ -105,7 +105,7 @@ class SizeClass {
     if (wasFull && !slab.isLeaving) this.#withRoom.push(at);
   }
 
-  /** The fullest slabs, as many as hold what there is, stay; the others take no more values. */
+  /** Keeps as many of the fullest slabs as the values need; the others accept no more values. */
   beginCompaction(): void {
     const slabs = this.#slabs.filter((slab) => slab !== undefined).sort((a, b) => b.used - a.used);
     for (const slab of slabs.slice(Math.ceil(this.#used / this.#perSlab))) slab.isLeaving = true;
@@ -158,7 +158,7 @@ export class SlabStore {
   #nextLarge = 0;
   #compacted: readonly SizeClass[] = [];
 
-  /** Bytes of all slabs, and of the values that are too large for one. */
+  /** Bytes of all slabs, and of values that are too large for a slab. */
   get residentBytes(): number {
     return this.#classes.reduce((sum, { residentBytes }) => sum + residentBytes, this.#largeBytes);
   }
@@ -192,13 +192,13 @@ export class SlabStore {
     this.#large.delete(large);
   }
 
-  /** Begins to empty the sparsest slabs of the classes that are mostly empty: every block is to be relocated from here on. */
+  /** Starts to empty the sparsest slabs of mostly empty classes: every block must be relocated afterwards. */
   beginCompaction(): void {
     this.#compacted = this.#classes.filter(({ isSparse }) => isSparse);
     for (const sizeClass of this.#compacted) sizeClass.beginCompaction();
   }
 
-  /** Moves the block where a compaction asks for that; returns its handle from here on. `length` as in `view`. */
+  /** Moves the block if a compaction requires it; returns its new handle. `length` as in `view`. */
   relocate(handle: BlockHandle, length: number): BlockHandle {
     const index = Math.floor(handle / CLASS_STRIDE);
     if (index >= this.#classes.length) return handle;

@@ -1,4 +1,4 @@
-/** What etcd was seen to hold under a key at some revision: the key was put or deleted then, by us or by others. */
+/** An observed state of a key in etcd at some revision: it was put or deleted then, by us or externally. */
 import type { EtcdKey, KeyValue, LeaseId, Revision } from '../../etcd/types.ts';
 import { type Digest, digest } from './digest.ts';
 
@@ -20,8 +20,8 @@ export function putAs({ value, modRevision, lease }: Omit<KeyValue, 'key'>): Tou
 }
 
 /**
- * What was seen of keys while they were being read: what is read may be older. Only the latest of each key counts.
- * Bounded: where more are seen than there is room for, `isFull` says that what was read cannot be trusted.
+ * Observed changes of keys during a read, whose results may be older. Only the latest change of each key counts.
+ * Bounded: `isFull` reports that there were too many changes to trust the results.
  */
 export class TouchBuffer {
   readonly #touches = new Map<EtcdKey, Touch>();
@@ -60,7 +60,7 @@ export class TouchBuffer {
   }
 }
 
-/** Keys that are being read one by one, and what is seen of them meanwhile. */
+/** Keys that are being read one by one, and their changes during the read. */
 export class KeyReads {
   readonly #reads = new Map<EtcdKey, { readers: number; touch: Touch | undefined }>();
 
@@ -74,7 +74,7 @@ export class KeyReads {
     if (read !== undefined && (read.touch?.revision ?? 0) < touch.revision) read.touch = touch;
   }
 
-  /** What `get` answers, and the latest of what was seen of the key meanwhile. */
+  /** The result of `get`, and the latest change during the read. */
   async read(
     key: EtcdKey,
     get: () => Promise<KeyValue | undefined>,

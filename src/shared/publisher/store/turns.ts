@@ -1,8 +1,8 @@
 /**
- * Long work over many keys, done in slices, so that keepalives, health checks and new changes have their turn.
+ * Long work over many keys, in slices, so that keepalives, health checks and new changes get their turn.
  *
- * All slices of a publisher share one budget for each turn of the event loop: however many walks are under way, they
- * hold it up no longer than one of them would.
+ * All slices of a publisher share one budget per turn of the event loop: many walks together do not
+ * block it longer than one.
  */
 
 import { PUBLISHER_SLICE_MS } from '../../limits.ts';
@@ -26,7 +26,7 @@ export class Turns {
     return this.#clock.monotonicMs() - this.#startedMs >= PUBLISHER_SLICE_MS;
   }
 
-  /** Resolves in a later turn of the event loop, a turn of its own for each caller, in the order of the calls. Never rejects. */
+  /** Resolves in a later turn of the event loop, a separate one per caller, in the order of the calls. Never rejects. */
   turn(): Promise<void> {
     this.#last = this.#last.then(
       () =>

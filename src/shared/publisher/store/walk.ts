@@ -2,15 +2,15 @@
 import type { KeyTable, Slot } from './key-table.ts';
 import type { Turns } from './turns.ts';
 
-/** Slots visited before it is asked whether a slice is over. */
+/** Slots visited between two checks whether a slice is over. */
 const VISITS_PER_CHECK = 16;
 
 /** A value whose digest takes as long as many visits. */
 const LARGE_VALUE_BYTES = 16 * 1024;
 
 /**
- * Calls `visit` for every slot in use, in slices; slots that are made meanwhile may be left out. Ends early, with false,
- * where `goesOn` says so after a pause. What fits into one slice is done when the call returns, with true.
+ * Calls `visit` for every slot in use, in slices; slots created during the walk may be skipped. Ends early with false
+ * if `goesOn` returns false after a pause. Work that fits into one slice is done when the call returns, with true.
  */
 export function walk(
   table: KeyTable,
@@ -40,7 +40,7 @@ async function walkOn(
   return true;
 }
 
-/** Visits one slice; returns where the next one begins. */
+/** Visits one slice; returns the start of the next one. */
 function visitFrom(table: KeyTable, from: Slot, visit: (slot: Slot) => void, turns: Turns): Slot {
   for (let slot = from; slot < table.end; slot += 1) {
     const isCheckDue = (slot + 1) % VISITS_PER_CHECK === 0 || table.valueBytes(slot) > LARGE_VALUE_BYTES;

@@ -1,8 +1,8 @@
 /**
- * What goes with one transaction, and what its answer means.
+ * The operations of one transaction, and the meaning of its response.
  *
- * Between the two anything may happen to a key: another value, a removal, somebody else's write. An answer is about what
- * was sent, hence it is judged by what the batch carries and never by what is desired by then.
+ * Until the response a key may change: another value, a removal, an external write. A response refers to what was
+ * sent, hence it is compared with the batch and never with what is desired when it arrives.
  */
 import type { EtcdKey, Revision, TxnOperation } from '../../etcd/types.ts';
 import { digest } from '../store/digest.ts';
@@ -14,7 +14,7 @@ import type { LeasePool, LeaseRoom } from './lease-pool.ts';
 import type { Rejections } from './rejections.ts';
 import type { Settlement } from './settlement.ts';
 
-/** The keys that batches are made of. */
+/** The source of keys for batches. */
 export interface BatchedKeys {
   readonly options: {
     readonly leases: LeasePool;
@@ -43,11 +43,11 @@ export interface BatchBounds {
 /** Bytes that an operation needs beyond its key and value: tags, lengths, lease. */
 const OPERATION_OVERHEAD_BYTES = 32;
 
-/** Keys, and bytes of values, that are looked at for one batch: where etcd holds all of them already, that is all it takes. */
+/** Keys, and bytes of values, that are checked for one batch: if etcd has all of them already, the batch stays empty. */
 const MAX_LOOKED_AT = 2000;
 const MAX_LOOKED_AT_BYTES = 1024 * 1024;
 
-/** How many of the next `operations` keys of `lane` need a lease, at most: those that hang on none of ours. */
+/** How many of the next `operations` keys of `lane` need a lease, at most: those that are not attached to one of ours. */
 export function countUnleased(keys: BatchedKeys, lane: Lane, operations: number): number {
   let count = 0;
   for (const slot of lane.ahead(operations)) if (keys.needsMove(slot)) count += 1;
@@ -116,7 +116,7 @@ export function refuseBatch(keys: BatchedKeys, batch: Batch, reason: RejectReaso
   for (const [at, slot] of batch.slots.entries()) {
     const operation = batch.operations[at] as TxnOperation;
     rejections.reject(operation.key, operation.type === 'put' ? operation.value.length : 0, reason);
-    // Whatever the key has become meanwhile was not refused, and waits already.
+    // A newer state of the key was not rejected, and is queued already.
     if (operation.type === 'delete') table.clear(slot, table.isDesired(slot) ? 0 : FLAG_REMOVE);
     else if (table.desires(slot, digestAt(batch, at, 0), digestAt(batch, at, 1))) table.set(slot, FLAG_REFUSED);
     options.leases.need(table.lease[slot] as number);
@@ -125,7 +125,7 @@ export function refuseBatch(keys: BatchedKeys, batch: Batch, reason: RejectReaso
   keys.settlement.reach();
 }
 
-/** The operations of a batch while it is made. */
+/** The operations of a batch under construction. */
 class Draft {
   readonly #keys: BatchedKeys;
   readonly #fresh: number;
@@ -196,7 +196,7 @@ function confirmPut(keys: BatchedKeys, batch: Batch, at: number, revision: Revis
   if (options.leases.isOurs(lease)) table.clear(slot, FLAG_MOVE);
 }
 
-/** What the answer says of the key is recorded: what came after it counts, too, unless the key was let go of. */
+/** Records the response for the key: later changes count too, unless the key was abandoned. */
 function endFlight(keys: BatchedKeys, batch: Batch, slot: Slot, revision: number): void {
   const { table } = keys;
   if (table.has(slot, FLAG_ABANDONED)) {
@@ -211,7 +211,7 @@ function endFlight(keys: BatchedKeys, batch: Batch, slot: Slot, revision: number
 /** What others did to the key after `revision`. */
 function settleTouched(keys: BatchedKeys, batch: Batch, slot: Slot, revision: number): void {
   const touch = batch.touches.get(slot);
-  // Where the outcome is unknown it cannot be told which came first, that or the write; the key is written again anyway.
+  // With an unknown outcome the order of that change and the write is unknown; the key is written again anyway.
   if (touch === undefined || touch.revision <= revision || revision === UNKNOWN) return;
   const reason = keys.applyTo(slot, touch);
   if (reason !== undefined) keys.options.observer.repair(reason, 1);

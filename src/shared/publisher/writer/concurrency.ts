@@ -1,6 +1,6 @@
 /**
- * How many transactions may be under way: a little more while etcd answers as quickly as it can, half as
- * many as soon as it says that it is overloaded.
+ * The number of transactions in flight: one more while etcd responds at its best latency, half as
+ * many as soon as it reports overload.
  */
 
 /** Latency above this multiple of the best one seen means that transactions wait for each other. */

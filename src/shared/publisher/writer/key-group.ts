@@ -1,10 +1,10 @@
 /**
- * Keys that share a fate: one section, or all single keys. Knows what is desired and what etcd holds, and
+ * The keys of one section, or all single keys. Tracks the desired state and the state of etcd, and
  * turns the difference into batches; sends nothing itself.
  *
- * A key always belongs to the same lane while it waits, and a lane has at most one batch under way, so the writes of a key
- * never overtake each other. When the turn of a key comes, the value written is the latest, and nothing is
- * written where etcd holds it already.
+ * A key always uses the same lane while it is queued, and a lane has at most one batch in flight, so the writes of a key
+ * are never reordered. When a key is taken from the queue, its latest value is written, and nothing is
+ * written if etcd has it already.
  */
 
 import type { EtcdKey, KeyValue, Revision } from '../../etcd/types.ts';
@@ -88,12 +88,12 @@ export class KeyGroup {
     return this.#known;
   }
 
-  /** What differs from etcd is known, too; until then nothing may be written. */
+  /** The differences from etcd are known too; nothing may be written before. */
   get isWritable(): boolean {
     return !this.#isHeld;
   }
 
-  /** Nobody is interested in the keys any more. */
+  /** The keys are no longer used. */
   get isReleased(): boolean {
     return this.#isReleased;
   }
@@ -127,8 +127,8 @@ export class KeyGroup {
   }
 
   /**
-   * `key` stays as it is: where a value is desired, that one does, else what etcd holds, or is found to hold. Returns its
-   * slot; undefined where neither we nor etcd have anything under it, and where it lies outside the prefix.
+   * `key` keeps its state: its desired value if it has one, else the value in etcd, known or not yet. Returns its
+   * slot; undefined if the key is neither desired nor in etcd, and if it lies outside the prefix.
    */
   keep(key: EtcdKey): Slot | undefined {
     if (!this.rejections.isWithinPrefix(key)) return undefined;
@@ -178,19 +178,19 @@ export class KeyGroup {
     this.enqueue(slot);
   }
 
-  /** The slot is looked at again when its lane has its turn. */
+  /** The slot is checked again in the turn of its lane. */
   enqueue(slot: Slot): void {
     const lane = this.#laneOf(slot);
     lane.add(slot);
     if (this.isWritable) this.options.onPending(lane);
   }
 
-  /** True where the key is desired and does not hang on a lease of ours. */
+  /** True if the key is desired and not attached to a lease of ours. */
   needsMove(slot: Slot): boolean {
     return this.table.isDesired(slot) && !this.options.leases.isOurs(this.table.lease[slot] as number);
   }
 
-  /** True while something waits or is under way for the key: what is seen of it elsewhere may be older. */
+  /** True while a write of the key is queued or in flight: states observed elsewhere may be older. */
   isMoving(slot: Slot): boolean {
     return this.table.has(slot, FLAG_PENDING | FLAG_IN_FLIGHT);
   }
@@ -206,7 +206,7 @@ export class KeyGroup {
     this.settlement.restart();
   }
 
-  /** Nothing is taken for known of what etcd holds. Only to be called while it is unknown, and no batch is under way. */
+  /** Discards the known state of etcd. Call only while it is unknown, and no batch is in flight. */
   async forget(): Promise<void> {
     await walk(this.table, this.#turns, (slot) => {
       this.observeAbsent(slot);
@@ -216,9 +216,9 @@ export class KeyGroup {
   }
 
   /**
-   * What etcd holds is known from now on: whatever differs waits to be written, after `visit` has been called for it.
-   * Resolves when that was done for all keys (few of them are done by the time it returns); false where it ceased to be
-   * known before, or where too much was seen meanwhile for what was read to be relied on.
+   * The state of etcd is known from now on: differences are queued, after `visit` was called for each.
+   * Resolves when that was done for all keys (a call returns early, after few of them); false if the state became
+   * unknown again, or if too many keys changed during the read to trust it.
    */
   async known(visit: (slot: Slot) => void = () => undefined): Promise<boolean> {
     const generation = this.#generation;
@@ -256,8 +256,8 @@ export class KeyGroup {
   }
 
   /**
-   * Records what `get` answers of `key`; what is seen of it meanwhile is held back until then, for the answer may be older.
-   * What is found stays as it is until something is desired or removed. False where the answer is of another store.
+   * Records the response of `get` for `key`; observed changes are buffered until then, because the response may be older.
+   * A key that was found is unchanged until it is desired or removed. False if the response is from another store.
    */
   async read(key: EtcdKey, get: () => Promise<KeyValue | undefined>): Promise<boolean> {
     const generation = this.#generation;
@@ -280,7 +280,7 @@ export class KeyGroup {
     return this.#reads.has(key) || this.table.slotOf(key) !== undefined;
   }
 
-  /** Something was seen of `key`. Tells where that was not us, and it is repaired. */
+  /** A change of `key` was observed. Detects and repairs external changes. */
   touched(key: EtcdKey, touch: Touch): RepairReason | undefined {
     if (this.#reads.has(key)) this.#reads.add(key, touch);
     else if (this.#known) return this.#apply(key, touch);
@@ -307,7 +307,7 @@ export class KeyGroup {
     return repaired;
   }
 
-  /** All keys are let go of, and the memory of them. What etcd holds stays. */
+  /** Releases all keys and their memory. The keys in etcd stay. */
   async release(): Promise<void> {
     this.#isReleased = true;
     this.unknown();
@@ -319,8 +319,8 @@ export class KeyGroup {
 
   /**
    * The next transaction of `lane`: at most `maxOperations` and about `maxBytes`, and no more keys that need a lease
-   * than `room` has; undefined where nothing that was looked at makes a difference, which may not be all that waits. Its
-   * values are views, good until the next change of the table: the transaction is to be encoded at once.
+   * than `room` has; undefined if the checked keys make no difference, while more may be queued. Its
+   * values are views, valid until the next change of the table: encode the transaction immediately.
    */
   take(lane: Lane, maxOperations: number, maxBytes: number, room: LeaseRoom): Batch | undefined {
     return takeBatch(this, lane, { operations: maxOperations, bytes: maxBytes }, room);
@@ -331,7 +331,7 @@ export class KeyGroup {
     confirmBatch(this, batch, revision);
   }
 
-  /** The batch failed: its keys wait again. Unless `isRefused`, it cannot be told whether it was written. */
+  /** The batch failed: its keys are queued again. Unless `isRefused`, it may have been written. */
   fail(batch: Batch, isRefused = false): void {
     failBatch(this, batch, isRefused);
   }
@@ -363,7 +363,7 @@ export class KeyGroup {
     const slot = table.slotOf(key);
     if (slot === undefined || touch.revision <= (table.revision[slot] as number)) return undefined;
     if (table.has(slot, FLAG_IN_FLIGHT)) {
-      // It is judged when the answer comes.
+      // It is compared when the response arrives.
       const { inFlight } = this.#laneOf(slot);
       if ((inFlight?.touches.get(slot)?.revision ?? 0) < touch.revision) inFlight?.touches.set(slot, touch);
       return undefined;

@@ -1,5 +1,5 @@
 /**
- * A queue of keys of which one batch at most is being written.
+ * A queue of keys of which at most one batch is being written.
  *
  * What waits is the key, not the change: a key waits once, with the ticket of its first change, however often it changes.
  * Tickets increase, so everything that waited at some moment is settled once all lower tickets are.
@@ -20,7 +20,7 @@ export interface Batch {
   readonly leases: Uint32Array;
   /** Room on a lease that its keys take up once they are written. */
   readonly room: LeaseRoom;
-  /** What others did to its keys while it was under way: its own revision decides what that means. */
+  /** External changes to its keys during the write: the revision of the write decides what they mean. */
   readonly touches: Map<Slot, Touch>;
 }
 

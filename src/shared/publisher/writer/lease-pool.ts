@@ -1,12 +1,12 @@
 /**
- * The leases that the published keys hang on.
+ * The leases of the published keys.
  *
- * Keys are spread: a lease carries a bounded number of them, since old etcd slows down with many and a
- * lost lease then costs few keys. Leases found on keys of an earlier run are adopted, that is kept alive by
- * their ID, so that a restart need not touch a single key. A lease that was granted for another time than the
+ * Keys are spread: a lease has a limited number of them, since old etcd slows down with many and a
+ * lost lease then affects few keys. Leases found on keys of an earlier run are adopted (kept alive by
+ * their ID), so that a restart need not write a single key. A lease with another TTL than the
  * configured one is kept alive only until its keys have moved.
  *
- * The rest of the publisher knows a lease by its index here: small, and never that of another one.
+ * The rest of the publisher uses the index of a lease: small, and never reused.
  */
 
 import { type EtcdClient, type LeaseId, NO_LEASE } from '../../etcd/types.ts';
@@ -23,7 +23,7 @@ export interface LeaseRoom {
 
 interface Lease {
   id: LeaseId;
-  /** Keys of ours that hang on it, as far as we know. */
+  /** Attached keys of ours, according to the known state. */
   keys: number;
   /** `ours`: takes new keys. `moving`: kept alive until its keys have moved. `foreign`: not touched. */
   kind: 'ours' | 'moving' | 'foreign';
@@ -35,7 +35,7 @@ export interface LeasePoolOptions {
   readonly ttlSeconds: number;
   readonly keysPerLease: number;
   readonly log: Logger;
-  /** A lease is gone, with whatever hung on it: `exists` tells which. */
+  /** A lease and its attached keys are gone: `exists` returns which. */
   readonly onLost: () => void;
 }
 
@@ -81,12 +81,12 @@ export class LeasePool {
     return this.#leases.has(index);
   }
 
-  /** A key that cannot move hangs on the lease: it is kept alive from the next `adoptNeeded` on, whoever granted it. */
+  /** A key that cannot move is attached to the lease: it is kept alive from the next `adoptNeeded` on, whichever process granted it. */
   need(index: number): void {
     if (this.#leases.get(index)?.kind === 'foreign') this.#needed.add(index);
   }
 
-  /** Adopts the leases that were needed meanwhile; where that fails they stay needed. */
+  /** Adopts the leases that became needed; if that fails they stay needed. */
   async adoptNeeded(signal: AbortSignal): Promise<void> {
     for (const index of [...this.#needed]) {
       await this.adopt([index], () => true, signal);
@@ -106,8 +106,8 @@ export class LeasePool {
   }
 
   /**
-   * Decides about the leases found on listed keys: those granted for the configured time are adopted, the others
-   * are kept alive while `isNeeded` says that keys of ours hang on them. Idempotent.
+   * Decides about the leases found on listed keys: those with the configured TTL are adopted, the others
+   * are kept alive while `isNeeded` reports keys of ours on them. Idempotent.
    */
   async adopt(indexes: Iterable<number>, isNeeded: (index: number) => boolean, signal: AbortSignal): Promise<void> {
     for (const index of indexes) {
@@ -151,7 +151,7 @@ export class LeasePool {
     if (lease !== undefined) lease.keys -= keys;
   }
 
-  /** etcd says that the lease is not known. Its keys are gone or will be. */
+  /** etcd reports the lease as not found. Its keys are or will be deleted. */
   lost(index: number): void {
     const lease = this.#leases.get(index);
     if (lease === undefined) return;
@@ -160,13 +160,13 @@ export class LeasePool {
     this.#options.onLost();
   }
 
-  /** The same by the lease's ID; nothing where it is known to be lost already. */
+  /** The same by the lease's ID; no effect if it is already known to be lost. */
   lostId(id: LeaseId): void {
     const index = this.#byId.get(id);
     if (index !== undefined) this.lost(index);
   }
 
-  /** Every lease belonged to a store that is no more. */
+  /** Every lease belonged to a store that no longer exists. */
   forgetAll(): void {
     for (const [index, lease] of this.#leases) this.#forget(index, lease);
   }

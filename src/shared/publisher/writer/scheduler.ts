@@ -1,7 +1,7 @@
 /**
- * Decides which lane writes next, and what a failed transaction means.
+ * Decides which lane writes next, and how to handle a failed transaction.
  *
- * While nothing is under way a change is written at once; while transactions are, changes gather and go
+ * While nothing is in flight a change is written immediately; while transactions are, changes are queued and written
  * together. Lanes take turns, so that no section starves another; sections in their first load come after
  * the steady ones, in the order of their ranks.
  */
@@ -51,7 +51,7 @@ export class Scheduler {
   readonly #concurrency = new Concurrency(MAX_TXNS_IN_FLIGHT);
   readonly #idle = waiters();
   readonly #busy = new Set<Lane>();
-  /** Groups that etcd does not let us write, and when they are tried again. */
+  /** Groups without write permission, and when they are retried. */
   readonly #denied = new Map<KeyGroup, { readonly backoff: Backoff; untilMs: number }>();
   #maxOperations: number;
   #maxBytes = MAX_TXN_BYTES;
@@ -89,7 +89,7 @@ export class Scheduler {
     this.pump();
   }
 
-  /** No transaction is begun until `resume`; resolves when none is under way any more. */
+  /** Starts no transaction until `resume`; resolves when none is in flight any more. */
   async pause(signal: AbortSignal): Promise<void> {
     this.#paused = true;
     while (this.#busy.size > 0) await this.#idle.wait(signal);
@@ -100,13 +100,13 @@ export class Scheduler {
     this.pump();
   }
 
-  /** The lanes of a group that is gone are forgotten. */
+  /** Removes the lanes of a group that is gone. */
   drop(group: KeyGroup): void {
     for (const lane of group.lanes) this.#waiting.delete(lane);
     this.#denied.delete(group);
   }
 
-  /** Looks for work once the current turn of the event loop is over, so that changes of one turn go together. */
+  /** Looks for work after the current turn of the event loop, so that changes of one turn are written together. */
   pump(): void {
     if (this.#pumpQueued) return;
     this.#pumpQueued = true;
@@ -149,7 +149,7 @@ export class Scheduler {
       batch = group.isWritable ? group.take(lane, this.#maxOperations, this.#maxBytes, room) : undefined;
       this.#options.leases.release(room.lease, room.keys - (batch?.room.keys ?? 0));
       if (batch !== undefined) await this.#commit(group, batch, signal);
-      // Much was looked at and all of it is in etcd already.
+      // Many keys were checked and all of them are in etcd already.
       else if (lane.size > 0) await this.#options.turns.turn();
     } catch (thrown) {
       const error = asError(thrown);
@@ -162,7 +162,7 @@ export class Scheduler {
     this.pump();
   }
 
-  /** The batch is not under way any more: what was not written waits again, and what never will be is refused. */
+  /** The batch is no longer in flight: unwritten keys are queued again, and invalid ones are rejected. */
   #end(group: KeyGroup, batch: Batch, error: Error): void {
     if (error instanceof RequestTooLargeError && batch.operations.length === 1) group.refuse(batch, 'value_too_large');
     else group.fail(batch, isRefusal(error));
@@ -193,7 +193,7 @@ export class Scheduler {
       return;
     }
     if (error instanceof RequestTooLargeError && batch !== undefined) {
-      // Half of it goes together from now on; a key that is too large alone is refused.
+      // Half of the operations per transaction from now on; a single key that is too large is rejected.
       if (batch.operations.length > 1) this.#maxBytes = Math.max(1, batchBytes(batch) >> 1);
       return;
     }
@@ -225,14 +225,14 @@ export class Scheduler {
       });
   }
 
-  /** Only this group is refused: it waits by itself, the others go on. */
+  /** Only this group is rejected: it waits, the others continue. */
   #deny(group: KeyGroup): void {
     const denied = this.#denied.get(group) ?? { backoff: new Backoff({ minMs: 1000, maxMs: 30_000 }), untilMs: 0 };
     this.#denied.set(group, denied);
     denied.untilMs = this.#options.clock.monotonicMs() + denied.backoff.nextMs();
   }
 
-  /** Never rejects: where etcd cannot be asked, the next write that is refused asks again. */
+  /** Never rejects: if etcd cannot be queried, the next rejected write queries again. */
   async #findLostLeases(batch: Batch, signal: AbortSignal): Promise<void> {
     const { client, leases, log } = this.#options;
     const used = new Set(batch.operations.flatMap((operation) => (operation.type === 'put' ? [operation.lease] : [])));
@@ -272,7 +272,7 @@ export class Scheduler {
     log.warn(fields, 'writes to the local etcd are failing; retrying');
   }
 
-  /** An etcd that is out of space takes deletions all the same: they say nothing while puts wait. */
+  /** An etcd that is out of space accepts deletions: their success does not mean recovery while puts are queued. */
   #showsRecovery(batch: Batch): boolean {
     if (!(this.#failing?.error instanceof NoSpaceError)) return true;
     if (batch.operations.some(({ type }) => type === 'put')) return true;
@@ -289,7 +289,7 @@ export class Scheduler {
   }
 }
 
-/** etcd says for certain that it did nothing of the request. */
+/** The response of etcd guarantees that nothing was applied. */
 function isRefusal(error: Error): boolean {
   return (
     error instanceof RequestTooLargeError || error instanceof TooManyOperationsError || error instanceof PermissionDeniedError

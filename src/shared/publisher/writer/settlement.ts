@@ -1,8 +1,8 @@
 /**
- * Tells when everything that waited at some moment is settled.
+ * Detects when everything that was queued at some moment is settled.
  *
- * While it is being found out what differs from etcd, keys that differ may not wait in a lane yet. Whoever asks then has
- * to wait until that is known, and from then on for all that waits.
+ * While differences from etcd are being determined, keys that differ may not be queued yet. A caller then has
+ * to wait until they are, and from then on for all queued keys.
  */
 import type { Lane } from './lane.ts';
 
@@ -38,12 +38,12 @@ export class Settlement {
     this.reach();
   }
 
-  /** What etcd holds has to be found out again: what was waited for says nothing any more. To be called during a hold. */
+  /** The state of etcd must be determined again: earlier waits are no longer valid. Call during a hold. */
   restart(): void {
     for (const marker of this.#markers) marker.targets = undefined;
   }
 
-  /** Calls `reached` once everything that waits now is settled. Returns a function that gives up waiting. */
+  /** Calls `reached` once everything that is queued now is settled. Returns a function that cancels. */
   whenSettled(reached: () => void): () => void {
     const marker: Marker = { targets: this.#holds > 0 ? undefined : this.#waiting(), reached };
     this.#markers.add(marker);
@@ -56,7 +56,7 @@ export class Settlement {
     for (const marker of this.#markers) if (marker.targets !== undefined) marker.targets = this.#waiting();
   }
 
-  /** Calls back whoever has waited long enough. */
+  /** Calls back the waiters whose keys are settled. */
   reach(): void {
     for (const marker of [...this.#markers]) {
       if (!this.#isReached(marker)) continue;

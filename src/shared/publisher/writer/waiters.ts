@@ -34,8 +34,8 @@ export function waiters(): Waiters {
 }
 
 /**
- * Resolves when `begin` calls back, rejects when `signal` is aborted first. What `begin` returns gives up waiting; it is
- * called in either case.
+ * Resolves when `begin` calls back, rejects when `signal` is aborted first. The function that `begin` returns cancels the wait;
+ * it is called in either case.
  */
 export async function calledBack(begin: (wake: () => void) => () => void, signal: AbortSignal): Promise<void> {
   const waiting = waiters();

@@ -1,8 +1,8 @@
 /**
  * The lanes that wait for a transaction, in the order of their turns.
  *
- * A queue for each priority: 0 for steady sections, above that the ranks of those in their first load. Within a
- * queue lanes take turns. The steady ones come first, but every few turns one of the others is let in.
+ * A queue per priority: 0 for steady sections, above that the ranks of those in their first load. Within a
+ * queue lanes take turns. The steady ones come first, but every few turns another one is taken.
  */
 import type { KeyGroup } from './key-group.ts';
 import type { Lane } from './lane.ts';
@@ -28,7 +28,7 @@ export class WaitingLanes {
     return this.#priorities.size === 0;
   }
 
-  /** The lane waits, behind those of its priority that wait already. */
+  /** Queues the lane, behind those of its priority. */
   add(lane: Lane, scheduled: Scheduled): void {
     if (this.#priorities.has(lane)) return;
     const priority = scheduled.priority();
@@ -43,7 +43,7 @@ export class WaitingLanes {
     this.#queue(priority).delete(lane);
   }
 
-  /** Takes the lane whose turn it is, of those that `mayGo` lets; lanes of groups that may not be written are forgotten. */
+  /** Takes the next lane that `mayGo` accepts; lanes of groups without write permission are dropped. */
   next(mayGo: (scheduled: Scheduled) => boolean): [Lane, Scheduled] | undefined {
     const first = this.#steadyTurns >= STEADY_TURNS ? 1 : 0;
     const order = this.#queues.map((_, i) => (i + first) % this.#queues.length);
