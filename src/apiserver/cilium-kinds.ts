@@ -42,7 +42,7 @@ const IDENTITIES: OwnedKind<CiliumIdentity> = {
   scope: 'identities/v1',
   namespaceOf: namespaceOfIdentity,
   convert: convertIdentity,
-  // As the original does: the number is in use for as long as the object is there, whatever became of its labels.
+  // As in the original: the identity is in use while the object exists, whatever its labels.
   whileUnknown: UNDECIDED,
 };
 
@@ -75,7 +75,7 @@ export interface CiliumKindsOptions {
   readonly crdWaitTimeoutMs: number;
 }
 
-/** Follows the kinds of Cilium from when their CRDs are there. Rejects with a CrdTimeoutError where they don't come in time. */
+/** Follows the kinds of Cilium once their CRDs exist. Rejects with a CrdTimeoutError if they are not created in time. */
 export async function exportCiliumKinds(options: CiliumKindsOptions, signal: AbortSignal): Promise<void> {
   const { informers, context, sections, usesEndpointSlices, crdWaitTimeoutMs: timeoutMs } = options;
   const { connection, metrics, clock, log } = informers.options;

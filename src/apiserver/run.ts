@@ -179,7 +179,7 @@ interface Announcement {
   readonly sections: Sections;
 }
 
-/** Tells the peers how this cluster is set up; resolves when all that it exports is in etcd. */
+/** Publishes the settings of this cluster to its peers; resolves when all of its exports are in etcd. */
 async function announce(options: Announcement, signal: AbortSignal): Promise<void> {
   const { flags, cluster, servicesExported, publisher, sections } = options;
   const config = convertClusterConfig(cluster, {

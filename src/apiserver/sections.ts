@@ -1,8 +1,8 @@
 /**
- * The sections of the local etcd that this daemon owns, one for each scope.
+ * The sections of the local etcd that this daemon owns, one per scope.
  *
  * Nodes and identities are loaded before the addresses that refer to them, and services last. A key without
- * a lease was written by somebody else and is left alone.
+ * a lease was written externally and is not changed.
  */
 import type { PublisherMetrics } from '../shared/publisher/metrics.ts';
 import type { Publisher, Section, SectionOptions } from '../shared/publisher/types.ts';
@@ -15,7 +15,7 @@ export interface SectionsOptions {
   readonly publisher: Publisher;
   readonly metrics: PublisherMetrics;
   readonly cluster: Cluster;
-  /** Where not, the section of services empties itself of what an earlier run left, and readers are not told that it is complete. */
+  /** If false, the section of services removes the keys of an earlier run, and has no canary. */
   readonly servicesExported: boolean;
 }
 
@@ -23,7 +23,7 @@ interface SpecialOptions extends Pick<SectionOptions, 'canonical'> {
   readonly isAnnounced?: boolean;
 }
 
-/** Opens all of them at once, so that each knows whom it has to wait for. */
+/** Opens all of them together, so that each has the sections it waits for. */
 export function openSections({ publisher, metrics, cluster, servicesExported }: SectionsOptions): Sections {
   const open = (scope: Scope, rank: number, { isAnnounced = true, ...special }: SpecialOptions = {}) => {
     const prefix = scopePrefix(cluster, scope);

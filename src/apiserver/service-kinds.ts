@@ -1,4 +1,4 @@
-/** The kinds of Kubernetes itself that services are made of, and the wishes to share them under the MCS API. */
+/** The kinds of Kubernetes from which services are derived, and ServiceExports of the MCS API. */
 import { projectEndpointSlice, projectService, projectServiceExport } from '../shared/kubernetes/objects/projections.ts';
 import { endpointSlicesOf, SERVICE_EXPORTS, servicesOf } from '../shared/kubernetes/objects/resources.ts';
 import type { EndpointSlice, ObjectMeta, Service, ServiceExport } from '../shared/kubernetes/objects/types.ts';
@@ -14,9 +14,9 @@ export interface ServiceKindsOptions {
   readonly sections: Sections;
   /** Empty for the default service proxy. */
   readonly serviceProxyName: string;
-  /** What `--export-selector` says; '' selects every service. */
+  /** The value of `--export-selector`; '' matches every service. */
   readonly labelSelector: string;
-  /** Services are exported in the older form too, not only as endpoint slices. */
+  /** Services are also exported in the older form, not only as endpoint slices. */
   readonly servicesExported: boolean;
   readonly serviceExportsEnabled: boolean;
 }
@@ -39,8 +39,8 @@ export function exportServiceKinds(options: ServiceKindsOptions): void {
 }
 
 /**
- * Where the CRD is not installed there are no exports, and that is a complete listing of them: readers must
- * not wait. Once it is installed, what comes is exported; upstream looks for the CRD only at its start.
+ * If the CRD is not installed there are no ServiceExports, and the listing is complete: readers must
+ * not wait. Once it is installed, its objects are exported; upstream looks for the CRD only at its start.
  */
 function followServiceExports(informers: Informers, serviceExports: ObjectStore<ServiceExport>): void {
   informers.follow({ resource: SERVICE_EXPORTS, project: projectServiceExport }, serviceExports, (event) => {

@@ -1,4 +1,4 @@
-/** `version`: one line that tells which program this is. */
+/** `version`: name, version, revision and platform in one line. */
 import { VERSION } from '../shared/version.ts';
 import type { Command } from './command/command.ts';
 import { PROGRAM } from './command/help.ts';

@@ -1,4 +1,4 @@
-/** The data directory of etcd, emptied: what an earlier run left in it is of no use to anybody. */
+/** Empties the data directory of etcd: the content that an earlier run left is useless. */
 import { readdir, realpath, rm } from 'node:fs/promises';
 import { join, parse } from 'node:path';
 import { asError } from '../shared/errors.ts';

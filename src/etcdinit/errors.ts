@@ -1,8 +1,8 @@
-/** What can go wrong with the initialisation of an etcd, each with an exit status of its own. */
+/** Errors of the initialisation of an etcd, each with its own exit status. */
 import { ProgramError } from '../shared/errors.ts';
 
 export abstract class EtcdinitError extends ProgramError {
-  /** A second run may end otherwise: it begins anew, whatever the first one left. */
+  /** A second run may succeed: it starts with an empty directory. */
   readonly retriable = true;
   /** The exit status of the process. */
   abstract readonly status: number;
@@ -25,7 +25,7 @@ export class EtcdStartError extends EtcdinitError {
   }
 }
 
-/** etcd ended although nobody asked it to. */
+/** etcd exited unexpectedly. */
 export class EtcdEndedError extends EtcdinitError {
   readonly code = 'ETCDINIT_ENDED';
   readonly status = 4;
@@ -51,7 +51,7 @@ export class EtcdRefusedError extends EtcdinitError {
   }
 }
 
-/** etcd was initialised, and does not end in order: what it had to write may be missing. */
+/** etcd was initialised, but did not stop cleanly: some data may be missing. */
 export class EtcdStopError extends EtcdinitError {
   readonly code = 'ETCDINIT_STOP';
   readonly status = 7;

@@ -1,11 +1,11 @@
 /**
- * The program that stands between us and our etcd, so that etcd cannot outlive us: it starts etcd, tells how it
- * goes, passes signals on, and kills it as soon as we are gone, also when we were killed.
+ * The parent process of our etcd, which must not outlive this process: it starts etcd, reports its
+ * state, forwards signals, and kills etcd as soon as this process exits, even if it was killed.
  *
- * It is text and not a module because it is run with `node --eval`, wherever the rest of the program was loaded from.
+ * It is text and not a module because it runs with `node --eval`, independent of the files of the program.
  */
 
-/** What the guard says of etcd, as messages of the channel between us. */
+/** The messages of the guard about etcd. */
 export type GuardMessage =
   | { readonly kind: 'started'; readonly pid: number }
   | { readonly kind: 'failed'; readonly reason: string }
@@ -38,7 +38,7 @@ const start = ([command, ...others]) => {
 start(JSON.parse(candidates));
 `;
 
-/** `message` as the guard means it; undefined where it is none of its own. */
+/** `message` if it has the form of a guard message, otherwise undefined. */
 export function guardMessage(message: unknown): GuardMessage | undefined {
   if (typeof message !== 'object' || message === null || !('kind' in message)) return undefined;
   return ['started', 'failed', 'ended'].includes(String(message.kind)) ? (message as GuardMessage) : undefined;

@@ -1,6 +1,6 @@
 /**
- * An etcd of our own for a moment, on a port of the loopback interface that nobody else knows: as long as
- * authentication is off, whoever reaches it may do everything.
+ * A temporary etcd of our own, on a random port of the loopback interface: while
+ * authentication is disabled, every client has full access.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
@@ -17,7 +17,7 @@ export interface OwnEtcdOptions {
   readonly log: Logger;
 }
 
-/** How etcd ended; `undefined` for both where nobody can tell. */
+/** How etcd exited; `undefined` for both if unknown. */
 export interface EtcdEnd {
   readonly code: number | undefined;
   readonly signal: NodeJS.Signals | undefined;
@@ -28,7 +28,7 @@ const CANDIDATES = ['etcd', '/usr/bin/etcd'];
 
 export class OwnEtcd {
   readonly endpoint: string;
-  /** Settles when etcd has ended, whoever asked for it. Never rejects. */
+  /** Settles when etcd has exited for any reason. Never rejects. */
   readonly ended: Promise<EtcdEnd>;
   readonly #guard: ChildProcess;
   #output = '';
@@ -109,7 +109,7 @@ export class OwnEtcd {
         if (message?.kind === 'ended') end = { code: message.code ?? undefined, signal: message.signal ?? undefined };
       });
       this.#guard.once('error', () => resolve(end));
-      // Not `exit`: etcd holds the same pipes, so that they close only when it is gone too.
+      // Not `exit`: etcd has the same pipes, so that they close only when it has exited too.
       this.#guard.once('close', () => resolve(end));
       this.#guard.once('exit', () => {
         if (end.code === undefined && end.signal === undefined) this.#killOrphan();
@@ -117,7 +117,7 @@ export class OwnEtcd {
     });
   }
 
-  /** Somebody killed the guard. */
+  /** The guard was killed. */
   #killOrphan(): void {
     if (this.#pid === undefined) return;
     try {
@@ -128,7 +128,7 @@ export class OwnEtcd {
   }
 }
 
-/** What etcd is told; what stays in the data directory is as the original has it. */
+/** The arguments of etcd; those stored in the data directory are the same as in the original. */
 function etcdArguments({ dataDir, name, clusterToken }: OwnEtcdOptions, port: number): readonly string[] {
   const peerUrl = 'http://localhost:2380';
   return [
@@ -144,7 +144,7 @@ function etcdArguments({ dataDir, name, clusterToken }: OwnEtcdOptions, port: nu
   ];
 }
 
-/** Free at this moment. Where somebody takes it before etcd does, etcd says so and ends. */
+/** A port that is free now. If another process takes it first, etcd reports that and exits. */
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();

@@ -1,10 +1,10 @@
 /**
- * The roles of a mesh's etcd: what the agents of this cluster and what other clusters may read. Nobody but
+ * The roles of a mesh's etcd: the read permissions of local agents and of other clusters. Only
  * `root` may write.
  *
- * Ranges are those of the original, key by key, since readers range over exactly them: etcd refuses a range
- * as a whole where a part of it is not allowed. Added is one key that agents of 1.15 read before anything else; the
- * original's roles of 1.15 could read everything.
+ * Ranges are those of the original, key by key, since readers use exactly these: etcd rejects a range
+ * request if a part of it is not permitted. Additional is one key that agents of 1.15 read first; the
+ * original's roles of 1.15 permitted reading everything.
  */
 
 import {
@@ -25,7 +25,7 @@ export interface Role {
   readonly permissions: readonly Permission[];
 }
 
-/** The roles in the etcd of `cluster`; an empty name stands for a cluster without one. */
+/** The roles in the etcd of `cluster`; an empty name means a cluster without one. */
 export function meshRoles(cluster: string): readonly Role[] {
   return [
     {

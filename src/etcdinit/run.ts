@@ -1,8 +1,8 @@
 /**
- * Prepares the data directory that etcd is started with later: users and roles, and authentication enabled.
+ * Initialises the data directory for a later etcd: users, roles, and authentication enabled.
  *
- * It begins with an empty directory each time, so that a run that was killed can be repeated, whatever it
- * left. Only when etcd has ended in order is the directory good: until then it may hold users without authentication.
+ * Each run starts with an empty directory, so that a run that was killed can be
+ * repeated. The directory is valid only after etcd has stopped cleanly: until then it may have users without authentication.
  */
 
 import { builtinUsers } from '../shared/builtin-users.ts';
@@ -25,19 +25,19 @@ import type { EtcdinitFlags } from './flags.ts';
 import { type EtcdEnd, OwnEtcd } from './own-etcd.ts';
 import { meshRoles } from './roles.ts';
 
-/** How often an etcd that is starting is asked whether it serves. */
+/** How often a starting etcd is checked. */
 const SERVES_INTERVAL_MS = 50;
 
 export interface EtcdinitSurroundings {
   readonly log: Logger;
   readonly clock: Clock;
-  /** Aborted when all is to be given up. */
+  /** Aborts the whole initialisation. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Resolves when the directory is good. Rejects with an EtcdinitError, a FlagError, or the signal's reason. However it
- * ends, no etcd is left behind.
+ * Resolves when the directory is valid. Rejects with an EtcdinitError, a FlagError, or the signal's reason. In all
+ * cases, no etcd keeps running.
  */
 export async function runEtcdinit(flags: EtcdinitFlags, surroundings: EtcdinitSurroundings): Promise<void> {
   const problem = flags.clusterName === '' ? undefined : clusterNameProblem(flags.clusterName);
@@ -56,7 +56,7 @@ class Initialisation {
   readonly #clock: Clock;
   readonly #giveUp = new AbortController();
   readonly #done = new AbortController();
-  /** Aborted when it is of no use to go on, with the reason. */
+  /** Aborted with the reason when the initialisation cannot succeed any more. */
   readonly #signal: AbortSignal;
   #step = '';
   #lastProblem = '';
@@ -87,7 +87,7 @@ class Initialisation {
     this.#log.info({ dataDir }, 'etcd is initialised');
   }
 
-  /** Leaves no timer behind. */
+  /** Clears its timers. */
   end(): void {
     this.#done.abort();
   }
@@ -127,14 +127,14 @@ class Initialisation {
     }
   }
 
-  /** Before anybody can connect: see cluster-config-marker.ts. */
+  /** Before other clients can connect: see cluster-config-marker.ts. */
   async #markClusterConfig(client: EtcdClient): Promise<void> {
     const { key, value } = CLUSTER_CONFIG_MARKER;
     const put = { type: 'put', key, value, lease: NO_LEASE } as const;
     await this.#ask(`writing ${key}`, async () => void (await client.txn([put], { signal: this.#signal })));
   }
 
-  /** Authentication comes last: it locks out whoever has no certificate, us too. */
+  /** Authentication is enabled last: it locks out clients without a certificate, including this one. */
   async #createUsers(auth: EtcdAuth): Promise<void> {
     const { clusterName } = this.#flags;
     const options = { signal: this.#signal };
@@ -164,7 +164,7 @@ class Initialisation {
     }
   }
 
-  /** Until the end of etcd would have been told. */
+  /** Until the end of etcd would have been reported. */
   async #settle(): Promise<void> {
     await this.#clock.sleep(SERVES_INTERVAL_MS, this.#signal).catch(() => undefined);
   }
@@ -179,7 +179,7 @@ class Initialisation {
     if (end.code !== 0 && end.signal !== 'SIGTERM') throw new EtcdStopError(`${endText(end)}: ${etcd.lastWords}`);
   }
 
-  /** How `etcd` ended; undefined where it did not within the time. Rejects where somebody else wants an end. */
+  /** How `etcd` exited; undefined if it did not in time. Rejects if the initialisation is aborted. */
   async #endOf(etcd: OwnEtcd): Promise<EtcdEnd | undefined> {
     const ended = new AbortController();
     void etcd.ended.then(() => ended.abort());
@@ -190,7 +190,7 @@ class Initialisation {
     throw asError(this.#signal.reason);
   }
 
-  /** Whatever happened, etcd is gone when this resolves. */
+  /** etcd has exited when this resolves, in all cases. */
   async #putAway(etcd: OwnEtcd): Promise<void> {
     etcd.terminate();
     const late = this.#clock.sleep(ETCDINIT_STOP_TIMEOUT_MS, this.#done.signal).catch(() => undefined);

@@ -1,9 +1,9 @@
 /**
- * `cilium/cluster-config/<name>`: what a cluster says of itself, and what we say of it to the local agents.
+ * `cilium/cluster-config/<name>`: the settings that a cluster publishes, and those that we publish of it for the local agents.
  *
- * Read as the Go programs read it: names of members in any letter case, `null` for absent, the last of
- * several wins, unknown members are left out. What is not known here is not passed on, because an agent
- * would wait for keys that nobody mirrors.
+ * Parsed as in Go: member names in any letter case, `null` for absent, the last of
+ * several wins, unknown members are dropped. Unknown capabilities are not passed on, because an agent
+ * would wait for keys that are not mirrored.
  */
 import { ProgramError } from '../shared/errors.ts';
 import { MAX_CLUSTER_CONFIG_BYTES, MAX_EXPORT_MODE_LENGTH } from '../shared/limits.ts';
@@ -12,13 +12,13 @@ import { printable } from '../shared/printable.ts';
 export interface ClusterConfig {
   /** 0 where the cluster has none. */
   readonly id: number;
-  /** The cluster says by canaries which of its prefixes are complete. */
+  /** The cluster writes canaries for its complete prefixes. */
   readonly syncedCanaries: boolean;
   /** The cluster's etcd holds a mirror: its keys are below `cilium/cache`. */
   readonly cached: boolean;
-  /** 0 where the cluster does not say. */
+  /** 0 if absent. */
   readonly maxConnectedClusters: number;
-  /** Undefined where the cluster does not know service exports. */
+  /** Undefined if the cluster does not support service exports. */
   readonly serviceExportsEnabled: boolean | undefined;
   /** Empty where the cluster exports services only. */
   readonly endpointSlicesExportMode: string;
@@ -32,7 +32,7 @@ export class ClusterConfigError extends ProgramError {
 
 const UINT32_MAX = 0xffff_ffff;
 
-/** Throws ClusterConfigError, whose message tells what is wrong but not the value. */
+/** Throws ClusterConfigError, whose message has the cause but not the value. */
 export function parseClusterConfig(value: Uint8Array): ClusterConfig {
   if (value.length > MAX_CLUSTER_CONFIG_BYTES) {
     throw new ClusterConfigError(`the cluster config has ${value.length} bytes; allowed: ${MAX_CLUSTER_CONFIG_BYTES}`);

@@ -11,7 +11,7 @@ export class SourceReplacedError extends ProgramError {
   }
 }
 
-/** Nothing was heard of the remote for longer than a working connection is silent. */
+/** The remote was silent for longer than a working connection can be. */
 export class ConnectionLostError extends ProgramError {
   readonly code = 'CONNECTION_LOST';
   readonly retriable = true;

@@ -19,15 +19,15 @@ export interface Mapping {
   readonly name: MappingName;
   /** The part of the keys that names the kind and its version; a canary ends with it. */
   readonly scope: string;
-  /** What stands between the scope and a key's own part below `cilium/state`. */
+  /** The path between the scope and the name of a key below `cilium/state`. */
   readonly stateTail: (cluster: string) => string;
   /** The same below `cilium/cache`, for a source that is a mirror and for what we write. */
   readonly cacheTail: (cluster: string) => string;
-  /** Lower ranks are loaded first: readers look up the nodes and identities that the others name. */
+  /** Lower ranks are loaded first: other kinds refer to nodes and identities. */
   readonly rank: number;
-  /** Goes when the remote is not heard of for too long: traffic is balanced over it. */
+  /** Withdrawn when the remote is unreachable for too long: it receives load-balanced traffic. */
   readonly expires: boolean;
-  /** Whether the remote exports this kind and somebody reads it. */
+  /** Whether the remote exports this kind and local agents read it. */
   readonly enabled: (config: ClusterConfig, format: ServiceFormat) => boolean;
 }
 
@@ -70,7 +70,7 @@ export const MAPPINGS: readonly Mapping[] = [
     cacheTail: ownTail,
     rank: 2,
     expires: true,
-    // An unknown mode exports both: what it adds is unknown here, what it contains is not.
+    // An unknown mode exports both: it may add something, but includes these.
     enabled: (config) => config.endpointSlicesExportMode !== '',
   },
   {
@@ -80,7 +80,7 @@ export const MAPPINGS: readonly Mapping[] = [
     cacheTail: ownTail,
     rank: 2,
     expires: true,
-    // Present with either value: its absence tells of a remote that does not know the kind.
+    // Present with either value: it is absent if the remote does not support the kind.
     enabled: (config) => config.serviceExportsEnabled !== undefined,
   },
 ];
@@ -95,12 +95,12 @@ export function destinationPrefix(mapping: Mapping, cluster: string): EtcdKey {
   return keyOf(`${CACHE}${mapping.scope}/${mapping.cacheTail(cluster)}`);
 }
 
-/** The key whose presence in the source says that its keys are complete. */
+/** The canary of the source: its keys are complete. */
 export function sourceCanary(mapping: Mapping, cluster: string, cached: boolean): EtcdKey {
   return canaryKey(cluster, cached ? CACHE : STATE, mapping.scope);
 }
 
-/** The key that says so of ours. */
+/** The canary of the mirror. */
 export function destinationCanary(mapping: Mapping, cluster: string): EtcdKey {
   return sourceCanary(mapping, cluster, true);
 }
@@ -116,11 +116,11 @@ export function drainPrefixes(cluster: string): readonly EtcdKey[] {
 }
 
 /**
- * The key below `to` for `key` below `from`, or undefined where none can be formed: `key` is outside of
- * `from`, or nothing is left of its own part.
+ * The key below `to` for `key` below `from`, or undefined if there is none: `key` is outside of
+ * `from`, or its name is empty.
  *
- * The own part travels byte for byte, `.` and `..` included, but runs of slashes become one and slashes at
- * its ends go, as everywhere in this key space. Without that an own part of nothing but slashes would be
+ * The name is copied byte for byte, `.` and `..` included, but runs of slashes become one and slashes at
+ * its ends are removed, as everywhere in this key space. Otherwise a name that consists of slashes would be
  * written as the prefix itself.
  */
 export function rekey(from: EtcdKey, to: EtcdKey, key: EtcdKey): EtcdKey | undefined {

@@ -23,7 +23,7 @@ import { remoteClusterStatuses } from './status/status.ts';
 
 export interface KvstoremeshTiming extends LeadershipTiming, LeaderTiming {}
 
-/** Runs until the signal is aborted, then resolves; what was written stays. Rejects when it cannot start or go on. */
+/** Runs until the signal is aborted, then resolves; mirrored keys stay. Rejects when it cannot start or continue. */
 export async function runKvstoremesh(
   flags: KvstoremeshFlags,
   runtime: Runtime,
@@ -89,7 +89,7 @@ function refusal({ name, state: { phase } }: RemoteCluster): string[] {
   return phase.kind === 'refused' || phase.kind === 'stopped' ? [`${name} is ${phase.kind}: ${phase.reason}`] : [];
 }
 
-/** By the name of the file: its path is for those who can read the log. */
+/** With the name of the file: the log has its path. */
 function unreadableFile({ name, fileProblem }: RemoteCluster): string[] {
   return fileProblem === undefined ? [] : [`${name} cannot be read: ${fileProblem}; its last configuration is kept`];
 }

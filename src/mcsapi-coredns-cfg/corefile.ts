@@ -1,9 +1,9 @@
 /**
- * The Corefile of CoreDNS: lines of words, and which blocks they are in.
+ * A parser of CoreDNS's Corefile: lines of words, and the blocks that contain them.
  *
- * As CoreDNS reads it: words end at white space, a word may be in double quotes, "#" at the start of a word begins a
- * comment, "{" at the end of a line opens a block and "}" alone closes it. Outside of all blocks stand the zones of a
- * server, or a snippet's name in parentheses. What is not understood throws a CorefileError with the line.
+ * The syntax is that of CoreDNS: words end at white space, a word may be in double quotes, "#" at the start of a word starts a
+ * comment, "{" at the end of a line opens a block and "}" alone closes it. Outside of all blocks are the zones of a
+ * server, or a snippet's name in parentheses. Other input throws a CorefileError with the line.
  */
 import { CorefileError } from './errors.ts';
 
@@ -48,7 +48,7 @@ export function parseCorefile(text: string): Directive[] {
       if (last === '}') open.pop();
       continue;
     }
-    // The zones of a server may go on in the next line.
+    // The zones of a server may continue on the next line.
     const all = [...header, ...(last === '{' ? words.slice(0, -1) : words)];
     header = open.length === 1 && last !== '{' && last.endsWith(',') ? all : [];
     if (header.length > 0) continue;

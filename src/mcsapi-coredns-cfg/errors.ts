@@ -20,7 +20,7 @@ export class ClusterDomainError extends ProgramError {
   }
 }
 
-/** A ConfigMap or Deployment that does not exist, or not with what it has to have. */
+/** A ConfigMap or Deployment that does not exist, or lacks required content. */
 export class CorednsMissingError extends ProgramError {
   readonly code = 'COREDNS_MISSING';
   readonly retriable = false;

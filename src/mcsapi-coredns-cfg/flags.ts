@@ -1,4 +1,4 @@
-/** The flags of `mcsapi-coredns-cfg`: which CoreDNS, for which domains, and the way to Kubernetes. */
+/** The flags of `mcsapi-coredns-cfg`: the objects of CoreDNS, the domains, and the connection to Kubernetes. */
 import { FlagError } from '../shared/flags/error.ts';
 import { type Kind, quoted } from '../shared/flags/kinds.ts';
 import { kubernetesFlags, logFlags } from '../shared/flags/shared-flags.ts';

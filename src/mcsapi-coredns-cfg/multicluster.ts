@@ -21,8 +21,8 @@ interface Insertion {
 }
 
 /**
- * The new Corefile; undefined where the old one speaks of the clusterset's domain or of `multicluster` already, which
- * is taken for configured. Throws CorefileError or ClusterDomainError.
+ * The new Corefile; undefined if the old one already contains the clusterset domain or `multicluster`, which
+ * counts as configured. Throws CorefileError or ClusterDomainError.
  */
 export function withMulticluster(corefile: string, domains: Domains): string | undefined {
   const servers = parseCorefile(corefile);
@@ -31,7 +31,7 @@ export function withMulticluster(corefile: string, domains: Domains): string | u
   if (concerned.length === 0) throw new ClusterDomainError(domains.cluster, kubernetesZones(servers));
   const insertions = concerned.flatMap((server) => insertionsOf(server, domains));
   const lineBreak = corefile.includes('\r\n') ? '\r\n' : '\n';
-  // From behind, so that places stay true; of two at the same place (a word at the end of its line) the zone comes first.
+  // From the end, so that positions stay valid; of two at the same position (a word at the end of its line) the zone comes first.
   return insertions
     .map(({ place, text }, order) => ({ place, text: text.replaceAll('\n', lineBreak), order }))
     .sort((a, b) => b.place - a.place || b.order - a.order)
@@ -74,7 +74,7 @@ function optionZones({ block = [] }: Directive, name: string, domains: Domains):
   return block.filter(({ words }) => words[0]?.text === name).flatMap(({ words }) => joinedZones(words, domains));
 }
 
-/** Behind each zone that is the cluster's, the clusterset's: with the same scheme and port, where it has these. */
+/** After each zone that equals the cluster domain, the clusterset domain: with the same scheme and port, if present. */
 function joinedZones(words: readonly Word[], { cluster, clusterset }: Domains): Insertion[] {
   return words.flatMap(({ text, end }) => {
     if (zoneOf(text) !== cluster) return [];
@@ -83,7 +83,7 @@ function joinedZones(words: readonly Word[], { cluster, clusterset }: Domains): 
   });
 }
 
-/** `multicluster clusterset.local`, as the first line of the block, which is made where there is none. */
+/** `multicluster clusterset.local`, as the first line of the block, which is created if absent. */
 function option({ indent, lineEnd, block, words }: Directive, { clusterset }: Domains): Insertion {
   const line = `${indent}   multicluster ${clusterset}`;
   if (block !== undefined) return { place: lineEnd, text: `\n${line}` };

@@ -1,13 +1,13 @@
 /**
- * The users that every etcd of a mesh has from its beginning: those of this cluster's own programs, and one
- * for all other clusters. A user is whoever shows a client certificate with the name.
+ * The built-in users of every etcd of a mesh: those for programs of the local cluster, and one
+ * for all other clusters. The common name of a client certificate selects the user.
  */
 export interface BuiltinUser {
   readonly name: string;
   readonly role: 'root' | 'local' | 'remote';
 }
 
-/** The users of the etcd of `cluster`; an empty name stands for a cluster without one. */
+/** The users of the etcd of `cluster`; an empty name means a cluster without one. */
 export function builtinUsers(cluster: string): readonly BuiltinUser[] {
   const suffix = cluster === '' ? '' : `-${cluster}`;
   return [

@@ -1,8 +1,8 @@
 /**
- * Name and ID of the own cluster, and how many clusters the mesh may have.
+ * Name and ID of the local cluster, and the maximum number of clusters in the mesh.
  *
  * The ID is part of every security identity: 8 or 9 bits of 24, so only 255 and 511 clusters are
- * possible and 0 is nobody's.
+ * possible and 0 is reserved.
  */
 import { ProgramError } from './errors.ts';
 import { MAX_CLUSTER_NAME_LENGTH } from './limits.ts';
@@ -22,7 +22,7 @@ export class ClusterInfoError extends ProgramError {
 
 const CLUSTER_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 
-/** The name of a cluster nobody has named; it cannot take part in a mesh. */
+/** The default name of a cluster; a cluster with this name cannot join a mesh. */
 const UNNAMED = 'default';
 
 /** What is wrong with `name` as the name of any cluster, undefined where nothing is. */

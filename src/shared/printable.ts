@@ -1,8 +1,8 @@
-/** Text of somebody else's making, as a terminal may be given it. */
+/** Makes untrusted text safe to print on a terminal. */
 
 /** `text` on one line, without what a terminal would act upon, and of bounded length. */
 export function printable(text: string, maxLength: number): string {
   const cut = text.length > maxLength ? `${text.slice(0, maxLength)}…` : text;
-  // Controls, and the characters that reverse or hide what stands next to them.
+  // Control characters, and characters that reverse or hide adjacent ones.
   return cut.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ');
 }

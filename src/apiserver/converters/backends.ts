@@ -1,10 +1,10 @@
 /**
- * EndpointSlices of a service → its backends, one for each address.
+ * EndpointSlices of a service → its backends, one per address.
  *
- * Several endpoints may name one address: a custom Endpoints of two subsets is two slices with different ports, two Pods of the
- * host network share their node's address while one follows the other, and an endpoint that moves between slices is in both
- * for a moment. Kubernetes has consumers take all slices of a service together; upstream takes the last one that
- * names the address, be it one that serves nobody.
+ * Several endpoints may have one address: a custom Endpoints of two subsets becomes two slices with different ports, two Pods of the
+ * host network share their node's address during a replacement, and an endpoint that moves between slices is in both
+ * for a moment. Kubernetes requires consumers to merge all slices of a service; upstream uses the last one with
+ * the address, even if it serves no traffic.
  */
 import type { EndpointSlice, SliceEndpoint } from '../../shared/kubernetes/objects/types.ts';
 import { type Json, jsonList, jsonStruct, jsonText } from '../encoding/go-json.ts';
@@ -12,10 +12,10 @@ import { canonicalAddress } from '../encoding/ip.ts';
 import { quoted } from './conversion.ts';
 import { type NamedPorts, namedPorts, unionOfPorts } from './ports.ts';
 
-/** Readers and upstream know backends of these types alone; the third, FQDN, is one of names. */
+/** Readers and upstream support only these address types; the third one, FQDN, has names. */
 const ADDRESS_TYPES: ReadonlySet<string> = new Set(['IPv4', 'IPv6']);
 
-/** Stands in the field of topology of endpoints that were written through an older version of the API, in the place of `zone`. */
+/** In the topology of endpoints that were written through an older API version, instead of `zone`. */
 const ZONE_LABEL = 'topology.kubernetes.io/zone';
 
 export interface Backend {
@@ -70,9 +70,9 @@ function addNamings(namings: Map<string, Naming[]>, slice: EndpointSlice, reject
 }
 
 /**
- * Undefined where it gets no traffic: it is neither ready nor serving. Ready where it does not say, and serving where it is
- * ready and does not say: so Kubernetes has these conditions. Upstream takes one for serving that says nothing of it, though it
- * is not ready, as the slices of a custom Endpoints do.
+ * Undefined if it gets no traffic: it is neither ready nor serving. The defaults are those of Kubernetes: ready if absent, and serving
+ * like ready if absent. Upstream treats an absent `serving` as true even if the endpoint is not
+ * ready, as for the slices of a custom Endpoints.
  */
 function rankOf({ conditions = {} }: SliceEndpoint): Rank | undefined {
   const isReady = conditions.ready ?? true;
@@ -98,7 +98,7 @@ function zoneOf({ zone, deprecatedTopology }: SliceEndpoint): string | undefined
   return deprecatedTopology && Object.hasOwn(deprecatedTopology, ZONE_LABEL) ? deprecatedTopology[ZONE_LABEL] : undefined;
 }
 
-/** Hints without a zone are lost, and those for nodes too, as upstream has it. */
+/** Hints without a zone are dropped, and those for nodes too, as in upstream. */
 function zoneJson(endpoint: SliceEndpoint): Json {
   const hints = (endpoint.hints?.forZones ?? []).map(({ name }) => jsonStruct({ name: jsonText(name) }));
   return jsonStruct({ zone: jsonText(zoneOf(endpoint) ?? ''), forZones: jsonList(hints) });

@@ -1,8 +1,8 @@
 /**
- * CiliumEndpointSlice → the pods it tells of, whose addresses are exported. All are of the namespace that the slice names.
+ * CiliumEndpointSlice → its pods, whose addresses are exported. All belong to the namespace in the slice.
  *
- * A slice does not tell the age of its pods. Its own decides between slices that name one address: that is the same in each
- * run, and the best there is.
+ * A slice does not contain the age of its pods. Its own age decides between slices with the same address: it is the same in
+ * each run.
  */
 import type { CiliumEndpointSlice, CoreCiliumEndpoint } from '../../shared/kubernetes/objects/types.ts';
 import { lowBits } from './conversion.ts';

@@ -1,7 +1,7 @@
 /**
- * The settings of this cluster that its peers have to know → the key `cilium/cluster-config/<cluster>`.
+ * The settings of this cluster for its peers → the key `cilium/cluster-config/<cluster>`.
  *
- * A peer reads this before anything else; a field it doesn't find means that this cluster doesn't know the feature.
+ * A peer reads this before anything else; an absent field means that this cluster does not support the feature.
  */
 import { jsonBoolean, jsonInteger, jsonStruct, jsonText } from '../encoding/go-json.ts';
 import { type Cluster, clusterConfigKey, type Entry } from '../encoding/keyspace.ts';
@@ -10,7 +10,7 @@ export interface ClusterSettings {
   /** 255 or 511, the same in the whole mesh. */
   readonly maxConnectedClusters: number;
   readonly serviceExportsEnabled: boolean;
-  /** Services are exported in the older form too, not only as endpoint slices. */
+  /** Services are also exported in the older form, not only as endpoint slices. */
   readonly servicesExported: boolean;
 }
 

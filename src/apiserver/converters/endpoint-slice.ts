@@ -1,8 +1,8 @@
 /**
  * EndpointSlice → one key below `cilium/state/endpointslices/v1/<cluster>/`.
  *
- * The value is one zstd frame around a protobuf message (proto2: what is set is written, zero or not). The
- * slice travels as it is: endpoints that are not ready too, with all labels and annotations.
+ * The value is one zstd frame with a protobuf message (proto2: fields that are set are written, even if zero). The
+ * slice is exported unchanged, including endpoints that are not ready, all labels and annotations.
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type { EndpointSlice, GoMap, SliceEndpoint, SlicePort } from '../../shared/kubernetes/objects/types.ts';
@@ -12,7 +12,7 @@ import { compareBytes } from '../encoding/go-json.ts';
 import { type Cluster, endpointSliceKey } from '../encoding/keyspace.ts';
 import { type Conversion, isInt32, quoted } from './conversion.ts';
 
-/** Upstream exports slices of names (FQDN) too, but its readers refuse every other type than these two. */
+/** Upstream also exports slices of names (FQDN), but its readers reject all other types than these two. */
 const READABLE_TYPES: ReadonlySet<string> = new Set(['IPv4', 'IPv6']);
 
 /** What a slice of a shared service exports: one entry, or none where no reader could use it. */
@@ -28,9 +28,9 @@ export function convertEndpointSlice(cluster: Cluster, slice: EndpointSlice): Co
 const MAX_WINDOW_LOG = 24;
 
 /**
- * `value`, the message of an endpoint slice packed by another encoder or release of zstd, packed as this program does:
- * what the original left is then known to say the same. `value` itself where it is no such frame, is followed by
- * something else, or is large: it is compared byte by byte then, and written again at worst.
+ * `value`, an endpoint slice that another encoder or release of zstd has compressed, compressed by this program:
+ * values of the original can then be compared. `value` itself if it is not such a frame, has trailing
+ * data, or is large: it is then compared byte by byte, and written again at worst.
  */
 export function repackedEndpointSlice(value: Uint8Array): Uint8Array {
   try {
@@ -48,7 +48,7 @@ function unpacked(value: Uint8Array): Buffer | undefined {
     params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
     info: true,
   };
-  // With `info` it tells what of the input it has read; the types know nothing of it.
+  // With `info` it returns how much of the input it read; the types do not declare this.
   const { buffer, engine } = zstdDecompressSync(value, options) as unknown as Unpacked;
   return engine.bytesWritten === value.length ? buffer : undefined;
 }
@@ -58,7 +58,7 @@ interface Unpacked {
   readonly engine: { readonly bytesWritten: number };
 }
 
-/** The checksum lets a reader tell a damaged value; the size lets it allocate once. */
+/** The checksum allows readers to detect a damaged value; the size allows them to allocate once. */
 function compress(message: Buffer): Buffer {
   return zstdCompressSync(message, {
     params: { [constants.ZSTD_c_checksumFlag]: 1, [constants.ZSTD_c_contentSizeFlag]: 1 },

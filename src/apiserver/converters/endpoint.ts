@@ -1,4 +1,4 @@
-/** CiliumEndpoint → the one pod it tells of, whose addresses are exported. */
+/** CiliumEndpoint → its pod, whose addresses are exported. */
 import type { CiliumEndpoint } from '../../shared/kubernetes/objects/types.ts';
 import { lowBits } from './conversion.ts';
 import { addressesOf, createdMsOf, type Pods } from './pods.ts';

@@ -33,10 +33,10 @@ export function namespaceOfIdentity(identity: CiliumIdentity): string {
 }
 
 /**
- * What `identity` exports: nothing where no namespace owns it.
+ * The keys of `identity`: none if no namespace owns it.
  *
- * Nothing, too, where its labels have been taken away. Upstream ignores that update and keeps the old
- * key, with labels that the identity no longer has, until the object is deleted.
+ * None, too, if its labels were removed. Upstream ignores that update and keeps the old
+ * key with the removed labels until the object is deleted.
  */
 export function convertIdentity(cluster: Cluster, identity: CiliumIdentity): Conversion {
   if (namespaceOfIdentity(identity) === '') return { entries: [], rejected: [] };
@@ -51,7 +51,7 @@ function labelText(labels: Readonly<Record<string, string>>): string {
     .join('');
 }
 
-/** Readers hold one label a key: of several sources the last in the order of their names stays, the same on every run. */
+/** Readers have one label per key: of several sources the last one in name order is used, the same in every run. */
 function distinctLabels(labels: Readonly<Record<string, string>>): Label[] {
   const byKey = new Map<string, Label>();
   for (const [name, value] of Object.entries(labels).sort(([a], [b]) => compareBytes(a, b))) {

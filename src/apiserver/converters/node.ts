@@ -1,8 +1,8 @@
 /**
  * CiliumNode → one key below `cilium/state/nodes/v1/<cluster>/`.
  *
- * The value is a Go struct that omits nothing: `null` for lists, maps and networks that are not there, empty
- * text for single addresses. Annotations travel unfiltered.
+ * The value is a Go struct without omitted fields: `null` for absent lists, maps and networks, an empty
+ * string for absent addresses. Annotations are not filtered.
  */
 import type { CiliumNode, GoMap } from '../../shared/kubernetes/objects/types.ts';
 import { annotationOf, WIREGUARD_PUBLIC_KEY } from '../annotations.ts';
@@ -56,7 +56,7 @@ function addressList(node: CiliumNode, rejected: string[]): Json[] {
   });
 }
 
-/** Those of `podCIDRs` first, then those of each pool, in their order; one that is named twice is there twice, as upstream has it. */
+/** Those of `podCIDRs` first, then those of each pool, in order; duplicates are kept, as in upstream. */
 function podNetworks(ipam: NodeIpam, rejected: string[]): Network[] {
   const networks = readNetworks('spec.ipam.podCIDRs', ipam?.podCIDRs ?? [], rejected);
   for (const { cidrs } of ipam?.pools?.allocated ?? []) {
@@ -66,8 +66,8 @@ function podNetworks(ipam: NodeIpam, rejected: string[]): Network[] {
 }
 
 /**
- * Upstream cannot decode a node with a malformed pod CIDR, and then sees no change of any node until this
- * one is mended. Here the network is left out, and the rest of the node and all others stay current.
+ * Upstream cannot decode a node with a malformed pod CIDR, and then receives no change of any node until it
+ * is corrected. Here the network is skipped; the rest of the node and all others stay current.
  */
 function readNetworks(field: string, cidrs: readonly string[], rejected: string[]): Network[] {
   return cidrs.flatMap((cidr) => {

@@ -1,8 +1,8 @@
 /**
  * Pods → one key per address below `cilium/state/ip/v1/default/`.
  *
- * Both kinds that tell of pods, CiliumEndpoint and CiliumEndpointSlice, come down to this. Several objects may
- * claim one address; which of them is published is not decided here (see `key-claims.ts`).
+ * Both kinds with pods, CiliumEndpoint and CiliumEndpointSlice, are converted to this form. Several objects may
+ * claim one address; `key-claims.ts` selects the one that is published.
  */
 import type { AddressPair, EndpointNamedPort, GoList, ObjectMeta } from '../../shared/kubernetes/objects/types.ts';
 import { JSON_NULL, type Json, jsonInteger, jsonList, jsonStruct, jsonText } from '../encoding/go-json.ts';
@@ -25,10 +25,10 @@ export interface Pod {
   readonly namedPorts: GoList<EndpointNamedPort>;
 }
 
-/** The pods that one object tells of. */
+/** The pods of one object. */
 export interface Pods {
   readonly namespace: string;
-  /** When the object was created, in milliseconds; 0 where it does not say. */
+  /** Creation time of the object in milliseconds; 0 if absent. */
   readonly createdMs: number;
   readonly pods: readonly Pod[];
 }
@@ -38,7 +38,7 @@ export function addressesOf(pairs: GoList<AddressPair> | undefined): string[] {
   return (pairs ?? []).flatMap(({ ipv4 = '', ipv6 = '' }) => [ipv4, ipv6]).filter((text) => text !== '');
 }
 
-/** The age of an object. Kubernetes tells it in seconds. */
+/** The creation time of an object. Kubernetes has a resolution of seconds. */
 export function createdMsOf({ creationTimestamp = '' }: ObjectMeta): number {
   return Date.parse(creationTimestamp) || 0;
 }
@@ -67,7 +67,7 @@ function podEntries(cluster: Cluster, namespace: string, pod: Pod, rejected: str
   });
 }
 
-/** The node's address, of either family whatever the family of the pod's. */
+/** The node's address, of either family, independent of the family of the pod's. */
 function hostAddress(pod: Pod, rejected: string[]): string {
   const host = canonicalAddress(pod.nodeAddress);
   if (host === undefined && pod.nodeAddress !== '') {

@@ -2,7 +2,7 @@
 import { type Json, jsonInteger, jsonMap, jsonStruct, jsonText } from '../encoding/go-json.ts';
 import { isPort, quoted } from './conversion.ts';
 
-/** What the API server fills in where an object says nothing. */
+/** The defaults of the API server for absent fields. */
 const DEFAULT_PROTOCOL = 'TCP';
 
 const PROTOCOLS: ReadonlySet<string> = new Set(['TCP', 'UDP', 'SCTP']);
@@ -20,8 +20,8 @@ export interface NamedPorts {
 }
 
 /**
- * Of equal names the last one. A port without a number stands for all ports and cannot be exported; a number or a protocol
- * that is none is told in `rejected` under the name of `field`, and its port left out.
+ * Of equal names the last one is used. A port without a number means all ports and cannot be exported; an invalid number or
+ * protocol is added to `rejected` under the name of `field`, and its port is skipped.
  */
 export function namedPorts(field: string, ports: readonly Port[], rejected: string[]): NamedPorts {
   const byName = new Map<string, Json>();

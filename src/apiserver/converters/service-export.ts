@@ -23,7 +23,7 @@ export function convertServiceExport(cluster: Cluster, exported: ServiceExport, 
     namespace: jsonText(namespace),
     annotations,
     labels,
-    // Older readers know the two maps by these names.
+    // Older readers use these names of the two maps.
     Labels: labels,
     Annotations: annotations,
     exportCreationTimestamp: creationTimestamp === undefined ? JSON_NULL : jsonText(creationTimestamp),
@@ -57,7 +57,7 @@ function portJson({ name, protocol, appProtocol, port }: ServicePort): Json {
   });
 }
 
-/** Only a time makes it one. */
+/** Effective only with a timeout. */
 function affinityConfigJson(config: ServiceSpec['sessionAffinityConfig'], rejected: string[]): Json | undefined {
   const timeoutSeconds = config?.clientIP?.timeoutSeconds;
   if (timeoutSeconds === undefined) return undefined;

@@ -1,12 +1,12 @@
 /**
- * JSON text exactly as Go's encoding/json writes it.
+ * JSON text exactly as written by Go's encoding/json.
  *
- * Readers parse the values, so the exact bytes matter for one thing only: in a fleet that mixes this
+ * Readers parse the values, so the exact bytes matter only for one reason: in a fleet that mixes this
  * program with the original, equal state must be equal bytes, or every change of the writer would
- * rewrite every key. Hence maps are sorted bytewise, and text is escaped the way Go does.
+ * rewrite every key. Hence maps are sorted bytewise, and text is escaped as in Go.
  *
  * Text is built by hand rather than with `JSON.stringify` of objects, because JavaScript moves
- * integer-like names (a port called `8080`) to the front and treats `__proto__` as something special.
+ * integer-like names (a port called `8080`) to the front and handles `__proto__` specially.
  */
 
 /** A piece of finished JSON text. */
@@ -70,8 +70,8 @@ export function jsonList(items: readonly Json[]): Json {
 /**
  * The order of the UTF-8 bytes of `a` and `b`, for sorting.
  *
- * It is the order of their UTF-16 units except where a surrogate meets a character from U+E000 up:
- * the pair stands for a character beyond U+FFFF and comes later.
+ * It is the order of their UTF-16 units except if a surrogate is compared with a character from U+E000 up:
+ * the pair encodes a character beyond U+FFFF and comes later.
  */
 export function compareBytes(a: string, b: string): number {
   const length = Math.min(a.length, b.length);

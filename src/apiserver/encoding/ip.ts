@@ -21,8 +21,8 @@ export function canonicalAddress(text: string): string | undefined {
 }
 
 /**
- * The network `text` (`10.0.0.7/24`) stands for; undefined where it is not one. Host bits are cleared.
- * A network of IPv4 addresses in IPv6 form is none: it belongs to neither family.
+ * The network of `text` (`10.0.0.7/24`); undefined if it is invalid. Host bits are cleared.
+ * A network of IPv4 addresses in IPv6 form is invalid: it belongs to neither family.
  */
 export function parseNetwork(text: string): Network | undefined {
   const [, address, length] = /^([^/]+)\/(\d{1,3})$/.exec(text) ?? [];

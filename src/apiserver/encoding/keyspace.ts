@@ -27,7 +27,7 @@ export function clusterConfigKey(cluster: Cluster): EtcdKey {
   return configKeyOf(cluster.name);
 }
 
-/** Tells readers that the first complete listing of `scope` is in etcd. Named by the scope, also where keys have a longer prefix. */
+/** The canary: the first complete listing of `scope` is in etcd. Named by the scope, even if keys have a longer prefix. */
 export function canaryKey(cluster: Cluster, scope: Scope): EtcdKey {
   return canaryKeyOf(cluster.name, STATE, scope);
 }
@@ -41,7 +41,7 @@ export function nodeKey(cluster: Cluster, name: string): EtcdKey {
   return keyOf(`${prefixText(cluster, 'nodes/v1')}${name}`);
 }
 
-/** `name` is the identity's number. It is not checked: whatever the object is called is the key, as readers expect. */
+/** `name` is the identity's number. It is not checked: readers expect the name of the object as the key. */
 export function identityKey(cluster: Cluster, name: string): EtcdKey {
   return keyOf(`${prefixText(cluster, 'identities/v1')}${name}`);
 }

@@ -1,10 +1,10 @@
 /**
- * What an operator keeps out of the mesh, whatever namespaces and services say themselves: the flags `--export-…`.
+ * The `--export-…` flags: an operator excludes objects from the mesh, independent of the annotations of namespaces and services.
  *
- * They only ever narrow. A namespace that is not taken is treated as one that is not global: none of its services,
- * slices, service exports, identities and addresses is exported. A service that is not selected is asked for neither:
- * the API server applies the selector, so that to this daemon such a service does not exist, and no key can be derived
- * of it, whichever kind of object it comes from.
+ * They only restrict. An excluded namespace is treated as one that is not global: none of its services,
+ * slices, service exports, identities and addresses is exported. A service that does not match is not requested:
+ * the API server applies the selector, so that such a service does not exist for this daemon, and no key of any kind is
+ * derived from it.
  */
 import { listKind } from '../../shared/flags/collections.ts';
 import { FlagError } from '../../shared/flags/error.ts';
@@ -55,7 +55,7 @@ export function namespaceFilter(names: readonly string[], selector: LabelSelecto
   return ({ metadata }) => (taken.size === 0 || taken.has(metadata.name)) && selector.matches(metadata.labels);
 }
 
-/** A name that no namespace has may be a slip: said once, when the namespaces are known. */
+/** An unknown namespace may be a typo: logged once, when the namespaces are listed. */
 export function tellUnknownNames(names: readonly string[], known: Namespaces, log: Logger): void {
   whenAllListed([known.listing], () => {
     const unknown = names.filter((name) => known.isExported(name) === undefined);

@@ -1,8 +1,8 @@
 /**
- * What the objects of each kind export, and which changes make it necessary to look again.
+ * What the objects of each kind export, and which changes require another evaluation.
  *
- * Each function ties the objects of one section to its sink. All but nodes wait for the namespaces: whether
- * an object is exported is for its namespace to say.
+ * Each function connects the objects of one section to its sink. All but nodes wait for the namespaces, which
+ * decide whether an object is exported.
  */
 
 import type { CiliumNode, EndpointSlice, Service, ServiceExport } from '../../shared/kubernetes/objects/types.ts';
@@ -88,7 +88,7 @@ export function exportOwned<T>(
   followNamespaces(exporter, context.namespaces, (namespace) => objects.inNamespace(namespace));
 }
 
-/** An object that is gone, and will let go, is older than all others. */
+/** A deleted object, which will release its claims, is older than all others. */
 function createdOr<T>(object: T | undefined, createdMs: (object: T) => number): number {
   return object === undefined ? Number.NEGATIVE_INFINITY : createdMs(object);
 }
@@ -148,7 +148,7 @@ export function exportEndpointSlices(context: ExportContext, sink: Sink, objects
   followNamespaces(exporter, context.namespaces, (namespace) => slices.inNamespace(namespace));
 }
 
-/** Services for which a ServiceExport of the same name asks; they need not be shared by annotation. */
+/** Services with a ServiceExport of the same name; they need not be shared by annotation. */
 export function exportServiceExports(
   context: ExportContext,
   sink: Sink,
@@ -186,10 +186,10 @@ function known({ signal }: ExportContext, section: Section): Listing {
 }
 
 /**
- * `convert()` where the namespace takes part, nothing where it does not, or where no namespace is named.
+ * `convert()` if the namespace is exported, nothing if it is not, or if there is no namespace.
  *
- * `whileUnknown` as long as the namespace is not known: it is gone, or the object's event has overtaken that of its
- * namespace, which then has the object looked at again. Nothing, as a rule: so it is for a daemon that is started now.
+ * `whileUnknown` while the namespace is unknown: it was deleted, or the object's event arrived before that of its
+ * namespace, which then causes another evaluation. By default nothing, as after a restart.
  */
 function whereExported(
   namespaces: Namespaces,

@@ -1,9 +1,9 @@
 /**
- * Keeps one section of keys equal to what a set of Kubernetes objects exports.
+ * Keeps one section of keys equal to the exports of a set of Kubernetes objects.
  *
- * An exporter knows no kind. It is told which ids may have changed, asks what each exports now, and
- * hands the difference to the section. The listing is complete when every input is and all that came with
- * them has been evaluated: what the section does not name by then is stale.
+ * An exporter is independent of the kind. It receives the ids that may have changed, evaluates what each exports, and
+ * passes the difference to the section. The listing is complete when every input is complete and all of its
+ * objects have been evaluated: other keys of the section are stale.
  */
 
 import { asError } from '../../shared/errors.ts';
@@ -21,7 +21,7 @@ import { WorkQueue } from './work-queue.ts';
 /** Nothing is exported, or no longer. */
 export const NOTHING: Conversion = { entries: [], rejected: [] };
 
-/** It can't be told yet; what is exported stays as it is. */
+/** Unknown for now; the exported keys stay unchanged. */
 export const UNDECIDED = 'undecided';
 
 export type Decision = Conversion | typeof UNDECIDED;
@@ -31,9 +31,9 @@ export interface ExporterOptions {
   readonly sink: Sink;
   /** What the object, or the join of objects, of this id exports now. */
   readonly evaluate: (id: string) => Decision;
-  /** Evaluation begins when these are listed: a service without its backends would be a wrong one. */
+  /** Evaluation starts when these are listed: a service without its backends would be wrong. */
   readonly prerequisites: readonly Listing[];
-  /** The section is listed when these are, too. */
+  /** The section is listed only when these are, too. */
   readonly inputs: readonly Listing[];
   /** Where several objects may claim a key: what the run before has left. */
   readonly earlier?: EarlierRun;
@@ -63,13 +63,13 @@ export class Exporter {
     this.#queue.add(id);
   }
 
-  /** Whatever `id` exports is withdrawn, until it changes again. */
+  /** Withdraws the keys of `id`, until it changes again. */
   withdraw(id: string): void {
     this.#queue.drop(id);
     this.#claims.claim(id, []);
   }
 
-  /** In slices, as all work is: after a long absence etcd may hold other values under very many keys. */
+  /** In slices, as all work: after a long absence etcd may have other values for very many keys. */
   #decide(undecided: Iterator<unknown>): void {
     const { sink, clock, signal } = this.#options;
     const endMs = clock.monotonicMs() + KUBE_SLICE_MS;
@@ -83,7 +83,7 @@ export class Exporter {
     setImmediate(() => this.#decide(undecided));
   }
 
-  /** What `id` exports now; nothing where that cannot be told: it is told with the change that is still to come. */
+  /** The exports of `id`; none while they are unknown: the change that is still to come causes another evaluation. */
   #entries(id: string): readonly Entry[] {
     try {
       const conversion = this.#options.evaluate(id);
@@ -101,7 +101,7 @@ export class Exporter {
       this.#claims.claim(id, conversion.entries);
       rejections.parts(scope, id, conversion.rejected);
     } catch (thrown) {
-      // One object that nobody has thought of must not stop the others; what it exported stays.
+      // One unexpected object must not stop the others; its exported keys stay.
       rejections.failure(scope, id, asError(thrown));
     }
   }

@@ -1,5 +1,5 @@
 /**
- * What an object's annotations and labels say about being shared with the mesh.
+ * The annotations and labels that decide whether an object is shared with the mesh.
  */
 import type { EndpointSlice, Namespace, Service } from '../../shared/kubernetes/objects/types.ts';
 import { annotationOf, GLOBAL_NAMESPACE, GLOBAL_SERVICE, SHARED_SERVICE } from '../annotations.ts';
@@ -24,7 +24,7 @@ export function serviceNameOf({ metadata }: EndpointSlice): string | undefined {
   return (labels && Object.hasOwn(labels, SERVICE_NAME_LABEL) && labels[SERVICE_NAME_LABEL]) || undefined;
 }
 
-/** Whatever is not `true`, in any spelling of case, is false. */
+/** Every value other than `true`, in any case, is false. */
 function isTrue(value: string | undefined): boolean {
   return value?.toLowerCase() === 'true';
 }

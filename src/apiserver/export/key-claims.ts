@@ -1,16 +1,16 @@
 /**
- * Which object has a key, where several claim one.
+ * Selects the object that owns a key which several objects claim.
  *
- * The address of a Pod that ended is given to the next while both objects still exist, for hours where nothing removes the
- * first, and a Pod that moves between slices is in both for a moment. The object that was created last has the key,
- * of those of one second the last in the order of their names: so it follows from what there is, whatever came first, and however
- * often this program was started. When the owner lets go, the next one is published, and the key never vanishes.
+ * The address of a terminated Pod is reused while both objects still exist, for hours if the first one is not
+ * removed, and a Pod that moves between slices is in both for a moment. The object that was created last owns the key,
+ * of those of one second the last in name order. This depends only on the current objects, not on the order of events or on
+ * restarts. When the owner releases the key, the next one is published, and the key never disappears.
  *
  * (The original publishes the first to claim a key, and its older releases the last to write it; both depend on history, and
- * both may leave the address of a living Pod with a dead one.)
+ * both may leave the address of a running Pod with a terminated one.)
  *
- * During a first listing a key that etcd holds with another value than the claim, or that a second one claims, is left as it
- * is until all claims are known: readers see one change at most, and none where the owner is the same as before.
+ * During a first listing a key that has another value in etcd than the claim, or a second claim, stays unchanged
+ * until all claims are known: readers see at most one change, and none if the owner is the same as before.
  */
 import type { EtcdKey } from '../../shared/etcd/types.ts';
 import type { Section, Sink } from '../../shared/publisher/types.ts';
@@ -24,15 +24,15 @@ export type EarlierRun = Pick<Section, 'compare'>;
 export interface Claimants {
   /** When the object was created, in milliseconds. */
   createdMs(owner: string): number;
-  /** What the object exports: asked where its value is needed after that of another one was published. */
+  /** The entries of an object: requested when its value is needed after that of another one was published. */
   entries(owner: string): readonly Entry[];
 }
 
-/** A key that several objects claim, or one, as long as it is not decided. */
+/** A key with several claims, or with one while the owner is undecided. */
 interface Contest {
   /** Whose value is published. */
   published: string | undefined;
-  /** Of those who wait the value, where it is known; that of the published one, which the publisher has, is not kept. */
+  /** The values of waiting claims, if known; the published value is not kept, because the publisher has it. */
   readonly values: Map<string, Uint8Array | undefined>;
 }
 
@@ -40,13 +40,13 @@ export class KeyClaims {
   readonly #sink: Pick<Sink, 'upsert' | 'remove'>;
   readonly #claimants: Claimants;
   readonly #keysOf = new Map<string, readonly EtcdKey[]>();
-  /** The only one who claims the key, which is the rule, or a contest. */
+  /** The only claim, which is the normal case, or a contest. */
   readonly #holders = new Map<EtcdKey, string | Contest>();
   /** Until the first listing is complete. */
   #earlier: EarlierRun | undefined;
   /** Keys of a first listing that several claim, or that etcd holds with another value than that of their first claim. */
   readonly #undecided = new Set<EtcdKey>();
-  /** What owners were asked for, for the time of one call: one that lets go of many keys leaves them to the same one, as a rule. */
+  /** The entries of owners during one call: an object that releases many keys usually leaves them to the same one. */
   readonly #asked = new Map<string, ReadonlyMap<EtcdKey, Uint8Array>>();
 
   /** With `earlier`, claims are part of a first listing until `decide` is done. */
@@ -56,7 +56,7 @@ export class KeyClaims {
     this.#earlier = earlier;
   }
 
-  /** `owner` claims exactly `entries` from now on; what it claimed before and no longer does is let go. Of equal keys the last holds. */
+  /** `owner` claims exactly `entries` from now on; its other claims are released. Of equal keys the last one is used. */
   claim(owner: string, entries: readonly Entry[]): void {
     const claimed = byKey(entries);
     for (const key of this.#keysOf.get(owner) ?? []) if (!claimed.has(key)) this.#letGo(owner, key);
@@ -96,7 +96,7 @@ export class KeyClaims {
     if (!this.#undecided.has(key)) this.#settle(key, contest);
   }
 
-  /** One who lost the key while its object was changing may let go of what another one has. */
+  /** An object that lost the key while it changed may release a claim of another one. */
   #letGo(owner: string, key: EtcdKey): void {
     const holder = this.#holders.get(key);
     if (holder === owner) {
@@ -109,7 +109,7 @@ export class KeyClaims {
     if (!this.#undecided.has(key)) this.#settle(key, holder);
   }
 
-  /** Publishes the value of the one who is to have the key, if it is not published already; ends the contest of a single one. */
+  /** Publishes the value of the selected owner, if it is not published already; ends the contest if one claim is left. */
   #settle(key: EtcdKey, contest: Contest): void {
     const { values } = contest;
     for (let owner = this.#youngest(values.keys()); owner !== undefined; owner = this.#youngest(values.keys())) {
@@ -122,7 +122,7 @@ export class KeyClaims {
         contest.published = owner;
         break;
       }
-      // Its object has changed, or is gone, and it will claim again, or let go, when that is looked at.
+      // Its object has changed or was deleted; its next evaluation claims or releases the key.
       values.delete(owner);
       if (owner === contest.published) contest.published = undefined;
     }

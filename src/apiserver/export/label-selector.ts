@@ -1,10 +1,10 @@
 /**
- * Label selectors, as Kubernetes writes them: `a=b`, `a==b`, `a!=b`, `a in (b,c)`, `a notin (b,c)`, `a`, `!a`, joined
- * by commas. All requirements have to hold; an empty selector selects everything.
+ * Kubernetes label selectors: `a=b`, `a==b`, `a!=b`, `a in (b,c)`, `a notin (b,c)`, `a`, `!a`, joined
+ * by commas. All requirements must match; an empty selector matches everything.
  *
- * What is accepted and what it selects is what the API server has for the equality-based and set-based requirements
- * (https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/): `a!=b` and `a notin (b)` also select
- * what has no label `a`, and a value may be empty. Comparisons of numbers (`a>1`) are not accepted.
+ * Syntax and semantics are those of the API server for equality-based and set-based requirements
+ * (https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/): `a!=b` and `a notin (b)` also match
+ * objects without the label `a`, and a value may be empty. Comparisons of numbers (`a>1`) are not supported.
  */
 import { FlagError } from '../../shared/flags/error.ts';
 import { quoted } from '../../shared/flags/kinds.ts';

@@ -1,9 +1,9 @@
 /**
- * Which namespaces take part in the mesh.
+ * Which namespaces are exported.
  *
- * A namespace says so itself by an annotation, or leaves it to the default of the cluster, and the operator may keep
- * it out by name or by its labels; any of it may change at any time. One that is not known yet is neither: an
- * object's event may overtake its namespace's.
+ * An annotation decides, or the default of the cluster, and the operator may exclude a namespace
+ * by name or by its labels; all of these may change at any time. A namespace may be unknown: an
+ * object's event may arrive before that of its namespace.
  */
 import type { Namespace, ObjectId } from '../../shared/kubernetes/objects/types.ts';
 import { FirstListing, type Listing } from '../informers/listing.ts';
@@ -38,7 +38,7 @@ export class Namespaces {
     return this.#isExported.get(name);
   }
 
-  /** Told only when the switch has changed, not with every touch of a namespace. */
+  /** Called only when the result has changed, not for every update of a namespace. */
   onChange(listener: (name: string, change: NamespaceChange) => void): void {
     this.#listeners.push(listener);
   }

@@ -1,5 +1,5 @@
 /**
- * What of Kubernetes objects could not be exported: counted each time, logged once for as long as it lasts.
+ * Objects and parts of objects that could not be exported: counted each time, logged once until they change.
  */
 import { errorCode } from '../../shared/errors.ts';
 import type { Counter, Registry } from '../../shared/http/metrics.ts';
@@ -20,7 +20,7 @@ export class ObjectRejections {
     this.#failures = metrics.counter('export_failures_total', 'Objects that could not be exported', ['scope']);
   }
 
-  /** `parts` of the object were left out; the rest of it is exported. None: all is well with it. */
+  /** `parts` of the object were skipped; the rest of it is exported. Empty: no problem. */
   parts(scope: Scope, id: string, parts: readonly string[]): void {
     if (parts.length > 0) this.#parts.inc({ scope }, parts.length);
     if (this.#isNews(`${scope} ${id}`, parts.join('; '))) {
@@ -28,7 +28,7 @@ export class ObjectRejections {
     }
   }
 
-  /** The object could not be converted; what it exported before stays. */
+  /** The object could not be converted; its exported keys stay. */
   failure(scope: Scope, id: string, error: Error): void {
     this.#failures.inc({ scope });
     if (this.#isNews(`${scope} ${id}`, error.message)) {

@@ -37,7 +37,7 @@ export class ServiceSlices {
     return this.#byService.members(serviceId);
   }
 
-  /** `listener` hears of each service whose slices have changed. */
+  /** `listener` is called for each service whose slices have changed. */
   onChange(listener: (serviceId: string) => void): void {
     this.#listeners.push(listener);
   }

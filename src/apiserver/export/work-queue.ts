@@ -1,9 +1,9 @@
 /**
- * Work by id, each id once however often it was added meanwhile, in the order of first addition.
+ * A queue of ids, each queued once however often it is added, in the order of first addition.
  *
- * Events only add; the work itself is done in a later turn of the event loop and in slices, so that a
- * burst about one service is one conversion, and a switch of a namespace with a hundred thousand objects
- * keeps no health check waiting.
+ * Events only add ids; the work is done in a later turn of the event loop and in slices, so that a
+ * burst of events for one service is one conversion, and a change of a namespace with a hundred thousand objects
+ * does not delay health checks.
  */
 
 import { KUBE_SLICE_MS } from '../../shared/kubernetes/limits.ts';

@@ -1,4 +1,4 @@
-/** Follows kinds of Kubernetes objects, each by a job of its own. */
+/** Runs a reflector for each kind of Kubernetes objects, as a job. */
 
 import type { KubeConnection } from '../../shared/kubernetes/connection/connection.ts';
 import { type Resource, resourceName } from '../../shared/kubernetes/objects/resources.ts';
@@ -31,7 +31,7 @@ export class Informers {
     this.options = options;
   }
 
-  /** Keeps `handler` equal to all objects of `kind` until the jobs are stopped. `onEvent` hears how it goes. */
+  /** Keeps `handler` equal to all objects of `kind` until the jobs are stopped. `onEvent` receives the events of the reflector. */
   follow<T>(kind: Kind<T>, handler: ResourceHandler<T>, onEvent?: (event: ReflectorEvent) => void): void {
     const { connection, jobs, metrics, health, clock, log } = this.options;
     const [count, judge] = [metrics.observe(kind.resource), health.observe(kind.resource)];

@@ -1,4 +1,4 @@
-/** The moment at which a first listing is complete, for those who must not act on half of it. */
+/** Completion of a first listing, for code that must not act on a part of it. */
 export interface Listing {
   readonly isListed: boolean;
   /** Calls `listener` as soon as it is listed, at once where it is already. */
@@ -18,7 +18,7 @@ export class FirstListing implements Listing {
     else this.#listeners.push(listener);
   }
 
-  /** Only the first call matters: what later listings bring is told as changes. */
+  /** Only the first call counts: later listings arrive as changes. */
   complete(): void {
     if (this.#listed) return;
     this.#listed = true;

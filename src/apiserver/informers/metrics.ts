@@ -1,4 +1,4 @@
-/** What the reflectors tell about themselves, as Prometheus series. */
+/** Events of the reflectors as Prometheus metrics. */
 
 import type { Counter, Gauge, Registry } from '../../shared/http/metrics.ts';
 import { type Resource, resourceName } from '../../shared/kubernetes/objects/resources.ts';

@@ -1,8 +1,8 @@
 /**
- * The Kubernetes objects of one kind as they are now, by id and by namespace.
+ * The current Kubernetes objects of one kind, by id and by namespace.
  *
- * Filled by a reflector; whoever derives keys from the objects listens for changes and reads the rest from
- * here, so that what is derived depends on the objects alone and not on the order in which they came.
+ * Filled by a reflector. Code that derives keys from the objects listens for changes and reads the objects from
+ * here, so that the keys depend only on the objects and not on the order of events.
  */
 import type { ObjectId } from '../../shared/kubernetes/objects/types.ts';
 import { GroupIndex } from './group-index.ts';
@@ -45,7 +45,7 @@ export class ObjectStore<T> {
     return this.#byNamespace.members(namespace);
   }
 
-  /** `listener` hears of each change after it was made. */
+  /** `listener` is called after each change. */
   onChange(listener: (change: Change<T>) => void): void {
     this.#listeners.push(listener);
   }

@@ -36,7 +36,7 @@ export class CrdRequests {
     }
   }
 
-  /** False where somebody else has created it meanwhile. */
+  /** False if it was created concurrently. */
   async create(object: object): Promise<boolean> {
     try {
       await this.#send('create', COLLECTION, { method: 'POST', object });
@@ -61,7 +61,7 @@ export class CrdRequests {
   }
 }
 
-/** Whether the API server refused a write because of somebody else's. */
+/** Whether the API server rejected a write because of a concurrent one. */
 export function isConflict(thrown: unknown): boolean {
   return thrown instanceof KubeStatusError && thrown.status === 409;
 }

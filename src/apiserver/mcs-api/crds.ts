@@ -1,8 +1,8 @@
 /**
  * The CustomResourceDefinitions of the multi-cluster services API, as data.
  *
- * They accept and refuse what those of kubernetes-sigs/mcs-api do in the release and schema revision that the labels name:
- * whoever installs CRDs, Cilium's operator included, takes equal labels for an equal CRD. A change of a schema therefore
+ * They accept and reject the same objects as those of kubernetes-sigs/mcs-api in the release and schema revision of their labels:
+ * other installers of CRDs, such as Cilium's operator, treat equal labels as an equal CRD. A change of a schema therefore
  * follows a change there, together with the labels.
  */
 

@@ -1,8 +1,8 @@
 /**
- * Installs the CRDs of the multi-cluster services API once, at the start: what is missing is created, what is older is upgraded.
+ * Installs the CRDs of the multi-cluster services API once, at the start: creates missing ones and upgrades older ones.
  *
- * Cilium's operator does the same, and where it does there is nothing left to do. The ClusterRole of a deployment usually
- * allows to read CRDs only: that is told, and harms nothing, since CRDs that come later are noticed anyway.
+ * Cilium's operator does the same, and if it did, nothing is left to do. The ClusterRole of a deployment usually
+ * allows only reading CRDs: this is logged and has no other effect, since CRDs that are created later are detected anyway.
  */
 
 import type { KubeConnection } from '../../shared/kubernetes/connection/connection.ts';
@@ -25,13 +25,13 @@ export interface McsApiInstallation {
 interface Failure {
   readonly crd: CustomResourceDefinition;
   readonly error: KubeError;
-  /** What the API server was asked to do, as RBAC names it. */
+  /** Verb and resource of a request, as in RBAC. */
   readonly verb: string;
 }
 
 /**
- * Resolves when the CRDs are as they should be, or are given up, which is logged. Rejects only with the signal's reason.
- * Idempotent; any number may run at once.
+ * Resolves when the CRDs are installed, or cannot be, which is logged. Rejects only with the signal's reason.
+ * Idempotent and safe to run concurrently.
  */
 export async function installMcsApi({ connection, clock, log }: McsApiInstallation, signal: AbortSignal): Promise<void> {
   const backoff = new Backoff({ minMs: MCS_API_CRD_RETRY_MIN_MS, maxMs: MCS_API_CRD_RETRY_MAX_MS });
@@ -72,7 +72,7 @@ async function install(crd: CustomResourceDefinition, requests: CrdRequests, log
   log.info(fields, 'MCS API CRD upgraded');
 }
 
-/** A right that is missing will be missing the next time; who changed a CRD at the same time may have done all of it. */
+/** A missing permission will not appear with a retry; a concurrent writer may have completed the change. */
 function isWorthRetrying(error: KubeError): boolean {
   return isConflict(error) || (error.retriable && !(error instanceof KubeForbiddenError));
 }

@@ -1,9 +1,9 @@
 /**
- * What to do about a CRD that is there: upgrade it, or leave it alone.
+ * Whether to upgrade an existing CRD or to leave it unchanged.
  *
- * Cilium's operator installs the same CRDs, and goes by the same labels: an older release, or an older schema revision of the
- * same release, is replaced, and nothing ever by an older one. More careful than the operator, a CRD whose age cannot be
- * told, or that somebody keeps otherwise, stays as it is.
+ * Cilium's operator installs the same CRDs and uses the same labels: an older release, or an older schema revision of the
+ * same release, is replaced, never a newer one. In addition to the operator's rules, a CRD of unknown release
+ * or with another manager is not changed.
  */
 import { type JsonRecord, recordOf } from '../../shared/kubernetes/objects/json.ts';
 import { type CustomResourceDefinition, RELEASE_LABEL, REVISION_LABEL } from './crds.ts';
@@ -11,7 +11,7 @@ import { type CustomResourceDefinition, RELEASE_LABEL, REVISION_LABEL } from './
 export type Verdict =
   | { readonly is: 'current' }
   | { readonly is: 'foreign'; readonly reason: string }
-  /** `object` replaces what was found, as long as that is still the same. */
+  /** `object` replaces the existing CRD if that is unchanged. */
   | { readonly is: 'older'; readonly object: object };
 
 /** Compares what the API server holds with `ours`. An upgrade keeps every version that objects are stored in. */
@@ -52,7 +52,7 @@ function arrayOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-/** Release and schema revision, the most significant number first; undefined where the labels do not tell them. */
+/** Release and schema revision, the most significant number first; undefined if the labels do not contain them. */
 function ageOf(labels: JsonRecord): readonly number[] | undefined {
   const [release, revision] = [labels[RELEASE_LABEL], labels[REVISION_LABEL]];
   const match = /^v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})\/(\d{1,6})$/.exec(`${String(release)}/${String(revision)}`);

@@ -1,9 +1,9 @@
 /**
- * Makes the users of etcd those of the users file.
+ * Synchronizes the users of etcd with the users file.
  *
- * A user of the file ends with exactly the role of the file. Users that the file does not name stay, unless they
- * were set up in this run: somebody else may have made them. The users that etcd was initialised with belong to
- * this cluster's own programs, and the file has no say in them.
+ * A user in the file gets exactly the role in the file. Users that are not in the file stay, unless they
+ * were created in this run: they may have another owner. The users that `etcdinit` created are reserved for
+ * programs of this cluster, and the file cannot change them.
  */
 import { builtinUsers } from '../../shared/builtin-users.ts';
 import { AuthExistsError, AuthNotFoundError, AuthRefusedError } from '../../shared/etcd/errors.ts';
@@ -47,11 +47,11 @@ export class Reconciliation {
   }
 
   /**
-   * One pass, in the order of the file, removals last. Idempotent, and can be repeated from the beginning wherever it
-   * was interrupted. Rejects with an EtcdError where etcd cannot be asked any further.
+   * One pass, in the order of the file, removals last. Idempotent, and can be restarted after
+   * an interruption. Rejects with an EtcdError if etcd is unavailable.
    *
-   * The user of an entry that is left out stays as it is. Where such an entry does not tell its user, none is removed: it may
-   * be any of those that the file does not name.
+   * The user of an invalid entry is not changed. If the user of such an entry is unknown, no user is removed: it may
+   * be any user that is not in the file.
    */
   async reconcile({ users: wanted, problems: leftOut }: UsersFile, options: CallOptions): Promise<Reconciled> {
     const existing = new Set(await this.#auth.users(options));
@@ -124,7 +124,7 @@ export class Reconciliation {
   }
 }
 
-/** A user or role went away in the middle of it, or etcd does not take it: the other users are not concerned. */
+/** A user or role was removed concurrently, or etcd rejects it: other users are not affected. */
 function isAboutUser(thrown: unknown): thrown is Error {
   return thrown instanceof AuthNotFoundError || thrown instanceof AuthRefusedError;
 }

@@ -1,9 +1,9 @@
 /**
- * The users of the other clusters, kept as the users file says for as long as the daemon runs.
+ * Keeps the users of the other clusters equal to the users file while the daemon runs.
  *
- * One loop: read the file where something happened around it, go through the users where the file changed, the last
- * pass left something, or it was long ago; then wait for the next event, whichever it is. A file that cannot be
- * used changes nothing, and neither does an etcd that is away.
+ * One loop: reads the file after an event in its directory, makes a pass over the users if the file changed, if the last
+ * pass was incomplete, or periodically; then waits for the next event. An invalid file
+ * changes nothing, and neither does an unavailable etcd.
  */
 import { dirname } from 'node:path';
 import { isAbort } from '../../shared/errors.ts';
@@ -88,7 +88,7 @@ class Users {
     return Math.max(0, Math.min(USERS_FILE_POLL_MS, this.#dueMs - this.#options.clock.monotonicMs()));
   }
 
-  /** Takes over what the file says; keeps what it said where it cannot be used. */
+  /** Applies the content of the file; keeps the previous content if it is invalid. */
   async readFile(): Promise<void> {
     const { path } = this.#options;
     try {

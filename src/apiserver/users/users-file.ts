@@ -25,7 +25,7 @@ export class UsersFileError extends ProgramError {
 export interface EntryProblem {
   /** The user that the entry names; undefined where its name cannot be read. */
   readonly user: string | undefined;
-  /** Names file, line and key, and says what is allowed there. */
+  /** Includes file, line, key and the allowed values. */
   readonly text: string;
 }
 
@@ -79,7 +79,7 @@ function readEntry(content: unknown, index: number, yaml: YamlDocument): FileUse
   const field = (key: 'name' | 'role') => {
     const value = (content as Readonly<Record<string, unknown>>)[key];
     if (typeof value === 'string') return value;
-    // Go's YAML takes numbers and the like for what is written, where a text is wanted.
+    // Go's YAML accepts numbers and the like as strings.
     const isScalar = ['number', 'bigint', 'boolean'].includes(typeof value) || value instanceof Date;
     return isScalar ? (yaml.source(['users', index, key]) ?? '') : '';
   };

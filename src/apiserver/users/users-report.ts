@@ -1,4 +1,4 @@
-/** What happens to the users of etcd, as log lines, series and a check of health: a problem once for as long as it lasts. */
+/** The state of the users of etcd as log lines, metrics and a health check: each problem once until it changes. */
 
 import { errorCode } from '../../shared/errors.ts';
 import type { Health } from '../../shared/http/health.ts';
@@ -22,7 +22,7 @@ export interface UsersReportOptions {
   readonly log: Logger;
   readonly metrics: Registry;
   readonly health: Pick<Health, 'addCheck'>;
-  /** Told whether a reading of the file, or a pass through the users, left nothing undone. */
+  /** Receives whether reading the file, or a pass over the users, was complete. */
   readonly onRun: RunObserver | undefined;
   /** Users that were set up in this run. */
   readonly count: () => number;

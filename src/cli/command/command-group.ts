@@ -1,4 +1,4 @@
-/** A set of commands: finding the one that is meant, and a command that has commands of its own. */
+/** A set of commands: looks up a command by name, and builds a command from its own commands. */
 import { FlagError } from '../../shared/flags/error.ts';
 import type { FlagTable } from '../../shared/flags/table.ts';
 import { nearest } from '../../shared/nearest.ts';
@@ -18,7 +18,7 @@ export interface CommandGroup {
   readonly name: string;
   readonly summary: string;
   readonly commands: Readonly<Record<string, Command>>;
-  /** Flags with a value that all of its commands have: they may stand in front of the command's name. */
+  /** Flags with a value that all of its commands have: they may precede the command's name. */
   readonly leadingFlags?: FlagTable;
 }
 

@@ -1,4 +1,4 @@
-/** What the program knows of each of its subcommands. */
+/** The interface of a subcommand. */
 import type { FlagTable } from '../../shared/flags/table.ts';
 
 export interface Command {
@@ -11,8 +11,8 @@ export interface Command {
   /** The words that may follow it, where these are known. */
   readonly operands?: readonly string[];
   /**
-   * Resolves with the exit status. Rejects with a ProgramError where the arguments are wrong; whoever
-   * called prints it.
+   * Resolves with the exit status. Rejects with a ProgramError if the arguments are invalid; the caller
+   * prints it.
    */
   run(argv: readonly string[]): Promise<number>;
 }

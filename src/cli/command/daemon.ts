@@ -1,4 +1,4 @@
-/** What the two daemons have in common on their way from the command line into their life. */
+/** The shared startup code of the two daemons. */
 
 import { parseClusterInfo } from '../../shared/cluster-info.ts';
 import { parseKvstoreOptions } from '../../shared/flags/kvstore-options.ts';

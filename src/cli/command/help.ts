@@ -1,4 +1,4 @@
-/** The texts that a person reads who asks for help. */
+/** The help texts. */
 import { flagHelp } from '../../shared/flags/help.ts';
 import type { FlagTable } from '../../shared/flags/table.ts';
 
@@ -11,7 +11,7 @@ export function programHelp(commands: Summaries): string {
   return listing(PROGRAM, 'Connects the services, nodes, identities and endpoints of Cilium clusters', commands);
 }
 
-/** What a subcommand that has subcommands of its own can do. */
+/** The help of a command with subcommands. */
 export function groupHelp(name: string, summary: string, commands: Summaries): string {
   return listing(`${PROGRAM} ${name}`, summary, commands);
 }
@@ -27,7 +27,7 @@ function listing(called: string, summary: string, commands: Summaries): string {
   ].join('');
 }
 
-/** What one subcommand does, and its flags. `operands`: what it takes besides flags. */
+/** The help of a command, with its flags. `operands`: its arguments besides flags. */
 export function commandHelp(name: string, summary: string, table: FlagTable, operands = ''): string {
   return [
     `${summary}.\n\n`,

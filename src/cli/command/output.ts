@@ -2,7 +2,7 @@
 
 let isGuarded = false;
 
-/** Prints `text` as it is. Whoever reads may stop reading: then there is nobody left to tell anything, and the process ends. */
+/** Prints `text`. If the reader closes the pipe, the process exits. */
 export function print(text: string): void {
   if (!isGuarded) process.stdout.on('error', () => process.exit());
   isGuarded = true;

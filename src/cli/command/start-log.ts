@@ -1,4 +1,4 @@
-/** The first lines in the log of a command: what runs, with which flags, and what is to be said of them. */
+/** The first log lines of a command: version, flags, and warnings about them. */
 import type { ParsedFlags } from '../../shared/flags/parse.ts';
 import type { FlagTable } from '../../shared/flags/table.ts';
 import type { Logger } from '../../shared/process/log.ts';

@@ -1,7 +1,7 @@
 /**
- * The completion script for bash, from version 4 on; it needs nothing of the package bash-completion.
+ * The completion script for bash, from version 4 on; it does not need the package bash-completion.
  *
- * Readline takes "=" for a word of its own, so that `--flag=va` comes as three words.
+ * Readline treats "=" as a word of its own, so that `--flag=va` arrives as three words.
  */
 
 import { PROGRAM } from '../command/help.ts';

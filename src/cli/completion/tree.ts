@@ -1,4 +1,4 @@
-/** What there is to complete, in the flat form that the scripts of the shells are made of. */
+/** The commands, flags and words to complete, in the flat form that the shell scripts need. */
 import type { Flag, FlagTable } from '../../shared/flags/table.ts';
 import type { Command } from '../command/command.ts';
 
@@ -13,7 +13,7 @@ export interface CompletableCommand {
 export interface CompletableWord {
   readonly word: string;
   readonly summary: string;
-  /** A command follows with words and flags of its own. */
+  /** A command follows, with its own words and flags. */
   readonly isCommand: boolean;
 }
 

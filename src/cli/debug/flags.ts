@@ -1,4 +1,4 @@
-/** The flags of the debugging commands, and the variable that tells them which cluster they run in. */
+/** The flags of the debugging commands, and the variable with the name of the local cluster. */
 import { bool, duration, text } from '../../shared/flags/table.ts';
 
 export const hostFlag = { host: text('localhost:9889', 'Address of the status API of kvstoremesh', { shorthand: 'H' }) };

@@ -1,7 +1,7 @@
 /**
- * The path language of `kubectl -o jsonpath=…`, as far as status answers need it.
+ * The path language of `kubectl -o jsonpath=…`, as far as needed for status responses.
  *
- * Text stands for itself; `{…}` holds a path from the root (`.a.b`, `['a']`, `[0]`, `[-1]`, `[0:2]`, `[*]`, `.*`, `..a`,
+ * Text is printed unchanged; `{…}` contains a path from the root (`.a.b`, `['a']`, `[0]`, `[-1]`, `[0:2]`, `[*]`, `.*`, `..a`,
  * `[?(@.a=="b")]` with == != < <= > >= or no comparison), a quoted text, or `range` with a path and its `end`.
  * Several results are separated by a space; what does not exist prints nothing.
  */

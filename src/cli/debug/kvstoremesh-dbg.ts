@@ -1,4 +1,4 @@
-/** `kvstoremesh-dbg`: what a running `kvstoremesh` says of itself, and why it does not reach an etcd. */
+/** `kvstoremesh-dbg`: the status of a running `kvstoremesh`, and checks of its connections to etcd. */
 import { fetchStatus, StatusUnavailableError } from '../../kvstoremesh/status/status-client.ts';
 import { ProgramError } from '../../shared/errors.ts';
 import { parseFlags } from '../../shared/flags/parse.ts';

@@ -1,8 +1,8 @@
 /**
  * The directory with one etcd configuration file per remote cluster, followed live.
  *
- * Each burst of events makes everything be read again and compared by digests; a file that is gone is looked
- * for once more before its cluster is. A file that exists but cannot be read is not gone: its cluster stays as it is,
+ * After each burst of events all files are read again and compared by digests. A missing file is checked
+ * once more before its cluster is removed. A file that exists but cannot be read is not missing: its cluster stays,
  * and so do all clusters while the directory cannot be read.
  */
 import { createHash } from 'node:crypto';
@@ -39,7 +39,7 @@ export interface ConfigDirectoryOptions {
 export interface ConfigDirectoryTiming {
   /** No event for so long ends a burst. */
   readonly quietMs: number;
-  /** A file that is gone is looked for again after this time. */
+  /** A missing file is checked again after this time. */
   readonly goneMs: number;
   /** Everything is read again at least this often. */
   readonly pollMs: number;
@@ -47,13 +47,13 @@ export interface ConfigDirectoryTiming {
 
 const DEFAULT_TIMING: ConfigDirectoryTiming = { quietMs: 100, goneMs: 1_000, pollMs: 10_000 };
 
-/** The configuration directory is not there when the daemon starts. */
+/** The configuration directory does not exist when the daemon starts. */
 export class ConfigDirectoryError extends ProgramError {
   readonly code = 'CONFIG_DIRECTORY';
   readonly retriable = false;
 }
 
-/** What makes a file a cluster's, and keeps certificates and notes beside it from being taken for one. */
+/** Distinguishes a cluster's file from certificates and other files. */
 const MARK = 'endpoints:';
 
 /** In place of the digest of a file that was never read. */
@@ -64,12 +64,12 @@ export class ConfigDirectory {
   readonly #timing: ConfigDirectoryTiming;
   readonly #files: ConfigFiles;
   readonly #digests = new Map<string, string>();
-  /** What is wrong with the files that cannot be read, as told last. */
+  /** The last reported problems of unreadable files. */
   readonly #unreadable = new Map<string, string>();
   /** Directories and the like, of no cluster that is known. */
   #others: ReadonlySet<string> = new Set();
   readonly #reported = new Map<string, string>();
-  /** Since when a cluster's file is not there. */
+  /** Since when a cluster's file is missing. */
   readonly #missing = new Map<string, number>();
   /** Why the directory itself cannot be read. */
   #problem: string | undefined;
@@ -116,8 +116,8 @@ export class ConfigDirectory {
   }
 
   /**
-   * Keys of `cluster` were found, of which no change tells. True where it may have a file all the same, since what stands in
-   * its place, or the directory, cannot be read: it then counts as a cluster whose file cannot be read, and a change tells so.
+   * Keys of `cluster` were found, without a file. True if its file or the directory
+   * cannot be read, so that a file may exist: the cluster then counts as one with an unreadable file, and a change reports it.
    */
   adopt(cluster: string): boolean {
     if (this.#problem === undefined && this.#wasRead && !this.#others.has(cluster)) return false;
@@ -147,7 +147,7 @@ export class ConfigDirectory {
     }
   }
 
-  /** The clusters that were adopted and not told of yet, while the directory cannot be read. */
+  /** The adopted clusters that were not reported yet, while the directory cannot be read. */
   #adopted(problem: string): readonly ConfigChange[] {
     return [...this.#digests]
       .filter(([cluster, digest]) => digest === UNREAD && !this.#unreadable.has(cluster))
@@ -216,12 +216,12 @@ export class ConfigDirectory {
     return found;
   }
 
-  /** The digest of a file that looks like a cluster's, or what is wrong with it. Undefined where it is no cluster's, or is gone. */
+  /** The digest of a cluster's file, or its problem. Undefined if it is another file, or missing. */
   async #content(name: string, others: Set<string>): Promise<string | { readonly problem: string } | undefined> {
     try {
       const read = await this.#files.read(join(this.#options.path, name));
       if (read === undefined) return undefined;
-      // A file that is too large to be read is taken for a cluster's, so that its size is told.
+      // A file that is too large is treated as a cluster's, so that its size is reported.
       const content = typeof read === 'number' ? `${MARK} ${read}` : read;
       return content.includes(MARK) ? createHash('sha256').update(content).digest('hex') : undefined;
     } catch (thrown) {
@@ -229,7 +229,7 @@ export class ConfigDirectory {
         others.add(name);
         return undefined;
       }
-      // Keys and certificates beside the clusters' files are often for others to read.
+      // Keys and certificates beside the clusters' files may be unreadable for this user.
       return clusterNameProblem(name) === undefined ? { problem: problemOf(thrown) } : undefined;
     }
   }
@@ -244,7 +244,7 @@ export class ConfigDirectory {
     return true;
   }
 
-  /** Says once per file and reason why it is left alone. */
+  /** Reports once per file and reason why it is ignored. */
   #report(name: string, reason: string, level: 'debug' | 'error'): false {
     if (this.#reported.get(name) !== reason) {
       this.#options.log[level]({ cluster: name, reason }, 'ignoring a file of the configuration directory');

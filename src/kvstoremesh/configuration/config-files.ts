@@ -1,9 +1,9 @@
 /**
- * How the files of the configuration directory are read.
+ * Reads the files of the configuration directory.
  *
- * A file that cannot be read says nothing about its cluster: only one that does not exist is gone. Volumes of Secrets
- * consist of links, hence also a link whose target is gone from a directory that exists is a file that does not exist;
- * a link into a directory that does not exist leads to a volume that is not mounted at the moment.
+ * Only a file that does not exist is missing; an unreadable one is not. Volumes of Secrets
+ * consist of links, so a link with a missing target in an existing directory is a missing file;
+ * a link into a missing directory means that a volume is not mounted at the moment.
  */
 import { constants } from 'node:fs';
 import { lstat, open, readdir, readlink, stat } from 'node:fs/promises';
@@ -44,7 +44,7 @@ class DanglingLinkError extends ProgramError {
 /** Links that are followed; the limit of Linux. */
 const MAX_LINKS = 40;
 
-/** Most files are smaller; also those whose size the system does not tell are read up to here. */
+/** Most files are smaller; files without a size are also read up to here. */
 const LEAST_BUFFER_BYTES = 16 * 1024;
 
 export const systemFiles: ConfigFiles = {
@@ -62,7 +62,7 @@ export const systemFiles: ConfigFiles = {
 
 async function content(path: string): Promise<Buffer | number> {
   if (!(await stat(path)).isFile()) throw new NotAFileError();
-  // A pipe that takes the place of the file in between must not be waited for.
+  // Do not block on a pipe that has replaced the file.
   await using handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const status = await handle.stat();
   if (!status.isFile()) throw new NotAFileError();

@@ -1,9 +1,9 @@
 /**
- * What a remote says of itself, read again and again for as long as the connection lasts.
+ * Reads the cluster config of a remote repeatedly while the connection lasts.
  *
- * A watch of the key tells when it is worth a read. Reads go on without it: each is also the proof that the
- * connection works, since it goes to the quorum and back, and what a watch may have missed comes with the next
- * one. A connection without any answer for longer than a restart takes is lost.
+ * A watch of the key triggers reads. Reads continue without it: each also proves that the
+ * connection works, since it is served by the quorum, and corrects events that the watch has
+ * missed. A connection without any response for longer than a restart takes is lost.
  */
 
 import { asError } from '../../shared/errors.ts';
@@ -28,16 +28,16 @@ export interface ReadingsOptions {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly timing: ReadingsTiming;
-  /** Told of changes of the key. */
+  /** Receives changes of the key. */
   readonly changes: ConfigChanges;
-  /** The quorum has answered what it was asked at that time, monotonic milliseconds. */
+  /** The quorum has responded to a request sent at that time, monotonic milliseconds. */
   readonly onAnswer?: (askedMs: number) => void;
-  /** Told of each read whether it found what the remote is. */
+  /** Receives for each read whether it found a valid cluster config. */
   readonly onRead?: RunObserver | undefined;
 }
 
 export interface ReadingsTiming {
-  /** Between two reads, while the remote says what it is and while it does not. */
+  /** Interval between two reads, while the cluster config is present and while it is absent. */
   readonly presentMs: number;
   readonly absentMs: number;
   /** Between two reads at least, however often the key changes. */
@@ -53,7 +53,7 @@ export const READINGS_TIMING: ReadingsTiming = {
   silenceMs: 15_000,
 };
 
-/** The receiver of the changes of a cluster config: it only tells that there are some. */
+/** The receiver of the changes of a cluster config: it only triggers a read. */
 export class ConfigChanges implements Sink {
   readonly changed = new Trigger();
 
@@ -65,7 +65,7 @@ export class ConfigChanges implements Sink {
     this.changed.trigger();
   }
 
-  /** A key that is not there is not named by a listing. */
+  /** A listing does not contain a missing key. */
   listed(): void {
     this.changed.trigger();
   }

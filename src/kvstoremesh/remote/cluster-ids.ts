@@ -1,9 +1,9 @@
 /**
- * Who holds which cluster ID.
+ * The cluster IDs in use.
  *
- * The ID is part of every identity and of every node: two clusters with the same one are one cluster to
- * the agents, and policy is decided on the wrong identities. The first holder of an ID keeps it; a second
- * one is refused until the first is gone or has another ID.
+ * The ID is part of every identity and of every node: agents treat two clusters with the same ID as one,
+ * and apply policy to the wrong identities. The first cluster with an ID keeps it; a second
+ * one is rejected until the first is removed or has another ID.
  */
 import { type ClusterInfo, clusterIdProblem } from '../../shared/cluster-info.ts';
 
@@ -18,7 +18,7 @@ export class ClusterIds {
     this.#allowConflicts = allowConflicts;
   }
 
-  /** Takes `id` for `cluster` in place of the one it had. Otherwise the reason and the remedy; it then keeps what it had. */
+  /** Registers `id` for `cluster`, instead of its previous one. Otherwise returns the reason and the remedy, and keeps the previous ID. */
   reserve(cluster: string, id: number): string | undefined {
     if (this.#allowConflicts) return undefined;
     const problem = this.#problem(cluster, id);

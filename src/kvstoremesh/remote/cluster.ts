@@ -1,9 +1,9 @@
 /**
  * One remote cluster: the only owner of its connection, its mirrors and its state.
  *
- * The connection is made, judged and made again for as long as the cluster is configured. Within one
- * connection what the remote says of itself decides what is mirrored; when that changes everything of the
- * remote is looked at again. What was written stays through all of it: only `release` and the drain let go.
+ * The connection is made, checked and replaced while the cluster is configured. Within one
+ * connection the cluster config of the remote decides what is mirrored; when it changes, the remote is
+ * evaluated again. Mirrored keys stay throughout: only `release` and the drain remove them.
  */
 
 import { asError, ProgramError } from '../../shared/errors.ts';
@@ -132,17 +132,17 @@ export class RemoteCluster {
     return this.#context.publisher.stats.failing?.error;
   }
 
-  /** How often its services were withdrawn because it was not heard of. */
+  /** How often its services were withdrawn because it was unreachable. */
   get revocations(): number {
     return this.#cacheTtl.revocations;
   }
 
-  /** Its services would have been withdrawn, were not most of the other clusters away as well. */
+  /** Its services would have been withdrawn if most other clusters were reachable. */
   get isWithdrawalHeld(): boolean {
     return this.#cacheTtl.isHeld;
   }
 
-  /** Runs until the signal is aborted, then resolves. Whatever goes wrong is this cluster's own affair. */
+  /** Runs until the signal is aborted, then resolves. Errors do not affect other clusters. */
   async run(signal: AbortSignal): Promise<void> {
     // Ends with the signal at the latest, and then it does not matter any more.
     void this.#context.publisher.singles.keep(clusterConfigKey(this.name), signal).catch(() => undefined);
@@ -167,12 +167,12 @@ export class RemoteCluster {
     this.#apply({ kind: 'lost', reason: undefined, counts: false, nowMs: 0 });
   }
 
-  /** Its file has changed: the connection is made anew at once. */
+  /** Its file has changed: the connection is replaced immediately. */
   reconnect(): void {
     this.#scope?.abort(new ReconfiguredError());
   }
 
-  /** Its keys are left as they are and nobody looks after them any more. Only after `run` has ended. */
+  /** Its keys stay and are no longer maintained. Only after `run` has ended. */
   release(): void {
     for (const mirror of this.mirrors) mirror.release();
     this.#context.publisher.singles.release(clusterConfigKey(this.name));
@@ -238,22 +238,22 @@ export class RemoteCluster {
     });
   }
 
-  /** An error in this program costs this cluster its connection, and no other anything. Told once for as long as it is the same. */
+  /** A bug costs only this cluster its connection. Logged once while it is the same. */
   #onMistake(error: Error): void {
     if (error.message !== this.#mistake)
       this.#log.error({ err: error }, 'internal error while mirroring the remote cluster; starting over');
     this.#mistake = error.message;
   }
 
-  /** More than for one remote only while many are away. */
+  /** Longer than for one remote only while many are unreachable. */
   get #maxBackoffMs(): number {
     const { unheard } = this.#context.brake;
     return Math.min(REMOTE_BACKOFF_LONGEST_MS, Math.max(REMOTE_BACKOFF_MAX_MS, unheard * REMOTE_BACKOFF_MS_PER_LOST));
   }
 
   /**
-   * Waits before the next attempt; a changed file ends the wait. The back-off counts from the begin of the last one, so that
-   * a connection that has lasted for a while is followed by the next one at once.
+   * Waits before the next attempt; a changed file ends the wait. The back-off counts from the start of the last one, so that
+   * the loss of a long connection is followed by an immediate attempt.
    */
   async #pause(begunMs: number, signal: AbortSignal): Promise<void> {
     const scope = new TaskScope(signal);
@@ -280,7 +280,7 @@ export class RemoteCluster {
       this.#watchHeartbeat(client, scope);
       await this.#followConfig(client, scope);
     } catch (thrown) {
-      // Whoever uses the client learns why it is closed before it is.
+      // Users of the client receive the reason before it is closed.
       scope.abort(asError(thrown));
       throw thrown;
     } finally {
@@ -288,7 +288,7 @@ export class RemoteCluster {
     }
   }
 
-  /** The same client dials again while nothing answers; what it cannot mend is for a new one. */
+  /** The same client reconnects while there is no response; other failures require a new one. */
   async #firstAnswer(client: EtcdClient, signal: AbortSignal): Promise<void> {
     const { clock } = this.#context;
     const backoff = new Backoff({ minMs: REMOTE_BACKOFF_MIN_MS, maxMs: REMOTE_BACKOFF_MAX_MS });
@@ -316,7 +316,7 @@ export class RemoteCluster {
     scope.run((signal) => checkHeartbeat({ client, heartbeat, clock, signal, onSilent, onBeating }));
   }
 
-  /** Mirrors as the remote's cluster config says, and begins again whenever it says something else. */
+  /** Mirrors according to the remote's cluster config, and starts over when it changes. */
   async #followConfig(client: EtcdClient, scope: TaskScope): Promise<void> {
     const { clock } = this.#context;
     const changes = this.#watchConfig(client, scope);
@@ -362,7 +362,7 @@ export class RemoteCluster {
     scope.run((signal) => runKeySource({ ...source, signal }));
   }
 
-  /** What belongs to no kind of keys and is too much ends the connection. False where it does. */
+  /** An excess that belongs to no kind of keys ends the connection. False if it does. */
   #takeChanges(connection: TaskScope, count: number): boolean {
     if (this.bounds.takeChange(count)) return true;
     if (!connection.signal.aborted) this.bounds.count('change-rate');

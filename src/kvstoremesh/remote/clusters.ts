@@ -1,9 +1,9 @@
 /**
- * The remote clusters of this daemon, as the configuration directory names them.
+ * The remote clusters of this daemon, as in the configuration directory.
  *
- * A cluster whose file is gone is not listed any more and is drained in the background. When its file comes
- * back meanwhile it is taken up again only after that: agents are told of a removal, and have to see all of it.
- * What an earlier run left of clusters that have no file any more is drained in the same way.
+ * A cluster whose file was removed is no longer listed and is drained in the background. If its file
+ * returns, it is connected only after the drain: agents must see the complete removal.
+ * Keys that an earlier run left of clusters without a file are drained in the same way.
  */
 
 import { clusterConfigKey } from '../../shared/etcd/keyspace.ts';
@@ -33,9 +33,9 @@ interface Running {
 
 interface Draining {
   readonly kind: 'draining';
-  /** Lets go of the keys; may be called again. */
+  /** Releases the keys; may be called again. */
   readonly release: () => void;
-  /** The path of the file that came back meanwhile. */
+  /** The path of the file that has returned. */
   returned: string | undefined;
 }
 
@@ -44,7 +44,7 @@ export class RemoteClusters {
   readonly #context: RemoteClusterContext;
   readonly #scope: TaskScope;
   readonly #entries = new Map<string, Running | Draining>();
-  /** Those that run, until one comes or goes: each status and each series asks for them. */
+  /** The running ones, cached until one is added or removed: each status and each metric needs them. */
   #all: readonly RemoteCluster[] | undefined;
 
   constructor(options: RemoteClustersOptions) {
@@ -102,7 +102,7 @@ export class RemoteClusters {
     throw await this.#scope.ended();
   }
 
-  /** The keys of all clusters are left as they are and nobody looks after them any more. Only after `ended` has rejected. */
+  /** The keys of all clusters stay and are no longer maintained. Only after `ended` has rejected. */
   release(): void {
     for (const [cluster, entry] of this.#entries) {
       if (entry.kind === 'running') entry.remote.release();

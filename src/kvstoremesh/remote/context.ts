@@ -15,11 +15,11 @@ import type { WithdrawalBrake } from '../removal/cache-ttl.ts';
 import { READINGS_TIMING, type ReadingsTiming } from './cluster-config-readings.ts';
 import type { ClusterIds } from './cluster-ids.ts';
 
-/** The file that tells of a remote's etcd, and how it is read. */
+/** The configuration file of a remote's etcd, and how to read it. */
 export interface SourceFile {
   readonly path: string;
   readonly cluster: string;
-  /** What it said when it could be read last. */
+  /** Its content when it could last be read. */
   readonly last: EtcdConfig | undefined;
   /** See EtcdObserver.droppedEvents. */
   readonly onDropped?: (count: number) => void;
@@ -28,7 +28,7 @@ export interface SourceFile {
 /** A client of the remote's etcd, made from its file as it is now. */
 export interface OpenedSource {
   readonly client: EtcdClient;
-  /** What the file says, or said when it could be read last. */
+  /** The content of the file, or its last readable content. */
   readonly config: EtcdConfig;
 }
 
@@ -44,7 +44,7 @@ export interface RemoteClusterContext extends Omit<MirrorOptions, 'relistMs' | '
   readonly brake: WithdrawalBrake;
   readonly clock: Clock;
   readonly log: Logger;
-  /** A remote answers, but does not show that all is well with it: why. */
+  /** A remote responds but is unhealthy; receives the reason. */
   readonly onQuorumError: (error: string) => void;
   /** An attempt to connect to a remote and to mirror it is over. */
   readonly onAttempt?: RunObserver | undefined;
@@ -57,13 +57,13 @@ export interface RemoteClusterContext extends Omit<MirrorOptions, 'relistMs' | '
 
 export interface RemoteTiming {
   readonly readings: ReadingsTiming;
-  /** A refused cluster is looked at again after this time. */
+  /** A rejected cluster is evaluated again after this time. */
   readonly refusedMs: number;
   /** A remote that exceeds a bound is read again after this time at most. */
   readonly stoppedMs: number;
-  /** A connection that lasted longer was a good one: the next attempt comes at once. */
+  /** A connection that lasted longer resets the back-off. */
   readonly stableMs: number;
-  /** A remote is listed again after this time at least, whatever its watches tell. */
+  /** A remote is listed again after this time at least, independent of its watches. */
   readonly relistMs: number;
 }
 

@@ -18,14 +18,14 @@ export interface RemoteEtcdParts extends EtcdSurroundings {
 }
 
 /**
- * A client, for reading alone, of the etcd that `path` names now. Where the file exists but cannot be read at the moment it
- * is that of `last`, what it said before. Rejects with what is wrong with the file.
+ * A read-only client of the etcd configured in `path`. If the file exists but cannot be read, the
+ * client uses `last`, its previous content. Rejects with the problem of the file.
  */
 export async function openRemoteEtcd(
   { path, cluster, last, onDropped }: SourceFile,
   parts: RemoteEtcdParts,
 ): Promise<OpenedSource> {
-  // The higher limit of a first load is for the local etcd alone: a remote has other readers too.
+  // The higher limit of a first load is only for the local etcd: a remote has other readers too.
   const { bootstrapQps: _, ...kvstore } = parts.kvstore;
   const config = await readOrLast(path, last);
   if (config !== last) warnOf(config, parts.log.child({ cluster }));

@@ -1,9 +1,9 @@
 /**
- * How old at most what is served of a remote is: the time since it was last proven to be up to date.
+ * The staleness of a remote's mirror: the time since it was last known to be up to date.
  *
- * The proof is an answer of the remote's quorum over a connection that has listed every kind, as soon as all that had
- * arrived by then is confirmed by the local etcd. It is as old as the question. Watches that have gone deaf do not spoil
- * it: they are looked for by the heartbeat.
+ * The proof is a response of the remote's quorum over a connection that has listed every kind, once everything
+ * received until then is confirmed by the local etcd. Its time is that of the request. Watches that receive no events do not
+ * affect it: the heartbeat detects them.
  */
 import type { Clock } from '../../shared/time/clock.ts';
 
@@ -13,7 +13,7 @@ export class Freshness {
   #provenMs: number;
   #isProving = false;
 
-  /** Begins now: what was never proven is as old as this. */
+  /** Starts now: a remote without a proof counts from here. */
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#provenMs = clock.monotonicMs();
@@ -24,8 +24,8 @@ export class Freshness {
   }
 
   /**
-   * The remote has answered what it was asked at `askedMs`. `confirmed` resolves when what had arrived until then is
-   * confirmed, and rejects where that is given up; while one proof is under way, others are not begun.
+   * The remote has responded to a request sent at `askedMs`. `confirmed` resolves when everything received until then is
+   * confirmed, and rejects when that is cancelled; while one proof is in progress, no other is started.
    */
   answered(askedMs: number, confirmed: () => Promise<unknown>): void {
     if (this.#isProving) return;

@@ -1,10 +1,10 @@
 /**
- * Notices a connection whose watches have gone deaf although it answers.
+ * Detects a connection that responds but whose watches receive no events.
  *
- * Every cluster rewrites its heartbeat once a minute. When no event told of that for two of them, the key is
- * read: a value that no event brought means that events are lost, and the connection has to be rebuilt.
- * The same value means that nobody writes it. That counts as a failure, as in the original, but the connection
- * is kept: it answers, and a new one would find nothing else.
+ * Every cluster rewrites its heartbeat once a minute. After two minutes without an event the key is
+ * read: a value that no event delivered means that events are lost, and the connection must be replaced.
+ * The same value means that it is not written. That counts as a failure, as in the original, but the connection
+ * is kept: it responds, and a new one would not change this.
  */
 
 import { HEARTBEAT_KEY } from '../../shared/etcd/keyspace.ts';
@@ -17,7 +17,7 @@ import { ConnectionLostError } from '../errors.ts';
 
 /** Two heartbeats, the limit of the original. */
 const SILENCE_MS = 2 * HEARTBEAT_INTERVAL_MS;
-/** How long the event of a value that was read may still be on its way. */
+/** How long the event of a value that was read may be delayed. */
 const EVENT_DELAY_MS = 10_000;
 
 /** The receiver of the heartbeat's changes. */
@@ -40,12 +40,12 @@ export class Heartbeat implements Sink {
     return this.#value?.equals(cut(value)) ?? false;
   }
 
-  /** An event told of it since the last `restart`. */
+  /** An event of it arrived since the last `restart`. */
   get wasHeard(): boolean {
     return this.#wasHeard;
   }
 
-  /** Counts as seen just now, though not as heard. */
+  /** Counts as seen now, though not by an event. */
   restart(): void {
     this.#seenMs = this.#clock.monotonicMs();
     this.#wasHeard = false;
@@ -73,7 +73,7 @@ export interface HeartbeatCheckOptions {
   readonly heartbeat: Heartbeat;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** Nobody has written the heartbeat for two of its intervals; said again for as long as that goes on. */
+  /** The heartbeat was not written for two of its intervals; called repeatedly while that lasts. */
   readonly onSilent: () => void;
   /** It is written again. */
   readonly onBeating: () => void;
@@ -99,14 +99,14 @@ export async function checkHeartbeat(options: HeartbeatCheckOptions): Promise<ne
   }
 }
 
-/** True where the heartbeat stands as it was last seen, false where it is not known or came only now. */
+/** True if the heartbeat is unchanged, false if it is unknown or was just read for the first time. */
 async function isUnwritten({ client, heartbeat, clock, signal }: HeartbeatCheckOptions): Promise<boolean> {
   let value: Buffer | undefined;
   try {
     const written = await client.get(HEARTBEAT_KEY, { signal });
     if (written !== undefined) value = Buffer.from(cut(written.value));
   } catch {
-    // Whether the remote answers at all is judged elsewhere.
+    // Other code checks whether the remote responds at all.
     signal.throwIfAborted();
     return false;
   }

@@ -1,6 +1,6 @@
 /**
- * Notices that the address of a remote leads back to the own cluster, as it does where two clusters use the
- * same node port or a name resolves differently inside: everybody would see a mirror of himself.
+ * Detects an address of a remote that leads back to the local cluster, for example because two clusters use the
+ * same node port or a name resolves differently inside: the cluster would mirror itself.
  */
 import type { ClusterInfo } from '../../shared/cluster-info.ts';
 import { PermissionDeniedError } from '../../shared/etcd/errors.ts';
@@ -31,8 +31,8 @@ export async function selfReferenceProblem(query: SelfReferenceQuery): Promise<s
 }
 
 /**
- * The same etcd cluster ID, and the same entries in both: revision, lease and value. An ID alone proves nothing, because etcds
- * that were set up with the same names and token have the same one, and in two young ones an entry may have the same
+ * The same etcd cluster ID, and the same entries in both: revision, lease and value. The ID alone is not sufficient, because etcds
+ * that were initialised with the same names and token have the same one, and in two young ones an entry may have the same
  * revision as well.
  */
 async function isLocalEtcd(query: SelfReferenceQuery): Promise<boolean> {
@@ -73,7 +73,7 @@ async function describesOwnCluster({ source, own, signal }: SelfReferenceQuery):
   }
 }
 
-/** The entry, undefined also where it may not be read: a remote lets us read its own entry only. */
+/** The entry, undefined also without permission: a remote permits reading its own entry only. */
 async function readable(source: EtcdClient, key: EtcdKey, signal: AbortSignal): Promise<KeyValue | undefined> {
   try {
     return await source.get(key, { signal });

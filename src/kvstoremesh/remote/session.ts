@@ -1,8 +1,8 @@
 /**
- * What is mirrored of a remote for as long as it says the same of itself.
+ * The mirrors of a remote while its cluster config is unchanged.
  *
- * Our copy of what it says comes first, then its keys, each kind once its canary allows. Nothing of it is
- * written before it was found to be the cluster it should be.
+ * The mirrored cluster config comes first, then the keys, each kind after its canary. Nothing is
+ * written before the remote was validated.
  */
 
 import { asError, errorCode } from '../../shared/errors.ts';
@@ -55,7 +55,7 @@ export async function runSession(options: SessionOptions): Promise<never> {
   apply({ kind: 'mirroring' });
   log.info({ config: shownClusterConfig(config) }, 'mirroring the remote cluster');
 
-  // A new listing coalesces what was too fast; a remote that is too much rarely shrinks at once.
+  // A new listing coalesces changes that were too fast; a remote that is too large rarely shrinks soon.
   const { stoppedMs } = timing;
   const pauses = {
     'change-rate': new Backoff({ minMs: stoppedMs / 8, maxMs: stoppedMs }),
@@ -113,7 +113,7 @@ async function untilStopped(options: SessionOptions, onComplete: () => void): Pr
   return reason;
 }
 
-/** Resolves once the remote may be mirrored; says why as long as it may not. */
+/** Resolves once the remote may be mirrored; reports the reason while it may not. */
 async function untilAccepted(options: SessionOptions): Promise<void> {
   const { config, context, log, apply, session } = options;
   const { clock, timing = REMOTE_TIMING } = context;
@@ -128,7 +128,7 @@ async function untilAccepted(options: SessionOptions): Promise<void> {
       reported = reason;
     } catch (thrown) {
       session.signal.throwIfAborted();
-      // Either etcd may be away for a while; that the remote's is for too long is noticed elsewhere.
+      // Either etcd may be unreachable for a while; other code detects that the remote's is for too long.
       const error = asError(thrown);
       apply({ kind: 'absent', reason: error.message });
       if (error.message !== reported)
@@ -141,7 +141,7 @@ async function untilAccepted(options: SessionOptions): Promise<void> {
   }
 }
 
-/** Recovers when one of the two etcds does that are asked. */
+/** Recovers when one of the two etcds does. */
 function eitherOf({ client, context }: SessionOptions): Recoverable {
   return {
     onRecovered: (listener) => {

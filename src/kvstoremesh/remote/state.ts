@@ -1,12 +1,12 @@
 /**
- * Where a remote cluster stands, as a value: what has happened to it is an event, and the next state is a
- * function of both.
+ * The state of a remote cluster as a value: the next state is a function of the state
+ * and an event.
  *
  *   connecting ──connected──▶ waiting ──retrieved──▶ retrieved ──mirroring──▶ mirroring
  *       ▲                        └──────refused──────▶ refused
  *       └── lost, from every phase; `retrieved`, `refused` and `absent` may follow each other at any time
  *
- * `mirroring` and `stopped` follow each other as the remote exceeds its bounds and keeps them again.
+ * `mirroring` and `stopped` alternate as the remote exceeds its limits and returns within them.
  */
 import type { ClusterConfig } from '../cluster-config.ts';
 import type { StoppingBound } from '../mirror/bounds.ts';
@@ -14,9 +14,9 @@ import type { StoppingBound } from '../mirror/bounds.ts';
 export type RemotePhase =
   /** No working connection. `reason`: why the last attempt failed. */
   | { readonly kind: 'connecting'; readonly reason: string | undefined }
-  /** Connected, but the remote does not say what it is. */
+  /** Connected, but without a valid cluster config. */
   | { readonly kind: 'waiting'; readonly etcdClusterId: string; readonly reason: string | undefined }
-  /** What it says is accepted and is being copied. */
+  /** Its cluster config is accepted and is being copied. */
   | { readonly kind: 'retrieved'; readonly etcdClusterId: string; readonly config: ClusterConfig }
   /** It must not be mirrored: the reason and the remedy. */
   | { readonly kind: 'refused'; readonly etcdClusterId: string; readonly config: ClusterConfig; readonly reason: string }
@@ -42,9 +42,9 @@ export interface RemoteState {
   readonly failures: number;
   /** Wall clock, milliseconds. */
   readonly lastFailureMs: number | undefined;
-  /** Nobody writes its heartbeat. */
+  /** Its heartbeat is not written. */
   readonly isSilent: boolean;
-  /** It was accepted at least once: from then on its first load is waited for, unless it is stopped. */
+  /** It was accepted at least once: readiness waits for its first load from then on, unless it is stopped. */
   readonly hasBegun: boolean;
 }
 
@@ -80,7 +80,7 @@ export function nextState(state: RemoteState, event: RemoteEvent): RemoteState {
   const { etcdClusterId } = phase;
   switch (event.kind) {
     case 'absent':
-      // What is mirrored goes on: the remote still answers, and nothing it holds has been withdrawn.
+      // Mirroring continues: the remote still responds, and none of its keys were withdrawn.
       if (phase.kind === 'mirroring') return { ...state, phase: { ...phase, reason: event.reason } };
       if (phase.kind === 'stopped') return state;
       return { ...state, phase: { kind: 'waiting', etcdClusterId, reason: event.reason } };

@@ -1,11 +1,11 @@
 /**
- * Withdraws the services of a remote cluster that has not been heard of for too long.
+ * Withdraws the services of a remote cluster that is unreachable for too long.
  *
- * The time runs, as in the original, from when the loss of the connection is noticed until the cluster says again what it
- * is. Since when a cluster was away before this process began, or began to lead, is known to nobody: then it runs from there.
+ * The time runs, as in the original, from when the loss of the connection is detected until the cluster config is read
+ * again. A loss before the start of this process, or of its term, has no known time: then it runs from there.
  *
- * Off unless asked for: that a control plane is away says nothing about the backends it told of. Only what
- * traffic is balanced over goes; nodes and identities stay, because policy is decided on them as long as
+ * Disabled by default: an unreachable control plane does not mean unreachable backends. Only kinds with load-balanced
+ * traffic are withdrawn; nodes and identities stay, because policy depends on them as long as
  * connections last.
  */
 
@@ -16,8 +16,8 @@ import { retry } from '../../shared/time/retry.ts';
 import type { Mirror } from '../mirror/mirror.ts';
 
 /**
- * Holds withdrawals back while most of the remote clusters are not heard of: then it is probably this cluster that
- * is cut off, and without its caches it would lose the backends that it still reaches as well.
+ * Suspends withdrawals while most of the remote clusters are unreachable: then this cluster is probably
+ * disconnected, and without its caches it would lose backends that it can still reach.
  */
 export class WithdrawalBrake {
   readonly #unheard = new Set<string>();
@@ -28,13 +28,13 @@ export class WithdrawalBrake {
     this.#configured = configured;
   }
 
-  /** More than half of the clusters are not heard of. One cluster alone is no crowd to judge by. */
+  /** More than half of the clusters are unreachable. One cluster alone is no majority. */
   get isOn(): boolean {
     const configured = this.#configured();
     return configured > 1 && this.#unheard.size * 2 > configured;
   }
 
-  /** How many clusters are not heard of. */
+  /** The number of unreachable clusters. */
   get unheard(): number {
     return this.#unheard.size;
   }
@@ -54,9 +54,9 @@ export interface CacheTtlOptions {
   readonly ttlMs: number;
   readonly brake: WithdrawalBrake;
   readonly clock: Clock;
-  /** The signal is aborted when the cluster is heard of again. */
+  /** The signal is aborted when the cluster is reachable again. */
   readonly onExpired: (signal: AbortSignal) => void;
-  /** The time ran out, but most other clusters are not heard of either. */
+  /** The time is over, but most other clusters are unreachable too. */
   readonly onHeld: () => void;
 }
 
@@ -75,12 +75,12 @@ export class CacheTtl {
     return this.#revocations;
   }
 
-  /** The time ran out and the services are kept all the same, for as long as most clusters are not heard of. */
+  /** The time is over and the services are kept while most clusters are unreachable. */
   get isHeld(): boolean {
     return this.#isHeld;
   }
 
-  /** The cluster is not heard of from now on, where that is not the case already. */
+  /** The cluster is unreachable from now on, unless it already was. */
   start(): void {
     const { cluster, ttlMs, brake } = this.#options;
     brake.lost(cluster);
@@ -89,7 +89,7 @@ export class CacheTtl {
     this.#expire(this.#running.signal).catch(() => undefined);
   }
 
-  /** The cluster has said what it is, or is not configured any more. */
+  /** The cluster config was read, or the cluster is no longer configured. */
   stop(): void {
     this.#options.brake.heard(this.#options.cluster);
     this.#running?.abort();
@@ -97,7 +97,7 @@ export class CacheTtl {
     this.#isHeld = false;
   }
 
-  /** Rejects when the cluster is heard of before. */
+  /** Rejects when the cluster is reachable before. */
   async #expire(signal: AbortSignal): Promise<void> {
     const { ttlMs, brake, clock, onExpired, onHeld } = this.#options;
     await clock.sleep(ttlMs, signal);

@@ -1,9 +1,9 @@
 /**
- * Removes what was mirrored of a cluster whose file is gone.
+ * Removes the mirrored keys of a cluster whose file was removed.
  *
- * The cluster config goes at once, which tells the agents to let go of the cluster. Its keys stay for a
- * while after that: an agent that saw them vanish first would take a removed cluster for one whose services
- * are all down. Then everything below the cluster's prefixes goes, whoever wrote it.
+ * The cluster config is removed first, so that the agents disconnect from the cluster. Its keys stay for a
+ * while after that: an agent that sees them disappear first would treat a removed cluster as one whose services
+ * are all down. Then everything below the cluster's prefixes is removed, whoever wrote it.
  */
 
 import { asError, errorCode } from '../../shared/errors.ts';
@@ -23,7 +23,7 @@ export interface DrainOptions {
   readonly singles: SingleKeys;
   readonly local: EtcdClient;
   readonly graceMs: number;
-  /** Called between the grace and the removal: what looked after the keys lets go of them. */
+  /** Called between the grace period and the removal: the owner of the keys releases them. */
   readonly release: () => void;
   readonly clock: Clock;
   readonly log: Logger;

@@ -1,6 +1,6 @@
 /**
- * Clusters of which the local etcd holds mirrored keys, whoever mirrored them: an earlier run that was told to
- * remove one and did not come to the end, or was not running when its file went.
+ * Clusters with mirrored keys in the local etcd that an earlier run left: it did not complete
+ * a removal, or was not running when the file was removed.
  */
 
 import { clusterNameProblem } from '../../shared/cluster-info.ts';
@@ -10,9 +10,9 @@ import { parseClusterConfig } from '../cluster-config.ts';
 import { MAPPINGS } from '../mappings.ts';
 
 /**
- * Their names. Left out is whoever does not look like a mirrored cluster: one with a config that says it writes
- * here itself, as the local one does, or that cannot be read. Costs a read for each name and prefix, however many keys there are. Rejects
- * where etcd does not answer.
+ * Their names. Excluded are clusters that do not look mirrored: with a cluster config without the mark of a mirror,
+ * as the local one has it, or an invalid one. Costs a read per name and prefix, independent of the number of keys. Rejects
+ * if etcd does not respond.
  */
 export async function mirroredClusters(local: EtcdClient, signal: AbortSignal): Promise<ReadonlySet<string>> {
   const found = new Set<string>();

@@ -1,6 +1,6 @@
 /**
- * How well the mirrors follow their remotes, as Prometheus series that the original does not have. Like the others of a
- * remote cluster they are there while it is configured.
+ * Metrics of the mirrors that the original does not have. Like the others of a
+ * remote cluster they exist while it is configured.
  */
 import type { Registry } from '../../shared/http/metrics.ts';
 import { REJECT_REASONS } from '../../shared/publisher/metrics.ts';

@@ -1,9 +1,9 @@
-/** `GET /v1/cluster` as a client asks it: the status of a kvstoremesh that runs, ours or the original's. */
+/** A client of `GET /v1/cluster`: the status of a running kvstoremesh, of this program or of the original. */
 import { get, type IncomingMessage } from 'node:http';
 import { asError, ProgramError } from '../../shared/errors.ts';
 import { MAX_STATUS_BYTES, STATUS_TIMEOUT_MS } from '../../shared/limits.ts';
 
-/** Nobody answers with a status; the message says what came in its place. */
+/** The response is not a status; the message describes it. */
 export class StatusUnavailableError extends ProgramError {
   readonly code = 'STATUS_UNAVAILABLE';
   readonly retriable = true;
@@ -49,7 +49,7 @@ async function bodyOf(answer: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** In the original's words where nobody listens. */
+/** In the original's words if nothing listens. */
 function reasonOf(thrown: unknown, host: string): string {
   const error = asError(thrown);
   const codes = thrown instanceof AggregateError ? thrown.errors.map((each: NodeJS.ErrnoException) => each.code) : [];

@@ -1,8 +1,8 @@
 /**
- * The status API's answer → the text of `kvstoremesh-dbg status`.
+ * The response of the status API → the text of `kvstoremesh-dbg status`.
  *
  * The lines up to the notes are those of the original's command, byte by byte, because people and scripts
- * read them; the answer may also be the original's. What only this program tells comes after them.
+ * read them; the response may also be the original's. Additional notes follow them.
  */
 import { z } from 'zod';
 import { ProgramError } from '../../shared/errors.ts';
@@ -69,7 +69,7 @@ export interface StatusTextOptions {
   readonly nowMs: number;
 }
 
-/** What stands between the original's lines and ours. */
+/** The separator between the original's lines and the notes. */
 export const NOTES = '\nNotes:\n';
 
 /** `answer` is the parsed body of `GET /v1/cluster`. Throws StatusFormError where it has another form. */
@@ -143,7 +143,7 @@ function syncedText(synced: ShownCluster['synced']): string {
   return known.map(([kind, done]) => `${kind}=${done}`).join(', ');
 }
 
-/** Whole seconds as Go writes them; the year 1 stands for never. */
+/** Whole seconds in Go's format; the year 1 means never. */
 function age(time: string, nowMs: number): string {
   const thenMs = Date.parse(time);
   return thenMs <= Date.parse('0001-01-01T00:00:00Z')
@@ -151,7 +151,7 @@ function age(time: string, nowMs: number): string {
     : `${formatDuration(Math.trunc((nowMs - thenMs) / 1000) * 1000)} ago`;
 }
 
-/** Why the cluster is not mirrored as it should be, and where to look. */
+/** Why the cluster is not fully mirrored, and how to diagnose it. */
 function notesOn({ name, reason, connected, ready }: ShownCluster): readonly string[] {
   const remedy = `run "kvstoremesh-dbg troubleshoot ${name}" to check the connection`;
   if (reason !== undefined) return [connected ? `${name}: ${reason}` : `${name}: ${reason}; ${remedy}`];

@@ -1,9 +1,9 @@
 /**
- * `GET /v1/cluster`: what each remote cluster looks like, in the form of the original's API.
+ * `GET /v1/cluster`: the status of each remote cluster, in the form of the original's API.
  *
- * Which members are present is part of the form, because its readers render what is there: zero, false and
- * empty are left out, but for `last-failure`, which is always there, and for the kinds that a remote may not
- * have, which are there exactly when it has them. Ours are `reason`, why a cluster is not mirrored as it should be,
+ * The presence of members is part of the form, because readers render what is present: zero, false and
+ * empty are omitted, except for `last-failure`, which is always present, and for the kinds that a remote may not
+ * have, which are present exactly when it has them. Additional members are `reason`, why a cluster is not fully mirrored,
  * `stopped-by` and `import-findings`.
  */
 import { MAX_STATUS_TEXT_LENGTH } from '../../shared/limits.ts';
@@ -63,7 +63,7 @@ const SILENT = 'no heartbeat from the remote; check that its clustermesh-apiserv
 const HELD =
   'its services are kept beyond --clustermesh-cache-ttl because most clusters are unreachable: check the network of this cluster';
 
-/** The status of each, in their order, made when it is asked for. */
+/** The status of each, in order, computed on iteration. */
 export function* remoteClusterStatuses(remotes: readonly RemoteCluster[]): Generator<RemoteClusterStatus> {
   // It is the same for all, and asking for it costs as much as there are kinds of keys of all remotes.
   const writeProblem = remotes[0]?.writeProblem;
@@ -133,7 +133,7 @@ function configOf(phase: RemotePhase): RemoteConfigStatus | undefined {
   });
 }
 
-/** Worded as the original's line about an etcd whose members are not asked one by one. */
+/** Worded as the original's line about an etcd without per-member checks. */
 function statusOf(phase: RemotePhase, endpoints: number): string {
   if (phase.kind === 'connecting') return 'Waiting for initial connection to be established';
   const quorum = 'leases=0, lock leases=0, has-quorum=true: endpoint status checks are disabled';

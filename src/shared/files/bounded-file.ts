@@ -1,16 +1,16 @@
 /**
- * Files that an operator names, read so that none of them can stop the program: a FIFO or a device in the place of a file, or
- * a file of any size, costs an error and no more.
+ * Reads files of the operator so that none of them can block the program: a FIFO or a device instead of a file, or
+ * a file of any size, causes only an error.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { asError, ProgramError } from '../errors.ts';
 
-/** A file that cannot be read. The message begins with its name. */
+/** A file that cannot be read. The message starts with its name. */
 export class FileReadError extends ProgramError {
   readonly code = 'FILE_READ';
   readonly retriable = true;
-  /** What the system said, such as `ENOENT`; absent where the file is of the wrong kind or too large. */
+  /** The error code of the system, such as `ENOENT`; absent if the file is of the wrong type or too large. */
   readonly errno: string | undefined;
 
   constructor(message: string, cause?: unknown) {
@@ -36,7 +36,7 @@ export async function readBoundedFile(file: string, maxBytes: number): Promise<B
   }
 }
 
-/** The size that a file tells is no bound: it may grow while it is read. */
+/** The reported size of a file is no limit: it may grow while it is read. */
 async function readUpTo(handle: FileHandle, file: string, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;

@@ -10,7 +10,7 @@ import { type FSWatcher, watch } from 'node:fs';
 import type { Clock } from '../time/clock.ts';
 import { Trigger } from '../time/trigger.ts';
 
-/** Events of a directory, as bursts. A directory that cannot be watched, or is not there yet, is only polled. */
+/** Events of a directory, in bursts. A directory that cannot be watched, or does not exist yet, is only polled. */
 export class DirectoryEvents {
   readonly #path: string;
   readonly #clock: Clock;
@@ -47,7 +47,7 @@ export class DirectoryEvents {
   }
 
   #onEvent(event: string): void {
-    // `rename` is also what a directory says of its own removal, after which the watch is deaf.
+    // A directory also reports `rename` for its own removal, after which the watch receives no events.
     if (event === 'rename') this.disarm();
     this.#changed.trigger();
   }

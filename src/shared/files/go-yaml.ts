@@ -1,14 +1,14 @@
 /**
- * YAML as `sigs.k8s.io/yaml` reads it, the library of etcd's clients and of Kubernetes: the words and numbers of YAML 1.1, and
+ * YAML as parsed by `sigs.k8s.io/yaml`, the library of etcd's clients and of Kubernetes: the words and numbers of YAML 1.1, and
  * the first document of a file.
  *
- * Base-60 numbers and times are texts for it, unlike in YAML 1.1. Whole numbers are read as bigint, so that a text that looks like one keeps all its
+ * Base-60 numbers and times are strings, unlike in YAML 1.1. Whole numbers are parsed as bigint, so that a string that looks like a number keeps all its
  * digits.
  */
 import type { DocumentOptions, ParseOptions, ScalarTag, SchemaOptions, Tags } from 'yaml';
 
 const INT = 'tag:yaml.org,2002:int';
-/** Decimal digits that tell any two 32-bit floating-point numbers apart. */
+/** Decimal digits that distinguish any two 32-bit floating-point numbers. */
 const MAX_FLOAT32_DIGITS = 9;
 
 const FOREIGN: readonly string[] = ['timestamp', 'omap', 'pairs', 'set'].map((name) => `tag:yaml.org,2002:${name}`);
@@ -26,7 +26,7 @@ const GO_OCTAL: ScalarTag = {
 
 export const GO_YAML: ParseOptions & DocumentOptions & SchemaOptions = {
   version: '1.1',
-  // The word of a `%YAML` directive does not change what Go's library does.
+  // The version of a `%YAML` directive has no effect in Go's library.
   schema: 'yaml-1.1',
   intAsBigInt: true,
   customTags: (tags: Tags) => [GO_OCTAL, ...tags.filter((tag) => typeof tag === 'string' || isKnownToGo(tag))],
@@ -36,7 +36,7 @@ function isKnownToGo({ tag, format }: { readonly tag: string; readonly format?: 
   return !FOREIGN.includes(tag) && format !== 'TIME';
 }
 
-/** The text that a scalar is for a field that wants a text: `yes` is `true`, `0x1F` is `31`. Undefined for anything else. */
+/** The string form of a scalar for a string field: `yes` is `true`, `0x1F` is `31`. Undefined for anything else. */
 export function goText(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   if (typeof value === 'boolean' || typeof value === 'bigint') return String(value);

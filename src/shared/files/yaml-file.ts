@@ -1,7 +1,7 @@
 /**
- * Configuration files in YAML, read with a bound and with places for messages: `file:line` of any value.
+ * YAML configuration files, with a size limit and positions for messages: `file:line` of any value.
  *
- * Of several documents the first one counts, as for Go's libraries; what follows it is not looked at.
+ * Of several documents the first one is used, as in Go's libraries; the rest is ignored.
  */
 import {
   Composer,
@@ -22,7 +22,7 @@ import { MAX_YAML_ALIASES } from '../limits.ts';
 import { readBoundedFile } from './bounded-file.ts';
 import { GO_YAML } from './go-yaml.ts';
 
-/** A file that cannot be read, or is no YAML. The message begins with the name of the file, and the line where there is one. */
+/** A file that cannot be read, or is not YAML. The message starts with the name of the file, and the line if known. */
 export class YamlFileError extends ProgramError {
   readonly code = 'YAML_FILE';
   readonly retriable = true;
@@ -31,11 +31,11 @@ export class YamlFileError extends ProgramError {
 export interface YamlDocument {
   /** Undefined or null where the file has no content. */
   readonly content: unknown;
-  /** Keys that stand twice in one mapping, the last of which counts: one message for each, with its place. */
+  /** Duplicate keys of a mapping, the last of which is used: one message for each, with its position. */
   readonly repeated: readonly string[];
   /** `file:line` of the value at `keys`, or of the nearest one around it. */
   place(keys: readonly PropertyKey[]): string;
-  /** The scalar at `keys` as it is written, whatever it means: `010` for `010`. Undefined where there is none. */
+  /** The scalar at `keys` as written in the file: `010` for `010`. Undefined if there is none. */
   source(keys: readonly PropertyKey[]): string | undefined;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Lists and maps, as pflag reads them on a command line and cilium/hive in the environment.
+ * Lists and maps, in the syntax of pflag on the command line and of cilium/hive in the environment.
  *
- * Both take what the other has as well, as long as it can be meant in one way only: quoted fields in a variable, JSON on the
+ * Both accept the other syntax too, if it is unambiguous: quoted fields in a variable, JSON on the
  * command line.
  */
 import { asError } from '../errors.ts';
@@ -49,7 +49,7 @@ function pairsOfVariable(text: string): readonly string[] {
 function pairsOfText(text: string, source: Source): readonly string[] {
   // A single pair may have commas in its value, with or without quotes around it all.
   if (source === 'flag' && text.split('=').length <= 2) return [withoutQuotes(text)];
-  // A variable may have commas in any value: a new pair begins where a key is.
+  // A variable may have commas in any value: a new pair starts at a key.
   if (source === 'environment' && !text.includes('"')) return pairsOfVariable(text);
   const fields = readFields(text);
   if (fields === undefined) throw new FlagError(`${quoted(text)} has an unmatched quote; allowed: "key=a,b",key=value`);
@@ -86,8 +86,8 @@ function jsonOf(text: string): unknown {
 }
 
 /**
- * The fields of a line of CSV, as RFC 4180 and Go's `encoding/csv` have it; undefined where a quote stands in a field without
- * quotes, or behind one with quotes. Line breaks outside of quotes are white space: nothing behind them is lost.
+ * The fields of a CSV line, as in RFC 4180 and Go's `encoding/csv`; undefined if a quote occurs in a field without
+ * quotes, or after one with quotes. Line breaks outside of quotes are white space.
  */
 function readFields(text: string): string[] | undefined {
   if (text === '') return [];

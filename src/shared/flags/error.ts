@@ -1,7 +1,7 @@
 /** A command line, an environment variable or an option that cannot be used. */
 import { ProgramError } from '../errors.ts';
 
-/** The message names the culprit, says why it is refused and what is allowed; one line. */
+/** The message contains the flag, the problem and the allowed values; one line. */
 export class FlagError extends ProgramError {
   readonly code = 'FLAG_INVALID';
   readonly retriable = false;

@@ -4,7 +4,7 @@ import { environmentName, type Flag, type FlagTable } from './table.ts';
 /** Text forms of defaults that go without saying. */
 const SILENT_DEFAULTS = ['', '0', '0s', 'false', '[]'];
 
-/** The flags that are not hidden, one line each: names, what it does, default, environment variable. */
+/** The flags that are not hidden, one line each: name, description, default, environment variable. */
 export function flagHelp(table: FlagTable): string {
   const rows = Object.entries(table)
     .filter(([, flag]) => !flag.hidden)

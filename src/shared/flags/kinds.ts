@@ -1,8 +1,8 @@
 /**
- * The kinds of values a flag may have, each with its text form; lists and maps are in collections.ts.
+ * The types of flag values, each with its text form; lists and maps are in collections.ts.
  *
- * The text forms are those of Go's flag packages, because the manifests that set them exist already.
- * A value that does not fit throws a FlagError that says what is allowed; the caller adds whose value it is.
+ * The text forms are those of Go's flag packages, because existing manifests use them.
+ * An invalid value throws a FlagError with the allowed values; the caller adds the name of the flag.
  */
 
 import { parseListenAddress } from '../http/listen-address.ts';
@@ -14,16 +14,16 @@ import { parseFraction, parseWholeNumber } from './numbers.ts';
 export type Source = 'flag' | 'environment';
 
 export interface Kind<T> {
-  /** What help shows behind the flag's name; empty for a boolean. */
+  /** The placeholder after the flag's name in the help; empty for a boolean. */
   readonly name: string;
   /** The value of a flag that is named without one. */
   readonly implied?: string;
   /** `text` has no white space at its ends. */
   parse(text: string, source: Source): T;
   format(value: T): string;
-  /** What the log says of a text that parses to something else than it may seem; undefined where it does not. */
+  /** A warning about a text with an unexpected value; undefined if there is none. */
   remark?(text: string, source: Source): string | undefined;
-  /** How a repeated flag adds to what it has; absent where the last one wins. */
+  /** How a repeated flag extends its value; absent if the last one wins. */
   merge?(previous: T, next: T): T;
 }
 
@@ -58,8 +58,8 @@ export const boolKind: Kind<boolean> = {
 };
 
 /**
- * A boolean that the original asks viper for, which takes any word of the environment that is none for false. On the command
- * line it is as any other.
+ * A boolean that the original reads with viper, which treats every other word in the environment as false. On the command
+ * line it is like any other boolean.
  */
 export const lenientBoolKind: Kind<boolean> = {
   ...boolKind,

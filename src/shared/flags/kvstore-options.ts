@@ -1,8 +1,8 @@
 /**
  * The options of `--kvstore-opt`, typed.
  *
- * A limit holds only where it is given: the original's default of 20 operations a second makes a
- * cold start of ten thousand keys last eight minutes, and protects nobody once writes travel in
+ * A limit applies only if it is set: with the original's default of 20 operations per second a
+ * cold start with ten thousand keys takes eight minutes, and etcd needs no such limit when writes use
  * transactions.
  */
 
@@ -20,9 +20,9 @@ export interface KvstoreOptions {
   readonly qps?: number;
   /** Requests a second until the daemon is ready; absent for no other limit than `qps`. */
   readonly bootstrapQps?: number;
-  /** Requests under way at once; absent for no limit. */
+  /** Requests in flight; absent for no limit. */
   readonly maxInflight?: number;
-  /** Keys per page of a listing; 0 asks for no pages. */
+  /** Keys per page of a listing; 0 for no pages. */
   readonly limit?: number;
   readonly keepaliveTimeMs?: number;
   readonly keepaliveTimeoutMs?: number;
@@ -43,7 +43,7 @@ interface Option {
   /** Undefined for what does not fit. */
   parse(text: string): string | number | undefined;
   readonly allowed: string;
-  /** The value 0 stands for no limit. */
+  /** The value 0 means no limit. */
   readonly isLimit?: boolean;
 }
 
@@ -97,7 +97,7 @@ function count(text: string): number | undefined {
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
-/** What gRPC is given for a timer of its own; no ping within the longest of them is as good as none. */
+/** gRPC's timer is limited; a ping interval beyond the limit disables pings. */
 function timerDuration(text: string): number | undefined {
   const value = parseDurationMs(text);
   return value !== undefined && value > 0 ? Math.min(value, MAX_TIMER_MS) : undefined;

@@ -6,7 +6,7 @@
  */
 const SIGN = /^[+-]?/;
 
-/** Underscores may stand between digits, and behind the letter of a base. No pattern has two ways to match a text. */
+/** Underscores are allowed between digits, and after the letter of a base. No pattern matches a text in two ways. */
 const DECIMAL = /^(?:0|[1-9](?:_?\d)*)$/;
 const OCTAL = /^0[oO]?(?:_?[0-7])+$/;
 const HEXADECIMAL = /^0[xX](?:_?[\da-fA-F])+$/;

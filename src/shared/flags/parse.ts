@@ -1,12 +1,12 @@
 /**
- * A command line and the environment, read by a table of flags.
+ * Parses a command line and the environment by a table of flags.
  *
  * `--name=value`, `--name value`, `--bool`, `--bool=false`, `-D`; a flag that is not on the command line
- * takes the variable `CILIUM_<NAME>` where that is set and not blank, else its default. Nothing is
- * guessed: what is not understood throws a FlagError.
+ * uses the variable `CILIUM_<NAME>` if that is set and not blank, else its default. Invalid
+ * input throws a FlagError.
  *
- * White space at the ends of a value is no part of it. A value of a ConfigMap or Secret often ends with a line break; the
- * agents, which read the same ConfigMap as files, cut it off too.
+ * White space at the ends of a value is removed. A value of a ConfigMap or Secret often ends with a line break; the
+ * agents, which read the same ConfigMap as files, remove it too.
  */
 import { asError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
@@ -20,9 +20,9 @@ export interface ParsedFlags<Table extends FlagTable> {
   readonly effective: Readonly<Record<string, string>>;
   /** Flags that were set although nothing reads them. */
   readonly inert: readonly string[];
-  /** What the log should say of values that may be other than they seem; each names its flag or variable. */
+  /** Warnings about values that may be unexpected; each with its flag or variable. */
   readonly remarks: readonly string[];
-  /** What stands between the flags, where the command takes that. */
+  /** The arguments that are no flags, if the command accepts them. */
   readonly operands: readonly string[];
 }
 
@@ -35,8 +35,8 @@ interface Setting {
 const HELP = 'help';
 
 /**
- * Throws FlagError at the first thing that is wrong; `help` where it is asked for before that. With
- * `takesOperands`, arguments that are no flags are collected rather than refused.
+ * Throws FlagError at the first problem; returns `help` if it is requested before that. With
+ * `takesOperands`, arguments that are no flags are collected rather than rejected.
  */
 export function parseFlags<Table extends FlagTable>(
   table: Table,
@@ -99,7 +99,7 @@ function* settings(table: FlagTable, argv: readonly string[], operands: string[]
   }
 }
 
-/** `--name=text`, `-D=text` and so on, as the flag's name and the text behind the equals sign. */
+/** `--name=text`, `-D=text` and so on, as the flag's name and the text after the equals sign. */
 function split(table: FlagTable, argument: string): { name: string; text: string | undefined } {
   const equals = argument.indexOf('=');
   const written = equals < 0 ? argument : argument.slice(0, equals);

@@ -30,7 +30,7 @@ export const serverFlags = {
   'controller-group-metrics': list('Controller groups whose runs are counted: names, all, or none'),
 };
 
-/** The way to the Kubernetes API. */
+/** The connection to the Kubernetes API. */
 export const kubernetesFlags = {
   'enable-k8s': bool(true, 'Must be true'),
   'enable-k8s-api-discovery': bool(false, 'No effect: API groups are not discovered', { inert: true }),

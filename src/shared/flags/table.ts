@@ -1,9 +1,9 @@
 /**
- * A table of flags, and the type of what it parses to.
+ * A table of flags, and the type of its parsed values.
  *
  * `{ 'cluster-id': uint32(0, '…'), 'kvstore-lease-ttl': duration('15m', '…') }` parses to
  * `{ clusterId: number, kvstoreLeaseTtlMs: number }`: names in camel case, durations in milliseconds
- * and named so.
+ * with the suffix `Ms`.
  */
 import { parseDurationMs } from '../time/duration.ts';
 import { listKind, mapKind } from './collections.ts';

@@ -1,10 +1,10 @@
 /**
- * The host names under which the status servers answer.
+ * The host names to which the status servers respond.
  *
- * A page of the web may name a domain of its own, and let that name point to an address of this machine (DNS rebinding): the
- * browser then lets it read what the server says. The request carries the name of that domain in `Host`. So only names are
- * served that no one can register: addresses, names without a dot, names below domains that are not of the public DNS, and
- * those of this cluster, of this Pod and of the operator's choice.
+ * A web page may point a domain of its own to an address of this machine (DNS rebinding): the
+ * browser then allows the page to read the responses. The request has that domain in `Host`. So only names are
+ * accepted that cannot be registered: addresses, names without a dot, names below domains outside of the public DNS, and
+ * those of this cluster, of this Pod and of `--allowed-hosts`.
  */
 import { open } from 'node:fs/promises';
 import { isIP } from 'node:net';
@@ -22,7 +22,7 @@ export interface HostNames {
 /** Never in the public DNS: RFC 6761, RFC 6762, RFC 8375, and ICANN's resolution on `internal`. `svc` is no top-level domain. */
 const PRIVATE_DOMAINS = ['localhost', 'local', 'internal', 'home.arpa', 'svc'];
 
-/** A last label that is no top-level domain: those have letters only, or begin with `xn--`. `kube-system` is an example. */
+/** A last label that is no top-level domain: those have letters only, or start with `xn--`. `kube-system` is an example. */
 function isNoTopLevelDomain(label: string): boolean {
   return /^[a-z0-9_-]+$/.test(label) && /[0-9_-]/.test(label) && !label.startsWith('xn--');
 }
@@ -30,7 +30,7 @@ function isNoTopLevelDomain(label: string): boolean {
 /** Characters of a host name, by RFC 1035, and of a port. */
 const MAX_HOST_LENGTH = 253 + 6;
 
-/** Tells of the text of a `Host` header whether it may be answered. A client without one is no browser. */
+/** Whether a request with this `Host` header is accepted. A client without one is no browser. */
 export function allowedHosts({ hostname, searchDomains, added }: HostNames): (host: string | undefined) => boolean {
   const own = hostname.toLowerCase();
   const domains = searchDomains.map((domain) => normal(domain));
@@ -63,7 +63,7 @@ export function searchDomainsOf(resolvConf: string): readonly string[] {
   return lines.at(-1)?.trim().split(/\s+/).slice(1) ?? [];
 }
 
-/** The domains of Services and Pods below a search domain of a Pod, and its namespace: Services are named `<name>.<namespace>` too. */
+/** The domains of Services and Pods for a search domain of a Pod, and its namespace: Services are called `<name>.<namespace>` too. */
 function clusterDomains(search: string): string[] {
   const match = /^(?:([^.]+)\.)?svc\.(.+)$/.exec(search);
   if (match === null) return [];

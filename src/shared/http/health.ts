@@ -1,17 +1,17 @@
 /**
- * Whether the process is ready, and what is not well with it.
+ * Readiness and health of the process.
  *
- * Ready is a latch: agents that were served once go on with what they have, so nothing that fails
- * later takes it back. What fails later is told by the checks. None of it is mended by a restart, which
- * would only forget what is remembered of clusters that are away: whether the process is alive is
- * another question, answered by whether it answers.
+ * Readiness never reverts: agents continue with the data they have, so later failures do not
+ * change it. The health checks report later failures. A restart would fix none of them, and would
+ * lose the memory of unreachable clusters; liveness is therefore independent of the checks:
+ * a response is the proof.
  *
- * The answers go to all addresses of the machine; what is for the operator alone, such as paths, stands in the log.
+ * The responses are available on all addresses of the machine; details for the operator only, such as paths, are in the log.
  */
 import { MAX_HEALTH_TEXT_LENGTH } from '../limits.ts';
 import type { Registry } from './metrics.ts';
 
-/** What is not well, in a few words each; undefined or empty while all is. Never a secret. */
+/** The problems, in a few words each; undefined or empty if there are none. Never a secret. */
 export type Check = () => string | readonly string[] | undefined;
 
 export class Health {
@@ -36,7 +36,7 @@ export class Health {
     this.#onReady();
   }
 
-  /** `check` is asked at each probe until the returned function is called. Names are unique. */
+  /** `check` is called at each probe until the returned function is called. Names are unique. */
   addCheck(name: string, check: Check): () => void {
     this.#checks.set(name, check);
     return () => {
@@ -44,12 +44,12 @@ export class Health {
     };
   }
 
-  /** `problems` as all who reach the port may read them: files are named without their directories. */
+  /** `problems` for all clients of the port: files are named without their directories. */
   publicProblems(): string[] {
     return this.problems().map((problem) => problem.replaceAll(DIRECTORY, ''));
   }
 
-  /** `name: what is not well`, a line for each thing that a check has to say. */
+  /** `name: problem`, a line for each problem. */
   problems(): string[] {
     const problems: string[] = [];
     for (const [name, check] of this.#checks) {
@@ -66,7 +66,7 @@ export class Health {
  */
 const DIRECTORY = /(?<![\w:/.%-])\/(?:[^\s/:;,'"()[\]{}<>=]+\/)*(?=[^\s/])/g;
 
-/** What others have said may be part of it. */
+/** Texts of remotes may be part of it. */
 function oneLine(text: string): string {
   // Cut first: it may be long, and most of it white.
   return text

@@ -1,8 +1,8 @@
-/** Long answers made in slices, so that leases are kept alive and probes answered meanwhile. */
+/** Builds long responses in slices, so that leases are kept alive and probes answered in between. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { HTTP_SLICE_MS } from '../limits.ts';
 
-/** To be asked between pieces of work: gives the event loop a turn where the last one is some milliseconds ago. */
+/** Called between pieces of work: yields to the event loop if the last turn was some milliseconds ago. */
 export function sliced(): () => Promise<void> | undefined {
   let startedMs = performance.now();
   return () => {
@@ -16,7 +16,7 @@ export function sliced(): () => Promise<void> | undefined {
 /** Characters that are encoded in one go. */
 const CHARACTERS_PER_CHUNK = 64 * 1024;
 
-/** `pieces` as one text in UTF-8; each piece is made when it is due. */
+/** `pieces` as one text in UTF-8; each piece is computed when it is needed. */
 export async function joinInSlices(pieces: Iterable<string>): Promise<Buffer> {
   const turn = sliced();
   const chunks: Buffer[] = [];

@@ -1,7 +1,7 @@
 /**
- * Prometheus series: the registry of a process, and what each process has in it.
+ * Prometheus metrics: the registry of a process, and the metrics that each process has.
  *
- * Names are those of the original where it has them, so that dashboards and alerts go on.
+ * Names are those of the original if it has them, so that dashboards and alerts keep working.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as PrometheusRegistry } from 'prom-client';
 import type { Version } from '../version.ts';
@@ -12,7 +12,7 @@ export type { Counter, Gauge, Histogram };
 /** Series that are formatted in one go, some milliseconds. */
 const SERIES_PER_PIECE = 500;
 
-/** What the library makes the lines of a family from; its types do not tell. */
+/** The library's internal data for the lines of a family; not part of its types. */
 interface FamilyContent {
   readonly values: readonly unknown[];
 }
@@ -76,7 +76,7 @@ export class Registry extends PrometheusRegistry {
     });
   }
 
-  /** `name` without the prefix. `collect` is called at each scrape, to set values that somebody else holds. */
+  /** `name` without the prefix. `collect` is called at each scrape, to set values from elsewhere. */
   gauge<Label extends string = never>(
     name: string,
     help: string,

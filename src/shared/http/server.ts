@@ -1,9 +1,9 @@
 /**
  * The HTTP servers of a daemon: health, metrics, and a small read-only JSON API.
  *
- * Each has a port of its own, as deployments expect. All are plain HTTP, read-only, and answer from
- * memory; a request body is never read. None sends a header that lets pages of other origins read it, and all but
- * `/readyz`, which tells nothing, look at the name by which they are called: see allowed-hosts.ts.
+ * Each has its own port, as deployments expect. All are plain HTTP, read-only, and answer from
+ * memory; a request body is never read. None sends a header that allows pages of other origins to read it, and all but
+ * `/readyz`, which has no details, check the host name of the request: see allowed-hosts.ts.
  */
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
@@ -17,7 +17,7 @@ import { joinInSlices, jsonPieces } from './in-slices.ts';
 import { formatListenAddress, type ListenAddress } from './listen-address.ts';
 import type { Registry } from './metrics.ts';
 
-/** A server cannot listen where its flag says. */
+/** A server cannot listen on the address of its flag. */
 export class ListenError extends ProgramError {
   readonly code = 'LISTEN_FAILED';
   readonly retriable = false;
@@ -31,7 +31,7 @@ export interface HttpServer {
 
 export interface ListenOptions {
   readonly address: ListenAddress;
-  /** Names by which the server may be called besides those that it knows itself. */
+  /** Additional allowed host names of the server. */
   readonly allowedHosts?: readonly string[];
   /** The flag that chose the address, for the message where it cannot be had. */
   readonly flag: string;
@@ -42,9 +42,9 @@ export interface ListenOptions {
 const TEXT = 'text/plain; charset=utf-8';
 
 /**
- * `/readyz`: 200 `Ready` or 500 `NotReady`. `/healthz`: 200 `ok`, or 500 with a line for each thing that is not well.
- * `/livez`: the same text, but always 200: there is somebody to answer, and nothing that is not well would be mended by
- * a restart. Everything else is 404.
+ * `/readyz`: 200 `Ready` or 500 `NotReady`. `/healthz`: 200 `ok`, or 500 with a line for each problem.
+ * `/livez`: the same text, but always 200: the process responds, and a restart would fix none of the
+ * problems. Everything else is 404.
  */
 export async function serveHealth(health: Health, options: ListenOptions): Promise<HttpServer> {
   const app = createApp();
@@ -83,10 +83,10 @@ export async function serveMetrics(registry: Registry, options: ListenOptions): 
 }
 
 /**
- * A JSON API that is only read: `resources` gives the answer of each path at the time of the request; an iterable is read
- * while the answer is written.
- * Errors have the form `{"code":404,"message":"…"}`, and each connection serves one request: both as
- * clients of the original know it.
+ * A read-only JSON API: `resources` returns the response of each path at the time of the request; an iterable is read
+ * while the response is written.
+ * Errors have the form `{"code":404,"message":"…"}`, and each connection serves one request, as in
+ * the original.
  */
 export async function serveJson(resources: Readonly<Record<string, () => unknown>>, options: ListenOptions): Promise<HttpServer> {
   const app = createApp();
@@ -123,7 +123,7 @@ function createApp(): FastifyInstance {
   return app;
 }
 
-/** The one call that is under way serves all who ask meanwhile. */
+/** Concurrent callers share the call in flight. */
 function atOnce<T>(make: () => Promise<T>): () => Promise<T> {
   let underWay: Promise<T> | undefined;
   return () => {

@@ -1,13 +1,13 @@
 /**
- * Every way in which talking to the Kubernetes API can fail, one class per cause.
+ * All errors of the Kubernetes API, one class per cause.
  *
  * Messages name the request (`list ciliumnodes.cilium.io`) and, where an operator can do something,
- * what. Tokens, certificates and bodies of answers are never part of a message.
+ * the remedy. Tokens, certificates and bodies of responses are never part of a message.
  */
 import { ProgramError } from '../errors.ts';
 
 export abstract class KubeError extends ProgramError {
-  /** How long the server asked to be left alone, milliseconds. */
+  /** The delay requested by the server, milliseconds. */
   readonly retryAfterMs: number | undefined = undefined;
 }
 
@@ -41,7 +41,7 @@ export class KubeDecodeError extends KubeError {
   readonly retriable = true;
 }
 
-/** A status that has no class of its own, such as 500. */
+/** A status without a class of its own, such as 500. */
 export class KubeStatusError extends KubeError {
   readonly code = 'KUBE_STATUS';
   readonly retriable: boolean;
@@ -66,7 +66,7 @@ export class KubeThrottledError extends KubeError {
   }
 }
 
-/** 410: the resource version or the continue token is too old. Only a new list goes on. */
+/** 410: the resource version or the continue token is too old. A new list is required. */
 export class KubeExpiredError extends KubeError {
   readonly code = 'KUBE_EXPIRED';
   readonly retriable = false;
@@ -96,13 +96,13 @@ export class KubeForbiddenError extends KubeError {
   readonly retriable = true;
 }
 
-/** The server does not stream lists: refused the parameters, or answered as if they were not there. */
+/** The server does not support streaming lists: it rejected or ignored the parameters. */
 export class StreamingListUnsupportedError extends KubeError {
   readonly code = 'KUBE_NO_STREAMING_LIST';
   readonly retriable = false;
 }
 
-/** A streaming list that told nothing new for a while, and did not end either. */
+/** A streaming list that made no progress for a while, and did not end either. */
 export class StreamingListStalledError extends KubeError {
   readonly code = 'KUBE_STREAMING_LIST_STALLED';
   readonly retriable = false;

@@ -1,8 +1,8 @@
 /**
- * A small request at an interval, because a watch cannot tell a quiet cluster from a dead server.
+ * A small periodic request, because a watch cannot distinguish a quiet cluster from a dead server.
  *
- * When it finds none, every connection is broken: the watches that hang on them resume elsewhere, or
- * report that they cannot, in seconds instead of the minutes their own silence would take to be odd.
+ * If it fails, every connection is closed: the watches on them resume elsewhere, or fail
+ * within seconds instead of the minutes until their own silence is detected.
  */
 
 import { isAbort } from '../errors.ts';
@@ -37,7 +37,7 @@ export async function runHeartbeat(options: HeartbeatOptions): Promise<void> {
   }
 }
 
-/** Whether there was an answer; where there was none everything is connected anew. */
+/** Whether there was a response; without one all connections are closed. */
 async function beat({ connection, intervalMs, log, signal }: HeartbeatOptions): Promise<boolean> {
   const { server } = connection;
   try {
@@ -45,7 +45,7 @@ async function beat({ connection, intervalMs, log, signal }: HeartbeatOptions): 
     return true;
   } catch (thrown) {
     if (!(thrown instanceof KubeError)) throw thrown;
-    // Any status is a sign of life; what it means is for those to judge who sent a real request.
+    // Any status proves that the server is alive.
     if (!(thrown instanceof KubeSilenceError || thrown instanceof KubeUnreachableError)) return true;
     log.warn({ server, code: thrown.code, reason: thrown.message }, 'Kubernetes API heartbeat failed; reconnecting');
     await connection.reset(thrown);

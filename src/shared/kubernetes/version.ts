@@ -1,5 +1,5 @@
 /**
- * The first request of all: is there an API server, and which one.
+ * The first request: checks whether there is an API server, and its version.
  */
 
 import type { Logger } from '../process/log.ts';
@@ -33,7 +33,7 @@ export async function checkVersion({ connection, log, clock, signal }: VersionCh
   return retry(() => readVersion(connection, signal), { backoff, clock, signal, onFailure });
 }
 
-/** Asks once. Every client may read the version, so it also tells whether a server is alive. */
+/** One request. Every client may read the version, so it also checks whether a server is alive. */
 export async function readVersion(connection: KubeConnection, signal: AbortSignal, timeoutMs?: number): Promise<string> {
   const answer = await connection.get({
     purpose: { verb: 'get', what: 'the server version' },

@@ -17,10 +17,10 @@ export type ControllerGroup = (typeof CONTROLLER_GROUPS)[number];
 export type RunObserver = (succeeded: boolean) => void;
 
 /**
- * The observers of the groups that `names`, the value of `--controller-group-metrics`, asks for; undefined for the others.
+ * The observers of the groups in `names`, the value of `--controller-group-metrics`; undefined for the others.
  *
- * `none` goes before `all`, and `all` before names, as in the original. Names may be separated by spaces too, as they are
- * in its ConfigMap. A name that is unknown here counts nothing: the agent has other groups, and the set changes with versions.
+ * `none` takes precedence over `all`, and `all` over names, as in the original. Names may be separated by spaces too, as they are
+ * in its ConfigMap. An unknown name has no effect: the agent has other groups, and the set changes with versions.
  */
 export function countControllerRuns(
   metrics: Registry,

@@ -1,16 +1,16 @@
 /**
  * The background work of a daemon, as named jobs.
  *
- * A job runs until its signal is aborted and restarts by its own rule where it wants to. One that ends or
- * throws before that has lost something the daemon cannot do without: the others are stopped, and the
- * daemon ends with an error, to be started afresh by whoever watches over it. Half a daemon is worse
+ * A job runs until its signal is aborted and restarts by itself if necessary. If one ends or
+ * throws before that, the daemon cannot continue without it: the others are stopped, and the
+ * daemon exits with an error, to be restarted by its supervisor. A partially working daemon is worse
  * than none.
  */
 import { asError, isAbort, ProgramError } from '../errors.ts';
 import { aborted } from '../time/abort.ts';
 import type { Logger } from './log.ts';
 
-/** A job ended although nobody asked it to. */
+/** A job ended unexpectedly. */
 export class JobEndedError extends ProgramError {
   readonly code = 'JOB_ENDED';
   readonly retriable = false;

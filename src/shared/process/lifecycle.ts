@@ -1,8 +1,8 @@
 /**
  * The life of the process: from its start to its exit status.
  *
- * SIGTERM and SIGINT ask for a clean stop, which has a deadline; a second one does not wait. Whatever is
- * thrown and caught by nobody ends the process too: it is in a state nobody has thought of.
+ * SIGTERM and SIGINT request a clean stop, which has a deadline; a second signal does not wait. An uncaught
+ * error ends the process too: its state is unknown.
  */
 import { constants } from 'node:os';
 import { asError, isAbort, ProgramError } from '../errors.ts';
@@ -22,11 +22,11 @@ export interface LifecycleOptions {
 }
 
 /**
- * Runs `daemon` until it ends by itself or a signal asks it to; its signal is aborted then.
+ * Runs `daemon` until it ends or a signal arrives, which aborts its signal.
  *
- * Resolves with the exit status: 0 after a clean stop, EXIT_FAILURE where the daemon rejected or
- * ended unasked; the reason has been logged. A stop that takes too long, a second signal and an
- * uncaught error end the process from within.
+ * Resolves with the exit status: 0 after a clean stop, EXIT_FAILURE if the daemon rejected or
+ * ended unexpectedly; the reason has been logged. A stop that takes too long, a second signal and an
+ * uncaught error exit the process directly.
  */
 export async function superviseDaemon(
   options: LifecycleOptions,
@@ -68,7 +68,7 @@ export async function superviseDaemon(
   return 0;
 }
 
-/** One line; with a stack only where the error is none of ours, so that somebody can find the mistake. */
+/** One line; with a stack trace only for unexpected errors, to find the bug. */
 function logFatal(log: Logger, thrown: unknown): void {
   const error = asError(thrown);
   if (error instanceof ProgramError) log.fatal({ code: error.code }, error.message);

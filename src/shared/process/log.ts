@@ -1,9 +1,9 @@
 /**
- * Logging: one JSON object a line, one line per change of state.
+ * Logging: one JSON object per line, one line per change of state.
  *
  * Fields, not prose: cluster, prefix, revision and code are fields. Values, tokens and key material
- * are never passed to a logger. What repeats itself is cut short and counted: a remote with ten thousand
- * bad keys, or one that comes and goes, does not bury what all others have to say.
+ * are never passed to a logger. Repeated lines are suppressed and counted: a remote with ten thousand
+ * bad keys, or one that flaps, does not hide other lines.
  */
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
 import { LOG_WINDOW_MS, MAX_LOG_CAUSES, MAX_LOG_LINES_PER_CAUSE } from '../limits.ts';
@@ -19,9 +19,9 @@ export interface LogOptions {
 }
 
 /**
- * The root logger of a process. Of lines with the same message about the same cluster MAX_LOG_LINES_PER_CAUSE are written a
- * minute; how many were left out is told when the minute is over, or the process
- * ends. Lines of level `debug` are never left out.
+ * The root logger of a process. Of lines with the same message about the same cluster MAX_LOG_LINES_PER_CAUSE are written per
+ * minute; the number of suppressed lines is logged when the minute is over, or the process
+ * ends. Lines of level `debug` are never suppressed.
  */
 export function createLogger(options: LogOptions): Logger {
   const limiter = new LineLimiter();
@@ -44,7 +44,7 @@ export function createLogger(options: LogOptions): Logger {
   return log;
 }
 
-/** A logger that says nothing. */
+/** A logger without output. */
 export const silentLogger: Logger = pino({ level: 'silent' });
 
 const DEBUG = pino.levels.values.debug ?? 0;
@@ -74,7 +74,7 @@ class LineLimiter {
     return cause.lines <= MAX_LOG_LINES_PER_CAUSE;
   }
 
-  /** Ends the window: what was left out in it is told. */
+  /** Ends the window and logs the number of suppressed lines. */
   tell(): void {
     clearTimeout(this.#window);
     this.#window = undefined;

@@ -1,8 +1,8 @@
 /**
- * Tasks that begin one by one and end together.
+ * Tasks that start one by one and end together.
  *
- * The first that fails ends all of them, and what it failed with is what the scope ended with. Nothing runs
- * on when `ended` or `end` has resolved.
+ * The first one that fails ends all of them, and its error is the result of the scope. No task is running
+ * when `ended` or `end` has resolved.
  */
 import { asError, ProgramError } from '../errors.ts';
 import { aborted, onAbort } from '../time/abort.ts';
@@ -35,7 +35,7 @@ export class TaskScope {
     void running.then(() => this.#tasks.delete(running));
   }
 
-  /** Tells all tasks to end, for `reason`. The first reason counts. */
+  /** Aborts all tasks with `reason`. The first reason counts. */
   abort(reason: Error): void {
     this.#controller.abort(reason);
   }

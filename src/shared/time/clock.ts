@@ -1,10 +1,10 @@
 /**
- * Time as the rest of the program sees it, so that tests own it.
+ * The clock of the program, which tests can replace.
  *
  * Durations, leases and back-off use `monotonicMs`: the wall clock may jump by hours.
- * Only timestamps that somebody reads use `nowMs`.
+ * Only displayed timestamps use `nowMs`.
  *
- * A lint rule keeps timers of a variable delay in this file: whatever comes from a flag or a file may be too long for one.
+ * A lint rule restricts timers of a variable delay to this file: a value of a flag or a file may be too long for one.
  */
 export interface Clock {
   /** Wall clock, milliseconds since 1970. */
@@ -12,8 +12,8 @@ export interface Clock {
   /** Milliseconds since an arbitrary start; never goes back. */
   monotonicMs(): number;
   /**
-   * Resolves after `ms`, however long that is; rejects with the signal's reason as soon as it is aborted. Leaves no timer
-   * or listener behind.
+   * Resolves after `ms` of any length; rejects with the signal's reason as soon as it is aborted. Clears its timer
+   * and listener.
    */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }

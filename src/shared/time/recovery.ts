@@ -3,7 +3,7 @@ import { LinkedAbort } from './abort.ts';
 import type { Clock } from './clock.ts';
 
 export interface Recoverable {
-  /** `listener` is called whenever a lost connection is there again, or anything else makes another attempt worth while. Returns what ends that. */
+  /** `listener` is called when a lost connection returns, or when a retry may succeed for another reason. Returns a function that removes it. */
   onRecovered(listener: () => void): () => void;
 }
 

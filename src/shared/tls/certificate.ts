@@ -1,5 +1,5 @@
 /**
- * What a certificate says, in the forms of Go's programs: names, hexadecimal numbers, times.
+ * The content of a certificate, in the formats of Go programs: names, hexadecimal numbers, times.
  */
 import { X509Certificate } from 'node:crypto';
 import { asError, ProgramError } from '../errors.ts';
@@ -99,7 +99,7 @@ export function certificateOf(source: X509Certificate | Buffer): Certificate {
   }
 }
 
-/** Every certificate of a PEM file, whatever else is in it. Throws CertificateError, also where there is none. */
+/** Every certificate of a PEM file with any content. Throws CertificateError, also if there is none. */
 export function certificatesOf(pem: string): readonly Certificate[] {
   const blocks = certificateBlocks(pem);
   if (blocks.length === 0) throw new CertificateError('no certificate found');

@@ -1,9 +1,9 @@
 /**
- * The way from a certificate to an anchor, by the rules of Go's crypto/x509: each certificate of a CA file is an anchor, and of
- * several authorities with one name the one whose key has signed is the issuer, whatever key identifiers say.
+ * The path from a certificate to an anchor, by the rules of Go's crypto/x509: each certificate of a CA file is an anchor, and of
+ * several CAs with one name the one whose key has signed is the issuer, independent of key identifiers.
  *
- * OpenSSL takes the first authority that has the name and looks no further, hence this search. It is not to be kinder than OpenSSL in any other
- * way: what it does not know, it refuses.
+ * OpenSSL uses the first CA with the name and stops there, hence this search. Otherwise it is no more lenient than OpenSSL:
+ * it rejects what it does not support.
  */
 import type { Certificate } from './certificate.ts';
 import { contentOf, elementsOf, INTEGER, inside, OBJECT_IDENTIFIER, objectIdentifier, SEQUENCE } from './der.ts';
@@ -18,9 +18,9 @@ export interface ChainRules {
 }
 
 /**
- * The issuers of `leaf` up to an anchor, the leaf not among them; undefined where none of `anchors` is reached. With `rules` every
- * certificate on the way has to be one that may be used for a TLS server now; without them names, signatures and the right to issue
- * decide alone.
+ * The issuers of `leaf` up to an anchor, without the leaf; undefined if none of `anchors` is reached. With `rules` every
+ * certificate in between must be valid for a TLS server now; without them only names, signatures and the right to issue
+ * count.
  */
 export function chainOf(
   leaf: Certificate,

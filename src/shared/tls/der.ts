@@ -1,7 +1,7 @@
 /**
- * Just enough of DER (ITU-T X.690) to find things in a certificate that Node does not tell.
+ * Just enough of DER (ITU-T X.690) to find fields of a certificate that Node does not expose.
  *
- * The bytes are a stranger's: every length is checked against what is there, and nothing recurses by itself.
+ * The bytes are untrusted: every length is checked, and nothing recurses.
  */
 import { ProgramError } from '../errors.ts';
 import { MAX_DER_ELEMENTS } from '../limits.ts';
@@ -77,7 +77,7 @@ function extentAt(bytes: Buffer, at: number): { readonly start: number; readonly
   if ((tag & 0x1f) === 0x1f) throw new DerError('a tag of several octets');
   if (length === undefined) throw new DerError('an element without a length');
   const octets = length < 0x80 ? 0 : length & 0x7f;
-  // Four octets of length are more than any certificate has; none means a form that DER does not know.
+  // No certificate has lengths of more than four octets; zero octets are a form that DER does not allow.
   if (length === 0x80 || octets > 4 || at + 2 + octets > bytes.length) throw new DerError('an impossible length');
   const start = at + 2 + octets;
   const end = start + (octets === 0 ? length : bytes.readUIntBE(at + 2, octets));

@@ -1,8 +1,8 @@
 /**
- * The names in certificates, written as Go's `pkix.Name` writes them: `CN=clustermesh-apiserver,O=Example`.
+ * The names in certificates, in the format of Go's `pkix.Name`: `CN=clustermesh-apiserver,O=Example`.
  *
- * Attributes come in a fixed order, whatever the certificate's; several values of one are joined by `+`, and
- * what has no short name stands at the end as its identifier and its bytes.
+ * Attributes have a fixed order, independent of the certificate; several values of one are joined by `+`, and
+ * attributes without a short name come last, as identifier and bytes.
  */
 import { contentOf, type DerElement, inside, OBJECT_IDENTIFIER, objectIdentifier, SEQUENCE, SET } from './der.ts';
 
@@ -42,7 +42,7 @@ export function distinguishedName(name: DerElement | undefined): string {
   return [...known, ...others.toReversed().map(({ type, value }) => `${type}=#${encoded(value).toString('hex')}`)].join(',');
 }
 
-/** The common names, the last one is what etcd takes for the user. */
+/** The common names; etcd uses the last one as the user. */
 export function commonName(name: DerElement | undefined): string | undefined {
   const attributes = inside(name, SEQUENCE).flatMap((set) => inside(set, SET).map(attributeOf));
   const last = attributes.findLast(({ type }) => type === '2.5.4.3');

@@ -1,5 +1,5 @@
 /**
- * TLS over a socket, with the rules of Go's programs for trust and names. There is one way to verify a server; all clients take it.
+ * TLS over a socket, with the rules of Go programs for trust and names. All clients verify servers with this code.
  */
 import type { Duplex } from 'node:stream';
 import { connect, type TLSSocket } from 'node:tls';
@@ -28,7 +28,7 @@ export function handshake({ socket, alpn, ...rules }: HandshakeOptions): Promise
         ALPNProtocols: [...alpn],
         host: rules.host,
         ...(servername === undefined ? {} : { servername }),
-        // Node's own verification stops at what `verifyPeer` looks into further: see chain.ts.
+        // Node's own verification rejects some chains that `verifyPeer` accepts: see chain.ts.
         rejectUnauthorized: false,
         checkServerIdentity: () => undefined,
       },

@@ -1,5 +1,5 @@
 /**
- * Whether the server at the end of a handshake is to be trusted, and is the one that was asked for.
+ * Whether the server of a handshake is trusted, and has the requested name.
  */
 import type { TLSSocket } from 'node:tls';
 import { ProgramError } from '../errors.ts';
@@ -38,7 +38,7 @@ export interface Peer {
   readonly hasLegacyName: boolean;
 }
 
-/** `socket` has completed its handshake, without verification of its own. Throws PeerError. */
+/** `socket` has completed its handshake, without verification. Throws PeerError. */
 export function verifyPeer(socket: TLSSocket, rules: PeerRules): Peer {
   const certificates = presentedBy(socket);
   if (rules.skipVerify === true) return { certificates, hasLegacyName: false };

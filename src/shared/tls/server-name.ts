@@ -10,7 +10,7 @@ export function serverNameOf(host: string): string | undefined {
   return isIP(host) === 0 ? host.replace(/\.$/, '') : undefined;
 }
 
-/** Whether a certificate is for a host: `legacy` where its common name alone says so, which Go's programs refuse. */
+/** Whether a certificate is for a host: `legacy` if only its common name matches, which Go programs reject. */
 export type NameVerdict = 'covered' | 'legacy' | 'other';
 
 /** `host` is a name, with or without a dot at its end, or an address without brackets; a zone plays no part. */
@@ -22,7 +22,7 @@ export function nameVerdict(certificate: Certificate, host: string): NameVerdict
   return isLegacy ? 'legacy' : 'other';
 }
 
-/** A wildcard stands for the whole first label and for nothing else. Names that are no host names match only themselves. */
+/** A wildcard matches the whole first label and nothing else. Names that are no host names match only themselves. */
 function matches(pattern: string, host: string): boolean {
   const [wanted, given] = [pattern.toLowerCase(), host.toLowerCase()];
   if (!isHostName(pattern, true) || !isHostName(host, false)) return given !== '' && given !== '.' && wanted === given;

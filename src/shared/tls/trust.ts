@@ -1,5 +1,5 @@
 /**
- * What one side of TLS connections is made of: authorities to trust, and a certificate to show.
+ * The material of one side of TLS connections: trusted CAs, and a certificate to present.
  */
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
@@ -42,13 +42,13 @@ export class Trust {
     }
   }
 
-  /** Parsed when they are first asked for: the system has many. */
+  /** Parsed on first use: the system has many. */
   get anchors(): readonly Certificate[] {
     this.#anchors ??= this.#anchorBlocks.flatMap((block) => {
       try {
         return certificatesOf(block);
       } catch {
-        // OpenSSL took it; it is no anchor for the search beyond OpenSSL's.
+        // OpenSSL accepted it; it is no anchor for the search beyond OpenSSL's.
         return [];
       }
     });

@@ -1,5 +1,5 @@
 /**
- * The last step: whether our own client gets an answer, and, of a remote cluster, whether it is the right one and says enough.
+ * The last step: whether our own client gets a response and, for a remote cluster, whether it is the right one and has the required keys.
  */
 
 import { asError } from '../errors.ts';
@@ -10,10 +10,10 @@ import type { CheckedConfig, ClientFindings, ClusterFindings } from './findings.
 
 export interface ClientCheckOptions {
   readonly config: CheckedConfig;
-  /** Absent for the local etcd, of which no more is asked than one key. */
+  /** Absent for the local etcd, which is only checked with one key. */
   readonly cluster: string | undefined;
   readonly connect: (config: CheckedConfig, name: string) => EtcdClient;
-  /** What the value of a cluster configuration says; throws where it cannot be read. */
+  /** Parses the value of a cluster config; throws if it is invalid. */
   readonly describe: (value: Buffer) => ClusterDescription;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
@@ -69,7 +69,7 @@ async function firstAnswer(client: EtcdClient, { config, signal, timeoutMs }: Cl
 }
 
 function failed(thrown: unknown, client: EtcdClient, signal: AbortSignal): ClientFindings {
-  // Where the time is up, why the attempts before had failed says more.
+  // After a timeout the error of earlier attempts is more useful.
   const error = signal.aborted ? (client.state.lastError ?? asError(thrown)) : asError(thrown);
   if (error instanceof EtcdConfigError || error instanceof CredentialsError) return { kind: 'created-not', error };
   const isConnection = signal.aborted || !(error instanceof EtcdError) || error.concernsConnection;

@@ -21,7 +21,7 @@ export type ConfigParser = (text: string, file: string) => CheckedConfig;
 /** The part of the file that is not etcd's own. */
 const ALIASES = 'cilium-host-aliases';
 
-/** For a parser that wants one. */
+/** For a parser that requires one. */
 const ANY_ENDPOINT = { endpoints: ['https://none:2379'] };
 
 /** Something that ends the report below the path, and what to do about it. */
@@ -65,7 +65,7 @@ function shapeOf(text: string, path: string): Readonly<Record<string, unknown>> 
   }
 }
 
-/** A file without endpoints is refused by the client; here it is looked into. */
+/** The client rejects a file without endpoints; it is checked here anyway. */
 function parsed(shape: Readonly<Record<string, unknown>>, text: string, path: string, parseConfig: ConfigParser): CheckedConfig {
   const isEmpty = ([key, value]: readonly [string, unknown]) =>
     key.toLowerCase() === 'endpoints' && (value === undefined || value === null || (Array.isArray(value) && value.length === 0));
@@ -120,13 +120,13 @@ function checkKey(leaf: Certificate, keyPem: string, keyFile: string): void {
   try {
     isPair = leaf.x509.checkPrivateKey(createPrivateKey(keyPem));
   } catch {
-    // OpenSSL's message is of no use to anybody.
+    // OpenSSL's message is not useful.
     throw new Unusable('tls: failed to parse private key', remedy);
   }
   if (!isPair) throw new Unusable('tls: private key does not match public key', remedy);
 }
 
-/** Those of the system that may have issued one of the certificates; there are too many to parse them all. */
+/** The system CAs that may have issued one of the certificates; there are too many to parse them all. */
 function systemAuthorities(leaf: Certificate, intermediates: readonly Certificate[]): readonly Certificate[] {
   const issuers = [leaf, ...intermediates].map(({ issuer }) => issuer);
   return getCACertificates('system')

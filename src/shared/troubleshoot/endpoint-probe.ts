@@ -1,7 +1,7 @@
 /**
- * One endpoint, step by step: name, TCP, TLS, and whether an etcd speaks at its end.
+ * One endpoint, step by step: name, TCP, TLS, and whether an etcd responds.
  *
- * Nothing is trusted and nothing is refused on the way: also a certificate that must not be trusted is shown.
+ * Nothing is trusted and nothing is rejected: an untrusted certificate is shown too.
  */
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
@@ -68,11 +68,11 @@ async function connect(addresses: readonly string[], address: string, signal: Ab
   const look: LookupFunction = (_, options, callback) =>
     options.all ? callback(null, known) : callback(null, known[0]?.address ?? '', known[0]?.family);
   const port = Number(address.slice(address.lastIndexOf(':') + 1));
-  // The lookup decides where it goes; the host is but a label that must not look like an address.
+  // The lookup decides the address; the host is only a label that must not look like an address.
   const socket = dial({ host: 'endpoint', port, lookup: look, autoSelectFamily: true });
   try {
     await once(socket, 'connect', { signal });
-    // From now on whoever uses the socket waits for its events; an error in between must not end the process.
+    // From now on the user of the socket handles its events; an error in between must not end the process.
     socket.on('error', () => undefined);
     return socket;
   } catch (thrown) {
@@ -96,7 +96,7 @@ async function probeTls(socket: Socket, host: string, address: string, options: 
     const mistrust = mistrustFailureOf(mistrustOf(stream, certificates, trust, nowMs), certificates, nowMs);
     const { standardName: cipher } = stream.getCipher();
     const version = versionName(stream.getProtocol());
-    // Asked for all the same where the server is not to be trusted: whether it takes the client is another question.
+    // Requested even if the server is not trusted: whether it accepts the client is another question.
     return { failed: false, version, cipher, certificates, mistrust, answer: await askVersion(stream, address, signal) };
   } catch (thrown) {
     return tlsFailure(thrown, signal.aborted);
@@ -108,8 +108,8 @@ function mistrustFailureOf(code: string | undefined, [leaf]: readonly Certificat
 }
 
 /**
- * `GET /version`. With TLS 1.3 a server that refuses the client's certificate says so only after the handshake, hence something has
- * to be read.
+ * `GET /version`. With TLS 1.3 a server rejects the client's certificate only after the handshake, hence a response must
+ * be read.
  */
 async function askVersion(stream: TLSSocket, address: string, signal: AbortSignal): Promise<VersionAnswer> {
   const unlink = onAbort(signal, () => stream.destroy());

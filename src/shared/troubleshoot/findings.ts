@@ -3,7 +3,7 @@
  */
 import type { Certificate } from '../tls/certificate.ts';
 
-/** What went wrong: in the words of the original's report, and by its code for whoever looks for the remedy. */
+/** A failure: the text of the original's report, and a code to find the remedy. */
 export interface Failure {
   readonly failed: true;
   /** An errno, an OpenSSL code, `DEADLINE`, or empty. */
@@ -13,7 +13,7 @@ export interface Failure {
   readonly alert?: number | undefined;
 }
 
-/** The file of one etcd and what it names. */
+/** The file of one etcd and the files it refers to. */
 export interface CheckedConfig {
   readonly endpoints: readonly string[];
   readonly caFile?: string | undefined;
@@ -64,7 +64,7 @@ export interface TlsFindings {
   readonly cipher: string;
   /** As the server presented them, its own first. */
   readonly certificates: readonly Certificate[];
-  /** Why the chain is not to be trusted; the name is not looked at. */
+  /** Why the chain is not trusted; the name is not checked. */
   readonly mistrust: Failure | undefined;
   readonly answer: VersionAnswer | undefined;
 }
@@ -82,7 +82,7 @@ export interface EndpointFindings {
   readonly tls: TlsFindings | Failure | undefined;
 }
 
-/** What a remote cluster's etcd says of itself. */
+/** The content of a remote cluster's etcd. */
 export interface ClusterFindings {
   readonly config: 'present' | 'absent' | 'denied' | 'malformed' | 'unanswered';
   readonly id: number | undefined;
@@ -101,7 +101,7 @@ export type ClientFindings =
   | {
       readonly kind: 'connected';
       readonly clusterId: string;
-      /** What tells the store from others: the ID is the same in all that were set up with the same names and token. */
+      /** Identifies the store: the cluster ID is the same in all that were initialised with the same names and token. */
       readonly store: string;
       readonly cluster: ClusterFindings | undefined;
     };

@@ -66,12 +66,12 @@ export function lookupFailure(host: string, thrown: unknown, isLate: boolean): F
 /** `dial tcp <address>: connect: connection refused` */
 export function dialFailure(address: string, thrown: unknown, isLate: boolean): Failure {
   if (isLate) return { failed: true, code: DEADLINE, text: `dial tcp ${address}: i/o timeout` };
-  // Several addresses were tried: the first one's error is told.
+  // Several addresses were tried: the error of the first one is reported.
   const first: unknown = thrown instanceof AggregateError ? thrown.errors[0] : thrown;
   return { failed: true, code: codeOf(first), text: `dial tcp ${address}: connect: ${errnoText(first)}` };
 }
 
-/** A handshake, or what was said after it, that failed. */
+/** A handshake, or the read after it, failed. */
 export function tlsFailure(thrown: unknown, isLate: boolean): Failure {
   if (isLate) return { failed: true, code: DEADLINE, text: 'context deadline exceeded' };
   const { message } = asError(thrown);
@@ -84,7 +84,7 @@ export function tlsFailure(thrown: unknown, isLate: boolean): Failure {
   if (/wrong version number|packet length too long|http request/i.test(message)) {
     return { failed: true, code, text: 'tls: first record does not look like a TLS handshake' };
   }
-  // What Node says of a connection that ends in the middle of a handshake.
+  // Node's error for a connection that ends during a handshake.
   if (/before secure TLS connection was established/.test(message)) return { failed: true, code: 'EOF', text: 'EOF' };
   return { failed: true, code, text: /SSL routines/.test(message) ? opensslReason(message) : errnoText(thrown) };
 }

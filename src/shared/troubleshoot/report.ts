@@ -6,7 +6,7 @@ import { printable } from '../printable.ts';
 import { type Certificate, goTime } from '../tls/certificate.ts';
 import { type ConfigFindings, type EndpointFindings, type EtcdFindings, isFailure, type TlsFindings } from './findings.ts';
 
-/** How many addresses of a name are told. */
+/** How many addresses of a name are shown. */
 const SHOWN_ADDRESSES = 4;
 
 /** The lines below the title; an empty one separates the sections. */
@@ -114,7 +114,7 @@ function clientLines(client: EtcdFindings['client']): readonly string[] {
     case 'created-not':
       return [`❌ Failed to create etcd client: ${client.error.message}`];
     case 'unreachable':
-      // The original's client goes on trying until its time is up; why is told by the verdict.
+      // The original's client retries until its timeout; the verdict has the cause.
       return ['❌ Failed to establish connection: context deadline exceeded'];
     case 'refused':
       return [`❌ Failed to retrieve key from etcd: ${client.error.message}`];

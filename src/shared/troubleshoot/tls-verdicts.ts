@@ -67,7 +67,7 @@ function mistrustVerdict({ certificates }: TlsFindings, { code }: Failure, confi
   return `the certificate of the server was issued by ${from}, trusted is ${known}; add the CA of that cluster to trusted-ca-file`;
 }
 
-/** Authorities of one name are told apart by their keys. */
+/** CAs of one name are distinguished by their keys. */
 function keyId(id: string | undefined): string {
   return id === undefined ? '' : ` (key ${id})`;
 }

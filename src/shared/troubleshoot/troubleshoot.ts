@@ -22,7 +22,7 @@ export interface TroubleshootOptions {
 }
 
 export interface MeshTroubleshootOptions extends TroubleshootOptions {
-  /** The file of the local etcd, where that is to be looked at too. */
+  /** The file of the local etcd, if that is to be checked too. */
   readonly localConfig: string | undefined;
   readonly directory: string;
   /** All of the directory where empty. */
@@ -135,7 +135,7 @@ function shared<T extends { readonly name: string }>(found: readonly T[], by: (e
 const MARK = 'endpoints:';
 
 interface ConfigFiles {
-  /** The files that are taken for clusters, by name; the daemon may ignore some of them. */
+  /** The files of clusters by name; the daemon may ignore some of them. */
   readonly files: ReadonlyMap<string, string>;
   /** Files with names of clusters that have no endpoints. */
   readonly ignored: readonly string[];

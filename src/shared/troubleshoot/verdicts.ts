@@ -1,7 +1,7 @@
 /**
- * What was found → what is wrong and what to do about it: one line for each problem.
+ * Findings → problems and remedies: one line for each problem.
  *
- * A later step fails because an earlier one did; only the first that failed is told of an endpoint.
+ * Later steps fail because of an earlier one; only the first failure of an endpoint is reported.
  */
 
 import { UnauthenticatedError } from '../etcd/errors.ts';
@@ -22,7 +22,7 @@ export interface Surroundings {
 
 type Usable = Extract<ConfigFindings, { kind: 'usable' }>;
 
-/** What is wrong with one etcd; nothing where all is well. */
+/** The problems of one etcd; empty if there are none. */
 export function verdictsOn(findings: EtcdFindings, surroundings: Surroundings): readonly string[] {
   return problemsOf(findings, surroundings).map((line) => printable(line, MAX_STATUS_TEXT_LENGTH));
 }

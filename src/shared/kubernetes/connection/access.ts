@@ -1,5 +1,5 @@
 /**
- * What it takes to be let in by an API server, wherever it comes from.
+ * Server, credentials, trust and proxy for an API server, from any source.
  */
 
 /** TLS material, PEM; replaced as a whole when any of it changes. */
@@ -22,11 +22,11 @@ export interface Access {
 export interface Credentials {
   /** The server that the credentials were given for; absent where there are none. */
   readonly server?: URL;
-  /** The proxy on the way to any server, in place of those that the environment names. */
+  /** The proxy to any server, instead of those in the environment. */
   readonly proxy?: URL | undefined;
   /** What holds now: files are read each time, as they rotate. Throws KubeCredentialsError. */
   access(): Promise<Access>;
-  /** Forgets every cached token, after a server refused one. Throws KubeConfigError, and keeps what it had. */
+  /** Drops every cached token, after a server rejected one. Throws KubeConfigError, and then keeps the previous credentials. */
   reload(): Promise<void>;
 }
 

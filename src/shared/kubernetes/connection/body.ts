@@ -55,7 +55,7 @@ export class KubeBody {
   }
 }
 
-/** What went wrong in a request: an error of ours as it is, the reason of its signal, or a broken connection. */
+/** The error of a failed request: an error of this program unchanged, the reason of its signal, or a broken connection. */
 export function explain(thrown: unknown, signal: AbortSignal, what: string): Error {
   if (thrown instanceof ProgramError) return thrown;
   if (signal.aborted) return signal.reason as Error;
@@ -63,7 +63,7 @@ export function explain(thrown: unknown, signal: AbortSignal, what: string): Err
   return new KubeUnreachableError(`${what}: ${causeText(error)}`, { cause: error });
 }
 
-/** The innermost cause says it best: `ECONNREFUSED`, `CERT_HAS_EXPIRED`. Several addresses come as an AggregateError without a text. */
+/** The innermost cause has the best text: `ECONNREFUSED`, `CERT_HAS_EXPIRED`. Several addresses fail with an AggregateError without a text. */
 function causeText(error: Error): string {
   const inner = error.cause instanceof Error ? error.cause : error;
   const code = 'code' in inner && typeof inner.code === 'string' ? inner.code : '';

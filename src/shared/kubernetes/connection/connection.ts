@@ -1,10 +1,10 @@
 /**
- * The connection to the Kubernetes API: requests over HTTP/1.1 with the credentials of the moment, to
+ * The connection to the Kubernetes API: requests over HTTP/1.1 with the current credentials, to
  * one of several servers.
  *
- * A watch holds a socket of its own; short requests share idle ones. A server that cannot be reached
- * or that fails is left for the next in the list. Nothing is retried here besides that, and a request
- * that was refused with 401, once, with credentials read anew.
+ * A watch has a socket of its own; short requests share idle ones. After a server is unreachable
+ * or fails, the next one in the list is used. Nothing else is retried here, except a request
+ * that was rejected with 401, once, with reloaded credentials.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { Agent } from 'undici';
@@ -134,7 +134,7 @@ export class KubeConnection {
     return this.#parsed(request, MAX_KUBE_OBJECT_BYTES);
   }
 
-  /** Breaks every request under way with `reason`; whoever sent it sends it again, over a new socket. */
+  /** Aborts every request in flight with `reason`; callers retry over a new socket. */
   async reset(reason: KubeError): Promise<void> {
     const agents = [...this.#retired];
     if (this.#agent !== undefined) agents.push(this.#agent.dispatcher);
@@ -153,7 +153,7 @@ export class KubeConnection {
     this.#options.log.warn({ failed, server: this.server }, 'switched to another Kubernetes API server');
   }
 
-  /** Ends every request and frees every socket; whoever sends requests is to be ended before. Idempotent. */
+  /** Ends every request and frees every socket; stop the callers first. Idempotent. */
   close(): Promise<void> {
     return this.reset(new KubeUnreachableError('the connection to the Kubernetes API was closed'));
   }
@@ -290,7 +290,7 @@ export class KubeConnection {
   }
 }
 
-/** Whether another server might do better. A busy one (429) or a lagging one (504) is still the right one to ask. */
+/** Whether another server might succeed. A busy one (429) or a lagging one (504) remains in use. */
 function isServerFailure(error: Error): boolean {
   if (error instanceof KubeStatusError) return error.status >= 500 && error.status !== 504;
   return error instanceof KubeUnreachableError || error instanceof KubeSilenceError;

@@ -29,7 +29,7 @@ export interface ConnectorOptions {
   readonly onLegacyName: (host: string) => void;
 }
 
-/** What an Agent of undici connects with; errors are of no class of ours. */
+/** The connect function of an undici Agent; errors have no class of this program. */
 export function connectorOf(options: ConnectorOptions): buildConnector.connector {
   return ({ hostname, port, protocol }, callback) => {
     const { timeoutMs } = options;
@@ -57,7 +57,7 @@ export function connectorOf(options: ConnectorOptions): buildConnector.connector
   };
 }
 
-/** What a request is told, which adds what it was about. */
+/** The error for a request, which adds its purpose. */
 function failureOf(thrown: unknown): Error {
   return thrown instanceof PeerError ? new Error(thrown.message) : asError(thrown);
 }
@@ -77,7 +77,7 @@ class Attempt {
     return isSecure ? this.#secure(socket, servername ?? host) : socket;
   }
 
-  /** To a server without TLS a proxy is asked for each request: see `absoluteForm`. */
+  /** For a server without TLS each request is sent to the proxy: see `absoluteForm`. */
   async #tunnel(proxy: URL, host: string, port: number, isSecure: boolean): Promise<Socket> {
     const proxyHost = hostOf(proxy);
     if (proxy.protocol.startsWith('socks5')) return this.#throughSocks(proxy, proxyHost, host, port);

@@ -34,7 +34,7 @@ export function openFlaggedConnection(
   });
 }
 
-/** What Go's dialer takes for 0, and the longest time that Linux takes: 2^15-1 seconds. */
+/** The interval that Go's dialer uses for 0, and the longest one of Linux: 2^15-1 seconds. */
 const DEFAULT_KEEP_ALIVE_MS = 15_000;
 const MAX_KEEP_ALIVE_MS = 32_767_000;
 

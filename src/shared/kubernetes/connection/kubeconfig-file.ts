@@ -1,7 +1,7 @@
 /**
  * A kubeconfig as client-go reads it: the cluster and the user of its current context.
  *
- * Data that stands in the file counts before a file that is named. Paths are relative to the kubeconfig.
+ * Embedded data takes precedence over file paths. Paths are relative to the kubeconfig.
  */
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
@@ -12,7 +12,7 @@ import { MAX_KUBECONFIG_BYTES } from '../limits.ts';
 import { proxyUrlOf } from './proxy.ts';
 import { serverUrlOf } from './server-url.ts';
 
-/** PEM that stands in the file, or the absolute path of a file that has it. */
+/** Embedded PEM, or the absolute path of a file that has it. */
 export interface Material {
   readonly data?: string;
   readonly file?: string;

@@ -16,7 +16,7 @@ import { type KubeConfigFile, type KubeConfigUser, type Material, readKubeConfig
 import type { Environment } from './proxy.ts';
 import { serverUrlOf } from './server-url.ts';
 
-/** What a pod knows of its cluster. */
+/** The in-cluster configuration of a pod. */
 export interface Pod {
   readonly environment: Environment;
   /** Of the files of its service account. */
@@ -109,7 +109,7 @@ async function loadPlugin(name: string, plugin: Readonly<Record<string, unknown>
   return config;
 }
 
-/** Always with TLS, whatever the port: a service account's token is for nobody on the way. */
+/** Always with TLS, on any port: a service account token must not be sent in plain text. */
 function fromPod({ environment, directory }: Pod): KubeConfigFile {
   const { KUBERNETES_SERVICE_HOST: host = '', KUBERNETES_SERVICE_PORT: port = '' } = environment;
   const isKnown = host !== '' && port !== '';

@@ -1,5 +1,5 @@
 /**
- * Which proxy is on the way to an API server: the rules of Go's golang.org/x/net/http/httpproxy, which client-go follows.
+ * The proxy for an API server: the rules of Go's golang.org/x/net/http/httpproxy, as in client-go.
  */
 import { BlockList, isIP } from 'node:net';
 import { isLoopback } from '../../tls/address.ts';

@@ -1,14 +1,14 @@
 /**
- * A watchdog over one request: aborts it when nothing was heard for too long, or when its caller is.
+ * A watchdog over one request: aborts it when no data arrives for too long, or when its caller aborts.
  *
- * A peer that vanished without closing the connection sends no error, ever. The kernel's keepalive
- * probes take more than ten minutes to notice; this takes as long as the protocol makes silence normal.
+ * A peer that disappeared without closing the connection never sends an error. The kernel's keepalive
+ * probes take more than ten minutes to detect this; the watchdog uses the longest silence that the protocol allows.
  */
 import { LinkedAbort, unlessAborted } from '../../time/abort.ts';
 import type { Clock } from '../../time/clock.ts';
 import { type KubeError, KubeSilenceError } from '../errors.ts';
 
-/** The limit can shrink while a sleep is under way, so none is longer than this. */
+/** The limit can shrink during a sleep, so no sleep is longer than this. */
 const LONGEST_SLEEP_MS = 30_000;
 
 export class SilenceWatchdog {

@@ -1,6 +1,6 @@
 /**
- * JSON from the API server, one object at a time, and the little that is read of an object whatever
- * its kind: who it is and which version of itself.
+ * JSON from the API server, one object at a time, and the fields common to all kinds:
+ * name, namespace and resource version.
  */
 import { KubeDecodeError } from '../errors.ts';
 import type { ObjectId } from './types.ts';
@@ -14,13 +14,13 @@ const LONG_INTEGER = /^-?\d{16,20}$/;
 
 type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
 
-/** TypeScript does not know yet that a reviver sees the text of a number. */
+/** TypeScript does not declare yet that a reviver receives the source text of a number. */
 const parseExactly = JSON.parse as (text: string, reviver: Reviver) => unknown;
 
 /**
- * What `text` says. An integer that a number does not hold exactly, as Go's int64 fields may have it, is a bigint.
+ * Parses `text`. An integer that a number does not represent exactly, as Go's int64 fields may have it, becomes a bigint.
  *
- * Throws KubeDecodeError, which names `what` but never quotes the text.
+ * Throws KubeDecodeError, which includes `what` but never the text.
  */
 export function parseJson(text: string, what: string): unknown {
   try {
@@ -34,7 +34,7 @@ function parseLongNumbers(text: string): unknown {
   try {
     return parseExactly(text, exactInteger);
   } catch {
-    // Nested too deeply for a reviver, which no object is that a field is read of; or not JSON.
+    // Nested too deeply for a reviver, which no supported object is; or not JSON.
     return JSON.parse(text);
   }
 }
@@ -44,7 +44,7 @@ function exactInteger(_key: string, value: unknown, { source }: { readonly sourc
   return source !== undefined && LONG_INTEGER.test(source) ? BigInt(source) : value;
 }
 
-/** Whether `text` has so many digits in a row: a run of them covers one of the places looked at, which are as far apart. */
+/** Whether `text` has so many consecutive digits: such a run covers one of the sampled positions, which are as far apart. */
 function hasLongNumber(text: string): boolean {
   for (let at = LONG_NUMBER_DIGITS - 1; at < text.length; at += LONG_NUMBER_DIGITS) {
     if (!isDigit(text, at)) continue;

@@ -29,7 +29,7 @@ const ciliumAnnotatedLabelled = record(
 );
 const fullyDescribed = record({ name: text }, { namespace: text, labels: textMap, annotations: textMap });
 
-/** Of labels it keeps those that are asked for. */
+/** Keeps only the requested labels. */
 export function namespaceProjection(labelNames: readonly string[]): (raw: unknown) => Namespace {
   const labels = textMapOf((name) => labelNames.includes(name));
   const namespace = record({ metadata: record({ name: text }, { labels, annotations: textMapOf(isCiliumName) }) });
@@ -56,7 +56,7 @@ const serviceSpec = record(
 
 const service = record({ metadata: ciliumAnnotatedLabelled }, { spec: serviceSpec });
 
-/** Keeps the annotations of Cilium alone: those of others are not exported and can be as long as the object. */
+/** Keeps only the annotations of Cilium: others are not exported and can be as large as the object. */
 export function projectService(raw: unknown): Service {
   return service(raw, '');
 }

@@ -15,7 +15,7 @@ export interface Resource {
   readonly plural: string;
   /** Server-side label selector. */
   readonly labelSelector?: string;
-  /** Only the metadata of the objects is asked for. */
+  /** Requests only the metadata of the objects. */
   readonly metadataOnly?: boolean;
 }
 

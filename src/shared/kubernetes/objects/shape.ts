@@ -1,8 +1,8 @@
 /**
- * Small parsers of JSON values that came from outside. Each takes what it needs and leaves the rest
- * behind; what is of another type than promised is refused with the path of the field.
+ * Small parsers of JSON values from outside. Each reads the fields it needs and ignores the rest;
+ * a value of an unexpected type is rejected with the path of the field.
  *
- * A null counts as absent: it is how Go writes an empty list, an empty map or a pointer to nothing.
+ * A null counts as absent: Go writes an empty list, an empty map or a nil pointer in this way.
  */
 
 /** Parses `raw`, found at `path`. Throws ShapeError. */
@@ -21,13 +21,13 @@ function refuse(path: string, expected: string): never {
 
 export const text: Shape<string> = (raw, path) => (typeof raw === 'string' ? raw : refuse(path, 'a string'));
 
-/** Any number, also one that its field cannot have, near to it where a number does not hold it: the user of the field checks its range. */
+/** Any number, even one out of range for its field, approximated if necessary: the user of the field checks its range. */
 export const number: Shape<number> = (raw, path) => {
   if (typeof raw === 'bigint') return Number(raw);
   return typeof raw === 'number' ? raw : refuse(path, 'a number');
 };
 
-/** An integer of 64 bits, exact: a bigint where a number does not hold it. */
+/** An exact 64-bit integer: a bigint if a number does not represent it. */
 export const wideInteger: Shape<number | bigint> = (raw, path) => {
   if (Number.isSafeInteger(raw)) return raw as number;
   return typeof raw === 'bigint' && BigInt.asIntN(64, raw) === raw ? raw : refuse(path, 'an integer of 64 bits');
@@ -54,7 +54,7 @@ export function list<T>(item: Shape<T>): Shape<readonly T[]> {
   };
 }
 
-/** An object with the fields of `required`, and those of `optional` that are there. */
+/** An object with the fields of `required`, and the present ones of `optional`. */
 export function record<R extends object, O extends object = object>(
   required: Shapes<R>,
   optional: Shapes<O> = {} as Shapes<O>,

@@ -1,6 +1,6 @@
 /**
- * A Kubernetes `Status`, as the body of a refused request or as the object of an ERROR event, turned
- * into the error that says what the caller may do.
+ * A Kubernetes `Status`, as the body of a failed request or as the object of an ERROR event, converted
+ * to a typed error.
  */
 
 import {
@@ -66,7 +66,7 @@ function forbiddenText(purpose: RequestPurpose, status: Status): string {
   return `cannot ${what}: add get, list, watch of ${plural} in API group "${group}" to the ClusterRole`;
 }
 
-/** Servers before 1.18.6 name no machine-readable cause, and before 1.17 only the text of the message tells. */
+/** Servers before 1.18.6 send no machine-readable cause, and before 1.17 only the message identifies it. */
 function isFutureVersion(status: Status): boolean {
   if (status.causes.includes('ResourceVersionTooLarge')) return true;
   return (status.code === 504 || status.reason === 'Timeout') && /too large resource version/i.test(status.message);

@@ -1,9 +1,9 @@
 /**
- * The Kubernetes objects this program reads, as far as it reads them.
+ * The fields of Kubernetes objects that this program reads.
  *
- * A field that the API may leave out is optional; a list or a map may also be null, which is how Go
- * writes an empty one. Objects of these types come out of `projections.ts`, where their shape was
- * checked once: everything else an object carries is gone by then.
+ * A field that the API may omit is optional; a list or a map may also be null, which is how Go
+ * writes an empty one. Objects of these types come from `projections.ts`, which checks their types
+ * once and drops all other fields.
  */
 
 /** A list as Go writes it. */
@@ -11,7 +11,7 @@ export type GoList<T> = readonly T[] | null;
 /** A map of strings as Go writes it. */
 export type GoMap = Readonly<Record<string, string>> | null;
 
-/** An integer of 64 bits, a bigint where a number does not hold it exactly. */
+/** A 64-bit integer, a bigint if a number does not represent it exactly. */
 export type WideInteger = number | bigint;
 
 /** What names an object. `namespace` is '' where the kind is cluster scoped. */
@@ -77,7 +77,7 @@ export interface EndpointSlice {
 
 export interface SliceEndpoint {
   readonly addresses?: GoList<string>;
-  /** Each condition may be absent, which readers take for true, except `terminating`. */
+  /** Each condition may be absent, which readers treat as true, except `terminating`. */
   readonly conditions?: { readonly ready?: boolean; readonly serving?: boolean; readonly terminating?: boolean };
   readonly hostname?: string;
   /** Of objects that were written through older versions of the API. */
@@ -137,7 +137,7 @@ export interface EndpointNamedPort {
   readonly protocol?: string;
 }
 
-/** cilium.io/v2 CiliumEndpoint. Everything of use is in its status. */
+/** cilium.io/v2 CiliumEndpoint. Only its status is used. */
 export interface CiliumEndpoint {
   readonly metadata: ObjectMeta;
   readonly status?: {
@@ -176,7 +176,7 @@ export interface ServiceExport {
   };
 }
 
-/** apiextensions.k8s.io/v1 CustomResourceDefinition, of which only the metadata is asked for. */
+/** apiextensions.k8s.io/v1 CustomResourceDefinition, of which only the metadata is requested. */
 export interface CustomResourceDefinitionMetadata {
   readonly metadata: ObjectMeta;
 }

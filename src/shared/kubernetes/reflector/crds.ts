@@ -1,6 +1,6 @@
 /**
- * Waits until CRDs are there: at the start of a cluster, Cilium's operator installs them while this
- * program is already running. The presence of the name is enough.
+ * Waits until CRDs exist: at the start of a cluster, Cilium's operator installs them while this
+ * program is already running. Only the name is checked.
  */
 
 import type { Logger } from '../../process/log.ts';
@@ -16,7 +16,7 @@ import { runReflector } from './reflector.ts';
 
 export interface CrdWait {
   readonly connection: KubeConnection;
-  /** The kinds whose CRDs are waited for. */
+  /** The kinds whose CRDs must exist. */
   readonly resources: readonly Resource[];
   readonly timeoutMs: number;
   readonly log: Logger;
@@ -26,8 +26,8 @@ export interface CrdWait {
 }
 
 /**
- * Resolves when every CRD is there. After `timeoutMs` throws a CrdTimeoutError that names those that are
- * not or, where CRDs cannot even be listed, what keeps us from it: a KubeForbiddenError names the missing
+ * Resolves when every CRD exists. After `timeoutMs` throws a CrdTimeoutError with the missing ones
+ * or, if CRDs cannot be listed, the cause: a KubeForbiddenError includes the missing
  * rule. Throws the signal's reason where it is aborted first.
  */
 export async function waitForCrds(options: CrdWait): Promise<void> {

@@ -1,8 +1,7 @@
 /**
- * Splits a stream of bytes into lines: the framing of a watch, one JSON object a line.
+ * Splits a stream of bytes into lines: the framing of a watch, one JSON object per line.
  *
- * A line that spans chunks is kept as the list of its pieces and joined once, so a long line costs
- * no more than its length.
+ * A line that spans chunks is kept as a list of pieces and joined once, so a long line is copied only once.
  */
 
 import { KubeDecodeError } from '../errors.ts';

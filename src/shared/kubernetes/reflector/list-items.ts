@@ -1,9 +1,9 @@
 /**
  * Splits the body of a Kubernetes list into its items while it arrives.
  *
- * A list answered from the watch cache ignores the page size, so the body may hold every object of the
- * cluster: parsed as one, it would stop the event loop for seconds and could exceed what a string can
- * hold. Here each item is cut out as bytes, to be decoded alone; what remains, the envelope with kind
+ * A list from the watch cache ignores the page size, so the body may contain every object of the
+ * cluster: parsed at once, it would block the event loop for seconds and could exceed the maximum length of a
+ * string. Here each item is extracted as bytes, to be decoded alone; the remaining envelope with kind
  * and metadata, is small.
  */
 
@@ -55,7 +55,7 @@ export class ListItemSplitter {
   readonly #envelope = new Pieces(MAX_KUBE_ENVELOPE_BYTES, 'the metadata of a list');
   readonly #item = new Pieces(MAX_KUBE_OBJECT_BYTES, 'an object of a list');
   #depth = 0;
-  /** Where, in the current chunk, the item or the part of the envelope under way begins. */
+  /** The start of the current item or envelope part in the current chunk. */
   #start = 0;
   #inItems = false;
   #inString = false;

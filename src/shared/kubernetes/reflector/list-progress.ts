@@ -1,9 +1,9 @@
 /**
- * Whether a streaming list goes on.
+ * Whether a streaming list makes progress.
  *
- * A server may never mark the end of the initial events: one that cannot learn how far its etcd is, or a proxy that
- * swallows the mark. It then looks like any other watch, events of changes included. A list that tells a further object from
- * time to time is slow, and is left alone; what was created since it began is a change.
+ * A server may never mark the end of the initial events: one that cannot determine the revision of its etcd, or a proxy that
+ * drops the mark. Such a list looks like any other watch, with events of changes. A list that sends a new object from
+ * time to time is slow, and continues; an object created after its start is a change.
  */
 import type { Clock } from '../../time/clock.ts';
 import { SilenceWatchdog } from '../connection/silence.ts';
@@ -34,12 +34,12 @@ export class ListProgress {
     return this.#watchdog.signal;
   }
 
-  /** The server has accepted the watch: the time begins. */
+  /** The server has accepted the watch: starts the timer. */
   opened(): void {
     this.#watchdog.allow(KUBE_STREAMING_LIST_STALL_MS);
   }
 
-  /** The list has told of an object that it did not have before. */
+  /** The list has sent a new object. */
   heard({ type, object }: WatchEvent): void {
     const created = recordOf(recordOf(object).metadata).creationTimestamp;
     const createdMs = typeof created === 'string' ? Date.parse(created) : Number.NaN;

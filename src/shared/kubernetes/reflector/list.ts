@@ -1,9 +1,9 @@
 /**
  * A list: every object of a kind at one resource version, in pages.
  *
- * Objects are handed on as they arrive, one at a time, so a list costs no memory beyond what its reader
- * keeps. A server that runs out of the snapshot between two pages (410) is asked for everything at once
- * instead; the reader is told that what it heard so far does not count.
+ * Objects are passed on as they arrive, one at a time, so a list needs no memory of its own. If the
+ * server drops the snapshot between two pages (410), all objects are requested in one response
+ * instead; the reader is notified to discard what it received so far.
  */
 
 import { MAX_FRUITLESS_PAGES } from '../../limits.ts';
@@ -19,27 +19,27 @@ import { WorkSlice } from './slice.ts';
 export interface ListOptions {
   readonly connection: KubeConnection;
   readonly resource: Resource;
-  /** '' for the state of this moment, '0' for any the server has at hand, else one not older than that. */
+  /** '' for the latest state, '0' for any state that the server has cached, otherwise a state not older than this. */
   readonly resourceVersion: string;
-  /** 0 for everything in one answer, which lets a server answer from memory. */
+  /** 0 requests everything in one response, which allows a server to answer from memory. */
   readonly pageSize: number;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** One object, as parsed; the result is whether the list has not had it before. */
   readonly onObject: (raw: unknown) => boolean;
-  /** The list starts over: objects told before may be gone. */
+  /** The list starts over: objects received before may be gone. */
   readonly onRestart: () => void;
-  /** Waits before a page is asked for again that the server was too busy to answer. */
+  /** Waits before a page is requested again from a busy server. */
   readonly pause: (error: KubeThrottledError) => Promise<void>;
 }
 
 export interface ListResult {
-  /** What all objects of the list are the state of; a watch goes on from it. */
+  /** The resource version of the list; a watch continues from it. */
   readonly resourceVersion: string;
   readonly pages: number;
 }
 
-/** Runs a list to its end. Throws a KubeError or the signal's reason; what was told until then is a part of the truth. */
+/** Runs a list to its end. Throws a KubeError or the signal's reason; the objects passed on until then are incomplete. */
 export async function listObjects(options: ListOptions): Promise<ListResult> {
   let query = firstQuery(options);
   let token = '';
@@ -56,7 +56,7 @@ export async function listObjects(options: ListOptions): Promise<ListResult> {
         continue;
       }
       if (!(thrown instanceof KubeExpiredError) || token === '') throw thrown;
-      // Some objects of the lost snapshot were told, so nothing older than this moment will do.
+      // Some objects of the lost snapshot were passed on, so no older state may follow.
       options.onRestart();
       token = '';
       query = new URLSearchParams();

@@ -1,8 +1,8 @@
 /**
- * What a handler is told about the objects of one kind, whether a list or a watch brought them.
+ * Passes the objects of one kind from lists and watches to a handler.
  *
- * Remembers which objects the handler holds, so that after a complete list those that it did not name
- * are removed. An object that cannot be projected is skipped: whatever the handler holds of it stays.
+ * Tracks the objects of the handler, so that objects missing from a complete list
+ * are removed. An object that cannot be projected is skipped: the handler keeps its previous state.
  */
 import { asError } from '../../errors.ts';
 import { MAX_LOGGED_REJECTIONS } from '../../limits.ts';
@@ -12,11 +12,11 @@ import type { ObjectId } from '../objects/types.ts';
 
 /** Called synchronously, in the order of each object's states. Must not throw. */
 export interface ResourceHandler<T> {
-  /** `id` is now `object`. May be told again without a change. */
+  /** `id` is now `object`. May be repeated without a change. */
   upsert(object: T, id: ObjectId): void;
-  /** `id` is gone. Only told of objects that were upserted before. */
+  /** `id` is gone. Called only for objects that were upserted before. */
   remove(id: ObjectId): void;
-  /** A complete list was told, the removal of what it did not name included. The first one means "synced". */
+  /** A list is complete, including the removal of missing objects. The first one means "synced". */
   listed(): void;
 }
 
@@ -44,12 +44,12 @@ export class ObjectFeed<T> {
     return this.#held.size;
   }
 
-  /** Whether a listing has told something and was not completed: the handler then holds states of different times. */
+  /** Whether a listing has passed on objects and was not completed: the handler then has states of different times. */
   get isPartial(): boolean {
     return this.#isPartial;
   }
 
-  /** What follows, up to `vanished`, is a listing. One that was not completed is forgotten. */
+  /** Starts a listing, which ends with `vanished`. Discards an incomplete one. */
   beginListing(): void {
     this.#listing += 1;
   }
@@ -82,7 +82,7 @@ export class ObjectFeed<T> {
     return isNew;
   }
 
-  /** An object that is gone; one that was never told is no concern. Throws KubeDecodeError where it has no name. */
+  /** An object was deleted; unknown ones are ignored. Throws KubeDecodeError if it has no name. */
   remove(raw: unknown): void {
     const id = objectId(raw);
     const key = keyOfId(id);
@@ -90,7 +90,7 @@ export class ObjectFeed<T> {
     if (this.#held.delete(key)) this.#options.handler.remove(id);
   }
 
-  /** Completes a listing: removes, step by step, what it did not name. The caller may pause between the steps. */
+  /** Completes a listing: removes missing objects step by step. The caller may pause between the steps. */
   *removeVanished(): Generator<void, void, void> {
     for (const [key, listing] of this.#held) {
       if (listing !== this.#listing) {

@@ -1,22 +1,22 @@
 /**
- * What a reflector tells about itself, for metrics and for the status.
+ * Events of a reflector, for metrics and for the status.
  */
 import type { KubeError } from '../errors.ts';
 import type { ObjectId } from '../objects/types.ts';
 
 /**
- * `missing`: the server does not know the kind, as before its CRD is installed. `failing`: the handler
- * holds the last state known, and attempts go on.
+ * `missing`: the server does not have the kind, for example before its CRD is installed. `failing`: the handler
+ * has the last known state, and attempts continue.
  */
 export type ReflectorState = 'listing' | 'watching' | 'missing' | 'failing';
 
-/** Why a watch could not be resumed: its version is too old, not yet reached, of a kind that is gone, or leads nowhere. */
+/** Why a watch could not be resumed: its version is too old or too new, its kind is gone, or it makes no progress. */
 export type RelistReason = 'expired' | 'future_version' | 'missing' | 'no_progress';
 
 export type ReflectorEvent =
-  /** Told on each change. */
+  /** Called on each change. */
   | { readonly type: 'state'; readonly state: ReflectorState }
-  /** A complete list was told to the handler. `objects` are those it holds now. */
+  /** A complete list was passed to the handler, which now has `objects` objects. */
   | { readonly type: 'list'; readonly mode: 'stream' | 'pages'; readonly objects: number; readonly durationMs: number }
   /** The server accepted a watch, a streaming list included. */
   | { readonly type: 'watch' }

@@ -1,15 +1,15 @@
 /**
  * Keeps a handler equal to one kind of Kubernetes object, with the guarantees of client-go's reflector:
- * list, watch from the list's resource version, resume from the last one seen, list again only where
- * the server says that it must be, and never in a hot loop.
+ * list, watch from the list's resource version, resume from the last seen one, list again only if
+ * the server requires it, and never in a hot loop.
  *
  *   listing ──complete──▶ watching ──ended, cut, refused──▶ (pause) ──▶ watching
  *      ▲                     └── 410, unknown version, 404, or no progress at all ──▶ (pause) ──┐
  *      └────────────────────────────────────────────────────────────────────────────────────────┘
  *
- * A kind may have older API versions besides the preferred one. Each try to list goes through them, the preferred one
- * first, until the server knows one; only when it knows none the kind is missing. A version that is no longer served
- * is a cut watch like any other: nothing is removed before another version was listed.
+ * A kind may have older API versions besides the preferred one. Each attempt to list tries them, the preferred one
+ * first, until the server has one; if it has none the kind is missing. A version that is no longer served
+ * is handled like any other interrupted watch: nothing is removed before another version was listed.
  */
 
 import { isAbort } from '../../errors.ts';
@@ -75,7 +75,7 @@ interface WatchEnd {
   openedMs?: number;
   /** What came after the initial events, bookmarks included. */
   events: number;
-  /** The initial events were complete, or were not asked for. */
+  /** The initial events are complete, or were not requested. */
   isListed: boolean;
   /** Absent where the server ended the watch in order. */
   failure?: KubeError;
@@ -92,16 +92,16 @@ class Reflector<T> {
   readonly #feed: ObjectFeed<T>;
   readonly #backoff = new Backoff({ minMs: KUBE_BACKOFF_MIN_MS, maxMs: KUBE_BACKOFF_MAX_MS });
   #state: ReflectorState | undefined;
-  /** The kind in the API version that is asked for at present. */
+  /** The kind in the current API version. */
   #resource: Resource;
-  /** The versions that the server did not know since the last pause or good watch; none of them is asked for again before. */
+  /** The versions that the server did not have since the last pause or successful watch; they are not tried again before. */
   readonly #unknown = new Set<string>();
-  /** Everything up to it was told. '' before the first list. */
+  /** The resource version up to which everything was passed on. '' before the first list. */
   #version = '';
   /** The server does not have `#version`, so only the state of this moment will do. */
   #isVersionUnknown = false;
   #canStreamLists = true;
-  /** The server pages even what it could answer from memory: it has no watch cache, and wants paging. */
+  /** The server paginates even what it could answer from memory: it has no watch cache, and requires pages. */
   #isPaging = false;
   #fruitlessWatches = 0;
   /** A failure was logged, and not yet that it is over. */
@@ -139,7 +139,7 @@ class Reflector<T> {
     }
   }
 
-  /** Whether a version is left to ask for, which is from now on `#resource`. */
+  /** Whether another version can be tried, which is `#resource` from now on. */
   #turnToNextVersion(): boolean {
     this.#unknown.add(this.#resource.version);
     const next = inEachVersion(this.#options.resource).find(({ version }) => !this.#unknown.has(version));
@@ -149,7 +149,7 @@ class Reflector<T> {
     return true;
   }
 
-  /** Lists, then watches until only another list can go on. */
+  /** Lists, then watches until another list is required. */
   async #listAndWatch(): Promise<Relist> {
     if (this.#state === undefined || this.#state === 'watching') this.#enter('listing');
     let end = this.#canStreamLists ? await this.#streamList() : undefined;
@@ -182,7 +182,7 @@ class Reflector<T> {
       this.#note(failure, 0);
       return undefined;
     }
-    // Besides refusals, silence: a proxy that holds streams back may let pages through.
+    // Besides rejections, silence: a proxy that buffers streams may still pass pages on.
     const mayPagesWork = end.openedMs !== undefined || failure instanceof KubeStatusError || failure instanceof KubeSilenceError;
     if (!mayPagesWork) throw failure;
     this.#note(failure, 0);
@@ -201,7 +201,7 @@ class Reflector<T> {
         clock,
         signal,
         resourceVersion: version,
-        // With a version of ours the answer comes from the server's memory, as long as no page size is asked for.
+        // With a resource version the response comes from the server's memory, unless a page size is set.
         pageSize: version === '' || version === '0' || this.#isPaging ? KUBE_LIST_PAGE : 0,
         onObject: (raw) => this.#feed.list(raw),
         onRestart: () => this.#feed.beginListing(),
@@ -215,7 +215,7 @@ class Reflector<T> {
     }
   }
 
-  /** After a part of a list was told, an older one would take objects back in time. */
+  /** After a part of a list was passed on, an older one would revert objects. */
   #needsThisMoment(): boolean {
     return this.#isVersionUnknown || this.#feed.isPartial;
   }
@@ -287,7 +287,7 @@ class Reflector<T> {
     this.#version = resourceVersion(event.object);
   }
 
-  /** Initial events come in no order of versions, so none of them is a place to go on from. True where the list has a further object. */
+  /** Initial events are not ordered by version, so none of them is a version to resume from. True if the list has a new object. */
   #takeInitial(event: WatchEvent): boolean {
     if (event.type === 'BOOKMARK')
       throw new StreamingListUnsupportedError('the API server does not mark the end of initial events');
@@ -321,7 +321,7 @@ class Reflector<T> {
     return undefined;
   }
 
-  /** Waits for as long as the server asked, else by the back-off. */
+  /** Waits for the delay that the server requested, otherwise for the back-off. */
   async #pause(failure: KubeError | undefined): Promise<void> {
     const { clock, signal } = this.#options;
     const asked = failure?.retryAfterMs;
@@ -334,7 +334,7 @@ class Reflector<T> {
     await clock.sleep(delayMs, signal);
   }
 
-  /** The server has accepted a request that tells all there is. */
+  /** The server has accepted a request for the complete state. */
   #recover(): void {
     if (this.#isFailureLogged) this.#log.info('Kubernetes API available again');
     this.#isFailureLogged = false;
@@ -361,7 +361,7 @@ class Reflector<T> {
   }
 }
 
-/** Failures that a list might get around: the server is there and lets us in, yet this watch leads nowhere. */
+/** Failures that a list may solve: the server can be reached and authorizes requests, but this watch makes no progress. */
 const FRUITLESS = [KubeDecodeError, KubeSilenceError, KubeStatusError];
 
 function relistReason(failure: KubeError | undefined): RelistReason | undefined {

@@ -15,12 +15,12 @@ export class WorkSlice {
     this.#startedMs = clock.monotonicMs();
   }
 
-  /** True where it is time for `turn`. Asked after each object; costs next to nothing. */
+  /** True when `turn` is due. Called after each object; costs almost nothing. */
   isOver(): boolean {
     return this.#clock.monotonicMs() - this.#startedMs >= KUBE_SLICE_MS;
   }
 
-  /** Lets everything else run, then begins a new slice. Throws the signal's reason where it was aborted meanwhile. */
+  /** Runs other tasks, then starts a new slice. Throws the signal's reason if it was aborted. */
   async turn(signal: AbortSignal): Promise<void> {
     await nextTurn();
     signal.throwIfAborted();

@@ -1,9 +1,9 @@
 /**
- * One watch: a request whose answer is a line of JSON for each event, until either side ends it.
+ * One watch: a request whose response has a line of JSON per event, until either side ends it.
  *
- * With `sendInitialEvents` the events of the beginning are the list itself, ended by a bookmark that
- * says so. What a watch cannot be trusted with ends it: a line that is cut, too long or not JSON. Its
- * reader goes on from the last resource version it has seen, and loses nothing.
+ * With `sendInitialEvents` the first events are the list itself, ended by a marked bookmark.
+ * An invalid line ends the watch: one that is truncated, too long or not JSON. Its
+ * reader resumes from the last resource version, and loses nothing.
  */
 import type { Clock } from '../../time/clock.ts';
 import type { KubeConnection } from '../connection/connection.ts';
@@ -28,20 +28,20 @@ export interface WatchOptions {
 }
 
 export interface WatchEvent {
-  /** `ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`, or one this program does not know yet. */
+  /** `ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`, or an unknown one. */
   readonly type: string;
   readonly object: unknown;
 }
 
-/** Whether `event` says that the initial events are complete. */
+/** Whether `event` marks the end of the initial events. */
 export function endsInitialEvents(event: WatchEvent): boolean {
   if (event.type !== 'BOOKMARK') return false;
   return recordOf(recordOf(recordOf(event.object).metadata).annotations)['k8s.io/initial-events-end'] === 'true';
 }
 
 /**
- * The events of one watch, in order; ends when the server ends the watch. Throws a KubeError, among
- * them what an ERROR event says, or the signal's reason. Frees its socket however it is left.
+ * The events of one watch, in order; ends when the server ends the watch. Throws a KubeError, also for
+ * an ERROR event, or the signal's reason. Frees its socket in all cases.
  */
 export async function* watchEvents(options: WatchOptions): AsyncGenerator<WatchEvent, void, void> {
   const { connection, resource, clock, signal } = options;
