@@ -1,4 +1,4 @@
-/** The most that an etcd takes: the same keys from memory, in full transactions, several under way. */
+/** The maximum throughput of an etcd: the same keys from memory, in full transactions, several in flight. */
 
 import { createEtcdClient } from '../src/shared/etcd/client.ts';
 import { type EtcdClient, NO_LEASE } from '../src/shared/etcd/types.ts';
@@ -12,7 +12,7 @@ export function connect(endpoint: string): EtcdClient {
   return createEtcdClient({ config: { endpoints: [endpoint] }, name: 'bench', log: silentLogger, clock: systemClock });
 }
 
-/** Writes `entries` to `endpoint`, on leases of 1000 keys as the daemons do; returns the seconds it took. */
+/** Writes `entries` to `endpoint`, on leases of 1000 keys like the daemons; returns the seconds it took. */
 export async function fill(endpoint: string, entries: readonly Entry[]): Promise<number> {
   const client = connect(endpoint);
   const { signal } = new AbortController();

@@ -27,7 +27,7 @@ export function* cluster(name: string, id: number, total: number): Iterable<Entr
     yield entry(`cilium/state/ip/v1/default/${address(i)}`, endpoint(id, i, nodes, identities));
 }
 
-/** What a kvstoremesh needs besides: configuration, canaries, heartbeat. */
+/** The other keys that a kvstoremesh needs: configuration, canaries, heartbeat. */
 export function* announcements(name: string, id: number): Iterable<Entry> {
   const capabilities = '{"syncedCanaries":true,"maxConnectedClusters":255,"serviceExportsEnabled":false}';
   yield entry(`cilium/cluster-config/${name}`, `{"id":${id},"capabilities":${capabilities}}`);

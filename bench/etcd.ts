@@ -1,4 +1,4 @@
-/** An etcd of its own for a measurement: fresh, on loopback, without waiting for the disk. */
+/** A separate etcd for a measurement: empty, on loopback, without fsync. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';

@@ -1,9 +1,9 @@
 /**
- * What the import guard costs a key: the keys of a cluster, from the pages of a listing in memory through a mirror
- * into the sections of a publisher, with `--import-guard` off and warn in turns. What counts is the ratio within a round.
- * Times are the processor's, so that what else runs on the machine matters less.
+ * The cost of the import guard per key: the keys of a cluster, from the pages of a listing in memory through a mirror
+ * into the sections of a publisher, with `--import-guard` off and warn in turns. The result is the ratio within a round.
+ * Times are processor times, so that other processes matter less.
  *
- * Besides: the memory of an address that is compared, and the time for values made to be slow.
+ * Also: the memory of an address that is compared, and the time for values that are slow to parse.
  *
  *   npm run bench -- --guard [--keys 100000] [--rounds 3]
  */
@@ -45,7 +45,7 @@ function processorMs(): number {
   return (user + system) / 1000;
 }
 
-/** An etcd that holds `entries` and never changes; as much of a client as a mirror asks for. */
+/** An etcd with `entries` that never changes, with the part of the client interface that a mirror uses. */
 function unchanging(entries: readonly KeyValue[]): EtcdClient {
   const client: Partial<EtcdClient> = {
     async *list(prefix: EtcdKey) {
@@ -120,7 +120,7 @@ function addresses(keys: number, text: (i: number) => string): { bytes: number; 
   const nanoseconds = ((processorMs() - startMs) * 1e6) / keys;
   collect();
   const bytes = (process.memoryUsage().heapUsed - before) / duplicates.size;
-  // The texts have to live as long as the measurement.
+  // The texts must live as long as the measurement.
   return { bytes: texts.length > 0 ? bytes : 0, nanoseconds };
 }
 

@@ -1,15 +1,15 @@
 /**
- * How fast a remote cluster is mirrored, beside the most that this etcd can take.
+ * How fast a remote cluster is mirrored, compared with the maximum throughput of this etcd.
  *
  * Each round fills a fresh etcd twice with the same keys: once by a kvstoremesh that mirrors them from another etcd,
  * from the start of its process to its last canary, and once straight from memory in full transactions, which is the ceiling.
- * Machines are noisy: what counts is the ratio within a round.
+ * Machines are noisy: the result is the ratio within a round.
  *
  *   npm run bench -- [--keys 100000] [--rounds 3]
- *   npm run bench -- --guard    what the import guard costs, without any etcd
- *   npm run bench -- --restart  how long a kvstoremesh that is killed and started again mirrors nothing
- *   npm run bench -- --delay    how long the publisher holds up the event loop, without any etcd
- *   npm run bench -- --scrape   how long a scrape of 511 remote clusters keeps the event loop
+ *   npm run bench -- --guard    the cost of the import guard, without any etcd
+ *   npm run bench -- --restart  how long mirroring stops when a kvstoremesh is killed and restarted
+ *   npm run bench -- --delay    how long the publisher blocks the event loop, without any etcd
+ *   npm run bench -- --scrape   how long a scrape of 511 remote clusters blocks the event loop
  *   npm run bench -- --status   how long a status request and a scrape with 511 remotes take
  *   npm run bench -- --reconnect [--outages 20,60,180] [--tries 20]    how soon after an outage changes are mirrored
  */

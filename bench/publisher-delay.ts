@@ -1,9 +1,9 @@
 /**
- * How long a publisher of many keys holds up the event loop, without any etcd: for each phase the longest delay, and the most
- * processor time that one turn of the loop took, which says more on a busy machine.
+ * How long a publisher of many keys blocks the event loop, without any etcd: for each phase the longest delay, and the most
+ * processor time of one turn of the loop, which is more accurate on a busy machine.
  *
- * The etcd in memory works in the same event loop, and so does the collection of garbage, most of which is that etcd's: what
- * a phase shows is the delay of all of them. The longest pause for garbage is shown beside it.
+ * The etcd in memory uses the same event loop, and so does garbage collection, mostly for that etcd: a
+ * phase shows the delay of all of them. The longest garbage collection pause is shown too.
  */
 
 import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
@@ -71,7 +71,7 @@ export async function benchPublisherDelay(keys: number): Promise<void> {
   await until('the empty sections are synced', () => publisher.stats.pending === 0, { withinMs: 600_000 });
   const section = sectionOf(publisher, PREFIX);
 
-  /** Measures from the moment that `begin` returns: what it does itself is the bench's own work. */
+  /** Measures from the moment `begin` returns: earlier work belongs to the bench. */
   const phase = async (name: string, begin: () => void | Promise<void>, isOver: () => boolean) => {
     globalThis.gc?.();
     await nextTurn();

@@ -1,8 +1,8 @@
 /**
- * How long a kvstoremesh mirrors nothing when it is killed: from `kill -9` and an immediate start to the first change that
- * arrives. The change is made while nothing runs. Its keys are all in etcd already; the lock of the killed process is too.
+ * How long mirroring stops when a kvstoremesh is killed: from `kill -9` and an immediate restart to the first change that
+ * arrives. The change is made while no process runs. All keys are in etcd already, and so is the lock of the killed process.
  *
- * What a Node needs to start and end, which is part of it, is measured in the same round: what counts is the ratio.
+ * The time that Node needs to start and exit is measured in the same round: the result is the ratio.
  *
  *   npm run bench -- --restart [--keys 20000] [--rounds 5]
  */
@@ -19,7 +19,7 @@ import { median, spread, table } from './report.ts';
 
 const BINARY = new URL('../bin/clustermesh-apiserver', import.meta.url).pathname;
 const CHANGED = 'nodes/v1/north/changed';
-/** Above this a restart would have waited for something. */
+/** A longer restart has waited for something. */
 const PATIENCE_MS = 60_000;
 
 interface Round {
@@ -69,7 +69,7 @@ function startProcess(directory: string, endpoint: string): ChildProcess {
   return spawn(BINARY, args, { stdio: ['ignore', 'ignore', 'ignore'] });
 }
 
-/** From the start of the program to its end, where it only says its version. */
+/** From the start of the program to its end, when it only prints its version. */
 async function processStart(): Promise<number> {
   const startMs = performance.now();
   await once(spawn(BINARY, ['version'], { stdio: 'ignore' }), 'exit');

@@ -1,5 +1,5 @@
 /**
- * How long a scrape of many remote clusters keeps the event loop, beside the same scrape as the library makes it.
+ * How long a scrape of many remote clusters blocks the event loop, compared with the library's own implementation.
  *
  * Processor time of this thread, so that other processes do not count.
  */

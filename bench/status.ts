@@ -60,7 +60,7 @@ export async function benchStatus({ rounds }: { readonly rounds: number }): Prom
   await remotes.ended().catch(() => undefined);
 }
 
-/** How long `work` takes, and how long at most the event loop did not turn meanwhile. */
+/** How long `work` takes, and the longest delay of the event loop during it. */
 async function measured(work: () => Promise<unknown>): Promise<[number, number]> {
   const delay = monitorEventLoopDelay({ resolution: 1 });
   delay.enable();

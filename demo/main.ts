@@ -1,8 +1,8 @@
 /**
- * The demonstration: a mesh of two clusters, its story, and then whatever its user tries.
+ * The demo: a mesh of two clusters, its story, and then the experiments of the user.
  *
- * Ends with status 0 where the story was as expected, 1 where it was not or could not be told, 2 where the
- * command line is wrong, and 130 where it was interrupted before its end.
+ * Exits with status 0 if the story succeeded, 1 if a step failed or could not run, 2 if the
+ * command line is invalid, and 130 if it was interrupted.
  */
 import { constants } from 'node:os';
 import { asError, isAbort, ProgramError } from '../src/shared/errors.ts';
@@ -37,7 +37,7 @@ async function run(options: DemoOptions, env: SearchEnvironment, interrupted: Ab
     if (!isAbort(thrown, interrupted)) throw thrown;
     return isTold ? 0 : 128 + constants.signals.SIGINT;
   } finally {
-    if (interrupted.aborted) terminal.line('\nEnding; everything is removed.');
+    if (interrupted.aborted) terminal.line('\nStopping and removing everything.');
     await mesh.stop();
   }
 }
@@ -46,7 +46,7 @@ function interruption(): AbortSignal {
   const interrupted = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
-      // What is left behind is removed all the same: see the guardian.
+      // The guardian removes everything that is left.
       if (interrupted.signal.aborted) process.exit(128 + constants.signals[name]);
       interrupted.abort(new Error(`ended by ${name}`));
     });

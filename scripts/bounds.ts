@@ -36,7 +36,12 @@ function boundsOf(path: string): readonly Bound[] {
   for (const line of readFileSync(join(ROOT, path), 'utf8').split('\n')) {
     if (line.startsWith('/**')) [comment, reason] = [[], ''];
     if (comment !== undefined) {
-      comment.push(line.replace(/\*\/$/, '').replace(/^\/?\s*\*+/, '').trim());
+      comment.push(
+        line
+          .replace(/\*\/$/, '')
+          .replace(/^\/?\s*\*+/, '')
+          .trim(),
+      );
       if (!line.endsWith('*/')) continue;
       reason = comment.join(' ').trim();
       comment = undefined;

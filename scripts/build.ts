@@ -24,7 +24,7 @@ await build({
   keepNames: true,
   legalComments: 'eof',
   define: { BUILD_REVISION: JSON.stringify(revision) },
-  // What was CommonJS before it was bundled asks for these.
+  // Bundled CommonJS modules use these.
   banner: {
     js: [
       "import { createRequire as bundleRequire } from 'node:module';",

@@ -1,4 +1,4 @@
-/** What can be said about the code without running it: types, format, lint, import directions, dead code. */
+/** The static checks: types, format, lint, import directions, dead code, generated pages, prose. */
 import { conclude, runSteps, type Step } from './steps.ts';
 
 export const CHECKS: readonly Step[] = [

@@ -1,6 +1,6 @@
 /**
  * Downloads the pinned release of etcd, checks its digest, and unpacks the server into the directory
- * that is the first argument. Nothing is left behind where that fails.
+ * that is the first argument. A failure leaves nothing behind.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

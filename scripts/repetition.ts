@@ -1,17 +1,17 @@
 /**
- * Which failures are looked at a second time.
+ * Which failed tests are run again.
  *
- * Tests share the machine with real servers and with each other, and a deadline that is far off on a quiet machine can pass on a
- * busy one. A few tests that failed are therefore run once more, alone; which then pass is told by name, for it is a mistake of
- * the test or of the program all the same. Nothing else is forgiven: errors outside of tests, many failures at once, and
- * whatever chance has found, which a second run would not find again.
+ * Tests share the machine with real servers and with each other, and a deadline that is generous on a quiet machine can pass on a
+ * busy one. A few failed tests are therefore run once more, alone. Tests that then pass are listed by name, because they are bugs of
+ * the test or of the program all the same. Other failures stand: errors outside of tests, many failures at once, and
+ * failures of random tests, which a second run would not reproduce.
  */
 import type { FileReport, TestReport } from './test-report.ts';
 
 /** With more of them the machine is not to blame. */
 export const MAX_REPEATED_TESTS = 3;
 
-/** The files to be run again; none where the failures stand. */
+/** The files to run again; none if the failures stand. */
 export function filesToRepeat({ files, unhandledErrors }: TestReport): readonly string[] {
   const failed = files.flatMap((file) => file.failed);
   const isClear = unhandledErrors === 0 && files.every(({ errors }) => errors === 0);

@@ -1,9 +1,9 @@
 /**
  * Why tests were skipped, and whether they may be.
  *
- * A test that is skipped says why: by the note of `context.skip`, or by words in parentheses in its title, or in that of a
- * suite around it, that begin with `no`, `needs` or `skipped`. In CI only the reasons of a list are good ones, so that a part
- * which that machine should have, and has not, is a failure.
+ * A skipped test has a reason: the note of `context.skip`, or words in parentheses in its title, or in that of an
+ * enclosing suite, that start with `no`, `needs` or `skipped`. In CI only listed reasons are allowed, so that a missing
+ * tool that the machine should have is a failure.
  */
 
 /** Reasons by how many tests have them. */
@@ -11,13 +11,13 @@ export type Skips = Readonly<Record<string, number>>;
 
 export const NO_REASON = 'no reason given';
 
-/** What a machine may lack, or not be asked for, without a loss. */
+/** Reasons that are acceptable on every machine. */
 const ALLOWED: readonly RegExp[] = [
   /^it takes minutes: GOLDEN_SLOW=1 /,
   // Of the distribution's packages, which a machine may be unable to reach.
   /^needs (?:zsh|fish)$/,
   /^skipped inside of a pod$/,
-  // Not every CI lets a container start containers.
+  // Not every CI allows a container to start containers.
   /^no container engine can be started: /,
 ];
 

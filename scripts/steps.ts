@@ -1,4 +1,4 @@
-/** Steps of a command, each a process of its own, and the tally they end with. */
+/** The steps of a command, each in its own process, and their tally. */
 import { spawnSync } from 'node:child_process';
 import { delimiter, join } from 'node:path';
 
@@ -23,7 +23,7 @@ export function runStep([name, program = '', ...args]: Step): boolean {
   return status === 0;
 }
 
-/** Runs all steps, whatever becomes of them, and counts. */
+/** Runs all steps, even after a failure, and counts. */
 export function runSteps(steps: readonly Step[], tally: Tally): void {
   for (const step of steps) tally[runStep(step) ? 'passed' : 'failed'] += 1;
 }

@@ -1,5 +1,5 @@
 /**
- * What became of a run of the tests, file by file: a reporter of Vitest writes it, the test command reads it.
+ * The result of a test run, by file: written by a Vitest reporter, read by the test command.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -28,7 +28,7 @@ export interface FileReport {
 
 export interface TestReport {
   readonly files: readonly FileReport[];
-  /** That nobody caught, and that no test is to blame for. */
+  /** Uncaught errors that belong to no test. */
   readonly unhandledErrors: number;
 }
 

@@ -13,7 +13,7 @@ import { conclude, ROOT, runStep, runSteps, type Step, type Tally } from './step
 import { type TestReport, takeReport } from './test-report.ts';
 
 const BUILD: Step = ['build', 'node', 'scripts/build.ts'];
-/** For five minutes, after the tests: no test whose time counts runs beside it. */
+/** For five minutes, after the tests: no timed test runs at the same time. */
 const FUZZ: Step = ['fuzzing', 'node', 'test/fuzz/main.ts'];
 const DEMO: Step = ['demonstration', 'node', 'demo/main.ts', '--once'];
 
@@ -31,12 +31,12 @@ function runTests(directories: readonly string[], tally: Tally): void {
   if (second !== undefined) for (const name of unsteadyTests(first, second)) process.stdout.write(`\nunsteady: ${name}\n`);
 }
 
-/** The report of the run; undefined where that does not tell why it failed. */
+/** The report of the run; undefined if it does not explain a failure. */
 function vitest(name: string, args: readonly string[]): TestReport | undefined {
   takeReport();
   const hasPassed = runStep([name, 'vitest', 'run', '--reporter=default', '--reporter=./scripts/test-report.ts', ...args]);
   const report = takeReport();
-  // A failure that the report does not know of.
+  // A failure that is missing in the report.
   return report !== undefined && !hasPassed && failuresIn(report) === 0 ? undefined : report;
 }
 

@@ -13,7 +13,7 @@ export interface InterruptibleLink {
 
 export interface Links extends AsyncDisposable {
   readonly links: readonly InterruptibleLink[];
-  /** Where the etcd behind them is reached all the time. */
+  /** The address at which the etcd behind them is always reachable. */
   readonly endpoint: string;
 }
 
@@ -25,7 +25,7 @@ export function refused(etcdPort: number, count: number): Promise<Links> {
   });
 }
 
-/** Connections stand and new ones are accepted, but nothing gets through: as with a balancer whose backend hangs. */
+/** Connections stay open and new ones are accepted, but no data passes: as with a balancer whose backend hangs. */
 export function silent(etcdPort: number, count: number): Promise<Links> {
   return proxied(etcdPort, count, (proxy) => proxy.blackHole());
 }
@@ -62,8 +62,8 @@ const remove = (...words: readonly string[]) => {
 const inside = (...words: readonly string[]) => ip('-n', SPACE, ...words);
 
 /**
- * Packets are dropped, of open connections and of attempts alike: an etcd in a network namespace that answers from some of
- * its addresses no more. Needs to be root, on Linux.
+ * Packets are dropped, of open connections and of attempts: an etcd in a network namespace that no longer answers from some of
+ * its addresses. Requires root, on Linux.
  */
 export async function dropped(count: number): Promise<Links> {
   const directory = await mkdtemp(join(tmpdir(), 'bench-etcd-'));

@@ -1,7 +1,7 @@
 /**
  * How soon after an outage a change of a remote cluster is mirrored.
  *
- * A change is written while the link is interrupted, and is timed from the moment the link is there again until it stands in
+ * A change is written while the link is interrupted. The time runs from the restoration of the link until the change is in
  * the local etcd. Several links are interrupted at the same time and restored one after the other.
  *
  *   npm run bench -- --reconnect [--outages 20,60,180] [--tries 20]
@@ -26,7 +26,7 @@ export interface ReconnectOptions {
 
 /** Links of one daemon that are interrupted at the same time. */
 const MOST_LINKS = 20;
-/** Between the begins of two outages. */
+/** Between the starts of two outages. */
 const STAGGER_MS = 370;
 const CROWD = 50;
 const REPLACED_AFTER_MS = 4_000;
@@ -61,7 +61,7 @@ async function put(client: EtcdClient, cluster: string, value: string): Promise<
   await client.txn([{ type: 'put', key, value: Buffer.from(value), lease: NO_LEASE }], { signal: AbortSignal.timeout(60_000) });
 }
 
-/** Says what each of the clusters is, in one etcd, and gives each a first value. */
+/** Writes the cluster config of each cluster into one etcd, and a first value for each. */
 async function announce(endpoint: string, names: readonly string[], value: string): Promise<void> {
   const client = connect(endpoint);
   const isThere = () =>
@@ -107,7 +107,7 @@ async function interrupted(kind: string, given: Links, outages: readonly number[
   client.close();
 }
 
-/** An etcd that ends and is there again at the same address with other data, from when all of it is announced. */
+/** An etcd that is stopped and replaced at the same address by one with other data, once all of it is announced. */
 async function replaced(between: 'refused' | 'silent', tries: number): Promise<number[]> {
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}`;
@@ -132,7 +132,7 @@ async function replaced(between: 'refused' | 'silent', tries: number): Promise<n
   return took;
 }
 
-/** Many remotes that are away together and come back together. */
+/** Many remotes that are lost together and return together. */
 async function crowd(): Promise<string> {
   await using etcd = await startEtcd();
   await using proxy = await startTcpProxy(etcd.port);

@@ -1,4 +1,4 @@
-/** A kvstoremesh process that mirrors the remotes of a directory into an etcd of its own, and when each change arrives there. */
+/** A kvstoremesh process that mirrors the remotes of a directory into its own etcd, and the arrival times of changes. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -43,7 +43,7 @@ export interface Cluster {
   readonly kvstoremesh: Daemon;
   /** Answers `GET` with what kvstoremesh thinks of the other cluster. */
   readonly statusUrl: string;
-  /** Tells kvstoremesh where the etcd of another cluster is. */
+  /** Configures the etcd of another cluster for kvstoremesh. */
   addRemote(name: string, port: number): Promise<void>;
 }
 
@@ -53,7 +53,7 @@ const SITES = {
   west: { id: 2, nodeIp: '172.20.2.1', podNetwork: '10.2.0', documentationNetwork: '198.51.100' },
 } as const;
 
-/** Resolves when etcd, API and observer are up. The daemons are made ready to be started. */
+/** Resolves when etcd, API and observer are running. The daemons are prepared, but not started. */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const { name, closing, host, signal, path } = options;
   const directory = join(options.directory, name);

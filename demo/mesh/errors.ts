@@ -1,7 +1,7 @@
-/** What can go wrong with the demo itself, as opposed to what it shows. */
+/** Errors of the demo itself, as opposed to those of the mesh. */
 import { ProgramError } from '../../src/shared/errors.ts';
 
-/** A program the demo starts is not there. */
+/** A program that the demo needs is missing. */
 export class MissingProgramError extends ProgramError {
   readonly code = 'DEMO_PROGRAM_MISSING';
   readonly retriable = false;
@@ -13,7 +13,7 @@ export class ProcessEndedError extends ProgramError {
   readonly retriable = false;
 }
 
-/** A condition did not come true in time; the message says what was seen instead. */
+/** A condition was not met in time; the message has the last observation. */
 export class NotInTimeError extends ProgramError {
   readonly code = 'DEMO_NOT_IN_TIME';
   readonly retriable = false;

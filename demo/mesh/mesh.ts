@@ -66,7 +66,7 @@ export class Mesh {
         closing: this.#closing,
         signal: this.#signal,
       });
-    // Both have settled before anybody stops what they have started.
+    // Wait for both, so that both stop what they have started.
     const [east, west] = await Promise.allSettled([start('east'), start('west')]);
     if (east.status === 'rejected') throw east.reason;
     if (west.status === 'rejected') throw west.reason;
@@ -85,7 +85,7 @@ export class Mesh {
     return this.#signal;
   }
 
-  /** From now on a process that ends by itself does not break the mesh; `listener` is told. */
+  /** From now on an unexpected exit does not fail the mesh; `listener` is called. */
   tolerateEnds(listener: (process: MeshProcess, error: Error) => void): void {
     this.#onEnd = listener;
   }
@@ -118,8 +118,8 @@ export class Mesh {
   }
 
   /**
-   * What in the etcd of `cluster` is not as it has to be: what the cluster shows of itself, and what it
-   * knows of the other one, which while the links are cut is what it knew when they were.
+   * The differences between the etcd of `cluster` and its expected state: the exports of the cluster, and the
+   * keys of the other one, which while the links are cut are those of the moment before.
    */
   problemOf(cluster: Cluster): string | undefined {
     const other = this.other(cluster);
@@ -134,19 +134,19 @@ export class Mesh {
     return problems.length === 0 ? undefined : `in ${cluster.name}'s etcd: ${problems.join('; ')}`;
   }
 
-  /** What the etcd of `cluster` says of the other cluster. */
+  /** The state of the other cluster in the etcd of `cluster`. */
   knownTo(cluster: Cluster): ExportedState {
     const other = this.other(cluster);
     return foundState(cluster.observer.values, 'cache', other.name, other.workload.scope);
   }
 
-  /** How many nodes of the other cluster the etcd of `cluster` knows. */
+  /** The number of nodes of the other cluster in the etcd of `cluster`. */
   nodesKnownTo(cluster: Cluster): number {
     const prefix = `cilium/cache/nodes/v1/${this.other(cluster).name}/`;
     return [...cluster.observer.values.keys()].filter((key) => key.startsWith(prefix)).length;
   }
 
-  /** Asks the kvstoremesh of `cluster` about the other one. */
+  /** The status of the other cluster from the kvstoremesh of `cluster`. */
   async statusAt(cluster: Cluster): Promise<RemoteStatus> {
     const answer = await fetch(cluster.statusUrl, { signal: this.#signal });
     const remotes = (await answer.json()) as readonly Partial<RemoteStatus & { name: string }>[];

@@ -14,8 +14,8 @@ export interface UntilOptions {
 }
 
 /**
- * Asks `problem` again and again until it has none to tell; resolves with the milliseconds that took. A
- * probe that throws tells of a problem too. Throws NotInTimeError with the last problem after the deadline,
+ * Calls `problem` repeatedly until it returns none; resolves with the milliseconds that took. A
+ * probe that throws is a problem too. Throws NotInTimeError with the last problem after the deadline,
  * and the signal's reason when it is aborted.
  */
 export async function until(problem: () => Promise<string | undefined>, options: UntilOptions): Promise<number> {

@@ -1,6 +1,6 @@
 /**
- * After the story: the mesh stays up, what happens in it is shown, and the demo goes on playing what a
- * cluster has besides: controllers for deleted pods, and somebody who starts dead processes again.
+ * After the story: the mesh keeps running, its changes are shown, and the demo still acts as the
+ * controllers for deleted pods, and restarts dead processes.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { asError } from '../../src/shared/errors.ts';
@@ -15,7 +15,7 @@ const RESTART_DELAY_MS = 1_000;
 
 /** Lines to try. */
 export function suggest(mesh: Mesh, etcd: EtcdBinary, env: SearchEnvironment, terminal: Terminal): void {
-  terminal.title('Now it is yours. Try:');
+  terminal.title('The mesh keeps running. Try:');
   for (const { what, commands } of suggestions(mesh, etcd, env)) {
     terminal.gap();
     terminal.paragraph(what);
@@ -25,14 +25,16 @@ export function suggest(mesh: Mesh, etcd: EtcdBinary, env: SearchEnvironment, te
 
 /** Shows what happens in the mesh; resolves when `interrupted` is aborted. */
 export async function stayUp(mesh: Mesh, terminal: Terminal, interrupted: AbortSignal): Promise<void> {
-  const stays = mesh.signal.aborted ? 'The mesh is broken, and stays as it is' : 'What changes in either etcd is shown here';
-  terminal.title(`${stays}. Ctrl-C ends it and removes everything.`);
+  const stays = mesh.signal.aborted
+    ? 'A process of the mesh has failed; it is left as it is'
+    : 'Changes in both etcds are shown here';
+  terminal.title(`${stays}. Ctrl-C stops the demo and removes everything.`);
   terminal.gap();
   for (const { name, observer } of mesh.clusters) {
     observer.onDataEvent(({ type, key }) => terminal.row(`${name}'s etcd  ${type === 'put' ? '+' : '−'} ${key}`));
   }
   mesh.tolerateEnds((process, error) => {
-    terminal.row(`${error.message}, starting it again`);
+    terminal.row(`${error.message}, restarting it`);
     void startAgain(mesh, process, terminal, interrupted);
   });
   for (const { isEmbedded, kubernetes, workload } of mesh.clusters) {

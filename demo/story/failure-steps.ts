@@ -6,7 +6,7 @@ import { REBEL_BASE } from './service-steps.ts';
 import { type Step, UnexpectedError } from './stage.ts';
 import { duration } from './terminal.ts';
 
-/** A daemon takes half a minute of silence for a restart, and some seconds to ask once more. */
+/** A daemon reports a loss after half a minute of silence at most, and some seconds for another request. */
 const LOSS_NOTICED_WITHIN_MS = 90_000;
 
 const cutLink: Step = {
@@ -14,26 +14,26 @@ const cutLink: Step = {
   async run(stage) {
     const { mesh } = stage;
     const count = stage.countEvents();
-    await stage.check('east has 4 pods, west goes on with the 3 it knows', async () => {
+    await stage.check('east has 4 pods, west keeps the 3 it knew', async () => {
       mesh.cutLinks();
       await stage.change(mesh.east.workload.scaleUp(REBEL_BASE.name, 1));
       return '';
     });
-    stage.showServices('The link is cut: ○ is what was known before.');
+    stage.showServices('The link is cut: ○ are the last known pods.');
     stage.explain(
-      'A quarter of a minute of silence counts as a restart of the other side; after that kvstoremesh calls it a loss.',
+      'kvstoremesh reports a lost connection after 15 seconds of silence, which a restart of the other side may take.',
     );
-    await stage.check('GET /v1/cluster says not connected, in both clusters', async () => {
+    await stage.check('GET /v1/cluster reports not connected, in both clusters', async () => {
       const tookMs = await until(
         async () => {
           const statuses = await Promise.all(mesh.clusters.map((cluster) => mesh.statusAt(cluster)));
-          return statuses.some(({ connected }) => connected) ? 'the status still says connected' : undefined;
+          return statuses.some(({ connected }) => connected) ? 'the status is still connected' : undefined;
         },
         { signal: mesh.signal, withinMs: LOSS_NOTICED_WITHIN_MS },
       );
       return `after ${duration(tookMs)}`;
     });
-    await stage.check('nothing that was known is withdrawn', async () => {
+    await stage.check('all known keys are kept', async () => {
       await stage.caughtUp();
       assertNoEvents(count(mesh.west));
       return "not one watch event in west's etcd";
@@ -51,7 +51,7 @@ const restoreLink: Step = {
         return performance.now();
       }),
     );
-    await stage.check('GET /v1/cluster says connected and ready, in both clusters', async () => {
+    await stage.check('GET /v1/cluster reports connected and ready, in both clusters', async () => {
       const tookMs = await until(
         async () => {
           const statuses = await Promise.all(mesh.clusters.map((cluster) => mesh.statusAt(cluster)));
@@ -67,21 +67,21 @@ const restoreLink: Step = {
 };
 
 const killKvstoremesh: Step = {
-  title: 'Kill the kvstoremesh of west with kill -9, and start it again',
+  title: 'Kill the kvstoremesh of west with kill -9, and restart it',
   async run(stage) {
     const { west } = stage.mesh;
-    stage.explain('Counted is what agents act upon: cilium/state, cilium/cache and cilium/cluster-config.');
+    stage.explain('Only keys that agents use are counted: cilium/state, cilium/cache and cilium/cluster-config.');
     const count = stage.countEvents();
     await stage.check('it is ready again', async () => {
       await west.kvstoremesh.process.kill();
       return `after ${duration(await west.kvstoremesh.start())}`;
     });
-    await stage.check('it mirrors again: it does not wait for the lock of the killed one, whose lease lasts 25 s', async () => {
+    await stage.check('it mirrors again, without waiting for the lock of the killed process (a lease of 25 s)', async () => {
       const { mesh } = stage;
       const isMirroring = async () => ((await mesh.statusAt(west)).ready ? undefined : 'west does not mirror east');
       return `after another ${duration(await until(isMirroring, { signal: mesh.signal }))}`;
     });
-    await stage.check('the restart caused 0 watch events, agents have noticed nothing', async () => {
+    await stage.check('the restart caused 0 watch events, agents are not affected', async () => {
       await stage.caughtUp();
       for (const cluster of stage.mesh.clusters) assertNoEvents(count(cluster));
       return "0 in west's etcd, 0 in east's";
@@ -90,12 +90,12 @@ const killKvstoremesh: Step = {
 };
 
 const killApiserver: Step = {
-  title: 'Kill the apiserver of east with kill -9, delete a pod of rebel-base meanwhile, start it again',
+  title: 'Kill the apiserver of east with kill -9, delete a pod of rebel-base, restart the apiserver',
   async run(stage) {
     const { east, west } = stage.mesh;
     const count = stage.countEvents();
     const before = expectedState(east.workload);
-    await stage.check('while it is away its keys stay as they are', async () => {
+    await stage.check('its keys are unchanged while it is down', async () => {
       await east.apiserver.process.kill();
       await east.workload.deletePod(REBEL_BASE.name)();
       for (const cluster of stage.mesh.clusters) {
@@ -104,14 +104,14 @@ const killApiserver: Step = {
       }
       return '0 watch events';
     });
-    await stage.check('started again, it makes up for the deleted pod', () =>
+    await stage.check('after the restart the deleted pod is removed', () =>
       stage.arrival(async () => {
         const startMs = performance.now();
         await east.apiserver.start();
         return startMs;
       }),
     );
-    await stage.check('the restart caused exactly the events of that change', async () => {
+    await stage.check('the restart caused only the events of that change', async () => {
       await stage.caughtUp();
       const after = expectedState(east.workload);
       const expected = eventsBetween(before, after, 'state', east.name);

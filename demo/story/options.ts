@@ -15,23 +15,21 @@ export interface DemoOptions {
 const CLUSTERS = ['east', 'west'];
 
 const flagTable = {
-  once: bool(false, 'End after the story'),
+  once: bool(false, 'Exit after the story'),
   kubeconfig: map('Use a real cluster'),
 };
 
-export const HELP = `Shows a mesh of two clusters live, with nothing but processes of this machine on the loopback
-interface.
+export const HELP = `Runs a mesh of two clusters as processes of this machine, on the loopback interface.
 
 Usage:
   scripts/demo [flags]
 
-For each of the clusters east and west it starts an etcd, a Kubernetes API, the apiserver and
-kvstoremesh, and tells a story: services that are shared, scaled and deleted, a link that is cut,
-daemons that are killed. After the story the mesh stays up for you to play with. Ctrl-C ends it and
-removes everything.
+It starts an etcd, a Kubernetes API, the apiserver and kvstoremesh for each of the clusters east
+and west. Then it shares, scales and deletes services, cuts the link, and kills daemons. After this story
+the mesh keeps running for your own experiments. Ctrl-C stops the demo and removes everything.
 
 Flags:
-      --once                    End after the story; status 0 where all was as expected, else 1
+      --once                    Exit after the story; status 0 if all steps succeeded, else 1
       --kubeconfig east=FILE    Use a real cluster as east; west=FILE as west. Otherwise the
                                 Kubernetes API is embedded
   -h, --help                    Show this text
@@ -41,16 +39,15 @@ for apply --server-side or --dry-run=server. There is no cluster behind it: no p
 demo itself plays the controllers and the agents.
 
 In a real cluster only the namespace ${NAMESPACE} is created, with services and endpoint slices
-that lead nowhere, and deleted at the end. Nothing is created outside of it, and nothing that exists
-is changed. The cluster needs Cilium's CRDs. Its own mesh, where it has one, is left alone, but will
-see those services too.
+of unused addresses, and deleted at the end. Other objects are not changed. The cluster needs
+Cilium's CRDs. An existing mesh is not changed, but sees these services too.
 
 Environment:
   ETCD_BIN    The etcd to use; otherwise that of the PATH, or that of the project's .cache
   NO_COLOR    No colours
 `;
 
-/** Throws FlagError; 'help' where that is asked for. */
+/** Throws FlagError; returns 'help' if it is requested. */
 export function parseOptions(argv: readonly string[]): DemoOptions | 'help' {
   const flags = parseFlags(flagTable, argv, {});
   if (flags === 'help') return 'help';

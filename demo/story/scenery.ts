@@ -17,7 +17,7 @@ export function introduce(mesh: Mesh, etcd: EtcdBinary, terminal: Terminal): voi
   terminal.gap();
   if (mesh.clusters.every(({ isEmbedded }) => !isEmbedded)) return;
   terminal.remark(
-    'The embedded Kubernetes API is good for kubectl get, apply, watch and delete. There is no cluster behind it: no ' +
-      'pod runs, and the demo itself plays the controllers and the agents.',
+    'The embedded Kubernetes API supports kubectl get, apply, watch and delete. It has no cluster: no ' +
+      'pods run, and the demo acts as the controllers and agents.',
   );
 }

@@ -12,11 +12,11 @@ const deployInBoth = (stage: Stage, spec: ServiceSpec) =>
   stage.change(...stage.mesh.clusters.map(({ workload }) => workload.deploy(spec, PODS)));
 
 const start: Step = {
-  title: 'Start two clusters that know each other',
+  title: 'Start two connected clusters',
   async run(stage) {
     const { mesh } = stage;
     stage.explain(
-      'In each cluster the apiserver writes what Kubernetes knows into the etcd, and kvstoremesh copies the other ' +
+      'In each cluster the apiserver exports Kubernetes objects to etcd, and kvstoremesh mirrors the etcd of the other ' +
         "cluster's etcd next to it. Agents read nothing but the etcd of their own cluster.",
     );
     await stage.check('apiserver and kvstoremesh of both clusters are ready', async () => {
@@ -26,7 +26,7 @@ const start: Step = {
       });
       return (await Promise.all(times)).join(', ');
     });
-    await stage.check('each etcd holds what the other cluster shows', async () => {
+    await stage.check('each etcd has the exports of the other cluster', async () => {
       await stage.arrival(async () => performance.now());
       const counts = mesh.clusters.map((cluster) => `${cluster.name} sees ${nodes(mesh.nodesKnownTo(cluster))}`);
       return counts.join(', ');
@@ -41,7 +41,7 @@ function nodes(count: number): string {
 const deployGlobal: Step = {
   title: 'Deploy rebel-base with 2 pods in each cluster, as a global service',
   async run(stage) {
-    stage.explain('The annotation service.cilium.io/global: "true" gives a service to the mesh.');
+    stage.explain('The annotation service.cilium.io/global: "true" shares a service with the mesh.');
     await stage.check('each cluster sees its own 2 pods and the 2 of the other', () => deployInBoth(stage, REBEL_BASE));
     stage.showServices();
   },
@@ -50,8 +50,8 @@ const deployGlobal: Step = {
 const deployLocal: Step = {
   title: 'Deploy rebel-base-local, with service.cilium.io/affinity: "local"',
   async run(stage) {
-    stage.explain('Preferring the own pods is the decision of the agents: the exported state is the same as without affinity.');
-    await stage.check('each cluster sees both sides of it too', () => deployInBoth(stage, LOCAL));
+    stage.explain('Agents implement the preference for local pods: the exported state is the same as without affinity.');
+    await stage.check('each cluster sees the pods of both', () => deployInBoth(stage, LOCAL));
     stage.showServices();
   },
 };
@@ -59,8 +59,8 @@ const deployLocal: Step = {
 const deployPrivate: Step = {
   title: 'Deploy rebel-base-private, with service.cilium.io/shared: "false"',
   async run(stage) {
-    stage.explain('That nothing arrives is proven by a later change of rebel-base, which does.');
-    await stage.check('neither cluster sees it of the other', async () => {
+    stage.explain('A later change of rebel-base, which arrives, proves that this service does not.');
+    await stage.check('neither cluster sees that of the other', async () => {
       await deployInBoth(stage, PRIVATE);
       const marks = stage.mesh.clusters.map(({ workload }) => workload.mark(REBEL_BASE.name, 'later'));
       return `the later change is ${await stage.change(...marks)}`;

@@ -6,7 +6,7 @@ import { serviceKey } from '../mesh/etcd-contents/exported-state.ts';
 import type { Mesh } from '../mesh/mesh.ts';
 import type { ServiceSpec } from '../mesh/workload/manifests.ts';
 
-export const LEGEND = '● a pod of the cluster itself   ○ a pod of the other cluster, known through the mesh';
+export const LEGEND = '● a pod of the cluster itself   ○ a pod of the other cluster, learned through the mesh';
 
 interface Seen {
   readonly own: number;
@@ -23,7 +23,7 @@ export interface ServiceRow {
 
 const MAX_DOTS = 8;
 
-/** The services of the moment: own pods by what is deployed, the others by what the cluster's etcd tells its agents. */
+/** The current services: local pods as deployed, the others from the cluster's etcd. */
 export function serviceRows(mesh: Mesh): ServiceRow[] {
   const deployed = mesh.clusters.flatMap(({ workload }) => [...workload.services.keys()]);
   return [...new Set(deployed)].sort().map((service) => ({
@@ -62,7 +62,7 @@ function dots({ own, remote }: Seen): string {
 
 function why(spec: ServiceSpec | undefined): string {
   if (spec === undefined) return '';
-  if (!spec.shared) return 'shared: "false", it stays at home';
+  if (!spec.shared) return 'shared: "false", not exported';
   if (spec.affinity === 'local') return 'global; agents prefer ●, the export is the same';
   return 'global, used from both sides';
 }

@@ -50,7 +50,7 @@ export class Stage {
     this.#terminal = terminal;
   }
 
-  /** A sentence for those who see this for the first time. */
+  /** A sentence for new users. */
   explain(text: string): void {
     this.#terminal.remark(text);
   }
@@ -79,7 +79,7 @@ export class Stage {
     if (remark !== undefined) this.#terminal.remark(remark);
   }
 
-  /** Carries out the changes side by side; resolves with how long each etcd took since Kubernetes gave the last answer. */
+  /** Carries out the changes concurrently; resolves with the delay of each etcd after the last Kubernetes response. */
   change(...changes: readonly Change[]): Promise<string> {
     return this.arrival(async () => {
       await Promise.all(changes.map((carryOut) => carryOut()));
@@ -88,9 +88,8 @@ export class Stage {
   }
 
   /**
-   * Does something to the mesh and waits for both etcds to be as they have to be after that; resolves with how
-   * long each took. What has to be must be known when `action` returns its promise, which resolves with the time
-   * to count from.
+   * Changes the mesh and waits until both etcds have the expected state; resolves with the delay of
+   * each. `action` returns its promise once the expected state is known; it resolves with the start time.
    */
   async arrival(action: () => Promise<number>): Promise<string> {
     const { clusters } = this.mesh;
@@ -102,8 +101,8 @@ export class Stage {
   }
 
   /**
-   * Counts from now on. The returned function tells what happened since; `caughtUp` first, to have seen it all.
-   * A real cluster has a life of its own: then only what is about the demo counts.
+   * Starts counting. The returned function returns the events since; call `caughtUp` first, to have all of them.
+   * In a real cluster other objects change too: then only events of the demo count.
    */
   countEvents(): EventCount {
     const { clusters } = this.mesh;
@@ -113,7 +112,7 @@ export class Stage {
     return (cluster) => cluster.observer.dataEventsSince(marks.get(cluster) ?? 0).filter(counts);
   }
 
-  /** Resolves when everything the etcds hold now has been seen, and is as it has to be. */
+  /** Resolves when all current events of the etcds were received, and the state is as expected. */
   async caughtUp(): Promise<void> {
     for (const cluster of this.mesh.clusters) {
       await cluster.observer.caughtUp();

@@ -1,4 +1,4 @@
-/** The story: its steps in order, and how one that fails is told. */
+/** The story: its steps in order, and the output of a failed step. */
 import type { Mesh } from '../mesh/mesh.ts';
 import type { MeshProcess } from '../mesh/processes/mesh-process.ts';
 import { FAILURE_STEPS } from './failure-steps.ts';
@@ -13,8 +13,8 @@ const LOG_LINES_SHOWN = 4;
 const LOG_COLUMNS = 300;
 
 /**
- * Tells the story up to its end, or up to the first step that was not as expected; resolves with whether
- * all was well. Rejects with the signal's reason when it is aborted.
+ * Runs the story to its end, or to the first failed step; resolves with whether
+ * all steps succeeded. Rejects with the signal's reason when it is aborted.
  */
 export async function tellStory(mesh: Mesh, terminal: Terminal, signal: AbortSignal): Promise<boolean> {
   const startMs = performance.now();
@@ -27,11 +27,11 @@ export async function tellStory(mesh: Mesh, terminal: Terminal, signal: AbortSig
       if (!(thrown instanceof StepFailedError)) throw thrown;
       terminal.failed(thrown.expectation, thrown.message);
       for (const process of mesh.processes) showLog(process, terminal);
-      terminal.title(`Step ${index + 1} of ${STORY.length} was not as expected.`);
+      terminal.title(`Step ${index + 1} of ${STORY.length} failed.`);
       return false;
     }
   }
-  terminal.title(`All ${STORY.length} steps were as expected, in ${duration(performance.now() - startMs)}.`);
+  terminal.title(`All ${STORY.length} steps succeeded, in ${duration(performance.now() - startMs)}.`);
   return true;
 }
 
@@ -42,5 +42,5 @@ function showLog(process: MeshProcess, terminal: Terminal): void {
   terminal.gap();
   terminal.remark(`${process.name} (${process.logFile}):`);
   const shown = (warnings.length > 0 ? warnings : lines).slice(-LOG_LINES_SHOWN);
-  for (const line of shown.length > 0 ? shown : ['nothing was logged']) terminal.command(line.slice(0, LOG_COLUMNS));
+  for (const line of shown.length > 0 ? shown : ['no log lines']) terminal.command(line.slice(0, LOG_COLUMNS));
 }

@@ -28,9 +28,9 @@ function readWithEtcdctl({ east, west }: Mesh, etcdctl: string): Suggestion[] {
   const ask = `${etcdctl} --endpoints=${west.etcd.endpoint}`;
   const service = `cilium/cache/services/v1/${east.name}/${NAMESPACE}/${LOCAL.name}`;
   return [
-    { what: "All that west's agents know of east:", commands: [`${ask} get --prefix --keys-only cilium/cache/`] },
-    { what: 'One service of it:', commands: [`${ask} get --print-value-only ${service}`] },
-    { what: 'Every change of it, in another terminal:', commands: [`${ask} watch --prefix cilium/cache/`] },
+    { what: "All keys of east in west's etcd:", commands: [`${ask} get --prefix --keys-only cilium/cache/`] },
+    { what: 'One of its services:', commands: [`${ask} get --print-value-only ${service}`] },
+    { what: 'Its changes, in another terminal:', commands: [`${ask} watch --prefix cilium/cache/`] },
   ];
 }
 
@@ -50,12 +50,12 @@ function changeWithKubectl({ east }: Mesh, kubectl: string): Suggestion[] {
   const annotate = `${inEast} annotate service ${LOCAL.name}`;
   const pod = east.workload.services.get(LOCAL.name)?.pods.at(-1);
   return [
-    { what: 'What there is in east:', commands: [`${inEast} get services,endpointslices${east.isEmbedded ? ',pods' : ''}`] },
+    { what: 'The objects in east:', commands: [`${inEast} get services,endpointslices${east.isEmbedded ? ',pods' : ''}`] },
     {
-      what: 'Take a service of east away from the mesh, and give it back:',
+      what: 'Stop sharing a service of east, and share it again:',
       commands: [`${annotate} ${SHARED}=false`, `${annotate} ${SHARED}-`],
     },
-    { what: 'Delete a pod of it:', commands: pod && east.isEmbedded ? [`${inEast} delete pod ${pod.name}`] : [] },
+    { what: 'Delete one of its pods:', commands: pod && east.isEmbedded ? [`${inEast} delete pod ${pod.name}`] : [] },
   ];
 }
 
@@ -65,7 +65,7 @@ function changeWithCurl({ east }: Mesh): Suggestion[] {
   const send = `curl -s -X PATCH -H content-type:application/merge-patch+json ${url}`;
   return [
     {
-      what: 'Take a service of east away from the mesh, and give it back (kubectl would do that too):',
+      what: 'Stop sharing a service of east, and share it again (also possible with kubectl):',
       commands: east.isEmbedded ? [`${send} -d '${patch('false')}'`, `${send} -d '${patch(null)}'`] : [],
     },
   ];

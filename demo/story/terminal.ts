@@ -1,5 +1,5 @@
 /**
- * What the demo prints: plain lines of at most 100 columns, with colour only where a person looks at them.
+ * The output of the demo: plain lines of at most 100 columns, with colour only on a terminal.
  */
 import type { WriteStream } from 'node:tty';
 import { styleText } from 'node:util';
@@ -8,9 +8,9 @@ const WIDTH = 100;
 const INDENT = '    ';
 const TICK_MS = 1_000;
 
-/** Shown while something is under way; only on a terminal. */
+/** Shown during an action; only on a terminal. */
 export interface Progress {
-  /** Takes the line away. */
+  /** Removes the line. */
   end(): void;
 }
 

@@ -19,11 +19,11 @@ describe.skipIf(missing.length > 0)(`the demo (${missing.join(', ') || 'with rea
 
     expect(await demo.ended, demo.output + demo.errors).toBe(0);
 
-    expect(demo.output).toContain('All 11 steps were as expected');
+    expect(demo.output).toContain('All 11 steps succeeded');
     expect(demo.output).toContain('the restart caused 0 watch events');
     expect(demo.output).toMatch(/rebel-base +●●● ○○ +●● ○○○ +global/);
     expect(demo.output).toMatch(/rebel-base-private +●● +●● +shared: "false"/);
-    expect(demo.output).toMatch(/GET \/v1\/cluster says not connected, in both clusters: after \d+ s/);
+    expect(demo.output).toMatch(/GET \/v1\/cluster reports not connected, in both clusters: after \d+ s/);
     expect(demo.output).not.toContain('\x1b');
     expect(demo.output.split('\n').filter((line) => line.length > 100)).toEqual([]);
     await demo.leavesNothing();
@@ -36,7 +36,7 @@ describe.skipIf(missing.length > 0)(`the demo (${missing.join(', ') || 'with rea
       { timeout: TEST_TIMEOUT_MS },
       async () => {
         await using demo = new DemoRun([]);
-        await demo.prints('Ctrl-C ends it');
+        await demo.prints('Ctrl-C stops the demo');
         const commands = suggestedCommands(demo.output);
         expect(commands.length).toBeGreaterThan(4);
         const [watch] = commands.filter((command) => command.includes(' watch '));
@@ -85,7 +85,7 @@ describe.skipIf(missing.length > 0)(`the demo (${missing.join(', ') || 'with rea
 
   test('nothing is left behind when the demo itself is killed', { timeout: TEST_TIMEOUT_MS }, async () => {
     await using demo = new DemoRun([]);
-    await demo.prints('Start two clusters');
+    await demo.prints('Start two connected clusters');
     await until('all its processes run', () => demo.processes.filter(({ command }) => !command.includes('guardian')).length >= 6);
 
     demo.kill('SIGKILL');
@@ -96,7 +96,7 @@ describe.skipIf(missing.length > 0)(`the demo (${missing.join(', ') || 'with rea
 
   test('an interrupted story ends with status 130 and leaves nothing behind', { timeout: TEST_TIMEOUT_MS }, async () => {
     await using demo = new DemoRun(['--once']);
-    await demo.prints('Start two clusters');
+    await demo.prints('Start two connected clusters');
 
     demo.kill('SIGTERM');
 
@@ -120,7 +120,7 @@ test.each([
 test('a missing etcd is named in one clear line, with status 1', async () => {
   await using demo = new DemoRun(['--once'], { ETCD_BIN: '/nonexistent/etcd' });
   expect(await demo.ended).toBe(1);
-  expect(demo.errors).toMatch(/^demo: ETCD_BIN=\/nonexistent\/etcd is no etcd that runs here;.*\n$/);
+  expect(demo.errors).toMatch(/^demo: ETCD_BIN=\/nonexistent\/etcd is not a working etcd;.*\n$/);
 });
 
 test('the help says what is done to real clusters', async () => {
@@ -132,7 +132,7 @@ test('the help says what is done to real clusters', async () => {
 
 /** The indented lines between the two titles that are commands. */
 function suggestedCommands(output: string): string[] {
-  const section = output.slice(output.indexOf('Now it is yours'), output.indexOf('What changes in either etcd'));
+  const section = output.slice(output.indexOf('The mesh keeps running'), output.indexOf('Changes in both etcds'));
   return [...section.matchAll(/^ {6}(\S.*)$/gm)].map(([, command = '']) => command);
 }
 

@@ -12,7 +12,7 @@ import { PATIENCE_MS } from '../until.ts';
 
 const EVERYTHING = keyOf('cilium/');
 
-/** Below these is what agents act upon; events elsewhere tell of the daemons themselves. */
+/** Agents use the keys below these; events elsewhere concern the daemons themselves. */
 const DATA_PREFIXES = ['cilium/state/', 'cilium/cache/', 'cilium/cluster-config/'];
 
 export interface ObservedEvent {

@@ -22,7 +22,7 @@ export interface ExportedValue {
 /** Where the keys are: below `cilium/state` in the cluster's own etcd, below `cilium/cache` in a mirror. */
 export type Place = 'state' | 'cache';
 
-/** What stands between the kind and a key's own part. */
+/** The path between the kind and the name of a key. */
 const named = (cluster: string) => `${cluster}/`;
 const KINDS: Readonly<Record<string, Readonly<Record<Place, (cluster: string) => string>>>> = {
   'nodes/v1': { state: named, cache: named },
@@ -61,7 +61,7 @@ export function expectedState(workload: Workload): ExportedState {
   return state;
 }
 
-/** What the etcd with these `values` says of `cluster` in that place. In the scope `services` only what belongs to the demo is looked at. */
+/** The state of `cluster` in the `values` of an etcd at that place. In the scope `services` only services of the demo count. */
 export function foundState(values: ReadonlyMap<EtcdKey, Buffer>, place: Place, cluster: string, scope: Scope): ExportedState {
   const state = new Map<string, ExportedValue>();
   for (const [kind, tails] of Object.entries(KINDS)) {
@@ -124,7 +124,7 @@ function decodeService(value: Buffer): ExportedValue {
   return { addresses: Object.keys(backends ?? {}).sort(), mark: labels?.[MARK_LABEL] };
 }
 
-/** A compressed protobuf message, in which nothing but its addresses looks like one. */
+/** A compressed protobuf message, in which only addresses look like addresses. */
 function decodeSlice(value: Buffer): ExportedValue {
   const message = zstdDecompressSync(value).toString('latin1');
   return { addresses: (message.match(/\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}/g) ?? []).sort() };

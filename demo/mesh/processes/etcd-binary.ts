@@ -12,7 +12,7 @@ export interface EtcdBinary {
   readonly version: string;
 }
 
-/** What of the user's environment tells where programs are. */
+/** The environment variables that locate programs. */
 export interface SearchEnvironment {
   readonly ETCD_BIN?: string | undefined;
   readonly PATH?: string | undefined;
@@ -33,14 +33,14 @@ export function findEtcd(env: SearchEnvironment): EtcdBinary {
   }
   throw new MissingProgramError(
     named === ''
-      ? 'no etcd was found; put one into the PATH, or name it: ETCD_BIN=/path/to/etcd'
-      : `ETCD_BIN=${named} is no etcd that runs here; name another one, or leave it empty to search the PATH`,
+      ? 'no etcd was found; add one to the PATH, or set ETCD_BIN=/path/to/etcd'
+      : `ETCD_BIN=${named} is not a working etcd; set another one, or unset it to search the PATH`,
   );
 }
 
 /**
- * How to call `program` from any terminal, undefined where this machine does not have it: its name, or its path
- * where it is the project's own, or beside `etcd` only.
+ * The command to call `program` from any terminal, undefined if it is not installed: its name, or its path
+ * if it belongs to the project, or is only next to `etcd`.
  */
 export function findTool(program: string, env: SearchEnvironment, etcd: EtcdBinary): string | undefined {
   const found = [...inPath(env, program), join(dirname(etcd.path), program)].find(isExecutable);

@@ -26,7 +26,7 @@ export async function startEtcd(options: EtcdOptions): Promise<Etcd> {
   const { binary, cluster, directory, host, signal } = options;
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}`;
-  // One member talks to nobody: its peer port need not be known.
+  // A single member has no peers: its peer port need not be known.
   const peer = 'http://127.0.0.1:0';
   const process = new MeshProcess({
     name: `the etcd of ${cluster}`,
@@ -45,7 +45,7 @@ export async function startEtcd(options: EtcdOptions): Promise<Etcd> {
       '--election-timeout=100',
       '--logger=zap',
       '--log-level=warn',
-      // The data is thrown away anyway; 3.4 does not know the flag.
+      // The data is temporary; 3.4 does not have the flag.
       ...(binary.version.startsWith('3.4.') ? [] : ['--unsafe-no-fsync']),
     ],
     env: {},

@@ -1,10 +1,10 @@
-/** Ports that nobody listens on. */
+/** Ports that are free. */
 import { createServer } from 'node:net';
 
 const FIRST = 28_000;
 const COUNT = 4_000;
 
-/** Demonstrations that run side by side begin at different ports. */
+/** Concurrent demos start at different ports. */
 const PORTS_PER_PROCESS = 64;
 let next = process.pid * PORTS_PER_PROCESS;
 

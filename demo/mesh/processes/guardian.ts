@@ -1,8 +1,8 @@
 /**
- * Sees to it that nothing outlives the demo, however it ends: not a process, not a file.
+ * Ensures that no process and no file outlives the demo, however it ends.
  *
  * A small shell in a session of its own reads the process IDs to guard from a pipe. When the pipe closes,
- * because the demo is done or was killed, it kills those that are left and removes the directory.
+ * because the demo has finished or was killed, it kills the remaining processes and removes the directory.
  */
 import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,9 +23,9 @@ rm -rf "$1" 2>/dev/null || { sleep 1; rm -rf "$1"; }
 `;
 
 /**
- * What a guarded process does first: it gives its own ID to the guardian, and then becomes the program.
- * Said by the demo instead, a demo killed between starting a process and saying so would leave it behind.
- * While it has not said so it holds the pipe open, so that the guardian waits for it.
+ * The first action of a guarded process: it sends its own ID to the guardian, and then becomes the program.
+ * If the demo sent the ID, a demo killed in between would leave the process behind.
+ * Until then the process keeps the pipe open, so that the guardian waits for it.
  */
 const ANNOUNCED = 'echo "+ $$" >&3; exec "$@" 3>&-';
 
@@ -44,13 +44,13 @@ export class Guardian {
   /** `directory` is removed at the end. */
   constructor(directory: string) {
     this.#shell = spawn('sh', ['-c', SCRIPT, 'guardian', directory], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
-    // It is gone only where somebody killed it; the demo then ends its children as far as it can by itself.
+    // It is gone only if it was killed; the demo then stops its children as far as it can.
     this.#shell.stdin.on('error', () => undefined);
   }
 
   /**
-   * Starts a process that does not outlive the demo, in a session of its own: Ctrl-C is for the demo alone,
-   * which then ends everything in order. A command that is not there ends with status 127, its log says so.
+   * Starts a process that does not outlive the demo, in a session of its own: Ctrl-C reaches only the demo,
+   * which then stops everything in order. A missing command ends with status 127, and its log has the error.
    */
   spawn({ command, args, env, log }: GuardedCommand): ChildProcess {
     const child = spawn('/bin/sh', ['-c', ANNOUNCED, 'sh', command, ...args], {
@@ -58,7 +58,7 @@ export class Guardian {
       env,
       detached: true,
     });
-    // Its number may soon belong to somebody else.
+    // Its number may be reused soon.
     child.once('exit', () => this.#shell.stdin.write(`- ${child.pid}\n`));
     return child;
   }

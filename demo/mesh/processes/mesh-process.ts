@@ -10,7 +10,7 @@ import type { Guardian } from './guardian.ts';
 /** Whose processes they are. */
 export interface ProcessHost {
   readonly guardian: Guardian;
-  /** `process` has ended, or could not be started, although nobody killed it by `kill`. */
+  /** `process` has exited, or could not be started, without a call of `kill`. */
   onUnexpectedEnd(process: MeshProcess, error: ProcessEndedError): void;
 }
 
@@ -60,7 +60,7 @@ export class MeshProcess {
     return this.#running?.child.pid;
   }
 
-  /** SIGKILL: it gets no chance to say goodbye to anybody. Resolves when it is gone; idempotent. */
+  /** SIGKILL: the process cannot react. Resolves when it is gone; idempotent. */
   async kill(): Promise<void> {
     const running = this.#running;
     this.#running = undefined;

@@ -7,7 +7,7 @@ import type { Manifest } from './kubernetes-client.ts';
 /** The one namespace the demo writes to. */
 export const NAMESPACE = 'clustermesh-demo';
 
-/** Carried by a service to tell one version of it from the next. */
+/** An annotation of a service that identifies its version. */
 export const MARK_LABEL = 'clustermesh-demo/mark';
 
 const PORT = { name: 'http', port: 80, protocol: 'TCP' };
@@ -33,7 +33,7 @@ export interface Site {
   readonly podCidr: string;
 }
 
-/** How far the demo plays the controllers of a cluster. `services`: no pods, no agents, as real ones would act on what it writes. */
+/** Which controllers of a cluster the demo replaces. `services`: no pods and agents, because real ones would act on the objects. */
 export type Scope = 'everything' | 'services';
 
 export function namespaceManifest(): Manifest {

@@ -1,10 +1,10 @@
 /**
- * The services of one cluster and their pods: what the user, the controllers and the Cilium agents of a
- * real cluster would do, done over the Kubernetes API.
+ * The services of one cluster and their pods: the actions of the user, the controllers and the Cilium agents of a
+ * real cluster, over the Kubernetes API.
  *
- * A change is planned first and carried out after that. Planning changes what `services` says, so that
- * whoever watches the etcds knows what to look for before the first request is sent. With a change of
- * pods the request about the endpoint slice comes last: backends are known only with it.
+ * A change is planned first and then carried out. Planning updates `services`, so that
+ * observers of the etcds know what to expect before the first request is sent. With a change of
+ * pods the request for the endpoint slice comes last, because it publishes the backends.
  */
 import { KubeStatusError } from '../../../src/shared/kubernetes/errors.ts';
 import { NamespaceTakenError } from '../errors.ts';
@@ -73,7 +73,7 @@ export class Workload {
     await kubernetes.create(namespaceManifest()).catch((thrown: unknown) => {
       if (!(thrown instanceof KubeStatusError && thrown.status === 409)) throw thrown;
       throw new NamespaceTakenError(
-        `the namespace ${NAMESPACE} exists already in ${kubernetes.server}; delete it, or wait for the other demo to end`,
+        `the namespace ${NAMESPACE} exists already in ${kubernetes.server}; delete it, or wait until the other demo has ended`,
       );
     });
     this.#hasNamespace = true;
@@ -110,7 +110,7 @@ export class Workload {
     return this.#withoutPod(name, this.#service(name).pods.at(-1)?.name ?? '');
   }
 
-  /** What the controllers make of a pod that somebody else has deleted; undefined where it is none of ours. */
+  /** The reaction to a pod that was deleted externally; undefined if it does not belong to the demo. */
   lostPod(podName: string): Change | undefined {
     for (const [name, { pods }] of this.#services) {
       if (pods.some((pod) => pod.name === podName)) return this.#withoutPod(name, podName);
@@ -134,7 +134,7 @@ export class Workload {
     };
   }
 
-  /** Deletes whatever was created, the namespace included. */
+  /** Deletes all created objects, including the namespace. */
   async cleanUp(): Promise<void> {
     const { kubernetes } = this.#options;
     for (const service of this.#services.values()) {
