@@ -25,8 +25,8 @@ Usage:
   scripts/demo [flags]
 
 It starts an etcd, a Kubernetes API, the apiserver and kvstoremesh for each of the clusters east
-and west. Then it shares, scales and deletes services, cuts the link, and kills daemons. After this story
-the mesh keeps running for your own experiments. Ctrl-C stops the demo and removes everything.
+and west. Then it shares, scales and deletes services, cuts the link, and kills daemons. After this
+story the mesh keeps running for your own experiments. Ctrl-C stops the demo and removes everything.
 
 Flags:
       --once                    Exit after the story; status 0 if all steps succeeded, else 1
