@@ -7,6 +7,8 @@ export const CHECKS: readonly Step[] = [
   ['promises', 'eslint', '--max-warnings=0', '.'],
   ['import directions', 'depcruise', '--output-type=err', 'src', 'test', 'bench', 'demo', 'scripts'],
   ['dead code', 'knip'],
+  ['bounds page', 'node', 'scripts/bounds.ts', '--check'],
+  ['prose', 'node', 'scripts/prose.ts'],
 ];
 
 if (import.meta.main) {

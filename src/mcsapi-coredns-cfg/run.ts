@@ -2,7 +2,7 @@
  * `mcsapi-coredns-cfg`: CoreDNS learns the domain of the clusterset, once.
  *
  * Nothing is changed unless all of it can be. A run that was interrupted between the change of the Corefile and the
- * restart is completed by the next one; one that finds CoreDNS configured, by whomever, changes nothing.
+ * restart is completed by the next one; a run that finds CoreDNS configured changes nothing.
  */
 
 import type { KubeConnection } from '../shared/kubernetes/connection/connection.ts';

@@ -3,7 +3,7 @@
  *
  * The cluster config is removed first, so that the agents disconnect from the cluster. Its keys stay for a
  * while after that: an agent that sees them disappear first would treat a removed cluster as one whose services
- * are all down. Then everything below the cluster's prefixes is removed, whoever wrote it.
+ * are all down. Then everything below the cluster's prefixes is removed, from any writer.
  */
 
 import { asError, errorCode } from '../../shared/errors.ts';

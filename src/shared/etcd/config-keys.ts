@@ -62,7 +62,7 @@ export function foldKeys(content: Readonly<Record<string, unknown>>, known: read
   return { values, spelling: (key) => spellings.get(key) ?? key, unknown, ambiguous };
 }
 
-/** What is wrong with keys that this program does without: one message for each, by key. */
+/** Problems of keys that have no effect: one message for each, by key. */
 export function idleKeyProblems(
   content: Readonly<Record<string, unknown>>,
   known: readonly string[],

@@ -18,7 +18,7 @@ const HEARTBEAT_TIMEOUT_MS = 25_000;
 
 /**
  * Writes the heartbeat at once and then every minute until `signal` is aborted, then resolves. A write that
- * fails or takes too long is logged, once for as long as it goes on, and the next one comes all the same.
+ * fails or takes too long is logged, once until one succeeds; the next one is still written.
  */
 export async function runHeartbeat(singles: SingleKeys, clock: Clock, log: Logger, signal: AbortSignal): Promise<void> {
   let isFailing = false;
