@@ -51,7 +51,7 @@ export async function benchReconnect({ outages, tries }: ReconnectOptions): Prom
   else process.stdout.write('dropped packets: only as root\n');
   await Promise.all(kinds);
   const between = ['refused', 'silent'] as const;
-  await Promise.all(between.map(async (kind) => report(`replaced, while ${kind}`, await replaced(kind, tries))));
+  await Promise.all(between.map(async (kind) => report(`replaced while ${kind}`, await replaced(kind, tries))));
   const text = await crowd();
   process.stdout.write(`${table(['outage', 'tries', 'p50 s', 'p95 s', 'max s'], rows)}${text}`);
 }

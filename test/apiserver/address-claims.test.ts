@@ -43,7 +43,7 @@ test.each([
   ['CiliumEndpointSlices', aged(podSliceOf('slice-z', 'dead'), 1), aged(podSliceOf('slice-a', 'alive'), 2)],
   ['CiliumEndpoints of two namespaces', aged(endpoint('dead', 'zoo'), 1), aged(endpoint('alive'), 2)],
 ])(
-  'an address is that of the one created last, of %s in whatever order, and of the other when that one goes',
+  'an address has the value of the object created last, of %s in any order, and of the other one when that is deleted',
   async (_, dead, alive) => {
     for (const order of [
       [dead, alive],
@@ -76,7 +76,7 @@ test('an address is not that of one whose namespace does not take part, nor of o
   expect(model.sinks['ip/v1'].words).not.toContain(`remove ${IP}`);
 });
 
-test('an address is that of the last in the order of names where they do not tell their age', async () => {
+test('an address has the value of the last object in name order if the age is unknown', async () => {
   for (const order of [
     ['a', 'b'],
     ['b', 'a'],

@@ -145,7 +145,7 @@ export class ClusterModel {
     for (const kind of kinds) this.#kind(kind).listed();
   }
 
-  /** All that was said has been evaluated: each turn of the event loop evaluates one object of each export at least. */
+  /** All changes have been evaluated: each turn of the event loop evaluates at least one object of each export. */
   async settled(): Promise<void> {
     for (let turn = 0; turn < SETTLING_TURNS; turn += 1) await nextTurn();
   }

@@ -57,7 +57,7 @@ describe.skipIf(etcdVersions().length === 0)('/healthz of clustermesh', { timeou
     await shows(/^ok$/);
   });
 
-  test('says that the API server is waited for', async () => {
+  test('reports that the daemon waits for the API server', async () => {
     await using rig = await DaemonRig.start();
     await rig.kubernetes.stop();
     const daemon = await rig.daemon();

@@ -42,7 +42,7 @@ describe.skipIf(etcdVersions().length === 0)('modes of the daemon (need an etcd)
     expect(await rig.value('cilium/cluster-config/east')).toBe(config);
   });
 
-  test('services of another proxy are exported by the daemon that is told its name, together with the selector', async () => {
+  test('services of another proxy are exported by the daemon with its name, together with the selector', async () => {
     await using rig = await DaemonRig.start();
     const proxy = { 'service.kubernetes.io/service-proxy-name': 'mine' };
     await rig.create(namespace, service('web'), service('own', { ...proxy, mesh: '1' }), service('out', proxy));

@@ -1,4 +1,4 @@
-/** A sink that remembers what it was told, and what a publisher would hold by it. */
+/** A sink that records its calls, and the keys that a publisher would have. */
 import type { EtcdKey } from '../../src/shared/etcd/types.ts';
 import type { Sink } from '../../src/shared/publisher/types.ts';
 

@@ -51,7 +51,7 @@ const definitionsOf = (...plurals: string[]) =>
   meshDefinitions.filter(({ metadata }) => plurals.some((plural) => metadata.name.startsWith(plural)));
 
 describe.skipIf(etcdVersions().length === 0)('the daemon (needs an etcd)', () => {
-  test('brings a whole cluster into etcd, says so, and leaves everything there when it stops', async () => {
+  test('writes a whole cluster to etcd, logs it, and leaves all keys when it stops', async () => {
     await using rig = await DaemonRig.start();
     await rig.create(namespace, service, slice, node, identity, endpoint, serviceExport);
     const daemon = await rig.daemon('--clustermesh-enable-mcs-api');
@@ -93,7 +93,7 @@ describe.skipIf(etcdVersions().length === 0)('the daemon (needs an etcd)', () =>
     await until('nothing to be left', async () => (await rig.keyNames('cilium/state/')).length === 0);
   });
 
-  test('a restart writes only what has changed meanwhile, and removes what is gone', async () => {
+  test('a restart writes only changes, and removes stale keys', async () => {
     await using rig = await DaemonRig.start();
     await rig.create(namespace, service, slice, node, identity, endpoint);
     const first = await rig.daemon();
@@ -123,7 +123,7 @@ describe.skipIf(etcdVersions().length === 0)('the daemon (needs an etcd)', () =>
     expect((await rig.keyNames('cilium/synced/')).sort()).toEqual(SYNCED);
   });
 
-  test('gives up when the CRDs of Cilium do not come in time, naming those that are missing', async () => {
+  test('fails when the CRDs of Cilium are not created in time, and reports the missing ones', async () => {
     await using rig = await DaemonRig.start({ definitions: definitionsOf('ciliumnodes') });
     const daemon = await rig.daemon('--crd-wait-timeout=1s');
     const failure = within('the daemon to give up', daemon.ended).catch((thrown: unknown) => thrown);
@@ -133,7 +133,7 @@ describe.skipIf(etcdVersions().length === 0)('the daemon (needs an etcd)', () =>
     });
   });
 
-  test('reads addresses from CiliumEndpointSlices where told to', async () => {
+  test('reads addresses from CiliumEndpointSlices if configured', async () => {
     await using rig = await DaemonRig.start({
       definitions: definitionsOf('ciliumnodes', 'ciliumidentities', 'ciliumendpointslices'),
     });

@@ -38,7 +38,7 @@ test.each<[string, string[], string]>([
   expect({ status, stdout }).toEqual({ status: 255, stdout: '' });
 });
 
-test('values are read as the agents read them, and the log says which are not what they seem', async () => {
+test('values are parsed as by the agents, and unexpected ones are logged', async () => {
   const args = ['--cluster-name=east', '--cluster-id=010', '--k8s-client-qps=1e1', '--k8s-kubeconfig-path=/nonexistent'];
   const { status, stderr } = await program(['clustermesh', ...args], {
     CILIUM_DEBUG: 'yes',

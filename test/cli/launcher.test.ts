@@ -8,7 +8,7 @@ import { until } from '../support/until.ts';
 
 const launcher = fileURLToPath(new URL('../../bin/clustermesh-apiserver', import.meta.url));
 
-/** An installed program: the launcher, and a bundle that tells how it was started. */
+/** An installed program: the launcher, and a bundle that reports how it was started. */
 let root: string;
 let path: string;
 
@@ -32,7 +32,7 @@ function launch(command = join(root, 'bin/clustermesh-apiserver'), env = {}, ...
   return runChild(command, args, { cwd: join(root, 'elsewhere'), env: { PATH: path, ...env } });
 }
 
-/** What the bundle told: which Node, in which directory, which bundle, with which arguments. */
+/** The report of the bundle: which Node, in which directory, which bundle, with which arguments. */
 function told({ status, stdout, stderr }: Outcome): string[] {
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   return JSON.parse(stdout);
@@ -65,7 +65,7 @@ test('a Node that is too old is passed over for the one of the project', async (
   told(await launch(undefined, { PATH: `${join(root, 'old')}:/usr/bin:/bin` }));
 });
 
-test('without a Node that is new enough it says so', async () => {
+test('without a Node that is new enough it reports that', async () => {
   const { status, stderr } = await launch(undefined, { PATH: `${join(root, 'old')}:/usr/bin:/bin` });
   expect(stderr).toMatch(/^clustermesh-apiserver: no Node 22\.19 or newer was found;[^\n]*CLUSTERMESH_NODE[^\n]*\n$/);
   expect(status).toBe(255);

@@ -62,7 +62,7 @@ function rowsOf(section: string): readonly Row[] {
 const namesOf = (section: string) => rowsOf(section).map(({ name }) => name);
 const flagsOf = (...tables: FlagTable[]) => [...new Set(tables.flatMap(Object.keys))].map((name) => `--${name}`).sort();
 
-test('every row has a standing that the page explains, and one that departs from the original says how', () => {
+test('every row has a standing that the page explains, and a deviation from the original has a remark', () => {
   expect(namesOf('Compatibility')).toEqual(STANDINGS);
   const rows = [...sections].filter(([section]) => section !== 'Compatibility').flatMap(([, each]) => each);
   expect(rows.length).toBeGreaterThan(100);
@@ -85,7 +85,7 @@ test('every flag of the daemons has its row, with the daemons that have it', () 
   expect(rowsOf('Of the daemons').map(({ name, cells }) => [name, cells.of])).toEqual(expected);
 });
 
-test('exactly the flags that nothing reads are said to have no effect', () => {
+test('exactly the flags that are not read are listed as without effect', () => {
   const table: FlagTable = { ...apiserverFlagTable, ...kvstoremeshFlagTable };
   const inert = flagsOf(table).filter((flag) => table[flag.slice(2)]?.inert);
   const rows = rowsOf('Of the daemons').filter(({ cells }) => cells.standing === 'no effect');

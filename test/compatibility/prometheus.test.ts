@@ -43,7 +43,7 @@ describe.skipIf(reason !== undefined)(`Prometheus${reason === undefined ? '' : `
     rmSync(directory, { recursive: true, force: true });
   });
 
-  test.each(['clustermesh', 'kvstoremesh'] as const)('promtool has nothing to say about the series of %s', async (name) => {
+  test.each(['clustermesh', 'kvstoremesh'] as const)('promtool has no complaints about the series of %s', async (name) => {
     const { stdout, stderr } = spawnSync(tool, ['check', 'metrics'], {
       input: await daemons[name].scrape(),
       encoding: 'utf8',
@@ -52,7 +52,7 @@ describe.skipIf(reason !== undefined)(`Prometheus${reason === undefined ? '' : `
     expect(complaints).toEqual([]);
   });
 
-  test('Prometheus scrapes both daemons and knows their series', async () => {
+  test('Prometheus scrapes both daemons and has their series', async () => {
     const port = await freePort();
     const targets = [daemons.clustermesh, daemons.kvstoremesh].map(({ metricsPort }) => `127.0.0.1:${metricsPort}`);
     const config = { scrape_configs: [{ job_name: 'mesh', scrape_interval: '1s', static_configs: [{ targets }] }] };

@@ -123,7 +123,7 @@ test('a missing etcd is named in one clear line, with status 1', async () => {
   expect(demo.errors).toMatch(/^demo: ETCD_BIN=\/nonexistent\/etcd is not a working etcd;.*\n$/);
 });
 
-test('the help says what is done to real clusters', async () => {
+test('the help explains changes of real clusters', async () => {
   await using demo = new DemoRun(['--help']);
   expect(await demo.ended).toBe(0);
   expect(demo.output).toContain('only the namespace clustermesh-demo is created');
@@ -136,7 +136,7 @@ function suggestedCommands(output: string): string[] {
   return [...section.matchAll(/^ {6}(\S.*)$/gm)].map(([, command = '']) => command);
 }
 
-/** Runs beside the demo, whose output the test reads meanwhile. */
+/** Runs concurrently with the demo, whose output the test reads. */
 async function succeeds(command: string): Promise<void> {
   const child = spawn('sh', ['-c', command], { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';

@@ -53,7 +53,7 @@ const stored = new Map(
   }).map(([key, value]) => [keyOf(key), Buffer.from(value)]),
 );
 
-test('what an etcd says of a cluster is read from the keys of that cluster alone', () => {
+test('the state of a cluster in etcd is read only from the keys of that cluster', () => {
   const found = foundState(stored, 'cache', 'east', 'everything');
   expect([...found.keys()].sort()).toEqual([
     'endpointslices/v1/clustermesh-demo/a-ipv4',

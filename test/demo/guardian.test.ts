@@ -11,7 +11,7 @@ import { until } from '../support/until.ts';
 
 const GUARDIAN = fileURLToPath(new URL('../../demo/mesh/processes/guardian.ts', import.meta.url));
 
-/** A program that starts `starts` processes by a guardian and has died before it could say anything more. */
+/** A program that starts `starts` processes by a guardian and has died before it could send anything more. */
 function killedProgram(directory: string, starts: number): string {
   return `
     import { openSync } from 'node:fs';

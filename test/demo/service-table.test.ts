@@ -18,6 +18,6 @@ test('more pods than can be counted at a glance are a number', () => {
   expect(row).toBe('a         12×● 9×○    ●●●●●●●●');
 });
 
-test('no services are told in words', () => {
+test('no services are shown as a sentence', () => {
   expect(serviceTable([])).toEqual(['no service in either cluster']);
 });

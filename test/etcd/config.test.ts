@@ -37,7 +37,7 @@ cilium-host-aliases:
   expect(config.hostAliases).toEqual(new Map([['berlin.mesh', ['10.1.2.3', 'fd00::2']]]));
 });
 
-test('an endpoint without a scheme uses TLS unless the file says otherwise', () => {
+test('an endpoint without a scheme uses TLS unless the file disables it', () => {
   expect(parse('endpoints: ["a:1"]').endpoints).toEqual(['https://a:1']);
   expect(parse('endpoints: ["a:1"]\ninsecure-transport: true').endpoints).toEqual(['http://a:1']);
 });
@@ -249,7 +249,7 @@ test('the first endpoint decides whether TLS is used', () => {
   expect(parse('endpoints: [a:1, "https://b:1"]\ninsecure-transport: true').endpoints).toEqual(['http://a:1', 'http://b:1']);
 });
 
-test('a password goes to https, to the loopback, and where the file says that the transport is insecure', () => {
+test('a password is sent over https, to the loopback, and if the file allows insecure transport', () => {
   const login = 'username: u\npassword: p';
   for (const endpoint of ['https://a:1', 'http://127.0.0.1:1', 'http://[::1]:1', 'http://localhost:1']) {
     expect(parse(`endpoints: ["${endpoint}"]\n${login}`).login).toMatchObject({ username: 'u' });

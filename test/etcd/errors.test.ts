@@ -6,7 +6,7 @@ import { MAX_ETCD_TEXT_LENGTH } from '../../src/shared/limits.ts';
 
 const context = { what: 'Range', timeoutMs: 500, revision: 5 as Revision };
 
-/** As etcd 3.4 to 3.7, gRPC and Node say them. */
+/** Texts of etcd 3.4 to 3.7, gRPC and Node. */
 const CAUSES: readonly (readonly [number, string, string])[] = [
   [status.OUT_OF_RANGE, 'etcdserver: mvcc: required revision has been compacted', 'ETCD_COMPACTED'],
   [status.OUT_OF_RANGE, 'etcdserver: mvcc: required revision is a future revision', 'ETCD_FUTURE_REVISION'],
@@ -56,7 +56,7 @@ test.each(CAUSES)('status %i with "%s" is %s', (code, details, expected) => {
   expect(errorOfStatus({ code, details }, context)).toMatchObject({ code: expected });
 });
 
-test('a watch that is cancelled tells why by its text alone', () => {
+test('a cancelled watch reports its cause only by its text', () => {
   expect(errorOfCancelReason('etcdserver: permission denied', context)).toMatchObject({ code: 'ETCD_PERMISSION_DENIED' });
   expect(errorOfCancelReason('rpc error: code = PermissionDenied desc = etcdserver: permission denied', context)).toMatchObject({
     code: 'ETCD_PERMISSION_DENIED',

@@ -53,7 +53,7 @@ describe.skipIf(oldest === undefined)('etcdinit', { timeout: 120_000 }, () => {
     expect(isAlive(etcdPid(child.stderrSoFar) ?? 0)).toBe(false);
   });
 
-  test('whose guard is killed ends its etcd itself, and says that it ended', async () => {
+  test('whose guard is killed stops its etcd itself, and reports it', async () => {
     using rig = new InitRig();
     rig.fakeEtcd('exec sleep 60');
     await using child = rig.start();
@@ -90,14 +90,14 @@ describe('etcdinit refuses', () => {
     ['a bad name of the cluster', '--cluster-name=Harbor', undefined, 'flag --cluster-name: "Harbor"'],
   ])('%s, by a message of its own', async (_, flag, status, message) => {
     const flags = parseFlags(etcdinitFlagTable, [flag], {});
-    if (flags === 'help') throw new Error('nobody asked for help');
+    if (flags === 'help') throw new Error('help was not requested');
     const run = runEtcdinit(flags.values, { log: silentLogger, clock: systemClock, ...soon() });
     await expect(run).rejects.toThrow(message);
     if (status !== undefined) await expect(run).rejects.toMatchObject({ status });
   });
 });
 
-describe('etcdinit tells of an etcd that', { timeout: 120_000 }, () => {
+describe('etcdinit reports an etcd that', { timeout: 120_000 }, () => {
   const etcd = oldest?.path ?? 'etcd';
   test.each<[string, string, number, string, string]>([
     ['ends by itself', 'echo "no room for the log" >&2; exit 3', 4, 'ETCDINIT_ENDED', 'with status 3'],

@@ -171,7 +171,7 @@ describe.skipIf(missing !== undefined).each(etcdVersions())(
       ]);
     });
 
-    test('the key that agents of 1.15 ask for is there before they can connect, and stays', async () => {
+    test('the key that agents of 1.15 read first exists before they can connect, and stays', async () => {
       const key = keyOf('cilium/.has-cluster-config');
       expect(prepared).toMatchObject({ key, value: bytes('true'), lease: NO_LEASE });
       for (const user of ['local-harbor', 'remote', 'remote-west'])
@@ -220,7 +220,7 @@ describe.skipIf(missing !== undefined).each(etcdVersions())(
     });
 
     test.each(['admin-harbor', 'local-harbor', 'remote-west', 'stranger'])(
-      '%s maintains the store as far as etcd asks for rights at all',
+      '%s maintains the store as far as etcd checks permissions at all',
       async (user) => {
         const seen: Record<string, string> = {};
         for (const [name, args] of Object.entries(MAINTENANCE)) seen[name] = await etcdctl(user, args);
@@ -241,7 +241,7 @@ describe.skipIf(missing !== undefined).each(etcdVersions())(
       },
     );
 
-    test('a lease that keys are on cannot be revoked by somebody who may not write them', async () => {
+    test('a lease with keys cannot be revoked by a user without write permission for them', async () => {
       const admin = clientOf('admin-harbor');
       const lease = await admin.grantLease(600, soon());
       await admin.txn([{ type: 'put', key: keyOf('cilium/state/leased'), value: bytes('1'), lease }], soon());
@@ -271,7 +271,7 @@ describe.skipIf(missing !== undefined).each(etcdVersions())(
         return 'yes';
       } catch (thrown) {
         const { stderr } = thrown as { stderr?: string };
-        // What was compacted already was asked for by somebody who may.
+        // A user with permission has already compacted this.
         if (/has been compacted/.test(String(stderr))) return 'yes';
         return /permission denied|user( name)? not found/.test(String(stderr)) ? 'no' : String(stderr);
       }
@@ -298,7 +298,7 @@ async function allowed(call: (key: string) => Promise<unknown>): Promise<readonl
   return keys;
 }
 
-/** A stranger is told that there is no such user, and means himself. */
+/** An unknown user receives the error that the user, itself, does not exist. */
 function found(answer: unknown): void {
   if (answer === undefined) throw new AuthNotFoundError('no answer');
 }
@@ -310,7 +310,7 @@ async function isAllowed(call: () => Promise<unknown>): Promise<boolean> {
     await call();
     return true;
   } catch (thrown) {
-    // The last one is said to a stranger who asks for users and roles.
+    // The last one is the error for an unknown user that requests users and roles.
     if (REFUSALS.some((refusal) => thrown instanceof refusal)) return false;
     throw thrown;
   }
@@ -321,7 +321,7 @@ async function first<T>(items: AsyncIterable<T>): Promise<T | undefined> {
   return undefined;
 }
 
-/** The history of every key begins with a put. A watch that is denied says so in the log, and tries again. */
+/** The history of every key starts with a put. A denied watch logs it and retries. */
 async function canWatch(client: EtcdAdminClient, log: DenialLog, key: string): Promise<void> {
   const stop = new AbortController();
   log.onDenied = () => stop.abort(new PermissionDeniedError());

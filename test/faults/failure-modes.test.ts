@@ -1,4 +1,4 @@
-/** The page about failures says what the program does: each fault is tested, and what is quoted is what is said. */
+/** The page about failures matches the program: each fault has a test, and quoted texts exist in the source. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

@@ -63,7 +63,7 @@ describe.skipIf(etcdVersions().length === 0)('the oracle', { timeout: 120_000 },
     await expect(oracle.converged()).rejects.toThrow('out of order in the source');
 
     await put('cilium/cache/nodes/v1/other/x', 'x');
-    await expect(oracle.converged()).rejects.toThrow(/other\/x at revision \d+: the key is somebody else's/);
+    await expect(oracle.converged()).rejects.toThrow(/other\/x at revision \d+: the key has another owner/);
 
     await local.put({ [NODE]: 'of the test' });
     await expect(oracle.converged(200)).rejects.toThrow(`"source":"new","mirror":"of the test"`);

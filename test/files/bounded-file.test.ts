@@ -48,7 +48,7 @@ test('a file beyond the bound is refused, however large', async () => {
   await expect(readBoundedFile(path('larger'), MAX_BYTES)).rejects.toThrow(/larger than/);
 });
 
-test('what the system says about a file that cannot be opened is told', async () => {
+test("the system's error for a file that cannot be opened is reported", async () => {
   const error = await readBoundedFile(path('missing'), MAX_BYTES).catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ errno: 'ENOENT' });
   expect(String(error)).toContain(`${path('missing')}: cannot be read: ENOENT`);

@@ -29,7 +29,7 @@ test('every option of the field is read', () => {
   });
 });
 
-test('a limit that is absent or 0 is no limit, a page size of 0 asks for no pages', () => {
+test('a limit that is absent or 0 is no limit, a page size of 0 requests no pages', () => {
   expect(parse(['etcd.qps', '0'], ['etcd.bootstrapQps', '0'], ['etcd.maxInflight', '0'], ['etcd.limit', '0'])).toEqual({
     address: 'http://e:1',
     limit: 0,

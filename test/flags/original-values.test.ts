@@ -98,7 +98,7 @@ describe('whole numbers', () => {
     expectRefused('k8s-client-burst', '9223372036854775808');
   });
 
-  test('a leading zero is explained where a digit does not fit it, and told where all do', () => {
+  test('a leading zero is explained if a digit does not fit it, and logged if all do', () => {
     expect(() => parseFlags(apiserverFlagTable, ['--cluster-id=08'], {})).toThrow(
       'flag --cluster-id: "08" is not a whole number: a leading zero makes it octal, as in all Cilium programs; allowed: 0 to 4294967295',
     );
@@ -167,7 +167,7 @@ describe('booleans', () => {
   });
 
   test.each([apiserverFlagTable, kvstoremeshFlagTable, etcdinitFlagTable])(
-    'CILIUM_DEBUG alone takes any word, and says that one that is no boolean counts as false',
+    'CILIUM_DEBUG alone accepts any word, and logs that one that is no boolean counts as false',
     (table) => {
       expect(parseFlags(table, [], { CILIUM_DEBUG: 'yes' })).toMatchObject({
         values: { debug: false },
@@ -281,7 +281,7 @@ describe('maps', () => {
     expectRefused('kvstore-opt', text);
   });
 
-  test('a repeated argument adds to those before, whatever its form; the variable does not count then', () => {
+  test('a repeated argument adds to those before, in any form; the variable is ignored then', () => {
     const argv = ['--kvstore-opt={"a":"1"}', '--kvstore-opt', 'b=2,a=3', '--kvstore-opt="c=4"'];
     const parsed = parseFlags(apiserverFlagTable, argv, { CILIUM_KVSTORE_OPT: 'd=5' });
     if (parsed === 'help') throw new Error('help was not asked for');

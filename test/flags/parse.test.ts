@@ -110,7 +110,7 @@ describe('the environment', () => {
     expect(apiserver(['--kvstore-opt=etcd.limit=7'], env).kvstoreOpt).toEqual(new Map([['etcd.limit', '7']]));
   });
 
-  test('does not count where a variable is empty or belongs to nobody', () => {
+  test('is ignored if a variable is empty or unknown', () => {
     expect(apiserver([], { CILIUM_CLUSTER_ID: '', CILIUM_AGENT_PORT: 'tcp://10.0.0.1:80' }).clusterId).toBe(0);
   });
 

@@ -1,5 +1,5 @@
 /**
- * Coverage-guided fuzzing of whatever reads text or bytes of others: `npm run fuzz`, or with names of targets.
+ * Coverage-guided fuzzing of all parsers of untrusted input: `npm run fuzz`, or with names of targets.
  *
  * FUZZ_SECONDS for all targets together, FUZZ_SEED repeats a run as far as time allows, FUZZ_KEEP=1 adds inputs that
  * reached something new to the corpus. An input that fails is made small and kept among the regressions, which a test

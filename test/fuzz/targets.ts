@@ -182,7 +182,7 @@ async function kubernetesLines(): Promise<Run> {
   };
 }
 
-/** A selector says of itself what it selects. */
+/** A selector formats itself. */
 async function labelSelector(): Promise<Run> {
   const { parseLabelSelector } = await import('../../src/apiserver/export/label-selector.ts');
   return (input) =>

@@ -43,7 +43,7 @@ export async function watched(input: Buffer): Promise<number> {
       }
     }
   } catch (thrown) {
-    // A consumer that has given up is told nothing else.
+    // A consumer that has stopped receives nothing else.
     if (thrown !== end.signal.reason) throw thrown;
   }
   return delivered;
@@ -59,7 +59,7 @@ function messagesOf(input: Buffer): Buffer[] {
   return messages;
 }
 
-/** Only what a watch needs of one. The watch is given up when it is out of messages, or would try again. */
+/** The parts that a watch needs. The watch is stopped when it is out of messages, or would retry. */
 function transportOf(messages: Iterator<Buffer>, end: AbortController): Transport {
   const giveUp = (): undefined => {
     end.abort(new Error('the input is at its end'));

@@ -25,7 +25,7 @@ async function get(path: string, host = '127.0.0.1'): Promise<{ status: number; 
   return { status: response.status, type: response.headers.get('content-type'), body: await response.text() };
 }
 
-test('readiness is told without a line break and never goes back', async () => {
+test('readiness is sent without a line break and never reverts', async () => {
   expect(await get('/readyz')).toEqual({ status: 500, type: 'text/plain; charset=utf-8', body: 'NotReady' });
   health.markReady();
   health.addCheck('etcd', () => 'unreachable');
@@ -41,7 +41,7 @@ test('the time to readiness is shown once it is known, and not changed later', a
   expect(await registry.metrics()).toBe(first);
 });
 
-test('/healthz names what is not well until it is removed', async () => {
+test('/healthz lists a problem until it is removed', async () => {
   const path = '/healthz';
   expect(await get(path)).toEqual({ status: 200, type: 'text/plain; charset=utf-8', body: 'ok' });
   health.addCheck('fine', () => undefined);
@@ -53,7 +53,7 @@ test('/healthz names what is not well until it is removed', async () => {
   expect(await get(path)).toMatchObject({ status: 500, body: 'kubernetes: no watch for 90s\n' });
 });
 
-test('/livez names what is not well and is alive all the same, since no restart would mend it', async () => {
+test('/livez lists problems and is alive anyway, since no restart would fix them', async () => {
   expect(await get('/livez')).toEqual({ status: 200, type: 'text/plain; charset=utf-8', body: 'ok' });
   health.addCheck('etcd', () => 'no space left');
   expect(await get('/livez')).toMatchObject({ status: 200, body: 'etcd: no space left\n' });

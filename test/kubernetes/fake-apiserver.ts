@@ -1,5 +1,5 @@
 /**
- * A Kubernetes API server small enough to be told what to do wrong.
+ * A small Kubernetes API server with scripted faults.
  *
  * It keeps collections of objects with resource versions and a history, and serves lists (whole, in
  * pages, streamed) and watches like the real one. A fault takes a request over, or spoils its answer.
@@ -28,7 +28,7 @@ export class FakeApiserver implements AsyncDisposable {
   readonly watchers = new Set<Watcher>();
   /** Tried in order on each request; the first that takes it wins. */
   readonly faults: Fault[] = [];
-  /** `refused` as by a server that knows the parameter, `ignored` as by one that does not. */
+  /** `refused` as by a server that supports the parameter, `ignored` as by one that does not. */
   streamingLists: 'served' | 'refused' | 'ignored' = 'served';
   /** Connections accepted so far. */
   accepted = 0;
@@ -188,7 +188,7 @@ export function sendStatus(
   return sendJson(response, code, { kind: 'Status', apiVersion: 'v1', status: 'Failure', code, reason, message }, headers);
 }
 
-/** An answer of this status to whatever is asked. */
+/** A response with this status to every request. */
 export function status(code: number, reason: string, headers: Record<string, string> = {}): Fault {
   return (_, response) => sendStatus(response, code, reason, '', headers);
 }

@@ -185,7 +185,7 @@ describe.skipIf(missing !== undefined)(`a real API server${missing === undefined
     await run.holds(['default/fourth', 'default/second', 'default/third']);
   }, 90_000);
 
-  test('a client without rights is told which rule it lacks', async () => {
+  test('a client without permission receives the missing rule', async () => {
     const anonymous = join(directory, 'anonymous');
     await writeFile(anonymous, api.kubeconfig.replace(/token: .*/, 'as-extra: {}'));
     await using run = await ReflectorRun.start([], { resource: CILIUM_NODES, connection: { kubeconfigPath: anonymous } });

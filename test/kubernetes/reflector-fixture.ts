@@ -31,7 +31,7 @@ export interface RunOptions {
 export class ReflectorRun implements AsyncDisposable {
   /** What the handler holds, by `namespace/name`. */
   readonly objects = new Map<string, unknown>();
-  /** Every word told to the handler, in order: `+ns/name`, `-ns/name`, `listed`. */
+  /** Every call of the handler, in order: `+ns/name`, `-ns/name`, `listed`. */
   readonly told: string[] = [];
   readonly events: ReflectorEvent[] = [];
   readonly connection: KubeConnection;

@@ -25,7 +25,7 @@ describe('a cluster config', () => {
   });
 
   test.each(['{}', 'null', '{"capabilities":null}', '{"id":null,"capabilities":{"cached":null,"serviceExportsEnabled":null}}'])(
-    'says nothing where members are absent or null: %s',
+    'has no values for absent or null members: %s',
     (text) => {
       expect(parse(text)).toEqual({
         id: 0,

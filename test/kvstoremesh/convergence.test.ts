@@ -56,7 +56,7 @@ async function perform(each: Step, berlin: Remote, mesh: Mesh): Promise<void> {
   }
 }
 
-describe.skipIf(etcdVersions().length === 0)('whatever happens', { timeout: 180_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('after any history', { timeout: 180_000 }, () => {
   test('the mirror is equal to the remote once all is well again', async () => {
     await using local = await startLocal();
     await using berlin = await startRemote('berlin');

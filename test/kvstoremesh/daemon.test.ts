@@ -44,7 +44,7 @@ describe.skipIf(etcdVersions().length === 0)('the daemon', { timeout: 120_000 },
     expect(await answer.json()).toMatchObject({ grantedTTL: '25' });
   });
 
-  test('is ready once the clusters of its start are mirrored, and says how they are', async () => {
+  test('is ready once the clusters of its start are mirrored, and reports their status', async () => {
     await using local = await startLocal();
     await using berlin = await startRemote('berlin');
     await berlin.configure(7);

@@ -47,7 +47,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
     expect(mesh.status('berlin')?.['num-failures']).toBeUndefined();
   });
 
-  test('rule 37: a silent remote is told as lost, its keys stay, and it is taken up again without a write', async () => {
+  test('rule 37: a silent remote is reported as lost, its keys stay, and it returns without a write', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using mesh = await Mesh.mirroring(local, [berlin], { silenceMs: 500 });
@@ -146,7 +146,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
     await mesh.synced('gone');
   });
 
-  test('a file that cannot be used is told with its line, and is tried again when it changes', async () => {
+  test('an invalid file is reported with its line, and is tried again when it changes', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using mesh = await Mesh.mirroring(local, [berlin]);
@@ -158,7 +158,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
     await mesh.holds(berlin.keys('1', 'cache'));
   });
 
-  test('rule 54: our own restart writes nothing that is there, and removes what went meanwhile', async () => {
+  test('rule 54: our own restart does not write existing keys, and removes stale ones', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await berlin.fill('2');
@@ -196,7 +196,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
     await using mesh = new Mesh(local);
     mesh.add(berlin);
     await mesh.until(
-      'the reason is told',
+      'the reason is reported',
       'berlin',
       ({ connected, reason }) => connected && reason?.includes('cannot reach etcd'),
     );
@@ -206,7 +206,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
     expect(mesh.status('berlin')?.['num-failures']).toBeUndefined();
   });
 
-  test('what is not heard of for too long loses its services only, and gets them back', async () => {
+  test('a remote that is unreachable for too long loses only its services, and gets them back', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using mesh = await Mesh.mirroring(local, [berlin], { cacheTtlMs: 400, silenceMs: 300 });
@@ -231,7 +231,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
     const reconnects = async (count: number) => {
       for (let round = 0; round < count; round += 1) {
         mesh.change('berlin', berlin.proxy.endpoint);
-        await mesh.until('it begins anew', 'berlin', ({ ready }) => ready === undefined);
+        await mesh.until('it starts over', 'berlin', ({ ready }) => ready === undefined);
         await mesh.until('it is read again', 'berlin', ({ ready }) => ready);
       }
     };

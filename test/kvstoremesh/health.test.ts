@@ -75,7 +75,7 @@ describe.skipIf(etcdVersions().length === 0)('/healthz of kvstoremesh', { timeou
       for (;;) await local.put({ 'other/large': Buffer.alloc(1024 * 1024, 'x') });
     };
     await expect(fill()).rejects.toThrow(/quota|space/);
-    // Somebody removes what is mirrored: it has to be written again.
+    // Mirrored keys are removed externally and must be written again.
     await local.delete('cilium/cluster-config/large');
     await shows(/^writes to the local etcd: ETCD_NO_SPACE: /m);
     expect(await healthz(daemon)).not.toContain('berlin');

@@ -76,7 +76,7 @@ describe('which kinds are mirrored', () => {
     ['both formats', { endpointSlicesExportMode: 'services-and-endpointslices' }, [...basic, 'services', 'endpoint slices']],
     ['slices only', { endpointSlicesExportMode: 'endpointslices-only' }, [...basic, 'endpoint slices']],
     ['an unknown mode', { endpointSlicesExportMode: 'in-future' }, [...basic, 'services', 'endpoint slices']],
-  ])('follows what the remote says: %s', (_, capabilities, kinds) => {
+  ])('follows the cluster config of the remote: %s', (_, capabilities, kinds) => {
     expect(enabled(capabilities)).toEqual(kinds);
   });
 
@@ -115,7 +115,7 @@ describe('a key under its new prefix', () => {
     expect(rekey(from, to, keyOf('cilium/state/nodes/v1/berlin-2/x'))).toBeUndefined();
   });
 
-  test('is never outside of the new prefix, whatever the remote holds', () => {
+  test('is never outside of the new prefix, for any key of the remote', () => {
     const bytes = fc.uint8Array({ maxLength: 40 }).map((array) => Buffer.from(array).toString('latin1'));
     const slashes = fc.array(fc.constantFrom('/', '.', '..', 'a'), { maxLength: 12 }).map((parts) => parts.join(''));
     fc.assert(

@@ -115,7 +115,7 @@ describe.skipIf(reason !== undefined)(
       await mesh.holds(MIRRORED);
     });
 
-    test('may change what it says of itself, which is watched and followed with these rights', async () => {
+    test('may change its cluster config, which is watched and followed with these permissions', async () => {
       await using local = await startLocal();
       await using mesh = new Mesh(local, { readingsMs: 3_600_000 });
       mesh.addFile('berlin', configOf('remote'));
@@ -171,7 +171,7 @@ describe.skipIf(reason !== undefined)(
       await mesh.holds({ ...others, 'cilium/cache/serviceexports/v1/berlin/shop/x': 'export' });
     });
 
-    test('that denies its cluster config is told with the remedy', async () => {
+    test('that denies its cluster config is reported with the remedy', async () => {
       await using local = await startLocal();
       await using mesh = new Mesh(local);
       mesh.addFile('oslo', configOf('remote'));
@@ -179,7 +179,7 @@ describe.skipIf(reason !== undefined)(
       expect(await local.dump()).toEqual({});
     });
 
-    test('that does not know the user is told as such', async () => {
+    test('without the user is reported as such', async () => {
       await using local = await startLocal();
       await using mesh = new Mesh(local);
       mesh.addFile('berlin', configOf('nobody'));

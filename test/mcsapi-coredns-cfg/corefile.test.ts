@@ -135,7 +135,7 @@ test.each([
   expect(() => changed(corefile)).toThrow(reason);
 });
 
-test('whatever a Corefile holds, a change takes nothing away, and a second one changes nothing', () => {
+test('for any Corefile, a change removes nothing, and a second one changes nothing', () => {
   const line = fc.constantFrom(
     ...['. {', '}', 'kubernetes cluster.local {', 'kubernetes cluster.local', '\tcache 30 {', 'disable success cluster.local'],
     ...[

@@ -39,7 +39,7 @@ function deployment(image = 'coredns:v1.12.2', spec: object = {}, annotations: o
 
 type Answer = readonly [status: number, body: unknown];
 
-/** An API server that answers as it is told, and remembers what was written. */
+/** A scripted API server that records writes. */
 class ScriptedApi implements AsyncDisposable {
   readonly written: { readonly request: string; readonly body: unknown }[] = [];
   readonly #answers: Map<string, Answer>;
@@ -108,7 +108,7 @@ test('a run that was interrupted before the restart is completed, one that was c
   expect(completed.written).toEqual([]);
 });
 
-test('a Corefile that somebody else has configured is left alone', async () => {
+test('a Corefile that is already configured is not changed', async () => {
   await using api = await ScriptedApi.start({ [`GET ${CONFIG_MAP}`]: [200, { ...configMap, data: { Corefile: CHANGED } }] });
   await configure(api.flag);
   expect(api.written).toEqual([]);
@@ -133,7 +133,7 @@ test.each<[string, Readonly<Record<string, Answer>>, RegExp]>([
   expect(api.written).toEqual([]);
 });
 
-test('a ConfigMap that others keep changing is given up after five attempts, without a restart', async () => {
+test('a ConfigMap with continuous concurrent changes fails after five attempts, without a restart', async () => {
   await using api = await ScriptedApi.start({ [`PUT ${CONFIG_MAP}`]: refusal(409, 'the object has been modified') });
   await expect(configure(api.flag, '--k8s-client-qps=0')).rejects.toThrow(/cannot update ConfigMap .*has been modified/);
   expect(api.written.map(({ request }) => request.split(' ')[0])).toEqual(Array(5).fill('PUT'));
@@ -145,7 +145,7 @@ test('a domain that cannot be one is refused by the name of its flag', async () 
   );
 });
 
-test('the command ends with a status and one line that tells why', async () => {
+test('the command ends with a status and one line with the cause', async () => {
   await using api = await ScriptedApi.start({ [`GET ${CONFIG_MAP}`]: refusal(404, 'x') });
   const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
   const command = ['--disable-warning=ExperimentalWarning', main, 'mcsapi-coredns-cfg'];

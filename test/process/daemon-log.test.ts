@@ -62,7 +62,7 @@ describe.skipIf(etcdVersions().length === 0)('the log of a daemon', { timeout: 1
     }
   }
 
-  test('says twenty of ten thousand bad keys, and how many there were', async () => {
+  test('logs twenty of ten thousand invalid keys, and the number of the others', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await putLarge(berlin);
@@ -94,7 +94,7 @@ describe.skipIf(etcdVersions().length === 0)('the log of a daemon', { timeout: 1
   });
 
   test.skipIf(!canMakeCertificates())(
-    'holds nothing of keys, certificates and values, whatever goes wrong with them (needs openssl 3)',
+    'contains no keys, certificates and values, after any failure of them (needs openssl 3)',
     async () => {
       const authority = certificates.authority('log');
       const server = authority.issue({ name: 'server', alternatives: ['IP:127.0.0.1'] });

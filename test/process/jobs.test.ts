@@ -44,7 +44,7 @@ test('a job that ends unasked has failed', async () => {
   await expect(jobs.done()).rejects.toThrow('job heartbeat ended unexpectedly');
 });
 
-test('the first failure is the one that is told', async () => {
+test('the first failure is reported', async () => {
   const { jobs } = setup();
   jobs.startJob('first', () => Promise.reject(new Error('cause')));
   jobs.startJob('second', async (signal) => {

@@ -1,4 +1,4 @@
-/** A daemon that behaves as its first argument says, for the tests of the process' life. */
+/** A daemon with the behaviour in its first argument, for tests of the process lifecycle. */
 import { ProgramError } from '../../src/shared/errors.ts';
 import { superviseDaemon } from '../../src/shared/process/lifecycle.ts';
 import { createLogger } from '../../src/shared/process/log.ts';
@@ -27,12 +27,12 @@ const behaviours: Readonly<Record<string, (signal: AbortSignal) => Promise<void>
   breaks: () => Promise.reject(new TypeError('undefined is not a function')),
   'throws elsewhere': async (signal) => {
     setImmediate(() => {
-      throw new Error('nobody catches this');
+      throw new Error('uncaught on purpose');
     });
     await aborted(signal);
   },
   'rejects elsewhere': async (signal) => {
-    void Promise.reject(new Error('nobody awaits this'));
+    void Promise.reject(new Error('not awaited on purpose'));
     await aborted(signal);
   },
 };

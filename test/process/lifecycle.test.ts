@@ -35,7 +35,7 @@ test('a daemon that rejects with the reason of the stop has stopped cleanly', as
   expect((await child.outcome).status).toBe(0);
 });
 
-test('a failure while stopping is told by the status', async () => {
+test('a failure while stopping is reported by the status', async () => {
   await using child = daemon('fails to stop');
   await isUp(child);
   child.kill('SIGTERM');
@@ -87,8 +87,8 @@ test('fault 42: a mistake in the program is one line with its stack', async () =
 });
 
 test.each([
-  ['throws elsewhere', 'nobody catches this'],
-  ['rejects elsewhere', 'nobody awaits this'],
+  ['throws elsewhere', 'uncaught on purpose'],
+  ['rejects elsewhere', 'not awaited on purpose'],
 ])('an error that %s ends the process with one line', async (behaviour, message) => {
   await using child = daemon(behaviour);
   const { status, stderr } = await child.outcome;

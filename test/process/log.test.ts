@@ -52,7 +52,7 @@ test('what is logged for a search is never left out', () => {
   expect(lines.length).toBe(100);
 });
 
-test('more causes than are told apart end the minute early', () => {
+test('more causes than can be distinguished end the minute early', () => {
   repeat(25, () => log.warn('flood'));
   repeat(20_000, (index) => log.info(`cause ${index}`));
   expect(lines.filter(({ of }) => of === 'flood')).toMatchObject([{ leftOut: 5 }]);

@@ -20,7 +20,7 @@ describe('a scope', () => {
     expect(hasEnded).toBe(true);
   });
 
-  test('goes on when a task is done', async () => {
+  test('continues when a task is done', async () => {
     const scope = new TaskScope(new AbortController().signal);
     scope.run(() => Promise.resolve());
     await pause(1);

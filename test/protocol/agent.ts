@@ -61,7 +61,7 @@ export class Agent implements AsyncDisposable {
     this.#etcd = new Etcd3({ hosts: endpoint });
   }
 
-  /** Resolves when everything of `cluster` that the release reads is imported, and goes on following it. */
+  /** Resolves when all keys of `cluster` that the release reads are imported, and continues to follow it. */
   async connect(cluster: string): Promise<void> {
     const heartbeat = await until('the heartbeat is there', () => this.#etcd.get('cilium/.heartbeat').string());
     if (Number.isNaN(Date.parse(heartbeat))) throw new Error(`the heartbeat is no time: ${heartbeat}`);

@@ -66,7 +66,7 @@ function misread(value: unknown, type: unknown, path = ''): string[] {
 }
 
 describe.skipIf(etcdVersions().length === 0).concurrent('the API', { timeout: 120_000 }, () => {
-  test('rule 69: tells of a remote that never answered, lacks its config, is ready or away, each by the right members, by name', async () => {
+  test('rule 69: reports a remote that never responded, lacks its config, is ready or lost, each by the right members, by name', async () => {
     await using local = await startLocal();
     await using rome = await startFullRemote('rome', 9);
     await using berlin = await startFullRemote('berlin', 7);
@@ -187,7 +187,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('an agent of the local c
 });
 
 describe.skipIf(etcdVersions().length === 0).concurrent('a remote of release 1.15', { timeout: 120_000 }, () => {
-  test('rule 73: says nothing of service exports and slices, and is mirrored and ready without them', async () => {
+  test('rule 73: has no members for service exports and slices, and is mirrored and ready without them', async () => {
     await using local = await startLocal();
     await using berlin = await startRemote('berlin');
     await berlin.configure(7, { syncedCanaries: true, maxConnectedClusters: 255 });

@@ -13,7 +13,7 @@ import { ALL_KINDS, canaries, changesSince, leased } from './clusters.ts';
 vi.setConfig({ maxConcurrency: 3 });
 
 describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 120_000 }, () => {
-  test('rules 16, 18: with canaries is read kind by kind as they appear, and goes on when they go', async () => {
+  test('rules 16, 18: with canaries is read kind by kind as they appear, and continues when they disappear', async () => {
     await using local = await startLocal();
     await using berlin = await startRemote('berlin');
     await berlin.configure(7);
@@ -39,7 +39,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 1
     await mesh.holds({ ...berlin.keys('1', 'cache'), ...berlin.keys('2', 'cache') });
   });
 
-  test('rule 17: without canaries is read at once, and nobody asks it for any', async () => {
+  test('rule 17: without canaries is read immediately, and no canary is required', async () => {
     await using local = await startLocal();
     await using berlin = await startRemote('berlin');
     await berlin.configure(7, { ...FULL, syncedCanaries: false });
@@ -132,7 +132,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout:
     expect(performance.now() - startMs).toBeGreaterThan(5_900);
   });
 
-  test('rules 23, 24: is ready without remotes, and stays so whatever comes and goes after that', async () => {
+  test('rules 23, 24: is ready without remotes, and stays ready after any later change', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using gone = await startFullRemote('gone', 8);

@@ -22,7 +22,7 @@ class SharingRemote extends Remote {
   }
 }
 
-/** `until`, while the time of `clock` goes on in steps. */
+/** `until`, while the time of `clock` advances in steps. */
 export async function untilLater(
   clock: ManualClock,
   what: string,

@@ -39,7 +39,7 @@ class ProjectedSecret extends ConfigDirectory {
 const endpointsOf = (remote: Remote) => `endpoints: ["${remote.proxy.endpoint}"]\n`;
 
 describe.skipIf(etcdVersions().length === 0).concurrent('the configuration directory', { timeout: 120_000 }, () => {
-  test('rule 26: a swap of ..data with equal content reconnects nobody, and a changed file just its cluster, once', async () => {
+  test('rule 26: a swap of ..data with equal content reconnects no cluster, and a changed file just its cluster, once', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using turku = await startFullRemote('turku', 8);
@@ -57,7 +57,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the configuration direc
     await daemon.until('rome is listed', 'rome', () => true);
     expect(accepted()).toEqual([ofBerlin, ofTurku]);
     directory.project({ ...files, berlin: `${files.berlin}# another\n` });
-    await until('berlin is connected anew', () => berlin.proxy.accepted > ofBerlin);
+    await until('berlin is reconnected', () => berlin.proxy.accepted > ofBerlin);
     await daemon.until('it is read again', 'berlin', ({ ready }) => ready);
     directory.remove('rome');
     await until('rome is gone', async () => (await daemon.clusters()).length === 2);
@@ -102,7 +102,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the configuration direc
     for (const name of ['berlin', 'oslo']) await daemon.until('it is connected', name, ({ ready }) => ready);
   });
 
-  test('rule 30: a file that is written again and again ends as its last content, and nothing is removed meanwhile', async () => {
+  test('rule 30: a file that is written repeatedly ends with its last content, and nothing is removed in between', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using other = await startFullRemote('berlin', 7);
@@ -165,7 +165,7 @@ describe
         '',
       ].join('\n');
 
-    test('rule 33: with an alias for a host that is in no DNS connects, verified by that name; an alias given twice is told', async () => {
+    test('rule 33: with an alias for a host without DNS connects, verified by that name; a duplicate alias is reported', async () => {
       await using local = await startLocal();
       await using mesh = new Mesh(local);
       mesh.addFile('berlin', file(etcd.port, user));
@@ -184,7 +184,7 @@ describe
       );
     });
 
-    test('rule 34: that are not there yet is told, and connected once they are', async () => {
+    test('rule 34: with missing TLS files is reported, and connected once they exist', async () => {
       await using local = await startLocal();
       await using mesh = new Mesh(local);
       const placed = certificates.place(user);

@@ -25,7 +25,7 @@ const nodes = (from: number, count: number, value = 'x') =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [`cilium/state/nodes/v1/berlin/n${from + index}`, value]));
 
 describe.skipIf(etcdVersions().length === 0).concurrent('in the local etcd', { timeout: 120_000 }, () => {
-  test('rule 50: whatever a revoked lease took is back at once on another, the cluster config and canaries too', async () => {
+  test('rule 50: the keys of a revoked lease are written immediately on another, the cluster config and canaries too', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using mesh = await Mesh.mirroring(local, [berlin]);
@@ -76,7 +76,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('in the local etcd', { t
     await mesh.holds({});
   });
 
-  test('rules 56, 57: a key, canary or cluster config that somebody removes is put back, a cluster config also when overwritten', async () => {
+  test('rules 56, 57: a key, canary or cluster config that is removed externally is restored, a cluster config also when overwritten', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using _mesh = await Mesh.mirroring(local, [berlin]);
@@ -156,7 +156,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout:
     }
   });
 
-  test('rule 61: asks the local etcd at the rate of the first load until that is over, then at the ordinary one', async () => {
+  test('rule 61: queries the local etcd at the rate of the first load until that is over, then at the ordinary one', async () => {
     await using local = await startLocal();
     const options = parseKvstoreOptions(
       new Map([

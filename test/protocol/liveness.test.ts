@@ -17,7 +17,7 @@ const NODES = 'cilium/state/nodes/v1/berlin/';
 const node = (index: number) => `${NODES}${index}`;
 
 describe.skipIf(etcdVersions().length === 0).concurrent('the heartbeat of a remote', { timeout: 120_000 }, () => {
-  test('rule 35: that nobody writes counts as a failure every two minutes, and nothing is written or connected anew', async () => {
+  test('rule 35: that is not written counts as a failure every two minutes, and nothing is written or reconnected', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     const clock = new ManualClock();
@@ -33,7 +33,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the heartbeat of a remo
     expect(berlin.proxy.accepted).toBe(connections);
   });
 
-  test('rule 36: that is written every minute keeps the connection, whatever its value; deleted, it counts as silence', async () => {
+  test('rule 36: that is written every minute keeps the connection, with any value; deleted, it counts as silence', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     const clock = new ManualClock();
@@ -66,7 +66,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the heartbeat of a remo
 });
 
 describe.skipIf(etcdVersions().length === 0).concurrent('the connection to a remote', { timeout: 120_000 }, () => {
-  test('rule 38: into a black hole is told as lost, its keys stay, and its return causes no write', async () => {
+  test('rule 38: into a black hole is reported as lost, its keys stay, and its return causes no write', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using mesh = await Mesh.mirroring(local, [berlin], { silenceMs: 500 });
@@ -84,7 +84,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the connection to a rem
     expect(await local.revision()).toBe(before);
   });
 
-  test('rule 41: that flips between two etcds is made anew each time, and ends with what is served', async () => {
+  test('rule 41: that alternates between two etcds is replaced each time, and ends with the current content', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using twin = await startFullRemote('berlin', 7);
@@ -188,7 +188,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the cluster config of a
     await mesh.synced('berlin');
   });
 
-  test('rule 49: that is no JSON is told and tried again, and other remotes are mirrored meanwhile', async () => {
+  test('rule 49: that is not JSON is reported and retried, and other remotes are mirrored in the meantime', async () => {
     await using local = await startLocal();
     await using source = await startRemote('source');
     const [berlin, oslo] = sharing(source, 'berlin', 'oslo') as [Remote, Remote];

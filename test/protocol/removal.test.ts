@@ -37,7 +37,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote that is remove
     expect(CONFIG in (await local.dump())).toBe(true);
   });
 
-  test('rule 63: loses its cluster config, after three minutes its canaries, then its keys in the order of the original, and nobody else loses any', async () => {
+  test('rule 63: loses its cluster config, after three minutes its canaries, then its keys in the order of the original, and no other remote loses any', async () => {
     expect(DRAIN_GRACE_MS).toBe(180_000);
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
@@ -100,7 +100,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote that is remove
   });
 });
 
-describe.skipIf(etcdVersions().length === 0).concurrent('a remote that is not heard of', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('an unreachable remote', { timeout: 120_000 }, () => {
   const SHARED = ['services', 'endpointslices', 'serviceexports'];
 
   test('rule 66: loses its services, slices and exports after the time, which is counted, and gets them back', async () => {
@@ -142,7 +142,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote that is not he
     expect(both.map(({ rig }) => rig.find('berlin')?.revocations)).toEqual([0, 0]);
   });
 
-  test('rule 68: and never was heard of has nothing to lose, and the end of its time is counted all the same', async () => {
+  test('rule 68: and was never reachable has nothing to lose, and the end of its time is counted anyway', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await berlin.process.kill();

@@ -1,4 +1,4 @@
-/** Every rule of README.md is proven by a test whose title says so, and every title names rules that are there. */
+/** Every rule of README.md has a test with its number in the title, and every number in a title is an existing rule. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -44,7 +44,7 @@ describe('the rules of the mirror', () => {
     expect(new Set(rows.map(({ wording }) => wording)).size).toBe(COUNT);
   });
 
-  test('are proven, each by a test that says so', () => {
+  test('are proven, each by a test with its number', () => {
     expect(all.filter((rule) => proofs.every((proof) => proof.rule !== rule))).toEqual([]);
   });
 

@@ -46,7 +46,7 @@ async function written(client: EtcdClient): Promise<KeyValue> {
   });
 }
 
-test('it is written where it is missing, on a lease, and again when somebody deletes it', async () => {
+test('it is written if it is missing, on a lease, and again when it is deleted', async () => {
   const { etcd, client } = await etcdOfTest();
   hold(etcd.endpoint);
   const first = await written(client);
@@ -54,7 +54,7 @@ test('it is written where it is missing, on a lease, and again when somebody del
   expect((await written(client)).modRevision).toBeGreaterThan(first.modRevision);
 });
 
-test('one without a lease, as etcdinit writes it, stays as it is until somebody deletes it', async () => {
+test('one without a lease, as written by etcdinit, is unchanged until it is deleted', async () => {
   const { etcd, client } = await etcdOfTest();
   await put(client, 'true');
   const before = await client.get(KEY, soon());
@@ -79,7 +79,7 @@ test('one on a lease that ends is kept', async () => {
   expect((await client.get(KEY, soon()))?.value.toString()).toBe('true');
 });
 
-test('it is there again in an etcd that comes back empty, whether it had a lease or not', async () => {
+test('it is restored in an etcd that comes back empty, with or without a lease before', async () => {
   const { etcd, client } = await etcdOfTest();
   await put(client, 'true');
   hold(etcd.endpoint);

@@ -8,7 +8,7 @@ import type { Publisher } from '../../src/shared/publisher/types.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
 import { openClient, overriding } from '../support/etcd/etcd-client.ts';
 
-/** Calls of the publisher's client that are answered otherwise; each may ask `real`. */
+/** Calls of the publisher's client with scripted responses; each may call `real`. */
 export type Meddling = (real: EtcdClient) => Partial<EtcdClient>;
 
 export function startMeddled(

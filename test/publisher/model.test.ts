@@ -20,7 +20,7 @@ import { below, CANARY, PREFIX, type Rig, startRig, texts } from './publisher-fi
 const KEYS = ['a', 'b', 'c', 'd', 'e', 'f'] as const;
 type Name = (typeof KEYS)[number];
 
-/** How the source says that a key exists whose value cannot be taken; the last is found out by etcd alone. */
+/** How the source reports a key with a rejected value; etcd alone detects the last one. */
 type Refusal = 'keep' | 'too large' | 'too large for etcd';
 const TOO_LARGE = Buffer.alloc(2 * 1024 * 1024);
 const MAX_REQUEST_BYTES = 50_000;
@@ -72,15 +72,15 @@ type Held = string | undefined;
 
 /** The source, the publisher, and what the oracle needs to remember. */
 class World {
-  /** What the source has named, and how it says so. */
+  /** The keys of the source, and how it reports them. */
   readonly #named = new Map<Name, string | { readonly refusal: Refusal }>();
   /** What etcd may hold in the end. */
   readonly #allowed = new Map<Name, Set<Held>>(KEYS.map((key) => [key, new Set([undefined])]));
   /** What etcd may have held since it was last certain: a write may have been carried out or not. */
   readonly #past = new Map<Name, Set<Held>>(KEYS.map((key) => [key, new Set([undefined])]));
-  /** Keys whose value only etcd knows. */
+  /** Keys whose value only etcd has. */
   readonly #unknown = new Set<Name>();
-  /** How often each key was let go of: it may be deleted as often. */
+  /** How often each key was released: it may be deleted as often. */
   readonly forgotten = new Map<string, number>();
   readonly outside: EtcdClient = openClient(etcd.endpoint);
   since = 0 as Revision;
@@ -295,7 +295,7 @@ test(
 );
 
 test(
-  'whatever others and etcd itself do, the prefix becomes what is desired',
+  'for any external changes and etcd faults, the prefix becomes equal to the desired keys',
   async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(rough, { minLength: 5, maxLength: 30 }), (steps) => play(steps, () => undefined)),

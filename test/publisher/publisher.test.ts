@@ -48,7 +48,7 @@ describe('a first load', () => {
     expect(events.filter((event) => event.key === below('kept'))).toEqual([]);
   });
 
-  test('tells what an earlier run left, before anything is written', async () => {
+  test('reports the keys of an earlier run, before anything is written', async () => {
     const first = await loaded({ a: '1' });
     await first.rig.stop();
     const rig = start();
@@ -96,7 +96,7 @@ describe('a first load', () => {
     expect(firstService).toBeGreaterThan(lastNode);
   });
 
-  test('of a later rank goes on where an earlier rank is never listed', async () => {
+  test('of a later rank continues if an earlier rank is never listed', async () => {
     const rig = start();
     rig.section();
     const services = rig.section({

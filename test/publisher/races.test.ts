@@ -53,19 +53,19 @@ describe('a value that etcd refuses as too large', () => {
     return { real, section, rejections };
   };
 
-  test('leaves the value that came meanwhile to be tried', async () => {
+  test('writes the value that arrived during the write', async () => {
     const { real, rejections } = await begin((section) => section.upsert(below('a'), bytes('second')));
     await settledAs(real, { a: 'second', b: 'first' });
     expect(rejections).toEqual(['value_too_large']);
   });
 
-  test('leaves the removal that came meanwhile to be sent', async () => {
+  test('sends the removal that arrived during the write', async () => {
     const { real, section } = await begin((changing) => changing.remove(below('a')));
     await section.flushed(signal());
     await settledAs(real, { b: 'first' });
   });
 
-  test('says nothing about another key of its lane', async () => {
+  test('does not affect another key of its lane', async () => {
     const { real, section } = await begin((changing) => {
       changing.remove(below('a'));
       for (let i = 0; i < 8; i += 1) changing.upsert(below(`c${i}`), bytes('second'));
@@ -84,7 +84,7 @@ describe('a value that etcd refuses as too large', () => {
 });
 
 describe('a key that is overwritten after it was read, and before anything else is known', () => {
-  /** The answer number `at` about `key` is followed by somebody else's write, and comes only when that is seen. */
+  /** The response number `at` for `key` is followed by an external write, and arrives only when that was observed. */
   const overwritesAfterRead =
     (key: EtcdKey, at: number): Meddling =>
     (real) => {
@@ -194,7 +194,7 @@ describe('a key that others write while a write of ours is under way', () => {
         if (isDone || !operations.some(({ key }) => key === below('a'))) return revision;
         isDone = true;
         await overwrite(client, below('a'));
-        // Some audits go by meanwhile.
+        // Some audits run in between.
         await until('the audit has looked', () => audits > 3);
         return revision;
       },

@@ -11,7 +11,7 @@ const fixture = publisherFixture();
 const { start, loaded } = fixture;
 
 describe('repair', () => {
-  test('rule 56: puts back a key, and a canary, that somebody deleted', async () => {
+  test('rule 56: restores a key, and a canary, that were deleted externally', async () => {
     const { rig } = await loaded({ a: '1', b: '1' });
     await rig.client.txn(
       [
@@ -26,7 +26,7 @@ describe('repair', () => {
     expect(rig.recorded.repairs.get('deleted')).toBe(2);
   });
 
-  test('rule 56: fault 10: finds by audit a key that was overwritten and one that nobody desires', async () => {
+  test('rule 56: fault 10: an audit finds a key that was overwritten and one that is not desired', async () => {
     const { rig } = await loaded({ a: '1' }, { auditIntervalMs: 50 });
     await rig.client.txn(
       [
@@ -76,7 +76,7 @@ describe('the local etcd', () => {
     expect(canary.modRevision).toBeGreaterThan(data);
   });
 
-  test('that is away takes up the latest of what happened meanwhile', async () => {
+  test('that is unreachable receives the latest changes when it returns', async () => {
     const { rig, section } = await loaded({ a: '1', b: '1' });
     await fixture.etcd.stop();
     section.upsert(below('a'), bytes('2'));
@@ -88,7 +88,7 @@ describe('the local etcd', () => {
     await settledAs(rig.client, { a: '3', c: '1' });
   });
 
-  test('rule 60: fault 22: that is out of space is said to be, gets no canary meanwhile, and takes what is desired then once there is room', async () => {
+  test('rule 60: fault 22: that is out of space is reported, gets no canary, and receives the latest state once there is room', async () => {
     const small = await startEtcd({ args: ['--quota-backend-bytes=4194304'] });
     onTestFinished(() => small.stop());
     const rig = startRig({ endpoint: small.endpoint });
@@ -109,7 +109,7 @@ describe('the local etcd', () => {
     };
     await until('the publisher names the reason', fill, { withinMs: 45_000 });
 
-    // Deletions are taken even now, and say nothing about the writes that wait.
+    // Deletions succeed even now, and do not mean that queued writes will.
     other.remove(keyOf('cilium/cache/services/v1/west/a'));
     await other.flushed(signal());
     expect(rig.publisher.stats.failing?.error).toBeInstanceOf(NoSpaceError);

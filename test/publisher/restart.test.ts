@@ -6,7 +6,7 @@ import { below, CANARY, contents, publisherFixture, type Rig, settledAs, signal,
 
 const { start, loaded } = publisherFixture();
 
-/** Resolves when the time that `lease` has left has grown: somebody keeps it alive. */
+/** Resolves when the remaining TTL of `lease` has grown: it is kept alive. */
 async function renewed(rig: Rig, lease: LeaseId): Promise<void> {
   let lowest = Number.POSITIVE_INFINITY;
   await until('the lease is renewed', async () => {

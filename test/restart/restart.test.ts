@@ -1,5 +1,5 @@
 /**
- * A restart at the size people run: what did not change makes no event, and what ended meanwhile is gone before the canary.
+ * A restart at production size: unchanged keys cause no events, and stale keys are removed before the canary.
  */
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -57,7 +57,7 @@ async function judge(client: EtcdClient, since: number, data: string, stale: rea
   }
 }
 
-test('rule 54: kvstoremesh, killed and started again, makes no event for 20,000 mirrored keys, and removes what its source lost meanwhile', async () => {
+test('rule 54: kvstoremesh, killed and restarted, causes no event for 20,000 mirrored keys, and removes the keys that its source lost', async () => {
   const source = await etcdWithClient();
   const local = await etcdWithClient();
   const ips = Array.from(
@@ -101,7 +101,7 @@ test('rule 54: kvstoremesh, killed and started again, makes no event for 20,000 
   await judge(local.client, since, 'cilium/cache/', stale);
 }, 240_000);
 
-test('clustermesh, killed and started again, makes no event for 20,000 exported keys, and removes what ended meanwhile', async () => {
+test('clustermesh, killed and restarted, causes no event for 20,000 exported keys, and removes the keys of deleted objects', async () => {
   const local = await etcdWithClient();
   const kubernetes = await startEmbeddedKubernetes();
   onTestFinished(() => kubernetes.stop());

@@ -1,4 +1,4 @@
-/** Why tests are skipped: what the test command says of it, and what CI does not let pass. */
+/** Why tests are skipped: the report of the test command, and the reasons that CI rejects. */
 import { expect, test } from 'vitest';
 import { addSkips, NO_REASON, refusedSkips, skipLines, skipReason } from '../../scripts/skips.ts';
 
@@ -23,7 +23,7 @@ test('each reason has a line with its count, the most frequent first', () => {
   expect(skipLines(skips)).toEqual(['skipped: 5: no etcd', 'skipped: 2: needs fish', 'skipped: 2: needs zsh']);
 });
 
-test('in CI a part that the machine should have, and a test that does not say why, are refused', () => {
+test('in CI a missing tool that the machine should have, and a test without a reason, are rejected', () => {
   const good = ['it takes minutes: GOLDEN_SLOW=1 has it carried out', 'needs zsh', 'no container engine can be started: x'];
   const bad = ['no etcdctl: put one into the PATH', 'no openssl 3', 'needs zsh, and more', NO_REASON];
   expect(refusedSkips(Object.fromEntries([...bad, ...good].map((reason) => [reason, 1])))).toEqual(bad);

@@ -1,4 +1,4 @@
-/** What can happen to a mesh. Each action chooses by chance whom it hits, acts, and tells what it did. */
+/** Random actions on a mesh. Each action chooses its target, acts, and returns a description. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import type { TcpProxy } from '../support/network/tcp-proxy.ts';
@@ -254,7 +254,7 @@ const process: readonly Action[] = [
     run: async ({ daemon }) => {
       daemon.process.send('SIGTERM');
       const status = await daemon.process.ended();
-      // Before its first line nobody listens to signals yet.
+      // Before its first line the process has no signal handlers yet.
       const isBegun = daemon.process.log !== '';
       if (status !== 0 && (isBegun || status !== null))
         throw new Error(`the daemon stopped with status ${status}: ${daemon.process.log.slice(-2_000)}`);

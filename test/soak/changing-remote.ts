@@ -1,4 +1,4 @@
-/** A remote whose keys come, change and go all the time, whatever happens to its etcd. */
+/** A remote whose keys change all the time, independent of the state of its etcd. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { type Remote, startRemote } from '../support/kvstoremesh/mesh-fixture.ts';

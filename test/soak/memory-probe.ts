@@ -1,4 +1,4 @@
-/** Loaded before the program: a signal makes it collect its garbage and say how much memory is left in use. */
+/** Loaded before the program: a signal makes it collect garbage and report its memory in use. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 

@@ -19,7 +19,7 @@ interface Sample {
   readonly rss: number;
 }
 
-/** Samples of one process; one that is started anew is to be given samples of its own. */
+/** Samples of one process; a restarted one needs its own samples. */
 export class MemorySamples {
   readonly #values: { readonly atMs: number; readonly mb: number }[] = [];
   #residentMb = 0;

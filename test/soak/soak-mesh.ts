@@ -77,7 +77,7 @@ export class SoakMesh implements AsyncDisposable {
     else await this.daemon.start();
   }
 
-  /** Resolves when nothing is left of the faults: not in the local etcd, and not in what the daemon says of itself. */
+  /** Resolves when all faults are repaired: in the local etcd, and in the status of the daemon. */
   async converged(): Promise<void> {
     await this.oracle.converged(CONVERGENCE_MS);
     let last: unknown;

@@ -1,5 +1,5 @@
 /**
- * Random faults for `SOAK_SECONDS`, two minutes unless told otherwise: bursts of them while three remotes change up to a
+ * Random faults for `SOAK_SECONDS`, two minutes by default: bursts of them while three remotes change up to a
  * thousand keys a second. After each burst everything heals, and the oracle judges what became of it.
  *
  * A failing run names its seed and all that was done; `SOAK_SEED` makes the same choices again.
@@ -69,7 +69,7 @@ class Soak {
   }
 }
 
-describe.skipIf(etcdVersions().length === 0)('whatever happens, in any order', () => {
+describe.skipIf(etcdVersions().length === 0)('after any faults, in any order', () => {
   test(
     `the mirror is right again afterwards, and memory stays as it is (seed ${seed})`,
     async () => {

@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 export interface UntilOptions {
   /** Defaults to 45 seconds: far above what any of the conditions needs, also on a busy machine. */
   readonly withinMs?: number;
-  /** What to say besides the description when the deadline passes, such as the last status seen. */
+  /** An addition to the description when the deadline passes, such as the last status seen. */
   readonly status?: () => unknown;
 }
 

@@ -75,7 +75,7 @@ describe.skipIf(!canMakeCertificates())('certificates (needs the openssl command
   const told = (certificate: string, ...what: readonly string[]) =>
     execFileSync('openssl', ['x509', '-noout', ...what], { input: certificate, encoding: 'utf8' });
 
-  test('numbers and key IDs are those that openssl tells', () => {
+  test('numbers and key IDs are those that openssl prints', () => {
     const [certificate] = certificatesOf(pem);
     expect(certificate?.serialNumber.replaceAll(':', '').toUpperCase()).toBe(told(pem, '-serial').trim().replace('serial=', ''));
     const extensions = told(pem, '-ext', 'subjectKeyIdentifier,authorityKeyIdentifier').toLowerCase();
@@ -104,7 +104,7 @@ describe.skipIf(!canMakeCertificates())('certificates (needs the openssl command
     expect(goTime(certificate?.notBeforeMs ?? 0)).toBe(`${notBefore} +0000 UTC`);
   });
 
-  test('a bundle has all of its certificates, whatever stands between them', () => {
+  test('a bundle has all of its certificates, with any text between them', () => {
     expect(certificatesOf(`# one\n${pem}\n# two\n${readFileSync(odd, 'utf8')}`)).toHaveLength(2);
     expect(() => certificatesOf('nothing')).toThrow(new CertificateError('no certificate found'));
     expect(() => certificatesOf('-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----')).toThrow(CertificateError);

@@ -8,7 +8,7 @@ function certificate(dnsNames: readonly string[], addresses: readonly string[] =
   return { dnsNames, addresses: addresses.map(addressKey), hasAlternativeNames, commonName } as unknown as Certificate;
 }
 
-/** What Go's `VerifyHostname` says of a name in a certificate and a host. */
+/** The result of Go's `VerifyHostname` for a name in a certificate and a host. */
 test.each<[string, string, boolean]>([
   ['a.example', 'a.example', true],
   ['a.example', 'A.Example', true],

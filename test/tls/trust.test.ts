@@ -78,7 +78,7 @@ describe.skipIf(!canMakeCertificates())('trust (needs the openssl command, versi
     });
   });
 
-  test('an authority that was renewed with its key is trusted, whatever number the server names', async () => {
+  test("a CA that was renewed with its key is trusted, with any number in the server's certificate", async () => {
     const old = pki.authority('Cilium CA', IDENTIFIED);
     const server = pki.server(old, ['subjectKeyIdentifier=hash', 'authorityKeyIdentifier=keyid,issuer:always']);
     const renewed = pki.issue({ name: 'Cilium CA', key: old.key, extensions: [...CA, 'subjectKeyIdentifier=hash'] });
@@ -99,7 +99,7 @@ describe.skipIf(!canMakeCertificates())('trust (needs the openssl command, versi
     }
   });
 
-  /** OpenSSL gives up at the first authority of the name; what it would have refused behind it is refused all the same. */
+  /** OpenSSL stops at the first CA of the name; what it would have rejected after that is rejected all the same. */
   test('what may not be used for a server is refused also where the search for the issuer is ours', async () => {
     const old = pki.authority('Cilium CA', BARE);
     const ca = pki.authority('Cilium CA', BARE);
@@ -134,7 +134,7 @@ describe.skipIf(!canMakeCertificates())('trust (needs the openssl command, versi
     expect(await isTrusted([pki.server(below, BARE), below], bundle(old, ca))).toBe(false);
   });
 
-  test('certificates are found in a file whatever else is in it', async () => {
+  test('certificates are found in a file with any other content', async () => {
     const ca = pki.authority('Mesh', IDENTIFIED);
     const other = pki.authority('Other', IDENTIFIED);
     const server = pki.server(ca, IDENTIFIED);

@@ -19,7 +19,7 @@ export interface ExportedObjects {
 
 export const NAMESPACE: Manifest = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } };
 
-/** A service of the mesh, unless told otherwise. */
+/** A service of the mesh by default. */
 export function serviceManifest(
   name: string,
   annotations: Record<string, string> = { 'service.cilium.io/global': 'true' },

@@ -120,7 +120,7 @@ function etcdConfig(etcd: EtcdProcess, authority: Authority, user: string): stri
   });
 }
 
-/** Whoever changes Kubernetes. */
+/** The writer of Kubernetes objects. */
 function operator(api: KubernetesProvider, directory: string, later: Later): Pick<TwoClusters, 'apply' | 'remove'> {
   if (kubectlMissing() !== undefined) {
     return {

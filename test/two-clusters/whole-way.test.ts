@@ -57,7 +57,7 @@ describe.each(ENVIRONMENTS)('with the $kubernetes Kubernetes API and etcd $etcdV
     }
   });
 
-  test('what arrives says what the objects say', async () => {
+  test('the mirrored keys match the objects', async () => {
     const oven = exportedObjects('oven', 2);
     await clusters.apply(...oven.manifests);
     await arrived(oven);
@@ -136,7 +136,7 @@ describe.each(ENVIRONMENTS)('with the $kubernetes Kubernetes API and etcd $etcdV
     expect(canaries(west)).toEqual(KINDS.map((kind) => `cilium/synced/east/cilium/cache/${kind}/v1`).sort());
   });
 
-  test('the status says that east is connected, complete and ready, and counts what is mirrored', async () => {
+  test('the status reports east as connected, complete and ready, and counts the mirrored keys', async () => {
     const bell = exportedObjects('bell', 6);
     await clusters.apply(...bell.manifests);
     await arrived(bell);

@@ -12,7 +12,7 @@ test.each([
     { maxConnectedClusters: 511, serviceExportsEnabled: true, servicesExported: false },
     '{"id":7,"capabilities":{"syncedCanaries":true,"maxConnectedClusters":511,"serviceExportsEnabled":true,"endpointSlicesExportMode":"endpointslices-only"}}',
   ],
-])('settings %j are told to peers', (settings, text) => {
+])('settings %j are published to peers', (settings, text) => {
   const { key, value } = convertClusterConfig(east, settings);
   expect([key, Buffer.from(value).toString()]).toEqual(['cilium/cluster-config/east', text]);
 });

@@ -58,11 +58,11 @@ test('a port has what is set of it, an empty name too', () => {
   );
 });
 
-test('a negative port, which nobody validates, is written as the number it is', () => {
+test('a negative port, which no API validates, is written unchanged', () => {
   expect(message({ ports: [{ port: -1 }] })).toBe(`${HEAD}${IPV4}\x4a\x0b\x18${'\xff'.repeat(9)}\x01`);
 });
 
-test('a port of more than 32 bits is left out and told', () => {
+test('a port of more than 32 bits is skipped and reported', () => {
   const ports = [{ name: 'a', port: 2 ** 31 }, { port: 0.5 }, { port: 0 }];
   expect(message({ ports })).toBe(`${HEAD}${IPV4}\x4a\x02\x18\x00`);
   const slice = { metadata: { namespace: 'shop', name: 'web-1' }, addressType: 'IPv4', ports };
@@ -116,11 +116,11 @@ describe('a value that another encoder has packed', () => {
     ['without size and checksum', packed({ [constants.ZSTD_c_checksumFlag]: 0, [constants.ZSTD_c_contentSizeFlag]: 0 })],
     ['not at all, as blocks of the bytes themselves', rawFrame(content)],
     ['as this program does', ours],
-  ])('%s is known to say the same', (_, value) => {
+  ])('%s is recognised as equal', (_, value) => {
     expect(repackedEndpointSlice(value)).toEqual(ours);
   });
 
-  test('and that says something else is known to', () => {
+  test('and a different message is not', () => {
     const other = zstdCompressSync(zstdDecompressSync(convert({ endpoints: endpoints.slice(1) }).value));
     expect(repackedEndpointSlice(other)).not.toEqual(ours);
   });

@@ -57,13 +57,13 @@ test('addresses in the field of the other family are exported all the same', () 
   ]);
 });
 
-test('an address that is none is skipped and told, and the others stay', () => {
+test('an invalid address is skipped and reported, the others are exported', () => {
   const { entries, rejected } = convert({ networking: { addressing: [{ ipv4: '10.94.0.4/32', ipv6: 'fd90::5' }] } });
   expect(entries).toEqual([['cilium/state/ip/v1/default/fd90::5', text('fd90::5')]]);
   expect(rejected).toEqual(['hen: networking.addressing: "10.94.0.4/32" is not an address']);
 });
 
-test('a node address that is none is empty and told', () => {
+test('an invalid node address is empty and reported', () => {
   const { entries, rejected } = convert({ networking: { node: 'nonsense', addressing: [{ ipv4: '10.90.0.1' }] } });
   expect(entries).toEqual([['cilium/state/ip/v1/default/10.90.0.1', text('10.90.0.1')]]);
   expect(rejected).toEqual(['hen: networking.node: "nonsense" is not an address']);
@@ -88,7 +88,7 @@ test.each([
 });
 
 test.each([70_000, 65_536, -1, 0.5, 2 ** 60, Number.POSITIVE_INFINITY])(
-  'a named port of the number %s is left out and told, and the endpoint with its other ports is exported',
+  'a named port with the number %s is skipped and reported, and the endpoint with its other ports is exported',
   (port) => {
     const { entries, rejected } = convert({
       networking: { addressing: [{ ipv4: '10.90.0.1', ipv6: 'fd90::1' }] },

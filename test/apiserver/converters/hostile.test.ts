@@ -1,5 +1,5 @@
 /**
- * Objects that nobody would write, as an attacker or a bug would: whatever passes the projections is converted
+ * Objects as from an attacker or a bug: every object that passes the projections is converted
  * without an exception, and into the prefix of its kind alone.
  */
 import fc from 'fast-check';
@@ -87,7 +87,7 @@ test('no CiliumEndpointSlice breaks its converter', () => {
   });
 });
 
-test('no Service, with whatever EndpointSlices, breaks its converter', () => {
+test('no Service, with any EndpointSlices, breaks its converter', () => {
   holds(
     fc.tuple(hostileObject('Service'), fc.array(hostileObject('EndpointSlice'), { maxLength: 3 })),
     'services/v1',

@@ -86,7 +86,7 @@ describe('the pod networks of multi-pool IPAM', () => {
     });
   });
 
-  test('that are none are left out and told, and the others stay', () => {
+  test('invalid ones are skipped and reported, the others are exported', () => {
     const allocated = [pool('10.1.0.0', '10.2.0.0/24'), pool('10.3.0.0/33', '10.4.0.0/24')];
     const { value, rejected } = convert({ metadata: { name: 'n' }, spec: { ipam: { pools: { allocated } } } });
     expect(value).toMatchObject({
@@ -100,7 +100,7 @@ describe('the pod networks of multi-pool IPAM', () => {
   });
 });
 
-test('a pod network that is none is left out and told, and the rest of the node stays', () => {
+test('an invalid pod network is skipped and reported, the rest of the node is exported', () => {
   const spec = { ipam: { podCIDRs: ['10.76.0.0', '10.77.0.0/24'] }, addresses: [{ type: 'InternalIP', ip: '192.168.31.2' }] };
   const { value, rejected } = convert({ metadata: { name: 'n' }, spec });
   expect(value).toMatchObject({
@@ -111,7 +111,7 @@ test('a pod network that is none is left out and told, and the rest of the node 
   expect(rejected).toEqual(['spec.ipam.podCIDRs: "10.76.0.0" is not a network']);
 });
 
-test('names among the addresses are left out silently, what should be an address and is not is told', () => {
+test('names among the addresses are skipped silently, invalid addresses are reported', () => {
   const addresses = [
     { type: 'Hostname', ip: 'n' },
     { type: 'InternalDNS', ip: 'n.internal' },

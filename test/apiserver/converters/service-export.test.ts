@@ -36,14 +36,14 @@ test('a plain service has its fields in order, and the age of its export', () =>
   ]);
 });
 
-test('exported labels and annotations are there twice, under the names that older and newer readers know', () => {
+test('exported labels and annotations are written twice, under the names for older and newer readers', () => {
   const [[, text] = []] = convert({}, { exportedLabels: { b: '2', a: '1' }, exportedAnnotations: { note: '<x>' } });
   expect(text).toContain(
     String.raw`"namespace":"shop","annotations":{"note":"\u003cx\u003e"},"labels":{"a":"1","b":"2"},"Labels":{"a":"1","b":"2"},"Annotations":{"note":"\u003cx\u003e"},"exportCreationTimestamp"`,
   );
 });
 
-test('what a service says of its traffic travels with it', () => {
+test('the traffic settings of a service are exported with it', () => {
   const [[, text] = []] = convert({
     clusterIP: 'None',
     ports: [{ name: 'h', protocol: 'TCP', appProtocol: 'http', port: 80 }],
@@ -66,7 +66,7 @@ test('a service that is a name for something outside is not exported', () => {
   expect(convert({ type: 'ExternalName' })).toEqual([]);
 });
 
-test('a port or a time that is out of its range is left out and told', () => {
+test('a port or a time out of range is skipped and reported', () => {
   const spec = {
     ports: [
       { name: 'a', port: 2 ** 33 },

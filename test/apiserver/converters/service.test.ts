@@ -52,7 +52,7 @@ describe('frontends', () => {
     expect(convert(object)).toMatchObject({ value: { frontends: {} }, rejected: [] });
   });
 
-  test('an address that is none is left out and told', () => {
+  test('an invalid address is skipped and reported', () => {
     const { value, rejected } = convert(service({ clusterIPs: ['10.96.7.7', 'x'] }));
     expect(Object.keys(value.frontends as object)).toEqual(['10.96.7.7']);
     expect(rejected).toEqual(['spec.clusterIPs: "x" is not an address']);
@@ -65,7 +65,7 @@ describe('frontends', () => {
     });
   });
 
-  test('a port that is none is left out and told, of frontends and backends', () => {
+  test('an invalid port is skipped and reported, of frontends and backends', () => {
     const ports = [
       { name: 'a', port: 70_000 },
       { name: 'b', port: 80 },
@@ -196,7 +196,7 @@ describe('backends', () => {
         [[address], 'new', undefined],
       ],
       ['serves while one drains', [named(gone, 'new'), named(draining, 'old')], [[address], 'old', undefined]],
-      ['serves nobody where neither does', [named(gone, 'new'), named({ ready: false }, 'old')], [[], undefined, undefined]],
+      ['serves no traffic if neither does', [named(gone, 'new'), named({ ready: false }, 'old')], [[], undefined, undefined]],
     ])('%s', (_, endpoints, expected) => {
       expect(known(...endpoints)).toEqual(expected);
       if (!endpoints.some(({ hostname }) => hostname === 'b')) expect(known(...endpoints.toReversed())).toEqual(expected);
@@ -242,7 +242,7 @@ describe('backends', () => {
     expect(convert(service(), names)).toMatchObject({ value: { backends: {} }, rejected: [] });
   });
 
-  test('an address that is none is left out and told with the name of its slice', () => {
+  test('an invalid address is skipped and reported with the name of its slice', () => {
     const { value, rejected } = convert(service(), slice('web-x1', [{ addresses: ['x', '10.9.0.1'] }]));
     expect(Object.keys(value.backends as object)).toEqual(['10.9.0.1']);
     expect(rejected).toEqual(['EndpointSlice web-x1: "x" is not an address']);

@@ -85,7 +85,7 @@ describe('a network', () => {
     expect(parseNetwork(text)).toBeUndefined();
   });
 
-  test('begins where another implementation says, and its mask has as many ones as it has bits', () => {
+  test('the mask starts where another implementation puts it, and has as many ones as bits', () => {
     const v4 = fc.tuple(fc.ipV4(), fc.nat(32));
     const v6 = fc.tuple(fc.ipV6(), fc.nat(128));
     fc.assert(

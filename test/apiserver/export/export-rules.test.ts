@@ -98,7 +98,7 @@ test('the touch of a namespace that does not change its switch converts nothing'
   expect(Object.values(model.sinks).map((sink) => sink.words.length)).toEqual(words);
 });
 
-test('where namespaces are not global by default, only those that say so are exported', async () => {
+test('if namespaces are not global by default, only annotated ones are exported', async () => {
   const model = new ClusterModel({ isGlobalByDefault: false });
   model.listed();
   model.apply(namespace('shop'), ...everything);
@@ -213,7 +213,7 @@ test('a service is exported neither before its slices are listed nor before the 
   expect(backends(model)).toEqual(['10.9.0.1']);
 });
 
-test('a section is listed when all its inputs are and what came with them has been told', async () => {
+test('a section is listed when all its inputs are listed and their objects are exported', async () => {
   const inputs = {
     'nodes/v1': ['CiliumNode'],
     'identities/v1': ['CiliumIdentity', 'Namespace'],
@@ -256,7 +256,7 @@ test('a slice that is given to another service leaves nothing behind', async () 
   expect(backends(model, 'cilium/state/services/v1/east/shop/api')).toEqual([]);
 });
 
-test('of an address in several slices the last slice by name gives the ports, in whatever order they came', async () => {
+test('the ports of an address in several slices are those of the last slice by name, in any order of events', async () => {
   const withPort = (name: string, port: number) => ({ ...slice(name, 'web', '10.9.0.1'), ports: [{ name: 'p', port }] });
   const one = await running(namespace('shop'), service(), withPort('a', 81), withPort('b', 82));
   const other = await running(namespace('shop'), withPort('b', 82), withPort('a', 81), service());

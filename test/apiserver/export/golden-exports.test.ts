@@ -16,7 +16,7 @@ const DATA = join(import.meta.dirname, '../../golden/apiserver/data');
 /** Scenarios that need the selectors of an API server, or a flag of the daemon. */
 const OUT_OF_REACH: ReadonlySet<string> = new Set(['svc-proxy-name', 'svc-metadata', 'v2-only-endpointslice']);
 
-/** Keys that the original writes or leaves wrongly; each is told at the place in the code that does otherwise. */
+/** Keys that the original writes or keeps incorrectly; the reason is at the code that differs. */
 const DEVIATIONS: ReadonlyMap<string, RegExp> = new Map([
   // The age of objects decides, which only a Kubernetes API gives them.
   ['endpoints-conflict', /default\/10\.92\.0\.1$/],
@@ -77,7 +77,7 @@ test.skipIf(scenarios.length === 0)('enough of the recordings are within reach',
   expect(reached.length).toBeGreaterThan(25);
 });
 
-/** True where applying and deleting objects is all that the scenario asks for. */
+/** True if the scenario only applies and deletes objects. */
 function isWithinReach(name: string, { kind, steps }: Scenario): boolean {
   const verbs = ['apply', 'applyStatus', 'delete', 'settle', 'comment'];
   return (

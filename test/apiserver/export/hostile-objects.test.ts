@@ -1,5 +1,5 @@
 /**
- * Objects that nobody would write, among such as they should be: whatever the former hold, the latter are exported as if they
+ * Hostile objects among valid ones: with any content of the former, the latter are exported as if they
  * were alone, nothing is written elsewhere, and what is left out is named.
  */
 
@@ -62,7 +62,7 @@ const WITNESSES: readonly Manifest[] = [
   good({ kind: 'ServiceExport', metadata: { name: 'witness', ...shop } }),
 ];
 
-/** Names as an API server lets them through, some of which mean something to a program that is not careful. */
+/** Names that an API server accepts, some of which break careless programs. */
 const names = fc.constantFrom('web', 'constructor', 'tostring', '0', '8080', '007', '-1', 'a.b', 'x'.repeat(253), '__proto__');
 
 const hostile = (kind: HostileKind) =>
@@ -71,7 +71,7 @@ const hostile = (kind: HostileKind) =>
 const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** `field` of `object`, where it is a map, has `more` in addition to whatever else it has. */
+/** `field` of `object`, if it is a map, has `more` in addition to its other members. */
 function extended<T extends Readonly<Record<string, unknown>>>(object: T, field: string, more: object): T {
   return isMap(object[field]) ? { ...object, [field]: { ...object[field], ...more } } : object;
 }
@@ -136,7 +136,7 @@ for (const kind of HOSTILE_KINDS) {
           expect(all.some(({ metadata }) => metadata.name === name)).toBe(true);
           expect(String(reason)).toMatch(/ is not /);
         }
-        // Nothing has gone wrong that nobody has thought of.
+        // There was no unexpected error.
         expect(lines.filter(({ level }) => level === 'error')).toEqual([]);
       }),
       { numRuns: 120 },

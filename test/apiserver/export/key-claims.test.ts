@@ -49,7 +49,7 @@ function setup(left?: Readonly<Record<string, string>>) {
 
 const secondOf = (owner: string) => Number(/\d+$/.exec(owner)?.[0] ?? 0);
 
-test('the one created last has a key, whichever claims it first, and what the older one says is not published', () => {
+test('the object created last owns a key, in any order of claims, and the value of the older one is not published', () => {
   const { sink, claim } = setup();
   claim('old-1', entry('ip', 'old'));
   claim('young-2', entry('ip', 'young'));
@@ -79,7 +79,7 @@ test('the owner of a claimed key may change its value', () => {
   expect(sink.texts()).toEqual({ ip: 'b again' });
 });
 
-test('when the owner lets go, the next youngest follows with its latest value, and the key never vanishes', () => {
+test('when the owner releases a key, the next youngest follows with its latest value, and the key never disappears', () => {
   const { sink, claim } = setup();
   claim('c3', entry('ip', 'c'));
   claim('a1', entry('ip', 'a'));
@@ -116,7 +116,7 @@ test('one that is asked for its value exports nothing any more, and the next one
   expect(sink.texts()).toEqual({ ip: 'a again' });
 });
 
-test('one that is created anew under its name is as young as it is then', () => {
+test('an object that is recreated under its name has its new age', () => {
   const sink = recordingSink();
   const created = new Map([['a', 1]]);
   const claims = new KeyClaims(sink, { createdMs: (owner) => created.get(owner) ?? 2, entries: () => [] });
@@ -144,7 +144,7 @@ test('of a key that an object names twice the last value holds', () => {
   expect(sink.texts()).toEqual({ ip: 'last' });
 });
 
-test('one that lets go of many keys asks the one they go to once', () => {
+test('an object that releases many keys requests the entries of the next owner once', () => {
   const { sink, asked, claim } = setup();
   const entries = (value: string) => Array.from({ length: 100 }, (_, index) => entry(`ip-${index}`, value));
   claim('a1', ...entries('a'));
@@ -154,7 +154,7 @@ test('one that lets go of many keys asks the one they go to once', () => {
   expect(asked).toEqual(['a1']);
 });
 
-test('over a restart the youngest keeps its key, and nothing else is published of it meanwhile', () => {
+test('across a restart the youngest keeps its key, and no other value is published', () => {
   const { sink, claim, listed } = setup({ ip: 'c' });
   claim('a1', entry('ip', 'a'), entry('own', 'a'));
   claim('c3', entry('ip', 'c'));
@@ -168,7 +168,7 @@ test('over a restart the youngest keeps its key, and nothing else is published o
   expect(sink.texts()).toEqual({ own: 'a', ip: 'b' });
 });
 
-test('over a restart a leftover gives its key to one that was created meanwhile, in one change', () => {
+test('after a restart a key moves from an obsolete owner to one created in the meantime, in one change', () => {
   const { sink, claim, listed } = setup({ ip: 'dead' });
   claim('dead-1', entry('ip', 'dead'));
   claim('alive-3', entry('ip', 'alive'));
@@ -192,7 +192,7 @@ test('claims may change while it is being decided who has a key', () => {
   expect(sink.texts()).toEqual({ one: 'b again', two: 'a', late: 'c', new: 'c' });
 });
 
-test('where nobody claims what the run before has published, the youngest has the key', () => {
+test('if the previously published value has no claim, the youngest owns the key', () => {
   const { sink, claim, listed } = setup({ ip: 'gone', left: 'x', other: 'y' });
   claim('b2', entry('ip', 'b'), entry('other', 'b'));
   claim('a1', entry('ip', 'a'), entry('left', 'a'), entry('other', 'a'));

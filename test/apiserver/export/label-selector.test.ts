@@ -7,7 +7,7 @@ import { parseFlags } from '../../../src/shared/flags/parse.ts';
 import { providerMissing, startKubernetes } from '../../support/kubernetes/kubernetes-provider.ts';
 import { almostSelectors, labels, selectors } from './selector-arbitraries.ts';
 
-test('a selector selects what it says, however it is spaced', () => {
+test('a selector matches with any spacing', () => {
   fc.assert(
     fc.property(selectors, labels, ({ text, selects }, some) => {
       expect(parseLabelSelector(text).matches(some)).toBe(selects(some));

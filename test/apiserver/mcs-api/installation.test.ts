@@ -100,7 +100,7 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
       },
     );
 
-  /** One run of the installation alone, in a hurry; resolves with what it said. */
+  /** One run of the installation, with short delays; resolves with its log lines. */
   async function install(connection: Partial<ConnectionOptions> = { kubeconfigPath }): Promise<readonly LogLine[]> {
     const { log, lines } = recordingLogger();
     const clock = new HastyClock(100);
@@ -168,7 +168,7 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
     expect(told.map(({ level, msg }) => [level, msg])).toEqual(Array(2).fill(['info', 'MCS API CRD created']));
   });
 
-  test('are upgraded where they are older: objects stay, every stored version goes on, and no key is written again', {
+  test('are upgraded if they are older: objects and all stored versions are kept, and no key is written again', {
     timeout: 120_000,
   }, async () => {
     await define(...MCS_API_CRDS.map(older));
@@ -222,13 +222,13 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
     ['newer', MCS_API_CRDS.map((crd) => labelled(crd, { [RELEASE_LABEL]: 'v9.0.0', [REVISION_LABEL]: '0' })), 0],
     ['without labels', MCS_API_CRDS.map((crd) => labelled(older(crd), {})), 2],
     [
-      'managed by somebody',
+      'with another manager',
       MCS_API_CRDS.map((crd) => labelled(older(crd), { ...older(crd).metadata.labels, 'app.kubernetes.io/managed-by': 'Helm' })),
       2,
     ],
   ];
 
-  test.for(kept)('are left alone where they are %s', { timeout: 120_000 }, async ([, crds, told]) => {
+  test.for(kept)('are not changed if they are %s', { timeout: 120_000 }, async ([, crds, told]) => {
     await define(...crds);
     const before = await readAll();
     const lines = await install();
@@ -297,7 +297,7 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
     );
   });
 
-  test('are left to others where writing them is forbidden, which one line tells for all, and once', async () => {
+  test('are not installed without permission, which is logged once for all of them', async () => {
     await define(older(EXPORTS_CRD));
     await using proxy = await KubeProxy.start(api.kubeconfig);
     const refuse = failing(403);

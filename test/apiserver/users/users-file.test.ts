@@ -25,7 +25,7 @@ test.each([
   expect(parseUsersFile(text, 'u').users).toEqual([{ name: 'a', role: 'r' }]);
 });
 
-test('a user whose name is a word of YAML 1.1 keeps it', () => {
+test('a user whose name is a word of YAML 1.1 is kept', () => {
   expect(parseUsersFile('users: [{name: no, role: on}]', 'u').users).toEqual([{ name: 'no', role: 'on' }]);
 });
 

@@ -125,7 +125,7 @@ describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 90_
     expect(await run.failures('builtin')).toBe(4);
   });
 
-  test('that an earlier run or somebody else made stay when the file does not name them', async () => {
+  test('from an earlier run or another program are kept if the file does not contain them', async () => {
     await using etcd = await etcdWithRoles();
     using file = new UsersFile();
     file.writeUsers({ 'remote-a': 'remote', 'remote-b': 'remote' });

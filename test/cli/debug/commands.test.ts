@@ -64,7 +64,7 @@ describe('the command line', () => {
 });
 
 describe('the status of', () => {
-  test('nobody is a question and status 1', async () => {
+  test('without a server it prints a question, with status 1', async () => {
     expect(await program(['kvstoremesh-dbg', 'status', '-H', 'localhost:1'])).toEqual({
       status: 1,
       stdout: 'Failed to retrieve status information: is KVStoreMesh running and serving the API on localhost:1?\n',
@@ -72,7 +72,7 @@ describe('the status of', () => {
     });
   });
 
-  test('somebody else is one line and status 1', async () => {
+  test('another server is one line, with status 1', async () => {
     const { port } = await serve((_, answer) => answer.end('{"a":1}'));
     expect(await program(['kvstoremesh-dbg', 'status', `--host=127.0.0.1:${port}`])).toEqual({
       status: 1,
@@ -173,7 +173,7 @@ describe.skipIf(etcdVersions().length === 0)('of a daemon that runs (needs etcd)
     expect(await as('jsonpath={[*].name}')).toBe('berlin oslo\n');
   });
 
-  test('its answers are as its description says', async () => {
+  test('its responses match its description', async () => {
     const document = (await (await fetch(`http://${host}/swagger.json`)).json()) as typeof OPENAPI;
     expect(document).toEqual(JSON.parse(JSON.stringify(OPENAPI)));
     const { schema } = document.paths['/cluster'].get.responses[200];
@@ -182,7 +182,7 @@ describe.skipIf(etcdVersions().length === 0)('of a daemon that runs (needs etcd)
     expect(violationsOf(await missing.json(), document.definitions.Error, document.definitions)).toEqual([]);
   });
 
-  test('troubleshooting reads the same directory, and ends well whatever it finds', async () => {
+  test('troubleshooting reads the same directory, and succeeds with any findings', async () => {
     const env = { CLUSTER_NAME: 'oslo' };
     const { status, stdout, stderr } = await program(
       ['kvstoremesh-dbg', 'troubleshoot', 'oslo', 'berlin', `--clustermesh-config=${directory}/`],
@@ -206,7 +206,7 @@ describe.skipIf(etcdVersions().length === 0)('of a daemon that runs (needs etcd)
     expect(stdout).toMatch(/✅ Etcd connection successfully established\n.*\n\nVerdict: no problem found\n$/);
   });
 
-  test('whoever stops reading ends the command without a word', async () => {
+  test('a reader that closes the pipe ends the command silently', async () => {
     const shell = `"$0" "$@" | head -n 1`;
     const args = [
       process.execPath,

@@ -1,4 +1,4 @@
-/** Certificates that nobody would want, made with the `openssl` command. */
+/** Unusual certificates, made with the `openssl` command. */
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -19,7 +19,7 @@ export function intermediateAuthority(directory: CertificateDirectory, root: Aut
   };
 }
 
-/** The authority signs the certificate anew, into `out`. */
+/** The CA signs the certificate again, into `out`. */
 function sign(authority: Authority, { certFile, keyFile }: CertificateFiles, out: string, how: readonly string[]): void {
   const ask = ['x509', '-x509toreq', '-in', certFile, '-signkey', keyFile, '-copy_extensions', 'copyall'];
   const request = execFileSync('openssl', ask, { stdio: 'pipe' });

@@ -1,4 +1,4 @@
-/** As much of JSON Schema as the OpenAPI document uses. What it does not know it refuses. */
+/** The parts of JSON Schema that the OpenAPI document uses. Unknown ones are rejected. */
 type Schema = Readonly<Record<string, unknown>>;
 
 const KNOWN = [
@@ -14,7 +14,7 @@ const KNOWN = [
   'additionalProperties',
 ];
 
-/** Where `value` is not as `schema` says; `definitions` are those of the document. */
+/** Where `value` does not match `schema`; `definitions` are those of the document. */
 export function violationsOf(
   value: unknown,
   schema: Schema,

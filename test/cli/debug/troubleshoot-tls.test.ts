@@ -44,7 +44,7 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
   const berlin = (files: Files = client, port = etcd.port) =>
     clusterFile([`https://${HOST}:${port}`], files, aliasLines(HOST, '127.0.0.1'));
 
-  test('every step of a connection that works is told in the words of the original', async () => {
+  test('every step of a working connection is reported in the words of the original', async () => {
     const report = await reportOn({ berlin: berlin() });
     expect(report.documented).toMatch(/^Found 1 cluster configurations\n\nCluster "berlin":\n/);
     expect(comparable(blockOf(report, 'berlin'))).toBe(
@@ -107,7 +107,7 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
     expect(verdicts).toContainEqual(expect.stringMatching(/^berlin: https:.*: the certificate of the server expires on/));
   });
 
-  test('a server of another authority is told, with the authority it is of and the one that is trusted', async () => {
+  test('a server of another CA is reported, with its CA and the trusted one', async () => {
     const report = await reportOn({ berlin: berlin({ ...client, caFile: stranger.caFile }) });
     const block = blockOf(report, 'berlin');
     expect(block).toMatch(
@@ -133,7 +133,7 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
     );
   });
 
-  test('a certificate of the server whose time is over is told with its time', async () => {
+  test('an expired server certificate is reported with its time', async () => {
     const late = await etcdForTest({ tls: authority.issueExpired(SERVER) });
     const report = await reportOn({ berlin: berlin(client, late.port) });
     expect(blockOf(report, 'berlin')).toMatch(
@@ -144,7 +144,7 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
     );
   });
 
-  test('a client certificate that the server refuses is told with its name and its issuer', async () => {
+  test('a client certificate that the server rejects is reported with its name and its issuer', async () => {
     const report = await reportOn({ berlin: berlin({ ...client, ...stranger.issue({ name: 'remote-west' }) }) });
     const block = blockOf(report, 'berlin');
     expect(block).toMatch(
@@ -192,7 +192,7 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
     ]);
   });
 
-  test('somebody in between who accepts and never answers is found when the time is up', async () => {
+  test('a proxy that accepts and never responds is detected by timeout', async () => {
     const proxy = await proxyForTest(etcd.port);
     proxy.blackHole();
     const report = await reportOn({ berlin: berlin(client, proxy.port) }, { timeoutMs: 300 });
@@ -204,7 +204,7 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
     );
   });
 
-  test('a server of plain text behind https, and one of TLS behind http, are told', async () => {
+  test('a plain text server behind https, and a TLS server behind http, are reported', async () => {
     const plain = createServer((_, answer) => answer.end('hello'));
     await once(plain.listen(0, '127.0.0.1'), 'listening');
     onTestFinished(() => void plain.close());
@@ -219,7 +219,7 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
     expect(report.verdicts).toContainEqual(expect.stringMatching(oslo));
   });
 
-  test('what speaks TLS and is no etcd is told', async () => {
+  test('a TLS server that is not etcd is reported', async () => {
     const read = (file: string) => readFileSync(file, 'utf8');
     const web = createSecureServer({ cert: read(server.certFile), key: read(server.keyFile) }, (_, answer) =>
       answer.end('hello'),
@@ -243,7 +243,7 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
     expect(block).toContain('✅ Etcd connection successfully established');
   });
 
-  test('a user that may not read is told by name, and so is one that does not exist', async () => {
+  test('a user without permission is reported by name, and so is an unknown one', async () => {
     const closed = await etcdForTest({ tls: { ...server, clientCaFile: authority.caFile } });
     const administrator = await enableUsers(closed, authority, authority.issue({ name: 'root' }), ['remote', 'heart']);
     onTestFinished(() => administrator.close());

@@ -35,7 +35,7 @@ describe('without any etcd', () => {
     expect(verdicts).toContainEqual(expect.stringMatching(/^rome: .*endpoint: .*did you mean endpoints\?$/));
   });
 
-  test('a name that has no file is told, with the names that have one', async () => {
+  test('a name without a file is reported, with the existing names', async () => {
     const { documented, verdicts } = await reportOn(
       { berlin: '- endpoints: [', oslo: '- endpoints: [' },
       { clusters: ['paris', '../berlin'] },
@@ -94,7 +94,7 @@ describe('without any etcd', () => {
     );
   });
 
-  test('a port where nobody listens is told', async () => {
+  test('a port without a listener is reported', async () => {
     const port = await freePort();
     const report = await reportOn({ berlin: clusterFile([`http://127.0.0.1:${port}`]) });
     expect(comparable(blockOf(report, 'berlin'))).toContain(
@@ -105,7 +105,7 @@ describe('without any etcd', () => {
     ]);
   });
 
-  test('a name that does not resolve is told once', async () => {
+  test('a name that does not resolve is reported once', async () => {
     const report = await reportOn({ berlin: clusterFile(['https://berlin.invalid:2379']) }, { timeoutMs: 3_000 });
     expect(blockOf(report, 'berlin')).toMatch(
       /❌ Cannot resolve hostname: lookup berlin\.invalid: .*\n.*❌ Cannot establish TCP connection to berlin\.invalid:2379: dial tcp: lookup/,
@@ -157,7 +157,7 @@ describe.skipIf(etcdVersions().length === 0)('of an etcd (needs etcd)', () => {
     await etcd.stop();
   });
 
-  test('in the clear and at an address, name and TLS have no line, and all is well', async () => {
+  test('in plain text and at an IP address, the report has no lines for name and TLS, and no problems', async () => {
     const report = await reportOn({ berlin: clusterFile([etcd.endpoint]) });
     expect(comparable(blockOf(report, 'berlin'))).toBe(
       `Cluster "berlin":
@@ -188,7 +188,7 @@ describe.skipIf(etcdVersions().length === 0)('of an etcd (needs etcd)', () => {
     expect(verdicts).toEqual(['no problem found']);
   });
 
-  test('the entry of the local cluster, and one that is no name, are checked and told', async () => {
+  test('the entry of the local cluster, and an invalid name, are checked and reported', async () => {
     const report = await reportOn(
       { berlin: clusterFile([etcd.endpoint]), Berlin_2: clusterFile(['http://127.0.0.1:1']) },
       { ownName: 'berlin' },
@@ -203,7 +203,7 @@ describe.skipIf(etcdVersions().length === 0)('of an etcd (needs etcd)', () => {
     );
   });
 
-  test('an etcd of another cluster than the file says is told, the local one above all', async () => {
+  test('an etcd of another cluster than the name of the file is reported, first of all the local one', async () => {
     const files = { oslo: clusterFile([etcd.endpoint]) };
     expect((await reportOn(files)).verdicts).toEqual([
       'oslo: etcd has no cilium/cluster-config/oslo, only that of berlin; rename the file to the name of the cluster, or correct the address',
@@ -213,7 +213,7 @@ describe.skipIf(etcdVersions().length === 0)('of an etcd (needs etcd)', () => {
     ]);
   });
 
-  test('clusters of one etcd, or of one ID, are told together', async () => {
+  test('clusters with one etcd, or with one ID, are reported together', async () => {
     const other = await etcdForTest();
     const oslo = new Etcd3({ hosts: other.endpoint });
     onTestFinished(() => oslo.close());
@@ -234,7 +234,7 @@ describe.skipIf(etcdVersions().length === 0)('of an etcd (needs etcd)', () => {
     ]);
   });
 
-  test('one endpoint that works is enough, and one that does not is told all the same', async () => {
+  test('one working endpoint is sufficient, and a failing one is reported anyway', async () => {
     const report = await reportOn({ berlin: clusterFile([`http://127.0.0.1:${await freePort()}`, etcd.endpoint]) });
     expect(blockOf(report, 'berlin')).toContain('✅ Etcd connection successfully established');
     expect(report.verdicts).toEqual([expect.stringContaining('nothing listens on')]);

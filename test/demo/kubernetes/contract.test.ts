@@ -1,5 +1,5 @@
 /**
- * What clients rely on, on both Kubernetes APIs: whatever the embedded one promises, the real one does.
+ * The contract of both Kubernetes APIs: the real one keeps every promise of the embedded one.
  */
 import { afterAll, beforeAll, beforeEach, describe } from 'vitest';
 import { type ProviderName, providerMissing, startKubernetes } from '../../support/kubernetes/kubernetes-provider.ts';

@@ -66,7 +66,7 @@ test('the history is bounded: the oldest changes are compacted by new ones', asy
   expect(await recent.take(2)).toEqual(['ADDED n-6', 'ADDED n-7']);
 });
 
-test('bookmarks tell a quiet watch how far the others have come', async () => {
+test('bookmarks report the progress of others to a quiet watch', async () => {
   const { server, requests, createNode } = await start({ bookmarkIntervalMs: 20 });
   await requests.create('/api/v1/namespaces', { metadata: { name: 'busy' } });
   using watch = await watchEvents(requests, NODES, `resourceVersion=1&allowWatchBookmarks=true`);
@@ -132,7 +132,7 @@ test('a field named __proto__ is a field like any other', async () => {
   expect(({} as Record<string, unknown>).polluted).toBeUndefined();
 });
 
-test('it says what it is', async () => {
+test('it identifies itself', async () => {
   const { server, requests } = await start();
   expect(server.version).toBe('v1.34.0+embedded');
   expect(await requests.get('/version')).toMatchObject({ gitVersion: 'v1.34.0+embedded' });

@@ -6,7 +6,7 @@ import { until } from '../../support/until.ts';
 import { type Api, NODES } from './contract-subject.ts';
 
 export function listContract(api: () => Api): void {
-  test('pages show one revision, whatever happens between them', async () => {
+  test('pages show one revision, independent of later changes', async () => {
     for (const node of ['a', 'b', 'c', 'd', 'e']) await api().createNode(node);
     const first = await api().listed('limit=2');
     expect(api().names(first)).toEqual(['a', 'b']);
@@ -23,7 +23,7 @@ export function listContract(api: () => Api): void {
     expect(third.metadata.continue ?? '').toBe('');
   });
 
-  test('a list at resource version 0 comes whole, whatever its limit', async () => {
+  test('a list at resource version 0 is complete, with any limit', async () => {
     for (const node of ['a', 'b', 'c']) await api().createNode(node);
     // Resource version 0 may be of a moment ago: the real API answers from its watch cache.
     const whole = async () =>

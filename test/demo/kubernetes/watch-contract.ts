@@ -6,7 +6,7 @@ import { type Api, NODES, revisionOf } from './contract-subject.ts';
 import { type WatchedEvent, watchEvents } from './watched-events.ts';
 
 export function watchContract(api: () => Api): void {
-  test('a watch from a revision tells what happened since, in order', async () => {
+  test('a watch from a revision delivers later changes, in order', async () => {
     const { metadata } = await api().listed();
     await api().createNode('a');
     await api().requests.patch(`${NODES}/a`, 'merge-patch', { spec: { bootid: 'x' } });
@@ -16,7 +16,7 @@ export function watchContract(api: () => Api): void {
     expect(await watch.take(4)).toEqual(['ADDED a', 'MODIFIED a', 'ADDED b', 'DELETED a']);
   });
 
-  test('a deleted object is told in its last state, at the revision of its end', async () => {
+  test('a deleted object is delivered in its last state, at the revision of its deletion', async () => {
     const node = await api().createNode('a', {}, { bootid: 'last' });
     using watch = await watchEvents(api().requests, NODES, `resourceVersion=${revisionOf(node)}`);
     await api().provider.delete('CiliumNode/a');
@@ -34,7 +34,7 @@ export function watchContract(api: () => Api): void {
     expect(await watch.take(1)).toEqual(['ADDED c']);
   });
 
-  test('a streamed list ends with a bookmark that says so', async () => {
+  test('a streamed list ends with a marked bookmark', async () => {
     await api().createNode('a');
     const query = 'sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true';
     using watch = await watchEvents(api().requests, NODES, query);
@@ -71,7 +71,7 @@ export function watchContract(api: () => Api): void {
     expect(await watch.take(1)).toEqual(['ADDED b']);
   });
 
-  test('a kind of two versions is told in the version that is watched', async () => {
+  test('a kind of two versions is delivered in the watched version', async () => {
     using watch = await watchEvents(api().requests, '/apis/multicluster.x-k8s.io/v1alpha1/serviceexports');
     await api().provider.applyObject({
       apiVersion: 'multicluster.x-k8s.io/v1beta1',

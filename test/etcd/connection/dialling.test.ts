@@ -36,7 +36,7 @@ async function blackHole(host?: string, port?: number) {
   return hole;
 }
 
-test('a host that answers no attempt to connect is given up long before the deadline of a request, with its sockets', async () => {
+test('attempts to a host that does not respond end long before the deadline of a request, with their sockets', async () => {
   const { port } = await blackHole();
   const before = sockets();
   const client = connect(`http://127.0.0.1:${port}`);
@@ -46,7 +46,7 @@ test('a host that answers no attempt to connect is given up long before the dead
   await until('no socket is left', () => sockets() <= before, { withinMs: 1_000, status: sockets });
 });
 
-test('while a host answers no attempt to connect, the sockets of older attempts are given up', async () => {
+test('while a host does not respond, the sockets of older attempts are closed', async () => {
   const { port } = await blackHole();
   const before = sockets();
   let waits = 0;
@@ -92,7 +92,7 @@ test('a name is asked for again at each attempt, so that another address is foun
   expect(new Set(asked)).toEqual(new Set([NAME]));
 });
 
-test('names are looked up two at a time, and each once for all who ask for it', async () => {
+test('names are looked up two at a time, and concurrent callers share a lookup', async () => {
   const asked: string[] = [];
   const answers = new Map<string, () => void>();
   const lookup = new HostLookup((host) => {
@@ -169,7 +169,7 @@ test('a large answer over a slow link is no silence', async () => {
   expect(changes).toEqual([true]);
 });
 
-test('a connection that has gone silent is replaced by a new one, over which a watch goes on', async () => {
+test('a silent connection is replaced by a new one, on which a watch continues', async () => {
   const open = new Set<Socket>();
   const middlebox = createServer((socket) => {
     const onward = dial(etcd.port, '127.0.0.1');

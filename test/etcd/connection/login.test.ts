@@ -70,7 +70,7 @@ describe.each(etcdVersions())('etcd $version', ({ version }) => {
     await seen(watch, 3);
   });
 
-  test('a wrong password is told by name, without itself, and again only after a while', async () => {
+  test('a wrong password is reported by name, without the password, and retried only after a delay', async () => {
     const etcd = await start(version);
     const { log, lines } = recordingLogger();
     const client = connect([], { config: config(etcd, 'wrong-secret'), log });

@@ -28,14 +28,14 @@ afterAll(() => etcd.stop());
 
 const first = () => 0;
 
-test('a call to nobody fails at once with the reason, without its time', async () => {
+test('a call to a closed port fails immediately with the reason, before its deadline', async () => {
   const port = await freePort();
   const client = connect(`http://127.0.0.1:${port}`);
   await expect(client.get(keyOf('a'), soon())).rejects.toThrow(new UnavailableError(`connect ECONNREFUSED 127.0.0.1:${port}`));
   expect(client.state).toMatchObject({ connected: false, lastError: { code: 'ETCD_UNAVAILABLE', retriable: true } });
 });
 
-test('a name that nobody knows is told as such', async () => {
+test('a name that does not resolve is reported as such', async () => {
   await expect(connect('http://no-such-host.invalid:2379').get(keyOf('a'), soon())).rejects.toThrow(/no-such-host\.invalid/);
 });
 
@@ -123,7 +123,7 @@ test('a connection that comes back ends a wait, however long it is', async () =>
   await seen(watch, 2);
 });
 
-test('a connection that comes back is told of once, and to everybody', async () => {
+test('a returning connection is reported once to all listeners', async () => {
   const proxy = await proxyForTest(etcd.port);
   const direct = connect(etcd.endpoint);
   const { log, lines } = recordingLogger();
@@ -141,7 +141,7 @@ test('a connection that comes back is told of once, and to everybody', async () 
   expect(lines.map(({ msg }) => msg)).toEqual(['etcd connected', 'etcd connection lost', 'etcd connected']);
 });
 
-test('somebody who accepts connections and never answers is given up, and costs one socket at a time', async () => {
+test('an attempt to a host that accepts connections and never responds times out, and uses one socket at a time', async () => {
   const sockets = new Set<Socket>();
   const mute = createServer((socket) => {
     sockets.add(socket);
@@ -164,7 +164,7 @@ test('somebody who accepts connections and never answers is given up, and costs 
   await until('all sockets are closed', () => sockets.size === 0);
 });
 
-test('somebody who accepts a connection after an outage and never answers is given up as well', async () => {
+test('after an outage, an attempt to a host that accepts connections and never responds times out as well', async () => {
   const port = await freePort();
   const impatient: Clock = {
     ...systemClock,

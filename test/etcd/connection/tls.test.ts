@@ -245,7 +245,7 @@ describe.skipIf(!canMakeCertificates()).each(etcdVersions())(
       expect(reader.state.connected).toBe(true);
     });
 
-    test('a watch without permission waits, says so once, and begins when it is granted', async () => {
+    test('a watch without permission waits, logs it once, and starts when it is granted', async () => {
       const root = as('root');
       const { log, lines } = recordingLogger();
       const reader = as('reader', { clock: hurriedClock(20), log });

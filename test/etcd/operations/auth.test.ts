@@ -54,7 +54,7 @@ describe.each(etcdVersions())('users and roles of etcd $version', ({ version }) 
     expect(await auth.roles(soon())).toEqual([]);
   });
 
-  test('what is there already, and what is not there, is told by errors of their own', async () => {
+  test('existing and missing users and roles cause their own errors', async () => {
     await using etcd = await startEtcd({ version });
     const { auth } = connect(etcd.endpoint);
     await auth.addUser('west', soon());
@@ -110,7 +110,7 @@ describe.each(etcdVersions())('users and roles of etcd $version', ({ version }) 
       directory?.remove();
     });
 
-    test('authentication is on after it was enabled, whoever asks', async () => {
+    test('authentication is reported as enabled to every client', async () => {
       expect(await root.auth.isEnabled(soon())).toBe(false);
       await root.auth.addUser('root', soon());
       await root.auth.grantRole('root', 'root', soon());
@@ -123,7 +123,7 @@ describe.each(etcdVersions())('users and roles of etcd $version', ({ version }) 
       await expect(root.auth.revokeRole('root', 'root', soon())).rejects.toThrow(AuthRefusedError);
     });
 
-    test('requests of everybody go on while users change', async () => {
+    test('requests of all clients succeed while users change', async () => {
       const stop = new AbortController();
       let refused: unknown;
       const busy = async (client: EtcdClient) => {

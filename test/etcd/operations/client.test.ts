@@ -104,7 +104,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     expect((await listAll(client, 'if/')).map(({ key }) => key)).toEqual(['if/a', 'if/b']);
   });
 
-  test('leases are granted, told of and revoked, and what is gone is undefined', async () => {
+  test('leases are granted, listed and revoked, and a missing one is undefined', async () => {
     const client = connect(etcd.endpoint);
     const lease = await client.grantLease(600, soon());
     expect(await client.leaseTimeToLive(lease, soon())).toMatchObject({ grantedTtl: 600 });
@@ -128,7 +128,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     expect(await listAll(client, 'large/')).toEqual([]);
   });
 
-  test('fault 22: a full database is told by name, and works again once it is disarmed', async () => {
+  test('fault 22: a full database is reported by name, and works again once the alarm is disarmed', async () => {
     const full = await etcdForTest({ version, args: ['--quota-backend-bytes=1000000'] });
     const client = connect(full.endpoint);
     const fill = async () => {
@@ -141,7 +141,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     await put(client, 'space/b');
   });
 
-  test('the state tells of the connection, and each change once', async () => {
+  test('the state reports the connection, and each change once', async () => {
     const own = await etcdForTest({ version });
     const { log, lines } = recordingLogger();
     const changes: boolean[] = [];
@@ -288,7 +288,7 @@ describe('on its own', () => {
     await until('no timer is left', () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length <= before);
   });
 
-  test('a revision that the store has not reached is told by name', async () => {
+  test('a revision that the store has not reached is reported by name', async () => {
     const etcd = await etcdForTest();
     const proxy = await proxyForTest(etcd.port);
     const client = connect(proxy.endpoint);

@@ -25,7 +25,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     const client = connect(etcd.endpoint);
     const [kept, stopped] = [await client.grantLease(2, soon()), await client.grantLease(2, soon())];
     client.keepLease(kept, 2, () => expect.fail('the lease is kept'));
-    client.keepLease(stopped, 2, () => expect.fail('nobody waits for it any more'))();
+    client.keepLease(stopped, 2, () => expect.fail('no caller waits for it any more'))();
     await until('the other lease has expired', async () => (await client.leaseTimeToLive(stopped, soon())) === undefined);
     expect((await client.leaseTimeToLive(kept, soon()))?.ttl).toBeGreaterThanOrEqual(0);
   });
@@ -56,7 +56,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     await until('the loss is reported', () => lost.length === 1);
   });
 
-  test('everybody who keeps a lease is told of its loss', async () => {
+  test('all owners of a lease are notified of its loss', async () => {
     const client = connect(etcd.endpoint);
     const told: string[] = [];
     const lease = await client.grantLease(3, soon());
@@ -145,7 +145,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     expect(/^grpc_server_started_total\{.*grpc_method="LeaseKeepAlive".*\} (\d+)$/m.exec(metrics)?.[1]).toBe('1');
   });
 
-  test('a key goes with its lease, and the watch tells so', async () => {
+  test('a key is deleted with its lease, and the watch delivers that', async () => {
     const client = connect(etcd.endpoint);
     const lease = await client.grantLease(60, soon());
     const from = await client.txn([{ type: 'put', key: keyOf('leased/a'), value: Buffer.from('v'), lease }], soon());
@@ -167,7 +167,7 @@ async function keepSome(client: EtcdClient, count: number, ttlSeconds: number, l
   return leases;
 }
 
-/** As soon as the connection that was just cut is there again. */
+/** As soon as the connection that was just cut has returned. */
 async function timeToLive(client: EtcdClient, lease: LeaseId): Promise<LeaseTimeToLive | undefined> {
   let answer: LeaseTimeToLive | undefined;
   const ask = () =>

@@ -33,7 +33,7 @@ test('without limits every request is granted at once', async () => {
   expect(requests.every(({ granted }) => granted)).toBe(true);
 });
 
-test('rule 61: a second grants as many requests as the rate says, after a burst of as many', async () => {
+test('rule 61: a second allows as many requests as the rate, after a burst of as many', async () => {
   const clock = new ManualClock();
   const limiter = new RequestLimiter({ qps: 10 }, clock);
   const requests = Array.from({ length: 100 }, () => request(limiter));
@@ -81,7 +81,7 @@ test('rule 61: another rate holds at once, also for those who wait', async () =>
   expect(more.every(({ granted }) => granted)).toBe(true);
 });
 
-test('whoever gives up leaves the queue, and the last one leaves no timer behind', async () => {
+test('a cancelled waiter leaves the queue, and the last one leaves no timer behind', async () => {
   const clock = new ManualClock();
   const limiter = new RequestLimiter({ qps: 0.1 }, clock);
   request(limiter);

@@ -97,7 +97,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     ]);
   });
 
-  test('a list begins where it is told to', async () => {
+  test('a list starts at the given key', async () => {
     const client = connect(etcd.endpoint);
     for (const key of ['from/a', 'from/b', 'from/c']) await put(client, key);
     const listed: string[] = [];
@@ -188,7 +188,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     expect(client.state.connected).toBe(true);
   });
 
-  test('a watch that saw one store never goes on with another, even when the cluster was forgotten meanwhile', async () => {
+  test('a watch of one store never continues with another, even if the cluster ID was cleared in between', async () => {
     const own = await etcdForTest({ version });
     const client = connect(own.endpoint);
     await put(client, 'k/a');
@@ -203,7 +203,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     expect(watch.events.length).toBe(1);
   });
 
-  test('a watch that nobody reads takes no memory, holds up nobody else, and has lost nothing afterwards', async () => {
+  test('a watch without a reader uses no memory, delays no other, and has lost nothing afterwards', async () => {
     const direct = connect(etcd.endpoint);
     const from = (await revisionOf(direct)) + 1;
     const client = connect(proxy.endpoint);
@@ -302,7 +302,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     await seen(watch, 2);
   });
 
-  test('an idle watch is told how far the store has come', async () => {
+  test('an idle watch receives the progress of the store', async () => {
     const flag =
       version.startsWith('3.4') || version.startsWith('3.5')
         ? '--experimental-watch-progress-notify-interval'

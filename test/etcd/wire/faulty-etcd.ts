@@ -1,4 +1,4 @@
-/** An etcd that answers ranges and watches as a test says: for what real ones do not do, or not always. */
+/** An etcd with scripted responses to ranges and watches, which real ones do not send, or not always. */
 import {
   Server,
   ServerCredentials,

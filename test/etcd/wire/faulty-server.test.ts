@@ -114,7 +114,7 @@ test('fault 7: events that come twice or from the past are dropped and counted',
   expect(dropped).toBe(4);
 });
 
-test('of many big answers that nobody reads, few are taken', async () => {
+test('of many large responses that are not read, few are received', async () => {
   const big = (revision: number) =>
     eventsAt(revision).map(({ type, kv }) => ({ type, kv: { ...kv, value: Buffer.alloc(5_000_000, 'v') } }));
   const { port } = await faultyEtcd({
@@ -149,7 +149,7 @@ test('a compaction that comes with the answer to the request is a value', async 
   expect(watch.batches).toEqual([{ kind: 'compacted', compactRevision: 30 }]);
 });
 
-test('a compaction that is told by its text alone is a value', async () => {
+test('a compaction that is reported only by its text is a value', async () => {
   const cancelReason = 'etcdserver: mvcc: required revision has been compacted';
   const { endpoint } = await faultyEtcd({ watch: ({ send }) => send(answer(50, { canceled: true, cancelReason })) });
   const watch = record(connect(endpoint), 'k/', 10);
@@ -157,7 +157,7 @@ test('a compaction that is told by its text alone is a value', async () => {
   expect(watch.batches).toEqual([{ kind: 'compacted', compactRevision: 0 }]);
 });
 
-test('a watch that is cancelled for another reason is tried again, logged once, and logged again when it goes on', async () => {
+test('a watch that is cancelled for another reason is retried, logged once, and logged again when it resumes', async () => {
   const { endpoint } = await faultyEtcd({
     watch: ({ send }, nth) => {
       if (nth <= 4)
@@ -180,7 +180,7 @@ test('a watch that is cancelled for another reason is tried again, logged once, 
   ]);
 });
 
-test('a watch that is cancelled with a long text goes on, and a line of it is logged', async () => {
+test('a watch that is cancelled with a long text resumes, and one line of the text is logged', async () => {
   const { endpoint } = await faultyEtcd({
     watch: ({ send }, nth) => {
       if (nth === 1) send(answer(50, { canceled: true, cancelReason: 'auth: '.repeat(20_000) }));
@@ -214,7 +214,7 @@ test('an answer without a header is an error by name', async () => {
   await expect(connect(endpoint).get(keyOf('k'), soon())).rejects.toMatchObject({ code: 'ETCD_CLUSTER_CHANGED', got: 0n });
 });
 
-test('garbage in a watch is an error, and the watch begins anew where it was', async () => {
+test('garbage in a watch is an error, and the watch resumes at its position', async () => {
   const { endpoint, watches } = await faultyEtcd({
     watch: ({ send }, nth) => {
       send(answer(50, { events: nth === 1 ? [...eventsAt(10), { type: 0, kv: undefined }] : eventsAt(10) }));

@@ -61,7 +61,7 @@ describe('a watch delivers nothing but what it asked for', () => {
     const watch = record(connect(endpoint, { observer }), prefix, 10, options);
     const events = await seen(watch, asked.length + 1);
     expect(events.map(({ key }) => key)).toEqual([...asked, asked[0]]);
-    // With the notification from the past, which tells nothing.
+    // With the old notification, which has no information.
     expect(dropped).toBe(2 * foreign.length + 1);
   });
 
@@ -184,7 +184,7 @@ test.each([
   });
 });
 
-test('who holds most of what all may send is dropped, by name, and the others go on', async () => {
+test('the connection that holds most of the shared budget is dropped, by name, and the others continue', async () => {
   const budget = new ReceiveBudget(8_000_000);
   const honest = await faultyEtcd({ range: () => page([kv('k', 'v'.repeat(100_000))]) });
   // Announces 50 MB, sends 12 of them, and never ends.

@@ -31,7 +31,7 @@ interface BulkKind {
   readonly object: (index: number) => BulkObject;
 }
 
-/** Operations of one transaction; an etcd takes 128 unless it is told otherwise. */
+/** Operations of one transaction; an etcd accepts 128 by default. */
 const BATCH = 128;
 const NAMESPACES = Array.from({ length: 20 }, (_, index) => `bulk-${index}`);
 const WITHIN_MS = 120_000;
@@ -112,7 +112,7 @@ async function layKind(api: KubeApiserver, client: EtcdClient, kind: BulkKind, o
   for (let from = 0; from < operations.length; from += BATCH) {
     revision = await client.txn(operations.slice(from, from + BATCH), { signal });
   }
-  // It waits for its watch to have come so far, and then says that there is nothing of the kind.
+  // It waits until its watch has caught up, and then reports that there are no objects of the kind.
   const query = `labelSelector=none=such&resourceVersionMatch=NotOlderThan&resourceVersion=${revision}`;
   const isServed = async () => (await api.requests.send('GET', `${collection()}?${query}`)).code === 200;
   await until(`the ${kind.plural} are served`, isServed, { withinMs: WITHIN_MS });

@@ -1,5 +1,5 @@
 /**
- * Very many objects of a real Kubernetes API, from its etcd to ours: each is exported once, whatever happens to their lists.
+ * Very many objects of a real Kubernetes API, from its etcd to ours: each is exported once, even if lists are interrupted.
  * The memory it takes is bounded, the time is reported; `GOLDEN_SLOW=1` has it done with 100,000 objects.
  */
 import { readFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * Objects that nobody would write and that a real API server takes, since the definitions of their kinds forbid nothing: those
+ * Hostile objects that a real API server accepts, since the definitions of their kinds forbid nothing: those
  * beside them are exported as always, and each that is left out is named.
  */
 import { text } from 'node:stream/consumers';
@@ -79,7 +79,7 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
 
   afterAll(() => api?.stop(), 30_000);
 
-  test('objects as nobody would write them, listed or watched, leave the others exported, and are named where they are left out', {
+  test('hostile objects, listed or watched, do not affect the export of others, and skipped ones are reported', {
     timeout: 180_000,
   }, async () => {
     const seed = Math.floor(Math.random() * 2 ** 30);

@@ -1,4 +1,4 @@
-/** The Kubernetes API fails in every way it knows; the export goes on from where it was, and no key vanishes whose object exists. */
+/** The Kubernetes API fails in many ways; the export resumes, and no key of an existing object disappears. */
 import { writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
@@ -52,7 +52,7 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
     await world.settled();
   });
 
-  test('fault 40: a history that is gone, told within a watch, leads to a list that removes what went meanwhile', {
+  test('fault 40: expired history, reported within a watch, leads to a list that removes deleted objects', {
     timeout: 120_000,
   }, async () => {
     await using proxy = await KubeProxy.start(api.kubeconfig);
@@ -97,7 +97,7 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
     await world.settled();
   });
 
-  test('fault 40: a server that is too busy is left alone, and events go on without a list', { timeout: 120_000 }, async () => {
+  test('fault 40: a busy server is not retried early, and events continue without a list', { timeout: 120_000 }, async () => {
     await using proxy = await KubeProxy.start(api.kubeconfig);
     await using world = await worldOver(proxy);
     await watching(proxy);
@@ -112,7 +112,7 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
     expect(proxy.requests.slice(from).filter((request) => isObjects(request) && !isResumption(request))).toEqual([]);
   });
 
-  test('fault 40: a storm of errors leaves everything as it was, and ends with what happened meanwhile', {
+  test('fault 40: a storm of errors changes nothing, and ends with the changes in between', {
     timeout: 120_000,
   }, async () => {
     await using proxy = await KubeProxy.start(api.kubeconfig);
@@ -131,7 +131,7 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
     await until('all is said to be well', () => world.lines.some(({ msg }) => msg === 'Kubernetes API available again'));
   });
 
-  test('fault 40: watches that fall silent are given up, and nothing is missed', { timeout: 120_000 }, async () => {
+  test('fault 40: silent watches are closed, and nothing is missed', { timeout: 120_000 }, async () => {
     await using proxy = await KubeProxy.start(api.kubeconfig);
     await using world = await worldOver(proxy);
     await watching(proxy);

@@ -103,7 +103,7 @@ describe.skipIf(missing !== undefined)(`the rights of a deployment${missing === 
     expect(proxy.accepted).toBeGreaterThan(0);
   });
 
-  test('without the right to create CRDs those of the MCS API are left to others, which one line tells with the rule', {
+  test('without permission to create CRDs those of the MCS API are not installed, which one log line reports with the missing rule', {
     timeout: 120_000,
   }, async () => {
     await using world = await ExportingCluster.start(options());
@@ -124,7 +124,7 @@ describe.skipIf(missing !== undefined)(`the rights of a deployment${missing === 
     ]);
   });
 
-  test('a right that is taken away is named with its resource, its kind keeps its last state, and all others go on', {
+  test('a revoked permission is reported with its resource, its kind keeps its last state, and all others stay current', {
     timeout: 240_000,
   }, async () => {
     await using world = await ExportingCluster.start(options());

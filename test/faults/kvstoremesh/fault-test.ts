@@ -26,7 +26,7 @@ export interface FaultOptions extends Omit<MeshOptions, 'localEndpoint' | 'log'>
   readonly remote?: EtcdOptions;
   readonly oracle?: OracleOptions;
   readonly timeoutMs?: number;
-  /** Others run at the same time: what stays behind of the process cannot be told apart. */
+  /** Others run at the same time: leaks of the process cannot be attributed. */
   readonly isConcurrent?: boolean;
 }
 
@@ -118,7 +118,7 @@ export async function serverMetric(store: Store, series: string): Promise<number
   return line === undefined ? 0 : Number(line.slice(line.lastIndexOf(' ') + 1));
 }
 
-/** How many lines say so. */
+/** The number of such lines. */
 export function said(lines: readonly LogLine[], message: string): number {
   return lines.filter(({ msg }) => msg === message).length;
 }

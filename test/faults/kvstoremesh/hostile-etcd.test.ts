@@ -10,7 +10,7 @@ import { randomOf } from '../../support/mutation.ts';
 import { until } from '../../support/until.ts';
 import { HostileEtcd } from './hostile-etcd.ts';
 
-/** What somebody else may take stays as it is, and so does what happens once a minute; pauses before another attempt are short. */
+/** Timeouts for other parties stay unchanged, and so do periodic tasks; back-off is short. */
 const clock: Clock = {
   ...systemClock,
   sleep: (ms, signal) => {
@@ -31,14 +31,14 @@ const STORE = {
   'cilium/state/services/v1/berlin/shop/cart': 'service',
 };
 
-/** How often each lie is told. */
+/** How often each lie is sent. */
 const LEAST_TOLD = 4;
 
 /** No key of the local etcd is berlin's elsewhere than there. */
 const OF_BERLIN = /^cilium\/(?:cache\/[^/]+\/v1|cluster-config|synced)\/berlin(?:\/|$)/;
 
 test.skipIf(etcdVersions().length === 0)(
-  'fault 36: a remote whose etcd answers anything costs nobody but itself',
+  'fault 36: a remote whose etcd sends arbitrary responses affects only itself',
   { timeout: 180_000 },
   async () => {
     const seed = Number(process.env.HOSTILE_SEED ?? Math.floor(Math.random() * 2 ** 31));

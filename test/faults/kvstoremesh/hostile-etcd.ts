@@ -34,7 +34,7 @@ const CODES = [1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 99];
 type Answer = Buffer | { readonly code: number; readonly details: string };
 
 export class HostileEtcd implements AsyncDisposable {
-  /** How often each lie was told. */
+  /** How often each lie was sent. */
   readonly told = new Map<string, number>();
   readonly #store: ReadonlyMap<string, string>;
   readonly #random: Random;

@@ -53,7 +53,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 1
     ['an ID above the maximum', 256, /cluster ID 256 is not supported/],
     ['the ID of another cluster', 8, /in use by cluster oslo/],
   ])(
-    'fault 33: that takes %s while it runs keeps what it had, says why, and goes on once it is itself again',
+    'fault 33: that takes %s while it runs keeps its state, reports the reason, and resumes once its config is valid again',
     async (_, id, reason) => {
       await using local = await startLocal();
       await using berlin = await startFullRemote('berlin', 7);
@@ -259,7 +259,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 1
     expect(await revisionsOf(local, berlin)).toEqual(revisions);
   });
 
-  test('fault 39: that never announces a kind keeps what was mirrored of it, has no canary of ours, and delays nobody for ever', async () => {
+  test('fault 39: that never writes a canary keeps the mirrored keys of that kind, has no canary of ours, and does not delay readiness forever', async () => {
     await using local = await startLocal();
     await using berlin = await startRemote('berlin');
     await using rome = await startRemote('rome');

@@ -18,7 +18,7 @@ const leaks = watchForLeaks();
 afterAll(() => leaks.none());
 
 describe.skipIf(etcdVersions().length === 0)('a publisher', { timeout: 120_000 }, () => {
-  test('fault 21: whose leases are gone as soon as they are granted asks for others at growing intervals, and writes once one lasts', async () => {
+  test('fault 21: whose leases expire as soon as they are granted requests new ones with back-off, and writes once one lasts', async () => {
     await using local = await startLocal();
     let isBroken = true;
     let grants = 0;
@@ -45,7 +45,7 @@ describe.skipIf(etcdVersions().length === 0)('a publisher', { timeout: 120_000 }
   });
 
   test.skipIf(!canMakeCertificates())(
-    'fault 26: that may not write one prefix (needs the openssl command, version 3) names it, goes on with the others, and takes it up when it may',
+    'fault 26: without write permission for one prefix (needs the openssl command, version 3) reports it, continues with the others, and resumes once it is granted',
     async () => {
       using directory = new Certificates();
       const ca = directory.authority('ca');

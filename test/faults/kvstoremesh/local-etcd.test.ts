@@ -107,7 +107,7 @@ faultTest(
 );
 
 faultTest(
-  'fault 24: a value that an etcd does not take is skipped with its key and size, and all others go on in smaller transactions',
+  'fault 24: a value that etcd rejects is skipped with its key and size, and all others are written in smaller transactions',
   {
     ...CONCURRENT,
     local: { args: ['--max-txn-ops=16', '--max-request-bytes=100000'] },
@@ -172,7 +172,7 @@ faultTest(
   },
 );
 
-/** Runs `body` and returns the largest number of keys that waited meanwhile; one that is under way may wait again. */
+/** Runs `body` and returns the largest number of keys that waited during it; one in flight may wait again. */
 async function mostPending({ mesh }: FaultRig, body: () => Promise<void>): Promise<number> {
   let most = 0;
   const watching = setInterval(() => {
@@ -193,7 +193,7 @@ async function atRest(local: Store, meshes: readonly Mesh[]): Promise<number> {
     await local.put({ [stranger]: 'x' });
     await until('an audit has found it', async () => (await local.revision(stranger)) === 0);
   }
-  // Each stranger is a put and a deletion, of whoever found it first.
+  // Each foreign key is a put and a deletion, by either of the publishers.
   return (await local.revision()) - strangers(local, 2 * meshes.length);
 }
 

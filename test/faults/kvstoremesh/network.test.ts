@@ -16,7 +16,7 @@ const leaks = watchForLeaks();
 afterAll(() => leaks.none());
 
 faultTest(
-  'fault 11: a link that swallows everything is told as lost, and what happened behind it comes when it is back',
+  'fault 11: a link that drops all packets is reported as lost, and changes behind it arrive when it returns',
   CONCURRENT,
   async ({ local, berlin, mesh, oracle, lines }) => {
     await oracle.converged();
@@ -89,7 +89,7 @@ faultTest(
 test
   .skipIf(etcdVersions().length === 0)
   .concurrent(
-    'fault 16: a remote of which one member is dead and the other without a quorum is told as lost, and goes on with the quorum',
+    'fault 16: a remote with one dead member and one without a quorum is reported as lost, and resumes with the quorum',
     { timeout: 120_000 },
     async () => {
       await using members = new Members();
@@ -180,7 +180,7 @@ class Berlin extends Store {
 class Members implements AsyncDisposable {
   #all: readonly EtcdProcess[] = [];
 
-  /** Starts members that know each other; returns the first one. */
+  /** Starts members of one cluster; returns the first one. */
   async start(...names: readonly number[]): Promise<EtcdProcess> {
     const peers: string[] = [];
     for (const _ of names) peers.push(`http://127.0.0.1:${await freePort()}`);

@@ -58,7 +58,7 @@ describe.skipIf(!canRun).concurrent('certificates (needs etcd and the openssl co
     expect((await daemon.status('berlin'))?.['num-failures']).toBeUndefined();
   });
 
-  test('fault 29: a server certificate that has expired, or is of another authority, is told; nothing falls back to plain text', async () => {
+  test('fault 29: a server certificate that has expired, or has another CA, is reported; nothing falls back to plain text', async () => {
     const expired = authority.issueExpired({ name: 'etcd', alternatives: ['IP:127.0.0.1'] });
     const strange = server(certificates.authority('stranger'));
     await using local = await startLocal();
@@ -84,7 +84,7 @@ describe.skipIf(!canRun).concurrent('certificates (needs etcd and the openssl co
     ).toBe(1);
   });
 
-  test('fault 30: a key that does not fit, or a half-written file, leaves the old credentials in use and is told once each', async () => {
+  test('fault 30: a key that does not match, or a half-written file, leaves the old credentials in use and is reported once each', async () => {
     await using local = await startLocal();
     await using berlin = await startTlsRemote('berlin', 7, server(), authority);
     await using daemon = await prepare(local);
@@ -157,7 +157,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('configuration', { timeo
     expect((await daemon.clusters()).map(({ name }) => name)).toEqual(['berlin']);
   });
 
-  test('fault 32: files that are wrong, huge or hostile are told with their place, and cost no other cluster anything', async () => {
+  test('fault 32: invalid, huge or hostile files are reported with their position, and affect no other cluster', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using daemon = await prepare(local);
@@ -190,7 +190,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('configuration', { timeo
     await daemon.until('berlin is mirrored', 'berlin', ({ ready }) => ready);
     await berlin.fill('2');
     await oracle.converged();
-    // Keys that nobody knows are left alone, and a file that was put right is used.
+    // Unknown keys are ignored, and a corrected file is used.
     await using oslo = await startFullRemote('oslo', 8);
     daemon.configure('oslo', `unknown-key: [1, 2]\nendpoints: ["${oslo.proxy.endpoint}"]\n`);
     await daemon.until('oslo is mirrored', 'oslo', ({ ready }) => ready);

@@ -67,7 +67,7 @@ faultTest(
 );
 
 faultTest(
-  'fault 3: a listing whose revision is compacted between its pages, twice, begins anew and removes nothing',
+  'fault 3: a listing whose revision is compacted between its pages, twice, restarts and removes nothing',
   { pageSize: 20 },
   async (rig) => {
     const { berlin, mesh, oracle } = rig;
@@ -128,7 +128,7 @@ test.skipIf(etcdVersions().length === 0)(
 );
 
 faultTest(
-  'fault 8: a remote that is restored from an older copy of its data is compared anew, although it calls itself the same',
+  'fault 8: a remote that is restored from an older copy of its data is compared again, although it has the same cluster ID',
   { silenceMs: 30_000 },
   async (rig) => {
     const { berlin, oracle, lines } = rig;
@@ -216,7 +216,7 @@ faultTest(
 );
 
 faultTest(
-  'fault 10: a mirrored key that somebody removes, overwrites or adds is put right, told and counted',
+  'fault 10: a mirrored key that is removed, overwritten or added externally is restored, reported and counted',
   { auditIntervalMs: 100 },
   async (rig) => {
     const { local, mesh, oracle, lines } = rig;

@@ -1,4 +1,4 @@
-/** Loaded before the program: a signal makes something fail that nobody waits for. */
+/** Loaded before the program: a signal causes an uncaught error. */
 process.on('SIGUSR2', () => {
   setTimeout(() => {
     throw new TypeError('a mistake that was planted');

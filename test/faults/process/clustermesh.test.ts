@@ -106,7 +106,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('clustermesh', { timeout
     await using world = await ExportingProcess.start();
     await world.run();
     await world.daemon.ready();
-    // Both find it suspended. Which is first, and how soon the other one follows, is for the kernel to say.
+    // Both find it suspended. The kernel decides which is first, and how soon the other one follows.
     for (const signal of ['SIGSTOP', 'SIGINT', 'SIGTERM', 'SIGCONT'] as const) world.daemon.send(signal);
     const status = await within('it ends', world.daemon.ended(), 45_000);
     const wasForced = world.daemon.log.includes('"second signal; exiting immediately"');

@@ -20,7 +20,7 @@ import {
 async function goesOn({ daemon, local, oslo, oracle }: Mirroring, { removes = false }: Phase): Promise<void> {
   await daemon.start({ lockTtlSeconds: 2, drainGraceMs: 100, orphansMs: 100 });
   if (removes) {
-    // What the removal had not come to yet is removed although no file tells of the cluster.
+    // What the removal had not reached yet is removed although the cluster has no file.
     const left = async () => Object.keys(await local.dump('cilium/')).filter((key) => key.includes('/oslo'));
     await until('nothing is left of oslo', async () => (await left()).length === 0, { withinMs: 75_000, status: left });
     daemon.add(oslo);

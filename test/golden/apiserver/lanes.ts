@@ -4,7 +4,7 @@
 import { type KubernetesProvider, type ProviderName, startKubernetes } from '../../support/kubernetes/kubernetes-provider.ts';
 
 export interface Lanes {
-  /** Runs `work` with an API nobody else uses, as soon as there is one. */
+  /** Runs `work` with an exclusive API, as soon as there is one. */
   use<T>(work: (kubernetes: KubernetesProvider) => Promise<T>): Promise<T>;
   stop(): Promise<void>;
 }

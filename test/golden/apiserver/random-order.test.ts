@@ -44,7 +44,7 @@ function ordered(random: Random): Variation {
   return { order: (objects) => shuffled(objects, random) };
 }
 
-/** In addition the daemon is ended in one of the steps, in whatever way. */
+/** In addition the daemon is stopped or killed in one of the steps. */
 function orderedAndEnded(random: Random, { steps }: Scenario): Variation {
   const fatal = random.between(1, steps.length + 1);
   const signal = random.pick(['SIGKILL', 'SIGTERM'] as const);

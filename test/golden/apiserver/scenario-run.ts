@@ -1,7 +1,7 @@
 /**
  * Carries out a scenario: its steps on Kubernetes, etcd and the daemon, and after each the comparison.
  *
- * A step is over as soon as etcd holds what is expected and goes on holding it for a moment, so a quick
+ * A step is over as soon as etcd has the expected content and keeps it for a moment, so a quick
  * daemon makes a quick run and a slow start does no harm.
  */
 
@@ -127,7 +127,7 @@ class ScenarioRun {
   }
 
   async #act(step: Step): Promise<void> {
-    // A wait at the end only gives the daemon time; the comparison waits by itself, for as long as it takes.
+    // A wait at the end only gives the daemon time; the comparison waits by itself, without a limit.
     const actions = step.actions.at(-1)?.type === 'wait' ? step.actions.slice(0, -1) : step.actions;
     for (const action of actions) await this.#carryOut(action);
   }

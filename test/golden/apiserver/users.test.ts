@@ -178,7 +178,7 @@ class Run {
       .toSorted((a, b) => (a.key < b.key ? -1 : 1));
   }
 
-  /** Somebody whom etcd does not know is refused only where authentication is on. */
+  /** An unknown user is rejected only if authentication is enabled. */
   async #isRefused(): Promise<boolean> {
     const nobody = this.#authority.issue({ name: 'nobody' });
     return this.#call(nobody, 'get', 'x').then(

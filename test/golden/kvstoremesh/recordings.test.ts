@@ -66,7 +66,7 @@ describe('the text of the status command', () => {
 
   /** Members that the recordings hide have some value again. */
   function answerOf(api: Observation['api']): unknown {
-    if (typeof api === 'string') throw new Error(`nobody answered: ${api}`);
+    if (typeof api === 'string') throw new Error(`no response: ${api}`);
     return api.map((cluster) =>
       Object.fromEntries(
         Object.entries(cluster)
@@ -93,7 +93,7 @@ describe('deviations', () => {
     else expect(changed, 'the deviation says nothing of one of its steps').toEqual(concerned);
   });
 
-  test('what a recording leaves free is bound where a deviation tells what is there', () => {
+  test('free parts of a recording are bound if a deviation defines them', () => {
     const tampered = readScenario('local-tampered');
     const step = tampered.steps[1];
     if (step === undefined) throw new Error('the scenario has no second step');

@@ -24,7 +24,7 @@ import { carryOutOnStage } from './stage/stage-actions.ts';
 const HOLD_MS = 500;
 const QUIET_HOLD_MS = 1_500;
 const POLL_MS = 100;
-/** The most of a scenario's own time to settle that is kept, where nothing tells that a step is over. */
+/** The longest settle time of a scenario that is kept, if nothing marks the end of a step. */
 const SETTLE_AT_MOST_MS = 4_000;
 /** How long something else may be seen: in a step, and in one that waits for a new attempt of the daemon. */
 const SETTLE_WITHIN_MS = 60_000;

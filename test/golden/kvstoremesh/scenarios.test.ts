@@ -12,7 +12,7 @@ vi.setConfig({ maxConcurrency: 2 });
 
 const missing = etcdVersions().length === 0 ? 'no etcd' : undefined;
 
-describe.concurrent('recorded scenarios of the mirror leave and say what was recorded', () => {
+describe.concurrent('recorded scenarios of the mirror have the recorded state and status', () => {
   for (const scenario of scenarioNames().map(readScenario)) {
     test(titleOf(scenario.name), { timeout: SCENARIO_TIMEOUT_MS }, async (context) => {
       const reason = missing ?? reasonToSkip(scenario);

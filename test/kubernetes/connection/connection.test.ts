@@ -75,7 +75,7 @@ test('the path of a server behind a gateway is kept', async ({ api, directory })
   expect(api.requests[0]?.path).toBe('/k8s/clusters/c-1/version');
 });
 
-test('fault 40: a token that expired is replaced by the one that its file has meanwhile', async ({ api, directory }) => {
+test('fault 40: an expired token is replaced by the current one of its file', async ({ api, directory }) => {
   const tokenFile = join(directory, 'token');
   await writeFile(tokenFile, 'old\n');
   let accepted = 'Bearer old';
@@ -139,7 +139,7 @@ test('credentials that cannot be read are an error that may pass, without their 
   );
 });
 
-test('credentials that stay refused are told apart', async ({ api, directory }) => {
+test('rejected credentials are reported', async ({ api, directory }) => {
   api.faults.push(status(401, 'Unauthorized'));
   const path = await kubeconfig(directory, api.url, { token: 'secret-token' });
   const error: unknown = await askVersion({ kubeconfigPath: path }).catch((thrown: unknown) => thrown);
@@ -188,7 +188,7 @@ const unusable: ReadonlyArray<readonly [string, (directory: string) => Promise<P
   ],
 ];
 
-test.for(unusable)('%s can never work, and says so', async ([, arrange, message], { directory }) => {
+test.for(unusable)('%s can never work, and is reported', async ([, arrange, message], { directory }) => {
   const error: unknown = await openConnection(connectionOptions(await arrange(directory))).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(KubeConfigError);
   expect((error as Error).message).toMatch(message);
@@ -214,7 +214,7 @@ test('the next server is asked where one cannot be reached, within the same requ
   await expect(askVersion({ serverUrls: [dead.url] })).rejects.toThrow(KubeUnreachableError);
 });
 
-test('fault 40: a reflector goes on at another server when its own dies, and loses nothing', async ({ api, other }) => {
+test('fault 40: a reflector continues at another server when its own dies, and loses nothing', async ({ api, other }) => {
   await using run = await ReflectorRun.start([api.url, other.url]);
   await run.listed();
   for (const fake of [api, other]) fake.collection(WIDGETS_PATH).put('ns/b');
@@ -251,7 +251,7 @@ test('requests beyond the burst wait for their turn', async ({ api }) => {
   await connection.close();
 });
 
-test('the start waits for an API server that is not there yet, and gives up after a minute', async ({ api }) => {
+test('the start waits for an API server that does not exist yet, for up to a minute', async ({ api }) => {
   const clock = new HastyClock(20);
   const connection = await openConnection(connectionOptions({ serverUrls: [api.url], clock }));
   api.fail(() => true, status(503, 'ServiceUnavailable'), 3);

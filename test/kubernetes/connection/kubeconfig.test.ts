@@ -93,7 +93,7 @@ test('a server without a scheme is one with TLS', async () => {
   await expect(loadKubeConfig(config('{server: "ftp://x"}', '{}'))).rejects.toThrow(KubeConfigError);
 });
 
-test('data comes before files, a token file before a token, and whom to act for is told', async () => {
+test('embedded data takes precedence over files, a token file over a token, and impersonation is sent', async () => {
   writeFileSync(path('token'), 'from-file\n');
   const data = Buffer.from('pem-of-data').toString('base64');
   const user = `{client-certificate: none, client-certificate-data: ${data}, token: t, tokenFile: token, as: me, as-groups: [a, b]}`;

@@ -48,7 +48,7 @@ describe.skipIf(missing !== undefined)(`through a proxy${missing === undefined ?
   const ask = (kubeconfigPath: string, environment: Environment = {}) =>
     askVersion({ kubeconfigPath, environment, connectTimeoutMs: 5_000 });
 
-  test('case 22: the proxy of the kubeconfig is used, whatever the environment says', async () => {
+  test('case 22: the proxy of the kubeconfig is used, with any environment', async () => {
     const proxy = await httpProxy(port);
     const path = await kubeconfig({ 'proxy-url': `http://me:p%40ss@127.0.0.1:${proxy.port}` });
     expect(await ask(path, { HTTPS_PROXY: 'http://127.0.0.1:1', NO_PROXY: '*' })).toBe('v1.34.0-fake');

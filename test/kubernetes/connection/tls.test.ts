@@ -69,7 +69,7 @@ describe.skipIf(missing !== undefined)(`over TLS${missing === undefined ? '' : `
     expect(await ask({ 'certificate-authority': 'ca.crt' })).toBe('v1.34.0-fake');
   });
 
-  test('a server signed by nobody we know is not, unless the kubeconfig says so', async () => {
+  test('a server of an unknown CA is not trusted, unless the kubeconfig disables verification', async () => {
     const before = api.requests.length;
     await expect(ask({})).rejects.toThrow(KubeUnreachableError);
     await expect(ask({})).rejects.toThrow(/UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED|UNABLE_TO_GET_ISSUER/);
@@ -83,7 +83,7 @@ describe.skipIf(missing !== undefined)(`over TLS${missing === undefined ? '' : `
     await expect(ask({ ...trusted, 'tls-server-name': 'other.test' })).rejects.toThrow('ERR_TLS_CERT_ALTNAME_INVALID');
   });
 
-  test('a client certificate that rotates is used for what comes next, and the watch under way goes on', async () => {
+  test('a rotated client certificate is used for later requests, and the watch in progress continues', async () => {
     const kubeconfigPath = await kubeconfig({ 'certificate-authority': 'ca.crt' });
     await using run = await ReflectorRun.start([], { connection: { kubeconfigPath } });
     await run.listed();
@@ -101,7 +101,7 @@ describe.skipIf(missing !== undefined)(`over TLS${missing === undefined ? '' : `
     await until('every socket is closed', () => api.sockets.size === 0);
   });
 
-  test('a half-written certificate keeps what it had from working anew, and is no end', async () => {
+  test('a half-written certificate leaves the previous one in use, and ends nothing', async () => {
     const kubeconfigPath = await kubeconfig({ 'certificate-authority': 'ca.crt' });
     await using run = await ReflectorRun.start([], { connection: { kubeconfigPath } });
     await run.listed();

@@ -39,7 +39,7 @@ test('numbers that no field holds stay numbers, however long, and deep nesting i
   expect(Object.keys(deep as object)).toEqual(['key', 'deep']);
 });
 
-test('what is not JSON is told by its length alone', () => {
+test('text that is not JSON is reported only by its length', () => {
   const text = '{"secret":9007199254740993';
   expect(() => parse(text)).toThrow(new KubeDecodeError(`test: ${text.length} characters are not JSON`));
 });

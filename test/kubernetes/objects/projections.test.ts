@@ -140,7 +140,7 @@ test.for(wrong)('%s is refused by name', ([message, project, raw]) => {
   expect(() => project(raw)).toThrow(new ShapeError(message));
 });
 
-test('whatever comes, a projection answers or throws a ShapeError', () => {
+test('for any input, a projection returns or throws a ShapeError', () => {
   const { namespaceProjection, ...others } = projections;
   const all = [namespaceProjection(['a']), ...Object.values(others)];
   fc.assert(

@@ -77,7 +77,7 @@ test('a right that is given while we wait ends the wait', async ({ api }) => {
   await wait(api);
 });
 
-test('a server that cannot be reached is told as what it is', async ({ api }) => {
+test('an unreachable server is reported as such', async ({ api }) => {
   api.faults.push((_, response) => {
     response.socket?.resetAndDestroy();
     return true;
@@ -85,7 +85,7 @@ test('a server that cannot be reached is told as what it is', async ({ api }) =>
   await expect(wait(api, { timeoutMs: 20_000 })).rejects.toThrow(KubeUnreachableError);
 });
 
-test('a wait that is given up throws the reason, and leaves no socket', async ({ api }) => {
+test('a cancelled wait throws the reason, and leaves no socket', async ({ api }) => {
   const stop = new AbortController();
   const waiting = wait(api, { signal: stop.signal });
   await until('CRDs are watched', () => api.watchers.size === 1);

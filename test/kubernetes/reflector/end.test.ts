@@ -153,7 +153,7 @@ test('a reader that pauses makes the server wait, and misses nothing', async ({ 
     onOpen: () => undefined,
   });
   expect((await events.next()).done).toBe(false);
-  // Nobody reads: what the sockets hold is all that the server gets rid of.
+  // Without a reader the server sends only what the sockets buffer.
   let before = -1;
   await until('the server is held up', () => {
     const isHeld = written === before && response?.writableNeedDrain === true;

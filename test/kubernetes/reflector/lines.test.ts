@@ -55,7 +55,7 @@ const list = fc.record({
   sizes,
 });
 
-test('the items of a list come out as they went in, whatever surrounds them and wherever the chunks end', () => {
+test('the items of a list are unchanged, with any envelope and any chunks', () => {
   fc.assert(
     fc.property(list, ({ before, items, after, space, sizes: cuts }) => {
       const whole = Object.fromEntries(Object.entries({ ...before, kind: 'List' }).filter(([name]) => name !== 'items'));

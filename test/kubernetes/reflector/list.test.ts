@@ -25,7 +25,7 @@ function fill(api: FakeApiserver, count: number): string[] {
   return names;
 }
 
-/** Tells the watch that it has to list again. */
+/** Makes the watch require a new list. */
 async function expire(api: FakeApiserver): Promise<void> {
   await until('the watch is open', () => api.watchers.size === 1);
   api.writeToWatches(eventLine('ERROR', { kind: 'Status', code: 410, reason: 'Expired' }));
@@ -103,9 +103,7 @@ test('fault 40: a stream that breaks before the list is complete removes nothing
   await run.holds(names.slice(1));
 });
 
-test('fault 40: a snapshot lost between two pages leads to a whole list, and what vanished meanwhile is removed', async ({
-  api,
-}) => {
+test('fault 40: a snapshot lost between two pages leads to a complete list, and deleted objects are removed', async ({ api }) => {
   api.streamingLists = 'refused';
   const names = fill(api, 700);
   const widgets = api.collection(WIDGETS_PATH);
@@ -141,7 +139,7 @@ const relists: ReadonlyArray<readonly [string, number, string | null]> = [
   ['by pages where the server pages even what it has at hand', 600, '500'],
 ];
 
-test.for(relists)('a relist names the version last seen, and asks for it %s', async ([, count, limit], { api }) => {
+test.for(relists)('a relist uses the last seen version, and requests it %s', async ([, count, limit], { api }) => {
   api.streamingLists = 'refused';
   const names = fill(api, count);
   const widgets = api.collection(WIDGETS_PATH);
@@ -200,7 +198,7 @@ test('a server that repeats a page is not asked for ever', async ({ api }) => {
   expect(run.listings).toBe(0);
 });
 
-/** A streaming list that tells `names`, and never its end. Returns its answer, once it was asked for. */
+/** A streaming list with `names`, without an end. Returns its response, once it was requested. */
 function startEndlessList(api: FakeApiserver, names: readonly string[]): () => ServerResponse | undefined {
   let stream: ServerResponse | undefined;
   api.fail(
@@ -221,7 +219,7 @@ function initialEvent(id: string, creationTimestamp?: string, type = 'ADDED'): s
   return eventLine(type, { metadata: { namespace, name, resourceVersion: '2', creationTimestamp } });
 }
 
-test('a streaming list without an end is given up within a minute, though changes go on, and pages follow', async ({ api }) => {
+test('a streaming list without an end is replaced within a minute, despite changes, and pages follow', async ({ api }) => {
   const names = fill(api, 3);
   const stream = startEndlessList(api, names);
   const clock = new HastyClock(1);
@@ -239,7 +237,7 @@ test('a streaming list without an end is given up within a minute, though change
   expect(run.failures).toEqual(['KUBE_STREAMING_LIST_STALLED']);
   expect(run.told).toContain('-ns/young');
   await run.holds(names);
-  // What a part of a list told is newer than what the server may have at hand.
+  // The partial list is newer than the server's cache may be.
   expect(api.lists.map(({ query }) => query.get('resourceVersion'))).toEqual([null]);
 
   await expire(api);
@@ -247,7 +245,7 @@ test('a streaming list without an end is given up within a minute, though change
   expect(api.watches.filter(({ query }) => query.has('sendInitialEvents'))).toHaveLength(1);
 });
 
-test('a streaming list that is slow goes on for as long as it tells further objects', async ({ api }) => {
+test('a slow streaming list continues while it sends new objects', async ({ api }) => {
   const names = fill(api, 12);
   const stream = startEndlessList(api, []);
   const clock = new HastyClock(1);
@@ -329,7 +327,7 @@ test('a list of everything in one answer is taken item by item, wherever its chu
   await until('the watch is open', () => api.watches.at(-1)?.query.get('resourceVersion') === '7');
 });
 
-test('metadata alone is asked for where that is all there is to know', async ({ api }) => {
+test('only metadata is requested if nothing else is used', async ({ api }) => {
   api.streamingLists = 'refused';
   await using run = await ReflectorRun.start(api.url, {
     resource: {

@@ -29,7 +29,7 @@ function asked(api: FakeApiserver): string[] {
 
 const statesOf = (run: ReflectorRun) => run.events.flatMap((event) => (event.type === 'state' ? [event.state] : []));
 
-test('the preferred version is taken where it is served, whatever else is', async ({ api }) => {
+test('the preferred version is used if it is served, among any others', async ({ api }) => {
   api.collection(V1).put('ns/a');
   api.alias(V1BETA1, V1);
   await using run = await start(api);
@@ -53,7 +53,9 @@ test.for(['served', 'refused'] as const)(
   },
 );
 
-test('the kind is missing only when no version is served, and each try asks for each once before it pauses', async ({ api }) => {
+test('the kind is missing only if no version is served, and each attempt requests each version once before it pauses', async ({
+  api,
+}) => {
   await using run = await start(api);
   await until('three tries', () => run.failures.length >= 3, { status: () => run.status() });
   expect(run.state).toBe('missing');

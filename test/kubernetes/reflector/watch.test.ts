@@ -28,7 +28,7 @@ async function watching(api: FakeApiserver, clock = new HastyClock()): Promise<R
   return run;
 }
 
-test('changes are told as they come, each object in the order of its states', async ({ api }) => {
+test('changes are passed on as they arrive, each object in the order of its states', async ({ api }) => {
   await using run = await watching(api);
   const widgets = api.collection(WIDGETS_PATH);
 
@@ -74,7 +74,7 @@ test('fault 40: a watch ended in order resumes from the version of the last book
   expect(run.listings).toBe(1);
 });
 
-test('fault 40: an expired version, told as a status, leads to a list that removes what vanished', async ({ api }) => {
+test('fault 40: an expired version, reported as a status, leads to a list that removes deleted objects', async ({ api }) => {
   await using run = await watching(api);
   const widgets = api.collection(WIDGETS_PATH);
   widgets.put('ns/b');
@@ -94,7 +94,7 @@ test('fault 40: an expired version, told as a status, leads to a list that remov
   expect(run.relists).toEqual(['expired']);
 });
 
-test('fault 40: an expired version, told as an event, leads to a list', async ({ api }) => {
+test('fault 40: an expired version, reported as an event, leads to a list', async ({ api }) => {
   await using run = await watching(api);
 
   api.writeToWatches(eventLine('ERROR', { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' }));
@@ -120,7 +120,7 @@ test('a version that the server has not reached leads to a list of this moment',
   expect(api.watches.at(-1)?.query.get('resourceVersion')).toBeNull();
 });
 
-test('fault 40: a busy server is left alone for as long as it asks, and is not listed again', async ({ api }) => {
+test('fault 40: a busy server is not retried before the requested delay, and is not listed again', async ({ api }) => {
   const clock = new HastyClock(100);
   await using run = await watching(api, clock);
   api.fail(isResume, status(429, 'TooManyRequests', { 'retry-after': '20' }));
@@ -194,7 +194,7 @@ test('fault 40: idle watches that are ended in order after a second are resumed 
   expect(run.relists).toEqual([]);
 });
 
-test('fault 40: a watch that falls silent is given up, sooner where it has shown bookmarks', async ({ api }) => {
+test('fault 40: a silent watch is closed, sooner if it has sent bookmarks', async ({ api }) => {
   const clock = new HastyClock(1);
   await using run = await watching(api, clock);
   const silent = [...api.watchers][0];
@@ -212,14 +212,14 @@ test('fault 40: a watch that falls silent is given up, sooner where it has shown
   expect(run.listings).toBe(1);
 
   const resumed = [...api.watchers][0];
-  // This one has shown none: it may stay silent for as long as it was asked to last.
+  // This one has sent none: it may stay silent for its requested duration.
   clock.warp(200_000);
   expect([...api.watchers][0]).toBe(resumed);
   clock.warp(500_000);
   await until('the second one is given up, too', () => ![...api.watchers].includes(resumed as never));
 });
 
-test('a proxy that holds every watch back still lets lists through, again and again', async ({ api }) => {
+test('a proxy that buffers every watch still allows lists, again and again', async ({ api }) => {
   const widgets = api.collection(WIDGETS_PATH);
   widgets.put('ns/a');
   api.faults.push((request) => isWatch(request));

@@ -133,7 +133,7 @@ describe('the configuration directory', () => {
     expect(seen.slice(2)).toEqual(['changed turku', 'changed berlin', 'changed turku', 'changed berlin', 'removed turku']);
   });
 
-  test('finds by its poll what no event tells: a file that is changed through a link', async () => {
+  test('detects by polling a change without an event: a file that is changed through a link', async () => {
     const elsewhere = mkdtempSync(join(tmpdir(), 'elsewhere-'));
     writeFileSync(join(elsewhere, 'file'), ENDPOINTS);
     symlinkSync(join(elsewhere, 'file'), join(directory, 'berlin'));
@@ -144,7 +144,7 @@ describe('the configuration directory', () => {
     expect(seen).toEqual(['added berlin', 'changed berlin']);
   });
 
-  test('rule 28: says of each file with an unusable name why it is none, once, and connects to none of them', async () => {
+  test('rule 28: reports each file with an unusable name once, with the reason, and connects to none of them', async () => {
     for (const name of ['harbor', 'Upper', 'under_score', 'dot.ted', '-lead', 'trail-', 'a'.repeat(33)]) write(name, ENDPOINTS);
     write('a'.repeat(32), ENDPOINTS);
     const { seen } = await watched();
@@ -228,7 +228,7 @@ describe('the configuration directory', () => {
     Object.assign(new Error(`${code}: it fails, open '${path}'`), { code, errno: -1, syscall: 'open', path });
 
   test.each(['EACCES', 'EIO', 'EMFILE', 'ENFILE', 'ESTALE', 'EPERM', 'ETIMEDOUT'])(
-    'tells of a file that fails with %s from the start as of a cluster, and of its content once it can be read',
+    'reports a file that fails with %s from the start as a cluster, and its content once it can be read',
     async (code) => {
       let isFailing = true;
       const read = async (path: string) => {

@@ -76,7 +76,7 @@ describe.skipIf(etcdVersions().length === 0 || !canDrop)('a file of a cluster th
     await until('another one is added', () => first.status('oslo'));
     directory.remove('oslo');
     await until('it is removed', async () => (await first.status('oslo')) === undefined);
-    // Also a connection that is lost meanwhile is made again.
+    // A lost connection is also made again.
     berlin.proxy.cut();
     await berlin.fill('2');
     await arrives('2');

@@ -26,7 +26,7 @@ async function honest(name: string, id: number): Promise<Remote> {
   return remote;
 }
 
-/** What a remote claims that is not its own, and the four keys that are told by it. */
+/** Claims of a remote on other clusters, and the four keys of the findings. */
 const LIES = {
   'cilium/state/nodes/v1/berlin/liar': node('oslo', 7, '10.7.99.0'),
   'cilium/state/services/v1/berlin/shop/liar': service('berlin', 8),
@@ -63,7 +63,7 @@ async function finds(mesh: Mesh, wanted: unknown[][]): Promise<void> {
 
 describe.skipIf(etcdVersions().length === 0)('the import guard', { timeout: 120_000 }, () => {
   test.each(['off', 'warn', 'drop'] as const)(
-    '%s: what is honest is mirrored, and of what is not: as the mode says',
+    '%s: valid keys are mirrored, and others according to the mode',
     async (importGuard) => {
       await using local = await startLocal();
       await using berlin = await honest('berlin', 7);
@@ -118,7 +118,7 @@ describe.skipIf(etcdVersions().length === 0)('the import guard', { timeout: 120_
     await finds(mesh, []);
   });
 
-  test('tells of addresses and pod CIDRs that two clusters claim, and drops neither', async () => {
+  test('reports addresses and pod CIDRs that two clusters claim, and drops neither', async () => {
     await using local = await startLocal();
     await using berlin = await honest('berlin', 7);
     await using oslo = await honest('oslo', 8);
@@ -149,7 +149,7 @@ describe.skipIf(etcdVersions().length === 0)('the import guard', { timeout: 120_
     await oslo.delete('cilium/state/ip/v1/default/fd00:0::1');
     await berlin.delete('cilium/state/nodes/v1/berlin/wide');
     await finds(mesh, shared('10.8.0.1'));
-    // Lost with the place in the history: only the new listing can tell.
+    // Lost with the watch position: only the new listing shows it.
     await berlin.proxy.refuse();
     berlin.proxy.cut();
     await berlin.delete('cilium/state/ip/v1/default/10.8.0.1');

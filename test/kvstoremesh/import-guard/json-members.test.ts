@@ -13,7 +13,7 @@ function found(json: string | Buffer): [boolean, [number, string][]] {
 }
 
 describe('the members of an object', () => {
-  test('are found as JSON.parse finds them, whatever is around them', () => {
+  test('are found like with JSON.parse, in any surroundings', () => {
     const names = fc.oneof(fc.constantFrom('ID', 'Cluster', 'ClusterID', 'Id', 'other'), fc.string());
     const objects = fc.dictionary(names, fc.jsonValue(), { noNullPrototype: true });
     fc.assert(
@@ -35,11 +35,11 @@ describe('the members of an object', () => {
     ['as often as they are there', '{"ID":1,"x":[{"ID":3}],"ID":"}"}', ['1', '"}"']],
     ['written with escapes', '{"\\u0049D":1,"\\u0069\\u0064":2}', ['1', '2']],
     ['not inside of others', '{"x":{"ID":1},"y":"\\"ID\\":5","__proto__":{"ID":2},"ID":7}', ['7']],
-  ])('are told %s', (_, json, values) => {
+  ])('are reported %s', (_, json, values) => {
     expect(found(json)).toEqual([true, values.map((value) => [0, value])]);
   });
 
-  test('are told with the letters beyond ASCII that Go takes for letters of ASCII', () => {
+  test('are found with the letters beyond ASCII that Go treats as letters of ASCII', () => {
     expect(found('{"Clu\u017fter":"x"}')).toEqual([true, [[1, '"x"']]]);
   });
 

@@ -91,7 +91,7 @@ describe('addresses that several remotes claim', () => {
     named: fc.subarray<AddressKey>([1, -5, 'six', 'seven']),
   });
 
-  test('are known exactly, whatever is claimed, released, listed and forgotten', () => {
+  test('are tracked exactly, for any claims, releases, listings and removals', () => {
     fc.assert(
       fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
         const told = new Map<string, boolean>();
@@ -174,7 +174,7 @@ describe('pod CIDRs', () => {
     ['IPv6 inside', 'fd00:0:0:1::/64', 'fd00::/48', true],
     ['IPv6 beside', 'fd00:0:0:1::/64', 'fd00:0:0:2::/64', false],
     ['of another family', '::/0', '0.0.0.0/0', false],
-  ])('%s: both are told, with the other one, until one goes', (_, a, b, isOverlap) => {
+  ])('%s: both are reported, with the other one, until one is removed', (_, a, b, isOverlap) => {
     const { cidrs, overlaps, set } = start();
     set(0, 'a', [a]);
     set(1, 'b', [b]);
@@ -201,7 +201,7 @@ describe('pod CIDRs', () => {
     expect([...overlaps]).toEqual([]);
   });
 
-  test('that overlap are known exactly, whatever nodes come, change and go', () => {
+  test('that overlap are tracked exactly, for any changes of nodes', () => {
     const texts = ['10.0.0.0/8', '10.7.0.0/16', '10.7.1.0/24', '10.7.2.0/24', '10.8.0.0/16', 'fd00::/48', 'fd00:0:0:1::/64'];
     const step = fc.record({
       owner: fc.integer({ min: 0, max: 2 }),

@@ -44,7 +44,7 @@ test('a second replica waits with a key of its own, and leads as soon as the fir
   expect((await queue(store)).length).toBe(1);
 });
 
-test('the queue is in the order of creation, whatever the keys are called and whoever wrote them', async () => {
+test('the queue is in the order of creation, independent of key names and writers', async () => {
   await using store = await startLocal();
   await store.put({ [`${LEADER_LOCKS}7000000000000001`]: '' });
   await store.put({ [`${LEADER_LOCKS}1`]: '' });
@@ -58,7 +58,7 @@ test('the queue is in the order of creation, whatever the keys are called and wh
   await replica.leads();
 });
 
-test('a leader whose lease is revoked is none, and leads again where nobody else waits', async () => {
+test('a leader whose lease is revoked loses leadership, and leads again if no other replica waits', async () => {
   await using store = await startLocal();
   const replica = new Replica(store);
   const before = await replica.leads();
@@ -102,7 +102,7 @@ test('a leader that cannot be heard loses the lock with its lease, and stands by
   expect(second.isLeading).toBe(true);
 });
 
-test('a former leader writes nothing, although it does not know yet that it is none', async () => {
+test('a former leader writes nothing, even before it detects the loss', async () => {
   await using store = await startLocal();
   await store.put({ lock: '' });
   let fenced = 0;
@@ -117,14 +117,14 @@ test('a former leader writes nothing, although it does not know yet that it is n
   expect(fenced).toBe(1);
 });
 
-test('a refused write ends the term, and whoever wrote sees the end of the term and no failure', async () => {
+test('a rejected write ends the term, and the writer sees the end of the term and no failure', async () => {
   await using store = await startLocal();
   const proxy = await startTcpProxy(store.process.port);
   onTestFinished(() => proxy.stop());
   const replica = new Replica(store, { endpoint: proxy.endpoint });
   const term = await replica.leads();
   const [own] = await queue(store);
-  // Until the write is under way nothing tells the replica that its key is gone.
+  // Until the next write the replica cannot detect that its key is gone.
   proxy.blackHole('toClient');
   await store.delete(own?.key ?? '');
   const operations = [{ type: 'put', key: keyOf('cilium/x'), value: bytes('1'), lease: NO_LEASE }] as const;
@@ -147,7 +147,7 @@ test.for([
   expect(term.signal.aborted).toBe(true);
 });
 
-test('an etcd that is away for a moment and keeps its data costs nobody the lock', async () => {
+test('an etcd that is unreachable for a moment and keeps its data costs no replica the lock', async () => {
   await using store = await startLocal();
   const replica = new Replica(store);
   const term = await replica.leads();
@@ -161,7 +161,7 @@ test('an etcd that is away for a moment and keeps its data costs nobody the lock
   expect(second.isLeading).toBe(false);
 });
 
-test('a leader that cannot go on leaves the queue and says why', async () => {
+test('a leader that cannot continue leaves the queue and reports the reason', async () => {
   await using store = await startLocal();
   const replica = new Replica(store, { lead: () => Promise.reject(new Error('no directory')) });
   await expect(replica.ended).rejects.toThrow('no directory');

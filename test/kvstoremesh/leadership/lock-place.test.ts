@@ -24,7 +24,7 @@ async function claimOf(place: LockPlace): Promise<LeaseClaim> {
   return claim;
 }
 
-/** A key on a lease of its own that nobody keeps alive, as a process leaves it that was killed. */
+/** A key on a lease of its own that is not kept alive, as left by a process that was killed. */
 async function leave(store: Store, id?: LeaseId, name = (lease: LeaseId) => lease.toString(16)): Promise<EtcdKey> {
   const lease = await store.client.grantLease(LONG_TTL_SECONDS, { ...soon(), ...(id !== undefined && { id }) });
   const key = keyOf(`${LEADER_LOCKS}${name(lease)}`);
@@ -116,7 +116,7 @@ describe.skipIf(etcdVersions().length === 0)('a replica that starts where an ear
     await replica.leads();
   });
 
-  test('leads another term with a lease that tells its place as well', async () => {
+  test('leads another term with a lease that identifies its place as well', async () => {
     await using store = await startLocal();
     const place = await placeOf();
     const replica = new Replica(store, { place });
@@ -132,7 +132,7 @@ describe.skipIf(etcdVersions().length === 0)('a replica that starts where an ear
   });
 });
 
-test('where the place cannot be told there is none, and nothing fails for it', async () => {
+test('if the place is unknown there is none, and nothing fails because of it', async () => {
   expect(await findLockPlace(silentLogger, () => Promise.reject(new Error('no /proc')))).toBeUndefined();
 });
 

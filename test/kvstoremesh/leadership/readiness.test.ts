@@ -28,7 +28,7 @@ describe('the daemon', () => {
     expect(readyAt(15_000, cluster())).toBe(true);
   });
 
-  test('waits for a cluster that is being loaded until nobody should wait any longer', () => {
+  test('waits for a cluster that is being loaded until the timeout', () => {
     const loading = cluster({ hasBegun: true });
     expect(readyAt(599_999, loading)).toBe(false);
     expect(readyAt(600_000, loading)).toBe(true);

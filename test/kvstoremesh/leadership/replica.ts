@@ -14,7 +14,7 @@ import { until } from '../../support/until.ts';
 
 /** The shortest that etcd grants is 2 s. */
 export const SHORT_TTL_SECONDS = 3;
-/** Whatever happens although the lease lives on cannot have waited for its end. */
+/** Events while the lease is alive cannot have waited for its end. */
 export const LONG_TTL_SECONDS = 600;
 
 interface ReplicaOptions {
@@ -59,7 +59,7 @@ export class Replica implements AsyncDisposable {
     return until('the replica leads', () => this.term, { withinMs: 45_000 });
   }
 
-  /** What the metric says. */
+  /** The value of the metric. */
   async status(): Promise<number | undefined> {
     const text = await this.#registry.getSingleMetricAsString('test_leader_election_master_status');
     return Number(/\{name="kvstoremesh"\} (\d)/.exec(text)?.[1]);

@@ -13,7 +13,7 @@ import { type Daemon, quickProgram, startDaemon } from '../../support/processes/
 import { until, within } from '../../support/until.ts';
 
 const SHORT_TTL_SECONDS = 3;
-/** Whatever happens although the lease lives on cannot have waited for its end. */
+/** Events while the lease is alive cannot have waited for its end. */
 const LONG_TTL_SECONDS = 600;
 
 interface Replica extends Daemon {
@@ -130,7 +130,7 @@ describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { t
     expect(await locks(local)).toEqual([expect.not.stringContaining(before ?? '')]);
   });
 
-  test('one that was killed and is started again lets the other one lead at once, and stands by behind it', async () => {
+  test('after a kill and a restart the other one leads immediately, and the restarted one stands by behind it', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     const [first, second] = await startPair(local, berlin, LONG_TTL_SECONDS);
@@ -174,7 +174,7 @@ describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { t
     local.process.resume();
   });
 
-  test('rule 59: fault 18: a leader that was suspended for longer than its lease stands by when it goes on, and writes nothing', async () => {
+  test('rule 59: fault 18: a leader that was suspended for longer than its lease stands by when it resumes, and writes nothing', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     const [first, second] = await startPair(local, berlin, SHORT_TTL_SECONDS);

@@ -27,7 +27,7 @@ async function goesOn(mesh: Mesh, other: Remote, tag: string): Promise<void> {
 }
 
 describe.skipIf(etcdVersions().length === 0)('a remote cluster that is too much', { timeout: 120_000 }, () => {
-  test('stops with its last good state when it has too many keys, while others go on, and is mirrored again once it has fewer', async () => {
+  test('stops with its last valid state when it has too many keys, while others continue, and is mirrored again once it has fewer', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using oslo = await startFullRemote('oslo', 8);

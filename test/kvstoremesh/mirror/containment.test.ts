@@ -47,7 +47,7 @@ const value = fc.oneof(
 );
 const word = fc.record({ kind: fc.constantFrom('upsert', 'remove', 'interrupted', 'listed'), own, value });
 
-test('whatever bytes a remote uses for its keys, nothing is written or removed outside of its own prefixes', () => {
+test('for any bytes in the keys of a remote, nothing is written or removed outside of its own prefixes', () => {
   const input = fc.record({
     mapping: fc.constantFrom(...MAPPINGS),
     cached: fc.boolean(),

@@ -51,7 +51,7 @@ describe('a prefix of a remote etcd', () => {
     expect(clock.sleeping).toBe(0);
   });
 
-  test('is listed again after a time, for what its watch did not tell', async () => {
+  test('is listed again after a time, for changes that its watch missed', async () => {
     let listings = 0;
     const { signal } = stop;
     const sink: Sink = {
@@ -78,7 +78,7 @@ describe('a prefix of a remote etcd', () => {
     expect(clock.sleeping).toBe(0);
   });
 
-  test('is not called listed when the listing breaks off, and is listed anew', async () => {
+  test('is not called listed when the listing is interrupted, and is listed again', async () => {
     let attempts = 0;
     void run({
       *list() {
@@ -131,7 +131,7 @@ describe('a prefix of a remote etcd', () => {
         },
       },
     ],
-  ])('ends when another store answers, as told %s', async (_, script) => {
+  ])('ends when another store responds, as reported %s', async (_, script) => {
     const ended = run(script);
     await clock.advance(0);
     expect(await ended).toBeInstanceOf(SourceReplacedError);

@@ -47,7 +47,7 @@ describe('turns in listing', () => {
     expect(clock.sleeping).toBe(0);
   });
 
-  test('of those who give up are given to others, whether they waited or had theirs', async () => {
+  test('of cancelled waiters are given to others, whether they waited or had theirs', async () => {
     const { clock, stops, begun } = turns(bound + 3);
     await clock.advance(0);
     stops[bound]?.abort();

@@ -137,7 +137,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster', { timeout: 120_
     expect(Object.keys(await local.dump('cilium/synced/')).length).toBe(6);
   });
 
-  test('rules 11, 48: that changes what it exports is followed at once: what it gives up goes, what it takes up comes', async () => {
+  test('rules 11, 48: that changes its exported kinds is followed immediately: kinds are removed and added', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using mesh = await Mesh.mirroring(local, [berlin]);
@@ -160,7 +160,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster', { timeout: 120_
     expect(await local.revision('cilium/cache/nodes/v1/berlin/node-1')).toBe(before);
   });
 
-  test('that does not say what it is is waited for; once mirrored it goes on when it says nothing', async () => {
+  test('without a cluster config is waited for; once mirrored it stays mirrored without one', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await berlin.delete('cilium/cluster-config/berlin');
@@ -212,7 +212,7 @@ describe.skipIf(etcdVersions().length === 0)('a remote cluster', { timeout: 120_
     await mesh.synced('oslo');
   });
 
-  test('whatever its ID is mirrored where conflicts are allowed', async () => {
+  test('with any ID is mirrored if conflicts are allowed', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 0);
     await using oslo = await startFullRemote('oslo', 200);

@@ -134,7 +134,7 @@ const action = fc.oneof(
   fc.record({ kind: fc.constant('relist' as const), lost: fc.array(own, { maxLength: 3 }) }),
 );
 
-test('whatever a remote writes, removes and lists, each of its keys is mirrored below its own prefix and nothing else is', () => {
+test('for any history of a remote, each of its keys is mirrored below its own prefix and nothing else is', () => {
   fc.assert(
     fc.property(fc.array(action, { maxLength: 40 }), (actions) => {
       const { sink, upsert, remove, held, touched } = start();

@@ -169,7 +169,7 @@ describe('the bounds of a remote', () => {
     expect(a.stops.length).toBeGreaterThan(0);
   });
 
-  test('leave out a key or a value that is too large, keep the last good value, and tell until it is mended', () => {
+  test('skip a key or a value that is too large, keep the last valid value, and report it until it is corrected', () => {
     const { bounds, kind } = start({ 'key-size': 8, 'value-size': 4 });
     const a = kind();
     a.list(['good', 'too-long-a-name'], 'v');
@@ -254,7 +254,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** A remote with three kinds, which goes through `history` and is told of over sessions. */
+/** A remote with three kinds, with the changes `history` delivered over sessions. */
 function follow(history: readonly Step[]): void {
   const { kind, session, stops } = start(LIMITS);
   const mirrors = KINDS.map(() => ({ ...kind(), remote: new Map<string, number>(), enabled: true }));
@@ -315,7 +315,7 @@ function follow(history: readonly Step[]): void {
   }
 }
 
-test('a remote is stopped exactly when what is live of it exceeds a bound, whatever its history', () => {
+test('a remote is stopped exactly when its live keys exceed a limit, after any history', () => {
   const parameters = { numRuns: 500, verbose: true };
   fc.assert(fc.property(fc.array(steps, { maxLength: 60 }), follow), parameters);
 });

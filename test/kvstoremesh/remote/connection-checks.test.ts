@@ -49,7 +49,7 @@ describe('the readings of a cluster config', () => {
     return { clock, stop, seen, found, ended, changes, reads: () => reads };
   }
 
-  test('tell only what has changed', async () => {
+  test('yield only changes', async () => {
     const { clock, stop, seen } = readings(['{"id":7}', '{"id":7}', undefined, undefined, '{"id":8}', 'x']);
     await clock.advance(60_000);
     expect(seen).toEqual([
@@ -63,7 +63,7 @@ describe('the readings of a cluster config', () => {
     expect(clock.sleeping).toBe(0);
   });
 
-  test('tell of each whether it found anything', async () => {
+  test('report for each read whether it succeeded', async () => {
     const { clock, stop, found } = readings(['{"id":7}', '{"id":7}', undefined, 'x', new UnavailableError('away'), '{"id":8}']);
     await clock.advance(20_000);
     expect(found.slice(0, 6)).toEqual([true, true, false, false, false, true]);
@@ -86,7 +86,7 @@ describe('the readings of a cluster config', () => {
     expect(reads()).toBeLessThanOrEqual(4);
   });
 
-  test('tell a denied read with its remedy, and take it for an answer', async () => {
+  test('report a denied read with its remedy, and count it as a response', async () => {
     const { clock, seen } = readings([new PermissionDeniedError()]);
     await clock.advance(600_000);
     expect(seen).toEqual([expect.stringMatching(/^the remote does not permit reading .*which client certificate/)]);
@@ -144,9 +144,9 @@ describe('the check of a heartbeat', () => {
   });
 
   test.each<[string, KeyValue | undefined]>([
-    ['that nobody writes any more', keyValue(HEARTBEAT_KEY, 'then')],
-    ['that nobody ever wrote', undefined],
-  ])('tells every two minutes of one %s, and keeps the connection', async (_, stored) => {
+    ['that is no longer written', keyValue(HEARTBEAT_KEY, 'then')],
+    ['that was never written', undefined],
+  ])('report one %s every two minutes, and keep the connection', async (_, stored) => {
     const { clock, stop, heartbeat, said, ended } = check(() => stored);
     if (stored !== undefined) heartbeat.upsert(stored.key, stored.value);
     await clock.advance(365_000);
@@ -170,7 +170,7 @@ describe('the check of a heartbeat', () => {
     await ended;
   });
 
-  test('says nothing of one that comes, comes late, or cannot be asked for', async () => {
+  test('report nothing for one that arrives, arrives late, or cannot be read', async () => {
     let answer: KeyValue | Error = keyValue(HEARTBEAT_KEY, 'late');
     const { clock, heartbeat, said, stop } = check(() => answer);
     await clock.advance(121_000);
@@ -203,7 +203,7 @@ describe('a gate of canaries', () => {
     await gate.open(canary, never);
   });
 
-  test('stays closed until it is given up', async () => {
+  test('stays closed until it is cancelled', async () => {
     const stop = new AbortController();
     const gate = new CanaryGate([canary]);
     const waiting = gate.open(canary, stop.signal);

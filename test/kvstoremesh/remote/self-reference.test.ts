@@ -1,4 +1,4 @@
-/** Whether a remote's address leads back to the local etcd: told by the store, not by what two stores have in common. */
+/** Whether a remote's address leads back to the local etcd: detected by the store, not by properties that two stores share. */
 import { describe, expect, test } from 'vitest';
 import { clusterConfigKey } from '../../../src/shared/etcd/keyspace.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';

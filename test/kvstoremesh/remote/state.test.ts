@@ -85,7 +85,7 @@ const table: Record<RemotePhase['kind'], Row> = {
 
 describe('the state of a remote cluster', () => {
   for (const phase of Object.values(phases)) {
-    test.each(Object.values(events))(`goes from ${phase.kind} by $kind where the table says`, (event) => {
+    test.each(Object.values(events))(`goes from ${phase.kind} by $kind according to the table`, (event) => {
       const before: RemoteState = { ...INITIAL_STATE, phase };
       const expected = table[phase.kind][event.kind];
       expect(nextState(before, event).phase).toEqual(expected === 'same' ? phase : expected);
@@ -99,7 +99,7 @@ describe('the state of a remote cluster', () => {
     expect(attempt).toMatchObject({ failures: 1, lastFailureMs: 1_000 });
   });
 
-  test('counts a heartbeat that does not come, and tells until it comes or the connection ends', () => {
+  test('counts a missing heartbeat, and reports it until it returns or the connection ends', () => {
     const connected = nextState(INITIAL_STATE, events.connected);
     const silent = nextState(connected, events.silent);
     expect(silent).toMatchObject({ failures: 1, lastFailureMs: 5, isSilent: true });

@@ -17,8 +17,8 @@ async function start(local: Store, directory: ConfigDirectory, times: QuickTimes
   return daemon;
 }
 
-describe.skipIf(etcdVersions().length === 0)('keys of a cluster that nobody configures', { timeout: 120_000 }, () => {
-  test('are removed as if its file had just gone, whatever is left of it, and nothing else is', async () => {
+describe.skipIf(etcdVersions().length === 0)('keys of a cluster that is not configured', { timeout: 120_000 }, () => {
+  test('are removed as if its file had just been removed, in any state, and nothing else is', async () => {
     await using local = await startLocal();
     const kept = {
       'cilium/cluster-config/harbor': '{"id":200}',

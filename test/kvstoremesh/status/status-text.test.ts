@@ -57,14 +57,14 @@ test('rule 70: the details of ready clusters are shown on demand, the others hav
   ]);
 });
 
-test('a cluster that says nothing of service exports and slices supports none, and exports services only', () => {
+test('a cluster without members for service exports and slices supports none, and exports services only', () => {
   const config = { required: true, retrieved: true, 'cluster-id': 3 };
   expect(statusText([{ ...oslo, config }], brief)).toContain(
     'service-exports=unsupported, endpoint-slice-export-mode=services-only',
   );
 });
 
-test('what only this program tells comes after the lines of the original', () => {
+test('additional notes follow the lines of the original', () => {
   const refused = { ...oslo, name: 'rome', connected: true, reason: 'ID 7 is in use by berlin; renumber one of them' };
   const [, notes] = statusText([berlin, oslo, refused], brief).split(NOTES);
   expect(notes).toBe(

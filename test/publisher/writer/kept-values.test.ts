@@ -1,5 +1,5 @@
 /**
- * A value that cannot be taken leaves the earlier one in etcd, also where only etcd knows the earlier one.
+ * A rejected value leaves the earlier one in etcd, even if only etcd has the earlier one.
  */
 
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -45,7 +45,7 @@ describe('a key kept by its source', () => {
     expect(section.stats.desired).toBe(2);
   });
 
-  test('stays where the source tells of it only once etcd was listed', async () => {
+  test('stays if the source reports it only after etcd was listed', async () => {
     const first = await loaded({ kept: '1', stale: '1' });
     await first.rig.stop();
     const rig = start();
@@ -58,7 +58,7 @@ describe('a key kept by its source', () => {
     expect(section.stats.desired).toBe(1);
   });
 
-  test('stays where the source says a value that is larger than any etcd takes', async () => {
+  test('stays if the source sends a value that is too large for any etcd', async () => {
     const first = await loaded({ kept: '1', stale: '1' });
     await first.rig.stop();
     const rig = start();
@@ -108,7 +108,7 @@ describe('a key kept by its source', () => {
     await settledAs(rig.client, { a: '2', b: '1' });
   });
 
-  test.each(['prefix', 'leased'] as const)('has its lease kept alive, whatever its duration (section owns: %s)', async (owns) => {
+  test.each(['prefix', 'leased'] as const)('has its lease kept alive, with any duration (section owns: %s)', async (owns) => {
     const first = await loaded({ kept: '1' }, { leaseTtlSeconds: 5 });
     await first.rig.stop();
     const rig = start({ leaseTtlSeconds: 900 });
@@ -122,7 +122,7 @@ describe('a key kept by its source', () => {
     await settledAs(rig.client, {});
   });
 
-  test('stays over a compaction of the history of etcd, and is no foreign key to an audit, whoever wrote it', async () => {
+  test("stays across a compaction of etcd's history, and is no foreign key for an audit, from any writer", async () => {
     const first = await loaded({ kept: '1' });
     await first.rig.stop();
     const rig = start({ auditIntervalMs: 50 });
@@ -141,7 +141,7 @@ describe('a key kept by its source', () => {
     await settledAs(rig.client, { kept: '2' });
   });
 
-  test('is let go of where somebody deleted it', async () => {
+  test('is released if it is deleted externally', async () => {
     const first = await loaded({ kept: '1' });
     await first.rig.stop();
     const rig = start();
@@ -163,7 +163,7 @@ describe('an etcd that takes smaller requests than others', () => {
   });
   afterAll(() => small.stop());
 
-  /** A publisher on that etcd, of a section that nobody else uses. */
+  /** A publisher on that etcd, with an exclusive section. */
   const begin = (name: string) => {
     const prefix = `${PREFIX}${name}/` as typeof PREFIX;
     const rig = startRig({ endpoint: small.endpoint, auditIntervalMs: 50 });
@@ -205,7 +205,7 @@ describe('an etcd that takes smaller requests than others', () => {
     expect(await textOf(rig.client, at('a'))).toBe('3');
   });
 
-  test('has the lease of a refused key kept alive, and the key removed when its source says so', async () => {
+  test('has the lease of a rejected key kept alive, and the key removed when its source removes it', async () => {
     const old = startRig({ endpoint: small.endpoint, leaseTtlSeconds: 5 });
     const prefix = `${PREFIX}lease/` as typeof PREFIX;
     const key = `${prefix}a` as typeof PREFIX;
@@ -225,7 +225,7 @@ describe('an etcd that takes smaller requests than others', () => {
   });
 });
 
-/** Resolves when the time that `lease` has left has grown: somebody keeps it alive. */
+/** Resolves when the remaining TTL of `lease` has grown: it is kept alive. */
 async function renewed(rig: Rig, lease: never | bigint): Promise<void> {
   let lowest = Number.POSITIVE_INFINITY;
   await until('the lease is renewed', async () => {

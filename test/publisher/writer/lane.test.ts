@@ -19,7 +19,7 @@ test('a key that changes while its write fails, however often, waits once', () =
   expect(group.pendingCount).toBe(1);
 });
 
-test('whoever waits for a write that failed is told when it succeeded, and not before', () => {
+test('a caller that waits for a failed write is notified when it succeeded, and not before', () => {
   const { group, change, take } = rig();
   const reached: string[] = [];
   change(A, 'first');
@@ -37,7 +37,7 @@ test('whoever waits for a write that failed is told when it succeeded, and not b
   expect(group.pendingCount).toBe(0);
 });
 
-test('a lane that is never idle keeps nobody waiting', () => {
+test('a lane that is never idle does not block waiting callers', () => {
   const { group, change, take } = rig();
   let isReached = false;
   change(A, 'first');
@@ -54,7 +54,7 @@ test('a lane that is never idle keeps nobody waiting', () => {
 });
 
 test.each(['confirmed', 'refused, then confirmed'])(
-  'whoever waits for a write is not told because keys behind it came to nothing (%s)',
+  'a caller that waits for a write is not notified because later keys needed no write (%s)',
   (how) => {
     const { group, change, take } = rig();
     const reached: string[] = [];

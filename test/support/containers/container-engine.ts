@@ -1,14 +1,14 @@
 /**
  * Servers of tests in containers, by way of testcontainers, for who has no binaries: `TEST_PROVIDER=containers`.
  *
- * What is started is a plan, plain data. Whatever a test forgets is removed by the reaper of testcontainers.
+ * The plan of a container is plain data. The reaper of testcontainers removes containers that a test leaves.
  */
 import { userInfo } from 'node:os';
 import { within } from '../until.ts';
 
 export interface ContainerPlan {
   readonly image: string;
-  /** The program and its flags, whatever the image would start by itself. */
+  /** The program and its flags, independent of the image's entry point. */
   readonly command: readonly string[];
   /** Ports of this machine, given to those of the container. */
   readonly ports: readonly { readonly container: number; readonly host: number }[];

@@ -3,7 +3,7 @@
  * with the Docker-compatible API that testcontainers speaks.
  *
  * Everything it keeps is in a directory of its own. Its images are made of nothing but the servers that the test command has
- * built, under the names that the tests ask for, so that no registry is needed. It needs root, like every engine that
+ * built, under the names that the tests use, so that no registry is needed. It needs root, like every engine that
  * publishes ports by rules of the kernel; the rules that netavark leaves behind are removed, unless it had some before.
  */
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
@@ -130,7 +130,7 @@ class Engine implements Podman {
     }
   }
 
-  /** The output, whatever the status. */
+  /** The output, with any status. */
   #run(program: string, ...args: readonly string[]): string {
     return spawnSync(program, args, { env: this.#environment, encoding: 'utf8', timeout: 30_000 }).stdout ?? '';
   }

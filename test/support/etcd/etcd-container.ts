@@ -1,7 +1,7 @@
 /**
  * Real etcd servers for tests, each a container, behind the same interface as the processes.
  *
- * The data is in the container: it is there again after a kill, and gone with a wipe, which makes another container.
+ * The data is in the container: it survives a kill, and is lost with a wipe, which creates another container.
  */
 import { rmSync } from 'node:fs';
 import { type ContainerPlan, type RunningContainer, startContainer } from '../containers/container-engine.ts';
@@ -74,7 +74,7 @@ export function etcdContainer({
   };
 }
 
-/** Starts a server, the newest unless told otherwise, and waits until it serves. */
+/** Starts a server, the newest by default, and waits until it serves. */
 export async function startEtcdContainer(
   options: Pick<EtcdContainerOptions, 'port' | 'metricsPort'> & Partial<EtcdContainerOptions>,
 ): Promise<EtcdProcess> {
@@ -97,7 +97,7 @@ class Server implements EtcdProcess {
   #options: EtcdContainerOptions;
   #container: RunningContainer | undefined;
   #isRunning = false;
-  /** Pausing takes a request here, where for a process it is a signal; whatever comes next waits for it. */
+  /** Pausing takes a request here, where for a process it is a signal; the next action waits for it. */
   #paused: Promise<void> = Promise.resolve();
 
   constructor(options: EtcdContainerOptions) {
@@ -170,7 +170,7 @@ class Server implements EtcdProcess {
     const container = this.#container;
     if (container === undefined) return;
     this.#paused = this.#paused.then(() => change(container));
-    // Whoever waits for it next is told.
+    // The next waiter receives the error.
     this.#paused.catch(() => undefined);
   }
 }

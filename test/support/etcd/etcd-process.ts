@@ -2,7 +2,7 @@
  * Real etcd servers for tests, each a process of its own on a free port.
  *
  * Binaries come from `$ETCD_BIN` (paths separated by `:`), else from the PATH, and from `.cache` of the
- * project. Whatever a test forgets to stop is killed when the test process ends.
+ * project. Servers that a test does not stop are killed when the test process ends.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, globSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
@@ -56,7 +56,7 @@ function pickBinary(version: string | undefined): EtcdBinary {
   return binary;
 }
 
-/** Memory where there is enough of it: etcd 3.4 cannot be told to leave out fsync. */
+/** Memory if there is enough: etcd 3.4 has no option to disable fsync. */
 function scratchDirectory(): string {
   const shared = '/dev/shm';
   if (!existsSync(shared)) return tmpdir();

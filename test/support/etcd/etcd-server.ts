@@ -24,7 +24,7 @@ export interface EtcdOptions {
   /** Further flags, such as `--quota-backend-bytes=16777216`. */
   readonly args?: readonly string[];
   readonly tls?: EtcdTls;
-  /** The cluster ID follows from it. Every process has its own unless told otherwise. */
+  /** The cluster ID follows from it. By default every process has its own. */
   readonly clusterToken?: string;
 }
 
@@ -56,7 +56,7 @@ export interface EtcdProcess extends AsyncDisposable {
   restart(options?: RestartOptions): Promise<void>;
 }
 
-/** What a server is told, wherever it runs. */
+/** The arguments of a server, for processes and containers. */
 export interface EtcdFlags {
   readonly minor: string;
   readonly dataDir: string;
@@ -70,7 +70,7 @@ export interface EtcdFlags {
 }
 
 export function etcdFlags({ minor, dataDir, clusterToken, tls, args = [], ...urls }: EtcdFlags): string[] {
-  // One member needs no peer port that anybody knows; the cluster ID follows from token and peer URL.
+  // One member needs no known peer port; the cluster ID follows from token and peer URL.
   const peer = 'http://127.0.0.1:0';
   return [
     `--data-dir=${dataDir}`,

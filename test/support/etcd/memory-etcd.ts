@@ -1,5 +1,5 @@
 /**
- * As much of an etcd as a publisher asks for, in memory: for sizes that a real one would take minutes for, and for moments
+ * The parts of an etcd that a publisher uses, in memory: for sizes that would take minutes with a real one, and for moments
  * that a real one cannot be brought into. Behaviour towards etcd itself is tested on a real one.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -79,7 +79,7 @@ export class MemoryEtcd {
     for (const onLost of lost) onLost();
   }
 
-  /** Every watch is told that its history is gone. */
+  /** Every watch receives that its history is gone. */
   compact(): void {
     for (const end of this.#ends) end({ kind: 'compacted', compactRevision: this.#revision });
     this.#ends.clear();

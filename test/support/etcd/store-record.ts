@@ -1,8 +1,8 @@
 /**
- * What happened to an etcd, as etcd itself tells it: by its JSON gateway, apart from the program's own client.
+ * The history of an etcd, read through its JSON gateway, independent of the program's own client.
  *
  * The record outlives the server: after each loss of the stream it looks whether the store is still the one that it
- * knows. It is not when it was emptied or restored, and part of its history is unknown when that was compacted meanwhile.
+ * knows. It is not when it was emptied or restored, and part of its history is unknown when that was compacted in between.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { callEtcd, prefixRange } from './etcd-gateway.ts';

@@ -162,7 +162,7 @@ export class ExportingCluster implements AsyncDisposable {
     this.expectNothingVanished();
   }
 
-  /** Resolves when the daemon says that it is ready. */
+  /** Resolves when the daemon reports that it is ready. */
   async ready(): Promise<void> {
     const isReady = async () => (await fetch(`http://127.0.0.1:${this.#run.healthPort}/readyz`)).ok;
     await until('the daemon is ready', isReady, { withinMs: WITHIN_MS, status: () => this.lines.slice(-8) });
@@ -183,7 +183,7 @@ export class ExportingCluster implements AsyncDisposable {
     });
   }
 
-  /** Whether the metrics have a line that begins with `series` and does not say 0. */
+  /** Whether the metrics have a line that starts with `series` and is not 0. */
   async counts(series: string): Promise<boolean> {
     const lines = (await this.#run.metrics.metrics()).split('\n');
     return lines.some((line) => line.startsWith(series) && !line.endsWith(' 0'));

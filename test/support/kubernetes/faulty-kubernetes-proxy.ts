@@ -2,7 +2,7 @@
  * An HTTP proxy in front of a Kubernetes API that misbehaves on demand.
  *
  * Its clients need no credentials: it has those of a kubeconfig. Faults take a request over before it is passed on; watches
- * under way can be ended, silenced, or told something that the API never said.
+ * in progress can be ended, silenced, or sent events that the API never sent.
  */
 import { createServer, type IncomingMessage, request as plainRequest, type Server, type ServerResponse } from 'node:http';
 import { request as tlsRequest } from 'node:https';
@@ -72,7 +72,7 @@ export class KubeProxy implements AsyncDisposable {
     for (const { response } of this.#watches) response.end(lastWords);
   }
 
-  /** Nothing comes from the watches under way any more, and nobody is told. */
+  /** The watches in progress deliver nothing any more, without an error. */
   hangWatches(): void {
     for (const { upstream } of this.#watches) upstream.pause();
   }

@@ -1,7 +1,7 @@
-/** Objects that nobody would write, as an attacker or a bug would: now and then a field holds what it never should. */
+/** Objects as from an attacker or a bug: some fields have invalid values. */
 import fc from 'fast-check';
 
-/** Texts that have been somebody's undoing. */
+/** Texts that have caused bugs in other programs. */
 const text = fc.oneof(
   {
     weight: 30,

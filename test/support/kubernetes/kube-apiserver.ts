@@ -131,7 +131,7 @@ export function writeServerFiles(directory: string, token: string): void {
   for (const [i, name] of SERVER_FILES.entries()) writeFileSync(join(directory, name), texts[i] ?? '', { mode: 0o600 });
 }
 
-/** What a server is told wherever it runs; `at` says where it finds its files. */
+/** The arguments of a server, for processes and containers; `at` returns the paths of its files. */
 export function serverFlags(etcdUrl: string, at: (name: (typeof SERVER_FILES)[number]) => string): string[] {
   return [
     `--etcd-servers=${etcdUrl}`,

@@ -1,5 +1,5 @@
 /**
- * A real kube-apiserver for tests, in a container next to one of etcd; otherwise the same as the process, and told the same.
+ * A real kube-apiserver for tests, in a container next to one of etcd; otherwise the same as the process, with the same arguments.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

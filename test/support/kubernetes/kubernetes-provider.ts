@@ -25,7 +25,7 @@ export interface KubernetesProvider extends AsyncDisposable {
   readonly name: ProviderName;
   readonly kubeconfigFile: string;
   readonly requests: KubernetesRequests;
-  /** Deletes whatever tests have made; only what every cluster has stays. */
+  /** Deletes all objects of tests; only the defaults of every cluster stay. */
   clean(): Promise<void>;
   /**
    * Applies the objects of a YAML file, in its order: by server-side apply with force, or, where there is none, by

@@ -62,7 +62,7 @@ export class KubernetesRequests {
     if (answer.code !== 404) succeeded('DELETE', path, answer);
   }
 
-  /** One request and its answer, whatever that is. */
+  /** One request and its response, with any status. */
   async send(method: Method, path: string, body?: unknown, contentType = 'application/json'): Promise<ApiAnswer> {
     const response = await this.open(method, path, body, contentType);
     const answer = await text(response);

@@ -101,12 +101,12 @@ export class Remote extends Store {
     this.proxy = proxy;
   }
 
-  /** Says what the cluster is. */
+  /** Writes the cluster config. */
   async configure(id: number, capabilities: object = FULL): Promise<void> {
     await this.put({ [clusterConfigKey(this.name)]: JSON.stringify({ id, capabilities }) });
   }
 
-  /** Says that everything, or the kinds named, is complete. */
+  /** Writes the canaries of all kinds, or of the given ones. */
   async announce(...scopes: string[]): Promise<void> {
     const all = ['nodes', 'identities', 'ip', 'services', 'endpointslices', 'serviceexports'];
     const named = scopes.length === 0 ? all : scopes;
@@ -163,11 +163,11 @@ export interface MeshOptions {
   /** The bounds of each remote; none by default. */
   readonly limits?: Partial<RemoteLimits>;
   readonly importGuard?: ImportGuardMode;
-  /** Between two reads of a cluster config of which its watch tells nothing. */
+  /** Between two reads of a cluster config whose watch delivers nothing. */
   readonly readingsMs?: number;
-  /** Time as the remotes and the drain see it, at its ordinary pace; that of the etcd clients and of the publisher goes on. */
+  /** The clock of the remotes and the drain, at its ordinary pace; that of the etcd clients and of the publisher continues. */
   readonly clock?: Clock;
-  /** Between two listings of what a watch tells the changes of. */
+  /** Between two listings while a watch delivers the changes. */
   readonly relistMs?: number;
   /** Put between a remote's etcd and what reads it. */
   readonly around?: (client: EtcdClient) => EtcdClient;

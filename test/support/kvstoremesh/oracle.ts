@@ -1,9 +1,9 @@
 /**
- * Whether a mirror is right, judged from outside: by what the etcds themselves say happened to them.
+ * Checks a mirror from outside: by the history of the etcds themselves.
  *
  * At a quiet moment every mirrored prefix must be equal to its source. On the way there each key may only have had
  * values that its source had, in the source's order; a canary may only come once a complete listing is written; and
- * no key may change that belongs to somebody else.
+ * no key of another owner may change.
  */
 
 import { type Change, StoreRecord, type StoreState } from '../etcd/store-record.ts';
@@ -20,7 +20,7 @@ export interface ObservedRemote extends ObservedStore {
 }
 
 export interface OracleOptions {
-  /** Keys may vanish from the local etcd without anybody's deletion: leases end, services are withdrawn. */
+  /** Keys may disappear from the local etcd without a deletion: leases expire, services are withdrawn. */
   readonly mayLose?: boolean;
   /** Several mirrors write the same keys: one that lags behind may put what another one has replaced. */
   readonly hasSeveralWriters?: boolean;
@@ -117,7 +117,7 @@ function judge(
   for (const change of record.changes) {
     const { key, entry, revision, cause } = change;
     const isOfTest = isExcused(change);
-    // `now` is what the mirror has made of the store: it need not know yet what somebody else has put there.
+    // `now` is the state from the view of the mirror: it may not include external changes yet.
     if (isOfTest && cause === 'event' && entry !== undefined) continue;
     if (entry === undefined) now.delete(key);
     else now.set(key, entry.value);
@@ -127,7 +127,7 @@ function judge(
     const scope = source?.canaryScope(key);
     const what = `${entry === undefined ? 'deletion' : 'put'} of ${key} at revision ${revision}`;
     if (source === undefined || history === undefined) {
-      if (!SHARED.some((shared) => key.startsWith(shared))) breaches.push(`${what}: the key is somebody else's`);
+      if (!SHARED.some((shared) => key.startsWith(shared))) breaches.push(`${what}: the key has another owner`);
     } else if (source.isMirrored(key)) {
       const from = hasSeveralWriters ? 0 : (reached.get(key) ?? 0);
       const found = history.find(key, entry?.value, from);
@@ -226,7 +226,7 @@ class Source {
     return KINDS.map(([scope]) => scope).find((scope) => key === `cilium/synced/${this.name}/cilium/cache/${scope}`);
   }
 
-  /** When the source itself said that the kind is complete: position of the change in its record. */
+  /** When the source itself announced the kind as complete: position of the change in its record. */
   announcedAt(scope: string): number {
     const canary = `cilium/synced/${this.name}/cilium/state/${scope}`;
     if (this.record.base.has(canary)) return 0;

@@ -1,5 +1,5 @@
 /**
- * Ports for servers of tests: free, and given to nobody else for as long as this process lives.
+ * Ports for servers of tests: free, and reserved while this process lives.
  *
  * Test files run side by side, and a server that is restarted wants its port back: between its two lives only the
  * reservation, a file named after the port, keeps others away from it.
@@ -43,7 +43,7 @@ function reserve(path: string): boolean {
   }
 }
 
-/** True where whoever reserved the port was killed. */
+/** True if the process that reserved the port was killed. */
 function isAbandoned(path: string): boolean {
   try {
     const pid = Number(readFileSync(path, 'utf8'));

@@ -23,13 +23,13 @@ export interface TcpProxy extends AsyncDisposable {
   cut(): void;
   /** Passes exactly `count` more bytes to clients, then resets every open connection, once. */
   cutAfterBytes(count: number): void;
-  /** Nothing gets through any more, and nobody is told. */
+  /** Drops all packets from now on, without an error. */
   blackHole(direction?: Direction | 'both'): void;
   /** Every chunk arrives so much later, and one of a hundred a second later still. */
   delay(ms: number, stalls?: 'stalls'): void;
   /** At most so many bytes per second and connection reach the client. */
   throttle(bytesPerSecond: number): void;
-  /** Sends FIN to every client and goes on reading from it. */
+  /** Sends FIN to every client and continues to read from it. */
   halfClose(): void;
   /** New connections are refused; open ones stay. */
   refuse(): Promise<void>;

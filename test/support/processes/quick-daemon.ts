@@ -1,5 +1,5 @@
 /**
- * Either daemon as its launcher runs it, with shorter times than an operator can ask for.
+ * Either daemon as its launcher runs it, with shorter times than the flags allow.
  *
  * The first argument is a `QuickTimes` as JSON, the command and its flags follow.
  */

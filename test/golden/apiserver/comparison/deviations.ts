@@ -19,7 +19,7 @@ export interface Deviation {
 
 type Edit = (value: string) => string;
 
-const REPAIRED = 'keys that somebody else deleted are written again at once';
+const REPAIRED = 'keys that were deleted externally are restored immediately';
 const REFILLED = 'an etcd that comes back empty is filled again at once, the cluster configuration with the rest';
 const STALE = 'keys of an earlier run whose objects are gone are removed right after the first listing';
 const UNPARSABLE = 'an address that cannot be parsed is skipped, rather than exported under the key <nil>';
@@ -116,7 +116,7 @@ export const deviations: readonly Deviation[] = [
 ];
 
 /**
- * What is otherwise where the daemon was started again in each step: a run knows what is, and not what was. The original
+ * Differences if the daemon was restarted in each step: a run has the current state, not the previous one. The original
  * leaves the same to chance there.
  */
 export const restartDeviations: readonly Deviation[] = [

@@ -2,7 +2,7 @@
  * Two dumps of etcd compared: what differs in meaning, and what differs in bytes only.
  *
  * Values are compared as parsed JSON, endpoint slices by the fields of their message. Equal values in
- * other bytes are told apart; the frame of a compressed value is free and is not compared.
+ * other bytes are distinguished; the frame of a compressed value is free and is not compared.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { differencesOf, shortened } from '../../value-differences.ts';

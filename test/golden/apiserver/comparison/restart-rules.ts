@@ -19,7 +19,7 @@ export function areAnnouncedAnew(expected: readonly DumpEntry[], before: readonl
     .every(({ key }) => after.has(key) && after.get(key)?.modRevision !== then.get(key)?.modRevision);
 }
 
-/** One line for each key that was written although it had its value. What tells a time is written by each run. */
+/** One line for each key that was written although it had its value. Timestamps are written by each run. */
 export function repeatedWrites(before: readonly KeyValue[], after: readonly KeyValue[]): readonly string[] {
   const now = byKey(after);
   const lines: string[] = [];

@@ -53,7 +53,7 @@ export interface Scenario {
   readonly description: string;
   readonly flags: ScenarioFlags;
   readonly steps: readonly Step[];
-  /** The heartbeat key is part of the dumps. It appears by the clock, hence only where a scenario is about it. */
+  /** The heartbeat key is part of the dumps. It is written periodically, hence only compared in scenarios about it. */
   readonly hasHeartbeat: boolean;
 }
 

@@ -71,7 +71,7 @@ export const usersDeviations: readonly UsersDeviation[] = [
   {
     scenario: 'users-replaced-file',
     steps: [5],
-    why: 'a user of the file has exactly the role of the file, also where somebody granted another one by hand',
+    why: 'a user of the file has exactly the role of the file, even if another one was granted by hand',
     users: { 'remote-x': ['remote'] },
   },
 ];
@@ -88,7 +88,7 @@ export function expectedUsers(scenario: string, step: number): UsersDump {
   return { ...marked(dump), users: Object.assign({}, dump.users, ...ours.map(({ users }) => users)) as UsersDump['users'] };
 }
 
-/** In every scenario: both roles may read a key that agents of 1.15 ask for, and etcdinit writes it; that of 1.20 does neither. */
+/** In every scenario: both roles may read a key that agents of 1.15 need, and etcdinit writes it; that of 1.20 does neither. */
 function marked(dump: UsersDump): UsersDump {
   const key = 'cilium/.has-cluster-config';
   const roles = Object.entries(dump.roles).map(([name, permissions]) => [

@@ -59,7 +59,7 @@ function meaningOf({ key, value }: DumpEntry): unknown {
   }
 }
 
-/** What the original's API tells of a cluster. Further members are free; one of these is as recorded, or absent as recorded. */
+/** The members of a cluster in the original's API. Further members are free; these are as recorded, or absent as recorded. */
 const MEMBERS = [
   'name',
   'connected',

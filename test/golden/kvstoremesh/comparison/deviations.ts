@@ -21,7 +21,7 @@ interface Deviation {
 }
 
 const STALE = 'keys that the source does not have are removed right after the first listing';
-const REPAIRED = 'keys that somebody else deleted, or whose lease was revoked, are written again at once';
+const REPAIRED = 'keys that were deleted externally, or whose lease was revoked, are restored immediately';
 const UNNAMED = 'a key without a name is not mirrored, rather than written outside of the mirrored prefix';
 const WATCHED = 'a cluster config that changes is followed at once, not with the next connection only';
 
@@ -66,7 +66,7 @@ export function reasonToSkip({ isSlow }: Scenario): string | undefined {
   return isSlow && process.env.GOLDEN_SLOW !== '1' ? 'it takes minutes: GOLDEN_SLOW=1 has it carried out' : undefined;
 }
 
-/** What this program is to leave, say and write in a step: what was recorded, with the deviations in place. */
+/** The expected state, status and writes of this program in a step: the recording with the deviations applied. */
 export function expectationOf(scenario: Scenario, step: number): Recording {
   const recording = recordingOf(scenario, step);
   const dump = deviationsOf(scenario, step).reduce(
@@ -90,7 +90,7 @@ function isLock(entry: DumpEntry): boolean {
   return keyText(entry).startsWith('cilium/kvstoremesh-lock/');
 }
 
-/** What the recording of a step leaves free: whatever the deviations do not bind. */
+/** The free parts of the recording of a step: everything that the deviations do not bind. */
 export function permissionsOf(scenario: Scenario, { number, mayDiffer, apiMayDiffer }: Step): Permissions {
   const bound = deviationsOf(scenario, number);
   return { apiMayDiffer, mayDiffer: (key) => mayDiffer(key) && !bound.some(({ keys }) => keys.test(key)) };

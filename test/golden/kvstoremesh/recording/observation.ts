@@ -42,7 +42,7 @@ export interface Recording extends Omit<Observation, 'revisions'> {
   readonly written: ReadonlySet<string>;
 }
 
-/** What the original left, said and wrote in a step. */
+/** The state, status and writes of the original in a step. */
 export function recordingOf(scenario: Scenario, step: number): Recording {
   const read = (suffix: string) => readFileSync(join(scenario.directory, `${step}-${suffix}`), 'utf8');
   return {
@@ -61,7 +61,7 @@ export function keyText({ key }: DumpEntry): string {
 
 const LOCK = 'cilium/kvstoremesh-lock/';
 const HEARTBEAT = 'cilium/.heartbeat';
-/** Markers of clients that ask etcd whether it takes writes. */
+/** Markers of clients that check whether etcd accepts writes. */
 const PROBES = 'cilium/.initlock/';
 const LONGEST_VALUE = 4096;
 const TIME = '<time>';
@@ -100,7 +100,7 @@ function recordedValue(bytes: Buffer): DumpEntry['value'] {
   return { sha256: createHash('sha256').update(bytes).digest('hex'), length: bytes.length };
 }
 
-/** Asks the status API; `volatile` members of a cluster are hidden. */
+/** Requests the status API; `volatile` members of a cluster are hidden. */
 export async function observeApi(port: number, volatile: readonly string[]): Promise<Pick<Observation, 'api' | 'status'>> {
   const answer = await get(port, '/v1/cluster');
   if (answer === undefined) return { api: 'unreachable', status: undefined };

@@ -1,6 +1,6 @@
 /**
  * A recorded scenario: source clusters, what is done to them, to the local etcd and to the daemon, step by step,
- * and what the local etcd held and the daemon said of itself after each step.
+ * and the content of the local etcd and the status of the daemon after each step.
  *
  * The recordings were made with the original program. `data/<scenario>/scenario.json` names the steps.
  */
@@ -26,7 +26,7 @@ export interface Remote {
   readonly source?: string;
   /** False: its etcd is down at first. */
   readonly running?: boolean;
-  /** False: nobody writes its heartbeat. */
+  /** False: its heartbeat is not written. */
   readonly heartbeat?: boolean;
 }
 
@@ -44,7 +44,7 @@ export interface Step {
   readonly takesLong: boolean;
   /** True for a key that another program may treat better than the original did. */
   readonly mayDiffer: (key: string) => boolean;
-  /** The same for what the daemon says of itself. */
+  /** The same for the status of the daemon. */
   readonly apiMayDiffer: boolean;
 }
 
@@ -59,7 +59,7 @@ export interface Scenario {
   readonly isProjected: boolean;
   /** The file of the keys that the local etcd holds at first. */
   readonly localInitial?: string;
-  /** The heartbeat key is part of the dumps. It appears by the clock, hence only where a scenario is about it. */
+  /** The heartbeat key is part of the dumps. It is written periodically, hence only compared in scenarios about it. */
   readonly hasHeartbeat: boolean;
   /** Members of the API that are not compared. */
   readonly volatile: readonly string[];

@@ -7,13 +7,13 @@ import { NOTES, statusText } from '../../../../src/kvstoremesh/status/status-tex
 import { comparableText } from './comparable-text.ts';
 import type { Scenario } from './scenario.ts';
 
-/** Undefined where the original's command had nobody to ask. */
+/** Undefined if the original's command had no server. */
 export function recordedStatus({ directory }: Scenario, step: number): string | undefined {
   const file = join(directory, `${step}-status.txt`);
   return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
 }
 
-/** The text for an answer of the status API. What only this program says, after the documented lines, is left out. */
+/** The text for a response of the status API. Additional notes after the documented lines are removed. */
 export function shownStatus(answer: unknown, volatile: readonly string[]): string {
   const [documented = ''] = statusText(answer, { verbose: true, nowMs: Date.now() }).split(NOTES);
   const comparable = comparableText(documented).replaceAll(/\(last: (?!never)[^)]*\)/g, '(last: <age>)');

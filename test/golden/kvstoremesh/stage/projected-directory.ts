@@ -1,5 +1,5 @@
 /**
- * The directory that tells the daemon about remote clusters: plain, or laid out like the volume of a Secret, where
+ * The configuration directory of the daemon: plain, or with the layout of a Secret volume, where
  * files are links into a directory that is exchanged as a whole.
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * What surrounds the daemon of a scenario: source clusters, the local etcd, and the files it is told to read.
+ * The environment of the daemon in a scenario: source clusters, the local etcd, and the configuration files.
  */
 
 import { writeFileSync } from 'node:fs';

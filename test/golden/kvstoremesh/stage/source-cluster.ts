@@ -1,5 +1,5 @@
 /**
- * The etcd of a remote cluster, behind a proxy that can cut it off, with somebody who writes its heartbeat.
+ * The etcd of a remote cluster, behind a proxy that can cut it off, with a writer of its heartbeat.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -42,7 +42,7 @@ export class SourceCluster {
     return this.#proxy.endpoint;
   }
 
-  /** Where it is, whatever has become of the proxy. */
+  /** Its address, independent of the proxy. */
   get directEndpoint(): string {
     return this.#etcd.endpoint;
   }
@@ -63,7 +63,7 @@ export class SourceCluster {
     await this.#beat();
   }
 
-  /** Nothing connects to it any more, and whatever is connected is reset. */
+  /** Rejects new connections and resets open ones. */
   async cutOff(): Promise<void> {
     await this.#proxy.refuse();
     this.#proxy.cut();
@@ -73,7 +73,7 @@ export class SourceCluster {
     return this.#proxy.heal();
   }
 
-  /** Whoever was connected to this source finds another one in its place. */
+  /** Clients of this source find another one at its address. */
   async flipTo(other: SourceCluster): Promise<void> {
     await this.cutOff();
     this.#proxy.retarget(other.#etcd.port);
