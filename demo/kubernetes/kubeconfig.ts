@@ -9,8 +9,8 @@ export function kubeconfigText(url: string): string {
     apiVersion: 'v1',
     kind: 'Config',
     clusters: [{ name: 'embedded', cluster: { server: url, 'insecure-skip-tls-verify': true } }],
-    users: [{ name: 'anybody', user: {} }],
-    contexts: [{ name: 'embedded', context: { cluster: 'embedded', user: 'anybody' } }],
+    users: [{ name: 'anyone', user: {} }],
+    contexts: [{ name: 'embedded', context: { cluster: 'embedded', user: 'anyone' } }],
     'current-context': 'embedded',
   });
 }

@@ -7,7 +7,7 @@ import type { ResourceKind } from '../kinds/resource-kind.ts';
 import { apiVersionOf } from '../kinds/resource-kind.ts';
 import type { JsonObject } from '../objects/json.ts';
 
-/** Said by `kubectl version`, so that nobody takes this for a cluster. */
+/** Said by `kubectl version`, to distinguish this API from a cluster. */
 export const EMBEDDED_VERSION = 'v1.34.0+embedded';
 
 const VERBS = ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'];

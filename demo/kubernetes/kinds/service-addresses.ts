@@ -56,7 +56,7 @@ function familiesOf(spec: JsonObject, had: JsonObject, clusterIPs: readonly stri
 function policyOf(spec: JsonObject, had: JsonObject, families: readonly Family[], isHeadless: boolean): string {
   const given = textOf(spec.ipFamilyPolicy);
   if (given !== undefined) return given;
-  // A headless service that selects nothing is published by somebody else, in whichever families there are.
+  // A headless service that selects nothing is published externally, in any families.
   const isUnselected = isHeadless && spec.selector === undefined && had.type === undefined;
   if (families.length === 2 || isUnselected) return 'RequireDualStack';
   return textOf(had.ipFamilyPolicy) ?? 'SingleStack';

@@ -74,7 +74,7 @@ export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
   return isDeepStrictEqual(a, b);
 }
 
-/** Parses a JSON text from outside. Throws a 400 where it is none, or deeper than anybody needs. */
+/** Parses a JSON text from outside. Throws a 400 where it is none, or too deep. */
 export function parseJson(text: string): Json {
   let value: Json;
   try {

@@ -3,7 +3,7 @@
  *
  * Every change is one revision, as in etcd. The history serves watches and the later pages of a list
  * (an older state is the current one with the changes since undone); what falls out of it is compacted,
- * and whoever asks for it is told to list again.
+ * and requests for it require a new list.
  */
 
 import { HISTORY_EVENTS } from '../limits.ts';

@@ -2,7 +2,7 @@
  * Listing: selectors, pages, and the revision a list is of.
  *
  * All pages of a list show one revision. The token that leads to the next page carries that revision and
- * the last key; once the revision is compacted the token is worth nothing and the client lists anew.
+ * the last key; once the revision is compacted the token is worth nothing and the client lists again.
  */
 
 import type { ListMeta } from '../http/representation.ts';

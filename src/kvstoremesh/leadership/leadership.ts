@@ -19,7 +19,7 @@ export interface LeadershipTiming {
 export const LEADERSHIP_TIMING: LeadershipTiming = { lockTtlSeconds: LOCK_LEASE_TTL_SECONDS, standbyMs: 10_000 };
 
 export interface Term {
-  /** Writes only for as long as the term lasts. */
+  /** Writes only while the term lasts. */
   readonly client: EtcdClient;
   /** Aborted when the term is over. */
   readonly signal: AbortSignal;
