@@ -11,7 +11,7 @@ import { logStart } from './command/start-log.ts';
 import { untilSignalled } from './command/until-signalled.ts';
 
 const NAME = 'etcdinit';
-const SUMMARY = 'Initialise the data directory of the local etcd: users, roles and authentication';
+const SUMMARY = 'Initialize the data directory of the local etcd: users, roles and authentication';
 
 export const etcdinit: Command = {
   summary: SUMMARY,

@@ -1,4 +1,4 @@
-/** Errors of the initialisation of an etcd, each with its own exit status. */
+/** Errors of the initialization of an etcd, each with its own exit status. */
 import { ProgramError } from '../shared/errors.ts';
 
 export abstract class EtcdinitError extends ProgramError {
@@ -51,11 +51,11 @@ export class EtcdRefusedError extends EtcdinitError {
   }
 }
 
-/** etcd was initialised, but did not stop cleanly: some data may be missing. */
+/** etcd was initialized, but did not stop cleanly: some data may be missing. */
 export class EtcdStopError extends EtcdinitError {
   readonly code = 'ETCDINIT_STOP';
   readonly status = 7;
   constructor(detail: string) {
-    super(`etcd was initialised but did not stop cleanly (${detail}): do not use its data directory, initialise it again`);
+    super(`etcd was initialized but did not stop cleanly (${detail}): do not use its data directory, initialize it again`);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Initialises the data directory for a later etcd: users, roles, and authentication enabled.
+ * Initializes the data directory for a later etcd: users, roles, and authentication enabled.
  *
  * Each run starts with an empty directory, so that a run that was killed can be
  * repeated. The directory is valid only after etcd has stopped cleanly: until then it may have users without authentication.
@@ -31,7 +31,7 @@ const SERVES_INTERVAL_MS = 50;
 export interface EtcdinitSurroundings {
   readonly log: Logger;
   readonly clock: Clock;
-  /** Aborts the whole initialisation. */
+  /** Aborts the whole initialization. */
   readonly signal: AbortSignal;
 }
 
@@ -42,21 +42,21 @@ export interface EtcdinitSurroundings {
 export async function runEtcdinit(flags: EtcdinitFlags, surroundings: EtcdinitSurroundings): Promise<void> {
   const problem = flags.clusterName === '' ? undefined : clusterNameProblem(flags.clusterName);
   if (problem !== undefined) throw new FlagError(`flag --cluster-name: ${JSON.stringify(flags.clusterName)}: ${problem}`);
-  const initialisation = new Initialisation(flags, surroundings);
+  const initialization = new Initialization(flags, surroundings);
   try {
-    await initialisation.run();
+    await initialization.run();
   } finally {
-    initialisation.end();
+    initialization.end();
   }
 }
 
-class Initialisation {
+class Initialization {
   readonly #flags: EtcdinitFlags;
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #giveUp = new AbortController();
   readonly #done = new AbortController();
-  /** Aborted with the reason when the initialisation cannot succeed any more. */
+  /** Aborted with the reason when the initialization cannot succeed any more. */
   readonly #signal: AbortSignal;
   #step = '';
   #lastProblem = '';
@@ -79,12 +79,12 @@ class Initialisation {
     const etcd = await OwnEtcd.start({ dataDir, name, clusterToken, log: this.#log }, this.#signal);
     this.#log.info({ pid: etcd.pid, dataDir }, 'etcd started');
     try {
-      await this.#initialise(etcd);
+      await this.#initialize(etcd);
       await this.#stop(etcd);
     } finally {
       await this.#putAway(etcd);
     }
-    this.#log.info({ dataDir }, 'etcd is initialised');
+    this.#log.info({ dataDir }, 'etcd is initialized');
   }
 
   /** Clears its timers. */
@@ -92,7 +92,7 @@ class Initialisation {
     this.#done.abort();
   }
 
-  async #initialise(etcd: OwnEtcd): Promise<void> {
+  async #initialize(etcd: OwnEtcd): Promise<void> {
     void etcd.ended.then((end) => {
       if (!this.#isStopping) this.#giveUp.abort(new EtcdEndedError(endText(end), this.#step, etcd.lastWords));
     });
@@ -179,7 +179,7 @@ class Initialisation {
     if (end.code !== 0 && end.signal !== 'SIGTERM') throw new EtcdStopError(`${endText(end)}: ${etcd.lastWords}`);
   }
 
-  /** How `etcd` exited; undefined if it did not in time. Rejects if the initialisation is aborted. */
+  /** How `etcd` exited; undefined if it did not in time. Rejects if the initialization is aborted. */
   async #endOf(etcd: OwnEtcd): Promise<EtcdEnd | undefined> {
     const ended = new AbortController();
     void etcd.ended.then(() => ended.abort());

@@ -339,10 +339,10 @@ export const AUTH_RETRY_MS = 1_000;
 export const MAX_AUTH_REVISION_ATTEMPTS = 12;
 export const AUTH_REVISION_PAUSE_MS = 200;
 
-/** Characters of etcd's output that are kept during its initialisation. */
+/** Characters of etcd's output that are kept during its initialization. */
 export const MAX_ETCD_OUTPUT_CHARACTERS = 8 * 1024;
 
-/** How long an etcd that failed to initialise may take to stop before it is killed. */
+/** How long an etcd that failed to initialize may take to stop before it is killed. */
 export const ETCDINIT_STOP_TIMEOUT_MS = 3_000;
 
 /** Bytes of the users file: 511 clusters take 30 kB. */

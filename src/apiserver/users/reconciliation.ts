@@ -25,7 +25,7 @@ export interface Reconciled {
   readonly configured: readonly FileUser[];
   readonly removed: readonly string[];
   readonly problems: readonly UserProblem[];
-  /** Users of etcd that neither the file names nor etcd was initialised with. */
+  /** Users of etcd that neither the file names nor etcd was initialized with. */
   readonly unnamed: readonly string[];
 }
 

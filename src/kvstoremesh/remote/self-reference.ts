@@ -32,7 +32,7 @@ export async function selfReferenceProblem(query: SelfReferenceQuery): Promise<s
 
 /**
  * The same etcd cluster ID, and the same entries in both: revision, lease and value. The ID alone is not sufficient, because etcds
- * that were initialised with the same names and token have the same one, and in two young ones an entry may have the same
+ * that were initialized with the same names and token have the same one, and in two young ones an entry may have the same
  * revision as well.
  */
 async function isLocalEtcd(query: SelfReferenceQuery): Promise<boolean> {

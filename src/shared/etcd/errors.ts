@@ -252,7 +252,7 @@ export class AuthNotEnabledError extends EtcdError {
   readonly code = 'ETCD_AUTH_NOT_ENABLED';
   readonly retriable = false;
   constructor() {
-    super('authentication is disabled in this etcd: every client has full access; initialise it with etcdinit');
+    super('authentication is disabled in this etcd: every client has full access; initialize it with etcdinit');
   }
 }
 

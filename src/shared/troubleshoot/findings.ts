@@ -101,7 +101,7 @@ export type ClientFindings =
   | {
       readonly kind: 'connected';
       readonly clusterId: string;
-      /** Identifies the store: the cluster ID is the same in all that were initialised with the same names and token. */
+      /** Identifies the store: the cluster ID is the same in all that were initialized with the same names and token. */
       readonly store: string;
       readonly cluster: ClusterFindings | undefined;
     };

@@ -74,7 +74,7 @@ describe.skipIf(missing !== undefined)(
 /** All objects, without what is different in every cluster. */
 async function stateOf(provider: KubernetesProvider): Promise<unknown> {
   const lists = await Promise.all(KINDS.map((kind) => provider.list(kind)));
-  return lists.flat().filter(isOurs).map(normalised);
+  return lists.flat().filter(isOurs).map(normalized);
 }
 
 function isOurs({ metadata }: Manifest): boolean {
@@ -85,7 +85,7 @@ function isOurs({ metadata }: Manifest): boolean {
   );
 }
 
-function normalised({ metadata, ...rest }: Manifest): unknown {
+function normalized({ metadata, ...rest }: Manifest): unknown {
   const { uid, resourceVersion, creationTimestamp, managedFields, ...others } = metadata;
   // Server-side apply of an empty map leaves null where there was a filled one, an update leaves the empty map.
   const fields = Object.entries(rest).map(([name, value]) => [name, isEmptyMap(value) ? null : value]);

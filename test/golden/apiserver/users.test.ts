@@ -83,7 +83,7 @@ class Run {
 
   async carryOut(): Promise<void> {
     for (const { number, etcdinit, start, users, etcdctl = [] } of this.#scenario.steps) {
-      if (etcdinit === true) await this.#initialise();
+      if (etcdinit === true) await this.#initialize();
       if (users !== undefined) this.#writeUsers(fileOf(this.#scenario.name, users));
       if (start === true) await this.#start();
       for (const words of etcdctl) await this.#etcdctl(...words);
@@ -101,7 +101,7 @@ class Run {
   }
 
   /** The etcd of the recording is the first one that `etcdinit` finds. */
-  async #initialise(): Promise<void> {
+  async #initialize(): Promise<void> {
     const [dataDir, bin] = [join(this.#directory, 'data'), join(this.#directory, 'bin')];
     mkdirSync(dataDir);
     mkdirSync(bin);
