@@ -1,4 +1,4 @@
-/** What is around the story before it begins. */
+/** The environment of the story, printed before it starts. */
 
 import type { Mesh } from '../mesh/mesh.ts';
 import type { EtcdBinary } from '../mesh/processes/etcd-binary.ts';

@@ -1,4 +1,4 @@
-/** What to try with the mesh that the story leaves behind: lines to be copied. */
+/** Commands to try with the mesh after the story. */
 
 import type { Mesh } from '../mesh/mesh.ts';
 import { type EtcdBinary, findTool, type SearchEnvironment } from '../mesh/processes/etcd-binary.ts';

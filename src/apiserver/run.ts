@@ -39,7 +39,7 @@ import { openSections, type Sections } from './sections.ts';
 import { exportServiceKinds } from './service-kinds.ts';
 import { runUsers } from './users/run.ts';
 
-/** Runs until the signal is aborted, then resolves; what was written stays. Rejects when it cannot start or go on. */
+/** Runs until the signal is aborted, then resolves; written keys stay. Rejects when it cannot start or continue. */
 export async function runApiserver(flags: ApiserverFlags, runtime: Runtime): Promise<void> {
   parseClusterInfo(flags);
   const { strictServerNames } = flags;

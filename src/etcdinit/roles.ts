@@ -37,7 +37,7 @@ export function meshRoles(cluster: string): readonly Role[] {
       permissions: [
         readBelow(HEARTBEAT_KEY),
         readBelow(STATE),
-        // What other clusters have told of themselves is none of a remote's business.
+        // A remote must not read the cluster configs of other remotes.
         readKey(cluster === '' ? keyOf('cilium/cluster-config') : clusterConfigKey(cluster)),
         readBelow(cluster === '' ? CANARIES : canaryPrefix(cluster)),
         readKey(HAS_CLUSTER_CONFIG_KEY),

@@ -105,12 +105,12 @@ export function destinationCanary(mapping: Mapping, cluster: string): EtcdKey {
   return sourceCanary(mapping, cluster, true);
 }
 
-/** What a removed cluster leaves behind, in the order in which the original removes it: by the names of the kinds. */
+/** The prefixes of a removed cluster, in the order in which the original removes them: by the names of the kinds. */
 export function drainPrefixes(cluster: string): readonly EtcdKey[] {
   const byName = [...MAPPINGS].sort((a, b) => (a.name < b.name ? -1 : 1));
   return [
     canaryPrefix(cluster),
-    // The whole of the cluster's identities: old versions also wrote beside `id/`.
+    // All identities of the cluster: old versions also wrote beside `id/`.
     ...byName.map(({ scope }) => keyOf(`${CACHE}${scope}/${cluster}/`)),
   ];
 }

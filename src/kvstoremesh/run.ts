@@ -81,10 +81,10 @@ export async function runKvstoremesh(
 
 function unreadableDirectory(term: CurrentTerm | undefined): string | undefined {
   const problem = term?.directory.problem;
-  return problem && `${problem}; all clusters stay until it can be read`;
+  return problem && `${problem}; all clusters are kept until it can be read`;
 }
 
-/** Why a remote that answers is not mirrored. That one is away is told by its status: it happens, and is waited for. */
+/** Why a remote that responds is not mirrored. An unreachable one is reported by its status: that is expected, and retried. */
 function refusal({ name, state: { phase } }: RemoteCluster): string[] {
   return phase.kind === 'refused' || phase.kind === 'stopped' ? [`${name} is ${phase.kind}: ${phase.reason}`] : [];
 }

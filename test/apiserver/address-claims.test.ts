@@ -87,7 +87,7 @@ test('an address has the value of the last object in name order if the age is un
 });
 
 const ready = (daemon: ClustermeshRun) => until('the daemon to be ready', async () => (await daemon.readiness()) === 'Ready');
-/** The API server tells the age of an object in seconds. */
+/** The API server has a resolution of seconds for the age of an object. */
 const anotherSecond = async () => {
   const second = Math.floor(Date.now() / 1000);
   await until('another second', () => Promise.resolve(Math.floor(Date.now() / 1000) > second));

@@ -51,7 +51,7 @@ describe.skipIf(etcdVersions().length === 0)('/healthz of kvstoremesh', { timeou
     await daemon.ready();
     expect(await healthz(daemon)).toBe('ok');
     renameSync(directory.path, `${directory.path}.away`);
-    await shows(/^configuration directory: ENOENT: .*; all clusters stay until it can be read$/m);
+    await shows(/^configuration directory: ENOENT: .*; all clusters are kept until it can be read$/m);
     const livez = await fetch(`http://127.0.0.1:${daemon.healthPort}/livez`);
     expect([livez.status, await livez.text()]).toEqual([200, expect.stringContaining('configuration directory: ')]);
     renameSync(`${directory.path}.away`, directory.path);

@@ -27,7 +27,7 @@ export function cellMissing({ version, security }: CellOptions): string | undefi
 export class Cell implements AsyncDisposable {
   readonly proxy: TcpProxy;
   readonly daemon: KvstoremeshProcess;
-  /** Writes whatever it likes into the remote. */
+  /** Writes arbitrary keys into the remote. */
   readonly #writer: Etcd3;
   /** Has the rights of an agent of the local cluster, and another client than the daemon's. */
   readonly #agent: Etcd3;

@@ -1,4 +1,4 @@
-/** Rules 69 and 71 to 73: what the daemon says of its remotes, and what agents find in the local etcd. */
+/** Rules 69 and 71 to 73: the status of remotes, and the keys for agents in the local etcd. */
 
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';

@@ -1,4 +1,4 @@
-/** Rules 31 and 63 to 68: what goes when a remote is removed, or not heard of for too long. */
+/** Rules 31 and 63 to 68: removed keys of a remote that is removed, or unreachable for too long. */
 
 import { describe, expect, test, vi } from 'vitest';
 import { DRAIN_GRACE_MS } from '../../src/kvstoremesh/removal/drain.ts';

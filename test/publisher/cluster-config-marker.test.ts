@@ -1,4 +1,4 @@
-/** The key that agents of Cilium 1.15 ask for before anything else: who writes it, and who leaves it alone. */
+/** The key that agents of Cilium 1.15 read before anything else: who writes it, and who leaves it unchanged. */
 
 import { test as anyTest, expect, onTestFinished } from 'vitest';
 import { type EtcdClient, type KeyValue, keyOf, type LeaseId, NO_LEASE } from '../../src/shared/etcd/types.ts';

@@ -131,7 +131,7 @@ type Options = Omit<RigOptions, 'endpoint'>;
 
 export interface PublisherFixture {
   readonly etcd: EtcdProcess;
-  /** A client of its own, to be closed by whoever asked for it. */
+  /** A client of its own, which the caller closes. */
   outside(): EtcdClient;
   start(options?: Options): Rig;
   /** A publisher whose source has listed `values`, and that is synced. */

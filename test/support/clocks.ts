@@ -41,7 +41,7 @@ export class ManualClock implements Clock {
     });
   }
 
-  /** Lets everything happen that happens within `ms`, in order. */
+  /** Runs everything that is due within `ms`, in order. */
   async advance(ms: number): Promise<void> {
     const endMs = this.#nowMs + ms;
     await turn();
@@ -63,7 +63,7 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Runs `factor` times as fast as time does, and jumps where a test says so. */
+/** Runs `factor` times as fast as real time, and jumps if a test requests it. */
 export class HastyClock implements Clock {
   readonly #factor: number;
   #warpedMs = 0;

@@ -7,7 +7,7 @@ import { KubeMissingError } from '../../../src/shared/kubernetes/errors.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
 
-/** A manifest: whatever Kubernetes takes. */
+/** A manifest of any kind. */
 export interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;

@@ -127,7 +127,7 @@ export class ConfigDirectory {
 
   async #scan(isFirst: boolean): Promise<readonly ConfigChange[]> {
     const { path, log } = this.#options;
-    if (path === '') throw new ConfigDirectoryError('flag --clustermesh-config: a directory is needed');
+    if (path === '') throw new ConfigDirectoryError('flag --clustermesh-config: a directory is required');
     try {
       const found = await this.#read();
       if (this.#problem !== undefined) log.info({ path }, 'configuration directory readable again');

@@ -9,7 +9,7 @@ import type { EtcdClient, EtcdKey, KeyValue } from '../../shared/etcd/types.ts';
 import { ClusterConfigError, parseClusterConfig } from '../cluster-config.ts';
 
 export interface SelfReferenceQuery {
-  /** The etcd behind the remote's address. */
+  /** The etcd at the remote's address. */
   readonly source: EtcdClient;
   readonly local: EtcdClient;
   readonly own: ClusterInfo;
@@ -22,8 +22,8 @@ const MAX_COMPARISONS = 3;
 
 /** The reason and the remedy where `source` is an etcd of the own cluster. Rejects where an etcd does not answer. */
 export async function selfReferenceProblem(query: SelfReferenceQuery): Promise<string | undefined> {
-  const remedy = 'check its endpoints; node ports and host names must lead to the other cluster';
-  if (await isLocalEtcd(query)) return `the address of cluster ${query.cluster} is that of the local etcd; ${remedy}`;
+  const remedy = 'check its endpoints; node ports and host names must belong to the other cluster';
+  if (await isLocalEtcd(query)) return `the address of cluster ${query.cluster} is the address of the local etcd; ${remedy}`;
   if (await describesOwnCluster(query)) {
     return `the address of cluster ${query.cluster} is an etcd of the local cluster ${query.own.name}; ${remedy}`;
   }
@@ -43,7 +43,7 @@ async function isLocalEtcd(query: SelfReferenceQuery): Promise<boolean> {
   return (await compare(HEARTBEAT_KEY, query)) !== 'other';
 }
 
-/** Compares what both etcds hold under `key`. */
+/** Compares the entries of both etcds under `key`. */
 async function compare(key: EtcdKey, { source, local, signal }: SelfReferenceQuery): Promise<'same' | 'other' | 'absent'> {
   for (let attempt = 1; ; attempt += 1) {
     const before = await local.get(key, { signal });

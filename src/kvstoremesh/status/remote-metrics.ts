@@ -57,12 +57,12 @@ export function registerRemoteMetrics(registry: Registry, clusters: () => readon
   );
   perCluster(
     'remote_cluster_keys',
-    'Keys mirrored of the remote cluster; --remote-max-keys bounds them',
+    'Keys mirrored from the remote cluster, limited by --remote-max-keys',
     ({ held }) => held.keys,
   );
   perCluster(
     'remote_cluster_bytes',
-    'Bytes of the keys and values mirrored of the remote cluster; --remote-max-bytes bounds them',
+    'Bytes of the keys and values mirrored from the remote cluster, limited by --remote-max-bytes',
     ({ held }) => held.bytes,
   );
   perCluster('remote_cluster_stopped', 'Whether mirroring stopped because the remote cluster exceeds a limit', ({ state }) =>

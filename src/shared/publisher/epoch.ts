@@ -162,7 +162,7 @@ export class Epoch {
       const code = errorCode(thrown);
       const error = asError(thrown).message;
       if (code === 'ETCD_CLUSTER_CHANGED') this.end({ kind: 'replaced', reason: error });
-      if (isNew) log.warn({ code, error }, 'the local etcd cannot be listed; trying on');
+      if (isNew) log.warn({ code, error }, 'cannot list the local etcd; retrying');
     };
     return retry(load, { backoff, clock, signal: this.#abort.signal, onFailure, recoverable: client });
   }
@@ -228,7 +228,7 @@ export class Epoch {
       await this.#auditInTurn(section, full);
     } catch (thrown) {
       this.#abort.signal.throwIfAborted();
-      this.#options.log.debug({ code: errorCode(thrown), scope: section.options.scope }, 'audit put off');
+      this.#options.log.debug({ code: errorCode(thrown), scope: section.options.scope }, 'audit postponed');
     }
   }
 
@@ -253,7 +253,7 @@ export class Epoch {
     }
     log.warn(
       { scope: options.scope, cluster: options.cluster, overwritten, deleted, foreign },
-      'an audit found keys that others wrote or deleted; they are repaired',
+      'audit found keys written or removed externally; restoring them',
     );
   }
 

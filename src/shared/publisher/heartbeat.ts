@@ -11,6 +11,7 @@ import { withDeadline } from '../time/abort.ts';
 import { type Clock, rfc3339Seconds } from '../time/clock.ts';
 import type { SingleKeys } from './types.ts';
 
+/** Interval of the heartbeat, as in Cilium. */
 export const HEARTBEAT_INTERVAL_MS = 60_000;
 
 /** A heartbeat that takes longer has failed; the next one follows. */

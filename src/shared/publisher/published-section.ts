@@ -88,7 +88,7 @@ export class PublishedSection implements Section {
 
   /**
    * Whether the canary may be sent now: everything was confirmed, and nothing may have vanished since then. True once: when it
-   * has to be sent again, it is not known what happened meanwhile.
+   * has to be sent again, keys may have vanished since.
    */
   takeLeaveToAnnounce(): boolean {
     const may = this.#isWhole && !this.#mayHaveMissed && !this.group.settlement.isHeld;
@@ -182,7 +182,7 @@ export class PublishedSection implements Section {
     this.#reconnectsBeforeLoad = this.#hooks.reconnects();
   }
 
-  /** What etcd holds below the prefix has just been listed. False as KeyGroup.known says. */
+  /** The content of etcd below the prefix was just listed. False as for KeyGroup.known. */
   async known(): Promise<boolean> {
     const dropUnnamed = (slot: Slot) => {
       if (this.#complete) this.#dropUnnamed(slot);
@@ -248,7 +248,7 @@ export class PublishedSection implements Section {
     else void walked.then(finish);
   }
 
-  /** Keys may have vanished that nobody knows of yet. */
+  /** Keys may have vanished that were not reported yet. */
   get #mayHaveMissed(): boolean {
     const { losses, reconnects } = this.#compared;
     return this.#isUnsure || losses !== this.group.losses || reconnects !== this.#hooks.reconnects();

@@ -70,7 +70,7 @@ class EtcdPublisher implements Publisher {
   readonly #stats: PublisherStats;
   #epoch: Epoch | undefined;
   #reconnects = 0;
-  /** Leases were lost since the keys were last looked through for them; undefined while nobody does. */
+  /** Leases lost since keys were last searched for them; undefined while no search is running. */
   #lostLeases: 'some' | 'none' | undefined;
 
   constructor(options: PublisherOptions) {

@@ -37,7 +37,7 @@ export class PublishedSingleKeys implements SingleKeys {
     await this.#write(key, value, signal);
   }
 
-  /** Like `put`, and it is written even where etcd holds the same. False where the key was let go of before that. */
+  /** Like `put`, and it is written even where etcd holds the same. False where the key was released before that. */
   async rewrite(key: EtcdKey, value: Uint8Array, signal: AbortSignal): Promise<boolean> {
     const { group } = this.#options;
     const slot = group.desire(key, value);

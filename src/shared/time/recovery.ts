@@ -1,4 +1,4 @@
-/** Waits that end as soon as a lost connection is there again. */
+/** Waits that end as soon as a lost connection returns. */
 import { LinkedAbort } from './abort.ts';
 import type { Clock } from './clock.ts';
 

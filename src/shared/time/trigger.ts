@@ -1,4 +1,4 @@
-/** A bell that somebody waits for: what happens next, or some time without anything. */
+/** Wakes one waiter: on the next event, or after a time without one. */
 import { LinkedAbort } from './abort.ts';
 import type { Clock } from './clock.ts';
 
@@ -18,7 +18,7 @@ export class Trigger {
    */
   async wait(ms: number, clock: Clock, signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted();
-    if (!this.#hasRung) {
+    if (!this.#isTriggered) {
       const woken = new LinkedAbort(signal);
       this.#wake = () => woken.abort();
       await clock.sleep(ms, woken.signal).catch(() => undefined);

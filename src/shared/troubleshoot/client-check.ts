@@ -25,7 +25,7 @@ export interface ClusterDescription {
   readonly cached: boolean;
 }
 
-/** Keys of the answer that stands for a large one: nodes have a kilobyte each. */
+/** Keys of a large response: nodes have a kilobyte each. */
 const LARGE_PAGE = 100;
 const NAMES_PAGE = 20;
 

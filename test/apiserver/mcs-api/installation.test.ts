@@ -1,4 +1,4 @@
-/** The CRDs of the MCS API on a real API server: created, upgraded, left alone, and given up. */
+/** The CRDs of the MCS API on a real API server: created, upgraded, left unchanged, and not retried. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';

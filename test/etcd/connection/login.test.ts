@@ -1,4 +1,4 @@
-/** Clients that say who they are by a password, as etcd's own clients do. */
+/** Clients that authenticate with a password, as etcd's own clients do. */
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** Remotes that lie, confuse, or are half-finished. What they do harms nobody but themselves. */
+/** Remotes that lie, confuse, or are incomplete. They affect only themselves. */
 
 import { describe, expect, test } from 'vitest';
 import { type EtcdKey, NO_LEASE } from '../../../src/shared/etcd/types.ts';

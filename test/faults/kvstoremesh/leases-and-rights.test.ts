@@ -129,7 +129,7 @@ class Published implements AsyncDisposable {
   }
 }
 
-/** Waits of a publisher that come again and again, whatever fails. */
+/** Periodic delays of a publisher, independent of failures. */
 const REGULAR_MS = new Set([250, 1_000, 60_000]);
 
 /** Time as it is, with every irregular wait noted. */

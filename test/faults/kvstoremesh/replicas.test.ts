@@ -51,7 +51,7 @@ class Replica implements AsyncDisposable {
   }
 
   get isMirroring(): boolean {
-    return this.#lines.some(({ msg }) => msg === 'the remote cluster is mirrored');
+    return this.#lines.some(({ msg }) => msg === 'mirroring the remote cluster');
   }
 
   async stop(): Promise<void> {

@@ -13,7 +13,7 @@ import { ADDRESSES, deleteBelow, disconnect, faultTest, putAddresses, said, serv
 import { watchForLeaks } from './leaks.ts';
 
 const LISTED_AGAIN = 'watch position lost; relisting';
-const WRONG_KEYS = 'an audit found keys that others wrote or deleted; they are repaired';
+const WRONG_KEYS = 'audit found keys written or removed externally; restoring them';
 /** Why no backup can be restored here; undefined where it can. */
 function snapshotTool(): string | undefined {
   if (!etcdVersions().some(({ minor }) => minor === '3.4')) return '(no etcd 3.4)';

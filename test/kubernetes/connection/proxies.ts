@@ -1,4 +1,4 @@
-/** Proxies that know where the API server of a test is, whatever its name. */
+/** Proxies that know the address of a test's API server under any name. */
 
 import { createServer, type Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';

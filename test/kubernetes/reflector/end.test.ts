@@ -1,4 +1,4 @@
-/** How a reflector ends, whatever it is doing, and what it leaves behind: nothing. */
+/** A reflector can be stopped at any time, and leaves nothing behind. */
 
 import { getEventListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';

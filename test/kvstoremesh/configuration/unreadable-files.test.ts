@@ -111,7 +111,7 @@ describe.skipIf(etcdVersions().length === 0 || !canDrop)('a file of a cluster th
     const { daemon, status, health } = await start(local, directory);
     await until('what an earlier run left is a cluster', () => status('berlin'));
     expect(await status('berlin')).toMatchObject({ reason: expect.stringContaining('the directory cannot be read: EACCES') });
-    expect(await health()).toContain('configuration directory: EACCES: permission denied; all clusters stay');
+    expect(await health()).toContain('configuration directory: EACCES: permission denied; all clusters are kept');
     chmodSync(directory.path, 0o755);
     await until('it is mirrored', async () => (await status('berlin'))?.ready, { withinMs: 45_000 });
     expect(await local.dump('cilium/cache/')).toEqual(mirrored);

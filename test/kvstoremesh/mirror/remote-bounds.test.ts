@@ -19,7 +19,7 @@ import { ManualClock } from '../../support/clocks.ts';
 
 const NONE: RemoteLimits = { keys: 0, bytes: 0, 'key-size': 0, 'value-size': 0, 'change-rate': 0 };
 
-/** A receiver that holds what it is told, as a section does. */
+/** A receiver that keeps the keys, like a section. */
 class Held implements Stage {
   readonly values = new Map<EtcdKey, number>();
   readonly kept: EtcdKey[] = [];

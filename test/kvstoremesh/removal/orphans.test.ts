@@ -1,4 +1,4 @@
-/** What earlier runs left of clusters that nobody configures any more. */
+/** Keys of earlier runs for clusters that are no longer configured. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { ConfigDirectory, harborFlags } from '../../support/kvstoremesh/config-directory.ts';

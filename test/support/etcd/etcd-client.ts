@@ -50,7 +50,7 @@ export async function listAll(client: EtcdClient, prefix: string): Promise<KeyVa
 /** Every event below `cilium/` after `since`, read back from the store's own history. */
 export async function history(client: EtcdClient, since: number): Promise<WatchEvent[]> {
   const sentinel = keyOf('cilium/~end-of-history');
-  // Its own revision, and not that of the store: others may go on writing.
+  // Its own revision, and not that of the store: others may continue to write.
   const last = await client.txn([{ type: 'put', key: sentinel, value: bytes(String(Math.random())), lease: NO_LEASE }], soon());
   const events: WatchEvent[] = [];
   const abort = new AbortController();

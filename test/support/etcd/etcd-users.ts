@@ -52,14 +52,14 @@ async function addUser(root: Etcd3, name: string, role: string): Promise<void> {
 }
 
 export interface Administrator {
-  /** Lets `name`, a user and a role, read everything below `prefix`. */
+  /** Allows `name`, a user and a role, to read everything below `prefix`. */
   allowReading(name: string, prefix: string): Promise<void>;
   /** The same, and write it. */
   allowWriting(name: string, prefix: string): Promise<void>;
   close(): void;
 }
 
-/** Turns authentication on, with `root` and the users `names`; they are told apart by their certificates. */
+/** Enables authentication, with `root` and the users `names`; their certificates distinguish them. */
 export async function enableUsers(
   etcd: EtcdProcess,
   authority: Authority,

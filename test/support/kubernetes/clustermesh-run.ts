@@ -33,7 +33,7 @@ export class ClustermeshRun {
     return new ClustermeshRun(await freePort(), argv, options);
   }
 
-  /** `Ready`, `NotReady`, or empty where nobody answers. */
+  /** `Ready`, `NotReady`, or empty without a response. */
   async readiness(): Promise<string> {
     try {
       return await (await fetch(`http://127.0.0.1:${this.healthPort}/readyz`)).text();

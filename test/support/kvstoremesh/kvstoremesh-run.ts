@@ -61,7 +61,7 @@ export class KvstoremeshRun implements AsyncDisposable {
     return new KvstoremeshRun(flags, options, ports);
   }
 
-  /** False from when it has ended, whatever the reason. */
+  /** False once it has ended for any reason. */
   get isRunning(): boolean {
     return this.#isRunning;
   }

@@ -8,7 +8,7 @@ import type { QuickTimes } from './quick-daemon.ts';
 const ROOT = join(import.meta.dirname, '../../..');
 export const LAUNCHER = join(ROOT, 'bin/clustermesh-apiserver');
 
-// Daemons are started many times; without it each of them compiles the whole source anew.
+// Daemons are started many times; without it each of them compiles the whole source again.
 process.env.NODE_COMPILE_CACHE ??= join(ROOT, '.cache/compiled');
 
 /** How long a daemon may take to end after a signal: its own limit, and some room. */
@@ -71,7 +71,7 @@ export class Daemon implements AsyncDisposable {
     return this.#end;
   }
 
-  /** Resolves when `/readyz` says so; 90 seconds are enough unless it has very much to do. */
+  /** Resolves when `/readyz` reports it; 90 seconds are enough unless there is very much to do. */
   async ready(withinMs = 90_000): Promise<void> {
     const isReady = async () => {
       if (!this.isRunning) throw new Error(`it ended with status ${this.#child.exitCode}`);

@@ -1,10 +1,10 @@
 /**
  * Replaces the connections of grpc-js with our own.
  *
- * The library looks a name up every 30 s at most, waits for a TCP connection as long as the kernel does, and has no way to be
- * told otherwise. A channel with the option CONNECT asks its function for each connection instead; the library makes the
- * HTTP/2 session over the socket, and has it from then on. The version of the library is pinned: what is
- * used here is none of its public interface, and `test/etcd/connection/dialling.test.ts` shows that it is there.
+ * The library repeats DNS lookups every 30 s at most, waits for a TCP connection as long as the kernel does, and has no
+ * option to change this. A channel with the option CONNECT calls its function for each connection instead; the library creates the
+ * HTTP/2 session over the socket and owns it from then on. The version of the library is pinned: this code uses
+ * internal interfaces, and `test/etcd/connection/dialling.test.ts` verifies that they exist.
  */
 
 import type { Socket } from 'node:net';

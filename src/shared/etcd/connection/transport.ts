@@ -27,7 +27,7 @@ import type { ResponseHeader } from '../wire/codec.ts';
 import { MessageStream } from '../wire/message-stream.ts';
 import { decodeToken, encodeTexts } from '../wire/messages.ts';
 import { type Method, method as methodOf } from '../wire/methods.ts';
-import type { Link } from './channel.ts';
+import type { EndpointChannel } from './channel.ts';
 import type { ConnectionTracker } from './connection-tracker.ts';
 import type { Endpoints } from './endpoints.ts';
 import { Login } from './login.ts';

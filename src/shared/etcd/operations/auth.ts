@@ -169,7 +169,7 @@ class Auth implements EtcdAuth {
     await this.#ask('RoleRevokePermission', encodeRevokePermission(role, { end: '', ...range }), options);
   }
 
-  /** Undefined where that which is asked for does not exist. */
+  /** Undefined if the user or role does not exist. */
   async #find(name: string, request: Buffer, options: CallOptions): Promise<Buffer | undefined> {
     try {
       return await this.#ask(name, request, options);
@@ -179,7 +179,7 @@ class Auth implements EtcdAuth {
     }
   }
 
-  /** A call that is about nobody: the user who is not found there is the one who asks. */
+  /** A call without a user or role name: a user that is not found is the caller. */
   async #askAsUser(name: string, request: Buffer, options: CallOptions): Promise<Buffer> {
     try {
       return await this.#ask(name, request, options);
@@ -201,7 +201,7 @@ class Auth implements EtcdAuth {
   }
 }
 
-/** Said to somebody without rights, which nobody lacks while authentication is off. */
+/** The error for a caller without permissions, which no caller lacks while authentication is disabled. */
 function isRefusal(thrown: unknown): boolean {
   return thrown instanceof PermissionDeniedError || thrown instanceof UnauthenticatedError;
 }

@@ -42,7 +42,7 @@ export interface RangeOptions {
   readonly minModRevision?: Revision | undefined;
 }
 
-/** Linearizable: served by a member that knows what the quorum knows. */
+/** Linearizable: served with the knowledge of the quorum. */
 export function encodeRange({ key, end = '' as EtcdKey, limit = 0, revision = 0 as Revision, ...rest }: RangeOptions): Buffer {
   const { keysOnly = false, minModRevision = 0 as Revision } = rest;
   const writer = new ProtobufWriter().key(1, key);

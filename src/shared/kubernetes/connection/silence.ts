@@ -63,7 +63,7 @@ export class SilenceWatchdog {
 
   /** Ends the watchdog, and the request where it has not ended. Idempotent. */
   dispose(): void {
-    this.#controller.abort(new KubeSilenceError(`${this.#what}: given up`));
+    this.#controller.abort(new KubeSilenceError(`${this.#what}: cancelled`));
   }
 
   async #run(): Promise<void> {

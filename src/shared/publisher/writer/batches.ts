@@ -187,7 +187,7 @@ function confirmPut(keys: BatchedKeys, batch: Batch, at: number, revision: Revis
   const operation = batch.operations[at] as TxnOperation;
   const lease = batch.leases[at] as number;
   if (operation.type === 'put' && options.leases.id(lease) !== operation.lease) {
-    // The lease was lost while the write was under way: the key is gone with it.
+    // The lease was lost during the write: the key was deleted with it.
     keys.vanished(slot, true);
     return;
   }

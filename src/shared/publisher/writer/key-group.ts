@@ -49,9 +49,9 @@ export interface KeyGroupOptions {
   readonly onPending: (lane: Lane) => void;
   /** A key that is desired vanished from etcd. True where that is taken care of; else it is written again. */
   readonly onVanished?: (key: EtcdKey) => boolean;
-  /** A key is about to be put. False where it is too early for that: then the key is let go of. Asked again for another try. */
+  /** A key is about to be put. False where it is too early for that: then the key is released. Called again for each attempt. */
   readonly mayPut?: (key: EtcdKey) => boolean;
-  /** @default turns of its own */
+  /** @default its own turns */
   readonly turns?: Turns;
 }
 

@@ -19,7 +19,7 @@ export interface DaemonSettings {
 
 export function startDaemon({ flags, configDirectory, etcdConfigFile, ...ports }: DaemonSettings): Daemon {
   const command = [
-    // The original mirrors clusters whose IDs are in conflict; this program does so when told.
+    // The original mirrors clusters whose IDs are in conflict; this program does with a flag.
     ...programCommand('KVSTOREMESH_CMD', 'kvstoremesh', '--allow-id-conflicts'),
     `--cluster-name=${flags.clusterName}`,
     `--cluster-id=${flags.clusterId}`,
