@@ -128,6 +128,18 @@ export default {
       to: { path: '^src/(apiserver|kvstoremesh|etcdinit|mcsapi-coredns-cfg)/', pathNot: '^src/$1/' },
     },
     {
+      name: 'certs knows nothing of src but shared',
+      severity: 'error',
+      from: { path: '^src/certs/' },
+      to: { path: '^src/', pathNot: '^src/(certs|shared)/' },
+    },
+    {
+      name: 'shared and the daemons do not know certs',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(certs|cli)/' },
+      to: { path: '^src/certs/' },
+    },
+    {
       name: 'shared knows neither the daemons nor the command line',
       severity: 'error',
       from: { path: '^src/shared/' },

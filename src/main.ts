@@ -1,4 +1,5 @@
 /** From the command line to a command, and from its outcome to the exit status. */
+import { certs } from './cli/certs.ts';
 import { clustermesh } from './cli/clustermesh.ts';
 import type { Command } from './cli/command/command.ts';
 import { commandNamed } from './cli/command/command-group.ts';
@@ -20,6 +21,7 @@ const commands: Readonly<Record<string, Command>> = {
   'kvstoremesh-dbg': kvstoremeshDbg,
   etcdinit,
   'mcsapi-coredns-cfg': mcsapiCorednsCfg,
+  certs,
   version,
   completion: completion(() => commands),
   help: {

@@ -1,0 +1,215 @@
+/**
+ * What is wrong with one certificate, its key and the authorities beside it: a function of their texts, of what they are for,
+ * and of the time.
+ *
+ * `certs generate` takes from it what to issue again, `certs check` what to tell.
+ */
+import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { asError } from '../shared/errors.ts';
+import { addressKey } from '../shared/tls/address.ts';
+import { type Certificate, certificatesOf } from '../shared/tls/certificate.ts';
+import { chainOf } from '../shared/tls/chain.ts';
+import { contentOf, elementsOf, inside, OBJECT_IDENTIFIER, objectIdentifier, SEQUENCE } from '../shared/tls/der.ts';
+import { nameVerdict } from '../shared/tls/server-name.ts';
+import { caName, isSame } from './authority.ts';
+import { EXTENDED_USAGES, type Usage } from './issue.ts';
+import type { Profile } from './profiles.ts';
+
+export type FindingCode =
+  | 'secret-missing'
+  | 'certificate-missing'
+  | 'certificate-malformed'
+  | 'key-missing'
+  | 'key-malformed'
+  | 'key-mismatch'
+  | 'ca-missing'
+  | 'ca-malformed'
+  | 'not-signed'
+  | 'other-issuer'
+  | 'common-name'
+  | 'san-missing'
+  | 'usage-missing'
+  | 'not-yet-valid'
+  | 'expired'
+  | 'expires-soon'
+  | 'ca-expired'
+  | 'ca-expires-soon'
+  | 'ca-differs'
+  | 'ca-unusable'
+  | 'rotation';
+
+export interface Finding {
+  readonly code: FindingCode;
+  /** With an error somebody is refused, or will be as soon as the certificate is used; a warning will become one. */
+  readonly severity: 'error' | 'warning';
+  readonly evidence: string;
+}
+
+/** PEM. */
+export interface Material {
+  readonly certificate: string | undefined;
+  readonly key: string | undefined;
+  readonly ca: string | undefined;
+}
+
+export interface Judgement {
+  readonly findings: readonly Finding[];
+  /** The certificate itself, and what is trusted beside it; undefined and empty where they cannot be read. */
+  readonly leaf: Certificate | undefined;
+  readonly trusted: readonly Certificate[];
+}
+
+export interface JudgementRules {
+  /** Wall clock. */
+  readonly nowMs: number;
+  /** How long before its end a certificate is to be renewed; 0 for a third of its life. */
+  readonly renewBeforeMs: number;
+}
+
+/** Findings for which a certificate is issued again. Those about `ca.crt` alone are not among them. */
+const CURED_BY_ISSUING: readonly FindingCode[] = [
+  'certificate-missing',
+  'certificate-malformed',
+  'key-missing',
+  'key-malformed',
+  'key-mismatch',
+  'other-issuer',
+  'common-name',
+  'san-missing',
+  'usage-missing',
+  'not-yet-valid',
+  'expired',
+  'expires-soon',
+];
+
+export function isCuredByIssuing({ code }: Finding): boolean {
+  return CURED_BY_ISSUING.includes(code);
+}
+
+/** What can be said of a certificate by itself: without the Secret of the CA. */
+export function judge(material: Material, profile: Profile, rules: JudgementRules): Judgement {
+  const findings: Finding[] = [];
+  const tell = (code: FindingCode, evidence: string, severity: Finding['severity'] = 'error') =>
+    void findings.push({ code, severity, evidence });
+  const chain = read('certificate', material.certificate, tell);
+  const key = readKey(material.key, tell);
+  const trusted = read('ca', material.ca, tell);
+  const [leaf, ...intermediates] = chain;
+  if (leaf !== undefined) {
+    if (key !== undefined && !leaf.x509.checkPrivateKey(key)) tell('key-mismatch', 'tls.key is not the key of tls.crt');
+    if (trusted.length > 0 && chainOf(leaf, intermediates, trusted) === undefined)
+      tell('not-signed', `issued by ${issuerOf(leaf)}, which ca.crt does not have; it has ${trusted.map(caName).join(', ')}`);
+    findings.push(...nameFindings(leaf, profile), ...timeFindings(leaf, rules));
+    if (!isFor(leaf, profile.usage)) tell('usage-missing', `may not be used by a TLS ${profile.usage}`);
+  }
+  for (const anchor of trusted.filter(({ notAfterMs }) => notAfterMs < rules.nowMs))
+    tell('ca-expired', `ca.crt: ${caName(anchor)} expired ${day(anchor.notAfterMs)}`, 'warning');
+  return { findings, leaf, trusted };
+}
+
+/** Whether `certificate` is one of those that `issuer` has signed. */
+export function isIssuedBy(certificate: Certificate, issuer: Certificate): boolean {
+  return chainOf(certificate, [], [issuer]) !== undefined && !isSame(certificate, issuer);
+}
+
+export function expiryFinding(certificate: Certificate, { nowMs, renewBeforeMs }: JudgementRules): Finding | undefined {
+  const { notBeforeMs, notAfterMs } = certificate;
+  const until = `valid until ${day(notAfterMs)}`;
+  if (nowMs > notAfterMs) return { code: 'expired', severity: 'error', evidence: `expired ${day(notAfterMs)}` };
+  const leftMs = notAfterMs - nowMs;
+  const thresholdMs = renewBeforeMs > 0 ? renewBeforeMs : (notAfterMs - notBeforeMs) / 3;
+  if (leftMs > thresholdMs) return undefined;
+  const how = renewBeforeMs > 0 ? 'less than --renew-before' : 'less than a third of its life';
+  return { code: 'expires-soon', severity: 'warning', evidence: `${until}, ${Math.floor(leftMs / DAY_MS)} days: ${how}` };
+}
+
+const DAY_MS = 24 * 3_600_000;
+
+/** `2026-01-31 12:00 UTC` */
+export function day(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}
+
+type Tell = (code: FindingCode, evidence: string) => void;
+
+function read(what: 'certificate' | 'ca', text: string | undefined, tell: Tell): readonly Certificate[] {
+  const key = what === 'ca' ? 'ca.crt' : 'tls.crt';
+  if (text === undefined || text.trim() === '') {
+    tell(`${what}-missing`, `${key} is missing`);
+    return [];
+  }
+  try {
+    return certificatesOf(text);
+  } catch (thrown) {
+    tell(`${what}-malformed`, `${key}: ${asError(thrown).message}`);
+    return [];
+  }
+}
+
+/** The message of the parser is not told: it may quote what it was given. */
+function readKey(text: string | undefined, tell: Tell): KeyObject | undefined {
+  if (text === undefined || text.trim() === '') {
+    tell('key-missing', 'tls.key is missing');
+    return undefined;
+  }
+  try {
+    return createPrivateKey(text);
+  } catch {
+    tell('key-malformed', 'tls.key is not a private key without a passphrase');
+    return undefined;
+  }
+}
+
+function nameFindings(leaf: Certificate, profile: Profile): readonly Finding[] {
+  if (profile.usage === 'client') {
+    const wanted = [profile.commonName, ...profile.alsoNamed];
+    if (leaf.commonName !== undefined && wanted.includes(leaf.commonName)) return [];
+    const evidence = `its common name, the user of etcd, is ${leaf.commonName ?? 'missing'}, not ${wanted.join(' or ')}`;
+    return [{ code: 'common-name', severity: 'error', evidence }];
+  }
+  const missing = [
+    ...profile.dnsNames.filter((name) => !hasName(leaf, name)),
+    ...profile.ipAddresses.filter((address) => !leaf.addresses.includes(addressKey(address))),
+  ];
+  if (missing.length === 0) return [];
+  const offered = leaf.alternativeNames.slice(0, 10).join(', ') || 'none';
+  return [{ code: 'san-missing', severity: 'error', evidence: `its names are ${offered}; missing: ${missing.join(', ')}` }];
+}
+
+function hasName(leaf: Certificate, name: string): boolean {
+  if (name.startsWith('*.')) return leaf.dnsNames.some((each) => each.toLowerCase() === name.toLowerCase());
+  return leaf.dnsNames.length > 0 && nameVerdict(leaf, name) === 'covered';
+}
+
+function timeFindings(leaf: Certificate, rules: JudgementRules): readonly Finding[] {
+  if (leaf.notBeforeMs > rules.nowMs)
+    return [{ code: 'not-yet-valid', severity: 'error', evidence: `valid from ${day(leaf.notBeforeMs)} on` }];
+  const expiry = expiryFinding(leaf, rules);
+  return expiry === undefined ? [] : [expiry];
+}
+
+const KEY_USAGE = '2.5.29.15';
+const EXTENDED_KEY_USAGE = '2.5.29.37';
+const ANY_USAGE = '2.5.29.37.0';
+const BIT_STRING = 0x03;
+const MAY_SIGN = 0x80;
+
+/** A certificate without an extension may be used for whatever the extension would allow. */
+function isFor({ extensions }: Certificate, usage: Usage): boolean {
+  const [keyUsage, extended] = [extensions.get(KEY_USAGE)?.value, extensions.get(EXTENDED_KEY_USAGE)?.value];
+  try {
+    const bits = keyUsage === undefined ? 0xff : (contentOf(elementsOf(keyUsage)[0], BIT_STRING)[1] ?? 0);
+    const usages =
+      extended === undefined
+        ? [ANY_USAGE]
+        : inside(elementsOf(extended)[0], SEQUENCE).map((each) => objectIdentifier(contentOf(each, OBJECT_IDENTIFIER)));
+    return (bits & MAY_SIGN) !== 0 && (usages.includes(ANY_USAGE) || usages.includes(EXTENDED_USAGES[usage]));
+  } catch {
+    // Extensions that cannot be read: no reader will take them for an allowance.
+    return false;
+  }
+}
+
+function issuerOf({ issuer, authorityKeyId }: Certificate): string {
+  return authorityKeyId === undefined ? issuer : `${issuer} (key ${authorityKeyId.slice(0, 27)}…)`;
+}

@@ -1,0 +1,294 @@
+/**
+ * `certs generate`: the CA and the four certificates as Secrets, created where they are missing, issued again where they do not
+ * fit or come to their end, else left as they are.
+ *
+ * Runs at the same time do not undo each other: a Secret is only replaced as it was read, and the CA is read after it. A run
+ * that holds an older CA than another one has therefore read an older Secret, too, and its write is refused.
+ */
+import { readBoundedFile } from '../shared/bounded-file.ts';
+import type { Clock } from '../shared/clock.ts';
+import { asError } from '../shared/errors.ts';
+import { FlagError } from '../shared/flags/error.ts';
+import { openFlaggedConnection } from '../shared/k8s/flagged-connection.ts';
+import { checkVersion } from '../shared/k8s/version.ts';
+import { MAX_PEM_FILE_BYTES } from '../shared/limits.ts';
+import type { Logger } from '../shared/log.ts';
+import { type Certificate, certificateOf, certificatesOf } from '../shared/tls/certificate.ts';
+import { chainOf } from '../shared/tls/chain.ts';
+import { bundleOf, CA_KEYS, type CaContent, caContentOf, caName, isSame, newAuthority, pemOf } from './authority.ts';
+import { CaSecretError, ForeignSecretError, SecretContentionError } from './errors.ts';
+import { day, type Finding, isCuredByIssuing, isIssuedBy, type Judgement, judge } from './findings.ts';
+import type { CheckFlags, GenerateFlags, IssuingFlags } from './flags.ts';
+import { BACKDATE_MS, issueLeaf, type Validity } from './issue.ts';
+import { type Profile, profilesOf } from './profiles.ts';
+import { type SecretData, Secrets, type StoredSecret } from './secrets.ts';
+
+/** How often a Secret is read again because of another writer. */
+export const MAX_ATTEMPTS = 5;
+
+export interface CertsRun {
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+/** What issuing takes. */
+export interface Issuing extends CertsRun {
+  readonly flags: IssuingFlags;
+  readonly secrets: Secrets;
+  readonly extra: readonly Certificate[];
+}
+
+/** Throws a ProgramError, or the signal's reason. */
+export async function generate(flags: GenerateFlags, run: CertsRun): Promise<void> {
+  await withIssuing(flags, run, async (issuing) => {
+    await ensureCa(issuing, flags.caGenerate);
+    await issueAll(issuing);
+  });
+}
+
+/** Calls `task` with a connection, which is closed after it. */
+export async function withIssuing(flags: IssuingFlags, run: CertsRun, task: (issuing: Issuing) => Promise<void>): Promise<void> {
+  if (flags.renewBeforeMs >= flags.certValidityDurationMs)
+    throw new FlagError(
+      'flag --renew-before: each run would renew every certificate; allowed: less than --cert-validity-duration',
+    );
+  const extra = await extraAuthorities(flags.extraCaFile);
+  await withSecrets(flags, run, (secrets) => task({ ...run, flags, secrets, extra }));
+}
+
+export async function withSecrets<T>(
+  flags: IssuingFlags | CheckFlags,
+  run: CertsRun,
+  task: (secrets: Secrets) => Promise<T>,
+): Promise<T> {
+  const connection = await openFlaggedConnection(flags, run);
+  try {
+    await checkVersion({ connection, ...run });
+    return await task(new Secrets(connection, flags.namespace, run.signal));
+  } finally {
+    await connection.close();
+  }
+}
+
+/** The certificates of `--extra-ca-file`. Throws FileReadError or FlagError. */
+export async function extraAuthorities(file: string): Promise<readonly Certificate[]> {
+  if (file === '') return [];
+  const text = (await readBoundedFile(file, MAX_PEM_FILE_BYTES)).toString('utf8');
+  try {
+    return certificatesOf(text);
+  } catch (thrown) {
+    throw new FlagError(`flag --extra-ca-file: ${file}: ${asError(thrown).message}`, { cause: thrown });
+  }
+}
+
+/** Throws CaSecretError where there is no CA that can be used, and a KubeError. */
+export async function readCa({
+  secrets,
+  flags,
+}: Pick<Issuing, 'secrets' | 'flags'>): Promise<CaContent & { stored: StoredSecret }> {
+  const stored = await secrets.read(flags.caSecret);
+  if (stored !== undefined) return { ...caContentOf(stored), stored };
+  throw new CaSecretError(
+    `there is no Secret ${secrets.fullName(flags.caSecret)}: set --ca-secret, or let certs generate create it (--ca-generate)`,
+  );
+}
+
+/** The life of a CA that is created now. */
+export function caValidity({ clock, flags }: Pick<Issuing, 'clock' | 'flags'>): Validity & { readonly commonName: string } {
+  const nowMs = clock.nowMs();
+  return {
+    commonName: flags.caCommonName,
+    notBeforeMs: nowMs - BACKDATE_MS,
+    notAfterMs: nowMs + flags.caValidityDurationMs,
+  };
+}
+
+async function ensureCa(issuing: Issuing, mayCreate: boolean): Promise<void> {
+  const { secrets, flags, log } = issuing;
+  if (mayCreate && (await secrets.read(flags.caSecret)) === undefined) {
+    const authority = newAuthority(caValidity(issuing), [CA_KEYS.certificate, CA_KEYS.key]);
+    // Where another run was first, its CA is the one.
+    if (await secrets.create(flags.caSecret, 'Opaque', authority))
+      log.info({ secret: secrets.fullName(flags.caSecret) }, 'created the CA');
+  }
+  await readCa(issuing);
+}
+
+/**
+ * Makes the four Secrets what they should be under the CA as it is now. Throws ForeignSecretError, after all others, for those
+ * that need a change and are somebody else's.
+ */
+export async function issueAll(issuing: Issuing): Promise<void> {
+  const complaints: string[] = [];
+  let written = 0;
+  for (const profile of profilesOf(profileOptions(issuing.flags))) {
+    const outcome = await bringUpToDate(profile, issuing);
+    if (outcome === 'written') written += 1;
+    else if (outcome !== 'unchanged') complaints.push(outcome.complaint);
+  }
+  if (complaints.length > 0) throw new ForeignSecretError(complaints.join('; '));
+  if (written === 0) issuing.log.info('every certificate is as it should be, nothing was changed');
+}
+
+/** `any` stands for either name of the remote user. */
+export function profileOptions(flags: IssuingFlags | CheckFlags) {
+  const { namespace, clusterName, authMode, extraDnsNames, extraIpAddresses } = flags;
+  return { namespace, clusterName, authMode: authMode === 'any' ? undefined : authMode, extraDnsNames, extraIpAddresses };
+}
+
+type Outcome = 'written' | 'unchanged' | { readonly complaint: string };
+
+async function bringUpToDate(profile: Profile, issuing: Issuing): Promise<Outcome> {
+  const { secrets, log } = issuing;
+  const secret = secrets.fullName(profile.secretName);
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+    const stored = await secrets.read(profile.secretName);
+    const ca = await readCa(issuing);
+    const plan = planFor(stored, ca, profile, issuing);
+    if (plan.isForeign) return foreignOutcome(secret, stored, plan, issuing);
+    if (plan.change === 'none') return 'unchanged';
+    if (stored?.object.immutable === true)
+      return { complaint: `Secret ${secret} is immutable: delete it, and run this again (${told(plan.findings)})` };
+    const data = plan.change === 'bundle' ? { 'ca.crt': plan.bundle } : issued(profile, ca, plan.bundle, issuing);
+    const isWritten =
+      stored === undefined
+        ? await secrets.create(profile.secretName, 'kubernetes.io/tls', data)
+        : await secrets.replace(stored, data);
+    if (isWritten) {
+      const reasons = plan.findings.map(({ code }) => code);
+      log.info({ secret, reasons, ...describe(data) }, CHANGES[plan.change]);
+      return 'written';
+    }
+    log.info({ secret }, 'another writer has changed the Secret, reading it again');
+  }
+  throw new SecretContentionError(`Secret ${secret} was changed by another writer ${MAX_ATTEMPTS} times; run this again`);
+}
+
+const CHANGES = {
+  create: 'created a certificate',
+  reissue: 'issued a certificate again',
+  bundle: 'changed the CAs that a Secret trusts',
+} as const;
+
+interface Plan {
+  readonly change: 'none' | keyof typeof CHANGES;
+  readonly findings: readonly Finding[];
+  /** PEM. */
+  readonly bundle: string;
+  readonly isForeign: boolean;
+}
+
+function planFor(stored: StoredSecret | undefined, ca: CaContent, profile: Profile, issuing: Issuing): Plan {
+  const certificates = bundleOf(ca, issuing.extra);
+  const bundle = pemOf(certificates);
+  if (stored === undefined) return { change: 'create', findings: [], bundle, isForeign: false };
+  const judgement = judgeStored(stored, ca, profile, issuing);
+  const cured = judgement.findings.filter(isCuredByIssuing).filter((finding) => isWorthIssuing(finding, judgement, ca, issuing));
+  const isForeign = !issuing.flags.overwriteForeign && isForeignSecret(stored, judgement, ca);
+  const ofBundle = bundleFindings(judgement, certificates);
+  if (isForeign) return { change: 'none', findings: [...judgement.findings, ...ofBundle], bundle, isForeign };
+  if (cured.length > 0) return { change: 'reissue', findings: cured, bundle, isForeign };
+  return { change: ofBundle.length > 0 ? 'bundle' : 'none', findings: ofBundle, bundle, isForeign };
+}
+
+function bundleFindings({ trusted }: Judgement, wanted: readonly Certificate[]): readonly Finding[] {
+  const lacking = lackingIn(trusted, wanted);
+  if (lacking.length > 0)
+    return [{ code: 'ca-differs', severity: 'error', evidence: `ca.crt lacks ${lacking.map(caName).join(', ')}` }];
+  if (trusted.length === wanted.length) return [];
+  const more = lackingIn(wanted, trusted);
+  return [{ code: 'ca-differs', severity: 'warning', evidence: `ca.crt has ${more.map(caName).join(', ')} besides` }];
+}
+
+/** Those of `wanted` that `present` does not have. */
+export function lackingIn(present: readonly Certificate[], wanted: readonly Certificate[]): readonly Certificate[] {
+  return wanted.filter((each) => !present.some((other) => isSame(each, other)));
+}
+
+/** What is wrong with a Secret under this CA. */
+export function judgeStored(
+  stored: StoredSecret,
+  ca: CaContent,
+  profile: Profile,
+  { clock, flags }: { readonly clock: Clock; readonly flags: { readonly renewBeforeMs: number } },
+): Judgement {
+  const { 'tls.crt': certificate, 'tls.key': key, 'ca.crt': trusted } = stored.data;
+  const judgement = judge({ certificate, key, ca: trusted }, profile, {
+    nowMs: clock.nowMs(),
+    renewBeforeMs: flags.renewBeforeMs,
+  });
+  const { leaf } = judgement;
+  if (leaf === undefined || isIssuedBy(leaf, ca.current.certificate)) return judgement;
+  const evidence = `issued by another CA than ${caName(ca.current.certificate)}, which signs now`;
+  return { ...judgement, findings: [...judgement.findings, { code: 'other-issuer', severity: 'warning', evidence }] };
+}
+
+/** A certificate that comes to its end with its CA gains nothing. */
+function isWorthIssuing({ code }: Finding, { leaf }: Judgement, ca: CaContent, issuing: Issuing): boolean {
+  if (code !== 'expires-soon' || leaf === undefined) return true;
+  if (leafValidity(ca, issuing).notAfterMs > leaf.notAfterMs + 1_000) return true;
+  issuing.log.warn(
+    { ca: caName(ca.current.certificate), notAfter: day(leaf.notAfterMs) },
+    'a certificate ends with its CA and is not renewed; exchange the CA: certs rotate-ca',
+  );
+  return false;
+}
+
+/** One that somebody else says to manage; or one that nobody does, of another CA. */
+export function isForeignSecret(stored: StoredSecret, { leaf }: Judgement, ca: CaContent): boolean {
+  if (stored.isOurs) return false;
+  return stored.manager !== undefined || leaf === undefined || !isOfThisCa(leaf, ca);
+}
+
+function isOfThisCa(leaf: Certificate, { current, next, previous }: CaContent): boolean {
+  const authorities = [current.certificate, ...current.anchors, ...(next === undefined ? [] : next.anchors), ...previous];
+  return chainOf(leaf, current.intermediates, authorities) !== undefined;
+}
+
+/** Certificates of another CA are their provider's affair as long as they work. */
+function foreignOutcome(secret: string, stored: StoredSecret | undefined, plan: Plan, { log }: Issuing): Outcome {
+  const manager = stored?.manager ?? 'another author: it has no label of ours, and a certificate of another CA';
+  const isOfOtherCa = plan.findings.some(({ code }) => code === 'other-issuer');
+  const problems = plan.findings.filter(({ code, severity }) => severity === 'error' && !(isOfOtherCa && code === 'ca-differs'));
+  if (problems.length === 0) {
+    log.info(
+      { secret, manager, findings: plan.findings.map(({ code }) => code) },
+      'left a Secret alone that is managed elsewhere',
+    );
+    return 'unchanged';
+  }
+  return {
+    complaint: `Secret ${secret} is managed by ${manager}: ${told(problems)}; renew it there, or set --overwrite-foreign`,
+  };
+}
+
+function told(findings: readonly Finding[]): string {
+  return findings.map(({ evidence }) => evidence).join(', ');
+}
+
+function leafValidity(ca: CaContent, { clock, flags }: Issuing): Validity {
+  const nowMs = clock.nowMs();
+  const { certificate, intermediates, anchors } = ca.current;
+  const ends = [certificate, ...intermediates, ...anchors.slice(0, 1)].map(({ notAfterMs }) => notAfterMs);
+  return { notBeforeMs: nowMs - BACKDATE_MS, notAfterMs: Math.min(nowMs + flags.certValidityDurationMs, ...ends) };
+}
+
+function issued(profile: Profile, ca: CaContent, bundle: string, issuing: Issuing): SecretData {
+  const { commonName, dnsNames, ipAddresses, usage } = profile;
+  const { current } = ca;
+  const validity = leafValidity(ca, issuing);
+  if (validity.notAfterMs <= issuing.clock.nowMs())
+    throw new CaSecretError(
+      `${caName(current.certificate)} expired ${day(validity.notAfterMs)}; exchange it: certs rotate-ca prepare, switch, finish`,
+    );
+  const leaf = issueLeaf({ commonName, dnsNames, ipAddresses, usage, ...validity }, current);
+  return { 'ca.crt': bundle, 'tls.crt': leaf.certificate + pemOf(current.intermediates), 'tls.key': leaf.key };
+}
+
+/** What a log line may say of new values. */
+function describe({ 'tls.crt': text }: SecretData): object {
+  if (text === undefined) return {};
+  const { commonName, serialNumber, notAfterMs, authorityKeyId } = certificateOf(Buffer.from(text));
+  return { commonName, serialNumber, notAfter: day(notAfterMs), authorityKeyId };
+}

@@ -1,0 +1,144 @@
+/** Secrets in the Kubernetes API: read, created, replaced only as they were read, and whose they are. */
+import type { KubeConnection } from '../shared/k8s/connection.ts';
+import { KubeMissingError, KubeStatusError } from '../shared/k8s/errors.ts';
+import { type JsonRecord, recordOf } from '../shared/k8s/json.ts';
+import { printable } from '../shared/printable.ts';
+import { NamespaceMissingError } from './errors.ts';
+
+/** What a Secret holds, by key, as text. */
+export type SecretData = Readonly<Record<string, string>>;
+
+export interface StoredSecret {
+  /** `namespace/name`. */
+  readonly fullName: string;
+  readonly data: SecretData;
+  /** Who else manages it, such as `Helm`; undefined where nothing in it says so. */
+  readonly manager: string | undefined;
+  /** This program has written it. */
+  readonly isOurs: boolean;
+  readonly object: JsonRecord;
+}
+
+const MANAGED_BY = 'app.kubernetes.io/managed-by';
+const OURSELVES = 'clustermesh-apiserver';
+const LABELS = { [MANAGED_BY]: OURSELVES, 'app.kubernetes.io/part-of': 'cilium' };
+
+/** Annotations by which other programs mark what is theirs. */
+const MARKS: readonly (readonly [annotation: string, manager: string])[] = [
+  ['cert-manager.io/certificate-name', 'cert-manager'],
+  ['meta.helm.sh/release-name', 'Helm'],
+  ['argocd.argoproj.io/tracking-id', 'Argo CD'],
+  ['reconcile.external-secrets.io/data-hash', 'External Secrets'],
+];
+
+const JSON_TYPE = 'application/json';
+const MAX_MANAGER_LENGTH = 63;
+
+type Type = 'kubernetes.io/tls' | 'Opaque';
+
+export class Secrets {
+  readonly #connection: KubeConnection;
+  readonly #namespace: string;
+  readonly #signal: AbortSignal;
+
+  constructor(connection: KubeConnection, namespace: string, signal: AbortSignal) {
+    this.#connection = connection;
+    this.#namespace = namespace;
+    this.#signal = signal;
+  }
+
+  fullName(name: string): string {
+    return `${this.#namespace}/${name}`;
+  }
+
+  /** Undefined where there is none. Throws a KubeError. */
+  async read(name: string): Promise<StoredSecret | undefined> {
+    const purpose = { verb: 'get', what: `Secret ${this.fullName(name)}` } as const;
+    try {
+      const path = `${this.#collection()}/${encodeURIComponent(name)}`;
+      const object = recordOf(await this.#connection.send({ purpose, path, accept: JSON_TYPE, signal: this.#signal }));
+      return { fullName: this.fullName(name), data: textsOf(object), ...ownershipOf(object), object };
+    } catch (thrown) {
+      if (thrown instanceof KubeMissingError) return undefined;
+      throw thrown;
+    }
+  }
+
+  /** False where there is one of this name by now. Throws a KubeError or NamespaceMissingError. */
+  async create(name: string, type: Type, data: SecretData): Promise<boolean> {
+    const metadata = { name, namespace: this.#namespace, labels: LABELS };
+    const object = { apiVersion: 'v1', kind: 'Secret', type, metadata, data: encoded(data) };
+    try {
+      return await this.#write({ verb: 'create', name, method: 'POST', path: this.#collection(), object });
+    } catch (thrown) {
+      if (!(thrown instanceof KubeMissingError)) throw thrown;
+      throw new NamespaceMissingError(`there is no namespace ${this.#namespace}: create it, or set --namespace`, {
+        cause: thrown,
+      });
+    }
+  }
+
+  /**
+   * Replaces the values of `data` in a Secret that is still the one that was read; keys that are undefined are removed, all
+   * others stay. False where it is another one by now, or gone. Throws a KubeError.
+   */
+  async replace(stored: StoredSecret, data: Readonly<Record<string, string | undefined>>): Promise<boolean> {
+    const { object } = stored;
+    const metadata = recordOf(object.metadata);
+    const name = String(metadata.name);
+    const all = { ...recordOf(object.data), ...encoded(data) };
+    const changed = { ...object, metadata: { ...metadata, labels: { ...recordOf(metadata.labels), ...LABELS } }, data: all };
+    const path = `${this.#collection()}/${encodeURIComponent(name)}`;
+    try {
+      return await this.#write({ verb: 'update', name, method: 'PUT', path, object: changed });
+    } catch (thrown) {
+      if (thrown instanceof KubeMissingError) return false;
+      throw thrown;
+    }
+  }
+
+  async #write(write: {
+    readonly verb: 'create' | 'update';
+    readonly name: string;
+    readonly method: 'POST' | 'PUT';
+    readonly path: string;
+    readonly object: object;
+  }): Promise<boolean> {
+    const { verb, name, method, path, object } = write;
+    const content = { content: JSON.stringify(object), contentType: JSON_TYPE };
+    try {
+      const purpose = { verb, what: `Secret ${this.fullName(name)}` };
+      await this.#connection.send({ purpose, method, path, accept: JSON_TYPE, ...content, signal: this.#signal });
+      return true;
+    } catch (thrown) {
+      if (thrown instanceof KubeStatusError && thrown.status === 409) return false;
+      throw thrown;
+    }
+  }
+
+  #collection(): string {
+    return `/api/v1/namespaces/${encodeURIComponent(this.#namespace)}/secrets`;
+  }
+}
+
+function textsOf(object: JsonRecord): SecretData {
+  const data = Object.entries(recordOf(object.data));
+  return Object.fromEntries(data.map(([key, value]) => [key, Buffer.from(String(value), 'base64').toString('utf8')]));
+}
+
+function encoded(data: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string | undefined>> {
+  return Object.fromEntries(
+    Object.entries(data).map(([key, value]) => [key, value === undefined ? undefined : Buffer.from(value).toString('base64')]),
+  );
+}
+
+/** A label of ours outweighs the marks of an earlier manager. */
+function ownershipOf(object: JsonRecord): Pick<StoredSecret, 'manager' | 'isOurs'> {
+  const { labels, annotations, ownerReferences } = recordOf(object.metadata);
+  const label = recordOf(labels)[MANAGED_BY];
+  if (label === OURSELVES) return { manager: undefined, isOurs: true };
+  const marked = MARKS.find(([annotation]) => recordOf(annotations)[annotation] !== undefined)?.[1];
+  const [owner] = Array.isArray(ownerReferences) ? ownerReferences.map(recordOf) : [];
+  const manager = marked ?? (label === undefined || label === '' ? owner && `${owner.kind} ${owner.name}` : label);
+  return { manager: manager === undefined ? undefined : printable(String(manager), MAX_MANAGER_LENGTH), isOurs: false };
+}
