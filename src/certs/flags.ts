@@ -43,7 +43,8 @@ function flag<T>(kind: Kind<T>, preset: T, usage: string, shorthand?: string): F
   return { kind, default: preset, usage, suffix: '', ...(shorthand === undefined ? {} : { shorthand }) };
 }
 
-const { 'enable-k8s-api-discovery': _, 'k8s-heartbeat-timeout': __, ...connectionFlags } = kubernetesFlags;
+/** Short requests, without a watch. */
+const { 'enable-k8s': _, 'enable-k8s-api-discovery': __, 'k8s-heartbeat-timeout': ___, ...connectionFlags } = kubernetesFlags;
 
 /** Which certificates there are, and when they are too old. */
 const certificateFlags = {

@@ -37,6 +37,8 @@ export interface Issuing extends CertsRun {
   readonly flags: IssuingFlags;
   readonly secrets: Secrets;
   readonly extra: readonly Certificate[];
+  /** Certificates that exist are left as they are; only what their Secrets trust is changed. */
+  readonly onlyTrust?: boolean;
 }
 
 /** Throws a ProgramError, or the signal's reason. */
@@ -184,12 +186,16 @@ function planFor(stored: StoredSecret | undefined, ca: CaContent, profile: Profi
   const bundle = pemOf(certificates);
   if (stored === undefined) return { change: 'create', findings: [], bundle, isForeign: false };
   const judgement = judgeStored(stored, ca, profile, issuing);
-  const cured = judgement.findings.filter(isCuredByIssuing).filter((finding) => isWorthIssuing(finding, judgement, ca, issuing));
+  const cured = issuing.onlyTrust === true ? [] : curedByIssuing(judgement, ca, issuing);
   const isForeign = !issuing.flags.overwriteForeign && isForeignSecret(stored, judgement, ca);
   const ofBundle = bundleFindings(judgement, certificates);
   if (isForeign) return { change: 'none', findings: [...judgement.findings, ...ofBundle], bundle, isForeign };
   if (cured.length > 0) return { change: 'reissue', findings: cured, bundle, isForeign };
   return { change: ofBundle.length > 0 ? 'bundle' : 'none', findings: ofBundle, bundle, isForeign };
+}
+
+function curedByIssuing(judgement: Judgement, ca: CaContent, issuing: Issuing): readonly Finding[] {
+  return judgement.findings.filter((each) => isCuredByIssuing(each) && isWorthIssuing(each, judgement, ca, issuing));
 }
 
 function bundleFindings({ trusted }: Judgement, wanted: readonly Certificate[]): readonly Finding[] {

@@ -41,7 +41,8 @@ export async function rotateCa(step: RotationStep, flags: RotateFlags, run: Cert
   await withIssuing(flags, run, async (issuing) => {
     await refuseForeign(issuing);
     await changeCa(issuing, (ca) => STEPS[step](ca, issuing, flags.etcdEndpoint));
-    await issueAll(issuing);
+    // The present CA may have expired: then there is nothing that it could issue.
+    await issueAll({ ...issuing, onlyTrust: step === 'prepare' || step === 'abort' });
     run.log.info({ step, ...(await summary(issuing)) }, DONE[step]);
   });
 }

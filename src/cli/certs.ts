@@ -8,12 +8,10 @@ import type { Command } from './command.ts';
 import { commandGroup } from './command-group.ts';
 import { commandHelp } from './help.ts';
 import { print } from './output.ts';
-import { requireKubernetes } from './require-kubernetes.ts';
 import { logStart } from './start-log.ts';
 import { untilSignalled } from './until-signalled.ts';
 
 const NAME = 'certs';
-const SECRETS_REASON = 'Kubernetes is where the Secrets are';
 const STOPPING = 'stopping; another run completes what this one has begun';
 
 const GENERATE_SUMMARY = 'Create the Secrets of the CA and the certificates, and renew what does not fit or comes to its end';
@@ -27,7 +25,6 @@ const generate: Command = {
       print(commandHelp(`${NAME} generate`, GENERATE_SUMMARY, generateFlagTable));
       return 0;
     }
-    requireKubernetes(flags.values, SECRETS_REASON);
     const log = createLogger({ debug: flags.values.debug, base: { command: `${NAME} generate` } });
     logStart(log, flags);
     // Loaded here, so that no other command pays for it.
@@ -48,7 +45,6 @@ const check: Command = {
       print(commandHelp(`${NAME} check`, CHECK_SUMMARY, checkFlagTable));
       return 0;
     }
-    requireKubernetes(flags.values, SECRETS_REASON);
     const { CHECK_STATUS, check, checkText } = await import('../certs/check.ts');
     const { output } = flags.values;
     const format = output === '' ? checkText : (await import('./structured-output.ts')).structuredOutput(output);
@@ -77,7 +73,6 @@ function rotationStep(step: RotationStep): Command {
         print(commandHelp(`${NAME} rotate-ca ${step}`, summary, rotateFlagTable));
         return 0;
       }
-      requireKubernetes(flags.values, SECRETS_REASON);
       const log = createLogger({ debug: flags.values.debug, base: { command: `${NAME} rotate-ca ${step}` } });
       logStart(log, flags);
       const { rotateCa } = await import('../certs/rotate.ts');

@@ -1,0 +1,259 @@
+import { createPrivateKey } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { certificateOf } from '../../src/shared/tls/certificate.ts';
+import { providerMissing } from '../support/kubernetes-provider.ts';
+import {
+  ADMIN,
+  CA,
+  CERT_MANAGER,
+  CertsWorld,
+  type Cluster,
+  DAY_MS,
+  foreign,
+  HELM,
+  LEAVES,
+  LOCAL,
+  REMOTE,
+  SERVER,
+} from './rig.ts';
+
+const missing = providerMissing('real');
+
+describe.skipIf(missing !== undefined)(
+  `certs generate${missing === undefined ? '' : ` (${missing})`}`,
+  { timeout: 60_000 },
+  () => {
+    let world: CertsWorld;
+    let cluster: Cluster;
+    beforeAll(async () => {
+      world = await CertsWorld.start();
+    }, 120_000);
+    afterAll(() => world?.[Symbol.asyncDispose]());
+
+    const fresh = async (...argv: readonly string[]) => {
+      cluster = await world.namespace();
+      await cluster.generate(...argv);
+      return cluster;
+    };
+
+    test('the CA and four Secrets are as Cilium’s chart names them, and a second run writes nothing', async () => {
+      await fresh();
+      const ca = await cluster.certificate(CA, 'ca.crt');
+      expect(ca.commonName).toBe('Cilium CA');
+      expect((await cluster.secret(CA)).type).toBe('Opaque');
+      expect(Object.keys((await cluster.secret(CA)).data).sort()).toEqual(['ca.crt', 'ca.key']);
+      const names = {
+        [SERVER]: `clustermesh-apiserver.${cluster.name}.svc`,
+        [ADMIN]: 'admin-east',
+        [REMOTE]: 'remote',
+        [LOCAL]: 'local-east',
+      };
+      for (const name of LEAVES) {
+        const secret = await cluster.secret(name);
+        expect(secret.type).toBe('kubernetes.io/tls');
+        expect(Object.keys(secret.data).sort()).toEqual(['ca.crt', 'tls.crt', 'tls.key']);
+        const leaf = await cluster.certificate(name);
+        expect(leaf.commonName).toBe(names[name]);
+        expect(leaf.x509.verify(ca.x509.publicKey)).toBe(true);
+        expect(await cluster.trusted(name)).toEqual([ca.serialNumber]);
+        expect(leaf.x509.checkPrivateKey(createPrivateKey(await cluster.value(name, 'tls.key')))).toBe(true);
+      }
+      const server = await cluster.certificate(SERVER);
+      expect(server.dnsNames).toEqual([`clustermesh-apiserver.${cluster.name}.svc`, '*.mesh.cilium.io']);
+      expect(server.addresses).toEqual(['127.0.0.1', '::1']);
+      const versions = await cluster.versions();
+      const lines = await cluster.generate();
+      expect(lines.map(({ msg }) => msg)).toEqual(['every certificate is as it should be, nothing was changed']);
+      expect(await cluster.versions()).toEqual(versions);
+      expect(await cluster.check()).toMatchObject({ verdict: 'ok' });
+    });
+
+    test('keys are never logged', async () => {
+      await fresh();
+      await cluster.rotate('prepare');
+      cluster.laterMs = 300 * DAY_MS;
+      await cluster.generate();
+      const keys = await Promise.all(
+        [[CA, 'ca.key'], [CA, 'ca-next.key'], ...LEAVES.map((name) => [name, 'tls.key'])].map(([name = '', key = '']) =>
+          cluster.value(name, key),
+        ),
+      );
+      const written = cluster.lines.join('');
+      expect(written).toContain('created a certificate');
+      for (const key of keys) {
+        expect(key).toContain('PRIVATE KEY');
+        for (const line of key.split('\n').filter((each) => each.length > 20 && !each.startsWith('---')))
+          expect(written).not.toContain(line);
+      }
+      expect(written).not.toMatch(/PRIVATE/);
+    });
+
+    test('certificates are issued again with new keys when a third of their life is left, and not before', async () => {
+      await fresh();
+      const versions = await cluster.versions();
+      const keyBefore = await cluster.value(ADMIN, 'tls.key');
+      await cluster.patch(ADMIN, { metadata: { annotations: { mine: 'yes' } }, stringData: { note: 'kept' } });
+      cluster.laterMs = 240 * DAY_MS;
+      await cluster.generate();
+      expect((await cluster.versions())[SERVER]).toBe(versions[SERVER]);
+      cluster.laterMs = 246 * DAY_MS;
+      expect(await cluster.check()).toMatchObject({ verdict: 'warning' });
+      const lines = await cluster.generate();
+      expect(lines.map(({ reasons }) => reasons)).toEqual(LEAVES.map(() => ['expires-soon']));
+      for (const name of LEAVES)
+        expect((await cluster.certificate(name)).notAfterMs).toBeGreaterThan(cluster.nowMs + 364 * DAY_MS);
+      expect((await cluster.versions())[CA]).toBe(versions[CA]);
+      expect(await cluster.value(ADMIN, 'tls.key')).not.toBe(keyBefore);
+      expect((await cluster.secret(ADMIN)).metadata.annotations).toMatchObject({ mine: 'yes' });
+      expect(await cluster.value(ADMIN, 'note')).toBe('kept');
+      expect(await cluster.check()).toMatchObject({ verdict: 'ok' });
+    });
+
+    test('--renew-before takes the place of the third, and may not be so long that each run renews', async () => {
+      await fresh('--cert-validity-duration=2400h');
+      cluster.laterMs = 80 * DAY_MS;
+      expect(await cluster.generate('--cert-validity-duration=2400h', '--renew-before=240h')).toHaveLength(1);
+      cluster.laterMs = 91 * DAY_MS;
+      expect(await cluster.generate('--cert-validity-duration=2400h', '--renew-before=240h')).toHaveLength(LEAVES.length);
+      await expect(cluster.generate('--renew-before=8760h')).rejects.toThrow(/flag --renew-before: each run would renew/);
+    });
+
+    test('a certificate that no longer fits its flags is issued again, and no other one', async () => {
+      await fresh();
+      const extra = ['--extra-dns-names=etcd.example.org', '--extra-ip-addresses=192.0.2.1,2001:db8::1'];
+      const lines = await cluster.generate(...extra, '--auth-mode=cluster');
+      expect(lines.map(({ secret, reasons }) => [secret, reasons])).toEqual([
+        [`${cluster.name}/${SERVER}`, ['san-missing']],
+        [`${cluster.name}/${REMOTE}`, ['common-name']],
+      ]);
+      const server = await cluster.certificate(SERVER);
+      expect(server.dnsNames).toContain('etcd.example.org');
+      expect(server.addresses).toEqual(['127.0.0.1', '::1', '192.0.2.1', '2001:db8::1']);
+      expect((await cluster.certificate(REMOTE)).commonName).toBe('remote-east');
+      expect(await cluster.check(...extra)).toMatchObject({ verdict: 'ok' });
+    });
+
+    test('the CAs of --extra-ca-file are trusted besides, for which no certificate is issued again', async () => {
+      await fresh();
+      const serial = (await cluster.certificate(SERVER)).serialNumber;
+      const file = join(world.directory, 'extra.crt');
+      const other = foreign()['ca.crt'] ?? '';
+      writeFileSync(file, other);
+      await cluster.generate(`--extra-ca-file=${file}`);
+      const ca = await cluster.certificate(CA, 'ca.crt');
+      for (const name of LEAVES) {
+        expect(await cluster.trusted(name)).toEqual([ca.serialNumber, certificateOf(Buffer.from(other)).serialNumber]);
+      }
+      expect((await cluster.certificate(SERVER)).serialNumber).toBe(serial);
+      writeFileSync(file, 'nothing');
+      await expect(cluster.generate(`--extra-ca-file=${file}`)).rejects.toThrow(/--extra-ca-file: .*no certificate found/);
+    });
+
+    test('a certificate ends with its CA, is not renewed in vain, and is refused by a CA that has expired', async () => {
+      await fresh('--ca-validity-duration=2400h');
+      const ca = await cluster.certificate(CA, 'ca.crt');
+      expect((await cluster.certificate(SERVER)).notAfterMs).toBe(ca.notAfterMs);
+      cluster.laterMs = 90 * DAY_MS;
+      const versions = await cluster.versions();
+      const lines = await cluster.generate();
+      expect(lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg)).toContain(
+        'a certificate ends with its CA and is not renewed; exchange the CA: certs rotate-ca',
+      );
+      expect(await cluster.versions()).toEqual(versions);
+      const report = await cluster.check();
+      expect(report.secrets[0]?.findings.map(({ code }) => code)).toEqual(['ca-expires-soon']);
+      cluster.laterMs = 101 * DAY_MS;
+      await expect(cluster.generate()).rejects.toThrow(/CN=Cilium CA .* expired .*certs rotate-ca prepare, switch, finish/);
+      for (const step of ['prepare', 'switch', 'finish'] as const) await cluster.rotate(step);
+      expect(await cluster.check()).toMatchObject({ verdict: 'ok' });
+    });
+
+    test('runs at the same time agree on one CA, and all certificates are of it', async () => {
+      cluster = await world.namespace();
+      await Promise.all(Array.from({ length: 5 }, () => cluster.generate()));
+      expect(await cluster.check()).toMatchObject({ verdict: 'ok' });
+      const created = cluster.lines.filter((line) => line.includes('created the CA'));
+      expect(created).toHaveLength(1);
+      cluster.laterMs = 250 * DAY_MS;
+      const before = cluster.lines.length;
+      await Promise.all(Array.from({ length: 5 }, () => cluster.generate()));
+      const again = cluster.lines.slice(before).filter((line) => line.includes('issued a certificate again'));
+      expect(again).toHaveLength(LEAVES.length);
+    });
+
+    test.each([
+      ['Helm', HELM, /managed by Helm: expired .*renew it there, or set --overwrite-foreign/],
+      ['cert-manager', CERT_MANAGER, /managed by cert-manager: expired/],
+      ['nobody', {}, /managed by another author/],
+      [
+        'an operator',
+        { ownerReferences: [{ apiVersion: 'v1', kind: 'Vault', name: 'x', uid: '1' }] },
+        /managed by Vault x: expired/,
+      ],
+    ])(
+      'a Secret of another CA that %s manages is left alone while it works, and named once it does not',
+      async (_, metadata, message) => {
+        cluster = await world.namespace();
+        await cluster.create(ADMIN, foreign(30 * DAY_MS), metadata);
+        const { metadata: before } = await cluster.secret(ADMIN);
+        await cluster.generate();
+        expect((await cluster.secret(ADMIN)).metadata.resourceVersion).toBe(before.resourceVersion);
+        cluster.laterMs = 31 * DAY_MS;
+        await cluster.world.kubernetes.requests.delete(cluster.path(LOCAL));
+        await expect(cluster.generate()).rejects.toThrow(message);
+        expect((await cluster.secret(ADMIN)).metadata.resourceVersion).toBe(before.resourceVersion);
+        // Those behind it are not held up.
+        expect((await cluster.certificate(LOCAL)).commonName).toBe('local-east');
+        await cluster.generate('--overwrite-foreign');
+        expect((await cluster.check()).secrets.find(({ secret }) => secret.endsWith(ADMIN))).toMatchObject({ verdict: 'ok' });
+        // From now on it is ours.
+        cluster.laterMs = 300 * DAY_MS;
+        expect((await cluster.generate()).map(({ secret }) => secret)).toContain(`${cluster.name}/${ADMIN}`);
+      },
+    );
+
+    test('a Secret without any label whose certificate is of the CA, as Cilium’s certgen writes it, is taken over', async () => {
+      await fresh();
+      await cluster.patch(ADMIN, { metadata: { labels: null } });
+      const { metadata } = await cluster.secret(ADMIN);
+      await cluster.generate();
+      expect((await cluster.secret(ADMIN)).metadata.resourceVersion).toBe(metadata.resourceVersion);
+      cluster.laterMs = 250 * DAY_MS;
+      await cluster.generate();
+      expect((await cluster.secret(ADMIN)).metadata.labels).toMatchObject({
+        'app.kubernetes.io/managed-by': 'clustermesh-apiserver',
+      });
+    });
+
+    test('a CA that cannot sign stops everything before anything is written', async () => {
+      cluster = await world.namespace();
+      const other = foreign();
+      await cluster.create(CA, { 'ca.crt': other['ca.crt'] ?? '', 'ca.key': other['tls.key'] ?? '' }, {}, { type: 'Opaque' });
+      await expect(cluster.generate()).rejects.toThrow(/cilium-ca: ca.key is not the key of any certificate of ca.crt/);
+      expect(await world.kubernetes.requests.get(cluster.path(SERVER))).toBeUndefined();
+      const report = await cluster.check();
+      expect(report.secrets.map(({ findings }) => findings[0]?.code)).toEqual([
+        'ca-unusable',
+        ...LEAVES.map(() => 'secret-missing'),
+      ]);
+    });
+
+    test('with --ca-generate=false a CA that is missing is not created', async () => {
+      cluster = await world.namespace();
+      await expect(cluster.generate('--ca-generate=false')).rejects.toThrow(/there is no Secret mesh-\d+\/cilium-ca/);
+      expect(await world.kubernetes.requests.get(cluster.path(CA))).toBeUndefined();
+    });
+
+    test('an immutable Secret and a namespace that does not exist are named with a remedy', async () => {
+      await fresh();
+      await cluster.patch(ADMIN, { immutable: true });
+      cluster.laterMs = 250 * DAY_MS;
+      await expect(cluster.generate()).rejects.toThrow(/admin-cert is immutable: delete it/);
+      await expect(cluster.generate('--namespace=nowhere')).rejects.toThrow(
+        /there is no namespace nowhere: create it, or set --namespace/,
+      );
+    });
+  },
+);
