@@ -1,9 +1,13 @@
 import { createPrivateKey } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse, stringify } from 'yaml';
 import { certificateOf } from '../../src/shared/tls/certificate.ts';
 import { providerMissing } from '../support/kubernetes-provider.ts';
+import { until } from '../support/until.ts';
 import {
   ADMIN,
   CA,
@@ -18,6 +22,8 @@ import {
   REMOTE,
   SERVER,
 } from './rig.ts';
+
+const DOCUMENT = join(import.meta.dirname, '../../docs/certificates.md');
 
 const missing = providerMissing('real');
 
@@ -244,6 +250,94 @@ describe.skipIf(missing !== undefined)(
       cluster = await world.namespace();
       await expect(cluster.generate('--ca-generate=false')).rejects.toThrow(/there is no Secret mesh-\d+\/cilium-ca/);
       expect(await world.kubernetes.requests.get(cluster.path(CA))).toBeUndefined();
+    });
+
+    test('a Secret that another writer changes each time is given up after five attempts, and named', async () => {
+      await fresh();
+      cluster.laterMs = 250 * DAY_MS;
+      let refused = 0;
+      const server = createServer((request, response) => {
+        const isWrite = request.method === 'PUT';
+        if (isWrite) refused += 1;
+        const answer = isWrite
+          ? Promise.resolve({ code: 409, body: { kind: 'Status', code: 409, message: 'the object has been modified' } })
+          : world.kubernetes.requests.send('GET', request.url ?? '');
+        void answer.then(({ code, body }) => {
+          response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+        });
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      try {
+        await expect(cluster.generate(`--k8s-api-server-urls=${url}`)).rejects.toThrow(
+          /server-cert was changed by another writer 5 times; run this again/,
+        );
+        expect(refused).toBe(5);
+      } finally {
+        server.closeAllConnections();
+        await new Promise((resolve) => server.close(resolve));
+      }
+    });
+
+    describe('the rights of a Role', () => {
+      const RBAC = 'rbac.authorization.k8s.io';
+      const secrets = { apiGroups: [''], resources: ['secrets'] };
+      const named = (...verbs: readonly string[]) => ({ ...secrets, resourceNames: [CA, ...LEAVES], verbs });
+      const create = { ...secrets, verbs: ['create'] };
+
+      /** A cluster whose runs are those of a service account with `rules`. */
+      async function limited(rules: readonly object[]): Promise<Cluster> {
+        const limitedTo = await world.namespace();
+        const { requests, kubeconfigFile } = world.kubernetes;
+        const { name: namespace } = limitedTo;
+        const roles = `/apis/${RBAC}/v1/namespaces/${namespace}`;
+        const accounts = `/api/v1/namespaces/${namespace}/serviceaccounts`;
+        await requests.create(`${roles}/roles`, { metadata: { name: 'certs' }, rules });
+        await requests.create(`${roles}/rolebindings`, {
+          metadata: { name: 'certs' },
+          roleRef: { apiGroup: RBAC, kind: 'Role', name: 'certs' },
+          subjects: [{ kind: 'ServiceAccount', name: 'certs', namespace }],
+        });
+        await requests.create(accounts, { metadata: { name: 'certs' } });
+        const { status } = (await requests.create(`${accounts}/certs/token`, { spec: { expirationSeconds: 3_600 } })) as {
+          status: { token: string };
+        };
+        const config = parse(readFileSync(kubeconfigFile, 'utf8')) as object;
+        limitedTo.kubeconfig = join(world.directory, `${namespace}.kubeconfig`);
+        writeFileSync(limitedTo.kubeconfig, stringify({ ...config, users: [{ name: 'test', user: { token: status.token } }] }), {
+          mode: 0o600,
+        });
+        return limitedTo;
+      }
+
+      test('that the document shows are enough for every command', async () => {
+        const rules = /```yaml\n(kind: Role\n[^`]*)```/.exec(readFileSync(DOCUMENT, 'utf8'))?.[1] ?? '';
+        const own = await limited((parse(rules) as { rules: object[] }).rules);
+        await until('the rights hold', () => own.generate());
+        for (const step of ['prepare', 'abort', 'prepare', 'switch', 'finish'] as const) await own.rotate(step);
+        expect(await own.check()).toMatchObject({ verdict: 'ok' });
+        expect((parse(rules) as { rules: object[] }).rules).toEqual([create, named('get', 'update')]);
+      });
+
+      test.each([
+        ['get', [create, named('update')], /cannot get Secret .*cilium-ca: .*forbidden/],
+        ['create', [named('get', 'update')], /cannot create Secret .*cilium-ca: .*forbidden/],
+      ])('without the right to %s the first request that needs it is named', async (_, rules, message) => {
+        const own = await limited(rules);
+        await until('the other rights hold', async () =>
+          own.generate().then(
+            () => false,
+            (error: Error) => message.test(error.message),
+          ),
+        );
+      });
+
+      test('without the right to update nothing is renewed, which is named', async () => {
+        const own = await limited([create, named('get')]);
+        await until('the rights hold', () => own.generate());
+        own.laterMs = 250 * DAY_MS;
+        await expect(own.generate()).rejects.toThrow(/cannot update Secret .*server-cert: .*forbidden/);
+      });
     });
 
     test('an immutable Secret and a namespace that does not exist are named with a remedy', async () => {
