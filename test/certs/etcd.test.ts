@@ -2,16 +2,19 @@
 import { execFile } from 'node:child_process';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { EtcdClient } from '../../src/shared/etcd/types.ts';
 import { connect, hurriedClock, listAll, put, record } from '../etcd/rig.ts';
+import { runChild } from '../process/child.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
 import { ETCDCTL, etcdctlMissing } from '../support/etcdctl.ts';
 import { providerMissing } from '../support/kubernetes-provider.ts';
 import { until } from '../support/until.ts';
 import { ADMIN, CA, CertsWorld, type Cluster, LEAVES, LOCAL, REMOTE, SERVER } from './rig.ts';
 
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const run = promisify(execFile);
 const missing = providerMissing('real') ?? etcdctlMissing();
 
@@ -73,6 +76,32 @@ describe.skipIf(missing !== undefined)(
       // A certificate for servers is none for clients.
       await expect(etcdctl(SERVER, '--dial-timeout=2s', '--command-timeout=2s', 'get', 'cilium/state/a')).rejects.toThrow();
       expect(etcd.output).toMatch(/incompatible key usage/);
+    });
+
+    test('the commands of the document, word by word, create the Secrets and exchange the CA', async () => {
+      const cluster = await world.namespace();
+      const text = readFileSync(join(import.meta.dirname, '../../docs/certificates.md'), 'utf8');
+      const commands = [...text.matchAll(/^ {4}clustermesh-apiserver (certs .*)$/gm)].map(([, command = '']) => command);
+      const names = commands.map((command) => command.split(' --')[0]);
+      const steps = ['prepare', 'switch', 'finish'].map((step) => `certs rotate-ca ${step}`);
+      expect(names).toEqual(['certs generate', 'certs check', ...steps, 'certs check']);
+      let etcd: EtcdProcess | undefined;
+      try {
+        for (const command of commands) {
+          const own = command
+            .replaceAll('=kube-system', `=${cluster.name}`)
+            .replaceAll('https://clustermesh-apiserver.kube-system.svc:2379', etcd?.endpoint ?? '');
+          const env = { ...process.env, CILIUM_K8S_KUBECONFIG_PATH: cluster.kubeconfig };
+          const outcome = await runChild(process.execPath, [MAIN, ...own.split(' ')], { env });
+          expect(outcome, command).toMatchObject({ status: 0 });
+          etcd ??= (await etcdOf(cluster, undefined)).etcd;
+          await cluster.mount(SERVER, join(world.directory, `${cluster.name}-1`));
+          if (!command.includes('switch')) await etcd.restart();
+        }
+        expect(Object.keys((await cluster.secret(CA)).data).sort()).toEqual(['ca.crt', 'ca.key']);
+      } finally {
+        await etcd?.stop();
+      }
     });
 
     test.each(etcdVersions())('the CA is exchanged under load without a lost event, etcd $version', async ({ version }) => {

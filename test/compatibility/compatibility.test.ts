@@ -98,6 +98,8 @@ test('every flag of the other commands has its row', () => {
   expect(namesOf('Of clustermesh-dbg and kvstoremesh-dbg')).toEqual(debugging);
   const ofItsOwn = flagsOf(corednsFlagTable).filter((flag) => !(flag.slice(2) in apiserverFlagTable));
   expect(namesOf('Of mcsapi-coredns-cfg')).toEqual(ofItsOwn);
+  const ofCerts = flagsOf(generateFlagTable, rotateFlagTable, checkFlagTable);
+  expect(namesOf('Of certs')).toEqual(ofCerts.filter((flag) => !(flag.slice(2) in { ...kubernetesFlags, ...logFlags })));
 });
 
 test('every group of controllers that is counted has its row', () => {
