@@ -1,9 +1,9 @@
 /**
- * The Secret of the CA: the authority that signs, and, while the CA is being exchanged, the next or the previous one.
+ * The CA Secret: the CA that signs, and during a rotation the next or the previous one.
  *
- * `ca.crt` and `ca.key` are those of Cilium's chart and certgen, and always hold the authority that signs. What only the
- * rotation needs stands beside them, so that each of its steps is one write, and so that a copy of the Secret carries the
- * rotation into clusters of the same CA.
+ * `ca.crt` and `ca.key` are the keys of Cilium's chart and certgen, and always hold the CA that signs. The rotation keeps its
+ * state in further keys of the same Secret: each step is a single write, and a copy of the Secret carries the rotation to
+ * other clusters that share the CA.
  */
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { asError } from '../shared/errors.ts';
@@ -21,13 +21,13 @@ export const CA_KEYS = {
 } as const;
 
 export interface Authority extends Signer {
-  /** Between the signer and its anchor; sent along with each certificate. */
+  /** From the signer up to its anchor, without the anchor; appended to each issued certificate. */
   readonly intermediates: readonly Certificate[];
-  /** What has to be trusted. */
+  /** What peers must trust. */
   readonly anchors: readonly Certificate[];
 }
 
-/** `prepared`: the next CA is trusted, and signs nothing yet. `switched`: it signs, and the previous one is still trusted. */
+/** `prepared`: the next CA is trusted but does not sign. `switched`: the new CA signs, and the previous one is still trusted. */
 export type RotationState = 'none' | 'prepared' | 'switched';
 
 export interface CaContent {
@@ -37,10 +37,10 @@ export interface CaContent {
   readonly previous: readonly Certificate[];
 }
 
-/** What a Secret of a CA says. Throws CaSecretError. */
+/** The content of a CA Secret. Throws CaSecretError. */
 export function caContentOf({ fullName, data }: Pick<StoredSecret, 'fullName' | 'data'>): CaContent {
   const { certificate, key, nextCertificate, nextKey, previousCertificate } = CA_KEYS;
-  // Secrets of cert-manager have the other names.
+  // cert-manager stores a CA under these names.
   const isOther = data[key] === undefined && data['tls.key'] !== undefined;
   const current = authorityOf(fullName, data, isOther ? 'tls.crt' : certificate, isOther ? 'tls.key' : key);
   const next = data[nextCertificate] === undefined ? undefined : authorityOf(fullName, data, nextCertificate, nextKey);
@@ -49,7 +49,7 @@ export function caContentOf({ fullName, data }: Pick<StoredSecret, 'fullName' | 
   return { rotation, current, next, previous };
 }
 
-/** Everything that Secrets of this CA have to trust, the authority that signs first. */
+/** All CAs that the certificate Secrets must trust; the CA that signs comes first. */
 export function bundleOf(content: CaContent, extra: readonly Certificate[]): readonly Certificate[] {
   const all = [...content.current.anchors, ...(content.next?.anchors ?? []), ...content.previous, ...extra];
   return all.filter((each, index) => all.findIndex((other) => isSame(each, other)) === index);
@@ -64,13 +64,13 @@ export function pemOf(certificates: readonly Certificate[]): string {
   return certificates.map(({ x509 }) => x509.toString()).join('');
 }
 
-/** `CN=Cilium CA (key 1f:2e:…)`: authorities of one mesh often share their name. */
+/** `CN=Cilium CA (key 1f:2e:…)`: the CAs of a mesh often have the same name. */
 export function caName({ subject, subjectKeyId, x509 }: Certificate): string {
   const id = subjectKeyId === undefined ? `fingerprint ${x509.fingerprint256}` : `key ${subjectKeyId}`;
   return `${subject} (${id.slice(0, 31)}${id.length > 31 ? '…' : ''})`;
 }
 
-/** A new CA, as the values of the two keys. */
+/** A new CA, stored under the two given keys of the Secret. */
 export function newAuthority(
   request: Validity & { readonly commonName: string },
   [certificateKey, keyKey]: readonly [string, string],
@@ -79,19 +79,23 @@ export function newAuthority(
   return { [certificateKey]: certificate, [keyKey]: key };
 }
 
-/** The certificate may be followed by those that have issued it, or by other authorities; the key tells which one signs. */
+/** The file may hold a chain or a bundle; the signer is the certificate that matches the key. */
 function authorityOf(fullName: string, data: SecretData, certificateKey: string, keyKey: string): Authority {
   const certificates = readCertificates(fullName, data, certificateKey);
   const key = readKey(fullName, data, keyKey);
   const certificate = certificates.find(({ x509 }) => x509.checkPrivateKey(key));
   if (certificate === undefined)
-    throw unusable(fullName, `${keyKey} is not the key of any certificate of ${certificateKey}; put both of one CA there`);
-  if (!certificate.x509.ca) throw unusable(fullName, `${certificateKey} is not the certificate of a CA; put that of a CA there`);
+    throw unusable(
+      fullName,
+      `${keyKey} does not match any certificate in ${certificateKey}; store certificate and key of the same CA`,
+    );
+  if (!certificate.x509.ca)
+    throw unusable(fullName, `${certificateKey} is not a CA certificate; store a certificate with CA:TRUE`);
   const others = certificates.filter((each) => each !== certificate);
   return { certificate, key, ...trustOf(certificate, others) };
 }
 
-/** Without any self-signed certificate the last one of the way up is the anchor, as for Cilium's certgen. */
+/** Where the chain has no self-signed root, its last certificate is the anchor, as in Cilium's certgen. */
 function trustOf(signer: Certificate, others: readonly Certificate[]): Pick<Authority, 'intermediates' | 'anchors'> {
   const way = [signer];
   for (let left = others.length; left >= 0; left -= 1) {
@@ -124,23 +128,22 @@ function hasIssued(issuer: Certificate, certificate: Certificate): boolean {
 
 function readCertificates(fullName: string, data: SecretData, key: string): readonly Certificate[] {
   const text = data[key];
-  if (text === undefined || text.trim() === '')
-    throw unusable(fullName, `${key} is missing; put the certificate of the CA there`);
+  if (text === undefined || text.trim() === '') throw unusable(fullName, `${key} is missing; store the CA certificate there`);
   try {
     return certificatesOf(text);
   } catch (thrown) {
-    throw unusable(fullName, `${key}: ${asError(thrown).message}; put the certificate of the CA there, in PEM`);
+    throw unusable(fullName, `${key}: ${asError(thrown).message}; store the CA certificate there in PEM`);
   }
 }
 
-/** Messages of the parser may quote what they are given. */
+/** The parser's message is dropped: it may quote its input. */
 function readKey(fullName: string, data: SecretData, key: string): KeyObject {
   const text = data[key];
-  if (text === undefined || text.trim() === '') throw unusable(fullName, `${key} is missing; put the key of the CA there`);
+  if (text === undefined || text.trim() === '') throw unusable(fullName, `${key} is missing; store the CA key there`);
   try {
     return createPrivateKey(text);
   } catch {
-    throw unusable(fullName, `${key} is not a private key without a passphrase; put the key of the CA there, in PEM`);
+    throw unusable(fullName, `${key} is not an unencrypted private key; store the CA key there in PEM`);
   }
 }
 

@@ -1,7 +1,7 @@
 /**
- * `certs check`: what is wrong with the CA and the four certificates, in the Kubernetes API or in mounted files.
+ * `certs check`: what is wrong with the CA and the four certificates, in Secrets or in mounted files.
  *
- * The report is what `-o json` prints; the text has one line for each Secret that is sound, and one for each finding.
+ * `-o json` prints the report. The text has one line per finding, and one per Secret without findings.
  */
 import { join } from 'node:path';
 import { FileReadError, readBoundedFile } from '../shared/bounded-file.ts';
@@ -24,7 +24,7 @@ export interface CheckedSecret {
   /** `namespace/name`, or a directory. */
   readonly secret: string;
   readonly verdict: Verdict;
-  /** RFC 3339; of the certificate itself. Absent where it cannot be read. */
+  /** RFC 3339; absent where the certificate cannot be parsed. */
   readonly notAfter?: string;
   readonly commonName?: string;
   readonly issuer?: string;
@@ -37,12 +37,12 @@ export interface CheckReport {
   readonly secrets: readonly CheckedSecret[];
 }
 
-/** Exit statuses of `certs check`; whatever kept it from checking has another one. */
+/** Exit statuses of `certs check`. A failed check has another one. */
 export const CHECK_STATUS: Readonly<Record<Verdict, number>> = { ok: 0, warning: 1, error: 2 };
 
 const MAX_EVIDENCE_LENGTH = 1_000;
 
-/** Throws a ProgramError where it cannot be checked. */
+/** Throws a ProgramError where the check itself fails. */
 export async function check(flags: CheckFlags, run: CertsRun): Promise<CheckReport> {
   const rules = { nowMs: run.clock.nowMs(), renewBeforeMs: flags.renewBeforeMs };
   if (flags.directory.size > 0) return reportOn(await checkedFiles(flags, rules));
@@ -104,7 +104,7 @@ function worst(verdicts: readonly Verdict[]): Verdict {
   return verdicts.includes('warning') ? 'warning' : 'ok';
 }
 
-/** What another Secret trusts and this one does not, unless it has been told as lacking already. */
+/** CAs that another Secret trusts and this one does not, unless a finding names them already. */
 function differences({ secret, judgement }: Omit<Subject, 'managedBy'>, all: readonly Subject[]): readonly Finding[] {
   if (judgement.trusted.length === 0 || judgement.findings.some(({ code }) => code === 'ca-differs')) return [];
   for (const other of all) {
@@ -128,7 +128,7 @@ async function checkedSecrets(
   const subjects: Subject[] = [];
   let ca: CaContent | undefined;
   try {
-    if (stored === undefined) throw new CaSecretError(`there is no Secret ${secret}`);
+    if (stored === undefined) throw new CaSecretError(`Secret ${secret} does not exist`);
     ca = caContentOf(stored);
     const { certificate: leaf } = ca.current;
     subjects.push({ secret, managedBy: stored.manager, judgement: { findings: caFindings(ca, rules), leaf, trusted: [] } });
@@ -148,9 +148,9 @@ function caFindings({ rotation, current, next, previous }: CaContent, rules: Jud
   if (expiry?.code === 'expired') findings.push({ ...expiry, code: 'ca-expired' });
   else if (expiry !== undefined) findings.push({ ...expiry, code: 'ca-expires-soon' });
   const others = next === undefined ? previous : [next.certificate];
-  const what = rotation === 'prepared' ? 'is prepared: next CA' : 'has switched: still trusted is';
+  const what = rotation === 'prepared' ? 'prepare done, next CA:' : 'switch done, previous CA still trusted:';
   if (rotation !== 'none') {
-    const evidence = `the rotation of the CA ${what} ${others.map(caName).join(', ')}`;
+    const evidence = `CA rotation in progress: ${what} ${others.map(caName).join(', ')}`;
     findings.push({ code: 'rotation', severity: 'warning', evidence });
   }
   return findings;
@@ -167,7 +167,7 @@ async function checkedSecret(
   const secret = secrets.fullName(profile.secretName);
   const stored = await secrets.read(profile.secretName);
   if (stored === undefined) {
-    const finding = { code: 'secret-missing', severity: 'error', evidence: 'there is no such Secret' } as const;
+    const finding = { code: 'secret-missing', severity: 'error', evidence: 'the Secret does not exist' } as const;
     return { secret, managedBy: undefined, judgement: { findings: [finding], leaf: undefined, trusted: [] } };
   }
   const managedBy = stored.manager;
@@ -182,7 +182,7 @@ async function checkedSecret(
   return { secret, managedBy, judgement: { ...judgement, findings: [...judgement.findings, finding] } };
 }
 
-/** Names of certificate, key and CA in a directory: as a Secret is mounted, and as the chart projects some of them. */
+/** File names in a mounted Secret, and in the volumes where Cilium's chart projects several Secrets. */
 const FILE_NAMES: Readonly<Record<ProfileName, readonly (readonly [certificate: string, key: string, ca: string])[]>> = {
   server: [['tls.crt', 'tls.key', 'ca.crt']],
   admin: [['tls.crt', 'tls.key', 'ca.crt']],
@@ -200,7 +200,7 @@ async function checkedFiles(flags: CheckFlags, rules: JudgementRules): Promise<r
   const profiles = profilesOf(profileOptions(flags));
   const wrong = [...flags.directory.keys()].find((name) => !profiles.some((profile) => profile.name === name));
   if (wrong !== undefined)
-    throw new FlagError(`flag --directory: ${quoted(wrong)} is no certificate; allowed: server, admin, remote, local`);
+    throw new FlagError(`flag --directory: ${quoted(wrong)} is not known; allowed: server, admin, remote, local`);
   const subjects: Subject[] = [];
   for (const profile of profiles) {
     const directory = flags.directory.get(profile.name);
@@ -230,19 +230,20 @@ async function readIfThere(file: string): Promise<string | undefined> {
 }
 
 const GENERATE = 'run certs generate';
+const ROTATE = 'rotate the CA: certs rotate-ca prepare';
 
-function remedyFor({ code }: Finding, managedBy: string | undefined): string {
+function remedyFor({ code, severity, evidence }: Finding, managedBy: string | undefined): string {
+  const reissue = managedBy === undefined ? GENERATE : `renew it with ${managedBy}, or ${GENERATE} --overwrite-foreign`;
   switch (code) {
     case 'ca-unusable':
-      return 'put ca.crt and ca.key of one CA there, or delete the Secret and run certs generate';
+      return 'store ca.crt and ca.key of the same CA, or delete the Secret and run certs generate';
     case 'ca-expired':
+      return severity === 'error' ? ROTATE : 'remove it from the trusted CAs';
     case 'ca-expires-soon':
-      return 'exchange the CA: certs rotate-ca prepare';
+      return ROTATE;
     case 'rotation':
-      return 'go on as docs/certificates.md says, or end it with certs rotate-ca abort';
+      return evidence.includes('prepare done') ? 'continue with certs rotate-ca switch' : 'continue with certs rotate-ca finish';
     default:
-      return managedBy === undefined
-        ? GENERATE
-        : `renew it with ${managedBy}, which manages it, or ${GENERATE} --overwrite-foreign`;
+      return reissue;
   }
 }

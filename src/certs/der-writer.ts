@@ -1,9 +1,9 @@
 /**
- * Elements of DER (ITU-T X.690), as far as a certificate needs them. Its counterpart, which reads, is `shared/tls/der.ts`.
+ * DER encoding (ITU-T X.690) of the elements that a certificate has. The reader is `shared/tls/der.ts`.
  */
 import { SEQUENCE } from '../shared/tls/der.ts';
 
-/** One element: its tag, the length of `parts` together, and `parts`. */
+/** One element with the concatenated `parts` as its content. */
 export function element(tag: number, ...parts: readonly Uint8Array[]): Buffer {
   const content = Buffer.concat(parts);
   return Buffer.concat([Buffer.from([tag, ...lengthOctets(content.length)]), content]);
@@ -17,7 +17,7 @@ export function sequence(...parts: readonly Uint8Array[]): Buffer {
 export function integer(magnitude: Uint8Array): Buffer {
   const first = magnitude.findIndex((octet) => octet !== 0);
   const octets = first < 0 ? Buffer.from([0]) : Buffer.from(magnitude.subarray(first));
-  // The first bit is the sign.
+  // A set first bit would mean a negative number.
   return element(0x02, ...((octets[0] ?? 0) >= 0x80 ? [Buffer.from([0])] : []), octets);
 }
 
@@ -31,7 +31,7 @@ export function bitString(bits: Uint8Array, unused = 0): Buffer {
   return element(0x03, Buffer.from([unused]), bits);
 }
 
-/** Seconds count, milliseconds are cut off. RFC 5280: two digits of the year up to 2049, four from 2050 on. */
+/** Truncated to seconds. RFC 5280: UTCTime up to 2049, GeneralizedTime from 2050 on. */
 export function time(ms: number): Buffer {
   const digits = `${new Date(ms).toISOString().slice(0, 19).replaceAll(/\D/g, '')}Z`;
   return digits < '2050' ? element(0x17, Buffer.from(digits.slice(2))) : element(0x18, Buffer.from(digits));

@@ -1,31 +1,31 @@
-/** Why certificates cannot be made, one class per cause. What the API server refuses is a KubeError. */
+/** Why certificates cannot be issued or written, one class per cause. What the API server refuses is a KubeError. */
 import { ProgramError } from '../shared/errors.ts';
 
-/** The Secret of the CA is missing, or nothing can be signed with what it holds. */
+/** The CA Secret is missing, or its content cannot be used to sign. */
 export class CaSecretError extends ProgramError {
   readonly code = 'CERTS_CA';
   readonly retriable = false;
 }
 
-/** Secrets that need a change, and that are not this program's to change. */
+/** Secrets that need a change but are managed by another program. */
 export class ForeignSecretError extends ProgramError {
   readonly code = 'CERTS_FOREIGN_SECRET';
   readonly retriable = false;
 }
 
-/** A step of the rotation whose turn it is not. */
+/** A rotation step that is called out of order, or before its preconditions hold. */
 export class RotationStepError extends ProgramError {
   readonly code = 'CERTS_ROTATION_STEP';
   readonly retriable = false;
 }
 
-/** Other writers changed a Secret each time before it could be written. */
+/** Another writer changed a Secret between each read and write. */
 export class SecretContentionError extends ProgramError {
   readonly code = 'CERTS_CONTENTION';
   readonly retriable = true;
 }
 
-/** A Secret that cannot be created, because its namespace does not exist. */
+/** A Secret cannot be created because its namespace does not exist. */
 export class NamespaceMissingError extends ProgramError {
   readonly code = 'CERTS_NAMESPACE';
   readonly retriable = false;

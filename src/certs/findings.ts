@@ -1,8 +1,7 @@
 /**
- * What is wrong with one certificate, its key and the authorities beside it: a function of their texts, of what they are for,
- * and of the time.
+ * What is wrong with a certificate, its key and its trusted CAs: a pure function of their PEM texts, the profile and the time.
  *
- * `certs generate` takes from it what to issue again, `certs check` what to tell.
+ * `certs generate` decides by it what to reissue, `certs check` prints it.
  */
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { asError } from '../shared/errors.ts';
@@ -40,7 +39,7 @@ export type FindingCode =
 
 export interface Finding {
   readonly code: FindingCode;
-  /** With an error somebody is refused, or will be as soon as the certificate is used; a warning will become one. */
+  /** Errors break connections now; warnings will, or hint at a rotation in progress. */
   readonly severity: 'error' | 'warning';
   readonly evidence: string;
 }
@@ -54,7 +53,7 @@ export interface Material {
 
 export interface Judgement {
   readonly findings: readonly Finding[];
-  /** The certificate itself, and what is trusted beside it; undefined and empty where they cannot be read. */
+  /** Undefined and empty where they cannot be parsed. */
   readonly leaf: Certificate | undefined;
   readonly trusted: readonly Certificate[];
 }
@@ -62,11 +61,11 @@ export interface Judgement {
 export interface JudgementRules {
   /** Wall clock. */
   readonly nowMs: number;
-  /** How long before its end a certificate is to be renewed; 0 for a third of its life. */
+  /** Time before expiry at which a certificate is due for renewal; 0 for a third of its validity. */
   readonly renewBeforeMs: number;
 }
 
-/** Findings for which a certificate is issued again. Those about `ca.crt` alone are not among them. */
+/** Findings that a new certificate cures. Those about `ca.crt` alone need no new certificate. */
 const CURED_BY_ISSUING: readonly FindingCode[] = [
   'certificate-missing',
   'certificate-malformed',
@@ -86,7 +85,7 @@ export function isCuredByIssuing({ code }: Finding): boolean {
   return CURED_BY_ISSUING.includes(code);
 }
 
-/** What can be said of a certificate by itself: without the Secret of the CA. */
+/** Judges a certificate by itself, without the CA Secret. */
 export function judge(material: Material, profile: Profile, rules: JudgementRules): Judgement {
   const findings: Finding[] = [];
   const tell = (code: FindingCode, evidence: string, severity: Finding['severity'] = 'error') =>
@@ -96,18 +95,20 @@ export function judge(material: Material, profile: Profile, rules: JudgementRule
   const trusted = read('ca', material.ca, tell);
   const [leaf, ...intermediates] = chain;
   if (leaf !== undefined) {
-    if (key !== undefined && !leaf.x509.checkPrivateKey(key)) tell('key-mismatch', 'tls.key is not the key of tls.crt');
+    if (key !== undefined && !leaf.x509.checkPrivateKey(key)) tell('key-mismatch', 'tls.key does not match tls.crt');
     if (trusted.length > 0 && chainOf(leaf, intermediates, trusted) === undefined)
-      tell('not-signed', `issued by ${issuerOf(leaf)}, which ca.crt does not have; it has ${trusted.map(caName).join(', ')}`);
+      tell('not-signed', `issued by ${issuerOf(leaf)}, which is not in ca.crt; ca.crt has ${trusted.map(caName).join(', ')}`);
     findings.push(...nameFindings(leaf, profile), ...timeFindings(leaf, rules));
-    if (!isFor(leaf, profile.usage)) tell('usage-missing', `may not be used by a TLS ${profile.usage}`);
+    if (!isFor(leaf, profile.usage)) tell('usage-missing', `its key usages do not allow TLS ${profile.usage} authentication`);
   }
-  for (const anchor of trusted.filter(({ notAfterMs }) => notAfterMs < rules.nowMs))
-    tell('ca-expired', `ca.crt: ${caName(anchor)} expired ${day(anchor.notAfterMs)}`, 'warning');
+  for (const each of [...intermediates, ...trusted].filter(({ notAfterMs }) => notAfterMs < rules.nowMs)) {
+    const isInUse = intermediates.includes(each) || chain.some((below) => isIssuedBy(below, each));
+    tell('ca-expired', `${caName(each)} expired ${day(each.notAfterMs)}`, isInUse ? 'error' : 'warning');
+  }
   return { findings, leaf, trusted };
 }
 
-/** Whether `certificate` is one of those that `issuer` has signed. */
+/** Whether `issuer` signed `certificate`. */
 export function isIssuedBy(certificate: Certificate, issuer: Certificate): boolean {
   return chainOf(certificate, [], [issuer]) !== undefined && !isSame(certificate, issuer);
 }
@@ -119,7 +120,7 @@ export function expiryFinding(certificate: Certificate, { nowMs, renewBeforeMs }
   const leftMs = notAfterMs - nowMs;
   const thresholdMs = renewBeforeMs > 0 ? renewBeforeMs : (notAfterMs - notBeforeMs) / 3;
   if (leftMs > thresholdMs) return undefined;
-  const how = renewBeforeMs > 0 ? 'less than --renew-before' : 'less than a third of its life';
+  const how = renewBeforeMs > 0 ? 'less than --renew-before' : 'less than a third of its validity';
   return { code: 'expires-soon', severity: 'warning', evidence: `${until}, ${Math.floor(leftMs / DAY_MS)} days: ${how}` };
 }
 
@@ -146,7 +147,7 @@ function read(what: 'certificate' | 'ca', text: string | undefined, tell: Tell):
   }
 }
 
-/** The message of the parser is not told: it may quote what it was given. */
+/** The parser's message is dropped: it may quote its input. */
 function readKey(text: string | undefined, tell: Tell): KeyObject | undefined {
   if (text === undefined || text.trim() === '') {
     tell('key-missing', 'tls.key is missing');
@@ -155,7 +156,7 @@ function readKey(text: string | undefined, tell: Tell): KeyObject | undefined {
   try {
     return createPrivateKey(text);
   } catch {
-    tell('key-malformed', 'tls.key is not a private key without a passphrase');
+    tell('key-malformed', 'tls.key is not an unencrypted private key');
     return undefined;
   }
 }
@@ -164,7 +165,7 @@ function nameFindings(leaf: Certificate, profile: Profile): readonly Finding[] {
   if (profile.usage === 'client') {
     const wanted = [profile.commonName, ...profile.alsoNamed];
     if (leaf.commonName !== undefined && wanted.includes(leaf.commonName)) return [];
-    const evidence = `its common name, the user of etcd, is ${leaf.commonName ?? 'missing'}, not ${wanted.join(' or ')}`;
+    const evidence = `its common name (the etcd user) is ${leaf.commonName ?? 'missing'}, not ${wanted.join(' or ')}`;
     return [{ code: 'common-name', severity: 'error', evidence }];
   }
   const missing = [
@@ -173,7 +174,7 @@ function nameFindings(leaf: Certificate, profile: Profile): readonly Finding[] {
   ];
   if (missing.length === 0) return [];
   const offered = leaf.alternativeNames.slice(0, 10).join(', ') || 'none';
-  return [{ code: 'san-missing', severity: 'error', evidence: `its names are ${offered}; missing: ${missing.join(', ')}` }];
+  return [{ code: 'san-missing', severity: 'error', evidence: `SANs missing: ${missing.join(', ')}; it has ${offered}` }];
 }
 
 function hasName(leaf: Certificate, name: string): boolean {
@@ -183,7 +184,7 @@ function hasName(leaf: Certificate, name: string): boolean {
 
 function timeFindings(leaf: Certificate, rules: JudgementRules): readonly Finding[] {
   if (leaf.notBeforeMs > rules.nowMs)
-    return [{ code: 'not-yet-valid', severity: 'error', evidence: `valid from ${day(leaf.notBeforeMs)} on` }];
+    return [{ code: 'not-yet-valid', severity: 'error', evidence: `not valid before ${day(leaf.notBeforeMs)}` }];
   const expiry = expiryFinding(leaf, rules);
   return expiry === undefined ? [] : [expiry];
 }
@@ -194,7 +195,7 @@ const ANY_USAGE = '2.5.29.37.0';
 const BIT_STRING = 0x03;
 const MAY_SIGN = 0x80;
 
-/** A certificate without an extension may be used for whatever the extension would allow. */
+/** A missing extension allows every usage. */
 function isFor({ extensions }: Certificate, usage: Usage): boolean {
   const [keyUsage, extended] = [extensions.get(KEY_USAGE)?.value, extensions.get(EXTENDED_KEY_USAGE)?.value];
   try {
@@ -205,7 +206,7 @@ function isFor({ extensions }: Certificate, usage: Usage): boolean {
         : inside(elementsOf(extended)[0], SEQUENCE).map((each) => objectIdentifier(contentOf(each, OBJECT_IDENTIFIER)));
     return (bits & MAY_SIGN) !== 0 && (usages.includes(ANY_USAGE) || usages.includes(EXTENDED_USAGES[usage]));
   } catch {
-    // Extensions that cannot be read: no reader will take them for an allowance.
+    // Malformed extensions: TLS libraries refuse the certificate.
     return false;
   }
 }

@@ -1,4 +1,4 @@
-/** The flags of the commands `certs`. Their names are those of Cilium's certgen where it has the same. */
+/** The flags of `certs`, named as in Cilium's certgen where it has them. */
 import { isIP } from 'node:net';
 import { listKind } from '../shared/flags/collections.ts';
 import { FlagError } from '../shared/flags/error.ts';
@@ -6,7 +6,7 @@ import { type Kind, quoted } from '../shared/flags/kinds.ts';
 import { kubernetesFlags, logFlags } from '../shared/flags/shared-flags.ts';
 import { bool, choice, duration, type Flag, type FlagValues, map, text } from '../shared/flags/table.ts';
 
-/** RFC 1123, a star for the first label allowed. */
+/** RFC 1123; the first label may be a star. */
 const DNS_NAME = /^(?=.{1,253}$)(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/i;
 const CLUSTER_NAME = /^(?=.{1,32}$)([a-z0-9][-a-z0-9]*)?[a-z0-9]$/;
 const OBJECT_NAME = /^(?=.{1,253}$)[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/;
@@ -43,21 +43,21 @@ function flag<T>(kind: Kind<T>, preset: T, usage: string, shorthand?: string): F
   return { kind, default: preset, usage, suffix: '', ...(shorthand === undefined ? {} : { shorthand }) };
 }
 
-/** Short requests, without a watch. */
+/** `certs` sends short requests only, no watches. */
 const { 'enable-k8s': _, 'enable-k8s-api-discovery': __, 'k8s-heartbeat-timeout': ___, ...connectionFlags } = kubernetesFlags;
 
-/** Which certificates there are, and when they are too old. */
+/** What the certificates must be. */
 const certificateFlags = {
   ...connectionFlags,
   namespace: flag(objectName, 'kube-system', 'Namespace of the Secrets', 'n'),
-  'cluster-name': flag(clusterName, 'default', 'Name of this cluster, part of the names of etcd users'),
-  'ca-secret': flag(objectName, 'cilium-ca', 'Secret of the CA, with ca.crt and ca.key'),
-  'extra-ca-file': text('', 'PEM file of more CAs that the Secrets trust, such as those of other clusters', {
+  'cluster-name': flag(clusterName, 'default', 'Name of this cluster, part of the etcd user names'),
+  'ca-secret': flag(objectName, 'cilium-ca', 'Secret with ca.crt and ca.key of the CA'),
+  'extra-ca-file': text('', 'PEM file of additional trusted CAs, such as those of other clusters', {
     candidates: 'files',
   }),
-  'extra-dns-names': flag(names, [], 'More DNS names of the server certificate'),
-  'extra-ip-addresses': flag(addresses, [], 'More IP addresses of the server certificate'),
-  'renew-before': duration('0s', 'How long before its end a certificate is renewed; 0 for a third of its life', {
+  'extra-dns-names': flag(names, [], 'Additional DNS names of the server certificate'),
+  'extra-ip-addresses': flag(addresses, [], 'Additional IP addresses of the server certificate'),
+  'renew-before': duration('0s', 'Time before expiry at which a certificate is renewed; 0 for a third of its validity', {
     max: '87600h',
   }),
 };
@@ -68,18 +68,21 @@ const issuingFlags = {
   'auth-mode': choice(
     ['legacy', 'migration', 'cluster'],
     'migration',
-    'Whom remote clusters are to this one: the user remote, or with cluster remote-CLUSTER',
+    'Authentication mode of the mesh; the remote certificate is for the user remote, with cluster for remote-CLUSTER',
   ),
-  'ca-common-name': text('Cilium CA', 'Common name of a CA that is created'),
-  'ca-validity-duration': duration('26280h', 'Life of a CA that is created', { min: '1h', max: '876000h' }),
-  'cert-validity-duration': duration('8760h', 'Life of a certificate, unless its CA ends before', { min: '1h', max: '87600h' }),
-  'overwrite-foreign': bool(false, 'Change Secrets that Helm, cert-manager or others manage, too'),
+  'ca-common-name': text('Cilium CA', 'Common name of a new CA'),
+  'ca-validity-duration': duration('26280h', 'Validity of a new CA', { min: '1h', max: '876000h' }),
+  'cert-validity-duration': duration('8760h', 'Validity of a new certificate, at most that of the CA', {
+    min: '1h',
+    max: '87600h',
+  }),
+  'overwrite-foreign': bool(false, 'Also change Secrets that are managed by Helm, cert-manager or others'),
 };
 
 export const generateFlagTable = {
   ...issuingFlags,
-  'ca-generate': bool(true, 'Create the CA where its Secret does not exist'),
-  'ca-reuse-secret': bool(true, 'Accepted; a CA that exists is always used', { inert: true }),
+  'ca-generate': bool(true, 'Create the CA if its Secret does not exist'),
+  'ca-reuse-secret': bool(true, 'Accepted; an existing CA is always reused', { inert: true }),
 };
 
 export const rotateFlagTable = {
@@ -87,7 +90,7 @@ export const rotateFlagTable = {
   'etcd-endpoint': flag(
     listOf((part) => URL.canParse(part) && part.startsWith('https://'), 'the URL of an etcd; allowed: https://host:port'),
     [],
-    'Etcds that are asked before the step whether they are ready for it, of remote clusters too: https://host:port',
+    'URLs (https://host:port) of etcds, also of remote clusters, that must be ready for the step',
   ),
 };
 
@@ -96,9 +99,9 @@ export const checkFlagTable = {
   'auth-mode': choice(
     ['any', 'legacy', 'migration', 'cluster'],
     'any',
-    'Whom remote clusters are to this one; any accepts remote and remote-CLUSTER',
+    'Authentication mode of the mesh; any accepts both remote and remote-CLUSTER',
   ),
-  directory: map('Check mounted files instead, such as server=/var/lib/etcd-secrets; for server, admin, remote, local', {
+  directory: map('Check mounted files instead of Secrets: server, admin, remote or local=DIRECTORY, separated by commas', {
     candidates: 'files',
   }),
   output: text('', "Another form of output: json, yaml or jsonpath='{…}'", {

@@ -1,9 +1,8 @@
 /**
- * `certs generate`: the CA and the four certificates as Secrets, created where they are missing, issued again where they do not
- * fit or come to their end, else left as they are.
+ * `certs generate`: creates the CA and the four certificate Secrets, and reissues certificates that expire or do not match.
  *
- * Runs at the same time do not undo each other: a Secret is only replaced as it was read, and the CA is read after it. A run
- * that holds an older CA than another one has therefore read an older Secret, too, and its write is refused.
+ * Concurrent runs do not undo each other: an update has a resourceVersion precondition, and the CA is read after the Secret. A
+ * run with an outdated CA has therefore read an outdated Secret as well, and its update conflicts.
  */
 import { readBoundedFile } from '../shared/bounded-file.ts';
 import type { Clock } from '../shared/clock.ts';
@@ -23,7 +22,7 @@ import { BACKDATE_MS, issueLeaf, type Validity } from './issue.ts';
 import { type Profile, profilesOf } from './profiles.ts';
 import { type SecretData, Secrets, type StoredSecret } from './secrets.ts';
 
-/** How often a Secret is read again because of another writer. */
+/** Attempts to update a Secret that another writer keeps changing. */
 export const MAX_ATTEMPTS = 5;
 
 export interface CertsRun {
@@ -32,12 +31,11 @@ export interface CertsRun {
   readonly signal: AbortSignal;
 }
 
-/** What issuing takes. */
 export interface Issuing extends CertsRun {
   readonly flags: IssuingFlags;
   readonly secrets: Secrets;
   readonly extra: readonly Certificate[];
-  /** Certificates that exist are left as they are; only what their Secrets trust is changed. */
+  /** Existing certificates are not reissued; only `ca.crt` is updated. */
   readonly onlyTrust?: boolean;
 }
 
@@ -49,11 +47,11 @@ export async function generate(flags: GenerateFlags, run: CertsRun): Promise<voi
   });
 }
 
-/** Calls `task` with a connection, which is closed after it. */
+/** Runs `task` over a connection that is closed afterwards. */
 export async function withIssuing(flags: IssuingFlags, run: CertsRun, task: (issuing: Issuing) => Promise<void>): Promise<void> {
   if (flags.renewBeforeMs >= flags.certValidityDurationMs)
     throw new FlagError(
-      'flag --renew-before: each run would renew every certificate; allowed: less than --cert-validity-duration',
+      'flag --renew-before: every run would renew all certificates; allowed: less than --cert-validity-duration',
     );
   const extra = await extraAuthorities(flags.extraCaFile);
   await withSecrets(flags, run, (secrets) => task({ ...run, flags, secrets, extra }));
@@ -84,7 +82,7 @@ export async function extraAuthorities(file: string): Promise<readonly Certifica
   }
 }
 
-/** Throws CaSecretError where there is no CA that can be used, and a KubeError. */
+/** Throws CaSecretError where there is no usable CA, and a KubeError. */
 export async function readCa({
   secrets,
   flags,
@@ -92,11 +90,11 @@ export async function readCa({
   const stored = await secrets.read(flags.caSecret);
   if (stored !== undefined) return { ...caContentOf(stored), stored };
   throw new CaSecretError(
-    `there is no Secret ${secrets.fullName(flags.caSecret)}: set --ca-secret, or let certs generate create it (--ca-generate)`,
+    `Secret ${secrets.fullName(flags.caSecret)} does not exist; set --ca-secret, or let certs generate create it (--ca-generate)`,
   );
 }
 
-/** The life of a CA that is created now. */
+/** Validity and name of a CA created now. */
 export function caValidity({ clock, flags }: Pick<Issuing, 'clock' | 'flags'>): Validity & { readonly commonName: string } {
   const nowMs = clock.nowMs();
   return {
@@ -110,7 +108,7 @@ async function ensureCa(issuing: Issuing, mayCreate: boolean): Promise<void> {
   const { secrets, flags, log } = issuing;
   if (mayCreate && (await secrets.read(flags.caSecret)) === undefined) {
     const authority = newAuthority(caValidity(issuing), [CA_KEYS.certificate, CA_KEYS.key]);
-    // Where another run was first, its CA is the one.
+    // A concurrent run may have created the CA first; then that one is used.
     if (await secrets.create(flags.caSecret, 'Opaque', authority))
       log.info({ secret: secrets.fullName(flags.caSecret) }, 'created the CA');
   }
@@ -118,8 +116,8 @@ async function ensureCa(issuing: Issuing, mayCreate: boolean): Promise<void> {
 }
 
 /**
- * Makes the four Secrets what they should be under the CA as it is now. Throws ForeignSecretError, after all others, for those
- * that need a change and are somebody else's.
+ * Brings the four Secrets in line with the current CA. Throws ForeignSecretError, after all others are done, for Secrets that
+ * need a change but are managed by another program.
  */
 export async function issueAll(issuing: Issuing): Promise<void> {
   const complaints: string[] = [];
@@ -130,10 +128,9 @@ export async function issueAll(issuing: Issuing): Promise<void> {
     else if (outcome !== 'unchanged') complaints.push(outcome.complaint);
   }
   if (complaints.length > 0) throw new ForeignSecretError(complaints.join('; '));
-  if (written === 0) issuing.log.info('every certificate is as it should be, nothing was changed');
+  if (written === 0) issuing.log.info('all certificates are valid and match; nothing was changed');
 }
 
-/** `any` stands for either name of the remote user. */
 export function profileOptions(flags: IssuingFlags | CheckFlags) {
   const { namespace, clusterName, authMode, extraDnsNames, extraIpAddresses } = flags;
   return { namespace, clusterName, authMode: authMode === 'any' ? undefined : authMode, extraDnsNames, extraIpAddresses };
@@ -151,7 +148,7 @@ async function bringUpToDate(profile: Profile, issuing: Issuing): Promise<Outcom
     if (plan.isForeign) return foreignOutcome(secret, stored, plan, issuing);
     if (plan.change === 'none') return 'unchanged';
     if (stored?.object.immutable === true)
-      return { complaint: `Secret ${secret} is immutable: delete it, and run this again (${told(plan.findings)})` };
+      return { complaint: `Secret ${secret} is immutable (${told(plan.findings)}); delete it and run this again` };
     const data = plan.change === 'bundle' ? { 'ca.crt': plan.bundle } : issued(profile, ca, plan.bundle, issuing);
     const isWritten =
       stored === undefined
@@ -162,15 +159,15 @@ async function bringUpToDate(profile: Profile, issuing: Issuing): Promise<Outcom
       log.info({ secret, reasons, ...describe(data) }, CHANGES[plan.change]);
       return 'written';
     }
-    log.info({ secret }, 'another writer has changed the Secret, reading it again');
+    log.info({ secret }, 'the Secret was changed by another writer; reading it again');
   }
-  throw new SecretContentionError(`Secret ${secret} was changed by another writer ${MAX_ATTEMPTS} times; run this again`);
+  throw new SecretContentionError(`Secret ${secret}: another writer changed it ${MAX_ATTEMPTS} times in a row; run this again`);
 }
 
 const CHANGES = {
   create: 'created a certificate',
-  reissue: 'issued a certificate again',
-  bundle: 'changed the CAs that a Secret trusts',
+  reissue: 'reissued a certificate',
+  bundle: 'updated the trusted CAs of a Secret',
 } as const;
 
 interface Plan {
@@ -204,7 +201,7 @@ function bundleFindings({ trusted }: Judgement, wanted: readonly Certificate[]):
     return [{ code: 'ca-differs', severity: 'error', evidence: `ca.crt lacks ${lacking.map(caName).join(', ')}` }];
   if (trusted.length === wanted.length) return [];
   const more = lackingIn(wanted, trusted);
-  return [{ code: 'ca-differs', severity: 'warning', evidence: `ca.crt has ${more.map(caName).join(', ')} besides` }];
+  return [{ code: 'ca-differs', severity: 'warning', evidence: `ca.crt also has ${more.map(caName).join(', ')}` }];
 }
 
 /** Those of `wanted` that `present` does not have. */
@@ -212,7 +209,7 @@ export function lackingIn(present: readonly Certificate[], wanted: readonly Cert
   return wanted.filter((each) => !present.some((other) => isSame(each, other)));
 }
 
-/** What is wrong with a Secret under this CA. */
+/** What is wrong with a Secret, given the CA. */
 export function judgeStored(
   stored: StoredSecret,
   ca: CaContent,
@@ -226,22 +223,22 @@ export function judgeStored(
   });
   const { leaf } = judgement;
   if (leaf === undefined || isIssuedBy(leaf, ca.current.certificate)) return judgement;
-  const evidence = `issued by another CA than ${caName(ca.current.certificate)}, which signs now`;
+  const evidence = `not issued by the current CA, ${caName(ca.current.certificate)}`;
   return { ...judgement, findings: [...judgement.findings, { code: 'other-issuer', severity: 'warning', evidence }] };
 }
 
-/** A certificate that comes to its end with its CA gains nothing. */
+/** Renewal gains nothing where the certificate already lasts as long as its CA. */
 function isWorthIssuing({ code }: Finding, { leaf }: Judgement, ca: CaContent, issuing: Issuing): boolean {
   if (code !== 'expires-soon' || leaf === undefined) return true;
   if (leafValidity(ca, issuing).notAfterMs > leaf.notAfterMs + 1_000) return true;
   issuing.log.warn(
     { ca: caName(ca.current.certificate), notAfter: day(leaf.notAfterMs) },
-    'a certificate ends with its CA and is not renewed; exchange the CA: certs rotate-ca',
+    'not renewed: the certificate already lasts as long as its CA; rotate the CA: certs rotate-ca prepare',
   );
   return false;
 }
 
-/** One that somebody else says to manage; or one that nobody does, of another CA. */
+/** Managed by another program; or without any manager, and not issued by this CA. */
 export function isForeignSecret(stored: StoredSecret, { leaf }: Judgement, ca: CaContent): boolean {
   if (stored.isOurs) return false;
   return stored.manager !== undefined || leaf === undefined || !isOfThisCa(leaf, ca);
@@ -252,20 +249,20 @@ function isOfThisCa(leaf: Certificate, { current, next, previous }: CaContent): 
   return chainOf(leaf, current.intermediates, authorities) !== undefined;
 }
 
-/** Certificates of another CA are their provider's affair as long as they work. */
+/** A working certificate of another CA is left to whoever provides it. */
 function foreignOutcome(secret: string, stored: StoredSecret | undefined, plan: Plan, { log }: Issuing): Outcome {
-  const manager = stored?.manager ?? 'another author: it has no label of ours, and a certificate of another CA';
+  const manager = stored?.manager ?? 'another party (no manager label, issued by another CA)';
   const isOfOtherCa = plan.findings.some(({ code }) => code === 'other-issuer');
   const problems = plan.findings.filter(({ code, severity }) => severity === 'error' && !(isOfOtherCa && code === 'ca-differs'));
   if (problems.length === 0) {
     log.info(
       { secret, manager, findings: plan.findings.map(({ code }) => code) },
-      'left a Secret alone that is managed elsewhere',
+      'Secret is managed elsewhere and was left unchanged',
     );
     return 'unchanged';
   }
   return {
-    complaint: `Secret ${secret} is managed by ${manager}: ${told(problems)}; renew it there, or set --overwrite-foreign`,
+    complaint: `Secret ${secret} is managed by ${manager}: ${told(problems)}; renew it there or set --overwrite-foreign`,
   };
 }
 
@@ -286,13 +283,13 @@ function issued(profile: Profile, ca: CaContent, bundle: string, issuing: Issuin
   const validity = leafValidity(ca, issuing);
   if (validity.notAfterMs <= issuing.clock.nowMs())
     throw new CaSecretError(
-      `${caName(current.certificate)} expired ${day(validity.notAfterMs)}; exchange it: certs rotate-ca prepare, switch, finish`,
+      `${caName(current.certificate)} expired ${day(validity.notAfterMs)}; replace it: certs rotate-ca prepare, switch, finish`,
     );
   const leaf = issueLeaf({ commonName, dnsNames, ipAddresses, usage, ...validity }, current);
   return { 'ca.crt': bundle, 'tls.crt': leaf.certificate + pemOf(current.intermediates), 'tls.key': leaf.key };
 }
 
-/** What a log line may say of new values. */
+/** Log fields of a new certificate. */
 function describe({ 'tls.crt': text }: SecretData): object {
   if (text === undefined) return {};
   const { commonName, serialNumber, notAfterMs, authorityKeyId } = certificateOf(Buffer.from(text));

@@ -1,7 +1,7 @@
 /**
- * New X.509 certificates (RFC 5280) and their keys: P-256, with key identifiers and serial numbers of 128 random bits.
+ * Issues X.509 certificates (RFC 5280) with P-256 keys, key identifiers and serial numbers of 128 random bits.
  *
- * Keys are made and signatures are computed by Node; only the structure around them is written here.
+ * Node generates the keys and computes the signatures; this file encodes the structure around them.
  */
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { isIPv4 } from 'node:net';
@@ -36,7 +36,7 @@ export interface Signer {
   readonly key: KeyObject;
 }
 
-/** How far clocks of clients may be behind: certificates begin as long before they are issued. */
+/** notBefore lies this far in the past, for peers whose clocks are behind. */
 export const BACKDATE_MS = 5 * 60_000;
 
 export const EXTENDED_USAGES: Readonly<Record<Usage, string>> = { server: '1.3.6.1.5.5.7.3.1', client: '1.3.6.1.5.5.7.3.2' };
@@ -52,12 +52,12 @@ const COMMON_NAME = '2.5.4.3';
 const UTF8_STRING = 0x0c;
 const BOOLEAN_TRUE = element(0x01, Buffer.from([0xff]));
 
-/** Digital signature, key encipherment: what Cilium's certgen gives too. TLS 1.2 and 1.3 with an ECDSA key need the first. */
+/** Digital signature and key encipherment, as in Cilium's certgen. TLS with an ECDSA key uses the first only. */
 const LEAF_KEY_USAGE = bitString(Buffer.from([0xa0]), 5);
 /** Certificate sign, CRL sign. */
 const CA_KEY_USAGE = bitString(Buffer.from([0x06]), 1);
 
-/** A self-signed certificate of an authority. */
+/** A self-signed CA certificate. */
 export function issueAuthority({ commonName, ...validity }: Validity & { readonly commonName: string }): Issued {
   const { publicKey, privateKey } = newKey();
   const keyId = keyIdOf(publicKey);
@@ -72,7 +72,7 @@ export function issueAuthority({ commonName, ...validity }: Validity & { readonl
   return { certificate, key: pemOf(privateKey) };
 }
 
-/** A certificate of `signer` for a server or a client. Throws CaSecretError where its key is of a kind that cannot sign here. */
+/** A server or client certificate signed by `signer`. Throws CaSecretError where the kind of its key is not supported. */
 export function issueLeaf(request: LeafRequest, signer: Signer): Issued {
   const { publicKey, privateKey } = newKey();
   const { subjectKeyId, rawSubject } = signer.certificate;
@@ -97,7 +97,7 @@ export function issueLeaf(request: LeafRequest, signer: Signer): Issued {
 }
 
 interface Body {
-  /** DER of the whole name, as all below. */
+  /** The whole name in DER, as is `subject`. */
   readonly issuer: Buffer;
   readonly subject: Buffer;
   readonly publicKey: KeyObject;
@@ -129,7 +129,7 @@ const ECDSA_BY_CURVE: Readonly<Record<string, readonly [identifier: string, dige
   secp521r1: ['1.2.840.10045.4.3.4', 'sha512'],
 };
 
-/** Keys of a CA may come from elsewhere: Helm makes RSA, Cilium's certgen P-256. */
+/** A CA may come from another tool: Helm generates RSA keys, Cilium's certgen P-256. */
 function signatureOf(key: KeyObject): { readonly identifier: Buffer; readonly digest: string | null } {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
   if (type === 'rsa') {
@@ -140,19 +140,19 @@ function signatureOf(key: KeyObject): { readonly identifier: Buffer; readonly di
   const [identifier, digest] = ECDSA_BY_CURVE[details?.namedCurve ?? ''] ?? [];
   if (type === 'ec' && identifier !== undefined && digest !== undefined)
     return { identifier: sequence(objectIdentifier(identifier)), digest };
-  throw new CaSecretError(`the key of the CA is of the kind ${type}; allowed: RSA, ECDSA with P-256, P-384 or P-521, Ed25519`);
+  throw new CaSecretError(`CA keys of type ${type} are not supported; allowed: RSA, ECDSA with P-256, P-384 or P-521, Ed25519`);
 }
 
 function newKey(): { readonly publicKey: KeyObject; readonly privateKey: KeyObject } {
   return generateKeyPairSync('ec', { namedCurve: 'P-256' });
 }
 
-/** The form in which Cilium's certgen and chart write keys, and which both read. */
+/** SEC 1, the form that Cilium's certgen writes; Helm reads it too. */
 function pemOf(key: KeyObject): string {
   return key.export({ type: 'sec1', format: 'pem' }).toString();
 }
 
-/** RFC 7093, method 1: 160 bits of SHA-256 of the public key, the octet of unused bits not among them. */
+/** RFC 7093, method 1: the first 160 bits of SHA-256 of the public key bits. */
 function keyIdOf(key: KeyObject): Buffer {
   const [whole] = elementsOf(key.export({ type: 'spki', format: 'der' }));
   const bits = inside(whole, SEQUENCE)[1]?.content.subarray(1) ?? Buffer.alloc(0);
@@ -177,7 +177,7 @@ function ipAddress(address: string): Buffer {
 
 function addressBytes(address: string): Buffer {
   if (isIPv4(address)) return Buffer.from(address.split('.').map(Number));
-  // The shortest form, without an address of IPv4 at its end.
+  // Canonical form: hexadecimal groups only, also of an IPv4-mapped address.
   const shortest = new URL(`http://[${address}]`).hostname.slice(1, -1);
   const [head = '', tail] = shortest.split('::');
   const groups = (part: string) => (part === '' ? [] : part.split(':')).map((group) => Number.parseInt(group, 16));

@@ -1,6 +1,5 @@
 /**
- * The four certificates of a clustermesh-apiserver, as Cilium's chart has them: the names of their Secrets, whom they are for, and
- * what for.
+ * The four certificates of a clustermesh-apiserver as in Cilium's chart: Secret, common name, SANs and usage.
  */
 import type { Usage } from './issue.ts';
 
@@ -11,9 +10,9 @@ export type AuthMode = 'legacy' | 'migration' | 'cluster';
 export interface Profile {
   readonly name: ProfileName;
   readonly secretName: string;
-  /** Of clients: the user of etcd that a client is. */
+  /** Of a client certificate: the etcd user. */
   readonly commonName: string;
-  /** Other common names that do as well. */
+  /** Other accepted common names. */
   readonly alsoNamed: readonly string[];
   readonly dnsNames: readonly string[];
   readonly ipAddresses: readonly string[];
@@ -23,19 +22,19 @@ export interface Profile {
 export interface ProfileOptions {
   readonly namespace: string;
   readonly clusterName: string;
-  /** Undefined where either name of the remote user will do. */
+  /** Undefined: both names of the remote user are accepted. */
   readonly authMode: AuthMode | undefined;
   readonly extraDnsNames: readonly string[];
   readonly extraIpAddresses: readonly string[];
 }
 
-/** Names that KVStoreMesh and agents make of the names of remote clusters. */
+/** KVStoreMesh and agents dial remote clusters as `<cluster>.mesh.cilium.io`. */
 const MESH_NAMES = '*.mesh.cilium.io';
 
-/** The bound of a common name (X.520); what clients verify are the alternative names. */
+/** Upper bound of a common name (X.520). Clients verify the SANs. */
 const MAX_COMMON_NAME = 64;
 
-/** In the order in which they are issued. */
+/** In the order of issuance. */
 export function profilesOf(options: ProfileOptions): readonly Profile[] {
   const { namespace, clusterName, authMode, extraDnsNames, extraIpAddresses } = options;
   const service = `clustermesh-apiserver.${namespace}.svc`;
@@ -56,7 +55,7 @@ export function profilesOf(options: ProfileOptions): readonly Profile[] {
       name: 'admin',
       secretName: 'clustermesh-apiserver-admin-cert',
       commonName: `admin-${clusterName}`,
-      // Of charts up to 1.14; etcd has this user in any case.
+      // Cilium's charts up to 1.14; every etcd has this user.
       alsoNamed: ['root'],
     },
     {

@@ -1,12 +1,12 @@
 /**
- * `certs rotate-ca`: another CA in the place of the present one, without a moment in which two sides do not trust each other.
+ * `certs rotate-ca`: replaces the CA in steps, so that peers trust each other at any time.
  *
- *   prepare   the next CA is created, and every Secret trusts it besides the present one
- *   switch    the next CA signs: every certificate is issued again; the previous CA is still trusted
- *   finish    the previous CA is no longer trusted
- *   abort     instead of switch: the next CA is dropped
+ *   prepare   creates the next CA and adds it to the trusted CAs of every Secret
+ *   switch    reissues all certificates from the next CA; the previous CA stays trusted
+ *   finish    removes the previous CA from the trusted CAs
+ *   abort     undoes prepare
  *
- * Each step may be repeated, after an interruption too, and refuses to begin before the one ahead of it is complete.
+ * Every step is idempotent, so an interrupted one is repeated, and checks that the step before it is complete.
  */
 import { type Certificate, certificatesOf } from '../shared/tls/certificate.ts';
 import { bundleOf, CA_KEYS, type CaContent, caName, newAuthority, pemOf } from './authority.ts';
@@ -41,37 +41,36 @@ export async function rotateCa(step: RotationStep, flags: RotateFlags, run: Cert
   await withIssuing(flags, run, async (issuing) => {
     await refuseForeign(issuing);
     await changeCa(issuing, (ca) => STEPS[step](ca, issuing, flags.etcdEndpoint));
-    // The present CA may have expired: then there is nothing that it could issue.
+    // An expired CA cannot issue, and must not keep the next one from being prepared.
     await issueAll({ ...issuing, onlyTrust: step === 'prepare' || step === 'abort' });
     run.log.info({ step, ...(await summary(issuing)) }, DONE[step]);
   });
 }
 
 const DONE: Readonly<Record<RotationStep, string>> = {
-  prepare: 'every Secret trusts the next CA; now see that every etcd and every other cluster does, then: certs rotate-ca switch',
-  switch: 'every certificate is of the new CA; now see that every client uses its new one, then: certs rotate-ca finish',
-  finish: 'the rotation is complete, only the new CA is trusted',
-  abort: 'the next CA is dropped, only the present one is trusted',
+  prepare: 'all Secrets trust the next CA; restart etcd and let the other clusters trust it, then run certs rotate-ca switch',
+  switch: 'all certificates are issued by the new CA; wait until all clients use them, then run certs rotate-ca finish',
+  finish: 'rotation complete: the Secrets trust the new CA only; restart etcd',
+  abort: 'next CA removed: the Secrets trust the current CA only',
 };
 
-/** The new values of the Secret of the CA; undefined where the step has changed it already. Throws RotationStepError. */
+/** New values of the CA Secret; undefined where it needs no change. Throws RotationStepError. */
 const STEPS: Readonly<
   Record<RotationStep, (ca: StoredCa, issuing: Issuing, endpoints: readonly string[]) => Promise<Values | undefined>>
 > = {
   prepare: async ({ rotation }, issuing) => {
     if (rotation === 'switched')
-      throw new RotationStepError('a rotation is under way, its step finish comes next: certs rotate-ca finish');
+      throw new RotationStepError('the previous rotation is not finished; run certs rotate-ca finish first');
     if (rotation === 'prepared') return undefined;
     return newAuthority(caValidity(issuing), [CA_KEYS.nextCertificate, CA_KEYS.nextKey]);
   },
   switch: async ({ stored: { data }, ...ca }, issuing, endpoints) => {
     if (ca.rotation === 'switched') return undefined;
     const { next } = ca;
-    if (next === undefined)
-      throw new RotationStepError('there is no next CA; its step prepare comes first: certs rotate-ca prepare');
+    if (next === undefined) throw new RotationStepError('there is no next CA; run certs rotate-ca prepare first');
     await requireTrust(ca, issuing);
     const asked = { shown: next, trusted: [ca.current, next] };
-    await requireReady(endpoints, asked, issuing, 'restart it, or add the next CA to what it trusts');
+    await requireReady(endpoints, asked, issuing, 'restart etcd, or add the next CA to its trusted CAs');
     const { nextCertificate, nextKey } = CA_KEYS;
     return {
       [CA_KEYS.certificate]: data[nextCertificate],
@@ -83,24 +82,27 @@ const STEPS: Readonly<
   },
   finish: async (ca, issuing, endpoints) => {
     if (ca.rotation === 'prepared')
-      throw new RotationStepError('the next CA signs nothing yet; its step switch comes first: certs rotate-ca switch');
+      throw new RotationStepError('the next CA is not in use yet; run certs rotate-ca switch first');
     if (ca.rotation === 'none') return undefined;
     await requireIssued(ca, issuing);
     const asked = { shown: ca.current, trusted: [ca.current] };
-    await requireReady(endpoints, asked, issuing, 'it has to show a certificate of the new CA: see that it reads its new files');
+    await requireReady(
+      endpoints,
+      asked,
+      issuing,
+      'etcd must serve a certificate of the new CA and trust it; check that its mounted Secret is up to date',
+    );
     return { [CA_KEYS.previousCertificate]: undefined };
   },
   abort: async ({ rotation }) => {
     if (rotation === 'switched')
-      throw new RotationStepError(
-        'the new CA signs already; go on with certs rotate-ca finish, or begin another rotation after it',
-      );
+      throw new RotationStepError('the new CA is already in use and cannot be dropped; run certs rotate-ca finish');
     if (rotation === 'none') return undefined;
     return { [CA_KEYS.nextCertificate]: undefined, [CA_KEYS.nextKey]: undefined };
   },
 };
 
-/** Nothing is begun that another manager of a Secret would undo, or that it would have to take part in. */
+/** Fails before anything is changed: the other manager would undo the rotation, or not follow it. */
 async function refuseForeign(issuing: Issuing): Promise<void> {
   const { secrets, flags } = issuing;
   if (flags.overwriteForeign) return;
@@ -109,26 +111,26 @@ async function refuseForeign(issuing: Issuing): Promise<void> {
   for (const profile of profilesOf(profileOptions(flags))) {
     const stored = await secrets.read(profile.secretName);
     if (stored === undefined || !isForeignSecret(stored, judgeStored(stored, ca, profile, issuing), ca)) continue;
-    foreign.push(`${stored.fullName} (${stored.manager ?? 'of another CA'})`);
+    foreign.push(`${stored.fullName} (${stored.manager ?? 'issued by another CA'})`);
   }
   if (foreign.length === 0) return;
-  const remedy = 'exchange the CA there, or set --overwrite-foreign; nothing was changed';
+  const remedy = 'rotate the CA there or set --overwrite-foreign; nothing was changed';
   throw new ForeignSecretError(`Secrets are managed elsewhere: ${foreign.join(', ')}; ${remedy}`);
 }
 
-/** Writes what `step` says into the Secret of the CA, as it was read. */
+/** Updates the CA Secret by `step`. */
 async function changeCa(issuing: Issuing, step: (ca: StoredCa) => Promise<Values | undefined>): Promise<void> {
   const { secrets, log } = issuing;
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
     const ca = await readCa(issuing);
     const values = await step(ca);
     if (values === undefined || (await secrets.replace(ca.stored, values))) return;
-    log.info({ secret: ca.stored.fullName }, 'another writer has changed the Secret, reading it again');
+    log.info({ secret: ca.stored.fullName }, 'the Secret was changed by another writer; reading it again');
   }
-  throw new SecretContentionError(`the Secret of the CA was changed by another writer ${MAX_ATTEMPTS} times; run this again`);
+  throw new SecretContentionError(`another writer changed the CA Secret ${MAX_ATTEMPTS} times in a row; run this again`);
 }
 
-/** What a Secret holds, as far as it can be read. */
+/** Certificates of a Secret, as far as they can be parsed. */
 interface Held {
   readonly leaf: Certificate | undefined;
   readonly trusted: readonly Certificate[];
@@ -137,15 +139,14 @@ interface Held {
 async function requireTrust(ca: CaContent, issuing: Issuing): Promise<void> {
   const wanted = bundleOf(ca, []);
   const behind = await fullNamesWhere(issuing, ({ trusted }) => lackingIn(trusted, wanted).length > 0);
-  refuseIfAny(behind, 'do not trust the next CA yet: certs rotate-ca prepare');
+  refuseIfAny(behind, 'do not trust the next CA; run certs rotate-ca prepare');
 }
 
 async function requireIssued({ current }: CaContent, issuing: Issuing): Promise<void> {
   const behind = await fullNamesWhere(issuing, ({ leaf }) => leaf === undefined || !isIssuedBy(leaf, current.certificate));
-  refuseIfAny(behind, 'have no certificate of the new CA yet: certs rotate-ca switch');
+  refuseIfAny(behind, 'have no certificate of the new CA; run certs rotate-ca switch');
 }
 
-/** A Secret that does not exist holds nothing. */
 async function fullNamesWhere({ secrets, flags }: Issuing, isBehind: (held: Held) => boolean): Promise<readonly string[]> {
   const behind: string[] = [];
   for (const { secretName } of profilesOf(profileOptions(flags))) {

@@ -1,20 +1,20 @@
-/** Secrets in the Kubernetes API: read, created, replaced only as they were read, and whose they are. */
+/** Secrets in the Kubernetes API: read, created, updated with a resourceVersion precondition; and who manages them. */
 import type { KubeConnection } from '../shared/k8s/connection.ts';
 import { KubeMissingError, KubeStatusError } from '../shared/k8s/errors.ts';
 import { type JsonRecord, recordOf } from '../shared/k8s/json.ts';
 import { printable } from '../shared/printable.ts';
 import { NamespaceMissingError } from './errors.ts';
 
-/** What a Secret holds, by key, as text. */
+/** Decoded values by key. */
 export type SecretData = Readonly<Record<string, string>>;
 
 export interface StoredSecret {
   /** `namespace/name`. */
   readonly fullName: string;
   readonly data: SecretData;
-  /** Who else manages it, such as `Helm`; undefined where nothing in it says so. */
+  /** Another program that manages it, such as `Helm`; undefined where no label, annotation or owner names one. */
   readonly manager: string | undefined;
-  /** This program has written it. */
+  /** Written by this program before. */
   readonly isOurs: boolean;
   readonly object: JsonRecord;
 }
@@ -23,7 +23,7 @@ const MANAGED_BY = 'app.kubernetes.io/managed-by';
 const OURSELVES = 'clustermesh-apiserver';
 const LABELS = { [MANAGED_BY]: OURSELVES, 'app.kubernetes.io/part-of': 'cilium' };
 
-/** Annotations by which other programs mark what is theirs. */
+/** Annotations that tell which program manages an object. */
 const MARKS: readonly (readonly [annotation: string, manager: string])[] = [
   ['cert-manager.io/certificate-name', 'cert-manager'],
   ['meta.helm.sh/release-name', 'Helm'],
@@ -64,7 +64,7 @@ export class Secrets {
     }
   }
 
-  /** False where there is one of this name by now. Throws a KubeError or NamespaceMissingError. */
+  /** False where a Secret of this name exists. Throws a KubeError or NamespaceMissingError. */
   async create(name: string, type: Type, data: SecretData): Promise<boolean> {
     const metadata = { name, namespace: this.#namespace, labels: LABELS };
     const object = { apiVersion: 'v1', kind: 'Secret', type, metadata, data: encoded(data) };
@@ -72,15 +72,15 @@ export class Secrets {
       return await this.#write({ verb: 'create', name, method: 'POST', path: this.#collection(), object });
     } catch (thrown) {
       if (!(thrown instanceof KubeMissingError)) throw thrown;
-      throw new NamespaceMissingError(`there is no namespace ${this.#namespace}: create it, or set --namespace`, {
+      throw new NamespaceMissingError(`namespace ${this.#namespace} does not exist; create it, or set --namespace`, {
         cause: thrown,
       });
     }
   }
 
   /**
-   * Replaces the values of `data` in a Secret that is still the one that was read; keys that are undefined are removed, all
-   * others stay. False where it is another one by now, or gone. Throws a KubeError.
+   * Sets the values of `data`; undefined removes a key, other keys stay. False where the Secret was changed or deleted since
+   * it was read. Throws a KubeError.
    */
   async replace(stored: StoredSecret, data: Readonly<Record<string, string | undefined>>): Promise<boolean> {
     const { object } = stored;
@@ -132,7 +132,7 @@ function encoded(data: Readonly<Record<string, string | undefined>>): Readonly<R
   );
 }
 
-/** A label of ours outweighs the marks of an earlier manager. */
+/** Our own label takes precedence over annotations of a former manager. */
 function ownershipOf(object: JsonRecord): Pick<StoredSecret, 'manager' | 'isOurs'> {
   const { labels, annotations, ownerReferences } = recordOf(object.metadata);
   const label = recordOf(labels)[MANAGED_BY];

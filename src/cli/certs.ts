@@ -1,4 +1,4 @@
-/** `certs`: creates, renews, checks and exchanges the certificates of a cluster, and their CA. */
+/** `certs`: creates, renews and checks the certificates of a cluster, and rotates their CA. */
 import { checkFlagTable, generateFlagTable, rotateFlagTable } from '../certs/flags.ts';
 import type { RotationStep } from '../certs/rotate.ts';
 import { systemClock } from '../shared/clock.ts';
@@ -12,9 +12,9 @@ import { logStart } from './start-log.ts';
 import { untilSignalled } from './until-signalled.ts';
 
 const NAME = 'certs';
-const STOPPING = 'stopping; another run completes what this one has begun';
+const STOPPING = 'stopping; run the command again to complete it';
 
-const GENERATE_SUMMARY = 'Create the Secrets of the CA and the certificates, and renew what does not fit or comes to its end';
+const GENERATE_SUMMARY = 'Create the CA and certificate Secrets, and reissue certificates that expire or do not match';
 
 const generate: Command = {
   summary: GENERATE_SUMMARY,
@@ -34,7 +34,7 @@ const generate: Command = {
   },
 };
 
-const CHECK_SUMMARY = 'Tell what is wrong with the certificates; the status is 0 for nothing, 1 for warnings, 2 for errors';
+const CHECK_SUMMARY = 'Check the certificates; the exit status is 0 without findings, 1 with warnings, 2 with errors';
 
 const check: Command = {
   summary: CHECK_SUMMARY,
@@ -56,10 +56,10 @@ const check: Command = {
 };
 
 const STEP_SUMMARIES: Readonly<Record<RotationStep, string>> = {
-  prepare: 'Step 1: create the next CA, and let every Secret trust it besides the present one',
-  switch: 'Step 2: issue every certificate of the next CA; the previous one is still trusted',
-  finish: 'Step 3: trust the previous CA no longer',
-  abort: 'Instead of step 2: drop the next CA',
+  prepare: 'Step 1: create the next CA and add it to the trusted CAs of every Secret',
+  switch: 'Step 2: reissue all certificates from the next CA; the previous CA stays trusted',
+  finish: 'Step 3: remove the previous CA from the trusted CAs',
+  abort: 'Undo step 1: remove the next CA',
 };
 
 function rotationStep(step: RotationStep): Command {
@@ -84,7 +84,7 @@ function rotationStep(step: RotationStep): Command {
 
 const rotateCa = commandGroup({
   name: `${NAME} rotate-ca`,
-  summary: 'Exchange the CA in steps, without a moment in which two sides do not trust each other',
+  summary: 'Replace the CA step by step without interrupting connections',
   commands: {
     prepare: rotationStep('prepare'),
     switch: rotationStep('switch'),
@@ -95,6 +95,6 @@ const rotateCa = commandGroup({
 
 export const certs = commandGroup({
   name: NAME,
-  summary: 'Create, renew, check and exchange the certificates of a cluster',
+  summary: 'Create, renew and check the certificates of a cluster, and rotate their CA',
   commands: { generate, check, 'rotate-ca': rotateCa },
 });

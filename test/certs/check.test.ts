@@ -68,7 +68,7 @@ describe.skipIf(missing !== undefined)(`certs check${missing === undefined ? '' 
     cluster.laterMs = 300 * DAY_MS;
     const report = await cluster.check();
     expect(report.secrets[1]?.managedBy).toBe('Helm');
-    expect(checkText(report)).toMatch(/server-cert +warning .*\d+ days: less than a third of its life; renew it with Helm/);
+    expect(checkText(report)).toMatch(/server-cert +warning .*\d+ days: less than a third of its validity; renew it with Helm/);
   });
 
   test('mounted files are judged without Kubernetes, under the names that the chart mounts them by', async () => {
@@ -90,7 +90,7 @@ describe.skipIf(missing !== undefined)(`certs check${missing === undefined ? '' 
     writeFileSync(join(directory, 'tls.key'), '');
     const report = await cluster.check(...argv('--cluster-name=west'));
     expect(report.secrets[0]?.findings.map(({ code }) => code)).toEqual(['key-missing']);
-    await expect(cluster.check('--directory=etcd=/x')).rejects.toThrow(/"etcd" is no certificate; allowed: server, admin/);
+    await expect(cluster.check('--directory=etcd=/x')).rejects.toThrow(/"etcd" is not known; allowed: server, admin/);
   });
 
   test('the command has a line for each Secret, JSON for programs, and a status for scripts', async () => {

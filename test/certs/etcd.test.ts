@@ -142,7 +142,7 @@ describe.skipIf(missing !== undefined)(
       // etcd has read its CAs at its start: what the Secret trusts is not what it trusts.
       const ask = `--etcd-endpoint=${etcd.endpoint}`;
       await expect(cluster.rotate('switch', ask)).rejects.toThrow(
-        /it does not trust CN=Cilium CA .*restart it.*nothing was changed/,
+        /etcd does not trust CN=Cilium CA .*restart etcd.*nothing was changed/,
       );
       await etcd.restart();
       const prepared = snapshot();

@@ -71,7 +71,7 @@ describe.skipIf(missing !== undefined)(
       expect(server.addresses).toEqual(['127.0.0.1', '::1']);
       const versions = await cluster.versions();
       const lines = await cluster.generate();
-      expect(lines.map(({ msg }) => msg)).toEqual(['every certificate is as it should be, nothing was changed']);
+      expect(lines.map(({ msg }) => msg)).toEqual(['all certificates are valid and match; nothing was changed']);
       expect(await cluster.versions()).toEqual(versions);
       expect(await cluster.check()).toMatchObject({ verdict: 'ok' });
     });
@@ -123,7 +123,7 @@ describe.skipIf(missing !== undefined)(
       expect(await cluster.generate('--cert-validity-duration=2400h', '--renew-before=240h')).toHaveLength(1);
       cluster.laterMs = 91 * DAY_MS;
       expect(await cluster.generate('--cert-validity-duration=2400h', '--renew-before=240h')).toHaveLength(LEAVES.length);
-      await expect(cluster.generate('--renew-before=8760h')).rejects.toThrow(/flag --renew-before: each run would renew/);
+      await expect(cluster.generate('--renew-before=8760h')).rejects.toThrow(/flag --renew-before: every run would renew/);
     });
 
     test('a certificate that no longer fits its flags is issued again, and no other one', async () => {
@@ -165,13 +165,15 @@ describe.skipIf(missing !== undefined)(
       const versions = await cluster.versions();
       const lines = await cluster.generate();
       expect(lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg)).toContain(
-        'a certificate ends with its CA and is not renewed; exchange the CA: certs rotate-ca',
+        'not renewed: the certificate already lasts as long as its CA; rotate the CA: certs rotate-ca prepare',
       );
       expect(await cluster.versions()).toEqual(versions);
       const report = await cluster.check();
       expect(report.secrets[0]?.findings.map(({ code }) => code)).toEqual(['ca-expires-soon']);
       cluster.laterMs = 101 * DAY_MS;
-      await expect(cluster.generate()).rejects.toThrow(/CN=Cilium CA .* expired .*certs rotate-ca prepare, switch, finish/);
+      await expect(cluster.generate()).rejects.toThrow(
+        /CN=Cilium CA .* expired .*replace it: certs rotate-ca prepare, switch, finish/,
+      );
       for (const step of ['prepare', 'switch', 'finish'] as const) await cluster.rotate(step);
       expect(await cluster.check()).toMatchObject({ verdict: 'ok' });
     });
@@ -185,14 +187,14 @@ describe.skipIf(missing !== undefined)(
       cluster.laterMs = 250 * DAY_MS;
       const before = cluster.lines.length;
       await Promise.all(Array.from({ length: 5 }, () => cluster.generate()));
-      const again = cluster.lines.slice(before).filter((line) => line.includes('issued a certificate again'));
+      const again = cluster.lines.slice(before).filter((line) => line.includes('reissued a certificate'));
       expect(again).toHaveLength(LEAVES.length);
     });
 
     test.each([
-      ['Helm', HELM, /managed by Helm: expired .*renew it there, or set --overwrite-foreign/],
+      ['Helm', HELM, /managed by Helm: expired .*renew it there or set --overwrite-foreign/],
       ['cert-manager', CERT_MANAGER, /managed by cert-manager: expired/],
-      ['nobody', {}, /managed by another author/],
+      ['nobody', {}, /managed by another party \(no manager label/],
       [
         'an operator',
         { ownerReferences: [{ apiVersion: 'v1', kind: 'Vault', name: 'x', uid: '1' }] },
@@ -237,7 +239,7 @@ describe.skipIf(missing !== undefined)(
       cluster = await world.namespace();
       const other = foreign();
       await cluster.create(CA, { 'ca.crt': other['ca.crt'] ?? '', 'ca.key': other['tls.key'] ?? '' }, {}, { type: 'Opaque' });
-      await expect(cluster.generate()).rejects.toThrow(/cilium-ca: ca.key is not the key of any certificate of ca.crt/);
+      await expect(cluster.generate()).rejects.toThrow(/cilium-ca: ca.key does not match any certificate in ca.crt/);
       expect(await world.kubernetes.requests.get(cluster.path(SERVER))).toBeUndefined();
       const report = await cluster.check();
       expect(report.secrets.map(({ findings }) => findings[0]?.code)).toEqual([
@@ -248,7 +250,7 @@ describe.skipIf(missing !== undefined)(
 
     test('with --ca-generate=false a CA that is missing is not created', async () => {
       cluster = await world.namespace();
-      await expect(cluster.generate('--ca-generate=false')).rejects.toThrow(/there is no Secret mesh-\d+\/cilium-ca/);
+      await expect(cluster.generate('--ca-generate=false')).rejects.toThrow(/Secret mesh-\d+\/cilium-ca does not exist/);
       expect(await world.kubernetes.requests.get(cluster.path(CA))).toBeUndefined();
     });
 
@@ -270,7 +272,7 @@ describe.skipIf(missing !== undefined)(
       const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
       try {
         await expect(cluster.generate(`--k8s-api-server-urls=${url}`)).rejects.toThrow(
-          /server-cert was changed by another writer 5 times; run this again/,
+          /server-cert: another writer changed it 5 times in a row; run this again/,
         );
         expect(refused).toBe(5);
       } finally {
@@ -344,9 +346,9 @@ describe.skipIf(missing !== undefined)(
       await fresh();
       await cluster.patch(ADMIN, { immutable: true });
       cluster.laterMs = 250 * DAY_MS;
-      await expect(cluster.generate()).rejects.toThrow(/admin-cert is immutable: delete it/);
+      await expect(cluster.generate()).rejects.toThrow(/admin-cert is immutable .*delete it and run this again/);
       await expect(cluster.generate('--namespace=nowhere')).rejects.toThrow(
-        /there is no namespace nowhere: create it, or set --namespace/,
+        /namespace nowhere does not exist; create it, or set --namespace/,
       );
     });
   },

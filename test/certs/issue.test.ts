@@ -216,9 +216,9 @@ describe.skipIf(!canMakeCertificates())('by the judgement of openssl (needs the 
     [
       'another key',
       { 'ca.key': generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() },
-      /ca.key is not the key of any certificate of ca.crt/,
+      /ca.key does not match any certificate in ca.crt/,
     ],
-    ['a key that is none', { 'ca.key': 'SECRET-TEXT' }, /ca.key is not a private key/],
+    ['a key that is none', { 'ca.key': 'SECRET-TEXT' }, /ca.key is not an unencrypted private key/],
     ['a certificate that is none', { 'ca.crt': 'x' }, /ca.crt: no certificate found/],
   ])('a Secret of a CA with %s is refused without a word of the key', (_, data, message) => {
     const ca = pki.authority('Own', IDENTIFIED);
@@ -232,6 +232,6 @@ describe.skipIf(!canMakeCertificates())('by the judgement of openssl (needs the 
   test('a certificate that is no CA cannot sign', () => {
     const leaf = pki.server(pki.authority('Own', IDENTIFIED), IDENTIFIED);
     const data = { 'ca.crt': leaf.cert, 'ca.key': leaf.key };
-    expect(() => caContentOf({ fullName: 'a/b', data })).toThrow(/is not the certificate of a CA/);
+    expect(() => caContentOf({ fullName: 'a/b', data })).toThrow(/is not a CA certificate/);
   });
 });

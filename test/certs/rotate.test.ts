@@ -24,7 +24,7 @@ describe.skipIf(missing !== undefined)(
     test('steps are taken in their order alone, each may be repeated, and every Secret follows', async () => {
       await fresh();
       const old = await cluster.certificate(CA, 'ca.crt');
-      await expect(cluster.rotate('switch')).rejects.toThrow(/there is no next CA.*certs rotate-ca prepare/);
+      await expect(cluster.rotate('switch')).rejects.toThrow(/there is no next CA; run certs rotate-ca prepare first/);
       await cluster.rotate('prepare');
       const next = await cluster.certificate(CA, 'ca-next.crt');
       const prepared = await cluster.versions();
@@ -36,7 +36,7 @@ describe.skipIf(missing !== undefined)(
         expect(await cluster.trusted(name)).toEqual([old.serialNumber, next.serialNumber]);
         expect((await cluster.certificate(name)).authorityKeyId).toBe(old.subjectKeyId);
       }
-      await expect(cluster.rotate('finish')).rejects.toThrow(/signs nothing yet.*certs rotate-ca switch/);
+      await expect(cluster.rotate('finish')).rejects.toThrow(/is not in use yet; run certs rotate-ca switch first/);
       await cluster.rotate('switch');
       expect((await cluster.certificate(CA, 'ca.crt')).serialNumber).toBe(next.serialNumber);
       const switched = await cluster.versions();
@@ -47,8 +47,10 @@ describe.skipIf(missing !== undefined)(
         expect(await cluster.trusted(name)).toEqual([next.serialNumber, old.serialNumber]);
         expect((await cluster.certificate(name)).authorityKeyId).toBe(next.subjectKeyId);
       }
-      await expect(cluster.rotate('prepare')).rejects.toThrow(/its step finish comes next/);
-      await expect(cluster.rotate('abort')).rejects.toThrow(/signs already/);
+      await expect(cluster.rotate('prepare')).rejects.toThrow(
+        /previous rotation is not finished; run certs rotate-ca finish first/,
+      );
+      await expect(cluster.rotate('abort')).rejects.toThrow(/already in use and cannot be dropped/);
       await cluster.rotate('finish');
       expect(Object.keys((await cluster.secret(CA)).data).sort()).toEqual(['ca.crt', 'ca.key']);
       for (const name of LEAVES) expect(await cluster.trusted(name)).toEqual([next.serialNumber]);
@@ -74,7 +76,7 @@ describe.skipIf(missing !== undefined)(
       await cluster.spoil(LOCAL, { 'ca.crt': await cluster.value(CA, 'ca.crt') });
       const before = await cluster.versions();
       await expect(cluster.rotate('switch')).rejects.toThrow(
-        /local-cert do not trust the next CA yet: certs rotate-ca prepare; nothing was changed/,
+        /local-cert do not trust the next CA; run certs rotate-ca prepare; nothing was changed/,
       );
       expect(await cluster.versions()).toEqual(before);
       await cluster.spoil(LOCAL, { 'ca.crt': bundle });
@@ -82,7 +84,7 @@ describe.skipIf(missing !== undefined)(
       await cluster.rotate('switch');
       await cluster.spoil(LOCAL, old);
       await expect(cluster.rotate('finish')).rejects.toThrow(
-        /local-cert have no certificate of the new CA yet: certs rotate-ca switch/,
+        /local-cert have no certificate of the new CA; run certs rotate-ca switch/,
       );
       await cluster.rotate('switch');
       await cluster.rotate('finish');
