@@ -5,9 +5,11 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { certificateOf } from '../../src/shared/tls/certificate.ts';
+import { certificateOf, certificatesOf } from '../../src/shared/tls/certificate.ts';
+import { canMakeCertificates } from '../support/certificates.ts';
 import { providerMissing } from '../support/kubernetes-provider.ts';
 import { until } from '../support/until.ts';
+import { IDENTIFIED, Pki } from '../tls/pki.ts';
 import {
   ADMIN,
   CA,
@@ -246,6 +248,24 @@ describe.skipIf(missing !== undefined)(
         'ca-unusable',
         ...LEAVES.map(() => 'secret-missing'),
       ]);
+    });
+
+    test('an intermediate CA signs, is sent along, and its root is trusted', async (context) => {
+      if (!canMakeCertificates()) context.skip('needs the openssl command, version 3');
+      using pki = new Pki();
+      const root = pki.authority('Root', IDENTIFIED);
+      const issuing = pki.authority('Issuing', IDENTIFIED, root);
+      cluster = await world.namespace();
+      await cluster.create(CA, { 'ca.crt': issuing.cert + root.cert, 'ca.key': issuing.key }, {}, { type: 'Opaque' });
+      await cluster.generate();
+      expect(certificatesOf(await cluster.value(SERVER, 'tls.crt')).map(({ subject }) => subject)).toEqual([
+        `CN=clustermesh-apiserver.${cluster.name}.svc`,
+        'CN=Issuing',
+      ]);
+      expect(await cluster.trusted(SERVER)).toEqual([certificateOf(Buffer.from(root.cert)).serialNumber]);
+      const versions = await cluster.versions();
+      await cluster.generate();
+      expect(await cluster.versions()).toEqual(versions);
     });
 
     test('with --ca-generate=false a CA that is missing is not created', async () => {
