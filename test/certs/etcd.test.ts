@@ -1,4 +1,4 @@
-/** The Secrets on a real etcd: both sides prove who they are, users are who their certificates say, and nothing is lost while all of it is exchanged. */
+/** The Secrets on a real etcd: both sides prove who they are, users are who their certificates say, and no event is lost while all of them are rotated. */
 import { execFile } from 'node:child_process';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { EtcdClient } from '../../src/shared/etcd/types.ts';
 import { connect, hurriedClock, listAll, put, record } from '../etcd/rig.ts';
 import { runChild } from '../process/child.ts';
+import { containersChosen } from '../support/container-engine.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd-process.ts';
 import { ETCDCTL, etcdctlMissing } from '../support/etcdctl.ts';
 import { providerMissing } from '../support/kubernetes-provider.ts';
@@ -41,16 +42,16 @@ describe.skipIf(missing !== undefined)(
       return cluster;
     }
 
-    async function etcdOf(cluster: Cluster, version: string | undefined): Promise<{ etcd: EtcdProcess; server: Files }> {
+    async function etcdOf(cluster: Cluster, version: string): Promise<{ etcd: EtcdProcess; server: Files }> {
       const server = await cluster.mount(SERVER);
       const { certFile, keyFile, caFile: clientCaFile } = server;
-      const etcd = await startEtcd({ ...(version === undefined ? {} : { version }), tls: { certFile, keyFile, clientCaFile } });
+      const etcd = await startEtcd({ version, tls: { certFile, keyFile, clientCaFile } });
       return { etcd, server };
     }
 
-    test('admin, remote and local are the users of their names', async () => {
+    test.each(etcdVersions().slice(-1))('admin, remote and local are the users of their names', async ({ version }) => {
       const cluster = await started();
-      const { etcd } = await etcdOf(cluster, etcdVersions().at(-1)?.version);
+      const { etcd } = await etcdOf(cluster, version);
       await using _ = etcd;
       const files = Object.fromEntries(await Promise.all(LEAVES.map(async (name) => [name, await cluster.mount(name)] as const)));
       const etcdctl = async (name: string, ...args: string[]) => {
@@ -78,33 +79,39 @@ describe.skipIf(missing !== undefined)(
       expect(etcd.output).toMatch(/incompatible key usage/);
     });
 
-    test('the commands of the document, word by word, create the Secrets and exchange the CA', async () => {
-      const cluster = await world.namespace();
-      const text = readFileSync(join(import.meta.dirname, '../../docs/certificates.md'), 'utf8');
-      const commands = [...text.matchAll(/^ {4}clustermesh-apiserver (certs .*)$/gm)].map(([, command = '']) => command);
-      const names = commands.map((command) => command.split(' --')[0]);
-      const steps = ['prepare', 'switch', 'finish'].map((step) => `certs rotate-ca ${step}`);
-      expect(names).toEqual(['certs generate', 'certs check', ...steps, 'certs check']);
-      let etcd: EtcdProcess | undefined;
-      try {
-        for (const command of commands) {
-          const own = command
-            .replaceAll('=kube-system', `=${cluster.name}`)
-            .replaceAll('https://clustermesh-apiserver.kube-system.svc:2379', etcd?.endpoint ?? '');
-          const env = { ...process.env, CILIUM_K8S_KUBECONFIG_PATH: cluster.kubeconfig };
-          const outcome = await runChild(process.execPath, [MAIN, ...own.split(' ')], { env });
-          expect(outcome, command).toMatchObject({ status: 0 });
-          etcd ??= (await etcdOf(cluster, undefined)).etcd;
-          await cluster.mount(SERVER, join(world.directory, `${cluster.name}-1`));
-          if (!command.includes('switch')) await etcd.restart();
-        }
-        expect(Object.keys((await cluster.secret(CA)).data).sort()).toEqual(['ca.crt', 'ca.key']);
-      } finally {
-        await etcd?.stop();
-      }
-    });
+    // An etcd in a container has copies of its files, which do not change any more.
+    const replaceable = containersChosen() ? [] : etcdVersions();
 
-    test.each(etcdVersions())('the CA is exchanged under load without a lost event, etcd $version', async ({ version }) => {
+    test.each(replaceable.slice(-1))(
+      'the commands of the document, word by word, create the Secrets and rotate the CA',
+      async ({ version }) => {
+        const cluster = await world.namespace();
+        const text = readFileSync(join(import.meta.dirname, '../../docs/certificates.md'), 'utf8');
+        const commands = [...text.matchAll(/^ {4}clustermesh-apiserver (certs .*)$/gm)].map(([, command = '']) => command);
+        const names = commands.map((command) => command.split(' --')[0]);
+        const steps = ['prepare', 'switch', 'finish'].map((step) => `certs rotate-ca ${step}`);
+        expect(names).toEqual(['certs generate', 'certs check', ...steps, 'certs check']);
+        let etcd: EtcdProcess | undefined;
+        try {
+          for (const command of commands) {
+            const own = command
+              .replaceAll('=kube-system', `=${cluster.name}`)
+              .replaceAll('https://clustermesh-apiserver.kube-system.svc:2379', etcd?.endpoint ?? '');
+            const env = { ...process.env, CILIUM_K8S_KUBECONFIG_PATH: cluster.kubeconfig };
+            const outcome = await runChild(process.execPath, [MAIN, ...own.split(' ')], { env });
+            expect(outcome, command).toMatchObject({ status: 0 });
+            etcd ??= (await etcdOf(cluster, version)).etcd;
+            await cluster.mount(SERVER, join(world.directory, `${cluster.name}-1`));
+            if (!command.includes('switch')) await etcd.restart();
+          }
+          expect(Object.keys((await cluster.secret(CA)).data).sort()).toEqual(['ca.crt', 'ca.key']);
+        } finally {
+          await etcd?.stop();
+        }
+      },
+    );
+
+    test.each(replaceable)('the CA is rotated under load without a lost event, etcd $version', async ({ version }) => {
       const cluster = await started();
       const { etcd, server } = await etcdOf(cluster, version);
       await using _ = etcd;
