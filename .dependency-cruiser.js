@@ -75,7 +75,10 @@ const KVSTOREMESH = [
   'leadership',
   'run',
 ];
-const CLI = ['command', ['completion', 'debug', 'clustermesh', 'kvstoremesh', 'etcdinit', 'mcsapi-coredns-cfg', 'version']];
+const CLI = [
+  'command',
+  ['completion', 'debug', 'clustermesh', 'kvstoremesh', 'etcdinit', 'mcsapi-coredns-cfg', 'certs', 'version'],
+];
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {

@@ -4,7 +4,7 @@
  * `-o json` prints the report. The text has one line per finding, and one per Secret without findings.
  */
 import { join } from 'node:path';
-import { FileReadError, readBoundedFile } from '../shared/bounded-file.ts';
+import { FileReadError, readBoundedFile } from '../shared/files/bounded-file.ts';
 import { FlagError } from '../shared/flags/error.ts';
 import { quoted } from '../shared/flags/kinds.ts';
 import { MAX_PEM_FILE_BYTES } from '../shared/limits.ts';
@@ -40,6 +40,7 @@ export interface CheckReport {
 /** Exit statuses of `certs check`. A failed check has another one. */
 export const CHECK_STATUS: Readonly<Record<Verdict, number>> = { ok: 0, warning: 1, error: 2 };
 
+/** Characters of the evidence of one finding. */
 const MAX_EVIDENCE_LENGTH = 1_000;
 
 /** Throws a ProgramError where the check itself fails. */

@@ -124,6 +124,7 @@ export function expiryFinding(certificate: Certificate, { nowMs, renewBeforeMs }
   return { code: 'expires-soon', severity: 'warning', evidence: `${until}, ${Math.floor(leftMs / DAY_MS)} days: ${how}` };
 }
 
+/** A day, for remaining lifetimes. */
 const DAY_MS = 24 * 3_600_000;
 
 /** `2026-01-31 12:00 UTC` */

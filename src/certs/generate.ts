@@ -4,14 +4,15 @@
  * Concurrent runs do not undo each other: an update has a resourceVersion precondition, and the CA is read after the Secret. A
  * run with an outdated CA has therefore read an outdated Secret as well, and its update conflicts.
  */
-import { readBoundedFile } from '../shared/bounded-file.ts';
-import type { Clock } from '../shared/clock.ts';
+
 import { asError } from '../shared/errors.ts';
+import { readBoundedFile } from '../shared/files/bounded-file.ts';
 import { FlagError } from '../shared/flags/error.ts';
-import { openFlaggedConnection } from '../shared/k8s/flagged-connection.ts';
-import { checkVersion } from '../shared/k8s/version.ts';
+import { openFlaggedConnection } from '../shared/kubernetes/connection/flagged-connection.ts';
+import { checkVersion } from '../shared/kubernetes/version.ts';
 import { MAX_PEM_FILE_BYTES } from '../shared/limits.ts';
-import type { Logger } from '../shared/log.ts';
+import type { Logger } from '../shared/process/log.ts';
+import type { Clock } from '../shared/time/clock.ts';
 import { type Certificate, certificateOf, certificatesOf } from '../shared/tls/certificate.ts';
 import { chainOf } from '../shared/tls/chain.ts';
 import { bundleOf, CA_KEYS, type CaContent, caContentOf, caName, isSame, newAuthority, pemOf } from './authority.ts';
@@ -249,7 +250,7 @@ function isOfThisCa(leaf: Certificate, { current, next, previous }: CaContent): 
   return chainOf(leaf, current.intermediates, authorities) !== undefined;
 }
 
-/** A working certificate of another CA is left to whoever provides it. */
+/** A working certificate of another CA is not replaced: another party manages it. */
 function foreignOutcome(secret: string, stored: StoredSecret | undefined, plan: Plan, { log }: Issuing): Outcome {
   const manager = stored?.manager ?? 'another party (no manager label, issued by another CA)';
   const isOfOtherCa = plan.findings.some(({ code }) => code === 'other-issuer');

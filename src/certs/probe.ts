@@ -15,6 +15,7 @@ const PROBE_TIMEOUT_MS = 5_000;
 
 /** Common name of the probe's client certificate; no etcd user has it. */
 const PROBE_NAME = 'clustermesh-apiserver-probe';
+/** Validity of the client certificate that only the probe uses. */
 const PROBE_LIFE_MS = 10 * 60_000;
 
 /** HTTP/2 client preface and an empty SETTINGS frame; a server that accepted the certificate answers with its SETTINGS. */

@@ -1,7 +1,8 @@
 /** Secrets in the Kubernetes API: read, created, updated with a resourceVersion precondition; and who manages them. */
-import type { KubeConnection } from '../shared/k8s/connection.ts';
-import { KubeMissingError, KubeStatusError } from '../shared/k8s/errors.ts';
-import { type JsonRecord, recordOf } from '../shared/k8s/json.ts';
+
+import type { KubeConnection } from '../shared/kubernetes/connection/connection.ts';
+import { KubeMissingError, KubeStatusError } from '../shared/kubernetes/errors.ts';
+import { type JsonRecord, recordOf } from '../shared/kubernetes/objects/json.ts';
 import { printable } from '../shared/printable.ts';
 import { NamespaceMissingError } from './errors.ts';
 
@@ -32,6 +33,7 @@ const MARKS: readonly (readonly [annotation: string, manager: string])[] = [
 ];
 
 const JSON_TYPE = 'application/json';
+/** Characters shown of the manager of a Secret; the length of a label. */
 const MAX_MANAGER_LENGTH = 63;
 
 type Type = 'kubernetes.io/tls' | 'Opaque';

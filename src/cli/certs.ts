@@ -1,15 +1,15 @@
 /** `certs`: creates, renews and checks the certificates of a cluster, and rotates their CA. */
 import { checkFlagTable, generateFlagTable, rotateFlagTable } from '../certs/flags.ts';
 import type { RotationStep } from '../certs/rotate.ts';
-import { systemClock } from '../shared/clock.ts';
 import { parseFlags } from '../shared/flags/parse.ts';
-import { createLogger, silentLogger } from '../shared/log.ts';
-import type { Command } from './command.ts';
-import { commandGroup } from './command-group.ts';
-import { commandHelp } from './help.ts';
-import { print } from './output.ts';
-import { logStart } from './start-log.ts';
-import { untilSignalled } from './until-signalled.ts';
+import { createLogger, silentLogger } from '../shared/process/log.ts';
+import { systemClock } from '../shared/time/clock.ts';
+import type { Command } from './command/command.ts';
+import { commandGroup } from './command/command-group.ts';
+import { commandHelp } from './command/help.ts';
+import { print } from './command/output.ts';
+import { logStart } from './command/start-log.ts';
+import { untilSignalled } from './command/until-signalled.ts';
 
 const NAME = 'certs';
 const STOPPING = 'stopping; run the command again to complete it';
@@ -47,7 +47,7 @@ const check: Command = {
     }
     const { CHECK_STATUS, check, checkText } = await import('../certs/check.ts');
     const { output } = flags.values;
-    const format = output === '' ? checkText : (await import('./structured-output.ts')).structuredOutput(output);
+    const format = output === '' ? checkText : (await import('./command/structured-output.ts')).structuredOutput(output);
     const { signal } = new AbortController();
     const report = await check(flags.values, { log: silentLogger, clock: systemClock, signal });
     print(format(report));

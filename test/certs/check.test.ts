@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkText } from '../../src/certs/check.ts';
-import { runChild } from '../process/child.ts';
-import { providerMissing } from '../support/kubernetes-provider.ts';
-import { ADMIN, CertsWorld, type Cluster, DAY_MS, foreign, HELM, LOCAL, REMOTE, SERVER } from './rig.ts';
+import { providerMissing } from '../support/kubernetes/kubernetes-provider.ts';
+import { runChild } from '../support/processes/child.ts';
+import { ADMIN, CertsWorld, type Cluster, DAY_MS, foreign, HELM, LOCAL, REMOTE, SERVER } from './certs-fixture.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 

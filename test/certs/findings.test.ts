@@ -5,8 +5,8 @@ import { type JudgementRules, judge, type Material } from '../../src/certs/findi
 import { issueAuthority, issueLeaf, type LeafRequest, type Signer } from '../../src/certs/issue.ts';
 import { type ProfileName, profilesOf } from '../../src/certs/profiles.ts';
 import { certificateOf } from '../../src/shared/tls/certificate.ts';
-import { canMakeCertificates } from '../support/certificates.ts';
-import { BARE, Pki } from '../tls/pki.ts';
+import { canMakeCertificates } from '../support/tls/certificates.ts';
+import { BARE, Pki } from '../support/tls/pki.ts';
 
 const DAY_MS = 24 * 3_600_000;
 const NOW = Date.UTC(2026, 0, 1);

@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { certificateOf, certificatesOf } from '../../src/shared/tls/certificate.ts';
-import { canMakeCertificates } from '../support/certificates.ts';
-import { providerMissing } from '../support/kubernetes-provider.ts';
+import { providerMissing } from '../support/kubernetes/kubernetes-provider.ts';
+import { canMakeCertificates } from '../support/tls/certificates.ts';
+import { IDENTIFIED, Pki } from '../support/tls/pki.ts';
 import { until } from '../support/until.ts';
-import { IDENTIFIED, Pki } from '../tls/pki.ts';
 import {
   ADMIN,
   CA,
@@ -23,7 +23,7 @@ import {
   LOCAL,
   REMOTE,
   SERVER,
-} from './rig.ts';
+} from './certs-fixture.ts';
 
 const DOCUMENT = join(import.meta.dirname, '../../docs/certificates.md');
 

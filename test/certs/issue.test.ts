@@ -17,8 +17,8 @@ import {
   objectIdentifier as readIdentifier,
   SEQUENCE,
 } from '../../src/shared/tls/der.ts';
-import { canMakeCertificates } from '../support/certificates.ts';
-import { CA, IDENTIFIED, type Issued, Pki } from '../tls/pki.ts';
+import { canMakeCertificates } from '../support/tls/certificates.ts';
+import { CA, IDENTIFIED, type Issued, Pki } from '../support/tls/pki.ts';
 
 const NOW = Date.now();
 const VALIDITY = { notBeforeMs: NOW - 300_000, notAfterMs: NOW + 24 * 3_600_000 };

@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { type Authority, caContentOf } from '../../src/certs/authority.ts';
 import { issueAuthority, issueLeaf } from '../../src/certs/issue.ts';
 import { type Probe, probe } from '../../src/certs/probe.ts';
-import { freePort } from '../support/free-port.ts';
+import { freePort } from '../support/network/free-port.ts';
 
 const VALIDITY = { notBeforeMs: Date.now() - 60_000, notAfterMs: Date.now() + 3_600_000 };
 

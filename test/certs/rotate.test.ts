@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { providerMissing } from '../support/kubernetes-provider.ts';
-import { CA, CERT_MANAGER, CertsWorld, type Cluster, HELM, LEAVES, LOCAL, SERVER } from './rig.ts';
+import { providerMissing } from '../support/kubernetes/kubernetes-provider.ts';
+import { CA, CERT_MANAGER, CertsWorld, type Cluster, HELM, LEAVES, LOCAL, SERVER } from './certs-fixture.ts';
 
 const missing = providerMissing('real');
 

@@ -128,7 +128,7 @@ export const TARGETS: readonly Target[] = [
       '\\',
     ],
     load: async () => {
-      const { compileJsonPath } = await import('../../src/cli/debug/json-path.ts');
+      const { compileJsonPath } = await import('../../src/cli/command/json-path.ts');
       return (input) => attempt(() => assert.equal(typeof compileJsonPath(input.toString())(STATUS), 'string'));
     },
   },

@@ -47,7 +47,7 @@ async function textOutput(verbose: boolean): Promise<Output> {
 }
 
 async function structured(option: string): Promise<Output> {
-  const { structuredOutput } = await import('./structured-output.ts');
+  const { structuredOutput } = await import('../command/structured-output.ts');
   return structuredOutput(option);
 }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { compileJsonPath } from '../../../src/cli/debug/json-path.ts';
-import { structuredOutput } from '../../../src/cli/debug/structured-output.ts';
+import { compileJsonPath } from '../../../src/cli/command/json-path.ts';
+import { structuredOutput } from '../../../src/cli/command/structured-output.ts';
 import { FlagError } from '../../../src/shared/flags/error.ts';
 
 const clusters = [

@@ -9,11 +9,11 @@ import { checkFlagTable, generateFlagTable, rotateFlagTable } from '../../src/ce
 import { generate } from '../../src/certs/generate.ts';
 import { issueAuthority, issueLeaf } from '../../src/certs/issue.ts';
 import { type RotationStep, rotateCa } from '../../src/certs/rotate.ts';
-import { systemClock } from '../../src/shared/clock.ts';
 import { parseFlags } from '../../src/shared/flags/parse.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 import { type Certificate, certificateOf, certificatesOf } from '../../src/shared/tls/certificate.ts';
-import type { CertificateFiles } from '../support/certificates.ts';
-import { type KubernetesProvider, startKubernetes } from '../support/kubernetes-provider.ts';
+import { type KubernetesProvider, startKubernetes } from '../support/kubernetes/kubernetes-provider.ts';
+import type { CertificateFiles } from '../support/tls/certificates.ts';
 
 export const CA = 'cilium-ca';
 export const SERVER = 'clustermesh-apiserver-server-cert';
