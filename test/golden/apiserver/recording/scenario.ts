@@ -57,7 +57,7 @@ export interface Scenario {
   readonly hasHeartbeat: boolean;
 }
 
-export const DATA = join(import.meta.dirname, 'data');
+export const DATA = join(import.meta.dirname, '../data');
 
 /** Words of a step that are no actions. */
 const NOTES = ['settle', 'comment', 'exits'];

@@ -91,7 +91,7 @@ interface StepFile {
   readonly mayDifferApi?: boolean;
 }
 
-const DATA = join(import.meta.dirname, 'data');
+const DATA = join(import.meta.dirname, '../data');
 
 export function scenarioNames(): readonly string[] {
   return readdirSync(DATA).toSorted();
