@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the programs that tests need, from the modules in test/tools, into .cache/tools: kube-apiserver, etcd-3.5, etcd-3.6,
-# etcd-3.7, etcdctl, etcdctl-3.5 and actionlint. Unpacks packages of the distribution there: prometheus with promtool and the
+# etcd-3.7, etcdctl, etcdctl-3.5, helm and actionlint. Unpacks packages of the distribution there: prometheus with promtool and the
 # shells of the completion tests where they are not in the PATH, podman where no container engine answers. What is there and
 # newer than its module is kept without a word; each other tool is one line. A tool that cannot be had is skipped with the
 # reason, and so are its tests later.
@@ -96,6 +96,11 @@ build etcdctl etcd-3.6 go.etcd.io/etcd/etcdctl/v3
 build etcdctl-3.5 etcd-3.5 go.etcd.io/etcd/etcdctl/v3
 build etcd-3.7 etcd-3.7 go.etcd.io/etcd/server/v3
 build actionlint actionlint github.com/rhysd/actionlint/cmd/actionlint
+helm=helm.sh/helm/v3
+# Helm is told the version of Kubernetes that it speaks for, and its own; else it takes 1.20 for the cluster of a template.
+build helm helm "$helm/cmd/helm" "-X $helm/internal/version.version=$(sed -n 's|^[[:space:]]*helm.sh/helm/v3 \(v[^ ]*\).*|\1|p' test/tools/helm/go.mod) \
+  -X $helm/pkg/lint/rules.k8sVersionMajor=1 -X $helm/pkg/lint/rules.k8sVersionMinor=34 \
+  -X $helm/pkg/chartutil.k8sVersionMajor=1 -X $helm/pkg/chartutil.k8sVersionMinor=34"
 build kube-apiserver kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver "-X k8s.io/component-base/version.gitVersion=$kubernetes"
 fetch_prometheus
 fetch_podman

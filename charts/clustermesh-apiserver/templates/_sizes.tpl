@@ -1,0 +1,50 @@
+{{/*
+What a container asks for, in MiB and milli-CPUs, by the size of the mesh. Processors have no limit: one would only slow the
+first load. Memory has one: a leak must not take the node with it.
+*/}}
+{{- define "clustermesh.sizes" -}}
+small:
+  etcd: {cpu: 100, memory: 256, memoryLimit: 768, quota: 512}
+  apiserver: {cpu: 50, memory: 128, memoryLimit: 384}
+  kvstoremesh: {cpu: 50, memory: 128, memoryLimit: 384}
+medium:
+  etcd: {cpu: 250, memory: 512, memoryLimit: 1536, quota: 1024}
+  apiserver: {cpu: 100, memory: 256, memoryLimit: 768}
+  kvstoremesh: {cpu: 100, memory: 256, memoryLimit: 768}
+large:
+  etcd: {cpu: 1000, memory: 1536, memoryLimit: 5120, quota: 4096}
+  apiserver: {cpu: 250, memory: 512, memoryLimit: 2048}
+  kvstoremesh: {cpu: 500, memory: 1024, memoryLimit: 3072}
+xlarge:
+  etcd: {cpu: 2000, memory: 4096, memoryLimit: 10240, quota: 8192}
+  apiserver: {cpu: 500, memory: 1024, memoryLimit: 4096}
+  kvstoremesh: {cpu: 1000, memory: 3072, memoryLimit: 8192}
+{{- end }}
+
+{{/* The quota of etcd in MiB. */}}
+{{- define "clustermesh.quotaMiB" -}}
+{{- $preset := index (include "clustermesh.sizes" . | fromYaml) .Values.meshSize "etcd" -}}
+{{ int (.Values.etcd.quotaMiB | default $preset.quota) }}
+{{- end }}
+
+{{/* The resources of a container: a list of the context, the name of its values, and these values. */}}
+{{- define "clustermesh.resources" -}}
+{{- $context := index . 0 -}}
+{{- $container := index . 1 -}}
+{{- $values := index . 2 -}}
+{{- if $values.resources -}}
+{{- toYaml $values.resources -}}
+{{- else -}}
+{{- $preset := index (include "clustermesh.sizes" $context | fromYaml) $context.Values.meshSize $container -}}
+{{- $limit := int $preset.memoryLimit -}}
+{{- if and (eq $container "etcd") (eq $context.Values.etcd.storageMedium "Memory") -}}
+{{- /* What is on the tmpfs counts as memory of the container. */ -}}
+{{- $limit = add $limit (include "clustermesh.quotaMiB" $context | int) -}}
+{{- end -}}
+requests:
+  cpu: {{ int $preset.cpu }}m
+  memory: {{ int $preset.memory }}Mi
+limits:
+  memory: {{ $limit }}Mi
+{{- end -}}
+{{- end }}
