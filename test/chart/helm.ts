@@ -1,0 +1,133 @@
+/** Helm as a user calls it, with nothing of the user's: that of the PATH where it is version 3, else the one of .cache/tools. */
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseAllDocuments, stringify } from 'yaml';
+
+export const CHART = join(import.meta.dirname, '../../charts/clustermesh-apiserver');
+export const NAMESPACE = 'kube-system';
+
+/** Of the chart, as a file of `--values` has them. */
+export type Values = Readonly<Record<string, unknown>>;
+
+/** What a user cannot do without. */
+export const REQUIRED: Values = {
+  cluster: { name: 'east', id: 1 },
+  image: { override: 'registry.test/clustermesh-apiserver:test' },
+};
+
+const found = ['helm', join(import.meta.dirname, '../../.cache/tools/helm')].find((path) => {
+  try {
+    return execFileSync(path, ['version', '--short'], { encoding: 'utf8', stdio: 'pipe' }).startsWith('v3.');
+  } catch {
+    return false;
+  }
+});
+
+/** Why Helm cannot be called; undefined where it can. */
+export function helmMissing(): string | undefined {
+  return found === undefined ? 'no helm 3: put one into the PATH, or run scripts/build-test-tools.sh' : undefined;
+}
+
+export interface HelmOutcome {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A directory for its files, and a kubeconfig where it is to reach a cluster. */
+export class Helm implements Disposable {
+  readonly directory = mkdtempSync(join(tmpdir(), 'helm-test-'));
+  readonly #kubeconfigFile: string;
+  #files = 0;
+
+  constructor(kubeconfigFile = '/dev/null') {
+    this.#kubeconfigFile = kubeconfigFile;
+  }
+
+  /** Resolves whatever the status is. */
+  run(...args: readonly string[]): Promise<HelmOutcome> {
+    return this.call(found ?? 'helm', args);
+  }
+
+  /** Runs another program in the environment of Helm. */
+  call(program: string, args: readonly string[]): Promise<HelmOutcome> {
+    const env = { ...this.environment, PATH: process.env.PATH };
+    const options = { env, timeout: 60_000, maxBuffer: 64 * 1024 * 1024, cwd: this.directory };
+    return new Promise((resolve) => {
+      execFile(program, args, options, (error, stdout, stderr) => {
+        const status = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
+        resolve({ status, stdout, stderr: stderr || (status === 0 ? '' : String(error)) });
+      });
+    });
+  }
+
+  get environment(): Readonly<Record<string, string>> {
+    const at = (name: string) => join(this.directory, name);
+    return {
+      HOME: this.directory,
+      HELM_CACHE_HOME: at('cache'),
+      HELM_CONFIG_HOME: at('config'),
+      HELM_DATA_HOME: at('data'),
+      KUBECONFIG: this.#kubeconfigFile,
+    };
+  }
+
+  /** The file that `values` are in from now on. */
+  valuesFile(values: Values): string {
+    this.#files += 1;
+    const path = join(this.directory, `values-${this.#files}.yaml`);
+    writeFileSync(path, stringify(values, { version: '1.1' }));
+    return path;
+  }
+
+  /** What the chart makes of `values` on top of those that are required. Rejects with Helm's words where it refuses them. */
+  async template(values: Values, ...args: readonly string[]): Promise<string> {
+    const files = [REQUIRED, values].map((each) => `--values=${this.valuesFile(each)}`);
+    const { status, stdout, stderr } = await this.run('template', 'mesh', CHART, `--namespace=${NAMESPACE}`, ...files, ...args);
+    if (status !== 0) throw new Error(stderr);
+    return stdout;
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** The part of an object that tests look at. */
+export interface KubeObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly type?: string;
+  readonly data?: Readonly<Record<string, string>>;
+  readonly rules?: readonly PolicyRule[];
+  readonly roleRef?: { readonly kind: string; readonly name: string };
+  readonly subjects?: readonly { readonly kind: string; readonly name: string; readonly namespace: string }[];
+  readonly spec?: unknown;
+}
+
+export interface PolicyRule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly resourceNames?: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+/** The objects of a rendering, read as Kubernetes reads them. */
+export function objectsOf(rendered: string): readonly KubeObject[] {
+  return parseAllDocuments(rendered, { version: '1.1' })
+    .map((document) => document.toJS() as KubeObject | null)
+    .filter((object) => object !== null);
+}
+
+/** `Kind/name` */
+export function referenceOf({ kind, metadata }: Pick<KubeObject, 'kind' | 'metadata'>): string {
+  return `${kind}/${metadata.name}`;
+}
