@@ -1,20 +1,18 @@
 /** Two clusters joined by nothing but the chart: its Pods run as processes, with its certificates, users, rights and probes. */
 import { execFile } from 'node:child_process';
-import type { ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parse, stringify } from 'yaml';
 import { etcdVersions } from '../support/etcd-process.ts';
 import { ETCDCTL, etcdctlMissing } from '../support/etcdctl.ts';
 import { freePort } from '../support/free-port.ts';
 import { kubeApiserverMissing } from '../support/kube-apiserver.ts';
-import { KubeProxy, type ProxiedRequest } from '../support/kube-proxy.ts';
+import { KubeProxy } from '../support/kube-proxy.ts';
 import { until } from '../support/until.ts';
 import { Cluster } from './cluster.ts';
 import { CHART, Helm, helmMissing, type KubeObject, NAMESPACE, objectsOf, REQUIRED, type Values } from './helm.ts';
 import { merged } from './matrix.ts';
 import { podOf } from './pods.ts';
-import { accountKubeconfig, requestedRights, rightsOf } from './rights.ts';
+import { accountKubeconfig, plainKubeconfig, refuseStreamingLists, requestedRights, rightsOf } from './rights.ts';
 import { RunningPod } from './running-pod.ts';
 
 const missing =
@@ -173,20 +171,3 @@ describe.skipIf(missing !== undefined)(`two clusters of the chart${missing === u
     expect(lines).toEqual([]);
   });
 });
-
-/** Servers before Kubernetes 1.32 have none: what a role allows has to do for lists as well. */
-function refuseStreamingLists({ query }: ProxiedRequest, response: ServerResponse): boolean {
-  if (!query.has('sendInitialEvents')) return false;
-  response.writeHead(400, { 'content-type': 'application/json' }).end('{"kind":"Status","apiVersion":"v1","code":400}');
-  return true;
-}
-
-/** For a server without certificates or accounts. */
-function plainKubeconfig(server: string): string {
-  return stringify({
-    ...(parse('{apiVersion: v1, kind: Config, current-context: a}') as object),
-    clusters: [{ name: 'a', cluster: { server } }],
-    contexts: [{ name: 'a', context: { cluster: 'a', user: 'a' } }],
-    users: [{ name: 'a', user: {} }],
-  });
-}

@@ -1,4 +1,5 @@
 /** Rights in Kubernetes as text, `verb group/resource` and `verb group/resource/name`: what rules allow, what requests need. */
+import type { ServerResponse } from 'node:http';
 import { parse, stringify } from 'yaml';
 import type { ProxiedRequest } from '../support/kube-proxy.ts';
 import type { Cluster } from './cluster.ts';
@@ -49,4 +50,23 @@ export async function accountKubeconfig(cluster: Cluster, account: string): Prom
   const request = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { expirationSeconds: 3_600 } };
   const { status } = (await cluster.requests.create(path, request)) as { status: { token: string } };
   return stringify({ ...(parse(cluster.kubeconfig) as object), users: [{ name: 'test', user: { token: status.token } }] });
+}
+
+/** A kubeconfig for a server that asks for neither certificates nor accounts. */
+export function plainKubeconfig(server: string): string {
+  return stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'test',
+    clusters: [{ name: 'test', cluster: { server } }],
+    contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
+    users: [{ name: 'test', user: {} }],
+  });
+}
+
+/** Servers before Kubernetes 1.32 have no streaming lists: what a role allows has to do for lists as well. */
+export function refuseStreamingLists({ query }: ProxiedRequest, response: ServerResponse): boolean {
+  if (!query.has('sendInitialEvents')) return false;
+  response.writeHead(400, { 'content-type': 'application/json' }).end('{"kind":"Status","apiVersion":"v1","code":400}');
+  return true;
 }

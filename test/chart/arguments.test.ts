@@ -1,0 +1,80 @@
+/** Every argument of every row is one that the program takes, with a value that it takes. */
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { type Outcome, runChild } from '../process/child.ts';
+import { etcdVersions } from '../support/etcd-process.ts';
+import { ETCDCTL, etcdctlMissing } from '../support/etcdctl.ts';
+import { Helm, helmMissing, objectsOf } from './helm.ts';
+import { MATRIX } from './matrix.ts';
+import { containersOf, podOf } from './pods.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../bin/clustermesh-apiserver', import.meta.url));
+
+const missing = helmMissing();
+/** The flag for defragmentation at the start has another name in older versions. */
+const etcd = etcdVersions().findLast(({ version }) => version.localeCompare('3.6', 'en', { numeric: true }) >= 0);
+
+const ours = (...args: readonly string[]) => runChild(PROGRAM, args, { env: { CLUSTERMESH_NODE: process.execPath } });
+
+const { stdout: commands } = missing === undefined ? await ours('--help') : { stdout: '' };
+const hasCerts = /^ {2}certs /m.test(commands);
+
+describe.skipIf(missing !== undefined)(`arguments of the chart${missing === undefined ? '' : ` (${missing})`}`, () => {
+  /** By the path of the program and the words before the flags: every flag that occurs. */
+  const flags = new Map<string, Set<string>>();
+
+  beforeAll(async () => {
+    using helm = new Helm();
+    for (const { values } of MATRIX) {
+      const pods = objectsOf(await helm.template(values)).flatMap((object) => podOf(object) ?? []);
+      for (const { command, args } of pods.flatMap(containersOf).filter((container) => container.command !== undefined)) {
+        const words = args.filter((argument) => !argument.startsWith('-'));
+        const known = flags.get([...command, ...words].join(' ')) ?? new Set();
+        flags.set([...command, ...words].join(' '), known.union(new Set(args.filter((argument) => argument.startsWith('-')))));
+      }
+    }
+  }, 120_000);
+
+  const flagsOf = (words: string) => [...(flags.get(words) ?? [])];
+  const taken = async (outcome: Promise<Outcome>) => {
+    const { status, stderr } = await outcome;
+    return { status, stderr };
+  };
+
+  test('nothing but these is run', () => {
+    expect([...flags.keys()].sort()).toEqual([
+      '/usr/bin/clustermesh-apiserver certs generate',
+      '/usr/bin/clustermesh-apiserver clustermesh',
+      '/usr/bin/clustermesh-apiserver etcdinit',
+      '/usr/bin/clustermesh-apiserver kvstoremesh',
+      '/usr/bin/etcd',
+      '/usr/bin/etcdctl defrag',
+    ]);
+  });
+
+  // Flags before --help are read, and their values judged.
+  test.each(['clustermesh', 'kvstoremesh', 'etcdinit'])('%s takes them', async (command) => {
+    const all = flagsOf(`/usr/bin/clustermesh-apiserver ${command}`);
+    expect(all.length).toBeGreaterThan(4);
+    expect(await taken(ours(command, ...all, '--help'))).toEqual({ status: 0, stderr: '' });
+    expect((await ours(command, ...all, '--no-such-flag', '--help')).status).toBe(255);
+  });
+
+  test.skipIf(!hasCerts)(`certs generate takes them${hasCerts ? '' : ' (needs the command certs)'}`, async () => {
+    const all = flagsOf('/usr/bin/clustermesh-apiserver certs generate');
+    expect(await taken(ours('certs', 'generate', ...all, '--help'))).toEqual({ status: 0, stderr: '' });
+  });
+
+  test.skipIf(etcd === undefined)(`etcd takes them${etcd === undefined ? ' (needs etcd 3.6)' : ''}`, async () => {
+    const run = (...more: readonly string[]) => runChild(etcd?.path ?? '', [...flagsOf('/usr/bin/etcd'), ...more, '--version']);
+    expect(await taken(run())).toEqual({ status: 0, stderr: '' });
+    expect((await run('--no-such-flag')).status).not.toBe(0);
+  });
+
+  const noEtcdctl = etcdctlMissing();
+  test.skipIf(noEtcdctl !== undefined)(`etcdctl takes them${noEtcdctl === undefined ? '' : ` (${noEtcdctl})`}`, async () => {
+    const all = flagsOf('/usr/bin/etcdctl defrag');
+    expect(await taken(runChild(ETCDCTL, [...all, 'defrag', '--help']))).toMatchObject({ status: 0 });
+    expect((await runChild(ETCDCTL, [...all, '--no-such-flag', 'defrag', '--help'])).status).not.toBe(0);
+  });
+});
