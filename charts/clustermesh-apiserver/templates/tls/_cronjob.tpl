@@ -32,6 +32,12 @@ template:
           - --namespace={{ .Release.Namespace }}
           - --cluster-name={{ .Values.cluster.name }}
           - --ca-secret=cilium-ca
+          - --auth-mode={{ .Values.tls.authMode }}
+          - --cert-validity-duration={{ mul (int .Values.tls.validityDays) 24 }}h
+          - --ca-validity-duration={{ mul (int .Values.tls.caValidityDays) 24 }}h
+          {{- $server := index (include "clustermesh.certificates" . | fromYaml) "clustermesh-apiserver-server-cert" }}
+          - {{ printf "--extra-dns-names=%s" (join "," $server.dnsNames) | quote }}
+          - --extra-ip-addresses={{ join "," $server.ipAddresses }}
           {{- with .Values.tls.cronJob.extraArgs }}
           {{- toYaml . | nindent 10 }}
           {{- end }}
