@@ -4,6 +4,7 @@ import type { KubeObject } from './helm.ts';
 export interface VolumeSource {
   readonly secret?: NamedSource & { readonly secretName?: string };
   readonly configMap?: NamedSource;
+  readonly persistentVolumeClaim?: { readonly claimName: string };
   readonly [kind: string]: unknown;
 }
 

@@ -55,6 +55,7 @@ function existingWith(objects: readonly KubeObject[], values: Values): Existing 
   existing.set(`${bundle?.useSecret ? 'Secret' : 'ConfigMap'}/${bundle?.name ?? 'cilium-root-ca.crt'}`, [
     bundle?.key ?? 'ca.crt',
   ]);
+  existing.set('PersistentVolumeClaim/given', 'any');
   if (serviceAccount?.create === false) existing.set(`ServiceAccount/${serviceAccount.name ?? 'clustermesh-apiserver'}`, 'any');
   return existing;
 }
@@ -81,8 +82,10 @@ function sourcesOf(volume: Volume): readonly VolumeSource[] {
   return volume.projected?.sources ?? [volume];
 }
 
-function sourceProblems({ secret, configMap }: VolumeSource, existing: Existing): readonly string[] {
+function sourceProblems({ secret, configMap, persistentVolumeClaim }: VolumeSource, existing: Existing): readonly string[] {
+  const claim = persistentVolumeClaim && `PersistentVolumeClaim/${persistentVolumeClaim.claimName}`;
   return [
+    ...(claim === undefined || existing.has(claim) ? [] : [`no ${claim}`]),
     ...(secret === undefined ? [] : keyProblems('Secret', secret.name ?? secret.secretName ?? '', secret, existing)),
     ...(configMap === undefined ? [] : keyProblems('ConfigMap', configMap.name ?? '', configMap, existing)),
   ];

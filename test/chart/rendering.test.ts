@@ -79,6 +79,16 @@ describe.skipIf(missing !== undefined)(`the chart${missing === undefined ? '' : 
     ['one port for two', { metrics: { etcd: { port: 9880 } } }, 'metrics.etcd.port: 9880 is the port of apiserver.healthPort'],
     ['a port of etcd', { apiserver: { healthPort: 2379 } }, 'apiserver.healthPort: 2379 is the port of etcd'],
     [
+      'a volume for two',
+      { replicas: 2, etcd: { persistence: { enabled: true } } },
+      'etcd.persistence.enabled: several replicas cannot share a volume',
+    ],
+    [
+      'a volume and memory',
+      { etcd: { storageMedium: 'Memory', persistence: { enabled: true } } },
+      'etcd.persistence.enabled: the volume takes the place of storageMedium Memory',
+    ],
+    [
       'a retention of the other mode',
       { etcd: { compaction: { mode: 'revision' } } },
       'etcd.compaction.retention: 1h does not fit the mode revision',

@@ -21,6 +21,10 @@ export interface PodOptions {
   readonly etcdPort: number;
   /** In place of the account of the Pod. */
   readonly kubeconfig: string;
+  /** In place of the volume of etcd; kept. */
+  readonly dataDirectory?: string;
+  /** The containers to start, besides that of initialisation; all unless given. */
+  readonly only?: readonly string[];
 }
 
 export class RunningPod implements AsyncDisposable {
@@ -49,10 +53,11 @@ export class RunningPod implements AsyncDisposable {
   static async start(options: PodOptions): Promise<RunningPod> {
     const pod = new RunningPod(options);
     try {
-      const init = pod.#start(containerNamed(pod.pod, 'etcd-init'));
-      const { status, stderr } = await init.outcome;
-      if (status !== 0) throw new Error(`etcd-init ended with status ${status}: ${stderr}`);
-      for (const container of pod.pod.spec.containers) pod.#start(container);
+      for (const container of pod.pod.spec.initContainers ?? []) {
+        const { status, stderr } = await pod.#start(container).outcome;
+        if (status !== 0) throw new Error(`${container.name} ended with status ${status}: ${stderr}`);
+      }
+      for (const container of pod.#containers) pod.#start(container);
       return pod;
     } catch (error) {
       await pod[Symbol.asyncDispose]();
@@ -66,7 +71,7 @@ export class RunningPod implements AsyncDisposable {
 
   /** Resolves when every container has passed its start-up probe, and then its readiness and liveness probes. */
   async ready(): Promise<void> {
-    for (const container of this.pod.spec.containers) {
+    for (const container of this.#containers) {
       await this.#passes(container, container.startupProbe);
       await this.#passes(container, container.readinessProbe);
       await this.#passes(container, container.livenessProbe);
@@ -77,6 +82,11 @@ export class RunningPod implements AsyncDisposable {
   async restart(name: string): Promise<void> {
     await this.#children.get(name)?.[Symbol.asyncDispose]();
     this.#start(containerNamed(this.pod, name));
+  }
+
+  /** Resolves with the status of the container when it has ended; undefined where a signal ended it. */
+  async ended(container: string): Promise<number | undefined> {
+    return (await this.#children.get(container)?.outcome)?.status;
   }
 
   /** What the container has written since it was started. */
@@ -102,6 +112,11 @@ export class RunningPod implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const child of this.#children.values()) await child[Symbol.asyncDispose]();
     rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  get #containers(): readonly Container[] {
+    const { only } = this.#options;
+    return this.pod.spec.containers.filter(({ name }) => only?.includes(name) ?? true);
   }
 
   #start(container: Container): Child {
@@ -158,6 +173,8 @@ export class RunningPod implements AsyncDisposable {
   }
 
   #volume(name: string): string {
+    const { dataDirectory } = this.#options;
+    if (name === 'etcd-data-dir' && dataDirectory !== undefined) return dataDirectory;
     return this.#at(`volumes/${name}`);
   }
 

@@ -6,6 +6,11 @@
       fieldPath: metadata.uid
 {{- end }}
 
+{{/* Whether each Pod starts with an empty etcd: not empty if so. */}}
+{{- define "clustermesh.isInitialized" -}}
+{{- if or (not .Values.etcd.persistence.enabled) .Values.etcd.persistence.initialize }}true{{ end -}}
+{{- end }}
+
 {{- define "clustermesh.etcdInitContainer" -}}
 name: etcd-init
 command:
@@ -52,6 +57,10 @@ args:
   - --listen-client-urls=https://0.0.0.0:2379
   - --advertise-client-urls=https://localhost:2379
   - --initial-cluster-token=$(INITIAL_CLUSTER_TOKEN)
+  {{- if not (include "clustermesh.isInitialized" .) }}
+  # It would begin an etcd without users on an empty volume; so it refuses that.
+  - --initial-cluster-state=existing
+  {{- end }}
   - --auto-compaction-mode={{ $values.compaction.mode }}
   - --auto-compaction-retention={{ $values.compaction.retention }}
   - --quota-backend-bytes={{ mul (include "clustermesh.quotaMiB" . | int) 1048576 }}

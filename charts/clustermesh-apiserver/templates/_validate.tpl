@@ -27,6 +27,12 @@
 {{- if ne (eq $values.etcd.compaction.mode "revision") (regexMatch "^[0-9]+$" $values.etcd.compaction.retention) -}}
 {{- fail (printf "etcd.compaction.retention: %s does not fit the mode %s; periodic wants a time such as 1h, revision a number" $values.etcd.compaction.retention $values.etcd.compaction.mode) -}}
 {{- end -}}
+{{- if and $values.etcd.persistence.enabled (gt (int $values.replicas) 1) -}}
+{{- fail "etcd.persistence.enabled: several replicas cannot share a volume; set replicas to 1, or leave persistence out" -}}
+{{- end -}}
+{{- if and $values.etcd.persistence.enabled (eq $values.etcd.storageMedium "Memory") -}}
+{{- fail "etcd.persistence.enabled: the volume takes the place of storageMedium Memory; choose one of them" -}}
+{{- end -}}
 {{- include "clustermesh.validatePorts" . -}}
 {{- include "clustermesh.validateAgainstCluster" . -}}
 {{- end }}

@@ -51,12 +51,17 @@ projected:
 - {{ include "clustermesh.certificateVolume" (list . "etcd-server-secrets" "clustermesh-apiserver-server-cert") | indent 2 | trim }}
 - {{ include "clustermesh.certificateVolume" (list . "etcd-admin-client" "clustermesh-apiserver-admin-cert") | indent 2 | trim }}
 - name: etcd-data-dir
+  {{- if .Values.etcd.persistence.enabled }}
+  persistentVolumeClaim:
+    claimName: {{ .Values.etcd.persistence.existingClaim | default "clustermesh-apiserver-etcd" }}
+  {{- else }}
   emptyDir:
     {{- if eq .Values.etcd.storageMedium "Memory" }}
     medium: Memory
     {{- end }}
     # Defragmentation writes a second database; the log of etcd comes on top.
     sizeLimit: {{ add (mul 2 (include "clustermesh.quotaMiB" . | int)) 512 }}Mi
+  {{- end }}
 {{- if ne .Values.tls.authMode "legacy" }}
 - name: etcd-users-config
   configMap:

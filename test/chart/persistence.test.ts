@@ -1,0 +1,68 @@
+/** A volume that outlives the Pods of the chart. */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { etcdVersions } from '../support/etcd-process.ts';
+import { ETCDCTL, etcdctlMissing } from '../support/etcdctl.ts';
+import { freePort } from '../support/free-port.ts';
+import { Helm, helmMissing, type KubeObject, objectsOf } from './helm.ts';
+import { RunningPod } from './running-pod.ts';
+
+const missing = helmMissing() ?? etcdctlMissing() ?? (etcdVersions().length === 0 ? 'no etcd' : undefined);
+
+describe.skipIf(missing !== undefined)(`persistence${missing === undefined ? '' : ` (${missing})`}`, () => {
+  const helm = new Helm();
+  const directory = mkdtempSync(join(tmpdir(), 'persistence-test-'));
+  let first: readonly KubeObject[];
+  let later: readonly KubeObject[];
+
+  beforeAll(async () => {
+    const metrics = { etcd: { port: await freePort() } };
+    const extraArgs = ['--listen-peer-urls=http://127.0.0.1:0'];
+    const rendered = async (initialize: boolean) =>
+      objectsOf(await helm.template({ metrics, etcd: { extraArgs, persistence: { enabled: true, initialize } } }));
+    first = await rendered(true);
+    // The same certificates: these are made for each rendering.
+    const secrets = first.filter(({ kind }) => kind === 'Secret');
+    later = [...secrets, ...(await rendered(false)).filter(({ kind }) => kind !== 'Secret')];
+  });
+
+  afterAll(() => {
+    helm[Symbol.dispose]();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  async function start(objects: readonly KubeObject[], dataDirectory: string): Promise<RunningPod> {
+    return RunningPod.start({ objects, dataDirectory, etcdPort: await freePort(), kubeconfig: '', only: ['etcd'] });
+  }
+
+  async function etcdctl(pod: RunningPod, ...args: readonly string[]) {
+    const all = [...pod.clientArguments('clustermesh-apiserver-admin-cert'), ...args, '--write-out=json'];
+    const { stdout } = await promisify(execFile)(ETCDCTL, all, { env: { PATH: process.env.PATH } });
+    return JSON.parse(stdout) as { header: { cluster_id: number; revision: number }; count?: number; users?: string[] };
+  }
+
+  test('the next Pod goes on with the keys, the users, the revision and the cluster ID of the last one', async () => {
+    const data = join(directory, 'kept');
+    let before: { cluster_id: number; revision: number };
+    {
+      await using pod = await start(first, data);
+      await pod.ready();
+      before = (await etcdctl(pod, 'put', 'cilium/state/a', '1')).header;
+    }
+    await using pod = await start(later, data);
+    await pod.ready();
+    const { header, count } = await etcdctl(pod, 'get', 'cilium/state/a');
+    const { cluster_id, revision } = header;
+    expect({ cluster_id, revision, count }).toEqual({ cluster_id: before.cluster_id, revision: before.revision, count: 1 });
+    expect((await etcdctl(pod, 'user', 'list')).users).toContain('admin-east');
+  });
+
+  test('a volume that was never prepared starts no etcd that would serve without users', async () => {
+    await using pod = await start(later, join(directory, 'empty'));
+    expect(await pod.ended('etcd')).not.toBe(0);
+  });
+});
