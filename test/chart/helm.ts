@@ -2,7 +2,7 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { parseAllDocuments, stringify } from 'yaml';
 
 export const CHART = join(import.meta.dirname, '../../charts/clustermesh-apiserver');
@@ -17,13 +17,19 @@ export const REQUIRED: Values = {
   image: { override: 'registry.test/clustermesh-apiserver:test' },
 };
 
-const found = ['helm', join(import.meta.dirname, '../../.cache/tools/helm')].find((path) => {
+const found = [
+  ...(process.env.PATH ?? '').split(delimiter).map((directory) => join(directory, 'helm')),
+  join(import.meta.dirname, '../../.cache/tools/helm'),
+].find((path) => {
   try {
     return execFileSync(path, ['version', '--short'], { encoding: 'utf8', stdio: 'pipe' }).startsWith('v3.');
   } catch {
     return false;
   }
 });
+
+/** Its path; empty where there is none. */
+export const HELM = found ?? '';
 
 /** Why Helm cannot be called; undefined where it can. */
 export function helmMissing(): string | undefined {
@@ -48,12 +54,12 @@ export class Helm implements Disposable {
 
   /** Resolves whatever the status is. */
   run(...args: readonly string[]): Promise<HelmOutcome> {
-    return this.call(found ?? 'helm', args);
+    return this.call(HELM, args);
   }
 
-  /** Runs another program in the environment of Helm. */
-  call(program: string, args: readonly string[]): Promise<HelmOutcome> {
-    const env = { ...this.environment, PATH: process.env.PATH };
+  /** Runs another program in the environment of Helm, with that of `more` added. */
+  call(program: string, args: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<HelmOutcome> {
+    const env = { PATH: process.env.PATH, ...this.#environment(), ...more };
     const options = { env, timeout: 60_000, maxBuffer: 64 * 1024 * 1024, cwd: this.directory };
     return new Promise((resolve) => {
       execFile(program, args, options, (error, stdout, stderr) => {
@@ -63,7 +69,7 @@ export class Helm implements Disposable {
     });
   }
 
-  get environment(): Readonly<Record<string, string>> {
+  #environment(): Readonly<Record<string, string>> {
     const at = (name: string) => join(this.directory, name);
     return {
       HOME: this.directory,

@@ -5,12 +5,12 @@ first load. Memory has one: a leak must not take the node with it.
 {{- define "clustermesh.sizes" -}}
 small:
   etcd: {cpu: 100, memory: 256, memoryLimit: 768, quota: 512}
-  apiserver: {cpu: 50, memory: 128, memoryLimit: 384}
-  kvstoremesh: {cpu: 50, memory: 128, memoryLimit: 384}
+  apiserver: {cpu: 50, memory: 160, memoryLimit: 384}
+  kvstoremesh: {cpu: 50, memory: 160, memoryLimit: 384}
 medium:
   etcd: {cpu: 250, memory: 512, memoryLimit: 1536, quota: 1024}
-  apiserver: {cpu: 100, memory: 256, memoryLimit: 768}
-  kvstoremesh: {cpu: 100, memory: 256, memoryLimit: 768}
+  apiserver: {cpu: 100, memory: 288, memoryLimit: 768}
+  kvstoremesh: {cpu: 100, memory: 288, memoryLimit: 768}
 large:
   etcd: {cpu: 1000, memory: 1536, memoryLimit: 5120, quota: 4096}
   apiserver: {cpu: 250, memory: 512, memoryLimit: 2048}
