@@ -53,7 +53,7 @@ describe.skipIf(missing !== undefined)(`the chart in a cluster${missing === unde
       for (const object of objectsOf(await helm.template(row.values))) {
         const template = podOf(object);
         const metadata = { ...template?.metadata, name: 'pod', namespace: NAMESPACE };
-        const pod = template && { apiVersion: 'v1', kind: 'Pod', metadata, spec: podSpec(template.spec) };
+        const pod = template && { apiVersion: 'v1', kind: 'Pod', metadata, spec: template.spec };
         for (const each of [object, ...(pod === undefined ? [] : [pod])]) {
           const refusal = await cluster.refusal(each);
           if (refusal !== undefined) refusals.push(`${row.name}: ${referenceOf(object)}: ${refusal}`);
@@ -69,7 +69,8 @@ describe.skipIf(missing !== undefined)(`the chart in a cluster${missing === unde
       mcsapi: { enabled: true },
       podDisruptionBudget: { enabled: true },
       metrics: { serviceMonitor: { enabled: true } },
-      etcd: { defragmentation: { schedule: '@weekly' } },
+      // With another strategy of the Deployment.
+      etcd: { defragmentation: { schedule: '@weekly' }, persistence: { enabled: true, existingClaim: 'given' } },
       mesh: { clusters: { west: { ips: ['192.0.2.1'] } } },
     };
     await release('install', {});
@@ -151,8 +152,3 @@ describe.skipIf(missing !== undefined)(`the chart in a cluster${missing === unde
     await cluster.delete('ConfigMap', 'cilium-config');
   });
 });
-
-/** As the kubelet's server gets it: what a Job leaves to its controller is filled in. */
-function podSpec(spec: object): object {
-  return { restartPolicy: 'Always', ...spec };
-}

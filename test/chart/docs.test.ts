@@ -64,6 +64,19 @@ describe.skipIf(noClusters !== undefined)(`docs/install.md${noClusters === undef
     expect([await east.inventory(), await west.inventory()]).toEqual(before);
   });
 
+  test('the commands of docs/chart.md keep the certificates when the method changes', async () => {
+    await run('kubectl config use-context east >/dev/null');
+    const install = 'helm install clustermesh-apiserver charts/clustermesh-apiserver --namespace kube-system --values east.yaml';
+    await run(install);
+    const secrets = async () => (await east.inventory()).filter((name) => /-cert$|cilium-ca$/.test(name));
+    const before = await secrets();
+    expect(before).toHaveLength(5);
+    for (const { language, text } of blocksOf('docs/chart.md')) if (language === 'sh') await run(text);
+    expect(await secrets()).toEqual(before);
+    await run('helm uninstall clustermesh-apiserver --namespace kube-system');
+    expect(await secrets()).toEqual(before);
+  });
+
   async function joined(): Promise<void> {
     const [ofEast, ofWest] = await Promise.all([east, west].map((cluster) => cluster.get('Secret', 'cilium-kvstoremesh')));
     const text = (data: string | undefined) => Buffer.from(data ?? '', 'base64').toString();

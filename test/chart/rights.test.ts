@@ -10,7 +10,7 @@ import { kubeApiserverMissing } from '../support/kube-apiserver.ts';
 import { KubeProxy } from '../support/kube-proxy.ts';
 import { until } from '../support/until.ts';
 import { Cluster } from './cluster.ts';
-import { Helm, helmMissing, type KubeObject, NAMESPACE, objectsOf, type PolicyRule } from './helm.ts';
+import { Helm, helmMissing, type KubeObject, NAMESPACE, objectsOf, type PolicyRule, type Values } from './helm.ts';
 import { accountKubeconfig, plainKubeconfig, refuseStreamingLists, rightsOf, rulesWithout } from './rights.ts';
 
 const missing = helmMissing() ?? kubeApiserverMissing() ?? (etcdVersions().length === 0 ? 'no etcd' : undefined);
@@ -26,15 +26,19 @@ describe.skipIf(missing !== undefined)(`the rights of the chart${missing === und
 
   beforeAll(async () => {
     cluster = await Cluster.start();
-    using helm = new Helm();
-    const objects = objectsOf(await helm.template({ mcsapi: { enabled: true } }));
-    rules = objects.find(({ kind }) => kind === 'ClusterRole')?.rules ?? [];
+    rules = await rulesOf({ mcsapi: { enabled: true } });
   }, 180_000);
 
   afterAll(async () => {
     rmSync(directory, { recursive: true, force: true });
     await cluster?.[Symbol.asyncDispose]();
   }, 30_000);
+
+  /** Those of the ClusterRole. */
+  async function rulesOf(values: Values): Promise<readonly PolicyRule[]> {
+    using helm = new Helm();
+    return objectsOf(await helm.template(values)).find(({ kind }) => kind === 'ClusterRole')?.rules ?? [];
+  }
 
   /** The kubeconfig of a new account with just these rights. */
   async function accountWith(allowed: readonly PolicyRule[]): Promise<string> {
@@ -53,7 +57,12 @@ describe.skipIf(missing !== undefined)(`the rights of the chart${missing === und
   }
 
   /** Runs the daemon with these rights until `isSeen` of its log, or the end of the process. */
-  async function logWith(allowed: readonly PolicyRule[], what: string, isSeen: (log: string, daemon: Daemon) => unknown) {
+  async function logWith(
+    allowed: readonly PolicyRule[],
+    what: string,
+    isSeen: (log: string, daemon: Daemon) => unknown,
+    ...more: readonly string[]
+  ) {
     await using etcd = await startEtcd();
     await using proxy = await KubeProxy.start(await accountWith(allowed));
     proxy.fault = refuseStreamingLists;
@@ -67,6 +76,7 @@ describe.skipIf(missing !== undefined)(`the rights of the chart${missing === und
       '--clustermesh-enable-mcs-api',
       '--crd-wait-timeout=10s',
       '--k8s-client-qps=0',
+      ...more,
     ]);
     await until(what, () => isSeen(daemon.log, daemon), { status: () => daemon.log.slice(-2_000) });
   }
@@ -111,6 +121,11 @@ describe.skipIf(missing !== undefined)(`the rights of the chart${missing === und
     );
   }
 
+  const isContent = async (log: string, { healthPort }: Daemon) => {
+    if (/"level":"(warn|error|fatal)"/.test(log)) throw new Error('it complains');
+    return (await fetch(`http://127.0.0.1:${healthPort}/readyz`)).ok;
+  };
+
   const isMissed = (right: string) => {
     const [, verb, resource, name = ''] = /^(\S+) [^/]*\/([^/]+)(?:\/(.+))?$/.exec(right) ?? [];
     const words = new RegExp(`cannot ${verb} (${resource}|CustomResourceDefinition ${name})`);
@@ -119,15 +134,20 @@ describe.skipIf(missing !== undefined)(`the rights of the chart${missing === und
 
   test('with all of them the daemon is ready, and the CRDs are created and upgraded', { timeout: 120_000 }, async () => {
     await withoutCrds('serviceexports');
-    await logWith(rules, 'the daemon is ready without a complaint', async (log, { healthPort }) => {
-      if (/"level":"(warn|error|fatal)"/.test(log)) throw new Error('it complains');
-      return (await fetch(`http://127.0.0.1:${healthPort}/readyz`)).ok;
-    });
+    await logWith(rules, 'the daemon is ready without a complaint', isContent);
     for (const plural of ['serviceexports', 'serviceimports'])
       await until(`the CRD of ${plural} is of this release`, async () => {
         const found = (await cluster.requests.get(`${DEFINITIONS}/${plural}.multicluster.x-k8s.io`)) as KubeObject | undefined;
         return found?.metadata.labels?.['multicluster.x-k8s.io/release-version'] === 'v0.5.0';
       });
+  });
+
+  test('CiliumEndpointSlices need a right of their own, and none for CiliumEndpoints', { timeout: 120_000 }, async () => {
+    const slices = await rulesOf({ mcsapi: { enabled: true }, apiserver: { enableCiliumEndpointSlice: true } });
+    const [more, fewer] = [rightsOf(slices), rightsOf(rules)];
+    expect(more.filter((right) => !fewer.includes(right)).join()).toMatch(/^list \S+\/ciliumendpointslices,watch \S+slices$/);
+    expect(fewer.filter((right) => !more.includes(right)).join()).toMatch(/^list \S+\/ciliumendpoints,watch \S+endpoints$/);
+    await logWith(slices, 'the daemon is ready without a complaint', isContent, '--enable-cilium-endpoint-slice');
   });
 
   test('without one of them the log says which', { timeout: 180_000 }, async () => {
