@@ -97,7 +97,7 @@ build etcdctl-3.5 etcd-3.5 go.etcd.io/etcd/etcdctl/v3
 build etcd-3.7 etcd-3.7 go.etcd.io/etcd/server/v3
 build actionlint actionlint github.com/rhysd/actionlint/cmd/actionlint
 helm=helm.sh/helm/v3
-# Helm is told the version of Kubernetes that it speaks for, and its own; else it takes 1.20 for the cluster of a template.
+# Without these variables, helm template assumes Kubernetes 1.20.
 build helm helm "$helm/cmd/helm" "-X $helm/internal/version.version=$(sed -n 's|^[[:space:]]*helm.sh/helm/v3 \(v[^ ]*\).*|\1|p' test/tools/helm/go.mod) \
   -X $helm/pkg/lint/rules.k8sVersionMajor=1 -X $helm/pkg/lint/rules.k8sVersionMinor=34 \
   -X $helm/pkg/chartutil.k8sVersionMajor=1 -X $helm/pkg/chartutil.k8sVersionMinor=34"

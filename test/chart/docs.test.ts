@@ -1,4 +1,4 @@
-/** What the documents say of the chart: their commands, run word by word, their tables, and their links. */
+/** The documentation of the chart: runs its commands, and compares its tables with the chart. */
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -133,9 +133,9 @@ test('docs/chart-values.md lists the values as the schema describes them', async
   const rows = valueRows(schemaOf(), parse(read('charts/clustermesh-apiserver/values.yaml')) as Values);
   const text = `# Values of the chart
 
-All of them, with their defaults, as \`values.schema.json\` describes them. ${rows.length} in all. [The chart](chart.md) tells more.
+The ${rows.length} values of the chart with their defaults, from \`values.yaml\` and \`values.schema.json\`. See also [the chart](chart.md).
 
-| value | default | |
+| value | default | description |
 |---|---|---|
 ${rows.join('\n')}
 `;

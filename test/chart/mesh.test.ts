@@ -128,7 +128,7 @@ describe.skipIf(missing !== undefined)(`two clusters of the chart${missing === u
     await Promise.all([east.ready(), west.ready()]);
   });
 
-  test('a global Service of each is in the etcd of the other, where agents read it and nobody else writes', async () => {
+  test('a global Service of each is in the etcd of the other, where agents can read it and not write', async () => {
     for (const [pod, other] of [
       [east, 'west'],
       [west, 'east'],

@@ -1,4 +1,4 @@
-/** What the objects of a chart refer to and nobody makes: Pods that hang, Services without Pods, rights of nobody. */
+/** References of the objects of a chart to objects that do not exist. */
 import { type KubeObject, referenceOf, type Values } from './helm.ts';
 import {
   type Container,
@@ -69,7 +69,7 @@ function podProblems(pod: PodTemplate, existing: Existing): readonly string[] {
     ...containers.flatMap((container) => containerProblems(container, volumes)),
     ...volumes
       .filter(({ name }) => !containers.some(({ volumeMounts = [] }) => volumeMounts.some((mount) => mount.name === name)))
-      .map(({ name }) => `nobody mounts the volume ${name}`),
+      .map(({ name }) => `no container mounts the volume ${name}`),
     ...(account === undefined || existing.has(`ServiceAccount/${account}`) ? [] : [`no ServiceAccount ${account}`]),
     ...repeated(containers.flatMap(({ ports = [] }) => ports.map(({ name }) => name))).map((name) => `two ports ${name}`),
     ...repeated(containers.flatMap(({ ports = [] }) => ports.map(({ containerPort }) => containerPort))).map(

@@ -29,7 +29,7 @@ export function rulesWithout(rules: readonly PolicyRule[], right: string): reado
     });
 }
 
-/** The rights that the requests need, each once, sorted. What everybody may ask, the version for one, needs none. */
+/** The rights that the requests need, each once, sorted. Paths without a resource, such as /version, need none. */
 export function requestedRights(requests: readonly ProxiedRequest[]): readonly string[] {
   return [...new Set(requests.flatMap((request) => rightOf(request) ?? []))].sort();
 }

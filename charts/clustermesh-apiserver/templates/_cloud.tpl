@@ -1,4 +1,4 @@
-{{/* What makes a load balancer of a cloud an internal one; of the values of the Service. */}}
+{{/* Annotations for an internal load balancer. Argument: the values of the Service. */}}
 {{- define "clustermesh.cloudAnnotations" -}}
 {{- if eq .type "LoadBalancer" -}}
 {{- if eq .cloud "aks" -}}

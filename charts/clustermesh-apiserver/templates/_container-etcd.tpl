@@ -1,4 +1,4 @@
-{{/* The token names the etcd cluster: each Pod is another one, so that no client takes its history for that of its predecessor. */}}
+{{/* The token determines the cluster ID. Each Pod needs its own, so that clients notice that the history is new. */}}
 {{- define "clustermesh.tokenEnv" -}}
 - name: INITIAL_CLUSTER_TOKEN
   valueFrom:
@@ -6,7 +6,7 @@
       fieldPath: metadata.uid
 {{- end }}
 
-{{/* Whether each Pod starts with an empty etcd: not empty if so. */}}
+{{/* Non-empty if each Pod starts with an empty etcd. */}}
 {{- define "clustermesh.isInitialized" -}}
 {{- if or (not .Values.etcd.persistence.enabled) .Values.etcd.persistence.initialize }}true{{ end -}}
 {{- end }}
@@ -53,12 +53,12 @@ args:
   - --trusted-ca-file=/var/lib/etcd-secrets/ca.crt
   - --cert-file=/var/lib/etcd-secrets/tls.crt
   - --key-file=/var/lib/etcd-secrets/tls.key
-  # Not the address of the Pod: this listens to both families, whichever the Pod has.
+  # etcd listens on IPv4 and IPv6 with this address.
   - --listen-client-urls=https://0.0.0.0:2379
   - --advertise-client-urls=https://localhost:2379
   - --initial-cluster-token=$(INITIAL_CLUSTER_TOKEN)
   {{- if not (include "clustermesh.isInitialized" .) }}
-  # It would begin an etcd without users on an empty volume; so it refuses that.
+  # On an empty volume etcd would start without users. With this flag it fails instead.
   - --initial-cluster-state=existing
   {{- end }}
   - --auto-compaction-mode={{ $values.compaction.mode }}
@@ -67,9 +67,9 @@ args:
   {{- with $values.defragmentation.atStartMiB }}
   - --bootstrap-defrag-threshold-megabytes={{ int . }}
   {{- end }}
-  # It would dial etcd with the certificate of the server, which is none of a client.
+  # The gateway would connect with the server certificate, which is not valid for clients.
   - --enable-grpc-gateway=false
-  # Also without metrics: the probes ask here.
+  # The probes use this address even if metrics are disabled.
   - --listen-metrics-urls=http://0.0.0.0:{{ $metrics.port }}
   - --metrics={{ $metrics.mode }}
   {{- with $values.extraArgs }}

@@ -17,7 +17,7 @@ args:
   - --prometheus-serve-addr=:{{ $metrics.port }}
   - --controller-group-metrics=all
   {{- end }}
-  # The apiserver writes it.
+  # The apiserver writes the heartbeat key.
   - --enable-heartbeat=false
   {{- with $values.extraArgs }}
   {{- toYaml . | nindent 2 }}

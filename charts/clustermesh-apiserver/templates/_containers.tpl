@@ -1,4 +1,4 @@
-{{/* What every container has: a list of the context, the name of its values, and these values. */}}
+{{/* Common fields of containers. Arguments: context, name and values of the container. */}}
 {{- define "clustermesh.containerBase" -}}
 {{- $context := index . 0 -}}
 {{- $values := index . 2 -}}
@@ -15,16 +15,15 @@ lifecycle:
 {{- end }}
 {{- end }}
 
-{{/* Of a container; what the values say wins. */}}
+{{/* Security context of a container. Argument: the values, which override the defaults. */}}
 {{- define "clustermesh.securityContext" -}}
 {{- $defaults := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) -}}
 {{- include "clustermesh.overlay" (list . $defaults) -}}
 {{- end }}
 
 {{/*
-The probes of a container: a list of the values of the container, the port, and the path of the start-up and liveness
-probes. A container is asked once a second while it starts and every two seconds after that: with the ten seconds that
-Kubernetes has for a default, one answer too early costs ten seconds.
+Probes of a container. Arguments: values of the container, port name. The periods are short because a first probe that fails
+delays readiness by a whole period.
 */}}
 {{- define "clustermesh.probes" -}}
 {{- $values := index . 0 -}}
@@ -45,7 +44,7 @@ env:
 {{- end }}
 {{- end }}
 
-{{/* What both daemons are told: a list of the context, and the values of the container. */}}
+{{/* Arguments of both daemons. Arguments: context, values of the container. */}}
 {{- define "clustermesh.daemonArgs" -}}
 {{- $values := (index . 0).Values -}}
 - --cluster-name={{ $values.cluster.name }}

@@ -1,4 +1,4 @@
-{{/* The ports that are scraped, in the order of the Service, as a list of `name` and `port`. */}}
+{{/* Metrics ports as a list of `name` and `port`. */}}
 {{- define "clustermesh.metricsPorts" -}}
 {{- $metrics := .Values.metrics -}}
 {{- $ports := list -}}

@@ -1,4 +1,4 @@
-{{/* Agents, the cilium command and other clusters look for the objects by these names, whatever the release is called. */}}
+{{/* Agents, the cilium command and remote clusters rely on this name, so it does not depend on the release. */}}
 {{- define "clustermesh.name" -}}
 clustermesh-apiserver
 {{- end }}
@@ -20,8 +20,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{/*
-A mapping as YAML: those of a list, where the first one that has a key wins. Not sprig's merge, for which a false or an empty
-value is one that is missing.
+Merges the mappings of a list into YAML; earlier mappings take precedence. Unlike merge of sprig, it keeps false and empty
+values.
 */}}
 {{- define "clustermesh.overlay" -}}
 {{- $result := dict -}}
@@ -35,7 +35,7 @@ value is one that is missing.
 {{- end -}}
 {{- end }}
 
-{{/* The metadata of an object: a list of the context, the name, and optionally more annotations and more labels. */}}
+{{/* Metadata of an object. Arguments: context, name, and optionally annotations and labels. */}}
 {{- define "clustermesh.metadata" -}}
 {{- $context := index . 0 -}}
 {{- $rest := concat . (list dict dict) -}}
@@ -55,7 +55,7 @@ annotations:
 {{ .Values.serviceAccount.name }}
 {{- end }}
 
-{{/* The Service as agents and the other programs of the cluster call it: a name of the server's certificate. */}}
+{{/* Host name of the Service. The server certificate contains it. */}}
 {{- define "clustermesh.serviceHost" -}}
 {{ include "clustermesh.name" . }}.{{ .Release.Namespace }}.svc
 {{- end }}

@@ -1,4 +1,4 @@
-{{/* The other clusters that are enabled, by name. */}}
+{{/* Enabled remote clusters by name. */}}
 {{- define "clustermesh.peers" -}}
 {{- $peers := dict -}}
 {{- range $name, $peer := .Values.mesh.clusters -}}
@@ -7,7 +7,7 @@
 {{- toYaml $peers -}}
 {{- end }}
 
-{{/* A client file of etcd: a list of the endpoint, the first part of the names of the certificate's files, and aliases. */}}
+{{/* etcd client configuration. Arguments: endpoint, file name prefix of the certificate, host aliases. */}}
 {{- define "clustermesh.clientFile" -}}
 {{- $directory := "/var/lib/cilium/clustermesh" -}}
 {{- $files := index . 1 -}}
@@ -22,7 +22,7 @@ cilium-host-aliases:
 {{- end }}
 {{- end }}
 
-{{/* How a cluster is reached itself: a list of the context, its name, and its values. */}}
+{{/* Client configuration for the etcd of a remote cluster. Arguments: context, name and values of the cluster. */}}
 {{- define "clustermesh.remoteClientFile" -}}
 {{- $context := index . 0 -}}
 {{- $peer := index . 2 -}}

@@ -1,6 +1,5 @@
 {{/*
-What a container asks for, in MiB and milli-CPUs, by the size of the mesh. Processors have no limit: one would only slow the
-first load. Memory has one: a leak must not take the node with it.
+Resources by mesh size, in MiB and milli-CPUs. There is no CPU limit, because it would slow down the initial sync.
 */}}
 {{- define "clustermesh.sizes" -}}
 small:
@@ -21,13 +20,13 @@ xlarge:
   kvstoremesh: {cpu: 1000, memory: 3072, memoryLimit: 8192}
 {{- end }}
 
-{{/* The quota of etcd in MiB. */}}
+{{/* etcd quota in MiB. */}}
 {{- define "clustermesh.quotaMiB" -}}
 {{- $preset := index (include "clustermesh.sizes" . | fromYaml) .Values.meshSize "etcd" -}}
 {{ int (.Values.etcd.quotaMiB | default $preset.quota) }}
 {{- end }}
 
-{{/* The resources of a container: a list of the context, the name of its values, and these values. */}}
+{{/* Resources of a container. Arguments: context, name and values of the container. */}}
 {{- define "clustermesh.resources" -}}
 {{- $context := index . 0 -}}
 {{- $container := index . 1 -}}
@@ -38,7 +37,7 @@ xlarge:
 {{- $preset := index (include "clustermesh.sizes" $context | fromYaml) $context.Values.meshSize $container -}}
 {{- $limit := int $preset.memoryLimit -}}
 {{- if and (eq $container "etcd") (eq $context.Values.etcd.storageMedium "Memory") -}}
-{{- /* What is on the tmpfs counts as memory of the container. */ -}}
+{{- /* The tmpfs counts towards the memory limit. */ -}}
 {{- $limit = add $limit (include "clustermesh.quotaMiB" $context | int) -}}
 {{- end -}}
 requests:

@@ -1,4 +1,4 @@
-{{/* What the schema cannot say: values that do not fit each other, or the cluster. */}}
+{{/* Checks that the schema cannot express. */}}
 {{- define "clustermesh.validate" -}}
 {{- $values := .Values -}}
 {{- if gt (int $values.cluster.id) (int $values.maxConnectedClusters) -}}
@@ -55,7 +55,7 @@
 {{- end -}}
 {{- end }}
 
-{{/* Agents read their name and number from this ConfigMap: another name here would be another cluster to the mesh. */}}
+{{/* Agents read their cluster name and ID from the ConfigMap cilium-config. */}}
 {{- define "clustermesh.validateAgainstCluster" -}}
 {{- $config := (lookup "v1" "ConfigMap" .Release.Namespace "cilium-config").data | default dict -}}
 {{- $wanted := dict "cluster-name" .Values.cluster.name "cluster-id" (toString (int .Values.cluster.id)) "max-connected-clusters" (toString (int .Values.maxConnectedClusters)) -}}

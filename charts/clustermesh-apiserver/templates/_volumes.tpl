@@ -1,20 +1,19 @@
 {{- define "clustermesh.podAnnotations" -}}
 {{- $own := dict "kubectl.kubernetes.io/default-container" "apiserver" -}}
 {{- if and (eq .Values.tls.method "helm") (not .Values.tls.caBundle.enabled) -}}
-{{- /* etcd reads the authority of its clients once, at its start. */ -}}
+{{- /* etcd reads the CA of its clients only at startup. */ -}}
 {{- $_ := set $own "clustermesh-apiserver/ca-checksum" (sha256sum (include "clustermesh.helmCertificates" . | fromYaml).ca.cert) -}}
 {{- end -}}
 {{- include "clustermesh.overlay" (list .Values.podAnnotations $own) -}}
 {{- end }}
 
 {{/*
-The certificate of a Secret as a volume: a list of the context, the names of the volume and the Secret. Where a bundle is
-given, it is the authority in place of that which issued the certificate.
+Volume with a certificate. Arguments: context, names of the volume and the Secret. The CA bundle replaces ca.crt if enabled.
 */}}
 {{- define "clustermesh.certificateVolume" -}}
 name: {{ index . 1 }}
 projected:
-  # Octal: for the owner to read, and for the group that fsGroup makes its own.
+  # Octal. The kubelet adds read permission for fsGroup.
   defaultMode: 0400
   sources:
     {{- include "clustermesh.certificateSources" (append . (dict "key" "tls.key" "cert" "tls.crt" "ca" "ca.crt")) | nindent 4 }}
@@ -59,7 +58,7 @@ projected:
     {{- if eq .Values.etcd.storageMedium "Memory" }}
     medium: Memory
     {{- end }}
-    # Defragmentation writes a second database; the log of etcd comes on top.
+    # Space for a second database during defragmentation, and for the write-ahead log.
     sizeLimit: {{ add (mul 2 (include "clustermesh.quotaMiB" . | int)) 512 }}Mi
   {{- end }}
 {{- if ne .Values.tls.authMode "legacy" }}
@@ -73,14 +72,14 @@ projected:
   projected:
     defaultMode: 0400
     sources:
-      # All of its keys: a cluster that is added restarts nothing.
+      # Without items, so that adding a cluster does not change the Pod.
       - secret:
           name: cilium-kvstoremesh
           optional: true
       {{- $paths := dict "key" "common-etcd-client.key" "cert" "common-etcd-client.crt" "ca" "common-etcd-client-ca.crt" "optional" true }}
       {{- include "clustermesh.certificateSources" (list . "" "clustermesh-apiserver-remote-cert" $paths) | nindent 6 }}
 {{- end }}
-# What Kubernetes mounts into every container unless told otherwise.
+# The same content as the volume that Kubernetes adds by default.
 - name: kubernetes-api-access
   projected:
     defaultMode: 0400

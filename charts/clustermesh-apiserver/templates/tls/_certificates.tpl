@@ -1,6 +1,5 @@
 {{/*
-The certificates of the mesh, by Secret: the common name, which etcd takes for the name of the user, the alternative names,
-and whether it is that of the server.
+Certificates by Secret. etcd uses the common name of a client certificate as the user name.
 */}}
 {{- define "clustermesh.certificates" -}}
 {{- $cluster := .Values.cluster.name -}}

@@ -2,7 +2,7 @@
 clustermesh-apiserver-generate-certs
 {{- end }}
 
-{{/* What the Job at installation and the CronJob have in common. Idempotent: what is good stays. */}}
+{{/* Spec of the Job and the CronJob. The command is idempotent. */}}
 {{- define "clustermesh.certsJobSpec" -}}
 backoffLimit: 6
 template:

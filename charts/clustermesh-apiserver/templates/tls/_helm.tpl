@@ -1,7 +1,7 @@
 {{/*
-The certificates that Helm makes: `ca` with `cert`, `key` and `isOwn`, and `leaves` by Secret with `cert`, `key` and
-`annotations`. What the cluster has is kept until a third of its life is left, or its names or its authority change. Made once
-for a rendering: every call would make others.
+Certificates issued by Helm: `ca` with `cert`, `key` and `isOwn`, and `leaves` by Secret with `cert`, `key` and `annotations`.
+Certificates of the cluster are kept until less than a third of their validity is left, or until their names or the CA change.
+The result is cached, because each call would issue new certificates.
 */}}
 {{- define "clustermesh.helmCertificates" -}}
 {{- if not (hasKey .Values.tls "made") -}}
@@ -23,7 +23,7 @@ for a rendering: every call would make others.
 {{- toYaml .Values.tls.made -}}
 {{- end }}
 
-{{/* The authority of the Secret cilium-ca, also where Cilium's chart or a person made it; a new one where there is none. */}}
+{{/* The CA of the Secret cilium-ca, which may not belong to this release, or a new CA. */}}
 {{- define "clustermesh.helmAuthority" -}}
 {{- $secret := lookup "v1" "Secret" .Release.Namespace "cilium-ca" -}}
 {{- $data := $secret.data | default dict -}}
@@ -38,7 +38,7 @@ for a rendering: every call would make others.
 {{- end -}}
 {{- end }}
 
-{{/* A certificate of the cluster that may stay, else its annotations alone: a list of the context, its Secret, what it is of, and the authority. */}}
+{{/* Annotations of a certificate, and the certificate of the cluster if it is valid. Arguments: context, Secret, certificate, CA. */}}
 {{- define "clustermesh.helmLeaf" -}}
 {{- $context := index . 0 -}}
 {{- $days := int $context.Values.tls.validityDays -}}
@@ -57,7 +57,7 @@ for a rendering: every call would make others.
 {{- toYaml $leaf -}}
 {{- end }}
 
-{{/* `true` where this release made the object: a list of the context and the object. */}}
+{{/* `true` if the object belongs to this release. Arguments: context, object. */}}
 {{- define "clustermesh.isOwn" -}}
 {{- $release := (index . 0).Release -}}
 {{- $annotations := (index . 1).metadata.annotations | default dict -}}
