@@ -1,10 +1,20 @@
 /** The chart against a real kube-apiserver: what it takes, and the life of a release. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { kubeApiserverMissing } from '../support/kube-apiserver.ts';
-import { Cluster } from './cluster.ts';
-import { CHART, Helm, helmMissing, type KubeObject, NAMESPACE, objectsOf, REQUIRED, referenceOf, type Values } from './helm.ts';
-import { MATRIX, merged } from './matrix.ts';
-import { podOf } from './pods.ts';
+import { kubeApiserverMissing } from '../support/kubernetes/kube-apiserver.ts';
+import { Cluster } from './cluster/cluster.ts';
+import {
+  CHART,
+  Helm,
+  helmMissing,
+  type KubeObject,
+  NAMESPACE,
+  objectsOf,
+  REQUIRED,
+  referenceOf,
+  type Values,
+} from './rendered/helm.ts';
+import { MATRIX, merged } from './rendered/matrix.ts';
+import { podOf } from './rendered/pods.ts';
 
 const missing = helmMissing() ?? kubeApiserverMissing();
 

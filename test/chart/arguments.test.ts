@@ -1,12 +1,12 @@
 /** Every argument of every row is one that the program takes, with a value that it takes. */
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Outcome, runChild } from '../process/child.ts';
-import { etcdVersions } from '../support/etcd-process.ts';
-import { ETCDCTL, etcdctlMissing } from '../support/etcdctl.ts';
-import { Helm, helmMissing, objectsOf } from './helm.ts';
-import { MATRIX } from './matrix.ts';
-import { containersOf, podOf } from './pods.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { ETCDCTL, etcdctlMissing } from '../support/etcd/etcdctl.ts';
+import { type Outcome, runChild } from '../support/processes/child.ts';
+import { Helm, helmMissing, objectsOf } from './rendered/helm.ts';
+import { MATRIX } from './rendered/matrix.ts';
+import { containersOf, podOf } from './rendered/pods.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/clustermesh-apiserver', import.meta.url));
 

@@ -3,12 +3,12 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { kubeApiserverMissing } from '../support/kube-apiserver.ts';
-import { kubectlMissing } from '../support/kubectl.ts';
-import { Cluster } from './cluster.ts';
-import { CHART, HELM, Helm, helmMissing, objectsOf, type Values } from './helm.ts';
-import { containerNamed, meshPod } from './pods.ts';
-import { danglingReferences } from './references.ts';
+import { kubeApiserverMissing } from '../support/kubernetes/kube-apiserver.ts';
+import { kubectlMissing } from '../support/kubernetes/kubectl.ts';
+import { Cluster } from './cluster/cluster.ts';
+import { CHART, HELM, Helm, helmMissing, objectsOf, type Values } from './rendered/helm.ts';
+import { containerNamed, meshPod } from './rendered/pods.ts';
+import { danglingReferences } from './rendered/references.ts';
 
 const ROOT = join(CHART, '../..');
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');

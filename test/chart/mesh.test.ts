@@ -2,18 +2,18 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { etcdVersions } from '../support/etcd-process.ts';
-import { ETCDCTL, etcdctlMissing } from '../support/etcdctl.ts';
-import { freePort } from '../support/free-port.ts';
-import { kubeApiserverMissing } from '../support/kube-apiserver.ts';
-import { KubeProxy } from '../support/kube-proxy.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { ETCDCTL, etcdctlMissing } from '../support/etcd/etcdctl.ts';
+import { KubeProxy } from '../support/kubernetes/faulty-kubernetes-proxy.ts';
+import { kubeApiserverMissing } from '../support/kubernetes/kube-apiserver.ts';
+import { freePort } from '../support/network/free-port.ts';
 import { until } from '../support/until.ts';
-import { Cluster } from './cluster.ts';
-import { CHART, Helm, helmMissing, type KubeObject, NAMESPACE, objectsOf, REQUIRED, type Values } from './helm.ts';
-import { merged } from './matrix.ts';
-import { podOf } from './pods.ts';
-import { accountKubeconfig, plainKubeconfig, refuseStreamingLists, requestedRights, rightsOf } from './rights.ts';
-import { RunningPod } from './running-pod.ts';
+import { Cluster } from './cluster/cluster.ts';
+import { accountKubeconfig, plainKubeconfig, refuseStreamingLists, requestedRights, rightsOf } from './cluster/rights.ts';
+import { RunningPod } from './cluster/running-pod.ts';
+import { CHART, Helm, helmMissing, type KubeObject, NAMESPACE, objectsOf, REQUIRED, type Values } from './rendered/helm.ts';
+import { merged } from './rendered/matrix.ts';
+import { podOf } from './rendered/pods.ts';
 
 const missing =
   helmMissing() ?? kubeApiserverMissing() ?? etcdctlMissing() ?? (etcdVersions().length === 0 ? 'no etcd' : undefined);

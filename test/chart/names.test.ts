@@ -1,8 +1,8 @@
 /** The names, ports and files that agents, the cilium command and remote clusters rely on. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { Helm, helmMissing, type KubeObject, objectsOf, referenceOf } from './helm.ts';
-import { containersOf, meshPod } from './pods.ts';
+import { Helm, helmMissing, type KubeObject, objectsOf, referenceOf } from './rendered/helm.ts';
+import { containersOf, meshPod } from './rendered/pods.ts';
 
 const missing = helmMissing();
 

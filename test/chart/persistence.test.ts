@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { etcdVersions } from '../support/etcd-process.ts';
-import { ETCDCTL, etcdctlMissing } from '../support/etcdctl.ts';
-import { freePort } from '../support/free-port.ts';
-import { Helm, helmMissing, type KubeObject, objectsOf } from './helm.ts';
-import { RunningPod } from './running-pod.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { ETCDCTL, etcdctlMissing } from '../support/etcd/etcdctl.ts';
+import { freePort } from '../support/network/free-port.ts';
+import { RunningPod } from './cluster/running-pod.ts';
+import { Helm, helmMissing, type KubeObject, objectsOf } from './rendered/helm.ts';
 
 const missing = helmMissing() ?? etcdctlMissing() ?? (etcdVersions().length === 0 ? 'no etcd' : undefined);
 

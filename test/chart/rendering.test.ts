@@ -1,9 +1,9 @@
 /** What the chart renders, without a cluster. */
 import { afterAll, describe, expect, test } from 'vitest';
-import { CHART, Helm, helmMissing, objectsOf, REQUIRED, referenceOf, type Values } from './helm.ts';
-import { MATRIX } from './matrix.ts';
-import { containersOf, meshPod, podOf } from './pods.ts';
-import { danglingReferences, duplicates } from './references.ts';
+import { CHART, Helm, helmMissing, objectsOf, REQUIRED, referenceOf, type Values } from './rendered/helm.ts';
+import { MATRIX } from './rendered/matrix.ts';
+import { containersOf, meshPod, podOf } from './rendered/pods.ts';
+import { danglingReferences, duplicates } from './rendered/references.ts';
 
 const missing = helmMissing();
 

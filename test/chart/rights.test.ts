@@ -4,14 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { meshDefinitions } from '../../demo/kubernetes/mesh-definitions.ts';
-import { type Daemon, startDaemon } from '../support/daemon.ts';
-import { etcdVersions, startEtcd } from '../support/etcd-process.ts';
-import { kubeApiserverMissing } from '../support/kube-apiserver.ts';
-import { KubeProxy } from '../support/kube-proxy.ts';
+import { etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
+import { KubeProxy } from '../support/kubernetes/faulty-kubernetes-proxy.ts';
+import { kubeApiserverMissing } from '../support/kubernetes/kube-apiserver.ts';
+import { type Daemon, startDaemon } from '../support/processes/daemon.ts';
 import { until } from '../support/until.ts';
-import { Cluster } from './cluster.ts';
-import { Helm, helmMissing, type KubeObject, NAMESPACE, objectsOf, type PolicyRule, type Values } from './helm.ts';
-import { accountKubeconfig, plainKubeconfig, refuseStreamingLists, rightsOf, rulesWithout } from './rights.ts';
+import { Cluster } from './cluster/cluster.ts';
+import { accountKubeconfig, plainKubeconfig, refuseStreamingLists, rightsOf, rulesWithout } from './cluster/rights.ts';
+import { Helm, helmMissing, type KubeObject, NAMESPACE, objectsOf, type PolicyRule, type Values } from './rendered/helm.ts';
 
 const missing = helmMissing() ?? kubeApiserverMissing() ?? (etcdVersions().length === 0 ? 'no etcd' : undefined);
 

@@ -162,7 +162,7 @@ describe.skipIf(etcdVersions().length === 0)('the daemon', { timeout: 120_000 },
 
   test('does not start without its directory, and names the flag', async () => {
     await using local = await startLocal();
-    const daemon = await start(local, `--clustermesh-config=${directory}/missing`);
+    const daemon = await start(local, `--clustermesh-config=${directory.path}/missing`);
     await expect(daemon.ended).rejects.toThrow(/--clustermesh-config: .*missing cannot be read/);
   });
 });

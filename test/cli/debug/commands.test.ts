@@ -185,7 +185,7 @@ describe.skipIf(etcdVersions().length === 0)('of a daemon that runs (needs etcd)
   test('troubleshooting reads the same directory, and succeeds with any findings', async () => {
     const env = { CLUSTER_NAME: 'oslo' };
     const { status, stdout, stderr } = await program(
-      ['kvstoremesh-dbg', 'troubleshoot', 'oslo', 'berlin', `--clustermesh-config=${directory}/`],
+      ['kvstoremesh-dbg', 'troubleshoot', 'oslo', 'berlin', `--clustermesh-config=${directory.path}/`],
       env,
     );
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
@@ -193,7 +193,7 @@ describe.skipIf(etcdVersions().length === 0)('of a daemon that runs (needs etcd)
     expect(documented).toContain(
       'Found 2 cluster configurations\nTroubleshooting filtered subset of clusters: oslo, berlin\n\nCluster "berlin":\n',
     );
-    expect(documented).toContain(`📄 Configuration path: ${directory}/berlin\n`);
+    expect(documented).toContain(`📄 Configuration path: ${directory.path}/berlin\n`);
     expect(documented).toContain('Cluster "oslo":\nℹ️  This entry corresponds to the local cluster\n');
     expect(verdicts).toContainEqual(expect.stringContaining('oslo: http://127.0.0.1'));
   });
@@ -214,7 +214,7 @@ describe.skipIf(etcdVersions().length === 0)('of a daemon that runs (needs etcd)
       main,
       'kvstoremesh-dbg',
       'troubleshoot',
-      `--clustermesh-config=${directory}`,
+      `--clustermesh-config=${directory.path}`,
     ];
     const { status, stdout, stderr } = await runChild('sh', ['-c', shell, ...args]);
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'Found 2 cluster configurations\n', stderr: '' });

@@ -3,13 +3,13 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Child, startChild } from '../process/child.ts';
-import { etcdVersions } from '../support/etcd-process.ts';
-import { until } from '../support/until.ts';
-import { type KubeObject, referenceOf } from './helm.ts';
-import { type Container, containerNamed, meshPod, type PodTemplate, type Probe, type VolumeSource } from './pods.ts';
+import { etcdVersions } from '../../support/etcd/etcd-process.ts';
+import { type Child, startChild } from '../../support/processes/child.ts';
+import { until } from '../../support/until.ts';
+import { type KubeObject, referenceOf } from '../rendered/helm.ts';
+import { type Container, containerNamed, meshPod, type PodTemplate, type Probe, type VolumeSource } from '../rendered/pods.ts';
 
-const LAUNCHER = fileURLToPath(new URL('../../bin/clustermesh-apiserver', import.meta.url));
+const LAUNCHER = fileURLToPath(new URL('../../../bin/clustermesh-apiserver', import.meta.url));
 
 /** Of the image, not of the chart. */
 const ETCD_CONFIG = '/var/lib/cilium/etcd-config.yaml';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { parseAllDocuments, stringify } from 'yaml';
 
-export const CHART = join(import.meta.dirname, '../../charts/clustermesh-apiserver');
+export const CHART = join(import.meta.dirname, '../../../charts/clustermesh-apiserver');
 export const NAMESPACE = 'kube-system';
 
 /** Of the chart, as a file of `--values` has them. */
@@ -19,7 +19,7 @@ export const REQUIRED: Values = {
 
 const found = [
   ...(process.env.PATH ?? '').split(delimiter).map((directory) => join(directory, 'helm')),
-  join(import.meta.dirname, '../../.cache/tools/helm'),
+  join(import.meta.dirname, '../../../.cache/tools/helm'),
 ].find((path) => {
   try {
     return execFileSync(path, ['version', '--short'], { encoding: 'utf8', stdio: 'pipe' }).startsWith('v3.');

@@ -2,10 +2,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type KubeApiserver, startKubeApiserver } from '../support/kube-apiserver.ts';
-import type { KubernetesRequests } from '../support/kubernetes-requests.ts';
-import { until } from '../support/until.ts';
-import { type KubeObject, NAMESPACE } from './helm.ts';
+import { type KubeApiserver, startKubeApiserver } from '../../support/kubernetes/kube-apiserver.ts';
+import type { KubernetesRequests } from '../../support/kubernetes/kubernetes-requests.ts';
+import { until } from '../../support/until.ts';
+import { type KubeObject, NAMESPACE } from '../rendered/helm.ts';
 
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 

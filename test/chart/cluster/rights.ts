@@ -1,9 +1,9 @@
 /** Rights in Kubernetes as text, `verb group/resource` and `verb group/resource/name`: what rules allow, what requests need. */
 import type { ServerResponse } from 'node:http';
 import { parse, stringify } from 'yaml';
-import type { ProxiedRequest } from '../support/kube-proxy.ts';
+import type { ProxiedRequest } from '../../support/kubernetes/faulty-kubernetes-proxy.ts';
+import { NAMESPACE, type PolicyRule } from '../rendered/helm.ts';
 import type { Cluster } from './cluster.ts';
-import { NAMESPACE, type PolicyRule } from './helm.ts';
 
 /** Every single right of `rules`, sorted. */
 export function rightsOf(rules: readonly PolicyRule[]): readonly string[] {
