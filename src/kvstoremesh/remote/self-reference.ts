@@ -3,7 +3,7 @@
  * same node port or a name resolves differently inside: the cluster would mirror itself.
  */
 import type { ClusterInfo } from '../../shared/cluster-info.ts';
-import { PermissionDeniedError } from '../../shared/etcd/errors.ts';
+import { CompactedError, FutureRevisionError, PermissionDeniedError } from '../../shared/etcd/errors.ts';
 import { clusterConfigKey, HEARTBEAT_KEY } from '../../shared/etcd/keyspace.ts';
 import type { EtcdClient, EtcdKey, KeyValue } from '../../shared/etcd/types.ts';
 import { ClusterConfigError, parseClusterConfig } from '../cluster-config.ts';
@@ -17,7 +17,7 @@ export interface SelfReferenceQuery {
   readonly signal: AbortSignal;
 }
 
-/** How often an entry that changes while it is compared is compared again. */
+/** How often an entry is compared if the history of the local etcd is compacted during the comparison. */
 const MAX_COMPARISONS = 3;
 
 /** The reason and the remedy where `source` is an etcd of the own cluster. Rejects where an etcd does not answer. */
@@ -43,22 +43,28 @@ async function isLocalEtcd(query: SelfReferenceQuery): Promise<boolean> {
   return (await compare(HEARTBEAT_KEY, query)) !== 'other';
 }
 
-/** Compares the entries of both etcds under `key`. */
+/**
+ * Compares the entries of both etcds under `key`. The local etcd may have changed its entry since the other one was read: it is
+ * asked for the entry at the revision that the other one has.
+ */
 async function compare(key: EtcdKey, { source, local, signal }: SelfReferenceQuery): Promise<'same' | 'other' | 'absent'> {
   for (let attempt = 1; ; attempt += 1) {
-    const before = await local.get(key, { signal });
     const there = await source.get(key, { signal });
-    const after = await local.get(key, { signal });
-    if (there === undefined && before === undefined && after === undefined) return 'absent';
-    if (isSameEntry(there, before) || isSameEntry(there, after)) return 'same';
-    // An entry that is written in between is read again.
-    if (before?.modRevision === after?.modRevision || attempt >= MAX_COMPARISONS) return 'other';
+    if (there === undefined) return (await local.get(key, { signal })) === undefined ? 'absent' : 'other';
+    try {
+      return isSameEntry(there, await local.get(key, { signal, revision: there.modRevision })) ? 'same' : 'other';
+    } catch (thrown) {
+      if (thrown instanceof FutureRevisionError) return 'other';
+      if (!(thrown instanceof CompactedError)) throw thrown;
+    }
+    // In one store a compaction can only hide an entry that changed since.
+    if (isSameEntry(there, await local.get(key, { signal }))) return 'same';
+    if (attempt >= MAX_COMPARISONS) return 'other';
   }
 }
 
-function isSameEntry(a: KeyValue | undefined, b: KeyValue | undefined): boolean {
-  if (a === undefined || b === undefined) return false;
-  return a.modRevision === b.modRevision && a.lease === b.lease && a.value.equals(b.value);
+function isSameEntry(a: KeyValue, b: KeyValue | undefined): boolean {
+  return b !== undefined && a.modRevision === b.modRevision && a.lease === b.lease && a.value.equals(b.value);
 }
 
 /** Another replica of the own etcd has the own cluster's entry as its owner wrote it; a mirror of it is marked as such. */

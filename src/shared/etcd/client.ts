@@ -31,6 +31,7 @@ import {
   type EtcdClient,
   type EtcdConnectionState,
   type EtcdKey,
+  type GetOptions,
   type GrantOptions,
   type KeyValue,
   type LeaseId,
@@ -140,10 +141,10 @@ class Client implements EtcdAdminClient {
     return authOver(this.#transport);
   }
 
-  async get(key: EtcdKey, options: CallOptions): Promise<KeyValue | undefined> {
+  async get(key: EtcdKey, options: GetOptions): Promise<KeyValue | undefined> {
     const { keyValues } = await this.#transport.call({
       method: RANGE,
-      request: encodeRange({ key }),
+      request: encodeRange({ key, revision: options.revision }),
       decode: (answer) => decodeRange(answer, 1),
       subject: { action: 'Get', kind: 'read', key },
       ...options,

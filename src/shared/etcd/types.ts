@@ -128,6 +128,11 @@ export interface CallOptions {
   readonly timeoutMs?: number;
 }
 
+export interface GetOptions extends CallOptions {
+  /** Defaults to the current one. */
+  readonly revision?: Revision;
+}
+
 export interface GrantOptions extends CallOptions {
   /** Defaults to one that etcd chooses. */
   readonly id?: LeaseId;
@@ -173,8 +178,11 @@ export interface EtcdConnectionState {
 export interface EtcdClient {
   readonly state: EtcdConnectionState;
 
-  /** The key, or undefined where it does not exist. Linearizable. */
-  get(key: EtcdKey, options: CallOptions): Promise<KeyValue | undefined>;
+  /**
+   * The key, or undefined if it does not exist. Linearizable. With a revision: as it was then; rejects with CompactedError if that
+   * is no longer known, and with FutureRevisionError if the store has not reached it.
+   */
+  get(key: EtcdKey, options: GetOptions): Promise<KeyValue | undefined>;
 
   /** All keys below `prefix`, page by page at one revision. At least one page is yielded, also of an empty prefix. */
   list(prefix: EtcdKey, options: ListOptions): AsyncIterable<ListPage>;
