@@ -1,20 +1,43 @@
 /**
  * Bundles the program into one file that needs nothing but Node: dist/clustermesh-apiserver.js, or the
- * file that is the first argument.
+ * file that is the first argument. A second argument names a file for what went into it, as esbuild tells it.
+ *
+ * $BUILD_REVISION is the revision where there is no repository.
  */
 import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 import { ROOT } from './steps.ts';
 
 const git = spawnSync('git', ['rev-parse', '--short=12', 'HEAD'], { cwd: ROOT, encoding: 'utf8' });
-const revision = git.status === 0 ? git.stdout.trim() : 'unknown';
+const revision = process.env.BUILD_REVISION ?? (git.status === 0 ? git.stdout.trim() : 'unknown');
+const CLIENT = '@kubernetes/client-node';
+const [, , outfile = join('dist', 'clustermesh-apiserver.js'), metafile] = process.argv;
 
-await build({
+/**
+ * Of the client of Kubernetes only the class KubeConfig is used. Its index has every API and every kind too: half of the
+ * bundle, for nothing.
+ */
+const onlyKubeConfig: Plugin = {
+  name: 'only KubeConfig',
+  setup({ onResolve, resolve }) {
+    onResolve({ filter: /^@kubernetes\/client-node$|^\./ }, async ({ path, kind, importer, resolveDir, pluginData }) => {
+      if (pluginData === onlyKubeConfig.name) return undefined;
+      const wanted = path === CLIENT ? `./node_modules/${CLIENT}/dist/config.js` : path;
+      const from = path === CLIENT ? ROOT : resolveDir;
+      const found = await resolve(wanted, { kind, importer, resolveDir: from, pluginData: onlyKubeConfig.name });
+      return found.path.includes(`/node_modules/${CLIENT}/`) ? { ...found, sideEffects: false } : undefined;
+    });
+  },
+};
+
+const { metafile: contents } = await build({
   absWorkingDir: ROOT,
   entryPoints: ['src/main.ts'],
-  outfile: process.argv[2] ?? join('dist', 'clustermesh-apiserver.js'),
+  outfile,
   bundle: true,
+  metafile: true,
   platform: 'node',
   target: 'node22',
   format: 'esm',
@@ -31,5 +54,8 @@ await build({
       'const require = bundleRequire(import.meta.url), __filename = import.meta.filename, __dirname = import.meta.dirname;',
     ].join('\n'),
   },
+  plugins: [onlyKubeConfig],
   logLevel: 'warning',
 });
+
+if (metafile !== undefined) writeFileSync(metafile, JSON.stringify(contents));

@@ -7,7 +7,7 @@
  * publishes ports by rules of the kernel; the rules that netavark leaves behind are removed, unless it had some before.
  */
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, globSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -62,7 +62,7 @@ class Engine implements Podman {
   #isStopped = false;
 
   constructor() {
-    this.#environment = writeConfiguration(this.#directory);
+    this.#environment = podmanEnvironment(this.#directory);
     this.#hadRules = this.#run('iptables', '-t', 'nat', '-S').includes('NETAVARK');
     process.once('exit', () => this.#removeAll());
   }
@@ -134,54 +134,6 @@ class Engine implements Podman {
   #run(program: string, ...args: readonly string[]): string {
     return spawnSync(program, args, { env: this.#environment, encoding: 'utf8', timeout: 30_000 }).stdout ?? '';
   }
-}
-
-/** Has podman and what it calls take nothing but the packages and `directory`; returns the environment for that. */
-function writeConfiguration(directory: string): Record<string, string> {
-  for (const name of ['bin', 'home/.config/containers', 'networks', 'tmp']) mkdirSync(join(directory, name), { recursive: true });
-  const at = (name: string) => globSync(name, { cwd: PACKAGES }).map((path) => join(PACKAGES, path));
-  for (const [name, binary] of [
-    ['iptables', 'usr/sbin/xtables-nft-multi'],
-    ['ip6tables', 'usr/sbin/xtables-nft-multi'],
-  ] as const)
-    for (const path of at(binary)) symlinkSync(path, join(directory, 'bin', name));
-  const text = (value: unknown) => JSON.stringify(value);
-  writeFileSync(
-    join(directory, 'containers.conf'),
-    [
-      '[containers]',
-      `default_ulimits=${text(['nofile=20000:20000', 'nproc=10000:10000'])}`,
-      'log_driver="k8s-file"',
-      '[network]',
-      'network_backend="netavark"',
-      `network_config_dir=${text(join(directory, 'networks'))}`,
-      '[engine]',
-      'runtime="runc"',
-      'cgroup_manager="cgroupfs"',
-      'events_logger="file"',
-      `tmp_dir=${text(join(directory, 'tmp'))}`,
-      `static_dir=${text(join(directory, 'root/libpod'))}`,
-      `volume_path=${text(join(directory, 'root/volumes'))}`,
-      `conmon_path=${text(at('usr/{bin,libexec/podman}/conmon'))}`,
-      `helper_binaries_dir=${text(at('usr/{lib,libexec}/podman'))}`,
-      '[engine.runtimes]',
-      `runc=${text(at('usr/{bin,sbin}/runc'))}`,
-      '',
-    ].join('\n'),
-  );
-  const [root, runRoot] = [join(directory, 'root'), join(directory, 'run')].map(text);
-  writeFileSync(join(directory, 'storage.conf'), `[storage]\ndriver="overlay"\ngraphroot=${root}\nrunroot=${runRoot}\n`);
-  writeFileSync(join(directory, 'home/.config/containers/policy.json'), text({ default: [{ type: 'insecureAcceptAnything' }] }));
-  const programs = [join(directory, 'bin'), ...['usr/bin', 'usr/sbin'].map((name) => join(PACKAGES, name))];
-  return {
-    HOME: join(directory, 'home'),
-    PATH: [...programs, process.env.PATH ?? ''].join(':'),
-    LD_LIBRARY_PATH: at('{usr/,}lib/*-linux-gnu').join(':'),
-    XTABLES_LIBDIR: at('usr/lib/*-linux-gnu/xtables').join(':'),
-    CONTAINERS_CONF: join(directory, 'containers.conf'),
-    CONTAINERS_STORAGE_CONF: join(directory, 'storage.conf'),
-    TMPDIR: join(directory, 'tmp'),
-  };
 }
 
 /** Removes what netavark leaves in the tables when no container is left. */

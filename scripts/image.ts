@@ -1,0 +1,191 @@
+/**
+ * Builds the image of docker/Dockerfile with the programs of this machine, and saves it as an OCI archive. The path of the
+ * archive is the only line on the standard output.
+ *
+ * No registry is asked: both bases of the Dockerfile are an image without a file, into which the directories of this machine
+ * are mounted while it builds. So its libraries, Node and certificates are in the image. An archive is kept for each content,
+ * below .cache/image.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  globSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { podmanEnvironment } from './podman-environment.ts';
+import { ROOT } from './steps.ts';
+
+const USAGE = 'usage: scripts/image [--etcd 3.5|3.6|3.7] [--output FILE]\n';
+const NAME = 'localhost/clustermesh-apiserver:local';
+const TOOLBOX = 'localhost/clustermesh-apiserver-toolbox:local';
+const BUILD_TIMEOUT_MS = 900_000;
+/** Archives of other contents that are kept. */
+const KEPT_ARCHIVES = 3;
+
+/** What the Dockerfile copies. */
+const INPUTS = ['docker/**', 'src/**', 'scripts/*.ts', 'package.json', 'package-lock.json', 'LICENSE', '.dockerignore'];
+
+interface Tools {
+  readonly node: string;
+  readonly goRoot: string;
+  readonly goCache: string;
+  readonly goModules: string;
+}
+
+function output(program: string, ...args: readonly string[]): string {
+  try {
+    return execFileSync(program, args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
+  } catch (thrown) {
+    const { code, stderr } = thrown as { code?: string; stderr?: string };
+    throw new Error(code === 'ENOENT' ? `${program} is not installed` : `${program} ${args[0]}: ${stderr ?? ''}`);
+  }
+}
+
+/** Whatever the build needs of this machine. Throws where something is missing. */
+function findTools(): Tools {
+  for (const program of ['cc', 'strip', 'ldd', 'dpkg-query']) output(program, '--version');
+  if (process.getuid?.() !== 0) throw new Error('only root can mount; without root: docker build -f docker/Dockerfile .');
+  const [goRoot = '', goCache = '', goModules = ''] = output('go', 'env', 'GOROOT', 'GOCACHE', 'GOMODCACHE').split('\n');
+  return { node: dirname(dirname(realpathSync(process.execPath))), goRoot, goCache, goModules };
+}
+
+/** Another one for whatever makes another image. */
+function contentKey(etcd: string): string {
+  const hash = createHash('sha256').update(`${etcd} ${output('go', 'version')} ${output('cc', '--version')} ${process.version}`);
+  for (const path of globSync(INPUTS, { cwd: ROOT }).toSorted()) {
+    const file = join(ROOT, path);
+    if (lstatSync(file).isFile()) hash.update(`\0${path}\0`).update(readFileSync(file));
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+class Builder {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'image-build-'));
+  readonly #environment = podmanEnvironment(this.#directory);
+
+  /** An image with nothing but the mount points and links that the root of this machine has. */
+  importToolbox({ node, goRoot }: Tools): void {
+    const root = join(this.#directory, 'toolbox');
+    for (const name of ['dev', 'etc', 'proc', 'root', 'sys', 'tmp', 'usr', 'var'])
+      mkdirSync(join(root, name), { recursive: true });
+    for (const name of ['bin', 'lib', 'lib32', 'lib64', 'libx32', 'sbin'])
+      if (existsSync(`/${name}`) && lstatSync(`/${name}`).isSymbolicLink())
+        symlinkSync(readlinkSync(`/${name}`), join(root, name));
+    const archive = join(this.#directory, 'toolbox.tar');
+    output('tar', '-cf', archive, '-C', root, '.');
+    const path = [join(node, 'bin'), join(goRoot, 'bin'), '/usr/local/bin', '/usr/bin', '/bin'].join(':');
+    this.#podman('import', '--quiet', '--change', `ENV PATH=${path}`, archive, TOOLBOX);
+  }
+
+  build({ node, goRoot, goCache, goModules }: Tools, etcd: string): void {
+    const lent = ['/usr', '/etc/alternatives', '/etc/ssl', '/var/lib/dpkg', node, goRoot].filter((path) => existsSync(path));
+    const volumes = [
+      ...new Set(lent.map((path) => `${path}:${path}:ro`)),
+      `${join(ROOT, 'node_modules')}:/build/node_modules:ro`,
+      `${goCache}:/go-build`,
+      `${goModules}:/go-modules`,
+    ];
+    const revision = output('git', 'rev-parse', '--short=12', 'HEAD');
+    const time = output('git', 'log', '-1', '--format=%ct');
+    const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+    const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
+    const variables = {
+      NODE_IMAGE: TOOLBOX,
+      GO_IMAGE: TOOLBOX,
+      BUILDPLATFORM: `linux/${architecture}`,
+      TARGETARCH: architecture,
+      ETCD: etcd,
+      REVISION: revision,
+      VERSION: version,
+      SOURCE_DATE_EPOCH: time,
+    };
+    this.#podman(
+      'build',
+      '--quiet',
+      '--isolation=oci',
+      '--network=host',
+      '--format=oci',
+      `--timestamp=${time}`,
+      `--file=${join(ROOT, 'docker/Dockerfile')}`,
+      `--tag=${NAME}`,
+      ...volumes.map((volume) => `--volume=${volume}`),
+      '--env=GOCACHE=/go-build',
+      '--env=GOMODCACHE=/go-modules',
+      ...Object.entries(variables).map(([name, value]) => `--build-arg=${name}=${value}`),
+      ROOT,
+    );
+  }
+
+  save(archive: string): void {
+    const part = `${archive}.${process.pid}`;
+    this.#podman('save', '--quiet', '--format=oci-archive', `--output=${part}`, NAME);
+    renameSync(part, archive);
+  }
+
+  remove(): void {
+    spawnSync('umount', ['-l', join(this.#directory, 'root/overlay')]);
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  #podman(...args: readonly string[]): void {
+    const { status, error, stdout, stderr } = spawnSync('podman', args, {
+      cwd: ROOT,
+      env: { ...this.#environment, ...networkVariables() },
+      encoding: 'utf8',
+      timeout: BUILD_TIMEOUT_MS,
+    });
+    if (status !== 0) throw new Error(`podman ${args[0]}: ${error?.message ?? `${stdout}${stderr}`.trim()}`);
+  }
+}
+
+/** Where this machine gets modules from. */
+function networkVariables(): Record<string, string> {
+  const names = ['GOPROXY', 'GONOSUMDB', 'GOFLAGS', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'];
+  return Object.fromEntries(names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
+}
+
+/** The archive of the image; built where there is none of the same content. */
+function buildImage(etcd: string): string {
+  const directory = join(ROOT, '.cache/image');
+  const archive = join(directory, `${contentKey(etcd)}.tar`);
+  if (existsSync(archive)) return archive;
+  mkdirSync(directory, { recursive: true });
+  const tools = findTools();
+  const builder = new Builder();
+  try {
+    builder.importToolbox(tools);
+    builder.build(tools, etcd);
+    builder.save(archive);
+  } finally {
+    builder.remove();
+  }
+  const others = globSync('*.tar', { cwd: directory }).map((name) => join(directory, name));
+  const oldest = others.toSorted((a, b) => lstatSync(b).mtimeMs - lstatSync(a).mtimeMs).slice(KEPT_ARCHIVES);
+  for (const path of oldest) rmSync(path);
+  return archive;
+}
+
+try {
+  const { values } = parseArgs({ options: { etcd: { type: 'string', default: '3.7' }, output: { type: 'string' } } });
+  if (!existsSync(join(ROOT, 'docker/etcd', values.etcd, 'go.mod')))
+    throw new TypeError(`--etcd: there is no etcd ${values.etcd}`);
+  const archive = buildImage(values.etcd);
+  if (values.output !== undefined) output('cp', archive, values.output);
+  process.stdout.write(`${values.output ?? archive}\n`);
+} catch (thrown) {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  process.stderr.write(`scripts/image: ${error.message}\n${error instanceof TypeError ? USAGE : ''}`);
+  process.exitCode = 1;
+}
