@@ -1,5 +1,6 @@
 #!/bin/sh
-# Lays out in the directory $1 what does not come from this project, apart from etcd, and the launcher:
+# Lays out in the directory $1 what does not come from this project, apart from etcd, and the launcher. With ICU=english
+# Node knows no other language, with ICU=full it is only stripped.
 #
 #     base/       Node, the libraries that it is linked with, certificates of authorities, users, directories
 #     program/    the launcher
@@ -14,7 +15,21 @@ mkdir -p "$image/empty" "$image/program/usr/bin" "$base/$home" "$base/usr/bin" "
 cc -std=c17 -Wall -Wextra -Werror -Os -static -s -o "$image/program/usr/bin/clustermesh-apiserver" init.c
 
 node=$(readlink -f "$(command -v node)")
-strip -o "$base/$home/node" "$node"
+strip -o "$image/stripped" "$node"
+case $ICU in
+  english) node scripts/trim-node.ts "$image/stripped" "$base/$home/node" ;;
+  full) mv "$image/stripped" "$base/$home/node" ;;
+  *)
+    echo "ICU=$ICU is neither english nor full" >&2
+    exit 1
+    ;;
+esac
+# What is left has to do for every language.
+"$base/$home/node" -e '
+  const date = (locale) => new Intl.DateTimeFormat(locale, { dateStyle: "full", timeZone: "Europe/Berlin" }).format(0);
+  const facts = [date("en"), date("de").length > 0, "\u{fb01}".normalize("NFKC"), ["b", "\u{e4}", "a"].sort(Intl.Collator("en").compare).join("")];
+  require("assert").deepEqual(facts, ["Thursday, January 1, 1970", true, "fi", "a\u{e4}b"]);
+'
 
 # The paths in the output of ldd; the loader is one of them, the kernel's page has none.
 ldd "$node" | sed -n 's/^\(.* => \)\{0,1\}[[:space:]]*\(\/[^ ]*\) (0x.*/\2/p' | sort -u >"$image/libraries"

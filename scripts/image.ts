@@ -86,7 +86,10 @@ class Builder {
     const archive = join(this.#directory, 'toolbox.tar');
     output('tar', '-cf', archive, '-C', root, '.');
     const path = [join(node, 'bin'), join(goRoot, 'bin'), '/usr/local/bin', '/usr/bin', '/bin'].join(':');
-    this.#podman('import', '--quiet', '--change', `ENV PATH=${path}`, archive, TOOLBOX);
+    const variables = [`PATH=${path}`, 'GOCACHE=/go-build', 'GOMODCACHE=/go-modules'].map(
+      (variable) => `--change=ENV ${variable}`,
+    );
+    this.#podman('import', '--quiet', ...variables, archive, TOOLBOX);
   }
 
   build({ node, goRoot, goCache, goModules }: Tools, etcd: string): void {
@@ -121,8 +124,6 @@ class Builder {
       `--file=${join(ROOT, 'docker/Dockerfile')}`,
       `--tag=${NAME}`,
       ...volumes.map((volume) => `--volume=${volume}`),
-      '--env=GOCACHE=/go-build',
-      '--env=GOMODCACHE=/go-modules',
       ...Object.entries(variables).map(([name, value]) => `--build-arg=${name}=${value}`),
       ROOT,
     );
