@@ -6,7 +6,7 @@
  * something in the image has no licence.
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { type Component, licenseOfText, spdxDocument } from './spdx.ts';
 
@@ -33,7 +33,7 @@ const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
 function keep(kind: string, name: string, source: string): void {
   const target = join(licenses, kind, name, basename(source));
   mkdirSync(dirname(target), { recursive: true });
-  cpSync(source, target, { dereference: true });
+  writeFileSync(target, readFileSync(source));
 }
 
 /** The components whose licences are in directories NAME@VERSION below `directory`. */

@@ -34,8 +34,7 @@ const BUILD_TIMEOUT_MS = 900_000;
 /** Archives of other contents that are kept. */
 const KEPT_ARCHIVES = 3;
 
-/** What the Dockerfile copies. */
-const INPUTS = ['docker/**', 'src/**', 'scripts/*.ts', 'package.json', 'package-lock.json', 'LICENSE', '.dockerignore'];
+const DOCKERFILE = 'docker/Dockerfile';
 
 interface Tools {
   readonly node: string;
@@ -61,10 +60,20 @@ function findTools(): Tools {
   return { node: dirname(dirname(realpathSync(process.execPath))), goRoot, goCache, goModules };
 }
 
+/** The files that the Dockerfile copies, itself and this one. */
+function inputs(etcd: string): string[] {
+  const lines = readFileSync(join(ROOT, DOCKERFILE), 'utf8')
+    .replaceAll('\\\n', ' ')
+    .matchAll(/^COPY (?!--from)(.+) \S+$/gm);
+  const names = [...lines].flatMap(([, sources = '']) => sources.replace(/\$\{ETCD\}/g, etcd).split(' '));
+  const found = names.flatMap((name) => globSync([name, `${name}/**`], { cwd: ROOT }));
+  return [...new Set([...found, DOCKERFILE, '.dockerignore', 'scripts/image.ts'])].toSorted();
+}
+
 /** Another one for whatever makes another image. */
 function contentKey(etcd: string): string {
   const hash = createHash('sha256').update(`${etcd} ${output('go', 'version')} ${output('cc', '--version')} ${process.version}`);
-  for (const path of globSync(INPUTS, { cwd: ROOT }).toSorted()) {
+  for (const path of inputs(etcd)) {
     const file = join(ROOT, path);
     if (lstatSync(file).isFile()) hash.update(`\0${path}\0`).update(readFileSync(file));
   }
@@ -118,10 +127,11 @@ class Builder {
       'build',
       '--quiet',
       '--isolation=oci',
+      '--layers=false',
       '--network=host',
       '--format=oci',
       `--timestamp=${time}`,
-      `--file=${join(ROOT, 'docker/Dockerfile')}`,
+      `--file=${join(ROOT, DOCKERFILE)}`,
       `--tag=${NAME}`,
       ...volumes.map((volume) => `--volume=${volume}`),
       ...Object.entries(variables).map(([name, value]) => `--build-arg=${name}=${value}`),

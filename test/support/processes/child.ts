@@ -11,6 +11,7 @@ export interface Outcome {
 
 export interface Child extends AsyncDisposable {
   readonly outcome: Promise<Outcome>;
+  readonly pid: number;
   kill(signal: NodeJS.Signals): void;
   /** What it wrote to standard error so far. */
   readonly stderrSoFar: string;
@@ -45,6 +46,7 @@ export function startChild(command: string, args: readonly string[], options: Ch
   }));
   return {
     outcome,
+    pid: child.pid ?? 0,
     kill: (signal) => child.kill(signal),
     get stderrSoFar() {
       return stderrSoFar;

@@ -1,0 +1,104 @@
+/** podman with the image that `scripts/image` builds, for the tests of a file. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { podmanEnvironment } from '../../scripts/podman-environment.ts';
+import { type Outcome, runChild } from '../process/child.ts';
+import { until } from '../support/until.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+export const IMAGE = 'localhost/clustermesh-apiserver:local';
+
+/** A container that was started; removed with the engine. */
+export interface Container {
+  readonly name: string;
+  /** Of its PID 1, as this machine sees it; 0 once that has ended. */
+  pid(): Promise<number>;
+  logs(): Promise<string>;
+  kill(signal: string): Promise<void>;
+  /** The exit status, when it has ended. */
+  ended(): Promise<number>;
+}
+
+export class ImageEngine implements AsyncDisposable {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'image-test-'));
+  readonly #environment = podmanEnvironment(this.#directory);
+  #count = 0;
+
+  /** With the image loaded. Rejects with why there can be none. */
+  static async start(): Promise<ImageEngine> {
+    if (process.getuid?.() !== 0) throw new Error('podman runs containers for root only here');
+    const built = await runChild(join(ROOT, 'scripts/image'), []);
+    if (built.status !== 0) throw new Error(built.stderr.trim().split('\n').at(-1));
+    const engine = new ImageEngine();
+    await engine.podman('load', '--quiet', '--input', built.stdout.trim());
+    return engine;
+  }
+
+  /** Runs podman to its end, whatever its status. */
+  run(...args: readonly string[]): Promise<Outcome> {
+    return runChild('podman', args, { env: this.#environment });
+  }
+
+  /** The output of podman; rejects where its status is not 0. */
+  async podman(...args: readonly string[]): Promise<string> {
+    const { status, stdout, stderr } = await this.run(...args);
+    if (status !== 0) throw new Error(`podman ${args.join(' ')}: ${stderr.trim()}`);
+    return stdout.trim();
+  }
+
+  /** Starts a container of the image in the background. `command` follows the entry point. */
+  async start(options: readonly string[], command: readonly string[]): Promise<Container> {
+    this.#count += 1;
+    const name = `test-${this.#count}`;
+    await this.podman('run', '--detach', `--name=${name}`, ...options, IMAGE, ...command);
+    const inspect = (format: string) => this.podman('inspect', `--format={{${format}}}`, name);
+    return {
+      name,
+      pid: async () => Number(await inspect('.State.Pid')),
+      logs: async () => {
+        const { stdout, stderr } = await this.run('logs', name);
+        return stdout + stderr;
+      },
+      kill: async (signal) => {
+        await this.podman('kill', `--signal=${signal}`, name);
+      },
+      ended: async () => {
+        await until('the container ends', async () => (await inspect('.State.Status')) === 'exited');
+        return Number(await inspect('.State.ExitCode'));
+      },
+    };
+  }
+
+  /** The directory with what is in the image; read-only. */
+  root(): Promise<string> {
+    return this.podman('image', 'mount', IMAGE);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.run('rm', '--all', '--force', '--time=0');
+    await this.run('image', 'umount', '--all');
+    spawnSync('umount', ['-l', join(this.#directory, 'root/overlay')]);
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+/** What keeps a file of tests from running; undefined where nothing does. */
+export async function engineOrReason(): Promise<{ engine?: ImageEngine; reason?: string }> {
+  try {
+    return { engine: await ImageEngine.start() };
+  } catch (thrown) {
+    return { reason: `no container engine can be started: ${(thrown as Error).message}` };
+  }
+}
+
+/** Processes whose parent is `pid`, as this machine numbers them. */
+export function childrenOf(pid: number): number[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+    return text === '' ? [] : text.split(' ').map(Number);
+  } catch {
+    return [];
+  }
+}

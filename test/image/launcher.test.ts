@@ -1,0 +1,187 @@
+/** PID 1 of the image: signals at any age, orphans, the exit status, and the heap it gives to Node. */
+import { mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startChild } from '../process/child.ts';
+import { until, within } from '../support/until.ts';
+import { childrenOf, engineOrReason, IMAGE, type ImageEngine } from './engine.ts';
+
+const RESTRICTED = ['--network=none', '--read-only', '--cap-drop=ALL', '--security-opt=no-new-privileges'];
+/** A daemon whose etcd does not answer: it runs until it is told to end. */
+const DAEMON = [
+  'kvstoremesh',
+  '--cluster-name=east',
+  '--cluster-id=1',
+  '--kvstore-opt=etcd.address=http://127.0.0.1:1',
+  '--clustermesh-config=/tmp',
+];
+/** Far below the 30 seconds after which a kubelet kills. */
+const PROMPT_MS = 10_000;
+const ENDED_BEFORE_NODE_LISTENED = 143;
+const MIB = 1024 * 1024;
+
+const directory = mkdtempSync(join(tmpdir(), 'launcher-'));
+let engine: ImageEngine;
+let root: string;
+let reason: string | undefined;
+
+beforeAll(async () => {
+  const found = await engineOrReason();
+  reason = found.reason;
+  if (found.engine === undefined) return;
+  engine = found.engine;
+  root = await engine.root();
+}, 600_000);
+
+afterAll(async () => {
+  rmSync(directory, { recursive: true });
+  await engine?.[Symbol.asyncDispose]();
+});
+
+const imageTest = (name: string, run: () => Promise<void>) =>
+  test(name, async (context) => {
+    context.skip(reason !== undefined, reason);
+    await run();
+  });
+
+/** A program that Node runs before the daemon. */
+const preload = (code: string) => `--env=NODE_OPTIONS=--import=data:text/javascript,${encodeURIComponent(code)}`;
+
+/** The launcher as PID 1 of a namespace of its own, without the time that an engine takes. */
+function startAlone(args: readonly string[]) {
+  const child = startChild('unshare', [
+    '--pid',
+    '--fork',
+    '--kill-child',
+    'chroot',
+    root,
+    '/usr/bin/clustermesh-apiserver',
+    ...args,
+  ]);
+  const blocksSignals = (pid: number) => {
+    const isLauncher = readlinkSync(`/proc/${pid}/exe`).endsWith('/usr/bin/clustermesh-apiserver');
+    return isLauncher && !/^SigBlk:\t0+$/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  };
+  return { child, launcher: () => childrenOf(child.pid).find(blocksSignals) };
+}
+
+describe('SIGTERM', () => {
+  imageTest('ends PID 1 at any age', async () => {
+    const ages = Array.from({ length: 21 }, (_, step) => step * 50);
+    const statuses = new Map<number, number | undefined>();
+    const endAt = async (age: number) => {
+      const { child, launcher } = startAlone(DAEMON);
+      await using _ = child;
+      const pid = await until('the launcher runs', launcher);
+      await pause(age);
+      process.kill(pid, 'SIGTERM');
+      const { status } = await within(`it ends after SIGTERM at the age of ${age} ms`, child.outcome, PROMPT_MS);
+      statuses.set(age, status);
+    };
+    for (let first = 0; first < ages.length; first += 3) await Promise.all(ages.slice(first, first + 3).map(endAt));
+    expect(statuses.get(0)).toBe(ENDED_BEFORE_NODE_LISTENED);
+    expect([...statuses].filter(([, status]) => status !== 0 && status !== ENDED_BEFORE_NODE_LISTENED)).toEqual([]);
+  });
+
+  imageTest('ends a container right after its start, and one whose daemon runs with status 0', async () => {
+    const early = await engine.start(RESTRICTED, DAEMON);
+    await early.kill('SIGTERM');
+    expect([0, ENDED_BEFORE_NODE_LISTENED]).toContain(await within('the container ends', early.ended(), PROMPT_MS));
+
+    const later = await engine.start(RESTRICTED, DAEMON);
+    await until('the daemon runs', async () => /"msg":/.test(await later.logs()));
+    await later.kill('SIGTERM');
+    expect(await within('the container ends', later.ended(), PROMPT_MS)).toBe(0);
+  });
+});
+
+describe('the exit status', () => {
+  imageTest('is that of the program', async () => {
+    expect(await engine.run('run', '--rm', ...RESTRICTED, IMAGE, 'no-such-command')).toMatchObject({ status: 255 });
+    expect(await engine.run('run', '--rm', ...RESTRICTED, preload('process.exit(7)'), IMAGE, 'version')).toMatchObject({
+      status: 7,
+    });
+  });
+
+  imageTest('is 128 and the number of the signal that ended the program', async () => {
+    const killed = await engine.start([...RESTRICTED, preload('process.kill(process.pid, "SIGKILL")')], ['version']);
+    expect(await killed.ended()).toBe(137);
+  });
+});
+
+imageTest('other signals reach the program', async () => {
+  const code =
+    'process.on("SIGHUP", () => process.exit(21)); console.log("listening"); setInterval(() => {}, 1000); await new Promise(() => {})';
+  const container = await engine.start([...RESTRICTED, preload(code)], ['version']);
+  await until('the program listens', async () => (await container.logs()).includes('listening'));
+  await container.kill('SIGHUP');
+  expect(await container.ended()).toBe(21);
+});
+
+imageTest('SIGUSR1 opens no port for a debugger', async () => {
+  const container = await engine.start([...RESTRICTED], DAEMON);
+  await until('the daemon runs', async () => /"msg":/.test(await container.logs()));
+  await container.kill('SIGUSR1');
+  expect(await container.ended()).toBe(138);
+  expect(await container.logs()).not.toContain('Debugger');
+});
+
+imageTest('an orphan is reaped', async () => {
+  // A process whose parent has ended, and which ends when it is told to.
+  const orphan = 'console.log("orphan " + process.pid); process.stdin.resume()';
+  const parent = `require("child_process").spawn(process.execPath, ["-e", ${JSON.stringify(orphan)}], {detached: true, stdio: ["ignore", "inherit", "inherit"], env: {}}).unref()`;
+  const code = `import { spawn } from "node:child_process"; spawn(process.execPath, ["-e", ${JSON.stringify(parent)}], {stdio: "inherit", env: {}})`;
+  const container = await engine.start([...RESTRICTED, preload(code)], DAEMON);
+  const pid = await until('the orphan runs', async () => /^orphan (\d+)$/m.exec(await container.logs())?.[1]);
+  const launcher = await container.pid();
+  await until('it is gone', () => childrenOf(launcher).length === 1, {
+    status: () => childrenOf(launcher).map((child) => readFileSync(`/proc/${child}/status`, 'utf8').split('\n', 3)),
+  });
+  expect(pid).toMatch(/^\d+$/);
+});
+
+describe('the heap', () => {
+  /** In MiB: what Node says itself. Its limit has three halves of the young space in it. */
+  const limitOf = async (...options: readonly string[]) => {
+    const code = 'import v8 from "node:v8"; console.log("limit " + v8.getHeapStatistics().heap_size_limit); process.exit(0)';
+    const { stdout, stderr } = await engine.run('run', '--rm', '--network=none', preload(code), ...options, IMAGE, 'version');
+    const found = /^limit (\d+)$/m.exec(stdout)?.[1];
+    if (found === undefined) throw new Error(stderr);
+    return Number(found) / MIB;
+  };
+
+  imageTest('is about half of the memory of the container', async () => {
+    // (256 - 48) / 2 and three times 4; (1024 - 48) / 2 and three times 16.
+    expect(await limitOf('--memory=256m')).toBe(116);
+    expect(await limitOf('--memory=1024m')).toBe(536);
+  });
+
+  imageTest('has a limit where the container has none', async () => {
+    const limit = await limitOf();
+    expect(limit).toBeGreaterThan(256);
+    expect(limit).toBeLessThanOrEqual(2048 + 48);
+  });
+
+  imageTest('is what NODE_OPTIONS says, where it says something', async () => {
+    const code = encodeURIComponent(
+      'import v8 from "node:v8"; console.log(v8.getHeapStatistics().heap_size_limit); process.exit(0)',
+    );
+    const options = `--env=NODE_OPTIONS=--max_old_space_size=300 --max-semi-space-size=2 --import=data:text/javascript,${code}`;
+    const { stdout } = await engine.run('run', '--rm', '--network=none', '--memory=256m', options, IMAGE, 'version');
+    expect(Number(stdout) / MIB).toBe(306);
+  });
+
+  imageTest('follows what both versions of cgroup say, and no number means no limit', async () => {
+    const file = join(directory, 'limit');
+    const limitFor = (text: string) => {
+      writeFileSync(file, text);
+      return limitOf(`--volume=${file}:/limit:ro`, '--env=CLUSTERMESH_MEMORY_LIMIT_FILE=/limit');
+    };
+    const unlimited = await limitOf();
+    expect(await limitFor('134217728\n')).toBe(46);
+    expect(await limitFor('max\n')).toBe(unlimited);
+    expect(await limitFor('9223372036854771712\n')).toBe(unlimited);
+  });
+});
