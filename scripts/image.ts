@@ -24,7 +24,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { podmanEnvironment } from './podman-environment.ts';
+import { podmanEnvironment, removePodmanDirectory } from './podman-environment.ts';
 import { ROOT } from './steps.ts';
 
 const USAGE = 'usage: scripts/image [--etcd 3.5|3.6|3.7] [--output FILE]\n';
@@ -146,8 +146,7 @@ class Builder {
   }
 
   remove(): void {
-    spawnSync('umount', ['-l', join(this.#directory, 'root/overlay')]);
-    rmSync(this.#directory, { recursive: true, force: true });
+    removePodmanDirectory(this.#directory);
   }
 
   #podman(...args: readonly string[]): void {

@@ -1,5 +1,6 @@
 /** podman of the packages that scripts/build-test-tools.sh has unpacked, with all that it keeps in a directory of its own. */
-import { globSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { globSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const PACKAGES = join(import.meta.dirname, '../.cache/tools/podman');
@@ -50,4 +51,13 @@ export function podmanEnvironment(directory: string): Record<string, string> {
     CONTAINERS_STORAGE_CONF: join(directory, 'storage.conf'),
     TMPDIR: join(directory, 'tmp'),
   };
+}
+
+/** Removes the directory of a podman that runs no container any more. What is still mounted there is detached. */
+export function removePodmanDirectory(directory: string): void {
+  const mounts = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '');
+  for (const mount of mounts.toReversed()) if (mount.startsWith(`${directory}/`)) spawnSync('umount', ['-l', mount]);
+  rmSync(directory, { recursive: true, force: true });
 }

@@ -1,9 +1,8 @@
 /** podman with the image that `scripts/image` builds, for the tests of a file. */
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { podmanEnvironment } from '../../scripts/podman-environment.ts';
+import { podmanEnvironment, removePodmanDirectory } from '../../scripts/podman-environment.ts';
 import { type Outcome, runChild } from '../process/child.ts';
 import { until } from '../support/until.ts';
 
@@ -65,10 +64,20 @@ export class ImageEngine implements AsyncDisposable {
         await this.podman('kill', `--signal=${signal}`, name);
       },
       ended: async () => {
-        await until('the container ends', async () => (await inspect('.State.Status')) === 'exited');
+        // The second one where podman cannot be called by what watches the container.
+        await until('the container ends', async () => ['exited', 'stopped'].includes(await inspect('.State.Status')));
         return Number(await inspect('.State.ExitCode'));
       },
     };
+  }
+
+  /** Runs a container of the image to its end. In the background: podman waits long for the end of one in the foreground. */
+  async runImage(options: readonly string[], command: readonly string[]): Promise<Outcome> {
+    const container = await this.start(options, command);
+    const status = await container.ended();
+    const { stdout, stderr } = await this.run('logs', container.name);
+    await this.podman('rm', container.name);
+    return { status, stdout, stderr };
   }
 
   /** The directory with what is in the image; read-only. */
@@ -79,8 +88,7 @@ export class ImageEngine implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.run('rm', '--all', '--force', '--time=0');
     await this.run('image', 'umount', '--all');
-    spawnSync('umount', ['-l', join(this.#directory, 'root/overlay')]);
-    rmSync(this.#directory, { recursive: true, force: true });
+    removePodmanDirectory(this.#directory);
   }
 }
 

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runChild } from '../process/child.ts';
 import { type Authority, CertificateDirectory, canMakeCertificates } from '../support/certificates.ts';
 import { until, within } from '../support/until.ts';
-import { type Container, engineOrReason, IMAGE, type ImageEngine } from './engine.ts';
+import { engineOrReason, type ImageEngine } from './engine.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const USER = 65_532;
@@ -86,13 +86,14 @@ test('etcdinit, etcd and both daemons run with a read-only root, as a user witho
   timeout: 240_000,
 }, async (context) => {
   context.skip(reason !== undefined, reason);
-  if (engine === undefined) throw new Error('no engine');
+  if (engine === undefined) throw new TypeError('no engine, and no reason');
+  const started = engine;
   const authority = certificates.authority('mesh');
   const data = volume('data', '/var/run/etcd', 'rw');
   const server = secret('server', authority, '/var/lib/etcd-secrets', 'clustermesh-apiserver.cilium.io');
   const admin = secret('admin', authority, '/var/lib/cilium/etcd-secrets', 'admin-east');
 
-  const init = await engine.start(
+  const init = await started.start(
     [...RESTRICTED, '--network=none', data, '--env=CILIUM_CLUSTER_NAME=east'],
     [
       'etcdinit',
@@ -103,7 +104,7 @@ test('etcdinit, etcd and both daemons run with a read-only root, as a user witho
   );
   expect(await init.ended(), await init.logs()).toBe(0);
 
-  const etcd = await engine.start(
+  const etcd = await started.start(
     [...RESTRICTED, '--network=none', data, server, '--entrypoint=/usr/bin/etcd'],
     [
       '--data-dir=/var/run/etcd',
@@ -131,10 +132,10 @@ test('etcdinit, etcd and both daemons run with a read-only root, as a user witho
   });
 
   const daemon = (command: string, ...flags: readonly string[]) =>
-    engine?.start(
+    started.start(
       [...RESTRICTED, `--network=container:${etcd.name}`, admin],
       [command, '--cluster-name=east', '--cluster-id=1', '--kvstore-opt=etcd.config=/var/lib/cilium/etcd-config.yaml', ...flags],
-    ) as Promise<Container>;
+    );
   const clustermesh = await daemon('clustermesh', '--health-port=9880', `--k8s-api-server-urls=${KUBERNETES}`);
   const kvstoremesh = await daemon('kvstoremesh', '--health-port=9881', '--clustermesh-config=/var/lib/cilium/clustermesh');
   for (const [port, container] of [
@@ -148,23 +149,12 @@ test('etcdinit, etcd and both daemons run with a read-only root, as a user witho
   }
 
   expect(await request(pid, 'POST', `${KUBERNETES}/api/v1/namespaces/default/services`, SERVICE)).toMatch(/^201 /);
-  const etcdctl = async (...args: readonly string[]) =>
-    (
-      await engine?.run(
-        'run',
-        '--rm',
-        ...RESTRICTED,
-        `--network=container:${etcd.name}`,
-        admin,
-        '--entrypoint=/usr/bin/etcdctl',
-        IMAGE,
-        '--endpoints=https://127.0.0.1:2379',
-        '--cacert=/var/lib/cilium/etcd-secrets/ca.crt',
-        '--cert=/var/lib/cilium/etcd-secrets/tls.crt',
-        '--key=/var/lib/cilium/etcd-secrets/tls.key',
-        ...args,
-      )
-    )?.stdout ?? '';
+  const etcdctl = async (...args: readonly string[]) => {
+    const secrets = '/var/lib/cilium/etcd-secrets';
+    const tls = [`--cacert=${secrets}/ca.crt`, `--cert=${secrets}/tls.crt`, `--key=${secrets}/tls.key`];
+    const options = [...RESTRICTED, `--network=container:${etcd.name}`, admin, '--entrypoint=/usr/bin/etcdctl'];
+    return (await started.runImage(options, ['--endpoints=https://127.0.0.1:2379', ...tls, ...args])).stdout;
+  };
   const service = 'cilium/state/services/v1/east/default/rebel-base';
   await until('the service is in etcd', async () => (await etcdctl('get', service)).includes('"cluster":"east"'));
   expect((await etcdctl('user', 'list')).split('\n')).toEqual(
