@@ -1,5 +1,5 @@
 /**
- * An in-process Kubernetes API on the loopback interface, for the demo and for tests.
+ * An in-process Kubernetes API, on the loopback interface unless told otherwise, for the demo and for tests.
  *
  * It creates, lists, watches, patches and deletes objects as a real API server does, for the kinds the project exports
  * and any that a CustomResourceDefinition adds. It refuses server-side apply, JSON patches and dry runs. It is
@@ -25,6 +25,8 @@ import { ResourceRequests } from './writing/resource-requests.ts';
 export interface EmbeddedOptions {
   /** 0 or absent: any free port. */
   readonly port?: number;
+  /** Where it listens: an address of this machine. Defaults to 127.0.0.1, as whoever reaches it may do everything. */
+  readonly address?: string;
   /** Changes kept for watches and pages; older ones are answered with 410. Defaults to HISTORY_EVENTS. */
   readonly historyEvents?: number;
   /** Defaults to a minute, as a real API server has it. */
@@ -54,7 +56,8 @@ const SYSTEM_NAMESPACES = ['default', 'kube-node-lease', 'kube-public', 'kube-sy
 
 /** Starts the API and resolves when it serves. */
 export async function startEmbeddedKubernetes(options: EmbeddedOptions = {}): Promise<EmbeddedKubernetes> {
-  const { port = 0, historyEvents = HISTORY_EVENTS, bookmarkIntervalMs = BOOKMARK_INTERVAL_MS, clock = systemClock } = options;
+  const { port = 0, address = '127.0.0.1', historyEvents = HISTORY_EVENTS } = options;
+  const { bookmarkIntervalMs = BOOKMARK_INTERVAL_MS, clock = systemClock } = options;
   const store = new ObjectStore(historyEvents);
   const requests = new ResourceRequests(store, clock);
   seed(requests, options.definitions ?? meshDefinitions);
@@ -67,7 +70,7 @@ export async function startEmbeddedKubernetes(options: EmbeddedOptions = {}): Pr
   server.keepAliveTimeout = IDLE_CONNECTION_MS;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, '127.0.0.1', resolve);
+    server.listen(port, address, resolve);
   });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   let stopped: Promise<void> | undefined;

@@ -4,10 +4,10 @@ import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runChild } from '../process/child.ts';
 import { type Authority, CertificateDirectory, canMakeCertificates } from '../support/certificates.ts';
 import { until, within } from '../support/until.ts';
 import { engineOrReason, type ImageEngine } from './engine.ts';
+import { onNetworkOf, requestOnNetworkOf } from './pod-network.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const USER = 65_532;
@@ -69,19 +69,6 @@ function secret(name: string, authority: Authority, at: string, user: string): s
   return option;
 }
 
-/** A program of this machine on the network of the Pod. */
-const inNetwork = (pid: number, ...command: readonly string[]) => ['nsenter', [`--net=/proc/${pid}/ns/net`, ...command]] as const;
-
-async function request(pid: number, method: string, url: string, body?: unknown): Promise<string> {
-  const options = {
-    method,
-    ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-  };
-  const code = `const answer = await fetch(${JSON.stringify(url)}, ${JSON.stringify(options)}); process.stdout.write(answer.status + ' ' + await answer.text())`;
-  const { stdout } = await runChild(...inNetwork(pid, process.execPath, '--input-type=module', '--eval', code));
-  return stdout;
-}
-
 test('etcdinit, etcd and both daemons run with a read-only root, as a user without rights, and end in order', {
   timeout: 240_000,
 }, async (context) => {
@@ -124,12 +111,18 @@ test('etcdinit, etcd and both daemons run with a read-only root, as a user witho
   );
   const pid = await etcd.pid();
   processes.push(
-    spawn(...inNetwork(pid, process.execPath, join(ROOT, 'demo/kubernetes/main.ts'), '--port=6443'), { stdio: 'ignore' }),
+    spawn(...onNetworkOf(pid, process.execPath, join(ROOT, 'demo/kubernetes/main.ts'), '--port=6443'), { stdio: 'ignore' }),
   );
-  await until('Kubernetes answers', async () => (await request(pid, 'GET', `${KUBERNETES}/version`)).startsWith('200 '));
-  await until('etcd answers', async () => (await request(pid, 'GET', 'http://127.0.0.1:9963/readyz')).startsWith('200 '), {
-    status: () => etcd.logs(),
-  });
+  await until('Kubernetes answers', async () =>
+    (await requestOnNetworkOf(pid, 'GET', `${KUBERNETES}/version`)).startsWith('200 '),
+  );
+  await until(
+    'etcd answers',
+    async () => (await requestOnNetworkOf(pid, 'GET', 'http://127.0.0.1:9963/readyz')).startsWith('200 '),
+    {
+      status: () => etcd.logs(),
+    },
+  );
 
   const daemon = (command: string, ...flags: readonly string[]) =>
     started.start(
@@ -142,13 +135,13 @@ test('etcdinit, etcd and both daemons run with a read-only root, as a user witho
     [9880, clustermesh],
     [9881, kvstoremesh],
   ] as const) {
-    const isReady = async () => (await request(pid, 'GET', `http://127.0.0.1:${port}/readyz`)).startsWith('200 ');
+    const isReady = async () => (await requestOnNetworkOf(pid, 'GET', `http://127.0.0.1:${port}/readyz`)).startsWith('200 ');
     await until(`port ${port} is ready`, isReady, { withinMs: 90_000 }).catch(async (error: Error) => {
       throw new Error(`${error.message}\n${await container.logs()}`);
     });
   }
 
-  expect(await request(pid, 'POST', `${KUBERNETES}/api/v1/namespaces/default/services`, SERVICE)).toMatch(/^201 /);
+  expect(await requestOnNetworkOf(pid, 'POST', `${KUBERNETES}/api/v1/namespaces/default/services`, SERVICE)).toMatch(/^201 /);
   const etcdctl = async (...args: readonly string[]) => {
     const secrets = '/var/lib/cilium/etcd-secrets';
     const tls = [`--cacert=${secrets}/ca.crt`, `--cert=${secrets}/tls.crt`, `--key=${secrets}/tls.key`];
