@@ -3,7 +3,7 @@
 # etcd-3.7, etcdctl, etcdctl-3.5, helm and actionlint. Unpacks packages of the distribution there: prometheus with promtool and the
 # shells of the completion tests where they are not in the PATH, podman where no container engine answers. What is there and
 # newer than its module is kept without a word; each other tool is one line. A tool that cannot be had is skipped with the
-# reason, and so are its tests later.
+# reason, and so are its tests later. With the argument `podman` only that is unpacked, also beside another engine.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 out=$PWD/.cache/tools
@@ -55,7 +55,8 @@ fetch_prometheus() {
 }
 
 fetch_podman() {
-  if [ -x "$out/podman/usr/bin/podman" ] || { command -v docker && docker version; } >/dev/null 2>&1; then return; fi
+  [ ! -x "$out/podman/usr/bin/podman" ] || return 0
+  if [ "$only" != podman ] && { command -v docker && docker version; } >/dev/null 2>&1; then return; fi
   new=$out/podman.new.$$
   printf 'podman: unpacking the packages of the distribution ... '
   # podman itself may be there already: then it is not unpacked, and the engine is for its owner to start.
@@ -87,6 +88,12 @@ fetch_shells() {
   fi
   rm -rf "$new"
 }
+
+only=${1:-}
+if [ "$only" = podman ]; then
+  fetch_podman
+  exit
+fi
 
 kubernetes=$(sed -n 's/^[[:space:]]*k8s.io\/kubernetes \(v[^ ]*\).*/\1/p' test/tools/kube-apiserver/go.mod)
 build etcd-3.5 etcd-3.5 go.etcd.io/etcd/server/v3

@@ -15,6 +15,8 @@ export function podmanEnvironment(directory: string): Record<string, string> {
   ] as const)
     for (const path of at(binary)) symlinkSync(path, join(directory, 'bin', name));
   const text = (value: unknown) => JSON.stringify(value);
+  // What the system has is not among the packages: then podman looks where it always does.
+  const setting = (name: string, pattern: string) => (at(pattern).length === 0 ? [] : [`${name}=${text(at(pattern))}`]);
   writeFileSync(
     join(directory, 'containers.conf'),
     [
@@ -31,10 +33,10 @@ export function podmanEnvironment(directory: string): Record<string, string> {
       `tmp_dir=${text(join(directory, 'tmp'))}`,
       `static_dir=${text(join(directory, 'root/libpod'))}`,
       `volume_path=${text(join(directory, 'root/volumes'))}`,
-      `conmon_path=${text(at('usr/{bin,libexec/podman}/conmon'))}`,
-      `helper_binaries_dir=${text(at('usr/{lib,libexec}/podman'))}`,
+      ...setting('conmon_path', 'usr/{bin,libexec/podman}/conmon'),
+      ...setting('helper_binaries_dir', 'usr/{lib,libexec}/podman'),
       '[engine.runtimes]',
-      `runc=${text(at('usr/{bin,sbin}/runc'))}`,
+      ...setting('runc', 'usr/{bin,sbin}/runc'),
       '',
     ].join('\n'),
   );

@@ -72,7 +72,7 @@ function podmanOptions({ read_only, cap_drop = [], security_opt = [], entrypoint
     ...cap_drop.map((name) => `--cap-drop=${name}`),
     ...security_opt.map((option) => `--security-opt=${option.replace(/:true$/, '')}`),
     ...(entrypoint === undefined ? [] : [`--entrypoint=${JSON.stringify(entrypoint)}`]),
-    ...tmpfs.map((mount) => `--tmpfs=${mount.replace(/,[ug]id=\d+/g, ',U')}`),
+    ...tmpfs.map((mount) => `--tmpfs=${mount.replace(/,uid=\d+,gid=\d+/, ',U')}`),
     ...volumes.map((volume) => `--volume=${resolve(COMPOSE, volume)}`),
   ];
 }
