@@ -21,6 +21,9 @@ export interface DocumentOptions {
 
 const UNKNOWN = 'NOASSERTION';
 
+/** A text that is nothing but an expression. */
+const MARK = 'SPDX-License-Identifier: ';
+
 /** The text of a document in JSON. The same product and time give the same text. */
 export function spdxDocument({ product, created }: DocumentOptions): string {
   const packages: Record<string, unknown>[] = [];
@@ -51,8 +54,7 @@ export function spdxDocument({ product, created }: DocumentOptions): string {
 /** The SPDX identifier of a licence by its text; undefined where the text is none of the usual ones. */
 export function licenseOfText(text: string): string | undefined {
   const words = text.replace(/\s+/g, ' ');
-  const named = /SPDX-License-Identifier: (.+?) ?$/.exec(words)?.[1];
-  if (named !== undefined) return named;
+  if (words.startsWith(MARK)) return words.slice(MARK.length).trim();
   if (/Apache License,? Version 2\.0/i.test(words)) return 'Apache-2.0';
   if (/Mozilla Public License,? version 2\.0/i.test(words)) return 'MPL-2.0';
   if (/Permission is hereby granted, free of charge/i.test(words)) return 'MIT';

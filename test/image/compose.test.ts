@@ -3,7 +3,7 @@
  * the network is made by hand, so that no rule of the kernel is touched, and the image of the Kubernetes API is not built:
  * its one file more is mounted.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -27,6 +27,7 @@ interface Service {
   readonly security_opt?: readonly string[];
   readonly entrypoint?: readonly string[];
   readonly command?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
   readonly tmpfs?: readonly string[];
   readonly volumes?: readonly string[];
   readonly network_mode?: string;
@@ -42,6 +43,7 @@ const KEYS = [
   'security_opt',
   'entrypoint',
   'command',
+  'environment',
   'tmpfs',
   'volumes',
   'network_mode',
@@ -66,12 +68,21 @@ afterAll(async () => {
 });
 
 /** What podman is told for what compose is told. */
-function podmanOptions({ read_only, cap_drop = [], security_opt = [], entrypoint, tmpfs = [], volumes = [] }: Service): string[] {
+function podmanOptions({
+  read_only,
+  cap_drop = [],
+  security_opt = [],
+  entrypoint,
+  environment = {},
+  tmpfs = [],
+  volumes = [],
+}: Service): string[] {
   return [
     ...(read_only === true ? ['--read-only', '--read-only-tmpfs=false'] : []),
     ...cap_drop.map((name) => `--cap-drop=${name}`),
     ...security_opt.map((option) => `--security-opt=${option.replace(/:true$/, '')}`),
     ...(entrypoint === undefined ? [] : [`--entrypoint=${JSON.stringify(entrypoint)}`]),
+    ...Object.entries(environment).map(([name, value]) => `--env=${name}=${value}`),
     ...tmpfs.map((mount) => `--tmpfs=${mount.replace(/,uid=\d+,gid=\d+/, ',U')}`),
     ...volumes.map((volume) => `--volume=${resolve(COMPOSE, volume)}`),
   ];
@@ -103,13 +114,17 @@ test('its containers are a mesh: a global service of one cluster is in the etcd 
   expect(await runChild(process.execPath, [join(ROOT, 'scripts/build-demo.ts'), kubernetesFile])).toMatchObject({ status: 0 });
   const [, entrypoint = ''] =
     /AS demo[\s\S]*?^ENTRYPOINT (\[.*\])$/m.exec(readFileSync(join(ROOT, 'docker/Dockerfile'), 'utf8')) ?? [];
-  const hosts = CLUSTERS.map((name) => `--add-host=${name}:${ADDRESSES[name]}`);
+  const hostsFile = join(directory, 'hosts');
+  writeFileSync(hostsFile, ['127.0.0.1 localhost', ...CLUSTERS.map((name) => `${ADDRESSES[name]} ${name}`), ''].join('\n'));
 
   const containers = new Map<string, Container>();
   const start = async (name: string, service: Service, ...more: readonly string[]) => {
-    containers.set(name, await started.start([...podmanOptions(service), ...more], service.command ?? []));
+    containers.set(
+      name,
+      await started.start([...podmanOptions(service), `--volume=${hostsFile}:/etc/hosts:ro`, ...more], service.command ?? []),
+    );
   };
-  const demo = [`--volume=${kubernetesFile}:${KUBERNETES_FILE}:ro`, `--entrypoint=${entrypoint}`, '--network=none', ...hosts];
+  const demo = [`--volume=${kubernetesFile}:${KUBERNETES_FILE}:ro`, `--entrypoint=${entrypoint}`, '--network=none'];
   for (const [name, service] of Object.entries(services))
     if (service.build.target === 'demo') await start(name, service, ...demo);
   const pids = new Map<string, number>();
