@@ -20,9 +20,11 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { podmanEnvironment, removePodmanDirectory } from './podman-environment.ts';
 import { ROOT } from './steps.ts';
@@ -31,7 +33,8 @@ const USAGE = 'usage: scripts/image [--etcd 3.5|3.6|3.7] [--output FILE]\n';
 const NAME = 'localhost/clustermesh-apiserver:local';
 const TOOLBOX = 'localhost/clustermesh-apiserver-toolbox:local';
 const BUILD_TIMEOUT_MS = 900_000;
-/** Archives of other contents that are kept. */
+const POLL_MS = 200;
+/** The newest archives are kept: those of other contents come back with another branch. */
 const KEPT_ARCHIVES = 3;
 
 const DOCKERFILE = 'docker/Dockerfile';
@@ -166,12 +169,7 @@ function networkVariables(): Record<string, string> {
   return Object.fromEntries(names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
 }
 
-/** The archive of the image; built where there is none of the same content. */
-function buildImage(etcd: string): string {
-  const directory = join(ROOT, '.cache/image');
-  const archive = join(directory, `${contentKey(etcd)}.tar`);
-  if (existsSync(archive)) return archive;
-  mkdirSync(directory, { recursive: true });
+function buildArchive(archive: string, etcd: string): void {
   const tools = findTools();
   const builder = new Builder();
   try {
@@ -180,6 +178,48 @@ function buildImage(etcd: string): string {
     builder.save(archive);
   } finally {
     builder.remove();
+  }
+}
+
+/** False where a process that still runs has it. */
+function takeLock(path: string): boolean {
+  try {
+    writeFileSync(path, String(process.pid), { flag: 'wx' });
+    return true;
+  } catch {
+    if (isOwned(path)) return false;
+    rmSync(path, { force: true });
+    return takeLock(path);
+  }
+}
+
+function isOwned(lock: string): boolean {
+  try {
+    process.kill(Number(readFileSync(lock, 'utf8')), 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The archive of the image; built where there is none of the same content. */
+async function buildImage(etcd: string): Promise<string> {
+  const directory = join(ROOT, '.cache/image');
+  const archive = join(directory, `${contentKey(etcd)}.tar`);
+  if (existsSync(archive)) return archive;
+  mkdirSync(directory, { recursive: true });
+  // Test files ask side by side: one of them builds.
+  const lock = `${archive}.lock`;
+  const deadline = Date.now() + BUILD_TIMEOUT_MS;
+  while (!takeLock(lock)) {
+    if (Date.now() > deadline) throw new Error(`another build does not end; if there is none, remove ${lock}`);
+    await pause(POLL_MS);
+    if (existsSync(archive)) return archive;
+  }
+  try {
+    if (!existsSync(archive)) buildArchive(archive, etcd);
+  } finally {
+    rmSync(lock);
   }
   const others = globSync('*.tar', { cwd: directory }).map((name) => join(directory, name));
   const oldest = others.toSorted((a, b) => lstatSync(b).mtimeMs - lstatSync(a).mtimeMs).slice(KEPT_ARCHIVES);
@@ -191,7 +231,7 @@ try {
   const { values } = parseArgs({ options: { etcd: { type: 'string', default: '3.7' }, output: { type: 'string' } } });
   if (!existsSync(join(ROOT, 'docker/etcd', values.etcd, 'go.mod')))
     throw new TypeError(`--etcd: there is no etcd ${values.etcd}`);
-  const archive = buildImage(values.etcd);
+  const archive = await buildImage(values.etcd);
   if (values.output !== undefined) output('cp', archive, values.output);
   process.stdout.write(`${values.output ?? archive}\n`);
 } catch (thrown) {

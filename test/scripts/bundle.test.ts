@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,4 +47,37 @@ test.each(['clustermesh', 'kvstoremesh'])('a port in use ends %s with one line t
     { level: 'fatal', msg: `flag --health-port: cannot listen on :${port}: the port is in use; free it or choose another` },
   ]);
   expect(status).toBe(255);
+});
+
+/** Of the client of Kubernetes only what reads credentials is in the bundle: this is what has to be there. */
+test('the bundle asks the exec plugin of a kubeconfig for a token, and has no APIs that it does not use', async () => {
+  const authorizations: (string | undefined)[] = [];
+  const api = createHttpServer((request, response) => {
+    authorizations.push(request.headers.authorization);
+    response.writeHead(403).end();
+  });
+  await new Promise<void>((resolve) => api.listen(0, '127.0.0.1', resolve));
+  const apiVersion = 'client.authentication.k8s.io/v1';
+  const credential = JSON.stringify({ apiVersion, kind: 'ExecCredential', status: { token: 'of-the-plugin' } });
+  const kubeconfig = join(directory, 'kubeconfig');
+  writeFileSync(
+    kubeconfig,
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Config',
+      clusters: [{ name: 'a', cluster: { server: `http://127.0.0.1:${(api.address() as AddressInfo).port}` } }],
+      users: [{ name: 'u', user: { exec: { apiVersion, command: 'echo', args: [credential], interactiveMode: 'Never' } } }],
+      contexts: [{ name: 'c', context: { cluster: 'a', user: 'u' } }],
+      'current-context': 'c',
+    }),
+  );
+  const flags = ['--cluster-name=east', '--cluster-id=1', '--kvstore-opt=etcd.address=http://127.0.0.1:1', '--health-port=0'];
+  const args = [join(directory, 'bundle.js'), 'clustermesh', `--k8s-kubeconfig-path=${kubeconfig}`, ...flags];
+  await using daemon = startChild(process.execPath, args, { cwd: directory });
+  await until('the API is asked', () => authorizations.length > 0, { status: () => daemon.stderrSoFar });
+  api.close();
+  api.closeAllConnections();
+
+  expect(new Set(authorizations)).toEqual(new Set(['Bearer of-the-plugin']));
+  expect(statSync(join(directory, 'bundle.js')).size).toBeLessThan(6_000_000);
 });
