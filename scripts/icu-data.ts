@@ -39,7 +39,7 @@ export function findIcuData(program: Buffer): IcuData {
     const start = at - FORMAT_OFFSET;
     if (start >= 0 && program.readUInt16LE(start + 2) === MAGIC) return readIcuData(program, start);
   }
-  throw new TypeError('there is no data of ICU in the program');
+  throw new TypeError('there is no data of ICU in the program; build with ICU=full');
 }
 
 function readIcuData(program: Buffer, start: number): IcuData {

@@ -4,7 +4,7 @@
  *
  * No registry is asked: both bases of the Dockerfile are an image without a file, into which the directories of this machine
  * are mounted while it builds. So its libraries, Node and certificates are in the image. An archive is kept for each content,
- * below .cache/image.
+ * below .cache/image. The exit status is 2 where this machine lacks something, 1 where the build fails.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -39,6 +39,12 @@ const KEPT_ARCHIVES = 3;
 
 const DOCKERFILE = 'docker/Dockerfile';
 
+/** The machine lacks something: no fault of the image. */
+class MissingError extends Error {}
+
+const EXIT_FAILED = 1;
+const EXIT_MISSING = 2;
+
 interface Tools {
   readonly node: string;
   readonly goRoot: string;
@@ -51,14 +57,15 @@ function output(program: string, ...args: readonly string[]): string {
     return execFileSync(program, args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
   } catch (thrown) {
     const { code, stderr } = thrown as { code?: string; stderr?: string };
-    throw new Error(code === 'ENOENT' ? `${program} is not installed` : `${program} ${args[0]}: ${stderr ?? ''}`);
+    if (code === 'ENOENT') throw new MissingError(`${program} is not installed`);
+    throw new Error(`${program} ${args[0]}: ${stderr ?? ''}`);
   }
 }
 
 /** Whatever the build needs of this machine. Throws where something is missing. */
 function findTools(): Tools {
   for (const program of ['cc', 'strip', 'ldd', 'dpkg-query']) output(program, '--version');
-  if (process.getuid?.() !== 0) throw new Error('only root can mount; without root: docker build -f docker/Dockerfile .');
+  if (process.getuid?.() !== 0) throw new MissingError('only root can mount; without root: docker build -f docker/Dockerfile .');
   const [goRoot = '', goCache = '', goModules = ''] = output('go', 'env', 'GOROOT', 'GOCACHE', 'GOMODCACHE').split('\n');
   return { node: dirname(dirname(realpathSync(process.execPath))), goRoot, goCache, goModules };
 }
@@ -102,6 +109,18 @@ class Builder {
       (variable) => `--change=ENV ${variable}`,
     );
     this.#podman('import', '--quiet', ...variables, archive, TOOLBOX);
+  }
+
+  /** Throws where no container can be run: the steps of the build are run in some. */
+  tryToRun({ goRoot }: Tools): void {
+    const dockerfile = join(this.#directory, 'Dockerfile');
+    writeFileSync(dockerfile, `FROM ${TOOLBOX}\nRUN true\n`);
+    const volumes = ['/usr', goRoot].map((path) => `--volume=${path}:${path}:ro`);
+    try {
+      this.#podman('build', '--quiet', '--isolation=oci', '--network=host', `--file=${dockerfile}`, ...volumes, this.#directory);
+    } catch (thrown) {
+      throw new MissingError(`podman cannot run a container: ${(thrown as Error).message}`);
+    }
   }
 
   build({ node, goRoot, goCache, goModules }: Tools, etcd: string): void {
@@ -159,6 +178,7 @@ class Builder {
       encoding: 'utf8',
       timeout: BUILD_TIMEOUT_MS,
     });
+    if (error !== undefined && 'code' in error && error.code === 'ENOENT') throw new MissingError('podman is not installed');
     if (status !== 0) throw new Error(`podman ${args[0]}: ${error?.message ?? `${stdout}${stderr}`.trim()}`);
   }
 }
@@ -174,6 +194,7 @@ function buildArchive(archive: string, etcd: string): void {
   const builder = new Builder();
   try {
     builder.importToolbox(tools);
+    builder.tryToRun(tools);
     builder.build(tools, etcd);
     builder.save(archive);
   } finally {
@@ -237,5 +258,5 @@ try {
 } catch (thrown) {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   process.stderr.write(`scripts/image: ${error.message}\n${error instanceof TypeError ? USAGE : ''}`);
-  process.exitCode = 1;
+  process.exitCode = error instanceof MissingError ? EXIT_MISSING : EXIT_FAILED;
 }

@@ -9,6 +9,11 @@ import { until } from '../support/until.ts';
 const ROOT = join(import.meta.dirname, '../..');
 export const IMAGE = 'localhost/clustermesh-apiserver:local';
 
+/** The status of scripts/image for that. */
+const MACHINE_LACKS_SOMETHING = 2;
+
+class MissingEngineError extends Error {}
+
 /** A container that was started; removed with the engine. */
 export interface Container {
   readonly name: string;
@@ -25,13 +30,15 @@ export class ImageEngine implements AsyncDisposable {
   readonly #environment = podmanEnvironment(this.#directory);
   #count = 0;
 
-  /** With the image loaded. Rejects with why there can be none. */
+  /** With the image loaded. A MissingEngineError tells what this machine lacks. */
   static async start(): Promise<ImageEngine> {
-    if (process.getuid?.() !== 0) throw new Error('podman runs containers for root only here');
-    const built = await runChild(join(ROOT, 'scripts/image'), []);
-    if (built.status !== 0) throw new Error(built.stderr.trim().split('\n').at(-1));
+    if (process.getuid?.() !== 0) throw new MissingEngineError('podman runs containers for root only here');
+    const { status, stdout, stderr } = await runChild(join(ROOT, 'scripts/image'), []);
+    const complaint = stderr.trim().split('\n').at(-1) ?? '';
+    if (status === MACHINE_LACKS_SOMETHING) throw new MissingEngineError(complaint);
+    if (status !== 0) throw new Error(stderr);
     const engine = new ImageEngine();
-    await engine.podman('load', '--quiet', '--input', built.stdout.trim());
+    await engine.podman('load', '--quiet', '--input', stdout.trim());
     return engine;
   }
 
@@ -92,12 +99,13 @@ export class ImageEngine implements AsyncDisposable {
   }
 }
 
-/** What keeps a file of tests from running; undefined where nothing does. */
+/** The engine, or why there can be none here. Rejects where the image cannot be built although there could be one. */
 export async function engineOrReason(): Promise<{ engine?: ImageEngine; reason?: string }> {
   try {
     return { engine: await ImageEngine.start() };
   } catch (thrown) {
-    return { reason: `no container engine can be started: ${(thrown as Error).message}` };
+    if (!(thrown instanceof MissingEngineError)) throw thrown;
+    return { reason: `no container engine can be started: ${thrown.message}` };
   }
 }
 

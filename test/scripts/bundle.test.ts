@@ -49,7 +49,6 @@ test.each(['clustermesh', 'kvstoremesh'])('a port in use ends %s with one line t
   expect(status).toBe(255);
 });
 
-/** Of the client of Kubernetes only what reads credentials is in the bundle: this is what has to be there. */
 test('the bundle asks the exec plugin of a kubeconfig for a token, and has no APIs that it does not use', async () => {
   const authorizations: (string | undefined)[] = [];
   const api = createHttpServer((request, response) => {
