@@ -61,5 +61,6 @@ export function removePodmanDirectory(directory: string): void {
     .split('\n')
     .map((line) => line.split(' ')[1] ?? '');
   for (const mount of mounts.toReversed()) if (mount.startsWith(`${directory}/`)) spawnSync('umount', ['-l', mount]);
-  rmSync(directory, { recursive: true, force: true });
+  // What watched a container writes its last words there.
+  rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 }

@@ -9,13 +9,15 @@ import { until, within } from '../support/until.ts';
 import { childrenOf, engineOrReason, type ImageEngine } from './engine.ts';
 
 const RESTRICTED = ['--network=none', '--read-only', '--cap-drop=ALL', '--security-opt=no-new-privileges'];
-/** A daemon whose etcd does not answer: it runs until it is told to end. */
+/** A daemon whose etcd does not answer, with ports of its own: it runs until it is told to end. */
 const DAEMON = [
   'kvstoremesh',
   '--cluster-name=east',
   '--cluster-id=1',
   '--kvstore-opt=etcd.address=http://127.0.0.1:1',
   '--clustermesh-config=/tmp',
+  '--health-port=0',
+  '--api-serve-addr=127.0.0.1:0',
 ];
 /** Far below the 30 seconds after which a kubelet kills. */
 const PROMPT_MS = 10_000;
@@ -49,22 +51,17 @@ const imageTest = (name: string, run: () => Promise<void>) =>
 /** A program that Node runs before the daemon. */
 const preload = (code: string) => `--env=NODE_OPTIONS=--import=data:text/javascript,${encodeURIComponent(code)}`;
 
+/** Whether the process is the launcher, past its first instructions: what comes before, the kernel drops for every PID 1. */
+function isUp(pid: number): boolean {
+  if (!readlinkSync(`/proc/${pid}/exe`).endsWith('/usr/bin/clustermesh-apiserver')) return false;
+  // While it waits for signals the kernel shows none of them as blocked; then it has a child.
+  return childrenOf(pid).length > 0 || !/^SigBlk:\t0+$/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+}
+
 /** The launcher as PID 1 of a namespace of its own, without the time that an engine takes. */
 function startAlone(args: readonly string[]) {
-  const child = startChild('unshare', [
-    '--pid',
-    '--fork',
-    '--kill-child',
-    'chroot',
-    root,
-    '/usr/bin/clustermesh-apiserver',
-    ...args,
-  ]);
-  // While it waits for signals the kernel shows none of them as blocked; then it has a child.
-  const isUp = (pid: number) => {
-    const isLauncher = readlinkSync(`/proc/${pid}/exe`).endsWith('/usr/bin/clustermesh-apiserver');
-    return isLauncher && (childrenOf(pid).length > 0 || !/^SigBlk:\t0+$/m.test(readFileSync(`/proc/${pid}/status`, 'utf8')));
-  };
+  const namespace = ['--pid', '--fork', '--kill-child', 'chroot', root];
+  const child = startChild('unshare', [...namespace, '/usr/bin/clustermesh-apiserver', ...args]);
   return { child, launcher: () => childrenOf(child.pid).find(isUp) };
 }
 
@@ -88,6 +85,8 @@ describe('SIGTERM', () => {
 
   imageTest('ends a container right after its start, and one whose daemon runs with status 0', async () => {
     const early = await engine.start(RESTRICTED, DAEMON);
+    const pid = await early.pid();
+    await until('the launcher runs', () => isUp(pid));
     await early.kill('SIGTERM');
     expect([0, ENDED_BEFORE_NODE_LISTENED]).toContain(await within('the container ends', early.ended(), PROMPT_MS));
 
@@ -131,17 +130,16 @@ imageTest('SIGUSR1 opens no port for a debugger', async () => {
 });
 
 imageTest('an orphan is reaped', async () => {
-  // A process whose parent has ended, and which ends when it is told to.
-  const orphan = 'console.log("orphan " + process.pid); process.stdin.resume()';
-  const parent = `require("child_process").spawn(process.execPath, ["-e", ${JSON.stringify(orphan)}], {detached: true, stdio: ["ignore", "inherit", "inherit"], env: {}}).unref()`;
-  const code = `import { spawn } from "node:child_process"; spawn(process.execPath, ["-e", ${JSON.stringify(parent)}], {stdio: "inherit", env: {}})`;
+  // It outlives its parent by two seconds.
+  const orphan = 'setTimeout(() => {}, 2000)';
+  const spawn = (code: string, options: string) =>
+    `spawn(process.execPath, ["-e", ${JSON.stringify(code)}], {${options}, env: {}})`;
+  const parent = `const { spawn } = require("child_process"); ${spawn(orphan, 'detached: true, stdio: "ignore"')}.unref()`;
+  const code = `import { spawn } from "node:child_process"; ${spawn(parent, 'stdio: "ignore"')}`;
   const container = await engine.start([...RESTRICTED, preload(code)], DAEMON);
-  const pid = await until('the orphan runs', async () => /^orphan (\d+)$/m.exec(await container.logs())?.[1]);
   const launcher = await container.pid();
-  await until('it is gone', () => childrenOf(launcher).length === 1, {
-    status: () => childrenOf(launcher).map((child) => readFileSync(`/proc/${child}/status`, 'utf8').split('\n', 3)),
-  });
-  expect(pid).toMatch(/^\d+$/);
+  await until('PID 1 has the orphan beside the program', () => childrenOf(launcher).length === 2);
+  await until('it is gone', () => childrenOf(launcher).length === 1);
 });
 
 describe('the heap', () => {
