@@ -105,10 +105,9 @@ class Builder {
     const archive = join(this.#directory, 'toolbox.tar');
     output('tar', '-cf', archive, '-C', root, '.');
     const path = [join(node, 'bin'), join(goRoot, 'bin'), '/usr/local/bin', '/usr/bin', '/bin'].join(':');
-    const variables = [`PATH=${path}`, 'GOCACHE=/go-build', 'GOMODCACHE=/go-modules'].map(
-      (variable) => `--change=ENV ${variable}`,
-    );
-    this.#podman('import', '--quiet', ...variables, archive, TOOLBOX);
+    const variables = { PATH: path, GOCACHE: '/go-build', GOMODCACHE: '/go-modules', ...goVariables() };
+    const changes = Object.entries(variables).map(([name, value]) => `--change=ENV ${name}=${value}`);
+    this.#podman('import', '--quiet', ...changes, archive, TOOLBOX);
   }
 
   /** Throws where no container can be run: the steps of the build are run in some. */
@@ -174,7 +173,7 @@ class Builder {
   #podman(...args: readonly string[]): void {
     const { status, error, stdout, stderr } = spawnSync('podman', args, {
       cwd: ROOT,
-      env: { ...this.#environment, ...networkVariables() },
+      env: { ...process.env, ...this.#environment },
       encoding: 'utf8',
       timeout: BUILD_TIMEOUT_MS,
     });
@@ -183,10 +182,10 @@ class Builder {
   }
 }
 
-/** Where this machine gets modules from. */
-function networkVariables(): Record<string, string> {
-  const names = ['GOPROXY', 'GONOSUMDB', 'GOFLAGS', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'];
-  return Object.fromEntries(names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
+/** Where this machine gets modules from. Proxies are passed on by podman itself. */
+function goVariables(): Record<string, string> {
+  const set = ['GOPROXY', 'GONOSUMDB', 'GOPRIVATE'].map((name) => [name, process.env[name] ?? ''] as const);
+  return Object.fromEntries(set.filter(([, value]) => value !== ''));
 }
 
 function buildArchive(archive: string, etcd: string): void {
