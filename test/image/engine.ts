@@ -93,7 +93,11 @@ export class ImageEngine implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.run('rm', '--all', '--force', '--time=0');
+    // One on whose network another is goes after that.
+    await until('no container is left', async () => {
+      await this.run('rm', '--all', '--force', '--time=0');
+      return (await this.podman('ps', '--all', '--quiet')) === '';
+    });
     await this.run('image', 'umount', '--all');
     removePodmanDirectory(this.#directory);
   }
