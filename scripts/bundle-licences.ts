@@ -29,6 +29,6 @@ for (const path of packages) {
   mkdirSync(target, { recursive: true });
   const files = readdirSync(path).filter((file) => LICENCE.test(file));
   for (const file of files) copyFileSync(join(path, file), join(target, file));
-  // A package without a text of its own names one that everybody knows.
+  // A package without a text of its own names a well-known one.
   if (files.length === 0) writeFileSync(join(target, 'LICENSE.spdx'), `SPDX-License-Identifier: ${license ?? 'NOASSERTION'}\n`);
 }

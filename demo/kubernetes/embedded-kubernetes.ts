@@ -25,7 +25,7 @@ import { ResourceRequests } from './writing/resource-requests.ts';
 export interface EmbeddedOptions {
   /** 0 or absent: any free port. */
   readonly port?: number;
-  /** Where it listens: an address of this machine. Defaults to 127.0.0.1, as whoever reaches it may do everything. */
+  /** Where it listens: an address of this machine. Defaults to 127.0.0.1: every client that reaches it may change everything. */
   readonly address?: string;
   /** Changes kept for watches and pages; older ones are answered with 410. Defaults to HISTORY_EVENTS. */
   readonly historyEvents?: number;

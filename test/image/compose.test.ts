@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { runChild } from '../process/child.ts';
+import { runChild } from '../support/processes/child.ts';
 import { until } from '../support/until.ts';
 import { type Container, engineOrReason, type ImageEngine } from './engine.ts';
 import { onNetworkOf, requestOnNetworkOf } from './pod-network.ts';

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { podmanEnvironment, removePodmanDirectory } from '../../scripts/podman-environment.ts';
-import { type Outcome, runChild } from '../process/child.ts';
+import { type Outcome, runChild } from '../support/processes/child.ts';
 import { until } from '../support/until.ts';
 
 const ROOT = join(import.meta.dirname, '../..');

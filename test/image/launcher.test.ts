@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startChild } from '../process/child.ts';
+import { startChild } from '../support/processes/child.ts';
 import { until, within } from '../support/until.ts';
 import { childrenOf, engineOrReason, type ImageEngine } from './engine.ts';
 

@@ -4,7 +4,7 @@ import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Authority, CertificateDirectory, canMakeCertificates } from '../support/certificates.ts';
+import { type Authority, CertificateDirectory, canMakeCertificates } from '../support/tls/certificates.ts';
 import { until, within } from '../support/until.ts';
 import { engineOrReason, type ImageEngine } from './engine.ts';
 import { onNetworkOf, requestOnNetworkOf } from './pod-network.ts';

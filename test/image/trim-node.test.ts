@@ -3,7 +3,7 @@ import { copyFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { runChild } from '../process/child.ts';
+import { runChild } from '../support/processes/child.ts';
 
 const TRIM = join(import.meta.dirname, '../../scripts/trim-node.ts');
 const directory = mkdtempSync(join(tmpdir(), 'trim-'));

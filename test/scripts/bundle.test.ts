@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Outcome, runChild } from '../support/processes/child.ts';
+import { type Outcome, runChild, startChild } from '../support/processes/child.ts';
+import { until } from '../support/until.ts';
 
 const build = fileURLToPath(new URL('../../scripts/build.ts', import.meta.url));
 

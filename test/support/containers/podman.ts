@@ -11,10 +11,10 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { podmanEnvironment } from '../../../scripts/podman-environment.ts';
 import { until } from '../until.ts';
 
 const TOOLS = join(import.meta.dirname, '../../../.cache/tools');
-const PACKAGES = join(TOOLS, 'podman');
 
 /** An image that holds one program. */
 export interface ProgramImage {
