@@ -116,7 +116,7 @@ export default {
       name: 'of the scripts only their tests import anything, and what runs podman the environment for it',
       severity: 'error',
       from: { path: '^test/', pathNot: '^test/scripts/' },
-      to: { path: '^(scripts|bench)/', pathNot: '^scripts/podman-environment\\.ts$' },
+      to: { path: '^(scripts|bench)/', pathNot: '^scripts/container/podman-environment\\.ts$' },
     },
     {
       name: 'demonstration, measurements and scripts import what tests share, and no test folder',

@@ -17,7 +17,7 @@ cc -std=c17 -Wall -Wextra -Werror -Os -static -s -o "$image/program/usr/bin/clus
 node=$(readlink -f "$(command -v node)")
 strip -o "$image/stripped" "$node"
 case $ICU in
-  english) node scripts/trim-node.ts "$image/stripped" "$base/$home/node" ;;
+  english) node scripts/container/trim-node.ts "$image/stripped" "$base/$home/node" ;;
   full) mv "$image/stripped" "$base/$home/node" ;;
   *)
     echo "ICU=$ICU is neither english nor full" >&2

@@ -74,7 +74,7 @@ fetch_shells() {
   for shell in zsh fish; do
     command -v $shell >/dev/null 2>&1 || [ -x "$out/shells/bin/$shell" ] || [ -x "$out/shells/usr/bin/$shell" ] || lacking="$lacking $shell"
   done
-  [ -n "$lacking" ] || return
+  [ -n "$lacking" ] || return 0
   new=$out/shells.new.$$
   printf 'shells: unpacking the packages of the distribution ... '
   # The names are words.

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { podmanEnvironment, removePodmanDirectory } from '../../scripts/podman-environment.ts';
+import { podmanEnvironment, removePodmanDirectory } from '../../scripts/container/podman-environment.ts';
 import { type Outcome, runChild } from '../support/processes/child.ts';
 import { until } from '../support/until.ts';
 

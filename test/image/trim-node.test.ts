@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { runChild } from '../support/processes/child.ts';
 
-const TRIM = join(import.meta.dirname, '../../scripts/trim-node.ts');
+const TRIM = join(import.meta.dirname, '../../scripts/container/trim-node.ts');
 const directory = mkdtempSync(join(tmpdir(), 'trim-'));
 const trimmed = join(directory, 'node');
 

@@ -1,7 +1,7 @@
 /** Which failures of a run are looked at a second time, and what then counts. */
 import { expect, test } from 'vitest';
-import { filesToRepeat, MAX_REPEATED_TESTS, unsteadyTests, withRepeated } from '../../scripts/repetition.ts';
-import type { FileReport, TestReport } from '../../scripts/test-report.ts';
+import { filesToRepeat, MAX_REPEATED_TESTS, unsteadyTests, withRepeated } from '../../scripts/testing/repetition.ts';
+import type { FileReport, TestReport } from '../../scripts/testing/test-report.ts';
 
 const file = (path: string, failing: readonly string[] = [], more: Partial<FileReport> = {}): FileReport => ({
   path,

@@ -1,6 +1,6 @@
 /** Why tests are skipped: the report of the test command, and the reasons that CI rejects. */
 import { expect, test } from 'vitest';
-import { addSkips, NO_REASON, refusedSkips, skipLines, skipReason } from '../../scripts/skips.ts';
+import { addSkips, NO_REASON, refusedSkips, skipLines, skipReason } from '../../scripts/testing/skips.ts';
 
 test.each([
   ['a suite > a test', 'no etcd of version 3.5', 'no etcd of version 3.5'],

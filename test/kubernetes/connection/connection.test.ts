@@ -71,7 +71,7 @@ test('a token, a password and our name are sent as headers', async ({ api, direc
 
 test('the path of a server behind a gateway is kept', async ({ api, directory }) => {
   const path = await kubeconfig(directory, `${api.url}/k8s/clusters/c-1`, {});
-  await expect(askVersion({ kubeconfigPath: path })).rejects.toThrow('does not know this resource');
+  await expect(askVersion({ kubeconfigPath: path })).rejects.toThrow('does not have this resource');
   expect(api.requests[0]?.path).toBe('/k8s/clusters/c-1/version');
 });
 

@@ -11,7 +11,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { podmanEnvironment } from '../../../scripts/podman-environment.ts';
+import { podmanEnvironment } from '../../../scripts/container/podman-environment.ts';
 import { until } from '../until.ts';
 
 const TOOLS = join(import.meta.dirname, '../../../.cache/tools');

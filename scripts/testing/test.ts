@@ -6,10 +6,10 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { CHECKS } from './check.ts';
+import { CHECKS } from '../checks/check.ts';
+import { conclude, ROOT, runStep, runSteps, type Step, type Tally } from '../steps.ts';
 import { filesToRepeat, unsteadyTests, withRepeated } from './repetition.ts';
 import { addSkips, refusedSkips, type Skips, skipLines } from './skips.ts';
-import { conclude, ROOT, runStep, runSteps, type Step, type Tally } from './steps.ts';
 import { type TestReport, takeReport } from './test-report.ts';
 
 const BUILD: Step = ['build', 'node', 'scripts/build.ts'];
@@ -34,7 +34,14 @@ function runTests(directories: readonly string[], tally: Tally): void {
 /** The report of the run; undefined if it does not explain a failure. */
 function vitest(name: string, args: readonly string[]): TestReport | undefined {
   takeReport();
-  const hasPassed = runStep([name, 'vitest', 'run', '--reporter=default', '--reporter=./scripts/test-report.ts', ...args]);
+  const hasPassed = runStep([
+    name,
+    'vitest',
+    'run',
+    '--reporter=default',
+    '--reporter=./scripts/testing/test-report.ts',
+    ...args,
+  ]);
   const report = takeReport();
   // A failure that is missing in the report.
   return report !== undefined && !hasPassed && failuresIn(report) === 0 ? undefined : report;

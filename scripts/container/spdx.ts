@@ -45,7 +45,10 @@ export function spdxDocument({ product, created }: DocumentOptions): string {
     name: `${product.name}-${product.version}`,
     // A name, not an address: it has to be another one for another content.
     documentNamespace: `https://spdx.org/spdxdocs/${product.name}-${digest}`,
-    creationInfo: { created: created.toISOString().replace(/\.\d+Z$/, 'Z'), creators: [`Tool: ${product.name}/scripts/spdx.ts`] },
+    creationInfo: {
+      created: created.toISOString().replace(/\.\d+Z$/, 'Z'),
+      creators: [`Tool: ${product.name}/scripts/container/spdx.ts`],
+    },
     ...content,
   };
   return `${JSON.stringify(document, undefined, 1)}\n`;

@@ -26,8 +26,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { ROOT } from '../steps.ts';
 import { podmanEnvironment, removePodmanDirectory } from './podman-environment.ts';
-import { ROOT } from './steps.ts';
 
 const USAGE = 'usage: scripts/image [--etcd 3.5|3.6|3.7] [--output FILE]\n';
 const NAME = 'localhost/clustermesh-apiserver:local';
@@ -77,7 +77,7 @@ function inputs(etcd: string): string[] {
     .matchAll(/^COPY (?!--from)(.+) \S+$/gm);
   const names = [...lines].flatMap(([, sources = '']) => sources.replace(/\$\{ETCD\}/g, etcd).split(' '));
   const found = names.flatMap((name) => globSync([name, `${name}/**`], { cwd: ROOT }));
-  return [...new Set([...found, DOCKERFILE, '.dockerignore', 'scripts/image.ts'])].toSorted();
+  return [...new Set([...found, DOCKERFILE, '.dockerignore', 'scripts/container/image.ts'])].toSorted();
 }
 
 /** Another one for whatever makes another image. */

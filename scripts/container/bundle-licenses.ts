@@ -1,5 +1,5 @@
 /**
- * Collects the licences of the packages in the bundle: `bundle-licences.ts METAFILE DIRECTORY`. METAFILE is what
+ * Collects the licences of the packages in the bundle: `bundle-licenses.ts METAFILE DIRECTORY`. METAFILE is what
  * scripts/build.ts writes; each package gets a directory NAME@VERSION below DIRECTORY.
  */
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -20,7 +20,7 @@ const PACKAGE = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/;
 const LICENCE = /^(?:licen[cs]e|copying|notice)/i;
 
 const [, , metafile, directory] = process.argv;
-if (metafile === undefined || directory === undefined) throw new Error('usage: bundle-licences.ts METAFILE DIRECTORY');
+if (metafile === undefined || directory === undefined) throw new Error('usage: bundle-licenses.ts METAFILE DIRECTORY');
 const { inputs } = JSON.parse(readFileSync(metafile, 'utf8')) as Metafile;
 const packages = new Set(Object.keys(inputs).flatMap((path) => PACKAGE.exec(path)?.[0] ?? []));
 for (const path of packages) {

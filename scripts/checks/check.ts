@@ -1,5 +1,5 @@
 /** The static checks: types, format, lint, import directions, dead code, generated pages, prose. */
-import { conclude, runSteps, type Step } from './steps.ts';
+import { conclude, runSteps, type Step } from '../steps.ts';
 
 export const CHECKS: readonly Step[] = [
   ['types', 'tsc'],
@@ -7,8 +7,8 @@ export const CHECKS: readonly Step[] = [
   ['promises', 'eslint', '--max-warnings=0', '.'],
   ['import directions', 'depcruise', '--output-type=err', 'src', 'test', 'bench', 'demo', 'scripts'],
   ['dead code', 'knip'],
-  ['bounds page', 'node', 'scripts/bounds.ts', '--check'],
-  ['prose', 'node', 'scripts/prose.ts'],
+  ['bounds page', 'node', 'scripts/checks/bounds.ts', '--check'],
+  ['prose', 'node', 'scripts/checks/prose.ts'],
 ];
 
 if (import.meta.main) {

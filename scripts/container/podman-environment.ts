@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { globSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const PACKAGES = join(import.meta.dirname, '../.cache/tools/podman');
+const PACKAGES = join(import.meta.dirname, '../../.cache/tools/podman');
 
 /** Has podman and what it calls take nothing but the packages and `directory`, which exists. Returns the environment for that. */
 export function podmanEnvironment(directory: string): Record<string, string> {

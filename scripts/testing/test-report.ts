@@ -6,7 +6,7 @@ import { dirname, join, relative } from 'node:path';
 import type { Reporter, SerializedError, TestCase, TestModule } from 'vitest/node';
 import { addSkips, type Skips, skipReason } from './skips.ts';
 
-const ROOT = join(import.meta.dirname, '..');
+const ROOT = join(import.meta.dirname, '../..');
 const PATH = join(ROOT, '.cache/test-report.json');
 
 export interface FailedTest {

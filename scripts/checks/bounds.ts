@@ -7,13 +7,13 @@
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
-import { ROOT } from './steps.ts';
+import { ROOT } from '../steps.ts';
 
 const PAGE = join(ROOT, 'docs/bounds.md');
 
 const INTRODUCTION = `# Bounds
 
-Every limit, timeout and interval of the program. This page is generated from the sources: \`node scripts/bounds.ts\`.
+Every limit, timeout and interval of the program. This page is generated from the sources: \`node scripts/checks/bounds.ts\`.
 `;
 
 /** A number, or an expression of numbers. */
@@ -86,6 +86,6 @@ if (unexplained.length > 0) {
 }
 if (!process.argv.includes('--check')) writeFileSync(PAGE, page);
 else if (readFileSync(PAGE, 'utf8') !== page) {
-  process.stdout.write('docs/bounds.md differs from the sources: run node scripts/bounds.ts\n');
+  process.stdout.write('docs/bounds.md differs from the sources: run node scripts/checks/bounds.ts\n');
   process.exitCode = 1;
 }

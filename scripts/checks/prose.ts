@@ -6,7 +6,7 @@
  */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from './steps.ts';
+import { ROOT } from '../steps.ts';
 
 /** Phrases, and a plainer form of each. */
 const PHRASES: Readonly<Record<string, string>> = {
@@ -40,7 +40,7 @@ const PHRASES: Readonly<Record<string, string>> = {
 };
 
 const PATHS = ['{src,demo,bench,scripts}/**/*.ts', '*.md', 'docs/**/*.md', '.github/**/*.{md,yml}'];
-const IGNORED = /\/proto\/|^scripts\/prose\.ts$/;
+const IGNORED = /\/proto\/|^scripts\/checks\/prose\.ts$/;
 
 /** In lower case, or at the start of a sentence: constants may have such a name. */
 const pattern = new RegExp(
