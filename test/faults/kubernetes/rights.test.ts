@@ -108,7 +108,7 @@ describe.skipIf(missing !== undefined)(`the rights of a deployment${missing === 
   }, async () => {
     await using world = await ExportingCluster.start(options());
     await world.ready();
-    const told = () => world.lines.filter(({ msg }) => /CRDs? of the MCS API/.test(msg));
+    const told = () => world.lines.filter(({ msg }) => /MCS API CRD/.test(msg));
     await until('both CRDs are told of', () => told().length === 2, { withinMs: 60_000, status: told });
     expect(told()).toEqual([
       expect.objectContaining({ msg: 'leaving an existing MCS API CRD unchanged', crd: 'serviceexports.multicluster.x-k8s.io' }),
