@@ -48,7 +48,7 @@ const foreign: ReadonlyArray<readonly [string, object, RegExp]> = [
   [
     'a manager',
     withMetadata({ labels: { ...older.metadata.labels, 'app.kubernetes.io/managed-by': 'Helm' } }),
-    /managed-by says Helm/,
+    /managed by Helm/,
   ],
   ['a deletion under way', withMetadata({ deletionTimestamp: '2026-01-01T00:00:00Z' }), /being deleted/],
 ];
