@@ -175,7 +175,9 @@ describe.skipIf(reason !== undefined)(
       await using local = await startLocal();
       await using mesh = new Mesh(local);
       mesh.addFile('oslo', configOf('remote'));
-      await mesh.until('it is told', 'oslo', ({ reason }) => reason?.includes('does not permit reading cilium/cluster-config/oslo'));
+      await mesh.until('it is told', 'oslo', ({ reason }) =>
+        reason?.includes('does not permit reading cilium/cluster-config/oslo'),
+      );
       expect(await local.dump()).toEqual({});
     });
 
