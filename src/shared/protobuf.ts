@@ -21,7 +21,8 @@ export class ProtobufWriter {
 
   text(field: number, text: string): this {
     const size = Buffer.byteLength(text);
-    this.#delimiter(field, size);
+    this.varint(field * 8 + LENGTH_DELIMITED);
+    this.varint(size);
     this.#reserve(size);
     this.#length += this.#buffer.write(text, this.#length, 'utf8');
     return this;
@@ -95,11 +96,6 @@ export class ProtobufWriter {
   /** The message so far: a view, valid until the next call. */
   finish(): Buffer {
     return this.#buffer.subarray(0, this.#length);
-  }
-
-  #delimiter(field: number, size: number): void {
-    this.varint(field * 8 + LENGTH_DELIMITED);
-    this.varint(size);
   }
 
   /** Room for `size` bytes more. */

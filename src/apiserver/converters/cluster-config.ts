@@ -3,8 +3,10 @@
  *
  * A peer reads this before anything else; an absent field means that this cluster does not support the feature.
  */
+
+import { clusterConfigKey } from '../../shared/etcd/keyspace.ts';
 import { jsonBoolean, jsonInteger, jsonStruct, jsonText } from '../encoding/go-json.ts';
-import { type Cluster, clusterConfigKey, type Entry } from '../encoding/keyspace.ts';
+import type { Cluster, Entry } from '../encoding/keyspace.ts';
 
 export interface ClusterSettings {
   /** 255 or 511, the same in the whole mesh. */
@@ -22,5 +24,5 @@ export function convertClusterConfig(cluster: Cluster, settings: ClusterSettings
     endpointSlicesExportMode: jsonText(settings.servicesExported ? 'services-and-endpointslices' : 'endpointslices-only'),
   });
   const value = jsonStruct({ id: jsonInteger(cluster.id), capabilities });
-  return { key: clusterConfigKey(cluster), value: Buffer.from(value) };
+  return { key: clusterConfigKey(cluster.name), value: Buffer.from(value) };
 }

@@ -4,7 +4,7 @@
  * Nodes, services, endpoint slices and service exports carry the cluster's name in their keys;
  * identities and addresses don't, their numbers are unique in the whole mesh.
  */
-import { canaryKey as canaryKeyOf, clusterConfigKey as configKeyOf, STATE } from '../../shared/etcd/keyspace.ts';
+import { canaryKey as canaryKeyOf, STATE } from '../../shared/etcd/keyspace.ts';
 import { type EtcdKey, keyOf } from '../../shared/etcd/types.ts';
 
 /** What is written for one object. */
@@ -22,10 +22,6 @@ export interface Cluster {
 /** The groups of keys that are synchronised each by itself. */
 export const SCOPES = ['nodes/v1', 'identities/v1', 'ip/v1', 'services/v1', 'endpointslices/v1', 'serviceexports/v1'] as const;
 export type Scope = (typeof SCOPES)[number];
-
-export function clusterConfigKey(cluster: Cluster): EtcdKey {
-  return configKeyOf(cluster.name);
-}
 
 /** The canary: the first complete listing of `scope` is in etcd. Named by the scope, even if keys have a longer prefix. */
 export function canaryKey(cluster: Cluster, scope: Scope): EtcdKey {

@@ -13,6 +13,7 @@ import { type EtcdClient, type EtcdKey, type KeyValue, keyOf, type LeaseId, type
 import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/process/log.ts';
 import { TaskScope } from '../../shared/process/task-scope.ts';
+import { onAbort } from '../../shared/time/abort.ts';
 import { Backoff } from '../../shared/time/backoff.ts';
 import type { Clock } from '../../shared/time/clock.ts';
 import { pauseUntilRecovered } from '../../shared/time/recovery.ts';
@@ -130,9 +131,7 @@ export class Candidacy {
     this.#scope = new TaskScope(signal);
     this.#stopKeeping = options.client.keepLease(lease, options.ttlSeconds, () => this.lose('its lease has expired'));
     this.#election.promise.catch(() => undefined);
-    const onEnd = () => this.#election.reject(this.signal.reason);
-    if (this.signal.aborted) onEnd();
-    else this.signal.addEventListener('abort', onEnd, { once: true });
+    onAbort(this.signal, () => this.#election.reject(this.signal.reason));
   }
 
   /** Aborted with LockLostError when the place is lost, or when the caller's signal is. */

@@ -4,7 +4,9 @@
  * Otherwise a remote that starts from an empty store would look like one that deleted everything. A canary counts once it
  * was seen; its later removal means nothing.
  */
+
 import type { EtcdKey } from '../../shared/etcd/types.ts';
+import { unlessAborted } from '../../shared/time/abort.ts';
 import type { Stage } from '../stage.ts';
 import type { Quota, QuotaPart } from './quota.ts';
 
@@ -19,11 +21,7 @@ export class CanaryGate {
   /** Resolves when `canary` was seen; rejects when `signal` is aborted first. */
   async open(canary: EtcdKey, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    const seen = this.#waiting.get(canary)?.promise;
-    const aborted = Promise.withResolvers<never>();
-    const onAbort = () => aborted.reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    await Promise.race([seen ?? aborted.promise, aborted.promise]).finally(() => signal.removeEventListener('abort', onAbort));
+    await unlessAborted(this.#waiting.get(canary)?.promise ?? new Promise<never>(() => undefined), signal);
   }
 
   seen(canary: EtcdKey): void {

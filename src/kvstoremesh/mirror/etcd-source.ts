@@ -7,6 +7,7 @@
  * listed again from time to time: a watch does not show events that etcd lost, nor that a store was restored from a backup
  * and has grown since.
  */
+
 import { setImmediate as turn } from 'node:timers/promises';
 import { asError, errorCode } from '../../shared/errors.ts';
 import { ClusterChangedError, EtcdError } from '../../shared/etcd/errors.ts';
@@ -20,6 +21,7 @@ import {
 } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/process/log.ts';
 import type { Sink } from '../../shared/publisher/types.ts';
+import { LinkedAbort } from '../../shared/time/abort.ts';
 import { Backoff } from '../../shared/time/backoff.ts';
 import type { Clock } from '../../shared/time/clock.ts';
 import { pauseUntilRecovered } from '../../shared/time/recovery.ts';
@@ -125,14 +127,12 @@ async function list({ client, prefix, exact = false, sink, signal, onAnnounced }
 async function follow(options: EtcdSourceOptions, revision: Revision): Promise<string | undefined> {
   const { relistMs, clock, signal } = options;
   if (relistMs === undefined) return pass(options, revision, signal);
-  const watching = new AbortController();
-  const stop = () => watching.abort();
-  signal.addEventListener('abort', stop, { once: true });
+  const watching = new LinkedAbort(signal);
   let isDue = false;
   const due = clock.sleep(relistMs * (1 + 2 * Math.random()), watching.signal).then(
     () => {
       isDue = true;
-      stop();
+      watching.abort();
     },
     () => undefined,
   );
@@ -140,8 +140,7 @@ async function follow(options: EtcdSourceOptions, revision: Revision): Promise<s
     const reason = await pass(options, revision, watching.signal);
     return isDue ? undefined : reason;
   } finally {
-    signal.removeEventListener('abort', stop);
-    stop();
+    watching.abort();
     await due;
   }
 }

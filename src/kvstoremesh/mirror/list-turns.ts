@@ -6,6 +6,7 @@
  */
 
 import { LIST_TURN_MS, MAX_CONCURRENT_REMOTE_LISTS } from '../../shared/limits.ts';
+import { LinkedAbort, onAbort } from '../../shared/time/abort.ts';
 import type { Clock } from '../../shared/time/clock.ts';
 
 export class ListTurns {
@@ -26,32 +27,28 @@ export class ListTurns {
     signal.throwIfAborted();
     if (this.#free > 0) this.#free -= 1;
     else await this.#handedOver(signal);
-    const turn = new AbortController();
-    const end = () => turn.abort();
-    signal.addEventListener('abort', end, { once: true });
-    if (signal.aborted) end();
+    const turn = new LinkedAbort(signal);
     void this.#clock
       .sleep(LIST_TURN_MS, turn.signal)
       .catch(() => undefined)
       .finally(() => {
-        signal.removeEventListener('abort', end);
+        turn.abort();
         this.#release();
       });
-    return end;
+    return () => turn.abort();
   }
 
   #handedOver(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const onTurn = () => {
-        signal.removeEventListener('abort', onAbort);
+        unlink();
         resolve();
       };
-      const onAbort = () => {
+      this.#waiting.add(onTurn);
+      const unlink = onAbort(signal, () => {
         this.#waiting.delete(onTurn);
         reject(signal.reason as Error);
-      };
-      this.#waiting.add(onTurn);
-      signal.addEventListener('abort', onAbort, { once: true });
+      });
     });
   }
 

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import {
   canaryKey,
-  clusterConfigKey,
   endpointSliceKey,
   identityKey,
   ipKey,
@@ -11,6 +10,7 @@ import {
   serviceExportKey,
   serviceKey,
 } from '../../../src/apiserver/encoding/keyspace.ts';
+import { clusterConfigKey } from '../../../src/shared/etcd/keyspace.ts';
 
 const east = { name: 'east', id: 7 };
 
@@ -22,7 +22,7 @@ test('keys of nodes, services, slices and exports carry the name of the cluster,
     serviceKey(east, 'shop', 'web'),
     endpointSliceKey(east, 'shop', 'web-x1'),
     serviceExportKey(east, 'shop', 'web'),
-    clusterConfigKey(east),
+    clusterConfigKey(east.name),
   ]).toEqual([
     'cilium/state/nodes/v1/east/n-a.example',
     'cilium/state/identities/v1/id/459777',
