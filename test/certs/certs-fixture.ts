@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { afterAll, beforeAll } from 'vitest';
 import { type CheckReport, check } from '../../src/certs/check.ts';
 import { checkFlagTable, generateFlagTable, rotateFlagTable } from '../../src/certs/flags.ts';
 import { generate } from '../../src/certs/generate.ts';
@@ -198,4 +199,29 @@ export class Cluster {
   #linesFrom(index: number): readonly LogLine[] {
     return this.lines.slice(index).map((line) => JSON.parse(line) as LogLine);
   }
+}
+
+export interface CertsFixture {
+  readonly world: CertsWorld;
+  /** A namespace of its own, after `certs generate` with these arguments. */
+  generated(...argv: readonly string[]): Promise<Cluster>;
+}
+
+/** A world for the tests of the suite around the call. */
+export function certsFixture(): CertsFixture {
+  let world: CertsWorld | undefined;
+  beforeAll(async () => {
+    world = await CertsWorld.start();
+  }, 120_000);
+  afterAll(() => world?.[Symbol.asyncDispose]());
+  return {
+    get world() {
+      return world as CertsWorld;
+    },
+    async generated(...argv) {
+      const cluster = await this.world.namespace();
+      await cluster.generate(...argv);
+      return cluster;
+    },
+  };
 }

@@ -2,27 +2,21 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { checkText } from '../../src/certs/check.ts';
 import { providerMissing } from '../support/kubernetes/kubernetes-provider.ts';
 import { runChild } from '../support/processes/child.ts';
-import { ADMIN, CertsWorld, type Cluster, DAY_MS, foreign, HELM, LOCAL, REMOTE, SERVER } from './certs-fixture.ts';
+import { ADMIN, type Cluster, certsFixture, DAY_MS, foreign, HELM, LOCAL, REMOTE, SERVER } from './certs-fixture.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 const missing = providerMissing('real');
 
 describe.skipIf(missing !== undefined)(`certs check${missing === undefined ? '' : ` (${missing})`}`, { timeout: 60_000 }, () => {
-  let world: CertsWorld;
+  const certs = certsFixture();
   let cluster: Cluster;
-  beforeAll(async () => {
-    world = await CertsWorld.start();
-  }, 120_000);
-  afterAll(() => world?.[Symbol.asyncDispose]());
-
   const fresh = async (...argv: readonly string[]) => {
-    cluster = await world.namespace();
-    await cluster.generate(...argv);
+    cluster = await certs.generated(...argv);
     return cluster;
   };
 

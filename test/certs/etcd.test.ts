@@ -4,7 +4,7 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { EtcdClient } from '../../src/shared/etcd/types.ts';
 import { hurriedClock } from '../support/clocks.ts';
 import { containersChosen } from '../support/containers/container-engine.ts';
@@ -15,7 +15,7 @@ import { ETCDCTL, etcdctlMissing } from '../support/etcd/etcdctl.ts';
 import { providerMissing } from '../support/kubernetes/kubernetes-provider.ts';
 import { runChild } from '../support/processes/child.ts';
 import { until } from '../support/until.ts';
-import { ADMIN, CA, CertsWorld, type Cluster, LEAVES, LOCAL, REMOTE, SERVER } from './certs-fixture.ts';
+import { ADMIN, CA, type Cluster, certsFixture, LEAVES, LOCAL, REMOTE, SERVER } from './certs-fixture.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const run = promisify(execFile);
@@ -32,17 +32,7 @@ describe.skipIf(missing !== undefined)(
   `the Secrets on a real etcd${missing === undefined ? '' : ` (${missing})`}`,
   { timeout: 60_000 },
   () => {
-    let world: CertsWorld;
-    beforeAll(async () => {
-      world = await CertsWorld.start();
-    }, 120_000);
-    afterAll(() => world?.[Symbol.asyncDispose]());
-
-    async function started(): Promise<Cluster> {
-      const cluster = await world.namespace();
-      await cluster.generate();
-      return cluster;
-    }
+    const certs = certsFixture();
 
     async function etcdOf(cluster: Cluster, version: string): Promise<{ etcd: EtcdProcess; server: Files }> {
       const server = await cluster.mount(SERVER);
@@ -52,7 +42,7 @@ describe.skipIf(missing !== undefined)(
     }
 
     test.each(etcdVersions().slice(-1))('admin, remote and local are the users of their names', async ({ version }) => {
-      const cluster = await started();
+      const cluster = await certs.generated();
       const { etcd } = await etcdOf(cluster, version);
       await using _ = etcd;
       const files = Object.fromEntries(await Promise.all(LEAVES.map(async (name) => [name, await cluster.mount(name)] as const)));
@@ -87,7 +77,7 @@ describe.skipIf(missing !== undefined)(
     test.each(replaceable.slice(-1))(
       'the commands of the document, word by word, create the Secrets and rotate the CA',
       async ({ version }) => {
-        const cluster = await world.namespace();
+        const cluster = await certs.world.namespace();
         const text = readFileSync(join(import.meta.dirname, '../../docs/certificates.md'), 'utf8');
         const commands = [...text.matchAll(/^ {4}clustermesh-apiserver (certs .*)$/gm)].map(([, command = '']) => command);
         const names = commands.map((command) => command.split(' --')[0]);
@@ -103,7 +93,7 @@ describe.skipIf(missing !== undefined)(
             const outcome = await runChild(process.execPath, [MAIN, ...own.split(' ')], { env });
             expect(outcome, command).toMatchObject({ status: 0 });
             etcd ??= (await etcdOf(cluster, version)).etcd;
-            await cluster.mount(SERVER, join(world.directory, `${cluster.name}-1`));
+            await cluster.mount(SERVER, join(certs.world.directory, `${cluster.name}-1`));
             if (!command.includes('switch')) await etcd.restart();
           }
           expect(Object.keys((await cluster.secret(CA)).data).sort()).toEqual(['ca.crt', 'ca.key']);
@@ -114,7 +104,7 @@ describe.skipIf(missing !== undefined)(
     );
 
     test.each(replaceable)('the CA is rotated under load without a lost event, etcd $version', async ({ version }) => {
-      const cluster = await started();
+      const cluster = await certs.generated();
       const { etcd, server } = await etcdOf(cluster, version);
       await using _ = etcd;
       const [admin, remote] = [await cluster.mount(ADMIN), await cluster.mount(REMOTE)];

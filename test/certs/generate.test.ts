@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { certificateOf, certificatesOf } from '../../src/shared/tls/certificate.ts';
 import { providerMissing } from '../support/kubernetes/kubernetes-provider.ts';
@@ -14,8 +14,8 @@ import {
   ADMIN,
   CA,
   CERT_MANAGER,
-  CertsWorld,
   type Cluster,
+  certsFixture,
   DAY_MS,
   foreign,
   HELM,
@@ -33,16 +33,10 @@ describe.skipIf(missing !== undefined)(
   `certs generate${missing === undefined ? '' : ` (${missing})`}`,
   { timeout: 60_000 },
   () => {
-    let world: CertsWorld;
+    const certs = certsFixture();
     let cluster: Cluster;
-    beforeAll(async () => {
-      world = await CertsWorld.start();
-    }, 120_000);
-    afterAll(() => world?.[Symbol.asyncDispose]());
-
     const fresh = async (...argv: readonly string[]) => {
-      cluster = await world.namespace();
-      await cluster.generate(...argv);
+      cluster = await certs.generated(...argv);
       return cluster;
     };
 
@@ -146,7 +140,7 @@ describe.skipIf(missing !== undefined)(
     test('the CAs of --extra-ca-file are trusted besides, for which no certificate is issued again', async () => {
       await fresh();
       const serial = (await cluster.certificate(SERVER)).serialNumber;
-      const file = join(world.directory, 'extra.crt');
+      const file = join(certs.world.directory, 'extra.crt');
       const other = foreign()['ca.crt'] ?? '';
       writeFileSync(file, other);
       await cluster.generate(`--extra-ca-file=${file}`);
@@ -181,7 +175,7 @@ describe.skipIf(missing !== undefined)(
     });
 
     test('runs at the same time agree on one CA, and all certificates are of it', async () => {
-      cluster = await world.namespace();
+      cluster = await certs.world.namespace();
       await Promise.all(Array.from({ length: 5 }, () => cluster.generate()));
       expect(await cluster.check()).toMatchObject({ verdict: 'ok' });
       const created = cluster.lines.filter((line) => line.includes('created the CA'));
@@ -205,7 +199,7 @@ describe.skipIf(missing !== undefined)(
     ])(
       'a Secret of another CA that %s manages is left alone while it works, and named once it does not',
       async (_, metadata, message) => {
-        cluster = await world.namespace();
+        cluster = await certs.world.namespace();
         await cluster.create(ADMIN, foreign(30 * DAY_MS), metadata);
         const { metadata: before } = await cluster.secret(ADMIN);
         await cluster.generate();
@@ -238,11 +232,11 @@ describe.skipIf(missing !== undefined)(
     });
 
     test('a CA that cannot sign stops everything before anything is written', async () => {
-      cluster = await world.namespace();
+      cluster = await certs.world.namespace();
       const other = foreign();
       await cluster.create(CA, { 'ca.crt': other['ca.crt'] ?? '', 'ca.key': other['tls.key'] ?? '' }, {}, { type: 'Opaque' });
       await expect(cluster.generate()).rejects.toThrow(/cilium-ca: ca.key does not match any certificate in ca.crt/);
-      expect(await world.kubernetes.requests.get(cluster.path(SERVER))).toBeUndefined();
+      expect(await certs.world.kubernetes.requests.get(cluster.path(SERVER))).toBeUndefined();
       const report = await cluster.check();
       expect(report.secrets.map(({ findings }) => findings[0]?.code)).toEqual([
         'ca-unusable',
@@ -255,7 +249,7 @@ describe.skipIf(missing !== undefined)(
       using pki = new Pki();
       const root = pki.authority('Root', IDENTIFIED);
       const issuing = pki.authority('Issuing', IDENTIFIED, root);
-      cluster = await world.namespace();
+      cluster = await certs.world.namespace();
       await cluster.create(CA, { 'ca.crt': issuing.cert + root.cert, 'ca.key': issuing.key }, {}, { type: 'Opaque' });
       await cluster.generate();
       expect(certificatesOf(await cluster.value(SERVER, 'tls.crt')).map(({ subject }) => subject)).toEqual([
@@ -269,9 +263,9 @@ describe.skipIf(missing !== undefined)(
     });
 
     test('with --ca-generate=false a CA that is missing is not created', async () => {
-      cluster = await world.namespace();
+      cluster = await certs.world.namespace();
       await expect(cluster.generate('--ca-generate=false')).rejects.toThrow(/Secret mesh-\d+\/cilium-ca does not exist/);
-      expect(await world.kubernetes.requests.get(cluster.path(CA))).toBeUndefined();
+      expect(await certs.world.kubernetes.requests.get(cluster.path(CA))).toBeUndefined();
     });
 
     test('a Secret that another writer changes each time is given up after five attempts, and named', async () => {
@@ -283,7 +277,7 @@ describe.skipIf(missing !== undefined)(
         if (isWrite) refused += 1;
         const answer = isWrite
           ? Promise.resolve({ code: 409, body: { kind: 'Status', code: 409, message: 'the object has been modified' } })
-          : world.kubernetes.requests.send('GET', request.url ?? '');
+          : certs.world.kubernetes.requests.send('GET', request.url ?? '');
         void answer.then(({ code, body }) => {
           response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(body));
         });
@@ -309,8 +303,8 @@ describe.skipIf(missing !== undefined)(
 
       /** A cluster whose runs are those of a service account with `rules`. */
       async function limited(rules: readonly object[]): Promise<Cluster> {
-        const limitedTo = await world.namespace();
-        const { requests, kubeconfigFile } = world.kubernetes;
+        const limitedTo = await certs.world.namespace();
+        const { requests, kubeconfigFile } = certs.world.kubernetes;
         const { name: namespace } = limitedTo;
         const roles = `/apis/${RBAC}/v1/namespaces/${namespace}`;
         const accounts = `/api/v1/namespaces/${namespace}/serviceaccounts`;
@@ -325,7 +319,7 @@ describe.skipIf(missing !== undefined)(
           status: { token: string };
         };
         const config = parse(readFileSync(kubeconfigFile, 'utf8')) as object;
-        limitedTo.kubeconfig = join(world.directory, `${namespace}.kubeconfig`);
+        limitedTo.kubeconfig = join(certs.world.directory, `${namespace}.kubeconfig`);
         writeFileSync(limitedTo.kubeconfig, stringify({ ...config, users: [{ name: 'test', user: { token: status.token } }] }), {
           mode: 0o600,
         });

@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { providerMissing } from '../support/kubernetes/kubernetes-provider.ts';
-import { CA, CERT_MANAGER, CertsWorld, type Cluster, HELM, LEAVES, LOCAL, SERVER } from './certs-fixture.ts';
+import { CA, CERT_MANAGER, type Cluster, certsFixture, HELM, LEAVES, LOCAL, SERVER } from './certs-fixture.ts';
 
 const missing = providerMissing('real');
 
@@ -8,16 +8,10 @@ describe.skipIf(missing !== undefined)(
   `certs rotate-ca${missing === undefined ? '' : ` (${missing})`}`,
   { timeout: 60_000 },
   () => {
-    let world: CertsWorld;
+    const certs = certsFixture();
     let cluster: Cluster;
-    beforeAll(async () => {
-      world = await CertsWorld.start();
-    }, 120_000);
-    afterAll(() => world?.[Symbol.asyncDispose]());
-
     const fresh = async (...argv: readonly string[]) => {
-      cluster = await world.namespace();
-      await cluster.generate(...argv);
+      cluster = await certs.generated(...argv);
       return cluster;
     };
 
@@ -92,11 +86,11 @@ describe.skipIf(missing !== undefined)(
 
     test('a copy of the Secret of the CA carries the rotation into a cluster of the same CA', async () => {
       const east = await fresh();
-      const west = await world.namespace();
+      const west = await certs.world.namespace();
       const copy = async () => {
         const { data } = await east.secret(CA);
-        await world.kubernetes.requests.delete(west.path(CA));
-        await world.kubernetes.requests.create(west.path(), { metadata: { name: CA }, data });
+        await certs.world.kubernetes.requests.delete(west.path(CA));
+        await certs.world.kubernetes.requests.create(west.path(), { metadata: { name: CA }, data });
       };
       await copy();
       await west.generate();
