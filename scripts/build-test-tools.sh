@@ -1,7 +1,8 @@
 #!/bin/sh
-# Builds the programs that tests need, from the modules in test/tools, into .cache/tools: kube-apiserver, etcd-3.5, etcd-3.6,
-# etcd-3.7, etcdctl, etcdctl-3.5, helm and actionlint. Unpacks packages of the distribution there: prometheus with promtool and the
-# shells of the completion tests where they are not in the PATH, podman where no container engine answers. What is there and
+# Builds the programs that tests need, from the modules in test/tools, into .cache/tools: the programs of Kubernetes in one binary,
+# etcd-3.5, etcd-3.6, etcd-3.7, etcdctl, etcdctl-3.5, helm and actionlint. Unpacks packages of the distribution there: prometheus
+# with promtool and the shells of the completion tests where they are not in the PATH, podman where no container engine answers,
+# containerd with all that a Kubernetes node needs, for root. What is there and
 # newer than its module is kept without a word; each other tool is one line. A tool that cannot be had is skipped with the
 # reason, and so are its tests later. With the argument `podman` only that is unpacked, also beside another engine.
 set -u
@@ -69,6 +70,20 @@ fetch_podman() {
   rm -rf "$new"
 }
 
+fetch_node() {
+  [ "$(id -u)" = 0 ] && [ ! -d "$out/node" ] || return 0
+  new=$out/node.new.$$
+  printf 'containerd: unpacking the packages of the distribution ... '
+  # What is installed already is not unpacked.
+  if unpack_with_dependencies "$new" containerd runc containernetworking-plugins catatonit iptables iproute2 >"$log"; then
+    mv "$new" "$out/node"
+    echo "done"
+  else
+    echo "skipped: $(tail -n 1 "$log")"
+  fi
+  rm -rf "$new"
+}
+
 fetch_shells() {
   lacking=
   for shell in zsh fish; do
@@ -95,7 +110,7 @@ if [ "$only" = podman ]; then
   exit
 fi
 
-kubernetes=$(sed -n 's/^[[:space:]]*k8s.io\/kubernetes \(v[^ ]*\).*/\1/p' test/tools/kube-apiserver/go.mod)
+kubernetes=$(sed -n 's/^[[:space:]]*k8s.io\/kubernetes \(v[^ ]*\).*/\1/p' test/tools/kubernetes/go.mod)
 build etcd-3.5 etcd-3.5 go.etcd.io/etcd/server/v3
 build etcd-3.6 etcd-3.6 go.etcd.io/etcd/server/v3
 build etcdctl etcd-3.6 go.etcd.io/etcd/etcdctl/v3
@@ -108,7 +123,13 @@ helm=helm.sh/helm/v3
 build helm helm "$helm/cmd/helm" "-X $helm/internal/version.version=$(sed -n 's|^[[:space:]]*helm.sh/helm/v3 \(v[^ ]*\).*|\1|p' test/tools/helm/go.mod) \
   -X $helm/pkg/lint/rules.k8sVersionMajor=1 -X $helm/pkg/lint/rules.k8sVersionMinor=34 \
   -X $helm/pkg/chartutil.k8sVersionMajor=1 -X $helm/pkg/chartutil.k8sVersionMinor=34"
-build kube-apiserver kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver "-X k8s.io/component-base/version.gitVersion=$kubernetes"
+version=k8s.io/component-base/version
+build kubernetes kubernetes . "-X $version.gitVersion=$kubernetes -X $version.gitMajor=1 -X $version.gitMinor=34"
+# The name that it is called by selects the program.
+for program in kube-apiserver kube-controller-manager kube-proxy kube-scheduler kubelet; do
+  [ ! -x "$out/kubernetes" ] || ln -sf kubernetes "$out/$program"
+done
 fetch_prometheus
 fetch_podman
+fetch_node
 fetch_shells

@@ -19,6 +19,8 @@ const ALLOWED: readonly RegExp[] = [
   /^skipped inside of a pod$/,
   // Not every CI allows a container to start containers.
   /^no container engine can be started: /,
+  // Nor to make network namespaces and cgroups.
+  /^no Kubernetes cluster can be started: /,
 ];
 
 /** The reason of a skipped test. `title` has those of the suites around it, `note` is that of `context.skip`. */

@@ -1,9 +1,12 @@
-/** Helm as a user calls it, with nothing of the user's: that of the PATH where it is version 3, else the one of .cache/tools. */
-import { execFile, execFileSync } from 'node:child_process';
+/** Helm as a user calls it, with nothing of the user's. */
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { parseAllDocuments, stringify } from 'yaml';
+import { HELM } from '../../support/kubernetes/helm-binary.ts';
+
+export { HELM, helmMissing } from '../../support/kubernetes/helm-binary.ts';
 
 export const CHART = join(import.meta.dirname, '../../../charts/clustermesh-apiserver');
 export const NAMESPACE = 'kube-system';
@@ -16,25 +19,6 @@ export const REQUIRED: Values = {
   cluster: { name: 'east', id: 1 },
   image: { override: 'registry.test/clustermesh-apiserver:test' },
 };
-
-const found = [
-  ...(process.env.PATH ?? '').split(delimiter).map((directory) => join(directory, 'helm')),
-  join(import.meta.dirname, '../../../.cache/tools/helm'),
-].find((path) => {
-  try {
-    return execFileSync(path, ['version', '--short'], { encoding: 'utf8', stdio: 'pipe' }).startsWith('v3.');
-  } catch {
-    return false;
-  }
-});
-
-/** Its path; empty where there is none. */
-export const HELM = found ?? '';
-
-/** Why Helm cannot be called; undefined where it can. */
-export function helmMissing(): string | undefined {
-  return found === undefined ? 'no helm 3: put one into the PATH, or run scripts/build-test-tools.sh' : undefined;
-}
 
 export interface HelmOutcome {
   readonly status: number;

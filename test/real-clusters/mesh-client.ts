@@ -1,0 +1,32 @@
+/** The etcd of a cluster as agents and remote clusters reach it: through the node port, with the certificate of a Secret. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { EtcdClient } from '../../src/shared/etcd/types.ts';
+import type { RealCluster } from '../support/cluster/real-cluster.ts';
+import { openClient } from '../support/etcd/etcd-client.ts';
+import { NAMESPACE } from './cilium.ts';
+
+/** `user` is the middle of the name of the Secret. The files go below `directory`. */
+export async function meshClient(
+  cluster: RealCluster,
+  { user, port, directory }: { readonly user: 'local' | 'remote' | 'admin'; readonly port: number; readonly directory: string },
+): Promise<EtcdClient> {
+  const secret = (await cluster.requests.get(`/api/v1/namespaces/${NAMESPACE}/secrets/clustermesh-apiserver-${user}-cert`)) as {
+    readonly data: Readonly<Record<string, string>>;
+  };
+  const files = join(directory, `${cluster.name}-${user}`);
+  mkdirSync(files, { recursive: true });
+  for (const [file, content] of Object.entries(secret.data))
+    writeFileSync(join(files, file), Buffer.from(content, 'base64'), { mode: 0o600 });
+  const host = `${cluster.name}.mesh.cilium.io`;
+  return openClient([], {
+    name: cluster.name,
+    config: {
+      endpoints: [`https://${host}:${port}`],
+      hostAliases: new Map([[host, [cluster.nodeAddress]]]),
+      caFile: join(files, 'ca.crt'),
+      certFile: join(files, 'tls.crt'),
+      keyFile: join(files, 'tls.key'),
+    },
+  });
+}
