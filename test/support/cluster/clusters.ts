@@ -16,7 +16,7 @@ const LOCK = '/run/kubernetes-test-clusters.lock';
 const TURN_MS = 15 * 60_000;
 
 export class RealClusters implements AsyncDisposable {
-  /** Temporary files, a kubeconfig with a context for each cluster among them. */
+  /** Temporary files: `kubeconfig` has a context for each cluster, `NAME.kubeconfig` is of one of them. */
   readonly directory = mkdtempSync(join(tmpdir(), 'clusters-'));
   readonly #stack = new AsyncDisposableStack();
 
@@ -68,6 +68,8 @@ export class RealClusters implements AsyncDisposable {
     const merged = { clusters: all('clusters'), users: all('users'), contexts: all('contexts') };
     const text = stringify({ apiVersion: 'v1', kind: 'Config', ...merged, 'current-context': clusters[0]?.name });
     writeFileSync(this.kubeconfigFile, text, { mode: 0o600 });
+    for (const cluster of clusters)
+      writeFileSync(join(this.directory, `${cluster.name}.kubeconfig`), stringify(cluster.kubeconfig()), { mode: 0o600 });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,139 @@
+/** Two real clusters, joined by the chart with one CA. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import type { EtcdClient } from '../../src/shared/etcd/types.ts';
+import { RealClusters } from '../support/cluster/clusters.ts';
+import type { RealCluster } from '../support/cluster/real-cluster.ts';
+import { until } from '../support/until.ts';
+import { installCilium, NAMESPACE } from './cilium.ts';
+import { Guide } from './guide.ts';
+import { meshClient } from './mesh-client.ts';
+
+export const IMAGE = 'registry.example.org/clustermesh-apiserver:0.1.0';
+export const NAMES = ['east', 'west'] as const;
+export type Name = (typeof NAMES)[number];
+const NODE_PORT = 32_379;
+/** A kubelet starts four containers, and probes each of them. */
+export const READY = { withinMs: 180_000 };
+
+interface Pod {
+  readonly metadata: { readonly name: string; readonly deletionTimestamp?: string };
+  readonly status: {
+    readonly podIP?: string;
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+  };
+}
+
+export class JoinedClusters implements AsyncDisposable {
+  readonly by: Readonly<Record<Name, RealCluster>>;
+  readonly guide: Guide;
+  readonly #clusters: RealClusters;
+  readonly #clients: EtcdClient[] = [];
+
+  private constructor(clusters: RealClusters, by: Readonly<Record<Name, RealCluster>>) {
+    this.#clusters = clusters;
+    this.by = by;
+    this.guide = new Guide(clusters.directory, clusters.kubeconfigFile, {});
+  }
+
+  /** Starts the clusters and installs the chart in both, with `values` on top of what joins them. */
+  static async start(values: Readonly<Record<string, unknown>>): Promise<JoinedClusters> {
+    const started = await RealClusters.start(NAMES, IMAGE);
+    const joined = new JoinedClusters(started.clusters, started.by);
+    try {
+      await Promise.all(NAMES.map((name) => installCilium(joined.by[name])));
+      await joined.install('east', values);
+      await joined.copyAuthority();
+      await joined.install('west', values);
+      await joined.rolledOut();
+      return joined;
+    } catch (error) {
+      const pods = await Promise.all(NAMES.map((name) => joined.describe(name)));
+      await joined[Symbol.asyncDispose]();
+      throw new Error(`${String(error)}\n${pods.join('\n')}`);
+    }
+  }
+
+  get directory(): string {
+    return this.#clusters.directory;
+  }
+
+  get kubeconfigFile(): string {
+    return this.#clusters.kubeconfigFile;
+  }
+
+  /** Installs the chart, or upgrades it. */
+  async install(name: Name, values: Readonly<Record<string, unknown>>): Promise<void> {
+    const other = NAMES.find((each) => each !== name) as Name;
+    const own = {
+      cluster: { name, id: this.by[name].number },
+      image: { override: IMAGE },
+      service: { type: 'NodePort', nodePort: NODE_PORT },
+      mesh: { clusters: { [other]: { ips: [this.by[other].nodeAddress], port: NODE_PORT } } },
+      tls: { server: { extraIpAddresses: [this.by[name].nodeAddress] } },
+    };
+    writeFileSync(join(this.directory, `${name}.yaml`), stringify(own));
+    writeFileSync(join(this.directory, 'more.yaml'), stringify(values));
+    const flags = `--kube-context ${name} --namespace ${NAMESPACE} --values ${name}.yaml --values more.yaml`;
+    await this.guide.run(`helm upgrade --install clustermesh-apiserver charts/clustermesh-apiserver ${flags}`);
+  }
+
+  /** As docs/install.md has it. */
+  async copyAuthority(): Promise<void> {
+    const path = `/api/v1/namespaces/${NAMESPACE}/secrets/cilium-ca`;
+    const authority = await until('the CA exists', () => this.by.east.requests.get(path), READY);
+    const { data, type } = authority as { readonly data: object; readonly type: string };
+    const { requests } = this.by.west;
+    const copy = { metadata: { name: 'cilium-ca' }, data, type };
+    if ((await requests.get(path)) === undefined) await requests.create(path.slice(0, path.lastIndexOf('/')), copy);
+    else await requests.replace(path, copy);
+  }
+
+  async kubectl(name: Name, command: string): Promise<string> {
+    return await this.guide.run(`kubectl --context ${name} --namespace ${NAMESPACE} ${command}`);
+  }
+
+  /** Waits for the end of the rollouts under way. */
+  async rolledOut(names: readonly Name[] = NAMES, kind = 'deployment'): Promise<void> {
+    await Promise.all(
+      names.map((name) => this.kubectl(name, `rollout status ${kind}/clustermesh-apiserver --timeout=${READY.withinMs / 1000}s`)),
+    );
+  }
+
+  /** The Pods of the mesh that are not being deleted. */
+  async pods(name: Name): Promise<readonly Pod[]> {
+    const selector = encodeURIComponent('k8s-app=clustermesh-apiserver');
+    const list = await this.by[name].requests.get(`/api/v1/namespaces/${NAMESPACE}/pods?labelSelector=${selector}`);
+    const { items } = list as { readonly items: readonly Pod[] };
+    return items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+  }
+
+  /** What a Pod of the mesh serves on that port. */
+  async fetch(name: Name, port: number, path: string): Promise<string> {
+    const [pod] = await this.pods(name);
+    const response = await fetch(`http://${pod?.status.podIP}:${port}${path}`);
+    return await response.text();
+  }
+
+  /** A client of the etcd of that cluster, as its agents or other clusters connect; closed with the clusters. */
+  async client(name: Name, user: 'local' | 'remote' | 'admin'): Promise<EtcdClient> {
+    const client = await meshClient(this.by[name], { user, port: NODE_PORT, directory: this.directory });
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** For messages: Pods, their events, and the end of their logs. */
+  async describe(name: Name): Promise<string> {
+    const parts = await Promise.all([
+      this.kubectl(name, 'get pods,events').catch(String),
+      this.kubectl(name, 'logs --all-containers --prefix --tail=20 --selector k8s-app=clustermesh-apiserver').catch(String),
+    ]);
+    return parts.join('\n');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const client of this.#clients) client.close();
+    await this.#clusters[Symbol.asyncDispose]();
+  }
+}
