@@ -134,6 +134,7 @@ describe.skipIf(missing !== undefined)(`certificates of two clusters${missing ==
     await joined.copyAuthority();
     await certs('west', 'rotate-ca', name, ...args);
     for (const cluster of NAMES) await mounted(cluster);
+    await joined.renewClients();
   }
 
   /** Waits until the kubelet has written the Secrets into the volumes of the Pod. */

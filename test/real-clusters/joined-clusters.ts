@@ -8,7 +8,7 @@ import type { RealCluster } from '../support/cluster/real-cluster.ts';
 import { until } from '../support/until.ts';
 import { installCilium, NAMESPACE } from './cilium.ts';
 import { Guide } from './guide.ts';
-import { meshClient } from './mesh-client.ts';
+import { type MeshClientOptions, meshClient, writeSecret } from './mesh-client.ts';
 
 export const IMAGE = 'registry.example.org/clustermesh-apiserver:0.1.0';
 export const NAMES = ['east', 'west'] as const;
@@ -29,7 +29,7 @@ export class JoinedClusters implements AsyncDisposable {
   readonly by: Readonly<Record<Name, RealCluster>>;
   readonly guide: Guide;
   readonly #clusters: RealClusters;
-  readonly #clients: EtcdClient[] = [];
+  readonly #clients: { readonly client: EtcdClient; readonly name: Name; readonly options: MeshClientOptions }[] = [];
 
   private constructor(clusters: RealClusters, by: Readonly<Record<Name, RealCluster>>) {
     this.#clusters = clusters;
@@ -117,10 +117,16 @@ export class JoinedClusters implements AsyncDisposable {
   }
 
   /** A client of the etcd of that cluster, as its agents or other clusters connect; closed with the clusters. */
-  async client(name: Name, user: 'local' | 'remote' | 'admin'): Promise<EtcdClient> {
-    const client = await meshClient(this.by[name], { user, port: NODE_PORT, directory: this.directory });
-    this.#clients.push(client);
+  async client(name: Name, user: MeshClientOptions['user']): Promise<EtcdClient> {
+    const options = { user, port: NODE_PORT, directory: this.directory };
+    const client = await meshClient(this.by[name], options);
+    this.#clients.push({ client, name, options });
     return client;
+  }
+
+  /** Gives the clients the certificates that their Secrets have now. */
+  async renewClients(): Promise<void> {
+    for (const { name, options } of this.#clients) await writeSecret(this.by[name], options);
   }
 
   /** For messages: Pods, their events, and the end of their logs. */
@@ -133,7 +139,7 @@ export class JoinedClusters implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const client of this.#clients) client.close();
+    for (const { client } of this.#clients) client.close();
     await this.#clusters[Symbol.asyncDispose]();
   }
 }

@@ -6,27 +6,36 @@ import type { RealCluster } from '../support/cluster/real-cluster.ts';
 import { openClient } from '../support/etcd/etcd-client.ts';
 import { NAMESPACE } from './cilium.ts';
 
-/** `user` is the middle of the name of the Secret. The files go below `directory`. */
-export async function meshClient(
-  cluster: RealCluster,
-  { user, port, directory }: { readonly user: 'local' | 'remote' | 'admin'; readonly port: number; readonly directory: string },
-): Promise<EtcdClient> {
-  const secret = (await cluster.requests.get(`/api/v1/namespaces/${NAMESPACE}/secrets/clustermesh-apiserver-${user}-cert`)) as {
-    readonly data: Readonly<Record<string, string>>;
-  };
-  const files = join(directory, `${cluster.name}-${user}`);
-  mkdirSync(files, { recursive: true });
-  for (const [file, content] of Object.entries(secret.data))
-    writeFileSync(join(files, file), Buffer.from(content, 'base64'), { mode: 0o600 });
+export interface MeshClientOptions {
+  /** The middle of the name of the Secret. */
+  readonly user: 'local' | 'remote' | 'admin';
+  readonly port: number;
+  /** Below it the files of the Secret are written. */
+  readonly directory: string;
+}
+
+export async function meshClient(cluster: RealCluster, options: MeshClientOptions): Promise<EtcdClient> {
+  const files = await writeSecret(cluster, options);
   const host = `${cluster.name}.mesh.cilium.io`;
   return openClient([], {
     name: cluster.name,
     config: {
-      endpoints: [`https://${host}:${port}`],
+      endpoints: [`https://${host}:${options.port}`],
       hostAliases: new Map([[host, [cluster.nodeAddress]]]),
       caFile: join(files, 'ca.crt'),
       certFile: join(files, 'tls.crt'),
       keyFile: join(files, 'tls.key'),
     },
   });
+}
+
+/** What the kubelet does for agents: writes the Secret as it is now. The client reads changed files. Returns their directory. */
+export async function writeSecret(cluster: RealCluster, { user, directory }: MeshClientOptions): Promise<string> {
+  const secret = await cluster.requests.get(`/api/v1/namespaces/${NAMESPACE}/secrets/clustermesh-apiserver-${user}-cert`);
+  const { data } = secret as { readonly data: Readonly<Record<string, string>> };
+  const files = join(directory, `${cluster.name}-${user}`);
+  mkdirSync(files, { recursive: true });
+  for (const [file, content] of Object.entries(data))
+    writeFileSync(join(files, file), Buffer.from(content, 'base64'), { mode: 0o600 });
+  return files;
 }
