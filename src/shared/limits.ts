@@ -104,6 +104,10 @@ export const MAX_CONCURRENT_LOOKUPS = 2;
 /** Endpoints of one etcd configuration file. */
 export const MAX_ETCD_ENDPOINTS = 64;
 
+/** Members in an answer of an etcd, and of a replicated etcd that etcdinit sets up; etcd recommends at most 7 voting members. */
+export const MAX_ETCD_MEMBERS = 16;
+export const MAX_INITIAL_MEMBERS = 7;
+
 /** Bytes of a configuration file (etcd YAML, users file). */
 export const MAX_CONFIG_FILE_BYTES = 1024 * 1024;
 

@@ -25,6 +25,7 @@ import { type EtcdObserver, subjectOfTxn } from './observer.ts';
 import { authOver, type EtcdAuth } from './operations/auth.ts';
 import { LeaseKeeper } from './operations/lease-keeper.ts';
 import { listPrefix } from './operations/list.ts';
+import { type EtcdMembers, membersOver } from './operations/members.ts';
 import { watchPrefix } from './operations/watch.ts';
 import {
   type CallOptions,
@@ -78,10 +79,12 @@ export interface EtcdClientOptions {
   readonly random?: (() => number) | undefined;
 }
 
-/** A client with the operations on users and roles. */
+/** A client with the operations on users, roles and members. */
 export interface EtcdAdminClient extends EtcdClient {
   /** Throws ReadOnlyError where the client is read-only. */
   readonly auth: EtcdAuth;
+  /** Throws ReadOnlyError where the client is read-only. */
+  readonly members: EtcdMembers;
 }
 
 /** Connects with the first call. Throws EtcdConfigError for endpoints that are none. */
@@ -139,6 +142,11 @@ class Client implements EtcdAdminClient {
   get auth(): EtcdAuth {
     this.#refuseWhereReadOnly();
     return authOver(this.#transport);
+  }
+
+  get members(): EtcdMembers {
+    this.#refuseWhereReadOnly();
+    return membersOver(this.#transport);
   }
 
   async get(key: EtcdKey, options: GetOptions): Promise<KeyValue | undefined> {

@@ -256,6 +256,24 @@ export class AuthNotEnabledError extends EtcdError {
   }
 }
 
+/** The member that a call is about does not exist. */
+export class MemberNotFoundError extends EtcdError {
+  readonly code = 'ETCD_MEMBER_NOT_FOUND';
+  readonly retriable = false;
+  constructor(detail: string) {
+    super(`no such member of the etcd cluster (${detail}): list the members`);
+  }
+}
+
+/** A change of the members that etcd rejects in its present state. */
+export class MembershipRefusedError extends EtcdError {
+  readonly code = 'ETCD_MEMBERSHIP_REFUSED';
+  readonly retriable = true;
+  constructor(detail: string) {
+    super(`etcd rejected the change of its members (${detail}): check that all other members are running`);
+  }
+}
+
 /** This etcd does not support the call: it is too old. */
 export class UnknownCallError extends EtcdError {
   readonly code = 'ETCD_UNKNOWN_CALL';
@@ -332,6 +350,11 @@ const BY_TEXT: readonly (readonly [RegExp, Maker])[] = [
   [
     /root user does not|invalid auth management|role name is empty|permission not given/,
     (detail) => new AuthRefusedError(detail),
+  ],
+  [/member not found/, (detail) => new MemberNotFoundError(detail)],
+  [
+    /re-configuration failed|Peer URLs already exists|member ID already exist|only promote a learner|too many learner/,
+    (detail) => new MembershipRefusedError(detail),
   ],
   [/authentication is not enabled/, () => new AuthNotEnabledError()],
   [/user name is empty|invalid auth token|authentication failed|auth: token/, (detail) => new UnauthenticatedError(detail)],

@@ -7,6 +7,7 @@
 declare const keyBrand: unique symbol;
 declare const revisionBrand: unique symbol;
 declare const leaseBrand: unique symbol;
+declare const memberBrand: unique symbol;
 
 /** An etcd key: one character per byte. Made by `keyOf` or by the client, never by a cast elsewhere. */
 export type EtcdKey = string & { readonly [keyBrand]: true };
@@ -16,6 +17,19 @@ export type Revision = number & { readonly [revisionBrand]: true };
 
 /** A lease ID: any 63-bit number, hence never a `number`. `0n` means no lease. */
 export type LeaseId = bigint & { readonly [leaseBrand]: true };
+
+/** The ID of a member: any 64-bit number. */
+export type MemberId = bigint & { readonly [memberBrand]: true };
+
+/** A member of an etcd cluster. */
+export interface Member {
+  readonly id: MemberId;
+  /** Empty where it was added and has not started yet. */
+  readonly name: string;
+  readonly peerUrls: readonly string[];
+  /** It has no vote. */
+  readonly isLearner: boolean;
+}
 
 export const NO_LEASE = 0n as LeaseId;
 export const NO_REVISION = 0 as Revision;
