@@ -3,6 +3,7 @@ import { readdir, realpath, rm } from 'node:fs/promises';
 import { join, parse } from 'node:path';
 import { asError } from '../shared/errors.ts';
 import { DataDirectoryError } from './errors.ts';
+import { removeMarker } from './marker.ts';
 
 /**
  * Removes everything in `path`, and not `path` itself: normally it is the mount of a volume. Resolves with the
@@ -13,6 +14,7 @@ export async function emptyDataDirectory(path: string): Promise<number> {
   if (await isRoot(path)) throw new DataDirectoryError(path, 'is the root of the file system; set another directory');
   try {
     const names = await readdir(path);
+    await removeMarker(path);
     for (const name of names) await rm(join(path, name), { recursive: true, force: true });
     return names.length;
   } catch (thrown) {

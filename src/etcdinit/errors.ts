@@ -38,7 +38,8 @@ export class EtcdinitTimeoutError extends EtcdinitError {
   readonly code = 'ETCDINIT_TIMEOUT';
   readonly status = 5;
   constructor(timeout: string, step: string, lastProblem: string) {
-    super(`not done within ${timeout}, current step: ${step}${lastProblem}; raise --timeout, or find out what is slow`);
+    const problem = lastProblem === '' ? '' : ` (${lastProblem})`;
+    super(`not done within ${timeout}, current step: ${step}${problem}; raise --timeout, or find out what is slow`);
   }
 }
 
@@ -57,5 +58,14 @@ export class EtcdStopError extends EtcdinitError {
   readonly status = 7;
   constructor(detail: string) {
     super(`etcd was initialized but did not stop cleanly (${detail}): do not use its data directory, initialize it again`);
+  }
+}
+
+/** The state of the other members does not allow this one to join or to begin. */
+export class EtcdMembersError extends EtcdinitError {
+  readonly code = 'ETCDINIT_MEMBERS';
+  readonly status = 8;
+  constructor(timeout: string, problem: string) {
+    super(`this member of etcd was not set up within ${timeout}: ${problem}`);
   }
 }

@@ -13,8 +13,28 @@ export interface OwnEtcdOptions {
   readonly dataDir: string;
   /** etcd's `--name`. */
   readonly name: string;
-  readonly clusterToken: string;
+  /** Where clients reach this member later. */
+  readonly clientUrl: string;
+  /** Where other members reach this member later. */
+  readonly peerUrl: string;
+  readonly cluster: NewCluster | ExistingCluster;
   readonly log: Logger;
+}
+
+/** A cluster of this member alone. Its ID follows from the token and the peer URL. */
+export interface NewCluster {
+  readonly state: 'new';
+  readonly token: string;
+}
+
+/** This member has been added to a cluster. */
+export interface ExistingCluster {
+  readonly state: 'existing';
+  /** All members, with this one, as etcd's `--initial-cluster`. Without effect where the data directory has a write-ahead log. */
+  readonly members: string;
+  readonly listenPeerUrl: string;
+  /** Flags of TLS between members. */
+  readonly peerFlags: readonly string[];
 }
 
 /** How etcd exited; `undefined` for both if unknown. */
@@ -128,19 +148,21 @@ export class OwnEtcd {
   }
 }
 
-/** The arguments of etcd; those stored in the data directory are the same as in the original. */
-function etcdArguments({ dataDir, name, clusterToken }: OwnEtcdOptions, port: number): readonly string[] {
-  const peerUrl = 'http://localhost:2380';
+function etcdArguments({ dataDir, name, clientUrl, peerUrl, cluster }: OwnEtcdOptions, port: number): readonly string[] {
   return [
     `--data-dir=${dataDir}`,
     `--name=${name}`,
     `--listen-client-urls=http://127.0.0.1:${port}`,
-    '--advertise-client-urls=http://localhost:2379',
-    '--listen-peer-urls=http://127.0.0.1:0',
+    `--advertise-client-urls=${clientUrl}`,
     `--initial-advertise-peer-urls=${peerUrl}`,
-    `--initial-cluster=${name}=${peerUrl}`,
-    `--initial-cluster-token=${clusterToken}`,
-    '--initial-cluster-state=new',
+    `--initial-cluster-state=${cluster.state}`,
+    ...(cluster.state === 'new'
+      ? [
+          '--listen-peer-urls=http://127.0.0.1:0',
+          `--initial-cluster=${name}=${peerUrl}`,
+          `--initial-cluster-token=${cluster.token}`,
+        ]
+      : [`--listen-peer-urls=${cluster.listenPeerUrl}`, `--initial-cluster=${cluster.members}`, ...cluster.peerFlags]),
   ];
 }
 

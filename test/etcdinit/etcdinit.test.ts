@@ -3,12 +3,15 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { etcdinitFlagTable } from '../../src/etcdinit/flags.ts';
 import { runEtcdinit } from '../../src/etcdinit/run.ts';
+import type { EtcdAdminClient } from '../../src/shared/etcd/client.ts';
+import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { parseFlags } from '../../src/shared/flags/parse.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
-import { connect, soon } from '../support/etcd/etcd-client.ts';
+import { bytes, connect, openClient, soon } from '../support/etcd/etcd-client.ts';
 import { etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
 import { etcdPid, InitRig, isAlive, parentOf, reached } from '../support/etcd/etcdinit-process.ts';
+import { CertificateDirectory } from '../support/tls/certificates.ts';
 import { until } from '../support/until.ts';
 
 const [oldest] = etcdVersions();
@@ -81,6 +84,70 @@ describe.skipIf(oldest === undefined)('etcdinit', { timeout: 120_000 }, () => {
   });
 });
 
+/** Where a run with --etcd-keep-data records what it has initialized. */
+const recordIn = (rig: InitRig) => join(rig.dataDir, 'member/clustermesh-apiserver.json');
+
+describe.skipIf(oldest === undefined).each(etcdVersions())(
+  'etcdinit --etcd-keep-data with etcd $version',
+  { timeout: 120_000 },
+  (binary) => {
+    test('keeps the data of a run that was complete', async () => {
+      using rig = new InitRig(binary);
+      expect(await rig.run('--etcd-keep-data')).toMatchObject({ status: 0 });
+      await putKey(rig, binary.version);
+      const { status, stderr } = await rig.run('--etcd-keep-data');
+      expect(status, stderr).toBe(0);
+      expect(stderr).toContain('its data are kept');
+      expect(await hasKey(rig, binary.version)).toBe(true);
+      expect((await rig.run()).status).toBe(0);
+      expect(await hasKey(rig, binary.version)).toBe(false);
+    });
+  },
+);
+
+describe.skipIf(oldest === undefined)('etcdinit --etcd-keep-data', { timeout: 120_000 }, () => {
+  test.each(['waiting for etcd to serve requests', 'enabling authentication', 'stopping etcd'])(
+    'begins from an empty directory where a run was killed while %s',
+    async (step) => {
+      using rig = new InitRig(oldest);
+      await using child = rig.start('--etcd-keep-data');
+      await reached(child, step);
+      child.kill('SIGKILL');
+      await child.outcome;
+      await until('its etcd is gone', () => !isAlive(etcdPid(child.stderrSoFar) ?? 0));
+      const { status, stderr } = await rig.run('--etcd-keep-data');
+      expect(status, stderr).toBe(0);
+      expect(stderr).toContain('removed the contents of the data directory');
+      await expectUsers(rig.dataDir);
+    },
+  );
+
+  test('removes what another program left in the directory', async () => {
+    using rig = new InitRig(oldest);
+    writeFileSync(join(rig.dataDir, 'left'), '');
+    expect(await rig.run('--etcd-keep-data')).toMatchObject({ status: 0 });
+    expect(readdirSync(rig.dataDir)).toEqual(['member']);
+  });
+
+  test('refuses the data of another cluster, and deletes nothing', async () => {
+    using rig = new InitRig(oldest);
+    expect(await rig.run('--etcd-keep-data')).toMatchObject({ status: 0 });
+    await putKey(rig, oldest?.version ?? '');
+    const { status, stderr } = await rig.run('--etcd-keep-data', '--cluster-name=west');
+    expect({ status, stderr }).toMatchObject({ status: 2, stderr: expect.stringContaining('has the data of cluster') });
+    expect(stderr).toContain('nothing was changed; empty it, or set another directory');
+    expect(await hasKey(rig, oldest?.version ?? '')).toBe(true);
+  });
+
+  test('refuses a directory whose record cannot be read', async () => {
+    using rig = new InitRig(oldest);
+    expect(await rig.run('--etcd-keep-data')).toMatchObject({ status: 0 });
+    writeFileSync(recordIn(rig), '{');
+    const { status, stderr } = await rig.run('--etcd-keep-data');
+    expect({ status, stderr }).toMatchObject({ status: 2, stderr: expect.stringContaining('has an unknown origin') });
+  });
+});
+
 describe('etcdinit refuses', () => {
   test.each([
     ['a data directory that is not there', '--etcd-data-dir=/none/of/it', 2, 'does not exist; create it'],
@@ -144,4 +211,33 @@ describe('etcdinit reports an etcd that', { timeout: 120_000 }, () => {
 async function expectUsers(dataDir: string): Promise<void> {
   await using etcd = await startEtcd({ version: oldest?.version ?? '', dataDir });
   expect(await connect(etcd.endpoint).auth.isEnabled(soon())).toBe(true);
+}
+
+const KEY = keyOf('cilium/kept');
+
+async function putKey(rig: InitRig, version: string): Promise<void> {
+  await withRoot(rig, version, (client) => client.txn([{ type: 'put', key: KEY, value: bytes('1'), lease: NO_LEASE }], soon()));
+}
+
+async function hasKey(rig: InitRig, version: string): Promise<boolean> {
+  return withRoot(rig, version, async (client) => (await client.get(KEY, soon())) !== undefined);
+}
+
+/** A client with all rights, of an etcd on the data directory that ends afterwards. */
+async function withRoot<T>(rig: InitRig, version: string, task: (client: EtcdAdminClient) => Promise<T>): Promise<T> {
+  const directory = new CertificateDirectory();
+  try {
+    const authority = directory.authority('mesh');
+    const server = authority.issue({ name: 'server', alternatives: ['IP:127.0.0.1'] });
+    await using etcd = await startEtcd({ version, dataDir: rig.dataDir, tls: { ...server, clientCaFile: authority.caFile } });
+    const config = { endpoints: [etcd.endpoint], caFile: authority.caFile, ...authority.issue({ name: 'root' }) };
+    const client = openClient([], { config });
+    try {
+      return await task(client);
+    } finally {
+      client.close();
+    }
+  } finally {
+    directory.remove();
+  }
 }
