@@ -69,3 +69,12 @@ export class EtcdMembersError extends EtcdinitError {
     super(`this member of etcd was not set up within ${timeout}: ${problem}`);
   }
 }
+
+/** The port for connections between members is not free. */
+export class PeerPortError extends EtcdinitError {
+  readonly code = 'ETCDINIT_PEER_PORT';
+  readonly status = 3;
+  constructor(port: number, detail: string) {
+    super(`cannot listen on the peer port ${port} (${detail}): stop the process that uses it, or set another port`);
+  }
+}

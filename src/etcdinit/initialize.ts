@@ -14,11 +14,10 @@ import type { Steps } from './steps.ts';
 const SERVES_TIMEOUT_MS = 1_000;
 
 /**
- * Waits until the etcd of `client` serves, and fills it for `clusterName`. It must be empty. Authentication is enabled last: it
+ * Fills the etcd of `client` for `clusterName`. It must serve and be empty. Authentication is enabled last: it
  * locks out clients without a certificate, including this one.
  */
 export async function fillEtcd(client: EtcdAdminClient, clusterName: string, steps: Steps): Promise<void> {
-  await untilServing(client, steps);
   const { signal } = steps;
   const { key, value } = CLUSTER_CONFIG_MARKER;
   const put = { type: 'put', key, value, lease: NO_LEASE } as const;
@@ -28,7 +27,8 @@ export async function fillEtcd(client: EtcdAdminClient, clusterName: string, ste
   await ask(steps, 'enabling authentication', () => client.auth.enable({ signal }));
 }
 
-async function untilServing(client: EtcdClient, steps: Steps): Promise<void> {
+/** Resolves when the etcd of `client` serves requests. */
+export async function untilServing(client: EtcdClient, steps: Steps): Promise<void> {
   steps.begin('waiting for etcd to serve requests');
   await steps.retry(SERVES_INTERVAL_MS, async () => {
     await client.get(ROOT, { signal: steps.signal, timeoutMs: SERVES_TIMEOUT_MS });

@@ -13,8 +13,11 @@ import { emptyDataDirectory } from './data-directory.ts';
 import { DataDirectoryError } from './errors.ts';
 import { withOwnEtcd } from './etcd-run.ts';
 import type { EtcdinitFlags } from './flags.ts';
-import { fillEtcd } from './initialize.ts';
+import { fillEtcd, untilServing } from './initialize.ts';
 import { readMarker, writeMarker } from './marker.ts';
+import type { Resolve } from './members/others.ts';
+import { isReplicated } from './members/plan.ts';
+import { runMember } from './members/run-member.ts';
 import { Steps } from './steps.ts';
 
 export interface EtcdinitSurroundings {
@@ -22,6 +25,8 @@ export interface EtcdinitSurroundings {
   readonly clock: Clock;
   /** Aborts the whole initialization. */
   readonly signal: AbortSignal;
+  /** Of the host names of other members; the system's resolver where absent. */
+  readonly resolve?: Resolve;
 }
 
 /**
@@ -33,7 +38,8 @@ export async function runEtcdinit(flags: EtcdinitFlags, surroundings: EtcdinitSu
   if (problem !== undefined) throw new FlagError(`flag --cluster-name: ${JSON.stringify(flags.clusterName)}: ${problem}`);
   const steps = new Steps({ ...surroundings, timeoutMs: flags.timeoutMs });
   try {
-    await runSingle(flags, steps);
+    if (isReplicated(flags)) await runMember(flags, steps, surroundings.resolve);
+    else await runSingle(flags, steps);
   } finally {
     steps.end();
   }
@@ -51,9 +57,10 @@ async function runSingle(flags: EtcdinitFlags, steps: Steps): Promise<void> {
   if (removed > 0) steps.log.info({ dataDir, removed }, 'removed the contents of the data directory');
   // What is stored in the data directory is the same as with the original.
   const urls = { clientUrl: 'http://localhost:2379', peerUrl: 'http://localhost:2380' };
-  await withOwnEtcd(steps, { dataDir, name, ...urls, cluster: { state: 'new', token } }, (client) =>
-    fillEtcd(client, clusterName, steps),
-  );
+  await withOwnEtcd(steps, { dataDir, name, ...urls, cluster: { state: 'new', token } }, async (client) => {
+    await untilServing(client, steps);
+    await fillEtcd(client, clusterName, steps);
+  });
   if (flags.etcdKeepData) await writeMarker(dataDir, { version: 1, clusterName });
   steps.log.info({ dataDir }, 'etcd is initialized');
 }

@@ -58,7 +58,7 @@ test('members, listed and added', () => {
       for (const name of ['MemberListResponse', 'MemberRemoveResponse', 'MemberPromoteResponse'])
         expect(decodeMembers(otherMessage(name).encode({ header, members: list }))).toEqual(members);
       const answer = otherMessage('MemberAddResponse').encode({ header, member: written(added), members: list });
-      expect(decodeAddedMember(answer)).toEqual(added);
+      expect(decodeAddedMember(answer)).toEqual({ added, members });
     }),
   );
 });

@@ -8,14 +8,21 @@
 import type { Transport } from '../connection/transport.ts';
 import type { CallOptions, Member, MemberId } from '../types.ts';
 import { decodeHeader } from '../wire/codec.ts';
-import { decodeAddedMember, decodeMembers, encodeMemberAdd, encodeMemberId, encodeMemberList } from '../wire/member-messages.ts';
+import {
+  type AddedMember,
+  decodeAddedMember,
+  decodeMembers,
+  encodeMemberAdd,
+  encodeMemberId,
+  encodeMemberList,
+} from '../wire/member-messages.ts';
 import { method } from '../wire/methods.ts';
 
 export interface EtcdMembers {
   /** All members, in etcd's order. Linearizable, except with etcd 3.4. */
   list(options: CallOptions): Promise<readonly Member[]>;
   /** A learner: it gets all data and has no vote, so the quorum stays as it is. */
-  addLearner(peerUrl: string, options: CallOptions): Promise<Member>;
+  addLearner(peerUrl: string, options: CallOptions): Promise<AddedMember>;
   /** Gives a learner a vote. MembershipRefusedError where it is not up to date yet, or has a vote already. */
   promote(id: MemberId, options: CallOptions): Promise<void>;
   /** MemberNotFoundError where there is no such member. */

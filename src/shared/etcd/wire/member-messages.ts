@@ -30,11 +30,17 @@ export function decodeMembers(message: Buffer): readonly Member[] {
   return membersOf(message, 2);
 }
 
-/** The added member of MemberAddResponse. */
-export function decodeAddedMember(message: Buffer): Member {
+export interface AddedMember {
+  readonly added: Member;
+  /** All members after the change. */
+  readonly members: readonly Member[];
+}
+
+/** MemberAddResponse. */
+export function decodeAddedMember(message: Buffer): AddedMember {
   const [added] = membersOf(message, 2);
   if (added === undefined) throw new MalformedResponseError('no added member');
-  return added;
+  return { added, members: membersOf(message, 3) };
 }
 
 function membersOf(message: Buffer, field: number): readonly Member[] {
