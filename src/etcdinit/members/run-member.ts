@@ -90,7 +90,7 @@ async function becomeMember(plan: Plan, steps: Steps, resolve: Resolve): Promise
   // The first member asks, it is not asked.
   await using _ = plan.isFirst ? undefined : await answerWaiting(plan, steps.log);
   let rounds = 0;
-  return steps.retry(ROUND_INTERVAL_MS, async () => {
+  return await steps.retry(ROUND_INTERVAL_MS, async () => {
     const observed = await observeOthers(plan, steps, resolve);
     const decision = decisionFor(plan, observed);
     rounds = decision.kind === 'begin' ? rounds + 1 : 0;

@@ -83,6 +83,10 @@ export async function askWaiting(plan: Plan, other: PlannedMember, signal: Abort
     const { clusterName, member } = ANSWER.parse(JSON.parse(await allOf(secured)));
     if (clusterName !== plan.clusterName || member !== other.name)
       throw new Error(`it is member ${member} of cluster ${clusterName}`);
+  } catch (thrown) {
+    // The refusal of a server that does not know the protocol.
+    const isOther = (asError(thrown) as NodeJS.ErrnoException).code === 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL';
+    throw isOther ? new Error('its etcd is running', { cause: thrown }) : thrown;
   } finally {
     socket.destroy();
   }
