@@ -1,5 +1,5 @@
 /**
- * `certs check`: what is wrong with the CA and the four certificates, in Secrets or in mounted files.
+ * `certs check`: what is wrong with the CA and the certificates, in Secrets or in mounted files.
  *
  * `-o json` prints the report. The text has one line per finding, and one per Secret without findings.
  */
@@ -14,7 +14,15 @@ import { bundleOf, type CaContent, caContentOf, caName } from './authority.ts';
 import { CaSecretError } from './errors.ts';
 import { expiryFinding, type Finding, type Judgement, type JudgementRules, judge } from './findings.ts';
 import type { CheckFlags } from './flags.ts';
-import { type CertsRun, extraAuthorities, judgeStored, lackingIn, profileOptions, withSecrets } from './generate.ts';
+import {
+  type CertsRun,
+  extraAuthorities,
+  hasPeerSecret,
+  judgeStored,
+  lackingIn,
+  profileOptions,
+  withSecrets,
+} from './generate.ts';
 import { type Profile, type ProfileName, profilesOf } from './profiles.ts';
 import type { Secrets } from './secrets.ts';
 
@@ -138,7 +146,7 @@ async function checkedSecrets(
     const finding = { code: 'ca-unusable', severity: 'error', evidence: thrown.message } as const;
     subjects.push({ secret, managedBy: stored?.manager, judgement: { findings: [finding], leaf: undefined, trusted: [] } });
   }
-  for (const profile of profilesOf(profileOptions(flags)))
+  for (const profile of profilesOf(profileOptions(flags, await hasPeerSecret(secrets))))
     subjects.push(await checkedSecret(secrets, profile, ca, flags, run, extra));
   return subjects;
 }
@@ -195,13 +203,14 @@ const FILE_NAMES: Readonly<Record<ProfileName, readonly (readonly [certificate: 
     ['local-etcd-client.crt', 'local-etcd-client.key', 'local-etcd-client-ca.crt'],
     ['tls.crt', 'tls.key', 'ca.crt'],
   ],
+  peer: [['tls.crt', 'tls.key', 'ca.crt']],
 };
 
 async function checkedFiles(flags: CheckFlags, rules: JudgementRules): Promise<readonly Subject[]> {
-  const profiles = profilesOf(profileOptions(flags));
-  const wrong = [...flags.directory.keys()].find((name) => !profiles.some((profile) => profile.name === name));
+  const profiles = profilesOf(profileOptions(flags, flags.directory.has('peer')));
+  const wrong = [...flags.directory.keys()].find((name) => !Object.hasOwn(FILE_NAMES, name));
   if (wrong !== undefined)
-    throw new FlagError(`flag --directory: ${quoted(wrong)} is not known; allowed: server, admin, remote, local`);
+    throw new FlagError(`flag --directory: ${quoted(wrong)} is not known; allowed: ${Object.keys(FILE_NAMES).join(', ')}`);
   const subjects: Subject[] = [];
   for (const profile of profiles) {
     const directory = flags.directory.get(profile.name);

@@ -99,7 +99,8 @@ export function judge(material: Material, profile: Profile, rules: JudgementRule
     if (trusted.length > 0 && chainOf(leaf, intermediates, trusted) === undefined)
       tell('not-signed', `issued by ${issuerOf(leaf)}, which is not in ca.crt; ca.crt has ${trusted.map(caName).join(', ')}`);
     findings.push(...nameFindings(leaf, profile), ...timeFindings(leaf, rules));
-    if (!isFor(leaf, profile.usage)) tell('usage-missing', `its key usages do not allow TLS ${profile.usage} authentication`);
+    if (!isFor(leaf, profile.usage))
+      tell('usage-missing', `its key usages do not allow TLS ${USAGE_WORDS[profile.usage]} authentication`);
   }
   for (const each of [...intermediates, ...trusted].filter(({ notAfterMs }) => notAfterMs < rules.nowMs)) {
     const isInUse = intermediates.includes(each) || chain.some((below) => isIssuedBy(below, each));
@@ -162,13 +163,25 @@ function readKey(text: string | undefined, tell: Tell): KeyObject | undefined {
   }
 }
 
+const USAGE_WORDS: Readonly<Record<Usage, string>> = { server: 'server', client: 'client', peer: 'server and client' };
+
+/** Servers check the common name of a certificate, and clients its SANs. */
 function nameFindings(leaf: Certificate, profile: Profile): readonly Finding[] {
-  if (profile.usage === 'client') {
-    const wanted = [profile.commonName, ...profile.alsoNamed];
-    if (leaf.commonName !== undefined && wanted.includes(leaf.commonName)) return [];
-    const evidence = `its common name (the etcd user) is ${leaf.commonName ?? 'missing'}, not ${wanted.join(' or ')}`;
-    return [{ code: 'common-name', severity: 'error', evidence }];
-  }
+  return [
+    ...(profile.usage === 'server' ? [] : commonNameFindings(leaf, profile)),
+    ...(profile.usage === 'client' ? [] : alternativeNameFindings(leaf, profile)),
+  ];
+}
+
+function commonNameFindings(leaf: Certificate, { commonName, alsoNamed, usage }: Profile): readonly Finding[] {
+  const wanted = [commonName, ...alsoNamed];
+  if (leaf.commonName !== undefined && wanted.includes(leaf.commonName)) return [];
+  const role = usage === 'client' ? ' (the etcd user)' : '';
+  const evidence = `its common name${role} is ${leaf.commonName ?? 'missing'}, not ${wanted.join(' or ')}`;
+  return [{ code: 'common-name', severity: 'error', evidence }];
+}
+
+function alternativeNameFindings(leaf: Certificate, profile: Profile): readonly Finding[] {
   const missing = [
     ...profile.dnsNames.filter((name) => !hasName(leaf, name)),
     ...profile.ipAddresses.filter((address) => !leaf.addresses.includes(addressKey(address))),
@@ -205,7 +218,9 @@ function isFor({ extensions }: Certificate, usage: Usage): boolean {
       extended === undefined
         ? [ANY_USAGE]
         : inside(elementsOf(extended)[0], SEQUENCE).map((each) => objectIdentifier(contentOf(each, OBJECT_IDENTIFIER)));
-    return (bits & MAY_SIGN) !== 0 && (usages.includes(ANY_USAGE) || usages.includes(EXTENDED_USAGES[usage]));
+    return (
+      (bits & MAY_SIGN) !== 0 && (usages.includes(ANY_USAGE) || EXTENDED_USAGES[usage].every((each) => usages.includes(each)))
+    );
   } catch {
     // Malformed extensions: TLS libraries refuse the certificate.
     return false;

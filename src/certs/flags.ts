@@ -8,6 +8,7 @@ import { bool, choice, duration, type Flag, type FlagValues, map, text } from '.
 
 /** RFC 1123; the first label may be a star. */
 const DNS_NAME = /^(?=.{1,253}$)(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/i;
+const DOMAIN = /^(?=.{1,128}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const CLUSTER_NAME = /^(?=.{1,32}$)([a-z0-9][-a-z0-9]*)?[a-z0-9]$/;
 const OBJECT_NAME = /^(?=.{1,253}$)[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/;
 
@@ -37,6 +38,7 @@ function listOf(isAllowed: (part: string) => boolean, what: string): Kind<readon
 const names = listOf((part) => DNS_NAME.test(part), 'a DNS name; allowed: such as etcd.example.org or *.example.org');
 const addresses = listOf((part) => isIP(part) !== 0, 'an IP address; allowed: such as 192.0.2.1 or 2001:db8::1');
 const clusterName = matching(CLUSTER_NAME, 'the name of a cluster; allowed: at most 32 of a-z, 0-9 and "-"');
+const domain = matching(DOMAIN, 'a DNS domain; allowed: such as cluster.local');
 const objectName = matching(OBJECT_NAME, 'the name of an object of Kubernetes; allowed: a-z, 0-9, "-" and "."');
 
 function flag<T>(kind: Kind<T>, preset: T, usage: string, shorthand?: string): Flag<T> {
@@ -51,6 +53,7 @@ const certificateFlags = {
   ...connectionFlags,
   namespace: flag(objectName, 'kube-system', 'Namespace of the Secrets', 'n'),
   'cluster-name': flag(clusterName, 'default', 'Name of this cluster, part of the etcd user names'),
+  'cluster-domain': flag(domain, 'cluster.local', 'Domain of Services, in the names of the members of a replicated etcd'),
   'ca-secret': flag(objectName, 'cilium-ca', 'Secret with ca.crt and ca.key of the CA'),
   'extra-ca-file': text('', 'PEM file of additional trusted CAs, such as those of other clusters', {
     candidates: 'files',
@@ -81,6 +84,7 @@ const issuingFlags = {
 
 export const generateFlagTable = {
   ...issuingFlags,
+  peer: bool(false, 'Create the certificate for the members of a replicated etcd too; it is always renewed if it exists'),
   'ca-generate': bool(true, 'Create the CA if its Secret does not exist'),
   'ca-reuse-secret': bool(true, 'Accepted; an existing CA is always reused', { inert: true }),
 };
@@ -101,7 +105,7 @@ export const checkFlagTable = {
     'any',
     'Authentication mode of the mesh; any accepts both remote and remote-CLUSTER',
   ),
-  directory: map('Check mounted files instead of Secrets: server, admin, remote or local=DIRECTORY, separated by commas', {
+  directory: map('Check mounted files instead of Secrets: server, admin, remote, local or peer=DIRECTORY, separated by commas', {
     candidates: 'files',
   }),
   output: text('', "Another form of output: json, yaml or jsonpath='{…}'", {

@@ -1,5 +1,5 @@
 /**
- * `certs generate`: creates the CA and the four certificate Secrets, and reissues certificates that expire or do not match.
+ * `certs generate`: creates the CA and the certificate Secrets, and reissues certificates that expire or do not match.
  *
  * Concurrent runs do not undo each other: an update has a resourceVersion precondition, and the CA is read after the Secret. A
  * run with an outdated CA has therefore read an outdated Secret as well, and its update conflicts.
@@ -9,6 +9,7 @@ import { asError } from '../shared/errors.ts';
 import { readBoundedFile } from '../shared/files/bounded-file.ts';
 import { FlagError } from '../shared/flags/error.ts';
 import { openFlaggedConnection } from '../shared/kubernetes/connection/flagged-connection.ts';
+import { KubeForbiddenError } from '../shared/kubernetes/errors.ts';
 import { checkVersion } from '../shared/kubernetes/version.ts';
 import { MAX_PEM_FILE_BYTES } from '../shared/limits.ts';
 import type { Logger } from '../shared/process/log.ts';
@@ -20,7 +21,7 @@ import { CaSecretError, ForeignSecretError, SecretContentionError } from './erro
 import { day, type Finding, isCuredByIssuing, isIssuedBy, type Judgement, judge } from './findings.ts';
 import type { CheckFlags, GenerateFlags, IssuingFlags } from './flags.ts';
 import { BACKDATE_MS, issueLeaf, type Validity } from './issue.ts';
-import { type Profile, profilesOf } from './profiles.ts';
+import { PEER_SECRET, type Profile, profilesOf } from './profiles.ts';
 import { type SecretData, Secrets, type StoredSecret } from './secrets.ts';
 
 /** Attempts to update a Secret that another writer keeps changing. */
@@ -36,6 +37,7 @@ export interface Issuing extends CertsRun {
   readonly flags: IssuingFlags;
   readonly secrets: Secrets;
   readonly extra: readonly Certificate[];
+  readonly profiles: readonly Profile[];
   /** Existing certificates are not reissued; only `ca.crt` is updated. */
   readonly onlyTrust?: boolean;
 }
@@ -49,13 +51,20 @@ export async function generate(flags: GenerateFlags, run: CertsRun): Promise<voi
 }
 
 /** Runs `task` over a connection that is closed afterwards. */
-export async function withIssuing(flags: IssuingFlags, run: CertsRun, task: (issuing: Issuing) => Promise<void>): Promise<void> {
+export async function withIssuing(
+  flags: IssuingFlags & { readonly peer?: boolean },
+  run: CertsRun,
+  task: (issuing: Issuing) => Promise<void>,
+): Promise<void> {
   if (flags.renewBeforeMs >= flags.certValidityDurationMs)
     throw new FlagError(
       'flag --renew-before: every run would renew all certificates; allowed: less than --cert-validity-duration',
     );
   const extra = await extraAuthorities(flags.extraCaFile);
-  await withSecrets(flags, run, (secrets) => task({ ...run, flags, secrets, extra }));
+  await withSecrets(flags, run, async (secrets) => {
+    const hasPeers = flags.peer === true || (await hasPeerSecret(secrets));
+    await task({ ...run, flags, secrets, extra, profiles: profilesOf(profileOptions(flags, hasPeers)) });
+  });
 }
 
 export async function withSecrets<T>(
@@ -117,13 +126,13 @@ async function ensureCa(issuing: Issuing, mayCreate: boolean): Promise<void> {
 }
 
 /**
- * Brings the four Secrets in line with the current CA. Throws ForeignSecretError, after all others are done, for Secrets that
+ * Brings all Secrets in line with the current CA. Throws ForeignSecretError, after all others are done, for Secrets that
  * need a change but are managed by another program.
  */
 export async function issueAll(issuing: Issuing): Promise<void> {
   const complaints: string[] = [];
   let written = 0;
-  for (const profile of profilesOf(profileOptions(issuing.flags))) {
+  for (const profile of issuing.profiles) {
     const outcome = await bringUpToDate(profile, issuing);
     if (outcome === 'written') written += 1;
     else if (outcome !== 'unchanged') complaints.push(outcome.complaint);
@@ -132,9 +141,20 @@ export async function issueAll(issuing: Issuing): Promise<void> {
   if (written === 0) issuing.log.info('all certificates are valid and match; nothing was changed');
 }
 
-export function profileOptions(flags: IssuingFlags | CheckFlags) {
-  const { namespace, clusterName, authMode, extraDnsNames, extraIpAddresses } = flags;
-  return { namespace, clusterName, authMode: authMode === 'any' ? undefined : authMode, extraDnsNames, extraIpAddresses };
+/** False, too, where this user may not read the Secret: Roles of a single etcd do not have it. */
+export async function hasPeerSecret(secrets: Secrets): Promise<boolean> {
+  try {
+    return (await secrets.read(PEER_SECRET)) !== undefined;
+  } catch (thrown) {
+    if (thrown instanceof KubeForbiddenError) return false;
+    throw thrown;
+  }
+}
+
+export function profileOptions(flags: IssuingFlags | CheckFlags, hasPeers: boolean) {
+  const { namespace, clusterName, authMode, extraDnsNames, extraIpAddresses, clusterDomain } = flags;
+  const shared = { namespace, clusterName, extraDnsNames, extraIpAddresses, clusterDomain, hasPeers };
+  return { ...shared, authMode: authMode === 'any' ? undefined : authMode };
 }
 
 type Outcome = 'written' | 'unchanged' | { readonly complaint: string };

@@ -29,7 +29,8 @@ export interface LeafRequest extends Validity {
   readonly usage: Usage;
 }
 
-export type Usage = 'server' | 'client';
+/** TLS authentication; `peer` as server and as client. */
+export type Usage = 'server' | 'client' | 'peer';
 
 export interface Signer {
   readonly certificate: Certificate;
@@ -39,7 +40,14 @@ export interface Signer {
 /** notBefore lies this far in the past, for peers whose clocks are behind. */
 export const BACKDATE_MS = 5 * 60_000;
 
-export const EXTENDED_USAGES: Readonly<Record<Usage, string>> = { server: '1.3.6.1.5.5.7.3.1', client: '1.3.6.1.5.5.7.3.2' };
+const SERVER_USAGE = '1.3.6.1.5.5.7.3.1';
+const CLIENT_USAGE = '1.3.6.1.5.5.7.3.2';
+
+export const EXTENDED_USAGES: Readonly<Record<Usage, readonly string[]>> = {
+  server: [SERVER_USAGE],
+  client: [CLIENT_USAGE],
+  peer: [SERVER_USAGE, CLIENT_USAGE],
+};
 
 const SUBJECT_KEY_ID = '2.5.29.14';
 const KEY_USAGE = '2.5.29.15';
@@ -72,13 +80,13 @@ export function issueAuthority({ commonName, ...validity }: Validity & { readonl
   return { certificate, key: pemOf(privateKey) };
 }
 
-/** A server or client certificate signed by `signer`. Throws CaSecretError where the kind of its key is not supported. */
+/** A certificate signed by `signer`. Throws CaSecretError where the kind of its key is not supported. */
 export function issueLeaf(request: LeafRequest, signer: Signer): Issued {
   const { publicKey, privateKey } = newKey();
   const { subjectKeyId, rawSubject } = signer.certificate;
   const extensions = [
     extension(KEY_USAGE, LEAF_KEY_USAGE, true),
-    extension(EXTENDED_KEY_USAGE, sequence(objectIdentifier(EXTENDED_USAGES[request.usage]))),
+    extension(EXTENDED_KEY_USAGE, sequence(...EXTENDED_USAGES[request.usage].map(objectIdentifier))),
     extension(BASIC_CONSTRAINTS, sequence(), true),
     extension(SUBJECT_KEY_ID, element(OCTET_STRING, keyIdOf(publicKey))),
   ];

@@ -22,12 +22,10 @@ import {
   judgeStored,
   lackingIn,
   MAX_ATTEMPTS,
-  profileOptions,
   readCa,
   withIssuing,
 } from './generate.ts';
 import { type Probe, probe } from './probe.ts';
-import { profilesOf } from './profiles.ts';
 import type { StoredSecret } from './secrets.ts';
 
 export type RotationStep = 'prepare' | 'switch' | 'finish' | 'abort';
@@ -108,7 +106,7 @@ async function refuseForeign(issuing: Issuing): Promise<void> {
   if (flags.overwriteForeign) return;
   const { stored: own, ...ca } = await readCa(issuing);
   const foreign: string[] = own.manager === undefined ? [] : [`${own.fullName} (${own.manager})`];
-  for (const profile of profilesOf(profileOptions(flags))) {
+  for (const profile of issuing.profiles) {
     const stored = await secrets.read(profile.secretName);
     if (stored === undefined || !isForeignSecret(stored, judgeStored(stored, ca, profile, issuing), ca)) continue;
     foreign.push(`${stored.fullName} (${stored.manager ?? 'issued by another CA'})`);
@@ -147,9 +145,9 @@ async function requireIssued({ current }: CaContent, issuing: Issuing): Promise<
   refuseIfAny(behind, 'have no certificate of the new CA; run certs rotate-ca switch');
 }
 
-async function fullNamesWhere({ secrets, flags }: Issuing, isBehind: (held: Held) => boolean): Promise<readonly string[]> {
+async function fullNamesWhere({ secrets, profiles }: Issuing, isBehind: (held: Held) => boolean): Promise<readonly string[]> {
   const behind: string[] = [];
-  for (const { secretName } of profilesOf(profileOptions(flags))) {
+  for (const { secretName } of profiles) {
     const { 'tls.crt': own = '', 'ca.crt': trusted = '' } = (await secrets.read(secretName))?.data ?? {};
     if (isBehind({ leaf: readable(own)[0], trusted: readable(trusted) })) behind.push(secrets.fullName(secretName));
   }

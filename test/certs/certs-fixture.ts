@@ -21,6 +21,8 @@ export const SERVER = 'clustermesh-apiserver-server-cert';
 export const ADMIN = 'clustermesh-apiserver-admin-cert';
 export const REMOTE = 'clustermesh-apiserver-remote-cert';
 export const LOCAL = 'clustermesh-apiserver-local-cert';
+export const PEER = 'clustermesh-apiserver-peer-cert';
+/** Those of an etcd with a single member. */
 export const LEAVES = [SERVER, ADMIN, REMOTE, LOCAL] as const;
 
 export const DAY_MS = 24 * 3_600_000;

@@ -11,7 +11,15 @@ import { BARE, Pki } from '../support/tls/pki.ts';
 const DAY_MS = 24 * 3_600_000;
 const NOW = Date.UTC(2026, 0, 1);
 const RULES: JudgementRules = { nowMs: NOW, renewBeforeMs: 0 };
-const OPTIONS = { namespace: 'kube-system', clusterName: 'east', authMode: undefined, extraDnsNames: [], extraIpAddresses: [] };
+const OPTIONS = {
+  namespace: 'kube-system',
+  clusterName: 'east',
+  authMode: undefined,
+  extraDnsNames: [],
+  extraIpAddresses: [],
+  clusterDomain: 'cluster.local',
+  hasPeers: false,
+};
 
 function profile(name: ProfileName, options: Partial<Parameters<typeof profilesOf>[0]> = {}) {
   const found = profilesOf({ ...OPTIONS, ...options }).find((each) => each.name === name);
@@ -45,6 +53,24 @@ test('a certificate that is what it has to be has no finding', () => {
   expect(told(material())).toEqual([]);
   expect(told(material(client('admin-east')), 'admin')).toEqual([]);
   expect(told(material(client('local-east')), 'local')).toEqual([]);
+});
+
+test.each<[string, Partial<LeafRequest>, readonly string[]]>([
+  ['all that it needs', {}, []],
+  ['the common name of another cluster', { commonName: 'peer-west' }, ['error common-name']],
+  ['no usage as a client', { usage: 'server' }, ['error usage-missing']],
+  ['no usage as a server', { usage: 'client' }, ['error usage-missing']],
+  ['no names of Pods', { dnsNames: ['localhost'] }, ['error san-missing']],
+])('a peer certificate with %s', (_, request, findings) => {
+  const options = { hasPeers: true };
+  const { commonName, dnsNames, ipAddresses, usage } = profile('peer', options);
+  expect(told(material({ commonName, dnsNames, ipAddresses, usage, ...request }), 'peer', RULES, options)).toEqual(findings);
+});
+
+test('a server certificate of a replicated etcd has the names of its Pods', () => {
+  expect(told(material(), 'server', RULES, { hasPeers: true })).toEqual(['error san-missing']);
+  const { dnsNames } = profile('server', { hasPeers: true, clusterDomain: 'example.org' });
+  expect(told(material({ dnsNames }), 'server', RULES, { hasPeers: true, clusterDomain: 'example.org' })).toEqual([]);
 });
 
 test.each([
@@ -105,7 +131,8 @@ describe.skipIf(!canMakeCertificates())('certificates of openssl (needs the open
       const { cert, key } = pki.issue({ name, issuer: ca, extensions: [...extensions, ...BARE] });
       return { certificate: cert, key, ca: ca.cert };
     };
-    const rules = { ...RULES, nowMs: Date.now(), renewBeforeMs: 1 };
+    // Later than the certificates, which are issued after this.
+    const rules = { ...RULES, nowMs: Date.now() + 60_000, renewBeforeMs: 1 };
     expect(told(issue('admin-east', ['basicConstraints=CA:FALSE']), 'admin', rules)).toEqual([]);
     expect(told(issue('admin-east', ['keyUsage=keyEncipherment']), 'admin', rules)).toEqual(['error usage-missing']);
     const legacy = issue('clustermesh-apiserver.kube-system.svc', ['extendedKeyUsage=serverAuth']);

@@ -153,6 +153,8 @@ describe.skipIf(!canMakeCertificates())('by the judgement of openssl (needs the 
       expect(verify(ca.cert, server, '-purpose', 'sslserver', '-verify_hostname', 'west.mesh.cilium.io')).toContain('OK');
       expect(verify(ca.cert, server, '-purpose', 'sslserver', '-verify_ip', '2001:db8::ff:0')).toContain('OK');
       expect(verify(ca.cert, client, '-purpose', 'sslclient')).toContain('OK');
+      const peer = issueLeaf({ ...SERVER, usage: 'peer' }, own).certificate;
+      for (const purpose of ['sslserver', 'sslclient']) expect(verify(ca.cert, peer, '-purpose', purpose)).toContain('OK');
       expect(() => verify(ca.cert, client, '-purpose', 'sslserver')).toThrow(/unsuitable certificate purpose/);
       expect(() => verify(ca.cert, server, '-purpose', 'sslclient')).toThrow(/unsuitable certificate purpose/);
     },
