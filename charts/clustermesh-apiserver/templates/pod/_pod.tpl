@@ -1,0 +1,62 @@
+{{/* Template of the Pod. */}}
+{{- define "clustermesh.podTemplate" -}}
+metadata:
+  annotations:
+    {{- include "clustermesh.podAnnotations" . | nindent 4 }}
+  labels:
+    {{- include "clustermesh.overlay" (list (include "clustermesh.labels" . | fromYaml) .Values.podLabels) | nindent 4 }}
+spec:
+  restartPolicy: Always
+  terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+  serviceAccountName: {{ include "clustermesh.serviceAccountName" . }}
+  # The volume kubernetes-api-access gives a token to the container apiserver only.
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  {{- with .Values.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  {{- with .Values.image.pullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  securityContext:
+    {{- toYaml .Values.podSecurityContext | nindent 4 }}
+  {{- if or (include "clustermesh.isInitialized" .) .Values.extraInitContainers }}
+  initContainers:
+    {{- if include "clustermesh.isInitialized" . }}
+    - {{ include "clustermesh.etcdInitContainer" . | indent 6 | trim }}
+    {{- end }}
+    {{- with .Values.extraInitContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- end }}
+  containers:
+    - {{ include "clustermesh.etcdContainer" . | indent 6 | trim }}
+    - {{ include "clustermesh.apiserverContainer" . | indent 6 | trim }}
+    {{- if .Values.kvstoremesh.enabled }}
+    - {{ include "clustermesh.kvstoremeshContainer" . | indent 6 | trim }}
+    {{- end }}
+  volumes:
+    {{- include "clustermesh.volumes" . | nindent 4 }}
+    {{- with .Values.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with .Values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.affinity }}
+  affinity:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.topologySpreadConstraints }}
+  topologySpreadConstraints:
+    {{- range . }}
+    - {{ include "clustermesh.overlay" (list . (dict "labelSelector" (dict "matchLabels" (include "clustermesh.selectorLabels" $ | fromYaml)))) | indent 6 | trim }}
+    {{- end }}
+  {{- end }}
+{{- end }}
