@@ -1,6 +1,6 @@
 /** A volume that outlives the Pods of the chart. */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -16,18 +16,12 @@ const missing = helmMissing() ?? etcdctlMissing() ?? (etcdVersions().length === 
 describe.skipIf(missing !== undefined)(`persistence${missing === undefined ? '' : ` (${missing})`}`, () => {
   const helm = new Helm();
   const directory = mkdtempSync(join(tmpdir(), 'persistence-test-'));
-  let first: readonly KubeObject[];
-  let later: readonly KubeObject[];
+  let objects: readonly KubeObject[];
 
   beforeAll(async () => {
     const metrics = { etcd: { port: await freePort() } };
     const extraArgs = ['--listen-peer-urls=http://127.0.0.1:0'];
-    const rendered = async (initialize: boolean) =>
-      objectsOf(await helm.template({ metrics, etcd: { extraArgs, persistence: { enabled: true, initialize } } }));
-    first = await rendered(true);
-    // The same certificates: these are made for each rendering.
-    const secrets = first.filter(({ kind }) => kind === 'Secret');
-    later = [...secrets, ...(await rendered(false)).filter(({ kind }) => kind !== 'Secret')];
+    objects = objectsOf(await helm.template({ metrics, etcd: { extraArgs, persistence: { enabled: true } } }));
   });
 
   afterAll(() => {
@@ -35,7 +29,7 @@ describe.skipIf(missing !== undefined)(`persistence${missing === undefined ? '' 
     rmSync(directory, { recursive: true, force: true });
   });
 
-  async function start(objects: readonly KubeObject[], dataDirectory: string): Promise<RunningPod> {
+  async function start(dataDirectory: string): Promise<RunningPod> {
     return RunningPod.start({ objects, dataDirectory, etcdPort: await freePort(), kubeconfig: '', only: ['etcd'] });
   }
 
@@ -49,11 +43,11 @@ describe.skipIf(missing !== undefined)(`persistence${missing === undefined ? '' 
     const data = join(directory, 'kept');
     let before: { cluster_id: number; revision: number };
     {
-      await using pod = await start(first, data);
+      await using pod = await start(data);
       await pod.ready();
       before = (await etcdctl(pod, 'put', 'cilium/state/a', '1')).header;
     }
-    await using pod = await start(later, data);
+    await using pod = await start(data);
     await pod.ready();
     const { header, count } = await etcdctl(pod, 'get', 'cilium/state/a');
     const { cluster_id, revision } = header;
@@ -61,8 +55,12 @@ describe.skipIf(missing !== undefined)(`persistence${missing === undefined ? '' 
     expect((await etcdctl(pod, 'user', 'list')).users).toContain('admin-east');
   });
 
-  test('a volume that was never prepared starts no etcd that would serve without users', async () => {
-    await using pod = await start(later, join(directory, 'empty'));
+  test('an etcd that restarts on a volume that was emptied does not serve without users', async () => {
+    const data = join(directory, 'emptied');
+    await using pod = await start(data);
+    await pod.ready();
+    for (const name of readdirSync(data)) rmSync(join(data, name), { recursive: true });
+    await pod.restart('etcd');
     expect(await pod.ended('etcd')).not.toBe(0);
   });
 });

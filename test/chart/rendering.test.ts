@@ -60,6 +60,11 @@ describe.skipIf(missing !== undefined)(`the chart${missing === undefined ? '' : 
       "additional properties 'adress' not allowed",
     ],
     ['a time of a probe', { etcd: { livenessProbe: { period: 1 } } }, "additional properties 'period' not allowed"],
+    [
+      'the value that persistence took two steps with',
+      { etcd: { persistence: { enabled: true, initialize: false } } },
+      "'/etcd/persistence': additional properties 'initialize' not allowed",
+    ],
     ['a word', { tls: { authMode: 'clusters' } }, "'/tls/authMode': value must be one of 'legacy', 'migration', 'cluster'"],
     ['a number', { replicas: '2' }, "'/replicas': got string, want integer"],
     ['a duration', { kvstoremesh: { cacheTTL: '5' } }, "'/kvstoremesh/cacheTTL': '5' does not match pattern"],

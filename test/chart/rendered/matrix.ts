@@ -75,7 +75,6 @@ const SWITCHES: Switches<Values> = {
     two: { replicas: 2 },
     none: { replicas: 0 },
     persistent: { etcd: { persistence: { enabled: true, storageClass: 'fast' } } },
-    kept: { etcd: { persistence: { enabled: true, initialize: false } } },
     claimed: { etcd: { persistence: { enabled: true, existingClaim: 'given' } } },
     defragmented: { etcd: { defragmentation: { schedule: '0 4 * * 0' } } },
   },
@@ -178,7 +177,7 @@ const SWITCHES: Switches<Values> = {
 
 /** Settings that the chart refuses together, and what the second gives way to. */
 function fitting(row: Row): Row {
-  const isPersistent = ['persistent', 'kept', 'claimed'].includes(row.replicas ?? '');
+  const isPersistent = ['persistent', 'claimed'].includes(row.replicas ?? '');
   if (isPersistent && row.etcd === 'memory') return { ...row, etcd: 'disk' };
   return row.service === 'external' && row.replicas === 'defragmented' ? { ...row, replicas: 'one' } : row;
 }

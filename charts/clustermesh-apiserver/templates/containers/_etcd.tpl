@@ -6,40 +6,6 @@
       fieldPath: metadata.uid
 {{- end }}
 
-{{/* Non-empty if each Pod starts with an empty etcd. */}}
-{{- define "clustermesh.isInitialized" -}}
-{{- if or (not .Values.etcd.persistence.enabled) .Values.etcd.persistence.initialize }}true{{ end -}}
-{{- end }}
-
-{{- define "clustermesh.etcdInitContainer" -}}
-name: etcd-init
-command:
-  - /usr/bin/clustermesh-apiserver
-args:
-  - etcdinit
-  {{- if .Values.debug }}
-  - --debug
-  {{- end }}
-  - --cluster-name={{ .Values.cluster.name }}
-  - --etcd-cluster-name={{ include "clustermesh.name" . }}
-  - --etcd-initial-cluster-token=$(INITIAL_CLUSTER_TOKEN)
-  - --etcd-data-dir=/var/run/etcd
-  - --timeout={{ .Values.etcd.init.timeout }}
-  {{- with .Values.etcd.init.extraArgs }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
-env:
-  {{- include "clustermesh.tokenEnv" . | nindent 2 }}
-  {{- with .Values.etcd.init.extraEnv }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
-{{- $init := dict "resources" .Values.etcd.init.resources "securityContext" .Values.etcd.securityContext "lifecycle" dict }}
-{{ include "clustermesh.containerBase" (list . "etcd" $init) }}
-volumeMounts:
-  - name: etcd-data-dir
-    mountPath: /var/run/etcd
-{{- end }}
-
 {{- define "clustermesh.etcdContainer" -}}
 {{- $values := .Values.etcd -}}
 {{- $metrics := .Values.metrics.etcd -}}
@@ -57,7 +23,7 @@ args:
   - --listen-client-urls=https://0.0.0.0:2379
   - --advertise-client-urls=https://localhost:2379
   - --initial-cluster-token=$(INITIAL_CLUSTER_TOKEN)
-  {{- if not (include "clustermesh.isInitialized" .) }}
+  {{- if $values.persistence.enabled }}
   # On an empty volume etcd would start without users. With this flag it fails instead.
   - --initial-cluster-state=existing
   {{- end }}

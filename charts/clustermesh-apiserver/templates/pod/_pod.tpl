@@ -21,15 +21,11 @@ spec:
   {{- end }}
   securityContext:
     {{- toYaml .Values.podSecurityContext | nindent 4 }}
-  {{- if or (include "clustermesh.isInitialized" .) .Values.extraInitContainers }}
   initContainers:
-    {{- if include "clustermesh.isInitialized" . }}
     - {{ include "clustermesh.etcdInitContainer" . | indent 6 | trim }}
-    {{- end }}
     {{- with .Values.extraInitContainers }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- end }}
   containers:
     - {{ include "clustermesh.etcdContainer" . | indent 6 | trim }}
     - {{ include "clustermesh.apiserverContainer" . | indent 6 | trim }}
