@@ -25,12 +25,19 @@ describe.skipIf(missing !== undefined)(`arguments of the chart${missing === unde
     for (const { values } of MATRIX) {
       const pods = objectsOf(await helm.template(values)).flatMap((object) => podOf(object) ?? []);
       for (const { command, args } of pods.flatMap(containersOf).filter((container) => container.command !== undefined)) {
-        const words = args.filter((argument) => !argument.startsWith('-'));
-        const known = flags.get([...command, ...words].join(' ')) ?? new Set();
-        flags.set([...command, ...words].join(' '), known.union(new Set(args.filter((argument) => argument.startsWith('-')))));
+        const words = [...command, ...args.filter((argument) => !argument.startsWith('-'))];
+        // After `--` are the flags of the second daemon.
+        const second = args.includes('--') ? args.indexOf('--') : args.length;
+        note(words, args.slice(0, second));
+        if (second < args.length) note([...words, '--'], args.slice(second + 1));
       }
     }
   }, 120_000);
+
+  function note(words: readonly string[], args: readonly string[]): void {
+    const known = flags.get(words.join(' ')) ?? new Set();
+    flags.set(words.join(' '), known.union(new Set(args.filter((argument) => argument.startsWith('-')))));
+  }
 
   const flagsOf = (words: string) => [...(flags.get(words) ?? [])];
   const taken = async (outcome: Promise<Outcome>) => {
@@ -42,6 +49,8 @@ describe.skipIf(missing !== undefined)(`arguments of the chart${missing === unde
     expect([...flags.keys()].sort()).toEqual([
       '/usr/bin/clustermesh-apiserver certs generate',
       '/usr/bin/clustermesh-apiserver clustermesh',
+      '/usr/bin/clustermesh-apiserver combined',
+      '/usr/bin/clustermesh-apiserver combined --',
       '/usr/bin/clustermesh-apiserver etcdinit',
       '/usr/bin/clustermesh-apiserver kvstoremesh',
       '/usr/bin/etcd',
@@ -55,6 +64,13 @@ describe.skipIf(missing !== undefined)(`arguments of the chart${missing === unde
     expect(all.length).toBeGreaterThan(4);
     expect(await taken(ours(command, ...all, '--help'))).toEqual({ status: 0, stderr: '' });
     expect((await ours(command, ...all, '--no-such-flag', '--help')).status).toBe(255);
+  });
+
+  test('combined takes those of both daemons', async () => {
+    const [first, second] = ['combined', 'combined --'].map((words) => flagsOf(`/usr/bin/clustermesh-apiserver ${words}`));
+    const all = ['combined', ...(first ?? []), '--', ...(second ?? [])];
+    expect(await taken(ours(...all, '--help'))).toEqual({ status: 0, stderr: '' });
+    expect((await ours(...all, '--no-such-flag', '--help')).status).toBe(255);
   });
 
   test('certs generate takes them', async () => {

@@ -112,19 +112,22 @@ describe.skipIf(missing !== undefined)(`documents of the chart${missing === unde
   test('docs/chart.md has the sizes that are rendered', async () => {
     for (const size of ['small', 'medium', 'large', 'xlarge']) {
       const row = new RegExp(`^\\| \`${size}\` \\|[^|]*\\|(.*)\\|$`, 'm').exec(read('docs/chart.md'))?.[1] ?? '';
-      const pod = meshPod(objectsOf(await helm.template({ meshSize: size, tls: { method: 'provided' } })));
-      const memory = (name: string) => {
-        const { requests, limits } = containerNamed(pod, name).resources ?? {};
+      const rendered = async (values: Values) =>
+        meshPod(objectsOf(await helm.template({ meshSize: size, tls: { method: 'provided' }, ...values })));
+      const [pod, combined] = [await rendered({}), await rendered({ combined: { enabled: true } })];
+      const memory = (name: string, of = pod) => {
+        const { requests, limits } = containerNamed(of, name).resources ?? {};
         return [requests?.memory, limits?.memory].map((text) => Number.parseInt(text ?? '', 10));
       };
       const quota = containerNamed(pod, 'etcd').args.find((argument) => argument.startsWith('--quota-backend-bytes='));
-      const rendered = [
+      const inMiB = [
         ...memory('etcd'),
         Number(quota?.split('=')[1]) / 2 ** 20,
         ...memory('apiserver'),
         ...memory('kvstoremesh'),
+        ...memory('kvstoremesh', combined),
       ];
-      expect(row.match(/\d+/g)?.map(Number)).toEqual(rendered);
+      expect(row.match(/\d+/g)?.map(Number)).toEqual(inMiB);
     }
   });
 });

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { Helm, helmMissing, type KubeObject, objectsOf, referenceOf } from './rendered/helm.ts';
-import { containersOf, meshPod } from './rendered/pods.ts';
+import { containerNamed, containersOf, meshPod } from './rendered/pods.ts';
 
 const missing = helmMissing();
 
@@ -35,6 +35,40 @@ describe.skipIf(missing !== undefined)(`names of the chart${missing === undefine
     });
     expect(containersOf(pod).map(({ name }) => name)).toEqual(['etcd-init', 'etcd', 'apiserver', 'kvstoremesh']);
     expect(pod.metadata.annotations).toMatchObject({ 'kubectl.kubernetes.io/default-container': 'apiserver' });
+  });
+
+  test('a container with both daemons has the name of the one that the cilium command looks for, and the ports of both', async () => {
+    const pod = meshPod(objectsOf(await helm.template({ combined: { enabled: true } })));
+    expect(containersOf(pod).map(({ name }) => name)).toEqual(['etcd-init', 'etcd', 'kvstoremesh']);
+    expect(pod.metadata.annotations).toMatchObject({ 'kubectl.kubernetes.io/default-container': 'kvstoremesh' });
+    expect(containerNamed(pod, 'kvstoremesh').ports?.map(({ name, containerPort }) => `${name} ${containerPort}`)).toEqual([
+      'apiserv-health 9880',
+      'apiserv-metrics 9962',
+      'kvmesh-health 9881',
+      'kvmesh-metrics 9964',
+    ]);
+  });
+
+  test('a container with both daemons has the flags and the mounts of both', async () => {
+    const more = {
+      apiserver: { extraArgs: ['--k8s-client-qps=20'], extraEnv: [{ name: 'TZ', value: 'UTC' }] },
+      kvstoremesh: {
+        extraEnv: [
+          { name: 'TZ', value: 'UTC' },
+          { name: 'LANG', value: 'C' },
+        ],
+      },
+      extraVolumes: [{ name: 'more', emptyDir: {} }],
+    };
+    const two = meshPod(objectsOf(await helm.template(more)));
+    const [apiserver, kvstoremesh] = [containerNamed(two, 'apiserver'), containerNamed(two, 'kvstoremesh')];
+    const both = containerNamed(meshPod(objectsOf(await helm.template({ ...more, combined: { enabled: true } }))), 'kvstoremesh');
+    expect(both.args).toEqual(['combined', ...apiserver.args.slice(1), '--', ...kvstoremesh.args.slice(1)]);
+    const mounts = [...(apiserver.volumeMounts ?? []), ...(kvstoremesh.volumeMounts ?? [])];
+    expect(new Set(both.volumeMounts?.map(({ mountPath }) => mountPath))).toEqual(
+      new Set(mounts.map(({ mountPath }) => mountPath)),
+    );
+    expect(both.env?.map(({ name }) => name)).toEqual(['TZ', 'LANG']);
   });
 
   test('the metrics Service has the ports of the original, in its order', () => {

@@ -73,6 +73,11 @@ describe.skipIf(missing !== undefined)(`the chart${missing === undefined ? '' : 
     ['the number that stands for no cluster', { cluster: { id: 0 } }, "'/cluster/id': minimum: got 0, want 1"],
     ['no image', { image: { override: '' } }, 'image: set image.override to the whole reference'],
     ['a number above the maximum', { cluster: { id: 256 } }, 'cluster.id: 256 is more than maxConnectedClusters (255)'],
+    [
+      'one container without one of the daemons',
+      { combined: { enabled: true }, kvstoremesh: { enabled: false } },
+      'combined.enabled: the container runs both daemons',
+    ],
     ['no issuer', { tls: { method: 'certmanager' } }, 'tls.certmanager.issuerRef: the method certmanager needs an issuer'],
     ['itself as another cluster', { mesh: { clusters: { east: { address: 'a' } } } }, 'mesh.clusters: east is this cluster'],
     ['a cluster without an address', { mesh: { clusters: { west: {} } } }, 'mesh.clusters.west: set address (a host name'],
@@ -129,14 +134,17 @@ describe.skipIf(missing !== undefined)(`the chart${missing === undefined ? '' : 
     }
   });
 
-  test('only the container that asks Kubernetes has a token', async () => {
-    const pod = meshPod(objectsOf(await helm.template({})));
+  test.each([
+    ['apiserver', {}],
+    ['kvstoremesh', { combined: { enabled: true } }],
+  ])('only the container that asks Kubernetes has a token: %s', async (container, values) => {
+    const pod = meshPod(objectsOf(await helm.template(values)));
     expect(pod.spec.automountServiceAccountToken).toBe(false);
     const path = '/var/run/secrets/kubernetes.io/serviceaccount';
     const withToken = containersOf(pod).filter(({ volumeMounts = [] }) =>
       volumeMounts.some(({ mountPath }) => mountPath === path),
     );
-    expect(withToken.map(({ name }) => name)).toEqual(['apiserver']);
+    expect(withToken.map(({ name }) => name)).toEqual([container]);
   });
 
   test('what a value sets to false stays false', async () => {

@@ -18,6 +18,9 @@
 {{- fail (printf "mesh.clusters.%s: set either address or ips" $name) -}}
 {{- end -}}
 {{- end -}}
+{{- if and $values.combined.enabled (not $values.kvstoremesh.enabled) -}}
+{{- fail "combined.enabled: the container runs both daemons; set kvstoremesh.enabled to true, or combined.enabled to false" -}}
+{{- end -}}
 {{- if and $values.etcd.defragmentation.schedule (gt (int $values.replicas) 1) -}}
 {{- fail "etcd.defragmentation.schedule: with several replicas the job would reach one of them by chance; leave it empty, or set replicas to 1" -}}
 {{- end -}}

@@ -16,7 +16,7 @@ const MORE_OF_A_CONTAINER = {
 };
 
 const SWITCHES: Switches<Values> = {
-  kvstoremesh: { on: {}, off: { kvstoremesh: { enabled: false } } },
+  kvstoremesh: { on: {}, off: { kvstoremesh: { enabled: false } }, combined: { combined: { enabled: true } } },
   authMode: { migration: {}, legacy: { tls: { authMode: 'legacy' } }, cluster: { tls: { authMode: 'cluster' } } },
   method: {
     provided: { tls: { method: 'provided' } },
@@ -139,6 +139,14 @@ const SWITCHES: Switches<Values> = {
       },
       apiserver: { ...MORE_OF_A_CONTAINER, extraArgs: ['--k8s-client-qps=20'] },
       kvstoremesh: { ...MORE_OF_A_CONTAINER, extraArgs: ['--remote-max-keys=5000'] },
+      combined: {
+        resources: { requests: { cpu: '20m', memory: '96Mi' }, limits: { memory: '512Mi' } },
+        securityContext: { privileged: false },
+        lifecycle: { preStop: { sleep: { seconds: 1 } } },
+        startupProbe: PROBE,
+        readinessProbe: PROBE,
+        livenessProbe: PROBE,
+      },
       etcd: {
         ...MORE_OF_A_CONTAINER,
         extraArgs: ['--log-level=warn'],

@@ -26,6 +26,13 @@ xlarge:
 {{ int (.Values.etcd.quotaMiB | default $preset.quota) }}
 {{- end }}
 
+{{/* The sum of both daemons, less one Node runtime of 64 MiB. Argument: the presets of a mesh size. */}}
+{{- define "clustermesh.combinedSize" -}}
+cpu: {{ add .apiserver.cpu .kvstoremesh.cpu }}
+memory: {{ sub (add .apiserver.memory .kvstoremesh.memory) 64 }}
+memoryLimit: {{ sub (add .apiserver.memoryLimit .kvstoremesh.memoryLimit) 64 }}
+{{- end }}
+
 {{/* Resources of a container. Arguments: context, name and values of the container. */}}
 {{- define "clustermesh.resources" -}}
 {{- $context := index . 0 -}}
@@ -34,7 +41,9 @@ xlarge:
 {{- if $values.resources -}}
 {{- toYaml $values.resources -}}
 {{- else -}}
-{{- $preset := index (include "clustermesh.sizes" $context | fromYaml) $context.Values.meshSize $container -}}
+{{- $presets := index (include "clustermesh.sizes" $context | fromYaml) $context.Values.meshSize -}}
+{{- $preset := get $presets $container -}}
+{{- if eq $container "combined" }}{{ $preset = include "clustermesh.combinedSize" $presets | fromYaml }}{{ end -}}
 {{- $limit := int $preset.memoryLimit -}}
 {{- if and (eq $container "etcd") (eq $context.Values.etcd.storageMedium "Memory") -}}
 {{- /* The tmpfs counts towards the memory limit. */ -}}

@@ -9,7 +9,7 @@ spec:
   restartPolicy: Always
   terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
   serviceAccountName: {{ include "clustermesh.serviceAccountName" . }}
-  # The volume kubernetes-api-access gives a token to the container apiserver only.
+  # The volume kubernetes-api-access gives a token only to the container that reads from Kubernetes.
   automountServiceAccountToken: false
   enableServiceLinks: false
   {{- with .Values.priorityClassName }}
@@ -28,9 +28,13 @@ spec:
     {{- end }}
   containers:
     - {{ include "clustermesh.etcdContainer" . | indent 6 | trim }}
+    {{- if .Values.combined.enabled }}
+    - {{ include "clustermesh.combinedContainer" . | indent 6 | trim }}
+    {{- else }}
     - {{ include "clustermesh.apiserverContainer" . | indent 6 | trim }}
     {{- if .Values.kvstoremesh.enabled }}
     - {{ include "clustermesh.kvstoremeshContainer" . | indent 6 | trim }}
+    {{- end }}
     {{- end }}
   volumes:
     {{- include "clustermesh.volumes" . | nindent 4 }}

@@ -1,5 +1,5 @@
 {{- define "clustermesh.podAnnotations" -}}
-{{- $own := dict "kubectl.kubernetes.io/default-container" "apiserver" -}}
+{{- $own := dict "kubectl.kubernetes.io/default-container" (ternary "kvstoremesh" "apiserver" .Values.combined.enabled) -}}
 {{- if and (eq .Values.tls.method "helm") (not .Values.tls.caBundle.enabled) -}}
 {{- /* etcd reads the CA of its clients only at startup. */ -}}
 {{- $_ := set $own "clustermesh-apiserver/ca-checksum" (sha256sum (include "clustermesh.helmCertificates" . | fromYaml).ca.cert) -}}
