@@ -93,6 +93,17 @@ describe.skipIf(missing !== undefined)(`the chart in a cluster${missing === unde
     );
     expect(await dataOf('cilium-kvstoremesh')).toHaveProperty('west');
 
+    await release('upgrade', { etcd: { replication: { enabled: true }, persistence: { enabled: true } } });
+    const replicated = await cluster.inventory();
+    expect(replicated).toEqual(
+      expect.arrayContaining([
+        `StatefulSet/${NAMESPACE}/clustermesh-apiserver`,
+        `Service/${NAMESPACE}/clustermesh-apiserver-peers`,
+        `Secret/${NAMESPACE}/clustermesh-apiserver-peer-cert`,
+      ]),
+    );
+    expect(replicated).not.toContain(`Deployment/${NAMESPACE}/clustermesh-apiserver`);
+
     await ran('rollback', 'mesh', '1', `--namespace=${NAMESPACE}`);
     const own = (names: readonly string[]) => names.filter((name) => !name.includes('sh.helm.release'));
     expect(own(await cluster.inventory())).toEqual(own(installed));
@@ -100,6 +111,27 @@ describe.skipIf(missing !== undefined)(`the chart in a cluster${missing === unde
 
     await uninstall();
     expect(await cluster.inventory()).toEqual(before);
+  });
+
+  test('the values of a replicated etcd that may change do so in place', async () => {
+    const etcd = (members: number, more: Values = {}) => ({
+      replication: { enabled: true, members },
+      persistence: { enabled: true },
+      ...more,
+    });
+    await release('install', { etcd: etcd(3) });
+    const before = (await cluster.get('StatefulSet', 'clustermesh-apiserver'))?.metadata.uid;
+    const annotations = { 'example.org/owner': 'mesh' };
+    await release('upgrade', {
+      annotations,
+      podLabels: { team: 'mesh' },
+      meshSize: 'medium',
+      combined: { enabled: true },
+      etcd: etcd(5),
+    });
+    const after = await cluster.get('StatefulSet', 'clustermesh-apiserver');
+    expect(after).toMatchObject({ metadata: { uid: before, annotations }, spec: { replicas: 5 } });
+    await uninstall();
   });
 
   test('a cluster that is no longer named leaves both Secrets, and the users of etcd', async () => {

@@ -67,6 +67,13 @@ describe.skipIf(missing !== undefined)(`certificates by a Job${missing === undef
     return new X509Certificate(Buffer.from(data?.['tls.crt'] ?? '', 'base64'));
   }
 
+  /** Those of the Role of the release. */
+  async function roleRights(): Promise<readonly string[]> {
+    const { stdout } = await helm.run('get', 'manifest', 'mesh', `--namespace=${NAMESPACE}`);
+    const role = objectsOf(stdout).find(({ kind }) => kind === 'Role') as KubeObject;
+    return rightsOf(role.rules ?? []);
+  }
+
   test('it writes what the Pod mounts, and issues again what does not fit, with no right that it does not need', async () => {
     await runJob();
     const names = ['admin', 'local', 'remote'].map((user) => `clustermesh-apiserver-${user}-cert`);
@@ -87,8 +94,24 @@ describe.skipIf(missing !== undefined)(`certificates by a Job${missing === undef
     await runJob();
     expect((await certificateOf(server)).checkHost('mesh.example.org')).toBe('mesh.example.org');
 
-    const { stdout } = await helm.run('get', 'manifest', 'mesh', `--namespace=${NAMESPACE}`);
-    const role = objectsOf(stdout).find(({ kind }) => kind === 'Role') as KubeObject;
-    expect(requestedRights(proxy.requests)).toEqual(rightsOf(role.rules ?? []));
+    expect(requestedRights(proxy.requests)).toEqual(await roleRights());
+  });
+
+  test('it writes the certificate of the members of a replicated etcd too, and may', async () => {
+    const secret = 'clustermesh-apiserver-peer-cert';
+    await release('upgrade', { etcd: { replication: { enabled: true, clusterDomain: 'k8s.example.org' } } });
+    await runJob();
+    const certificate = await certificateOf(secret);
+    expect(certificate.subject).toBe('CN=peer-east');
+    const member = `clustermesh-apiserver-0.clustermesh-apiserver-peers.${NAMESPACE}.svc`;
+    expect(certificate.checkHost(member)).toBeDefined();
+    expect(certificate.checkHost(`${member}.k8s.example.org`)).toBeDefined();
+    // Each client of a member finds it in the server certificate.
+    expect((await certificateOf('clustermesh-apiserver-server-cert')).checkHost(member)).toBeDefined();
+
+    const path = `/api/v1/namespaces/${NAMESPACE}/secrets/${secret}`;
+    await cluster.requests.patch(path, 'merge-patch', { data: { 'tls.crt': '', 'tls.key': '' } });
+    await runJob();
+    expect(requestedRights(proxy.requests)).toEqual(await roleRights());
   });
 });

@@ -94,6 +94,21 @@ describe.skipIf(missing !== undefined)(`the chart${missing === undefined ? '' : 
       'etcd.persistence.enabled: several replicas cannot share a volume',
     ],
     [
+      'an even number of members',
+      { etcd: { replication: { members: 2 } } },
+      "'/etcd/replication/members': value must be one of 1, 3, 5",
+    ],
+    [
+      'replicas of members',
+      { replicas: 2, etcd: { replication: { enabled: true } } },
+      'replicas: 2, and the number of Pods of a replicated etcd is etcd.replication.members',
+    ],
+    [
+      'a volume for all members',
+      { etcd: { replication: { enabled: true }, persistence: { enabled: true, existingClaim: 'given' } } },
+      'etcd.persistence.existingClaim: each member of a replicated etcd has a claim of its own',
+    ],
+    [
       'a volume and memory',
       { etcd: { storageMedium: 'Memory', persistence: { enabled: true } } },
       'etcd.persistence.enabled: the volume takes the place of storageMedium Memory',

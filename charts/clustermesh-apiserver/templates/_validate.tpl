@@ -22,7 +22,7 @@
 {{- fail "combined.enabled: the container runs both daemons; set kvstoremesh.enabled to true, or combined.enabled to false" -}}
 {{- end -}}
 {{- if and $values.etcd.defragmentation.schedule (gt (int $values.replicas) 1) -}}
-{{- fail "etcd.defragmentation.schedule: with several replicas the job would reach one of them by chance; leave it empty, or set replicas to 1" -}}
+{{- fail "etcd.defragmentation.schedule: with several replicas the job would reach one of them by chance; leave it empty, set replicas to 1, or enable etcd.replication" -}}
 {{- end -}}
 {{- if and $values.etcd.defragmentation.schedule $values.service.externallyCreated -}}
 {{- fail "etcd.defragmentation.schedule: the job reaches etcd through the Service; leave it empty, or let the chart make the Service" -}}
@@ -31,13 +31,26 @@
 {{- fail (printf "etcd.compaction.retention: %s does not fit the mode %s; periodic wants a time such as 1h, revision a number" $values.etcd.compaction.retention $values.etcd.compaction.mode) -}}
 {{- end -}}
 {{- if and $values.etcd.persistence.enabled (gt (int $values.replicas) 1) -}}
-{{- fail "etcd.persistence.enabled: several replicas cannot share a volume; set replicas to 1, or leave persistence out" -}}
+{{- fail "etcd.persistence.enabled: several replicas cannot share a volume; set replicas to 1, leave persistence out, or enable etcd.replication, which has a volume for each member" -}}
 {{- end -}}
 {{- if and $values.etcd.persistence.enabled (eq $values.etcd.storageMedium "Memory") -}}
 {{- fail "etcd.persistence.enabled: the volume takes the place of storageMedium Memory; choose one of them" -}}
 {{- end -}}
+{{- include "clustermesh.validateReplication" . -}}
 {{- include "clustermesh.validatePorts" . -}}
 {{- include "clustermesh.validateAgainstCluster" . -}}
+{{- end }}
+
+{{- define "clustermesh.validateReplication" -}}
+{{- $etcd := .Values.etcd -}}
+{{- if $etcd.replication.enabled -}}
+{{- if ne (int .Values.replicas) 1 -}}
+{{- fail (printf "replicas: %d, and the number of Pods of a replicated etcd is etcd.replication.members; leave replicas at 1" (int .Values.replicas)) -}}
+{{- end -}}
+{{- if $etcd.persistence.existingClaim -}}
+{{- fail "etcd.persistence.existingClaim: each member of a replicated etcd has a claim of its own; leave existingClaim empty" -}}
+{{- end -}}
+{{- end -}}
 {{- end }}
 
 {{- define "clustermesh.validatePorts" -}}

@@ -94,6 +94,7 @@ const PLURALS: Readonly<Record<string, string>> = {
   Service: 'services',
   ServiceAccount: 'serviceaccounts',
   ServiceMonitor: 'servicemonitors',
+  StatefulSet: 'statefulsets',
 };
 
 const VERSIONS: Readonly<Record<string, string>> = {
@@ -113,6 +114,7 @@ const VERSIONS: Readonly<Record<string, string>> = {
   Service: 'v1',
   ServiceAccount: 'v1',
   ServiceMonitor: 'monitoring.coreos.com/v1',
+  StatefulSet: 'apps/v1',
 };
 
 export class Cluster implements AsyncDisposable {

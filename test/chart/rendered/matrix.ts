@@ -76,6 +76,14 @@ const SWITCHES: Switches<Values> = {
     none: { replicas: 0 },
     persistent: { etcd: { persistence: { enabled: true, storageClass: 'fast' } } },
     claimed: { etcd: { persistence: { enabled: true, existingClaim: 'given' } } },
+    members: { etcd: { replication: { enabled: true } } },
+    five: {
+      etcd: {
+        replication: { enabled: true, members: 5, clusterDomain: 'k8s.example.org', topologySpreadConstraints: [] },
+        persistence: { enabled: true, storageClass: 'fast' },
+        defragmentation: { schedule: '0 4 * * 0' },
+      },
+    },
     defragmented: { etcd: { defragmentation: { schedule: '0 4 * * 0' } } },
   },
   etcd: {
@@ -110,7 +118,8 @@ const SWITCHES: Switches<Values> = {
     },
   },
   budget: {
-    off: {},
+    unset: {},
+    off: { podDisruptionBudget: { enabled: false } },
     max: { podDisruptionBudget: { enabled: true, unhealthyPodEvictionPolicy: 'AlwaysAllow' } },
     min: { podDisruptionBudget: { enabled: true, minAvailable: '50%' } },
   },
@@ -185,9 +194,10 @@ const SWITCHES: Switches<Values> = {
 
 /** Settings that the chart refuses together, and what the second gives way to. */
 function fitting(row: Row): Row {
-  const isPersistent = ['persistent', 'claimed'].includes(row.replicas ?? '');
-  if (isPersistent && row.etcd === 'memory') return { ...row, etcd: 'disk' };
-  return row.service === 'external' && row.replicas === 'defragmented' ? { ...row, replicas: 'one' } : row;
+  const isPersistent = ['persistent', 'claimed', 'five'].includes(row.replicas ?? '');
+  if (isPersistent && row.etcd === 'memory') return fitting({ ...row, etcd: 'disk' });
+  if (row.service !== 'external') return row;
+  return { ...row, replicas: { defragmented: 'one', five: 'members' }[row.replicas ?? ''] ?? row.replicas ?? '' };
 }
 
 export interface MatrixRow {

@@ -58,14 +58,31 @@ export interface PodTemplate {
 
 interface Workload {
   readonly template?: PodTemplate;
+  /** Of a StatefulSet. */
+  readonly volumeClaimTemplates?: readonly { readonly metadata: { readonly name: string } }[];
   readonly jobTemplate?: { readonly spec: { readonly template: PodTemplate } };
 }
 
-/** The template of the Pods that `object` starts; undefined where it starts none. */
+/** The template of the Pods that `object` starts, with the claims of the first one; undefined where it starts none. */
 export function podOf(object: KubeObject): PodTemplate | undefined {
-  if (!['Deployment', 'Job', 'CronJob'].includes(object.kind)) return undefined;
+  if (!['Deployment', 'StatefulSet', 'Job', 'CronJob'].includes(object.kind)) return undefined;
   const { template, jobTemplate } = object.spec as Workload;
-  return template ?? jobTemplate?.spec.template;
+  if (template === undefined) return jobTemplate?.spec.template;
+  const volumes = claimsOf(object).map(({ name, claimName }) => ({ name, persistentVolumeClaim: { claimName } }));
+  return volumes.length === 0 ? template : withVolumes(template, volumes);
+}
+
+/** The claims that a StatefulSet makes for its first Pod, and the names of their volumes. */
+export function claimsOf({ metadata, spec }: KubeObject): readonly { readonly name: string; readonly claimName: string }[] {
+  const { volumeClaimTemplates = [] } = (spec ?? {}) as Workload;
+  return volumeClaimTemplates.map((claim) => ({
+    name: claim.metadata.name,
+    claimName: `${claim.metadata.name}-${metadata.name}-0`,
+  }));
+}
+
+function withVolumes({ metadata, spec }: PodTemplate, volumes: readonly Volume[]): PodTemplate {
+  return { metadata, spec: { ...spec, volumes: [...(spec.volumes ?? []), ...volumes] } };
 }
 
 export function containersOf({ spec }: PodTemplate): readonly Container[] {
@@ -74,9 +91,9 @@ export function containersOf({ spec }: PodTemplate): readonly Container[] {
 
 /** The Pod of the mesh. */
 export function meshPod(objects: readonly KubeObject[]): PodTemplate {
-  const deployment = objects.find(({ kind }) => kind === 'Deployment');
-  const pod = deployment === undefined ? undefined : podOf(deployment);
-  if (pod === undefined) throw new Error('there is no Deployment');
+  const workload = objects.find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
+  const pod = workload === undefined ? undefined : podOf(workload);
+  if (pod === undefined) throw new Error('there is neither a Deployment nor a StatefulSet');
   return pod;
 }
 

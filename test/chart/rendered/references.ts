@@ -2,6 +2,7 @@
 import { type KubeObject, referenceOf, type Values } from './helm.ts';
 import {
   type Container,
+  claimsOf,
   containersOf,
   type NamedSource,
   type PodTemplate,
@@ -10,7 +11,7 @@ import {
   type VolumeSource,
 } from './pods.ts';
 
-const CERTIFICATES = ['server', 'admin', 'remote', 'local'].map((name) => `clustermesh-apiserver-${name}-cert`);
+const CERTIFICATES = ['server', 'admin', 'remote', 'local'];
 const CERTIFICATE_KEYS = ['ca.crt', 'tls.crt', 'tls.key'];
 
 /** What exists, by `Kind/name`, with its keys; `any` where these are not known. */
@@ -39,10 +40,12 @@ export function duplicates(objects: readonly KubeObject[]): readonly string[] {
 function existingWith(objects: readonly KubeObject[], values: Values): Existing {
   const {
     tls,
+    etcd,
     serviceAccount,
     extraObjects: _,
   } = values as {
     readonly tls?: { readonly method?: string; readonly caBundle?: { name?: string; key?: string; useSecret?: boolean } };
+    readonly etcd?: { readonly replication?: { readonly enabled?: boolean } };
     readonly serviceAccount?: { readonly create?: boolean; readonly name?: string };
     readonly extraObjects?: unknown;
   };
@@ -50,12 +53,14 @@ function existingWith(objects: readonly KubeObject[], values: Values): Existing 
   for (const object of objects) existing.set(referenceOf(object), Object.keys(object.data ?? {}));
   // The other methods leave them to cert-manager, to a Job, or to a person.
   const isHelm = (tls?.method ?? 'helm') === 'helm';
-  if (!isHelm) for (const name of CERTIFICATES) existing.set(`Secret/${name}`, CERTIFICATE_KEYS);
+  const certificates = [...CERTIFICATES, ...(etcd?.replication?.enabled ? ['peer'] : [])];
+  if (!isHelm) for (const name of certificates) existing.set(`Secret/clustermesh-apiserver-${name}-cert`, CERTIFICATE_KEYS);
   const bundle = tls?.caBundle;
   existing.set(`${bundle?.useSecret ? 'Secret' : 'ConfigMap'}/${bundle?.name ?? 'cilium-root-ca.crt'}`, [
     bundle?.key ?? 'ca.crt',
   ]);
   existing.set('PersistentVolumeClaim/given', 'any');
+  for (const { claimName } of objects.flatMap(claimsOf)) existing.set(`PersistentVolumeClaim/${claimName}`, 'any');
   if (serviceAccount?.create === false) existing.set(`ServiceAccount/${serviceAccount.name ?? 'clustermesh-apiserver'}`, 'any');
   return existing;
 }

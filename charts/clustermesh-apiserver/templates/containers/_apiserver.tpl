@@ -19,6 +19,10 @@ volumeMounts:
 {{- $metrics := .Values.metrics.apiserver -}}
 {{ include "clustermesh.daemonArgs" (list . $values) }}
 - --health-port={{ $values.healthPort }}
+{{- if .Values.etcd.replication.enabled }}
+# The replicas share one etcd, and one of them writes to it. kvstoremesh always elects a leader.
+- --leader-election
+{{- end }}
 {{- if ne .Values.tls.authMode "legacy" }}
 - --cluster-users-enabled
 - --cluster-users-config-path=/var/lib/cilium/etcd-config/users.yaml

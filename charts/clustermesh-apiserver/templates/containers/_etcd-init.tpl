@@ -1,4 +1,5 @@
 {{- define "clustermesh.etcdInitContainer" -}}
+{{- $values := .Values.etcd -}}
 name: etcd-init
 command:
   - /usr/bin/clustermesh-apiserver
@@ -8,24 +9,33 @@ args:
   - --debug
   {{- end }}
   - --cluster-name={{ .Values.cluster.name }}
-  - --etcd-cluster-name={{ include "clustermesh.name" . }}
   - --etcd-initial-cluster-token=$(INITIAL_CLUSTER_TOKEN)
   - --etcd-data-dir=/var/run/etcd
-  {{- if .Values.etcd.persistence.enabled }}
+  {{- if $values.replication.enabled }}
+  {{- include "clustermesh.memberInitArgs" . | nindent 2 }}
+  {{- else }}
+  - --etcd-cluster-name={{ include "clustermesh.name" . }}
+  {{- if $values.persistence.enabled }}
   - --etcd-keep-data
   {{- end }}
-  - --timeout={{ .Values.etcd.init.timeout }}
-  {{- with .Values.etcd.init.extraArgs }}
+  {{- end }}
+  - --timeout={{ $values.init.timeout }}
+  {{- with $values.init.extraArgs }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 env:
-  {{- include "clustermesh.tokenEnv" . | nindent 2 }}
-  {{- with .Values.etcd.init.extraEnv }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
-{{- $init := dict "resources" .Values.etcd.init.resources "securityContext" .Values.etcd.securityContext "lifecycle" dict }}
+  {{- include "clustermesh.etcdEnv" (list . $values.init.extraEnv) | nindent 2 }}
+{{- $init := dict "resources" $values.init.resources "securityContext" $values.securityContext "lifecycle" dict }}
 {{ include "clustermesh.containerBase" (list . "etcd" $init) }}
 volumeMounts:
   - name: etcd-data-dir
     mountPath: /var/run/etcd
+  {{- if $values.replication.enabled }}
+  - name: etcd-admin-client
+    mountPath: /var/lib/cilium/etcd-secrets
+    readOnly: true
+  - name: etcd-peer-secrets
+    mountPath: /var/lib/etcd-peer-secrets
+    readOnly: true
+  {{- end }}
 {{- end }}

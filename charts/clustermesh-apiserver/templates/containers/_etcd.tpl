@@ -1,9 +1,21 @@
-{{/* The token determines the cluster ID. Each Pod needs its own, so that clients notice that the history is new. */}}
-{{- define "clustermesh.tokenEnv" -}}
+{{/*
+Environment of etcd and etcd-init. The token determines the ID of a new cluster. Each Pod has its own, so that clients notice that
+the history is new. Arguments: context, additional variables.
+*/}}
+{{- define "clustermesh.etcdEnv" -}}
 - name: INITIAL_CLUSTER_TOKEN
   valueFrom:
     fieldRef:
       fieldPath: metadata.uid
+{{- if (index . 0).Values.etcd.replication.enabled }}
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+{{- end }}
+{{- with index . 1 }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "clustermesh.etcdContainer" -}}
@@ -14,16 +26,19 @@ command:
   - /usr/bin/etcd
 args:
   - --data-dir=/var/run/etcd
-  - --name={{ include "clustermesh.name" . }}
+  - --name={{ ternary "$(POD_NAME)" (include "clustermesh.name" .) $values.replication.enabled }}
   - --client-cert-auth
   - --trusted-ca-file=/var/lib/etcd-secrets/ca.crt
   - --cert-file=/var/lib/etcd-secrets/tls.crt
   - --key-file=/var/lib/etcd-secrets/tls.key
   # etcd listens on IPv4 and IPv6 with this address.
   - --listen-client-urls=https://0.0.0.0:2379
-  - --advertise-client-urls=https://localhost:2379
+  - --advertise-client-urls=https://{{ ternary (printf "$(POD_NAME).%s" (include "clustermesh.membersDomain" .)) "localhost" $values.replication.enabled }}:2379
+  {{- if $values.replication.enabled }}
+  {{- include "clustermesh.memberArgs" . | nindent 2 }}
+  {{- end }}
   - --initial-cluster-token=$(INITIAL_CLUSTER_TOKEN)
-  {{- if $values.persistence.enabled }}
+  {{- if or $values.persistence.enabled $values.replication.enabled }}
   # On an empty volume etcd would start without users. With this flag it fails instead.
   - --initial-cluster-state=existing
   {{- end }}
@@ -42,14 +57,16 @@ args:
   {{- toYaml . | nindent 2 }}
   {{- end }}
 env:
-  {{- include "clustermesh.tokenEnv" . | nindent 2 }}
-  {{- with $values.extraEnv }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- include "clustermesh.etcdEnv" (list . $values.extraEnv) | nindent 2 }}
 ports:
   - name: etcd
     containerPort: 2379
     protocol: TCP
+  {{- if $values.replication.enabled }}
+  - name: etcd-peer
+    containerPort: 2380
+    protocol: TCP
+  {{- end }}
   - name: etcd-metrics
     containerPort: {{ $metrics.port }}
     protocol: TCP
@@ -59,6 +76,11 @@ volumeMounts:
   - name: etcd-server-secrets
     mountPath: /var/lib/etcd-secrets
     readOnly: true
+  {{- if $values.replication.enabled }}
+  - name: etcd-peer-secrets
+    mountPath: /var/lib/etcd-peer-secrets
+    readOnly: true
+  {{- end }}
   - name: etcd-data-dir
     mountPath: /var/run/etcd
   {{- with $values.extraVolumeMounts }}

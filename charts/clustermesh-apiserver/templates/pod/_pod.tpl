@@ -53,7 +53,9 @@ spec:
   tolerations:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with .Values.topologySpreadConstraints }}
+  {{- $spread := .Values.topologySpreadConstraints }}
+  {{- if .Values.etcd.replication.enabled }}{{ $spread = concat .Values.etcd.replication.topologySpreadConstraints $spread }}{{ end }}
+  {{- with $spread }}
   topologySpreadConstraints:
     {{- range . }}
     - {{ include "clustermesh.overlay" (list . (dict "labelSelector" (dict "matchLabels" (include "clustermesh.selectorLabels" $ | fromYaml)))) | indent 6 | trim }}

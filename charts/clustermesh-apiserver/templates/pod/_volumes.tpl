@@ -49,18 +49,22 @@ projected:
 {{- define "clustermesh.volumes" -}}
 - {{ include "clustermesh.certificateVolume" (list . "etcd-server-secrets" "clustermesh-apiserver-server-cert") | indent 2 | trim }}
 - {{ include "clustermesh.certificateVolume" (list . "etcd-admin-client" "clustermesh-apiserver-admin-cert") | indent 2 | trim }}
+{{- if .Values.etcd.replication.enabled }}
+- {{ include "clustermesh.certificateVolume" (list . "etcd-peer-secrets" "clustermesh-apiserver-peer-cert") | indent 2 | trim }}
+{{- end }}
+{{- if not .Values.etcd.persistence.enabled }}
 - name: etcd-data-dir
-  {{- if .Values.etcd.persistence.enabled }}
-  persistentVolumeClaim:
-    claimName: {{ .Values.etcd.persistence.existingClaim | default "clustermesh-apiserver-etcd" }}
-  {{- else }}
   emptyDir:
     {{- if eq .Values.etcd.storageMedium "Memory" }}
     medium: Memory
     {{- end }}
     # Space for a second database during defragmentation, and for the write-ahead log.
     sizeLimit: {{ add (mul 2 (include "clustermesh.quotaMiB" . | int)) 512 }}Mi
-  {{- end }}
+{{- else if not .Values.etcd.replication.enabled }}
+- name: etcd-data-dir
+  persistentVolumeClaim:
+    claimName: {{ .Values.etcd.persistence.existingClaim | default "clustermesh-apiserver-etcd" }}
+{{- end }}
 {{- if ne .Values.tls.authMode "legacy" }}
 - name: etcd-users-config
   configMap:
@@ -97,4 +101,17 @@ projected:
             - path: namespace
               fieldRef:
                 fieldPath: metadata.namespace
+{{- end }}
+
+{{/* Spec of the claim of a data directory. */}}
+{{- define "clustermesh.claimSpec" -}}
+{{- $persistence := .Values.etcd.persistence -}}
+accessModes:
+  {{- toYaml $persistence.accessModes | nindent 2 }}
+{{- with $persistence.storageClass }}
+storageClassName: {{ . }}
+{{- end }}
+resources:
+  requests:
+    storage: {{ $persistence.size }}
 {{- end }}

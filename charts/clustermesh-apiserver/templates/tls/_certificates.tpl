@@ -6,6 +6,12 @@ Certificates by Secret. etcd uses the common name of a client certificate as the
 {{- $host := include "clustermesh.serviceHost" . -}}
 {{- $dns := list $host "*.mesh.cilium.io" -}}
 {{- if ne .Values.mesh.domain "mesh.cilium.io" }}{{ $dns = append $dns (printf "*.%s" .Values.mesh.domain) }}{{ end -}}
+{{- $members := list -}}
+{{- if .Values.etcd.replication.enabled -}}
+{{- $domain := include "clustermesh.membersDomain" . -}}
+{{- $members = list (printf "*.%s" $domain) (printf "*.%s.%s" $domain .Values.etcd.replication.clusterDomain) -}}
+{{- $dns = concat $dns $members -}}
+{{- end -}}
 clustermesh-apiserver-server-cert:
   commonName: {{ $host }}
   isServer: true
@@ -19,4 +25,13 @@ clustermesh-apiserver-remote-cert:
   commonName: {{ eq .Values.tls.authMode "cluster" | ternary (printf "remote-%s" $cluster) "remote" }}
 clustermesh-apiserver-local-cert:
   commonName: local-{{ $cluster }}
+{{- with $members }}
+clustermesh-apiserver-peer-cert:
+  commonName: peer-{{ $cluster }}
+  isServer: true
+  # A member is also a client of the others.
+  isClient: true
+  dnsNames:
+    {{- toYaml . | nindent 4 }}
+{{- end }}
 {{- end }}

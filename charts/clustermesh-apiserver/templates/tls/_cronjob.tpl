@@ -38,6 +38,10 @@ template:
           {{- $server := index (include "clustermesh.certificates" . | fromYaml) "clustermesh-apiserver-server-cert" }}
           - {{ printf "--extra-dns-names=%s" (join "," $server.dnsNames) | quote }}
           - --extra-ip-addresses={{ join "," $server.ipAddresses }}
+          {{- if .Values.etcd.replication.enabled }}
+          - --peer
+          - --cluster-domain={{ .Values.etcd.replication.clusterDomain }}
+          {{- end }}
           {{- with .Values.tls.cronJob.extraArgs }}
           {{- toYaml . | nindent 10 }}
           {{- end }}
