@@ -1,4 +1,7 @@
-/** Two clusters joined by nothing but the chart: its Pods run as processes, with its certificates, users, rights and probes. */
+/**
+ * Two clusters joined by nothing but the chart: its Pods run as processes, with its certificates, users, rights and probes. One of them
+ * has a container for each daemon, the other a container for both.
+ */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -36,7 +39,7 @@ describe.skipIf(missing !== undefined)(`two clusters of the chart${missing === u
     const eastValues = await valuesOf({ name: 'east', id: 1 }, { west: { ips: ['127.0.0.1'], port: westPort } });
     const westValues = await valuesOf({ name: 'west', id: 2 }, { east: { ips: ['127.0.0.1'], port: eastPort } });
     // The CRDs are left to the rights of the other one.
-    const withoutCrds = merged(westValues, { mcsapi: { installCRDs: false } });
+    const withoutCrds = merged(westValues, { mcsapi: { installCRDs: false }, combined: { enabled: true } });
 
     await ran('install', 'mesh', CHART, `--namespace=${NAMESPACE}`, `--values=${helm.valuesFile(eastValues)}`);
     objects = objectsOf(await ran('get', 'manifest', 'mesh', `--namespace=${NAMESPACE}`));

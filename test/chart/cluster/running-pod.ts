@@ -123,12 +123,17 @@ export class RunningPod implements AsyncDisposable {
     const [program = ''] = container.command;
     const isEtcd = program === '/usr/bin/etcd';
     const path = isEtcd ? this.#etcdBinary : LAUNCHER;
-    const kubernetes = container.args[0] === 'clustermesh' ? [`--k8s-kubeconfig-path=${this.#at('kubeconfig')}`] : [];
-    const args = [...container.args.map((argument) => this.#here(argument, container)), ...kubernetes];
+    const args = this.#withKubernetes(container.args.map((argument) => this.#here(argument, container)));
     const env = { PATH: `${this.#at('bin')}:${process.env.PATH ?? ''}`, CLUSTERMESH_NODE: process.execPath };
     const child = startChild(path, args, { env });
     this.#children.set(container.name, child);
     return child;
+  }
+
+  /** The flags of kvstoremesh follow those of the apiserver in a container with both. */
+  #withKubernetes([command = '', ...flags]: readonly string[]): readonly string[] {
+    if (command !== 'clustermesh' && command !== 'combined') return [command, ...flags];
+    return [command, `--k8s-kubeconfig-path=${this.#at('kubeconfig')}`, ...flags];
   }
 
   /** An argument of a container with the paths and ports of this machine. */
