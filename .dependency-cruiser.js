@@ -36,7 +36,7 @@ const SHARED = [
   'process',
   'flags',
   ['etcd', 'kubernetes'],
-  ['publisher', 'troubleshoot'],
+  ['publisher', 'troubleshoot', 'leadership'],
 ];
 const ETCD = [
   ['types', 'config-keys'],
@@ -62,6 +62,7 @@ const APISERVER = [
   'export',
   ['flags', 'sections'],
   ['cilium-kinds', 'service-kinds'],
+  'term',
   'run',
 ];
 const KVSTOREMESH = [
@@ -72,7 +73,8 @@ const KVSTOREMESH = [
   'removal',
   'remote',
   ['flags', 'status'],
-  'leadership',
+  'readiness',
+  'term',
   'run',
 ];
 const CLI = [

@@ -4,6 +4,7 @@ import {
   goRuntimeFlags,
   kubernetesFlags,
   kvstoreFlags,
+  leaderElectionFlags,
   logFlags,
   serverFlags,
   serviceFormatFlag,
@@ -14,6 +15,7 @@ import { exportFilterFlags } from './export/export-filter.ts';
 export const apiserverFlagTable = {
   ...clusterFlags,
   ...kvstoreFlags,
+  ...leaderElectionFlags,
   ...kubernetesFlags,
   ...serverFlags,
   ...logFlags,
@@ -28,6 +30,10 @@ export const apiserverFlagTable = {
   'enable-cilium-endpoint-slice': bool(false, 'Read CiliumEndpointSlices instead of CiliumEndpoints'),
   'enable-k8s-endpoint-slice': bool(true, 'No effect: EndpointSlices are always used', { inert: true }),
   ...exportFilterFlags,
+  'leader-election': bool(
+    false,
+    'Export only while this replica is the leader of the replicas that share the etcd; without it every replica exports',
+  ),
   'k8s-service-proxy-name': text(
     '',
     'Export services with this service.kubernetes.io/service-proxy-name label; empty for services without it',

@@ -26,13 +26,3 @@ export class ReconfiguredError extends ProgramError {
     super('the configuration of the remote cluster changed');
   }
 }
-
-/** This replica does not lead (any more), or has lost its place in the queue of those that wait to. */
-export class LockLostError extends ProgramError {
-  readonly code = 'LOCK_LOST';
-  readonly retriable = true;
-
-  constructor(reason: string) {
-    super(`leader lock lost: ${reason}`);
-  }
-}

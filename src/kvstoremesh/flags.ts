@@ -5,6 +5,7 @@ import {
   clusterFlags,
   goRuntimeFlags,
   kvstoreFlags,
+  leaderElectionFlags,
   logFlags,
   serverFlags,
   serviceFormatFlag,
@@ -24,6 +25,7 @@ import type { RemoteLimits } from './mirror/bounds.ts';
 export const kvstoremeshFlagTable = {
   ...clusterFlags,
   ...kvstoreFlags,
+  ...leaderElectionFlags,
   ...serverFlags,
   ...logFlags,
   ...goRuntimeFlags(9894, 6064),
@@ -75,6 +77,7 @@ export function kvstoremeshConfig(flags: KvstoremeshFlags) {
     own: parseClusterInfo(flags),
     kvstore,
     leaseTtlSeconds: Math.floor(flags.kvstoreLeaseTtlMs / 1000),
+    lockTtlSeconds: Math.floor(flags.leaderElectionLeaseDurationMs / 1000),
     writesHeartbeat: flags.enableHeartbeat,
     /** With one file for each remote cluster. */
     directory: flags.clustermeshConfig,

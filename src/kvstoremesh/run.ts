@@ -1,25 +1,26 @@
 /** The `kvstoremesh` daemon, wired together: its servers, the local etcd, and the leader that mirrors into it. */
 import { addEtcdChecks } from '../shared/etcd/health.ts';
+import { KVSTOREMESH_LOCKS } from '../shared/etcd/keyspace.ts';
 import { openLocalEtcd } from '../shared/etcd/local-etcd.ts';
 import { EtcdMetrics } from '../shared/etcd/metrics.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
 import { Health } from '../shared/http/health.ts';
 import type { Registry } from '../shared/http/metrics.ts';
 import { serveHealth, serveJson, serveMetrics } from '../shared/http/server.ts';
+import { LEADERSHIP_TIMING, type LeadershipTiming, runLeadership, type Term } from '../shared/leadership/leadership.ts';
+import { findLockPlace } from '../shared/leadership/lock-place.ts';
 import { countControllerRuns } from '../shared/process/controller-runs.ts';
 import { JobGroup } from '../shared/process/jobs.ts';
 import type { Runtime } from '../shared/process/runtime.ts';
 import { PublisherMetrics } from '../shared/publisher/metrics.ts';
 import { type KvstoremeshConfig, type KvstoremeshFlags, kvstoremeshConfig } from './flags.ts';
 import { importGuardReport } from './import-guard/report.ts';
-import { LEADERSHIP_TIMING, type LeadershipTiming, runLeadership, type Term } from './leadership/leadership.ts';
-import { findLockPlace } from './leadership/lock-place.ts';
-import { type CurrentTerm, LEADER_TIMING, Leader, type LeaderTiming } from './leadership/term.ts';
 import type { RemoteCluster } from './remote/cluster.ts';
 import { registerMeshMetrics } from './status/mesh-metrics.ts';
 import { OPENAPI } from './status/openapi.ts';
 import { registerRemoteMetrics } from './status/remote-metrics.ts';
 import { remoteClusterStatuses } from './status/status.ts';
+import { type CurrentTerm, LEADER_TIMING, Leader, type LeaderTiming } from './term.ts';
 
 export interface KvstoremeshTiming extends LeadershipTiming, LeaderTiming {}
 
@@ -69,9 +70,10 @@ export async function runKvstoremesh(
     endBootstrap();
   });
   try {
-    const place = await findLockPlace(log);
+    const place = await findLockPlace(KVSTOREMESH_LOCKS, log);
     const [lead, onStandby] = [(term: Term) => leader.lead(term), () => health.markReady()];
-    const leadership = { client, place, clock, log, metrics, timing, onStandby, lead };
+    const lock = { locks: KVSTOREMESH_LOCKS, ttlSeconds: config.lockTtlSeconds, client, place, clock, log };
+    const leadership = { ...lock, name: 'kvstoremesh', metrics, timing, onStandby, lead };
     jobs.startJob('leadership', (jobSignal) => runLeadership(leadership, jobSignal));
     await jobs.done();
   } finally {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { isReady } from '../../src/kvstoremesh/leadership/readiness.ts';
+import { isReady } from '../../src/kvstoremesh/readiness.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
 import { ETCDCTL, etcdctlMissing } from '../support/etcd/etcdctl.ts';
 import { FULL, Mesh, startLocal } from '../support/kvstoremesh/mesh-fixture.ts';

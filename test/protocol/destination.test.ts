@@ -117,7 +117,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout:
     await using berlin = await startFullRemote('berlin', 7);
     using directory = new ConfigDirectory();
     directory.add(berlin);
-    await using daemon = await KvstoremeshRun.start(local, directory, { timing: { lockTtlSeconds: 2 } });
+    await using daemon = await KvstoremeshRun.start(local, directory, { lockTtlSeconds: 2 });
     await daemon.ready();
     const [lock] = await leased(local.client, 'cilium/kvstoremesh-lock/');
     await local.process.kill();

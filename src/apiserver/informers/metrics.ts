@@ -26,6 +26,11 @@ export class KubernetesMetrics {
     this.#malformed = metrics.counter('kubernetes_malformed_objects_total', 'Objects that could not be decoded', ['resource']);
   }
 
+  /** No reflector runs any more. */
+  forgetStates(): void {
+    this.#state.reset();
+  }
+
   /** The observer of the reflector of `kind`. */
   observe(kind: Resource): ReflectorObserver {
     const resource = resourceName(kind);

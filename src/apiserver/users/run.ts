@@ -12,7 +12,6 @@ import type { EtcdAuth } from '../../shared/etcd/operations/auth.ts';
 import { DirectoryEvents } from '../../shared/files/directory-events.ts';
 import { readTextFile, YamlFileError } from '../../shared/files/yaml-file.ts';
 import type { Health } from '../../shared/http/health.ts';
-import type { Registry } from '../../shared/http/metrics.ts';
 import {
   MAX_USERS_FILE_BYTES,
   USERS_AUDIT_INTERVAL_MS,
@@ -26,7 +25,7 @@ import { Backoff } from '../../shared/time/backoff.ts';
 import type { Clock } from '../../shared/time/clock.ts';
 import { Reconciliation } from './reconciliation.ts';
 import { parseUsersFile, type UsersFile, UsersFileError } from './users-file.ts';
-import { UsersReport } from './users-report.ts';
+import { type UsersMetrics, UsersReport } from './users-report.ts';
 
 export interface UsersOptions {
   /** The users file; it need not be there yet. */
@@ -36,7 +35,7 @@ export interface UsersOptions {
   readonly auth: EtcdAuth;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly metrics: Registry;
+  readonly metrics: UsersMetrics;
   readonly health: Pick<Health, 'addCheck'>;
   /** See UsersReportOptions. */
   readonly onRun?: RunObserver | undefined;
@@ -60,6 +59,7 @@ export async function runUsers(options: UsersOptions, signal: AbortSignal): Prom
     if (!isAbort(thrown, signal)) throw thrown;
   } finally {
     events.disarm();
+    users.end();
   }
 }
 
@@ -80,6 +80,10 @@ class Users {
     this.#options = options;
     this.#reconciliation = new Reconciliation(auth, cluster);
     this.#report = new UsersReport({ log, metrics, health, onRun, count: () => this.#reconciliation.ownedCount });
+  }
+
+  end(): void {
+    this.#report.end();
   }
 
   /** Until the file is read again or a pass is due, whichever comes first. */

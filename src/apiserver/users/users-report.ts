@@ -18,9 +18,28 @@ const REASONS: readonly (UserProblemReason | 'file' | 'entry' | 'etcd')[] = [
   'etcd',
 ];
 
+/** The series of the users: one for the process, also where it synchronizes them more than once. */
+export class UsersMetrics {
+  readonly failures: Counter<'reason'>;
+  #count: () => number = () => 0;
+
+  constructor(registry: Registry) {
+    this.failures = registry.counter('users_failures_total', 'Failures to synchronize the users of etcd with the users file', [
+      'reason',
+    ]);
+    for (const reason of REASONS) this.failures.inc({ reason }, 0);
+    registry.gauge('users', 'Users of etcd configured from the users file', [], (gauge) => gauge.set(this.#count()));
+  }
+
+  /** `count` is shown from now on; without one it is 0. */
+  setCount(count: () => number = () => 0): void {
+    this.#count = count;
+  }
+}
+
 export interface UsersReportOptions {
   readonly log: Logger;
-  readonly metrics: Registry;
+  readonly metrics: UsersMetrics;
   readonly health: Pick<Health, 'addCheck'>;
   /** Receives whether reading the file, or a pass over the users, was complete. */
   readonly onRun: RunObserver | undefined;
@@ -32,6 +51,7 @@ export class UsersReport {
   readonly #log: Logger;
   readonly #onRun: RunObserver | undefined;
   readonly #failures: Counter<'reason'>;
+  readonly #end: () => void;
   #fileProblem: string | undefined;
   #etcdProblem: string | undefined;
   /** Of entries that cannot be read. */
@@ -40,16 +60,22 @@ export class UsersReport {
   #problems: ReadonlyMap<string, string> = new Map();
   #unnamed = '';
 
-  /** Adds the check `users`. */
+  /** Adds the check `users`, until `end`. */
   constructor({ log, metrics, health, onRun, count }: UsersReportOptions) {
     this.#log = log;
     this.#onRun = onRun;
-    this.#failures = metrics.counter('users_failures_total', 'Failures to synchronize the users of etcd with the users file', [
-      'reason',
-    ]);
-    for (const reason of REASONS) this.#failures.inc({ reason }, 0);
-    metrics.gauge('users', 'Users of etcd configured from the users file', [], (gauge) => gauge.set(count()));
-    health.addCheck('users', () => this.#unwell());
+    this.#failures = metrics.failures;
+    metrics.setCount(count);
+    const removeCheck = health.addCheck('users', () => this.#unwell());
+    this.#end = () => {
+      removeCheck();
+      metrics.setCount();
+    };
+  }
+
+  /** The users are no longer synchronized: removes the check. */
+  end(): void {
+    this.#end();
   }
 
   fileUsable(path: string, { users, problems }: UsersFile): void {

@@ -234,9 +234,9 @@ class Client implements EtcdAdminClient {
     }
   }
 
-  keepLease(lease: LeaseId, ttlSeconds: number, onLost: () => void): () => void {
+  keepLease(lease: LeaseId, ttlSeconds: number, onLost: () => void, onKept?: (askedMs: number) => void): () => void {
     this.#refuseWhereReadOnly();
-    return this.#keeper.keep(lease, ttlSeconds, onLost);
+    return this.#keeper.keep(lease, ttlSeconds, onLost, onKept);
   }
 
   onRecovered(listener: () => void): () => void {

@@ -24,7 +24,10 @@ export const STATE = keyOf('cilium/state/');
 export const CACHE = keyOf('cilium/cache/');
 
 /** The queue of the replicas of kvstoremesh, the original's too. */
-export const LEADER_LOCKS = keyOf('cilium/kvstoremesh-lock/');
+export const KVSTOREMESH_LOCKS = keyOf('cilium/kvstoremesh-lock/');
+
+/** The queue of the replicas of clustermesh. The original has none: only one of its replicas writes to an etcd. */
+export const CLUSTERMESH_LOCKS = keyOf('cilium/clustermesh-lock/');
 
 export function clusterConfigKey(cluster: string): EtcdKey {
   return keyOf(`${CLUSTER_CONFIGS}${cluster}`);

@@ -9,7 +9,15 @@
 import { clusterNameProblem } from '../cluster-info.ts';
 import type { Counter, Gauge, Histogram, Registry } from '../http/metrics.ts';
 import { MAX_CANARY_SCOPES } from '../limits.ts';
-import { CANARIES, CLUSTER_CONFIGS, HAS_CLUSTER_CONFIG_KEY, HEARTBEAT_KEY, LEADER_LOCKS, ROOT } from './keyspace.ts';
+import {
+  CANARIES,
+  CLUSTER_CONFIGS,
+  CLUSTERMESH_LOCKS,
+  HAS_CLUSTER_CONFIG_KEY,
+  HEARTBEAT_KEY,
+  KVSTOREMESH_LOCKS,
+  ROOT,
+} from './keyspace.ts';
 import type { CallOutcome, CallSubject, EtcdObserver } from './observer.ts';
 import type { RequestLimiter } from './operations/request-limiter.ts';
 import type { EtcdKey, WatchEvent } from './types.ts';
@@ -257,9 +265,16 @@ const KINDS: ReadonlySet<string> = new Set(
 /** The same of keys with fewer parts, by their first characters. */
 const STARTS_LENGTH = 12;
 const STARTS: ReadonlySet<string> = new Set(
-  [...[ROOT, CLUSTER_CONFIGS, HEARTBEAT_KEY, HAS_CLUSTER_CONFIG_KEY, LEADER_LOCKS, CANARIES], 'cilium/.revision/'].map((key) =>
-    key.slice(0, STARTS_LENGTH),
-  ),
+  [
+    ROOT,
+    CLUSTER_CONFIGS,
+    HEARTBEAT_KEY,
+    HAS_CLUSTER_CONFIG_KEY,
+    KVSTOREMESH_LOCKS,
+    CLUSTERMESH_LOCKS,
+    CANARIES,
+    'cilium/.revision/',
+  ].map((key) => key.slice(0, STARTS_LENGTH)),
 );
 
 const OTHER = 'other';

@@ -225,8 +225,12 @@ export interface EtcdClient {
 
   revokeLease(lease: LeaseId, options: CallOptions): Promise<void>;
 
-  /** Keeps `lease` alive, any lease by its ID. `onLost` is called once, when the server reports it as gone. Returns a function that stops. */
-  keepLease(lease: LeaseId, ttlSeconds: number, onLost: () => void): () => void;
+  /**
+   * Keeps `lease` alive, any lease by its ID. `onLost` is called once, when the server reports it as gone; `onKept` after each
+   * renewal, with the time of the request by the monotonic clock: the lease lasts for its duration from then at least.
+   * Returns a function that stops.
+   */
+  keepLease(lease: LeaseId, ttlSeconds: number, onLost: () => void, onKept?: (askedMs: number) => void): () => void;
 
   /**
    * `listener` is called when a lost connection returns, or when a retry may succeed for another reason.

@@ -15,6 +15,14 @@ export const kvstoreFlags = {
   'kvstore-opt': map('Option of the key-value store, key=value; repeatable, or separated by commas'),
 };
 
+export const leaderElectionFlags = {
+  'leader-election-lease-duration': duration(
+    '25s',
+    'How long after its last renewal the lease of a leader lasts: another replica leads after this time if the leader is killed',
+    { min: '5s', max: '5m' },
+  ),
+};
+
 /** The service formats that are exported or mirrored: see the documents of the field for the three words. */
 export const serviceFormatFlag = choice(
   ['prefer-legacy', 'prefer-endpointslice', 'only-endpointslice'],

@@ -33,7 +33,7 @@ export class PublisherMetrics implements PublisherObserver {
   readonly #clock: Clock;
   readonly #sections = new Map<Section, AddedSection>();
   /** Those that are the source of no section. */
-  readonly #watched: Watched[] = [];
+  readonly #watched = new Set<Watched>();
   /** Keys not taken, by cluster and reason. */
   readonly #rejectedOf = new Map<string, Map<RejectReason, number>>();
   #publisher: Publisher | undefined;
@@ -96,9 +96,10 @@ export class PublisherMetrics implements PublisherObserver {
     this.#publisher = publisher;
   }
 
-  /** An etcd that is watched while the process runs, and is not the source of a section. */
-  addWatched(watched: Watched): void {
-    this.#watched.push(watched);
+  /** An etcd that is watched until the returned function is called, and is not the source of a section. */
+  addWatched(watched: Watched): () => void {
+    this.#watched.add(watched);
+    return () => void this.#watched.delete(watched);
   }
 
   /** `isListed`, where the source is an etcd: see Watched. */

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runUsers } from '../../../src/apiserver/users/run.ts';
+import { UsersMetrics } from '../../../src/apiserver/users/users-report.ts';
 import type { EtcdAdminClient } from '../../../src/shared/etcd/client.ts';
 import { Health } from '../../../src/shared/http/health.ts';
 import { Registry } from '../../../src/shared/http/metrics.ts';
@@ -73,7 +74,13 @@ export class UsersRun implements AsyncDisposable {
   constructor(endpoint: string, file: UsersFile) {
     this.client = openClient(endpoint);
     const onRun = (succeeded: boolean) => this.runs.push(succeeded);
-    const surroundings = { clock: systemClock, log: silentLogger, metrics: this.metrics, health: this.health, onRun };
+    const surroundings = {
+      clock: systemClock,
+      log: silentLogger,
+      metrics: new UsersMetrics(this.metrics),
+      health: this.health,
+      onRun,
+    };
     this.#ended = runUsers({ path: file.path, cluster: 'east', auth: this.client.auth, ...surroundings }, this.#stop.signal);
     this.#ended.catch(() => undefined);
   }

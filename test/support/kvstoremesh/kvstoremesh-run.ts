@@ -1,11 +1,11 @@
 /** The whole daemon in the process of the test, with its servers, so that its clock and its lock can be a test's own. */
 import { kvstoremeshFlagTable } from '../../../src/kvstoremesh/flags.ts';
-import { LEADERSHIP_TIMING } from '../../../src/kvstoremesh/leadership/leadership.ts';
-import { LEADER_TIMING } from '../../../src/kvstoremesh/leadership/term.ts';
 import { type KvstoremeshTiming, runKvstoremesh } from '../../../src/kvstoremesh/run.ts';
 import type { RemoteClusterStatus } from '../../../src/kvstoremesh/status/status.ts';
+import { LEADER_TIMING } from '../../../src/kvstoremesh/term.ts';
 import { parseFlags } from '../../../src/shared/flags/parse.ts';
 import { createRegistry, type Registry } from '../../../src/shared/http/metrics.ts';
+import { LEADERSHIP_TIMING } from '../../../src/shared/leadership/leadership.ts';
 import { type Logger, silentLogger } from '../../../src/shared/process/log.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
 import { VERSION } from '../../../src/shared/version.ts';
@@ -17,6 +17,7 @@ import type { Store } from './mesh-fixture.ts';
 export interface KvstoremeshRunOptions {
   readonly flags?: readonly string[];
   readonly timing?: Partial<KvstoremeshTiming>;
+  readonly lockTtlSeconds?: number;
   readonly log?: Logger;
   readonly metrics?: Registry;
 }
@@ -34,9 +35,10 @@ export class KvstoremeshRun implements AsyncDisposable {
     this.ports = ports;
     const parsed = parseFlags(kvstoremeshFlagTable, flags);
     if (parsed === 'help') throw new Error('no flags');
-    const { log = silentLogger, metrics = createRegistry('cilium_kvstoremesh_', VERSION), timing } = options;
+    const { log = silentLogger, metrics = createRegistry('cilium_kvstoremesh_', VERSION), timing, lockTtlSeconds } = options;
+    const lock = lockTtlSeconds === undefined ? {} : { leaderElectionLeaseDurationMs: lockTtlSeconds * 1000 };
     const runtime = { log, clock: systemClock, metrics, signal: this.#stop.signal };
-    this.ended = runKvstoremesh(parsed.values, runtime, { ...LEADERSHIP_TIMING, ...LEADER_TIMING, ...timing });
+    this.ended = runKvstoremesh({ ...parsed.values, ...lock }, runtime, { ...LEADERSHIP_TIMING, ...LEADER_TIMING, ...timing });
     this.ended
       .finally(() => {
         this.#isRunning = false;

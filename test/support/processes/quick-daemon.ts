@@ -8,8 +8,8 @@ import { apiserverFlagTable } from '../../../src/apiserver/flags.ts';
 import { runApiserver } from '../../../src/apiserver/run.ts';
 import { runDaemon } from '../../../src/cli/command/daemon.ts';
 import { kvstoremeshFlagTable } from '../../../src/kvstoremesh/flags.ts';
-import { LEADER_TIMING } from '../../../src/kvstoremesh/leadership/term.ts';
 import { runKvstoremesh } from '../../../src/kvstoremesh/run.ts';
+import { LEADER_TIMING } from '../../../src/kvstoremesh/term.ts';
 import { parseFlags } from '../../../src/shared/flags/parse.ts';
 import type { Runtime } from '../../../src/shared/process/runtime.ts';
 import type { Clock } from '../../../src/shared/time/clock.ts';
@@ -23,6 +23,9 @@ export interface QuickTimes {
   readonly orphansMs?: number;
 }
 
+/** After this time in the queue a replica is a standby. */
+const STANDBY_MS = 1_000;
+
 function quickClock(clock: Clock, { speed = 1 }: QuickTimes): Clock {
   return {
     nowMs: () => clock.nowMs(),
@@ -34,17 +37,20 @@ function quickClock(clock: Clock, { speed = 1 }: QuickTimes): Clock {
 const [text = '{}', command = '', ...argv] = process.argv.slice(2);
 const times = JSON.parse(text) as QuickTimes;
 const quick = (runtime: Runtime): Runtime => ({ ...runtime, clock: quickClock(runtime.clock, times) });
-const leaseTtl = times.leaseTtlSeconds === undefined ? {} : { kvstoreLeaseTtlMs: times.leaseTtlSeconds * 1000 };
+const durations = {
+  leaderElectionLeaseDurationMs: (times.lockTtlSeconds ?? 3) * 1000,
+  ...(times.leaseTtlSeconds !== undefined && { kvstoreLeaseTtlMs: times.leaseTtlSeconds * 1000 }),
+};
 
 if (command === 'kvstoremesh') {
   const flags = parseFlags(kvstoremeshFlagTable, argv);
   if (flags === 'help') throw new Error('no flags');
-  const { speed: _, leaseTtlSeconds: __, ...given } = times;
-  const timing = { ...LEADER_TIMING, lockTtlSeconds: 3, standbyMs: 1_000, ...given };
-  const run = (runtime: Runtime) => runKvstoremesh({ ...flags.values, ...leaseTtl }, quick(runtime), timing);
+  const { drainGraceMs = LEADER_TIMING.drainGraceMs, orphansMs = LEADER_TIMING.orphansMs } = times;
+  const timing = { drainGraceMs, orphansMs, standbyMs: STANDBY_MS };
+  const run = (runtime: Runtime) => runKvstoremesh({ ...flags.values, ...durations }, quick(runtime), timing);
   process.exit(await runDaemon({ name: command, metricPrefix: 'cilium_kvstoremesh_', run }, flags));
 }
 const flags = parseFlags(apiserverFlagTable, argv);
 if (flags === 'help') throw new Error('no flags');
-const run = (runtime: Runtime) => runApiserver({ ...flags.values, ...leaseTtl }, quick(runtime));
+const run = (runtime: Runtime) => runApiserver({ ...flags.values, ...durations }, quick(runtime), { standbyMs: STANDBY_MS });
 process.exit(await runDaemon({ name: command, metricPrefix: 'cilium_clustermesh_apiserver_', run }, flags));

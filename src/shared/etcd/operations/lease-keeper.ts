@@ -23,8 +23,13 @@ export interface LeaseKeeperParts {
   readonly log: Logger;
 }
 
+interface Listener {
+  readonly onLost: () => void;
+  readonly onKept: ((askedMs: number) => void) | undefined;
+}
+
 interface KeptLease {
-  readonly listeners: Set<() => void>;
+  readonly listeners: Set<Listener>;
   periodMs: number;
   dueMs: number;
   /** When the request was sent that is not answered yet. */
@@ -43,8 +48,8 @@ export class LeaseKeeper {
   }
 
   /** See `EtcdClient.keepLease`. The first refresh is at once: an adopted lease may be about to expire. */
-  keep(lease: LeaseId, ttlSeconds: number, onLost: () => void): () => void {
-    const listener = () => onLost();
+  keep(lease: LeaseId, ttlSeconds: number, onLost: () => void, onKept?: (askedMs: number) => void): () => void {
+    const listener = { onLost, onKept };
     const kept = this.#kept.get(lease) ?? { listeners: new Set(), periodMs: 0, dueMs: 0, sentMs: undefined };
     kept.listeners.add(listener);
     kept.periodMs = (ttlSeconds * 1000) / 3;
@@ -140,8 +145,9 @@ export class LeaseKeeper {
       if (kept === undefined) continue;
       if (ttl <= 0n) {
         this.#kept.delete(lease);
-        for (const listener of kept.listeners) queueMicrotask(listener);
+        for (const { onLost } of kept.listeners) queueMicrotask(() => onLost());
       } else {
+        if (kept.sentMs !== undefined) for (const { onKept } of kept.listeners) onKept?.(kept.sentMs);
         kept.dueMs = clock.monotonicMs() + kept.periodMs;
       }
       kept.sentMs = undefined;

@@ -1,16 +1,16 @@
 /** Two daemons over one etcd, each a process of its own, and what happens to them. */
 
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import type { RemoteClusterStatus } from '../../../src/kvstoremesh/status/status.ts';
-import { LEADER_LOCKS } from '../../../src/shared/etcd/keyspace.ts';
-import { type KeyValue, NO_LEASE } from '../../../src/shared/etcd/types.ts';
-import { history } from '../../support/etcd/etcd-client.ts';
-import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { ConfigDirectory, harborFlags } from '../../support/kvstoremesh/config-directory.ts';
-import { type Remote, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
-import { freePort } from '../../support/network/free-port.ts';
-import { type Daemon, quickProgram, startDaemon } from '../../support/processes/daemon.ts';
-import { until, within } from '../../support/until.ts';
+import type { RemoteClusterStatus } from '../../src/kvstoremesh/status/status.ts';
+import { KVSTOREMESH_LOCKS } from '../../src/shared/etcd/keyspace.ts';
+import { type KeyValue, NO_LEASE } from '../../src/shared/etcd/types.ts';
+import { history } from '../support/etcd/etcd-client.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { ConfigDirectory, harborFlags } from '../support/kvstoremesh/config-directory.ts';
+import { type Remote, type Store, startFullRemote, startLocal } from '../support/kvstoremesh/mesh-fixture.ts';
+import { freePort } from '../support/network/free-port.ts';
+import { type Daemon, quickProgram, startDaemon } from '../support/processes/daemon.ts';
+import { until, within } from '../support/until.ts';
 
 const SHORT_TTL_SECONDS = 3;
 /** Events while the lease is alive cannot have waited for its end. */
@@ -65,11 +65,11 @@ async function startPair(local: Store, remote: Remote, ttlSeconds: number): Prom
   return [first, second];
 }
 
-const locks = async (local: Store) => Object.keys(await local.dump(LEADER_LOCKS));
+const locks = async (local: Store) => Object.keys(await local.dump(KVSTOREMESH_LOCKS));
 
 async function locksByAge(local: Store): Promise<KeyValue[]> {
   const found: KeyValue[] = [];
-  for await (const { keyValues } of local.client.list(LEADER_LOCKS, { signal: AbortSignal.timeout(60_000) }))
+  for await (const { keyValues } of local.client.list(KVSTOREMESH_LOCKS, { signal: AbortSignal.timeout(60_000) }))
     found.push(...keyValues);
   return found.sort((a, b) => a.modRevision - b.modRevision);
 }
@@ -225,12 +225,12 @@ describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { t
     await using berlin = await startFullRemote('berlin', 7);
     const [first, second] = await startPair(local, berlin, LONG_TTL_SECONDS);
     const wanted = Object.keys(await local.dump('cilium/'))
-      .filter((key) => !key.startsWith(LEADER_LOCKS))
+      .filter((key) => !key.startsWith(KVSTOREMESH_LOCKS))
       .sort();
     await local.process.restart({ wipe: true });
     const written = async () =>
       Object.keys(await local.dump('cilium/'))
-        .filter((key) => !key.startsWith(LEADER_LOCKS))
+        .filter((key) => !key.startsWith(KVSTOREMESH_LOCKS))
         .sort();
     await until('all of it is there', async () => JSON.stringify(await written()) === JSON.stringify(wanted), {
       withinMs: 75_000,

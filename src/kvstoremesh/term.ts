@@ -6,34 +6,34 @@
  */
 
 import { once } from 'node:events';
-import { asError } from '../../shared/errors.ts';
-import { DialPacing } from '../../shared/etcd/connection/dial-pacing.ts';
-import { ROOT } from '../../shared/etcd/keyspace.ts';
-import type { EtcdMetrics } from '../../shared/etcd/metrics.ts';
-import type { EtcdClient } from '../../shared/etcd/types.ts';
-import { ReceiveBudget } from '../../shared/etcd/wire/receive-budget.ts';
-import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS } from '../../shared/limits.ts';
-import type { ControllerGroup, RunObserver } from '../../shared/process/controller-runs.ts';
-import { JobGroup } from '../../shared/process/jobs.ts';
-import type { Logger } from '../../shared/process/log.ts';
-import { holdClusterConfigMarker } from '../../shared/publisher/cluster-config-marker.ts';
-import { runHeartbeat } from '../../shared/publisher/heartbeat.ts';
-import type { PublisherMetrics } from '../../shared/publisher/metrics.ts';
-import { createPublisher } from '../../shared/publisher/publisher.ts';
-import type { Publisher } from '../../shared/publisher/types.ts';
-import { Backoff } from '../../shared/time/backoff.ts';
-import type { Clock } from '../../shared/time/clock.ts';
-import { ConfigDirectory } from '../configuration/config-directory.ts';
-import type { KvstoremeshConfig } from '../flags.ts';
-import { ImportGuard } from '../import-guard/guard.ts';
-import type { RemoteCluster } from '../remote/cluster.ts';
-import { ClusterIds } from '../remote/cluster-ids.ts';
-import { RemoteClusters } from '../remote/clusters.ts';
-import { openRemoteEtcd } from '../remote/etcd-client.ts';
-import { DRAIN_GRACE_MS } from '../removal/drain.ts';
-import { mirroredClusters } from '../removal/orphans.ts';
-import type { Term } from './leadership.ts';
+import { asError } from '../shared/errors.ts';
+import { DialPacing } from '../shared/etcd/connection/dial-pacing.ts';
+import { ROOT } from '../shared/etcd/keyspace.ts';
+import type { EtcdMetrics } from '../shared/etcd/metrics.ts';
+import type { EtcdClient } from '../shared/etcd/types.ts';
+import { ReceiveBudget } from '../shared/etcd/wire/receive-budget.ts';
+import type { Term } from '../shared/leadership/leadership.ts';
+import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS } from '../shared/limits.ts';
+import type { ControllerGroup, RunObserver } from '../shared/process/controller-runs.ts';
+import { JobGroup } from '../shared/process/jobs.ts';
+import type { Logger } from '../shared/process/log.ts';
+import { holdClusterConfigMarker } from '../shared/publisher/cluster-config-marker.ts';
+import { runHeartbeat } from '../shared/publisher/heartbeat.ts';
+import type { PublisherMetrics } from '../shared/publisher/metrics.ts';
+import { createPublisher } from '../shared/publisher/publisher.ts';
+import type { Publisher } from '../shared/publisher/types.ts';
+import { Backoff } from '../shared/time/backoff.ts';
+import type { Clock } from '../shared/time/clock.ts';
+import { ConfigDirectory } from './configuration/config-directory.ts';
+import type { KvstoremeshConfig } from './flags.ts';
+import { ImportGuard } from './import-guard/guard.ts';
 import { type ClusterProgress, isReady } from './readiness.ts';
+import type { RemoteCluster } from './remote/cluster.ts';
+import { ClusterIds } from './remote/cluster-ids.ts';
+import { RemoteClusters } from './remote/clusters.ts';
+import { openRemoteEtcd } from './remote/etcd-client.ts';
+import { DRAIN_GRACE_MS } from './removal/drain.ts';
+import { mirroredClusters } from './removal/orphans.ts';
 
 export interface LeaderTiming {
   /** Between the removal of a cluster's config and that of its keys. */

@@ -1,16 +1,16 @@
 /** A daemon of which only the leadership is real, and the queue it stands in. */
 
 import { onTestFinished } from 'vitest';
-import { runLeadership, type Term } from '../../../src/kvstoremesh/leadership/leadership.ts';
-import type { LockPlace } from '../../../src/kvstoremesh/leadership/lock-place.ts';
-import { LEADER_LOCKS } from '../../../src/shared/etcd/keyspace.ts';
-import type { EtcdClient, EtcdKey, LeaseId } from '../../../src/shared/etcd/types.ts';
-import { Registry } from '../../../src/shared/http/metrics.ts';
-import { silentLogger } from '../../../src/shared/process/log.ts';
-import { systemClock } from '../../../src/shared/time/clock.ts';
-import { openClient, soon } from '../../support/etcd/etcd-client.ts';
-import type { Store } from '../../support/kvstoremesh/mesh-fixture.ts';
-import { until } from '../../support/until.ts';
+import { KVSTOREMESH_LOCKS } from '../../src/shared/etcd/keyspace.ts';
+import type { EtcdClient, EtcdKey, LeaseId } from '../../src/shared/etcd/types.ts';
+import { Registry } from '../../src/shared/http/metrics.ts';
+import { runLeadership, type Term } from '../../src/shared/leadership/leadership.ts';
+import type { LockPlace } from '../../src/shared/leadership/lock-place.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
+import { openClient, soon } from '../support/etcd/etcd-client.ts';
+import type { Store } from '../support/kvstoremesh/mesh-fixture.ts';
+import { until } from '../support/until.ts';
 
 /** The shortest that etcd grants is 2 s. */
 export const SHORT_TTL_SECONDS = 3;
@@ -42,9 +42,10 @@ export class Replica implements AsyncDisposable {
     const onStandby = () => {
       this.isStandby = true;
     };
-    const timing = { lockTtlSeconds: ttlSeconds, standbyMs };
+    const lock = { locks: KVSTOREMESH_LOCKS, ttlSeconds, client: this.client, place, clock, log };
+    const timing = { standbyMs };
     this.ended = runLeadership(
-      { client: this.client, place, clock, log, metrics, timing, onStandby, lead: lead ?? ((term) => this.#lead(term)) },
+      { ...lock, name: 'kvstoremesh', metrics, timing, onStandby, lead: lead ?? ((term) => this.#lead(term)) },
       this.#stop.signal,
     );
     this.ended.catch(() => undefined);
@@ -85,7 +86,7 @@ export class Replica implements AsyncDisposable {
 
 export async function queue(store: Store): Promise<{ key: EtcdKey; lease: LeaseId; value: string }[]> {
   const keys = [];
-  for await (const { keyValues } of store.client.list(LEADER_LOCKS, soon()))
+  for await (const { keyValues } of store.client.list(KVSTOREMESH_LOCKS, soon()))
     for (const { key, lease, value } of keyValues) keys.push({ key, lease, value: value.toString() });
   return keys;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type ClusterProgress, isReady } from '../../../src/kvstoremesh/leadership/readiness.ts';
+import { type ClusterProgress, isReady } from '../../src/kvstoremesh/readiness.ts';
 
 const LIMITS = { perClusterMs: 15_000, globalMs: 600_000 };
 const START = 1_000;

@@ -1,16 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test as anyTest, expect, onTestFinished } from 'vitest';
-import { FencedClient } from '../../../src/kvstoremesh/leadership/fenced-client.ts';
-import { ConditionFailedError } from '../../../src/shared/etcd/errors.ts';
-import { LEADER_LOCKS } from '../../../src/shared/etcd/keyspace.ts';
-import { keyOf, NO_LEASE } from '../../../src/shared/etcd/types.ts';
-import { bytes, soon } from '../../support/etcd/etcd-client.ts';
-import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { ETCDCTL, etcdctlMissing } from '../../support/etcd/etcdctl.ts';
-import { startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
-import { startTcpProxy } from '../../support/network/tcp-proxy.ts';
-import { until, within } from '../../support/until.ts';
+import { ConditionFailedError } from '../../src/shared/etcd/errors.ts';
+import { KVSTOREMESH_LOCKS } from '../../src/shared/etcd/keyspace.ts';
+import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
+import { FencedClient } from '../../src/shared/leadership/fenced-client.ts';
+import { bytes, soon } from '../support/etcd/etcd-client.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { ETCDCTL, etcdctlMissing } from '../support/etcd/etcdctl.ts';
+import { startLocal } from '../support/kvstoremesh/mesh-fixture.ts';
+import { startTcpProxy } from '../support/network/tcp-proxy.ts';
+import { until, within } from '../support/until.ts';
 import { LONG_TTL_SECONDS, queue, queueOf, Replica, SHORT_TTL_SECONDS } from './replica.ts';
 
 const test = anyTest.skipIf(etcdVersions().length === 0);
@@ -46,15 +46,15 @@ test('a second replica waits with a key of its own, and leads as soon as the fir
 
 test('the queue is in the order of creation, independent of key names and writers', async () => {
   await using store = await startLocal();
-  await store.put({ [`${LEADER_LOCKS}7000000000000001`]: '' });
-  await store.put({ [`${LEADER_LOCKS}1`]: '' });
+  await store.put({ [`${KVSTOREMESH_LOCKS}7000000000000001`]: '' });
+  await store.put({ [`${KVSTOREMESH_LOCKS}1`]: '' });
   const replica = new Replica(store);
   await queueOf(store, 3);
-  await store.put({ [`${LEADER_LOCKS}0`]: '' });
-  await store.delete(`${LEADER_LOCKS}7000000000000001`);
+  await store.put({ [`${KVSTOREMESH_LOCKS}0`]: '' });
+  await store.delete(`${KVSTOREMESH_LOCKS}7000000000000001`);
   await queueOf(store, 3);
   expect(replica.isLeading).toBe(false);
-  await store.delete(`${LEADER_LOCKS}1`);
+  await store.delete(`${KVSTOREMESH_LOCKS}1`);
   await replica.leads();
 });
 
@@ -154,8 +154,8 @@ test('an etcd that is unreachable for a moment and keeps its data costs no repli
   const second = new Replica(store);
   await queueOf(store, 2);
   await store.process.restart();
-  await store.put({ [`${LEADER_LOCKS}1`]: '' });
-  await store.delete(`${LEADER_LOCKS}1`);
+  await store.put({ [`${KVSTOREMESH_LOCKS}1`]: '' });
+  await store.delete(`${KVSTOREMESH_LOCKS}1`);
   await term.client.txn([{ type: 'delete', key: keyOf('cilium/x') }], soon());
   expect(term.signal.aborted).toBe(false);
   expect(second.isLeading).toBe(false);
@@ -181,7 +181,7 @@ test('etcdctl lock, which is the recipe that the original uses, and a replica wa
   context.skip(reason !== undefined, reason);
   await using store = await startLocal();
   const lock = () => {
-    const child = spawn(ETCDCTL, [`--endpoints=${store.process.endpoint}`, 'lock', LEADER_LOCKS.slice(0, -1)], {
+    const child = spawn(ETCDCTL, [`--endpoints=${store.process.endpoint}`, 'lock', KVSTOREMESH_LOCKS.slice(0, -1)], {
       env: { ...process.env, ETCDCTL_API: '3' },
     });
     onTestFinished(() => void child.kill('SIGKILL'));

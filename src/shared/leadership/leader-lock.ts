@@ -6,27 +6,28 @@
  * successor of a killed process does not have to wait for that (lock-place.ts).
  */
 
-import { asError, errorCode } from '../../shared/errors.ts';
-import { ClusterChangedError, EtcdError } from '../../shared/etcd/errors.ts';
-import { LEADER_LOCKS } from '../../shared/etcd/keyspace.ts';
-import { type EtcdClient, type EtcdKey, type KeyValue, keyOf, type LeaseId, type Revision } from '../../shared/etcd/types.ts';
-import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS } from '../../shared/limits.ts';
-import type { Logger } from '../../shared/process/log.ts';
-import { TaskScope } from '../../shared/process/task-scope.ts';
-import { onAbort } from '../../shared/time/abort.ts';
-import { Backoff } from '../../shared/time/backoff.ts';
-import type { Clock } from '../../shared/time/clock.ts';
-import { pauseUntilRecovered } from '../../shared/time/recovery.ts';
-import { LockLostError } from '../errors.ts';
+import { asError, errorCode } from '../errors.ts';
+import { ClusterChangedError, EtcdError } from '../etcd/errors.ts';
+import { type EtcdClient, type EtcdKey, type KeyValue, keyOf, type LeaseId, type Revision } from '../etcd/types.ts';
+import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS } from '../limits.ts';
+import type { Logger } from '../process/log.ts';
+import { TaskScope } from '../process/task-scope.ts';
+import { onAbort } from '../time/abort.ts';
+import { Backoff } from '../time/backoff.ts';
+import type { Clock } from '../time/clock.ts';
+import { pauseUntilRecovered } from '../time/recovery.ts';
+import { LockLostError } from './errors.ts';
 import type { LeaseClaim, LockPlace } from './lock-place.ts';
-
-/** A leader loses the lock this long after its last keepalive; as in the original. */
-export const LOCK_LEASE_TTL_SECONDS = 25;
 
 /** How long the end of a candidacy may take. */
 const WITHDRAW_TIMEOUT_MS = 2_000;
 
+/** How often within the duration of the lease a leader checks that it was renewed. */
+const RENEWAL_CHECKS = 10;
+
 export interface LeaderLockOptions {
+  /** The prefix of the queue: one of the daemon's own. */
+  readonly locks: EtcdKey;
   /** The local etcd. The client may forget its cluster ID while there is no term: no publisher may use it then. */
   readonly client: EtcdClient;
   readonly ttlSeconds: number;
@@ -45,18 +46,18 @@ export interface LeaderLockOptions {
  * reason.
  */
 export async function releaseEnded(options: LeaderLockOptions, signal: AbortSignal): Promise<void> {
-  const { client, place } = options;
+  const { client, locks, place } = options;
   if (place === undefined) return;
   await persist(options, signal, async () => {
     // A lease that does not match the name of the key may carry other keys too.
-    for await (const { keyValues } of client.list(LEADER_LOCKS, { signal, keysOnly: true }))
+    for await (const { keyValues } of client.list(locks, { signal, keysOnly: true }))
       for (const { key, lease } of keyValues)
-        if (key === lockKey(lease) && (await place.hasEnded(lease))) await release(lease, options, signal);
+        if (key === lockKey(locks, lease) && (await place.hasEnded(lease))) await release(lease, options, signal);
   });
 }
 
-async function release(lease: LeaseId, { client, log }: LeaderLockOptions, signal: AbortSignal): Promise<void> {
-  const lock = lockKey(lease);
+async function release(lease: LeaseId, { client, locks, log }: LeaderLockOptions, signal: AbortSignal): Promise<void> {
+  const lock = lockKey(locks, lease);
   try {
     await client.revokeLease(lease, { signal });
     log.info({ lock }, 'released the leader lock of an earlier process that has ended');
@@ -70,13 +71,14 @@ async function release(lease: LeaseId, { client, log }: LeaderLockOptions, signa
 
 /** Joins the queue, and retries until that succeeds. Rejects only with the signal's reason. */
 export async function standForLeader(options: LeaderLockOptions, signal: AbortSignal): Promise<Candidacy> {
-  const { client, ttlSeconds, place } = options;
+  const { client, ttlSeconds, place, clock } = options;
   return persist(options, signal, async () => {
     const claim = await place?.claim();
     let candidacy: Candidacy | undefined;
     try {
+      const grantedMs = clock.monotonicMs();
       const lease = await client.grantLease(ttlSeconds, { signal, ...(claim && { id: claim.id }) });
-      candidacy = new Candidacy(lease, claim, options, signal);
+      candidacy = new Candidacy({ lease, grantedMs, claim }, options, signal);
       await candidacy.join();
       return candidacy;
     } catch (thrown) {
@@ -107,8 +109,15 @@ async function persist<T>({ client, clock, log }: LeaderLockOptions, signal: Abo
 }
 
 /** etcd's recipe names the key by the lease, in hexadecimal digits without leading zeros. */
-function lockKey(lease: LeaseId): EtcdKey {
-  return keyOf(`${LEADER_LOCKS}${lease.toString(16)}`);
+function lockKey(locks: EtcdKey, lease: LeaseId): EtcdKey {
+  return keyOf(`${locks}${lease.toString(16)}`);
+}
+
+interface GrantedLease {
+  readonly lease: LeaseId;
+  /** Not later than etcd granted it, by the monotonic clock. */
+  readonly grantedMs: number;
+  readonly claim: LeaseClaim | undefined;
 }
 
 /** A place in the queue, until it is lost or given up. */
@@ -122,14 +131,26 @@ export class Candidacy {
   readonly #election = Promise.withResolvers<void>();
   /** The first key in the queue. */
   #leader: EtcdKey | undefined;
+  /** Other replicas were in the queue when it was read last. */
+  #isAwaited = false;
+  /** Until one duration of the lease later no other replica can lead. */
+  #renewedMs: number;
 
-  constructor(lease: LeaseId, claim: LeaseClaim | undefined, options: LeaderLockOptions, signal: AbortSignal) {
-    this.key = lockKey(lease);
+  constructor({ lease, grantedMs, claim }: GrantedLease, options: LeaderLockOptions, signal: AbortSignal) {
+    this.key = lockKey(options.locks, lease);
     this.#lease = lease;
+    this.#renewedMs = grantedMs;
     this.#claim = claim;
     this.#options = options;
     this.#scope = new TaskScope(signal);
-    this.#stopKeeping = options.client.keepLease(lease, options.ttlSeconds, () => this.lose('its lease has expired'));
+    this.#stopKeeping = options.client.keepLease(
+      lease,
+      options.ttlSeconds,
+      () => this.lose('its lease has expired'),
+      (askedMs) => {
+        this.#renewedMs = askedMs;
+      },
+    );
     this.#election.promise.catch(() => undefined);
     onAbort(this.signal, () => this.#election.reject(this.signal.reason));
   }
@@ -148,6 +169,7 @@ export class Candidacy {
   async join(): Promise<void> {
     await this.#options.client.putIfAbsent(this.key, new Uint8Array(), this.#lease, { signal: this.signal });
     this.#scope.run(() => this.#watchQueue());
+    this.#scope.run(() => this.#watchRenewal());
   }
 
   /** The place is lost. The first reason counts. */
@@ -173,16 +195,16 @@ export class Candidacy {
 
   /** Rejects when the place is lost or the signal is aborted. */
   async #watchQueue(): Promise<void> {
-    const { client, clock, log } = this.#options;
+    const { client, locks, clock, log } = this.#options;
     const { signal } = this;
     const backoff = new Backoff({ minMs: ETCD_BACKOFF_MIN_MS, maxMs: ETCD_BACKOFF_MAX_MS });
     for (;;) {
       try {
-        const { queue, revision } = await readQueue(client, signal);
+        const { queue, revision } = await readQueue(client, locks, signal);
         this.#judge(queue);
         signal.throwIfAborted();
         backoff.reset();
-        await untilReplicaLeaves(client, revision, signal);
+        await untilQueueChanges(client, locks, revision, signal);
       } catch (thrown) {
         signal.throwIfAborted();
         if (thrown instanceof ClusterChangedError) this.lose(thrown.message);
@@ -193,10 +215,26 @@ export class Candidacy {
     }
   }
 
+  /**
+   * A leader whose etcd member is away, or cut off from the other members, is told neither that its lease has expired nor
+   * that another replica leads. It ends its term when that may have happened. Where no other replica waits, the term goes on
+   * while etcd is away: nothing is gained by giving up what it has in memory.
+   */
+  async #watchRenewal(): Promise<never> {
+    const { clock, ttlSeconds } = this.#options;
+    const ttlMs = ttlSeconds * 1000;
+    for (;;) {
+      await clock.sleep(ttlMs / RENEWAL_CHECKS, this.signal);
+      if (this.#leader !== this.key || !this.#isAwaited || clock.monotonicMs() - this.#renewedMs < ttlMs) continue;
+      this.lose(`etcd has not renewed its lease for ${ttlSeconds} s, and another replica waits`);
+    }
+  }
+
   #judge(queue: readonly EtcdKey[]): void {
     const [first] = queue;
     const before = this.#leader;
     this.#leader = first;
+    this.#isAwaited = queue.length > 1;
     if (!queue.includes(this.key)) this.lose('its key was deleted');
     else if (first === this.key) this.#election.resolve();
     else if (before === this.key) this.lose(`${first} precedes it now`);
@@ -205,18 +243,21 @@ export class Candidacy {
 }
 
 /** The keys in the order of their creation. A key of the queue is written once, so its mod revision is its create revision. */
-async function readQueue(client: EtcdClient, signal: AbortSignal): Promise<{ queue: EtcdKey[]; revision: Revision }> {
+async function readQueue(
+  client: EtcdClient,
+  locks: EtcdKey,
+  signal: AbortSignal,
+): Promise<{ queue: EtcdKey[]; revision: Revision }> {
   const keyValues: KeyValue[] = [];
   let revision = 0 as Revision;
-  for await (const page of client.list(LEADER_LOCKS, { signal, keysOnly: true })) {
+  for await (const page of client.list(locks, { signal, keysOnly: true })) {
     keyValues.push(...page.keyValues);
     revision = page.revision;
   }
   return { queue: keyValues.sort((a, b) => a.modRevision - b.modRevision).map(({ key }) => key), revision };
 }
 
-async function untilReplicaLeaves(client: EtcdClient, seen: Revision, signal: AbortSignal): Promise<void> {
+async function untilQueueChanges(client: EtcdClient, locks: EtcdKey, seen: Revision, signal: AbortSignal): Promise<void> {
   const from = (seen + 1) as Revision;
-  for await (const batch of client.watch(LEADER_LOCKS, { signal, from, deletesOnly: true }))
-    if (batch.kind !== 'progress') return;
+  for await (const batch of client.watch(locks, { signal, from })) if (batch.kind !== 'progress') return;
 }

@@ -1,19 +1,23 @@
 /** Who leads after a process that was killed: which keys of the leader lock its successor removes, and which it never does. */
 
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { findLockPlace, type LeaseClaim, type LockPlace } from '../../../src/kvstoremesh/leadership/lock-place.ts';
-import { LEADER_LOCKS } from '../../../src/shared/etcd/keyspace.ts';
-import { type EtcdKey, keyOf, type LeaseId } from '../../../src/shared/etcd/types.ts';
-import { silentLogger } from '../../../src/shared/process/log.ts';
-import { bytes, soon } from '../../support/etcd/etcd-client.ts';
-import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { type Store, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
-import { startTcpProxy } from '../../support/network/tcp-proxy.ts';
-import { until } from '../../support/until.ts';
+import { KVSTOREMESH_LOCKS } from '../../src/shared/etcd/keyspace.ts';
+import { type EtcdKey, keyOf, type LeaseId } from '../../src/shared/etcd/types.ts';
+import { findLockPlace, type LeaseClaim, type LockPlace } from '../../src/shared/leadership/lock-place.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { bytes, soon } from '../support/etcd/etcd-client.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { type Store, startLocal } from '../support/kvstoremesh/mesh-fixture.ts';
+import { startTcpProxy } from '../support/network/tcp-proxy.ts';
+import { until } from '../support/until.ts';
 import { LONG_TTL_SECONDS, queue, queueOf, Replica } from './replica.ts';
 
 async function placeOf(description?: string): Promise<LockPlace> {
-  const place = await findLockPlace(silentLogger, description === undefined ? undefined : async () => description);
+  const place = await findLockPlace(
+    KVSTOREMESH_LOCKS,
+    silentLogger,
+    description === undefined ? undefined : async () => description,
+  );
   if (place === undefined) throw new Error('no abstract sockets on this system');
   return place;
 }
@@ -27,7 +31,7 @@ async function claimOf(place: LockPlace): Promise<LeaseClaim> {
 /** A key on a lease of its own that is not kept alive, as left by a process that was killed. */
 async function leave(store: Store, id?: LeaseId, name = (lease: LeaseId) => lease.toString(16)): Promise<EtcdKey> {
   const lease = await store.client.grantLease(LONG_TTL_SECONDS, { ...soon(), ...(id !== undefined && { id }) });
-  const key = keyOf(`${LEADER_LOCKS}${name(lease)}`);
+  const key = keyOf(`${KVSTOREMESH_LOCKS}${name(lease)}`);
   await store.client.putIfAbsent(key, bytes(''), lease, soon());
   return key;
 }
@@ -133,7 +137,7 @@ describe.skipIf(etcdVersions().length === 0)('a replica that starts where an ear
 });
 
 test('if the place is unknown there is none, and nothing fails because of it', async () => {
-  expect(await findLockPlace(silentLogger, () => Promise.reject(new Error('no /proc')))).toBeUndefined();
+  expect(await findLockPlace(KVSTOREMESH_LOCKS, silentLogger, () => Promise.reject(new Error('no /proc')))).toBeUndefined();
 });
 
 test('IDs of leases are positive, of 63 bits, and never the same twice at once', async () => {

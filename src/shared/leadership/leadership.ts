@@ -4,19 +4,18 @@
  * Losing the lock does not end the process. The next leader, another replica or this one, compares with what etcd holds and
  * writes only differences, so agents do not notice the change.
  */
-import { asError } from '../../shared/errors.ts';
-import type { EtcdClient } from '../../shared/etcd/types.ts';
-import type { Registry } from '../../shared/http/metrics.ts';
+import { asError } from '../errors.ts';
+import type { EtcdClient } from '../etcd/types.ts';
+import type { Registry } from '../http/metrics.ts';
 import { FencedClient } from './fenced-client.ts';
-import { type Candidacy, type LeaderLockOptions, LOCK_LEASE_TTL_SECONDS, releaseEnded, standForLeader } from './leader-lock.ts';
+import { type Candidacy, type LeaderLockOptions, releaseEnded, standForLeader } from './leader-lock.ts';
 
 export interface LeadershipTiming {
-  readonly lockTtlSeconds: number;
   /** After this time in the queue a replica is a standby and reports ready. */
   readonly standbyMs: number;
 }
 
-export const LEADERSHIP_TIMING: LeadershipTiming = { lockTtlSeconds: LOCK_LEASE_TTL_SECONDS, standbyMs: 10_000 };
+export const LEADERSHIP_TIMING: LeadershipTiming = { standbyMs: 10_000 };
 
 export interface Term {
   /** Writes only while the term lasts. */
@@ -25,7 +24,9 @@ export interface Term {
   readonly signal: AbortSignal;
 }
 
-export interface LeadershipOptions extends Omit<LeaderLockOptions, 'ttlSeconds'> {
+export interface LeadershipOptions extends LeaderLockOptions {
+  /** The daemon, for the metric. */
+  readonly name: string;
   readonly metrics: Registry;
   readonly timing: LeadershipTiming;
   /** Resolves when the term is over and all of its tasks have ended; rejects where the daemon cannot go on. */
@@ -36,14 +37,13 @@ export interface LeadershipOptions extends Omit<LeaderLockOptions, 'ttlSeconds'>
 
 /** Runs until the signal is aborted, then gives up the lock and resolves. Rejects with what `lead` rejects with. */
 export async function runLeadership(options: LeadershipOptions, signal: AbortSignal): Promise<void> {
-  const { client, place, clock, log, metrics, timing, lead } = options;
-  const lock = { client, place, ttlSeconds: timing.lockTtlSeconds, clock, log };
+  const { name, client, log, metrics, lead } = options;
   const status = metrics.gauge('leader_election_master_status', 'Whether this replica leads', ['name']);
-  const isLeader = (value: boolean) => status.set({ name: 'kvstoremesh' }, Number(value));
+  const isLeader = (value: boolean) => status.set({ name }, Number(value));
   isLeader(false);
-  await releaseEnded(lock, signal);
+  await releaseEnded(options, signal);
   while (!signal.aborted) {
-    const candidacy = await standForLeader(lock, signal);
+    const candidacy = await standForLeader(options, signal);
     try {
       await elected(candidacy, options);
       isLeader(true);

@@ -17,10 +17,11 @@ import { once } from 'node:events';
 import { readFile, readlink } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { hostname } from 'node:os';
-import { asError } from '../../shared/errors.ts';
-import type { LeaseId } from '../../shared/etcd/types.ts';
-import { LOCK_PROBE_MS } from '../../shared/limits.ts';
-import type { Logger } from '../../shared/process/log.ts';
+import { asError } from '../errors.ts';
+import { ROOT } from '../etcd/keyspace.ts';
+import type { EtcdKey, LeaseId } from '../etcd/types.ts';
+import { LOCK_PROBE_MS } from '../limits.ts';
+import type { Logger } from '../process/log.ts';
 
 const RANDOM_BITS = 20;
 /** IDs of leases are positive and have 63 bits. */
@@ -43,13 +44,17 @@ export interface LockPlace {
   hasEnded(lease: LeaseId): Promise<boolean>;
 }
 
-/** Undefined where the system has no such sockets or does not reveal the place. That is logged and has no other effect. */
+/**
+ * The place of this process for the lock whose keys are below `locks`. Undefined where the system has no such sockets or does not
+ * reveal the place. That is logged and has no other effect.
+ */
 export async function findLockPlace(
+  locks: EtcdKey,
   log: Logger,
   describe: () => Promise<string> = describePlace,
 ): Promise<LockPlace | undefined> {
   try {
-    const place = new SocketPlace(await describe());
+    const place = new SocketPlace(locks, await describe());
     (await place.claim()).release();
     return place;
   } catch (thrown) {
@@ -63,9 +68,11 @@ export async function findLockPlace(
 }
 
 class SocketPlace implements LockPlace {
+  readonly #locks: EtcdKey;
   readonly #place: bigint;
 
-  constructor(description: string) {
+  constructor(locks: EtcdKey, description: string) {
+    this.#locks = locks;
     const digest = createHash('sha256').update(description).digest();
     this.#place = BigInt.asUintN(PLACE_BITS, digest.readBigUInt64BE());
   }
@@ -74,7 +81,7 @@ class SocketPlace implements LockPlace {
     // Zero means no lease.
     const id = ((this.#place << BigInt(RANDOM_BITS)) | BigInt(randomInt(1, 2 ** RANDOM_BITS))) as LeaseId;
     const server = createServer((socket) => socket.destroy());
-    server.listen(socketOf(id));
+    server.listen(socketOf(this.#locks, id));
     await once(server, 'listening');
     // A connection that cannot be accepted is still not refused.
     server.on('error', () => undefined);
@@ -83,7 +90,7 @@ class SocketPlace implements LockPlace {
   }
 
   async hasEnded(lease: LeaseId): Promise<boolean> {
-    return lease >> BigInt(RANDOM_BITS) === this.#place && isRefused(lease);
+    return lease >> BigInt(RANDOM_BITS) === this.#place && isRefused(socketOf(this.#locks, lease));
   }
 }
 
@@ -94,12 +101,17 @@ async function describePlace(): Promise<string> {
   return JSON.stringify([boot.trim(), network, hostname()]);
 }
 
-/** A leading NUL makes the name abstract: there is no file. Linux only. */
-const socketOf = (lease: LeaseId) => `\0clustermesh-apiserver/kvstoremesh-lock/${lease.toString(16)}`;
+/**
+ * A leading NUL makes the name abstract: there is no file. Linux only. Earlier releases use the same names, hence during an
+ * update no running process is taken for one that has ended.
+ */
+function socketOf(locks: EtcdKey, lease: LeaseId): string {
+  return `\0clustermesh-apiserver/${locks.slice(ROOT.length)}${lease.toString(16)}`;
+}
 
-function isRefused(lease: LeaseId): Promise<boolean> {
+function isRefused(name: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(socketOf(lease));
+    const socket = connect(name);
     const settle = (isRefused: boolean) => {
       clearTimeout(deadline);
       socket.destroy();

@@ -4,7 +4,7 @@
  * etcd checks for the key in each transaction. A process that was suspended, or whose last write is still under way, can
  * therefore never write after another replica has taken over.
  */
-import { ConditionFailedError } from '../../shared/etcd/errors.ts';
+import { ConditionFailedError } from '../etcd/errors.ts';
 import type {
   CallOptions,
   EtcdClient,
@@ -21,7 +21,7 @@ import type {
   TxnOptions,
   WatchBatch,
   WatchOptions,
-} from '../../shared/etcd/types.ts';
+} from '../etcd/types.ts';
 
 /** Only `txn` writes keys. The owner of the wrapped client closes it. */
 export class FencedClient implements EtcdClient {
@@ -81,8 +81,8 @@ export class FencedClient implements EtcdClient {
     return this.#client.revokeLease(lease, options);
   }
 
-  keepLease(lease: LeaseId, ttlSeconds: number, onLost: () => void): () => void {
-    return this.#client.keepLease(lease, ttlSeconds, onLost);
+  keepLease(lease: LeaseId, ttlSeconds: number, onLost: () => void, onKept?: (askedMs: number) => void): () => void {
+    return this.#client.keepLease(lease, ttlSeconds, onLost, onKept);
   }
 
   onRecovered(listener: () => void): () => void {
