@@ -159,6 +159,7 @@ class Server implements EtcdProcess {
       metricsUrl: this.metricsEndpoint,
       tls: this.#options.tls,
       args: this.#options.args,
+      member: this.#options.member,
     });
   }
 }

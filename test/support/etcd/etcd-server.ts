@@ -26,6 +26,16 @@ export interface EtcdOptions {
   readonly tls?: EtcdTls;
   /** The cluster ID follows from it. By default every process has its own. */
   readonly clusterToken?: string;
+  /** By default it is the only member of its cluster. */
+  readonly member?: EtcdMember;
+}
+
+/** A member of a cluster of several, all of which are known before the first one starts. */
+export interface EtcdMember {
+  readonly name: string;
+  readonly peerListenUrl: string;
+  /** The URLs at which the members reach each other, by name. */
+  readonly peers: Readonly<Record<string, string>>;
 }
 
 export interface RestartOptions {
@@ -67,18 +77,28 @@ export interface EtcdFlags {
   readonly metricsUrl: string;
   readonly tls: EtcdTls | undefined;
   readonly args: readonly string[] | undefined;
+  readonly member?: EtcdMember | undefined;
 }
 
-export function etcdFlags({ minor, dataDir, clusterToken, tls, args = [], ...urls }: EtcdFlags): string[] {
-  // One member needs no known peer port; the cluster ID follows from token and peer URL.
-  const peer = 'http://127.0.0.1:0';
+/** The only member needs no known peer port; the cluster ID follows from token and peer URLs. */
+const ALONE: EtcdMember = {
+  name: 'default',
+  peerListenUrl: 'http://127.0.0.1:0',
+  peers: { default: 'http://127.0.0.1:0' },
+};
+
+export function etcdFlags({ minor, dataDir, clusterToken, tls, args = [], member = ALONE, ...urls }: EtcdFlags): string[] {
+  const { name, peerListenUrl, peers } = member;
   return [
+    `--name=${name}`,
     `--data-dir=${dataDir}`,
     `--listen-client-urls=${urls.listenUrl}`,
     `--advertise-client-urls=${urls.advertisedUrl}`,
-    `--listen-peer-urls=${peer}`,
-    `--initial-advertise-peer-urls=${peer}`,
-    `--initial-cluster=default=${peer}`,
+    `--listen-peer-urls=${peerListenUrl}`,
+    `--initial-advertise-peer-urls=${peers[name]}`,
+    `--initial-cluster=${Object.entries(peers)
+      .map((peer) => peer.join('='))
+      .join()}`,
     `--initial-cluster-token=${clusterToken}`,
     `--listen-metrics-urls=${urls.metricsUrl}`,
     '--heartbeat-interval=10',
