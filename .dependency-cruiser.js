@@ -80,6 +80,7 @@ const KVSTOREMESH = [
 const CLI = [
   'command',
   ['completion', 'debug', 'clustermesh', 'kvstoremesh', 'etcdinit', 'mcsapi-coredns-cfg', 'certs', 'version'],
+  'combined',
 ];
 
 /** @type {import('dependency-cruiser').IConfiguration} */

@@ -1,6 +1,7 @@
 /** From the command line to a command, and from its outcome to the exit status. */
 import { certs } from './cli/certs.ts';
 import { clustermesh } from './cli/clustermesh.ts';
+import { combined } from './cli/combined.ts';
 import type { Command } from './cli/command/command.ts';
 import { commandNamed } from './cli/command/command-group.ts';
 import { PROGRAM, programHelp } from './cli/command/help.ts';
@@ -17,6 +18,7 @@ import { EXIT_FAILURE } from './shared/process/lifecycle.ts';
 const commands: Readonly<Record<string, Command>> = {
   clustermesh,
   kvstoremesh,
+  combined,
   'clustermesh-dbg': clustermeshDbg,
   'kvstoremesh-dbg': kvstoremeshDbg,
   etcdinit,

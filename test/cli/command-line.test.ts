@@ -30,6 +30,21 @@ test.each<[string, string[], string]>([
     'flag --kvstore-opt: unknown option "etcd.conf"; did you mean etcd.config?',
   ],
   ['Kubernetes switched off', ['clustermesh', '--enable-k8s=false'], 'flag --enable-k8s: false is not supported'],
+  [
+    'a flag of the second daemon that does not exist',
+    ['combined', '--cluster-name=east', '--cluster-id=1', ADDRESS, '--', '--cluster-nam=east'],
+    'kvstoremesh: unknown flag "--cluster-nam"; did you mean --cluster-name?',
+  ],
+  [
+    'one list of flags for two daemons',
+    ['combined', '--cluster-name=east', '--cluster-id=1', ADDRESS],
+    'the flags of kvstoremesh are missing; put them behind --',
+  ],
+  [
+    'a lease of the leader that is too short',
+    ['clustermesh', '--leader-election-lease-duration=4s'],
+    '"4s" is out of range; allowed: 5s to 5m0s',
+  ],
   ['an unknown command', ['kvstoremehs'], 'unknown command "kvstoremehs"; did you mean kvstoremesh? allowed: clustermesh, '],
 ])('%s ends the program with one line and status 255', async (_, args, message) => {
   const { status, stdout, stderr } = await program(args);

@@ -93,6 +93,13 @@ describe.each(suites)('%s', (shell, offers) => {
     expect(await offers('kvstoremesh-dbg', 'status', '-o', 'y')).toEqual(['yaml']);
   });
 
+  test.skipIf(!isInstalled(shell))(`offers the flags of either daemon on its side of -- (needs ${shell})`, async () => {
+    expect((await offers('combined', '--export-n')).sort()).toEqual(['--export-namespace-selector', '--export-namespaces']);
+    expect(await offers('combined', '--import-')).toEqual([]);
+    expect(await offers('combined', '--debug', '--', '--import-')).toEqual(['--import-guard']);
+    expect(await offers('combined', '--debug', '--', '--export-')).toEqual([]);
+  });
+
   test.skipIf(!isInstalled(shell))(`offers files where a flag takes a path (needs ${shell})`, async () => {
     expect(await offers('clustermesh', '--k8s-kubeconfig-path', 'a')).toEqual(['a file.yaml']);
     expect(await offers('clustermesh', '--k8s-kubeconfig-path=a')).toEqual(['a file.yaml']);

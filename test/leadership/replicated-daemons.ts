@@ -2,7 +2,7 @@
 import { onTestFinished } from 'vitest';
 import { startEmbeddedKubernetes } from '../../demo/kubernetes/embedded-kubernetes.ts';
 import { CLUSTERMESH_LOCKS, KVSTOREMESH_LOCKS } from '../../src/shared/etcd/keyspace.ts';
-import type { EtcdKey } from '../../src/shared/etcd/types.ts';
+import type { EtcdClient, EtcdKey } from '../../src/shared/etcd/types.ts';
 import { history } from '../support/etcd/etcd-client.ts';
 import { EtcdCluster } from '../support/etcd/etcd-cluster.ts';
 import { EAST } from '../support/kubernetes/clustermesh-run.ts';
@@ -71,6 +71,13 @@ async function remoteSource(): Promise<Source> {
       return `cilium/cache/nodes/v1/berlin/added-${index}`;
     },
   };
+}
+
+/** What readers act upon, of what was written or deleted after `since`, in order: `put KEY`, `delete KEY`. */
+export async function changesSince(client: EtcdClient, since: number): Promise<string[]> {
+  const isRoutine = /^cilium\/(synced\/|[a-z]+-lock\/|\.heartbeat$)/;
+  const events = await history(client, since);
+  return events.filter(({ key }) => !isRoutine.test(key)).map(({ type, key }) => `${type} ${key}`);
 }
 
 const SHORT_TTL_SECONDS = 3;
@@ -155,9 +162,7 @@ export class Replicas {
   }
 
   /** What readers act upon, of what was written or deleted after `since`; `asked` is a member that is in the quorum. */
-  async changes(since: number, asked = 1): Promise<string[]> {
-    const events = await history(this.store(asked).client, since);
-    const isRoutine = /^cilium\/(synced\/|[a-z]+-lock\/|\.heartbeat$)/;
-    return events.filter(({ key }) => !isRoutine.test(key)).map(({ type, key }) => `${type} ${key}`);
+  changes(since: number, asked = 1): Promise<string[]> {
+    return changesSince(this.store(asked).client, since);
   }
 }

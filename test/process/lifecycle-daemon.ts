@@ -1,6 +1,6 @@
 /** A daemon with the behaviour in its first argument, for tests of the process lifecycle. */
 import { ProgramError } from '../../src/shared/errors.ts';
-import { superviseDaemon } from '../../src/shared/process/lifecycle.ts';
+import { superviseDaemons } from '../../src/shared/process/lifecycle.ts';
 import { createLogger } from '../../src/shared/process/log.ts';
 
 class FixtureError extends ProgramError {
@@ -42,9 +42,10 @@ const daemon = behaviours[behaviour];
 if (daemon === undefined) throw new Error(`no such behaviour: ${behaviour}`);
 const log = createLogger({ debug: false, base: {} });
 const keepAlive = setInterval(() => undefined, 60_000);
-const status = await superviseDaemon({ log, shutdownTimeoutMs: Number(shutdownTimeoutMs) }, (signal) => {
+const run = (signal: AbortSignal) => {
   log.info('up');
   return daemon(signal);
-});
+};
+const status = await superviseDaemons({ log, shutdownTimeoutMs: Number(shutdownTimeoutMs) }, [{ log, run }]);
 clearInterval(keepAlive);
 process.exit(status);

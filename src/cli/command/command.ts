@@ -6,6 +6,8 @@ export interface Command {
   readonly summary: string;
   /** Its flags but for `--help`; absent where it takes none, not even that. */
   readonly flags?: FlagTable;
+  /** Flags of a second list, behind `--`. */
+  readonly furtherFlags?: FlagTable;
   /** Those among which it chooses, where it does nothing else. */
   readonly commands?: Readonly<Record<string, Command>>;
   /** The words that may follow it, where these are known. */

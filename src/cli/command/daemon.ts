@@ -1,4 +1,4 @@
-/** The shared startup code of the two daemons. */
+/** The shared startup code of the commands that run a daemon, or both. */
 
 import { parseClusterInfo } from '../../shared/cluster-info.ts';
 import { parseKvstoreOptions } from '../../shared/flags/kvstore-options.ts';
@@ -6,7 +6,7 @@ import type { ParsedFlags } from '../../shared/flags/parse.ts';
 import type { clusterFlags, kvstoreFlags, logFlags } from '../../shared/flags/shared-flags.ts';
 import { createRegistry } from '../../shared/http/metrics.ts';
 import { SHUTDOWN_TIMEOUT_MS } from '../../shared/limits.ts';
-import { superviseDaemon } from '../../shared/process/lifecycle.ts';
+import { type SupervisedDaemon, superviseDaemons } from '../../shared/process/lifecycle.ts';
 import { createLogger } from '../../shared/process/log.ts';
 import type { Runtime } from '../../shared/process/runtime.ts';
 import { systemClock } from '../../shared/time/clock.ts';
@@ -22,17 +22,41 @@ export interface Daemon {
   run(runtime: Runtime): Promise<void>;
 }
 
+/** A daemon and its flags. */
+export interface ConfiguredDaemon {
+  readonly daemon: Daemon;
+  readonly flags: DaemonFlags;
+}
+
+/** Throws a ProgramError where the flags do not fit together. */
+export function checkDaemonFlags({ values }: DaemonFlags): void {
+  parseClusterInfo(values);
+  parseKvstoreOptions(values.kvstoreOpt);
+}
+
 /**
  * Runs `daemon` to the end of the process; resolves with the exit status.
  * Throws before anything is started where the flags do not fit together.
  */
-export function runDaemon(daemon: Daemon, flags: DaemonFlags): Promise<number> {
-  const { name } = parseClusterInfo(flags.values);
-  parseKvstoreOptions(flags.values.kvstoreOpt);
-  const log = createLogger({ debug: flags.values.debug, base: { daemon: daemon.name, localCluster: name } });
+export async function runDaemon(daemon: Daemon, flags: DaemonFlags): Promise<number> {
+  checkDaemonFlags(flags);
+  const supervised = start({ daemon, flags });
+  return superviseDaemons({ log: supervised.log, shutdownTimeoutMs: SHUTDOWN_TIMEOUT_MS }, [supervised]);
+}
+
+/**
+ * The same for several daemons in one process, which end together. Each has its own log fields and metrics. `name` is in
+ * the lines about the process. The flags have been checked.
+ */
+export function runDaemons(name: string, daemons: readonly ConfiguredDaemon[]): Promise<number> {
+  const log = createLogger({ debug: daemons.some(({ flags }) => flags.values.debug), base: { daemon: name } });
+  return superviseDaemons({ log, shutdownTimeoutMs: SHUTDOWN_TIMEOUT_MS }, daemons.map(start));
+}
+
+function start({ daemon, flags }: ConfiguredDaemon): SupervisedDaemon {
+  const { debug, clusterName: localCluster } = flags.values;
+  const log = createLogger({ debug, base: { daemon: daemon.name, localCluster } });
   logStart(log, flags);
   const metrics = createRegistry(daemon.metricPrefix, VERSION);
-  return superviseDaemon({ log, shutdownTimeoutMs: SHUTDOWN_TIMEOUT_MS }, (signal) =>
-    daemon.run({ log, clock: systemClock, metrics, signal }),
-  );
+  return { log, run: (signal) => daemon.run({ log, clock: systemClock, metrics, signal }) };
 }

@@ -27,6 +27,18 @@ function listing(called: string, summary: string, commands: Summaries): string {
   ].join('');
 }
 
+/** The help of a command that takes the flags of several others, in lists that `--` separates. */
+export function combinedHelp(name: string, summary: string, others: readonly string[]): string {
+  const lists = others.map((other) => `<flags of ${other}>`);
+  return [
+    `${summary}.\n\n`,
+    `Usage:\n  ${PROGRAM} ${name} ${lists.join(' -- ')}\n\n`,
+    'Ports and flags are those of the separate commands; no port may be used twice. An environment variable sets the flag of\n',
+    'every daemon that has it. SIGTERM stops all daemons, and the failure of one ends the process.\n\n',
+    others.map((other) => `"${PROGRAM} ${other} --help" lists the flags of ${other}.\n`).join(''),
+  ].join('');
+}
+
 /** The help of a command, with its flags. `operands`: its arguments besides flags. */
 export function commandHelp(name: string, summary: string, table: FlagTable, operands = ''): string {
   return [

@@ -1,7 +1,7 @@
 /** The completion script for fish, from version 3 on. */
 
 import { PROGRAM } from '../command/help.ts';
-import type { CompletableCommand, CompletableFlag } from './tree.ts';
+import { type CompletableCommand, type CompletableFlag, isFurtherList, writtenNames } from './tree.ts';
 
 const FUNCTION = '__clustermesh_apiserver_at';
 
@@ -23,12 +23,19 @@ ${commands.flatMap(completions).join('\n')}
 `;
 }
 
-function completions({ path, words, flags }: CompletableCommand): string[] {
+function completions(command: CompletableCommand): string[] {
+  const { path, words, flags } = command;
   const start = `complete -c ${PROGRAM} -n ${quoted(`${FUNCTION} '${path}'`)}`;
   return [
     ...words.map(({ word, summary }) => `${start} -a ${quoted(word)}${summary === '' ? '' : ` -d ${quoted(summary)}`}`),
-    ...flags.map((flag) => `${start} ${flagOptions(flag)} -d ${quoted(flag.usage)}`),
+    ...flags.flatMap((flag) =>
+      (isFurtherList(command) ? asWords(flag) : [flagOptions(flag)]).map((each) => `${start} ${each} -d ${quoted(flag.usage)}`),
+    ),
   ];
+}
+
+function asWords(flag: CompletableFlag): string[] {
+  return writtenNames(flag).map((name) => `-a ${quoted(name)}`);
 }
 
 function flagOptions({ name, shorthand, value, candidates }: CompletableFlag): string {

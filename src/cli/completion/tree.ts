@@ -3,7 +3,7 @@ import type { Flag, FlagTable } from '../../shared/flags/table.ts';
 import type { Command } from '../command/command.ts';
 
 export interface CompletableCommand {
-  /** `/kvstoremesh-dbg/status`; '' for the program itself. */
+  /** `/kvstoremesh-dbg/status`, `/combined/--`; '' for the program itself. */
   readonly path: string;
   readonly words: readonly CompletableWord[];
   readonly flags: readonly CompletableFlag[];
@@ -27,6 +27,9 @@ export interface CompletableFlag {
   readonly isRepeatable: boolean;
 }
 
+/** Between two lists of flags. */
+const SEPARATOR = '--';
+
 const HELP: CompletableFlag = {
   name: 'help',
   shorthand: 'h',
@@ -43,11 +46,13 @@ export function completableCommands(commands: Readonly<Record<string, Command>>)
 
 function* completable(
   path: string,
-  { commands = {}, operands = [], flags }: Pick<Command, 'commands' | 'operands' | 'flags'>,
+  { commands = {}, operands = [], flags, furtherFlags }: Pick<Command, 'commands' | 'operands' | 'flags' | 'furtherFlags'>,
 ): Generator<CompletableCommand> {
   const names = Object.entries(commands).map(([word, { summary }]) => ({ word, summary, isCommand: true }));
+  if (furtherFlags !== undefined) names.push({ word: SEPARATOR, summary: 'More flags follow', isCommand: true });
   const words = [...names, ...operands.map((word) => ({ word, summary: '', isCommand: false }))];
   yield { path, words, flags: [...flagsOf(flags ?? {}), ...(flags === undefined && path !== '' ? [] : [HELP])] };
+  if (furtherFlags !== undefined) yield { path: `${path}/${SEPARATOR}`, words: [], flags: [...flagsOf(furtherFlags), HELP] };
   for (const [name, command] of Object.entries(commands)) yield* completable(`${path}/${name}`, command);
 }
 
@@ -66,6 +71,11 @@ function flagsOf(table: FlagTable): CompletableFlag[] {
 
 function isRepeatable({ kind }: Flag<unknown, string>): boolean {
   return kind.merge !== undefined;
+}
+
+/** Whether the command is a list of flags behind `--`, which shells take for the end of all options. */
+export function isFurtherList({ path }: CompletableCommand): boolean {
+  return path.endsWith(`/${SEPARATOR}`);
 }
 
 /** `--debug` and `-D`. */

@@ -18,10 +18,13 @@ fi
 
 function commandFunction({ path, words, flags }: CompletableCommand): string {
   const specs = flags.flatMap(flagSpecs).map(shellQuoted);
-  const hasWords = words.length > 0;
+  const hasWords = words.some((word) => !isSeparator(word));
   const operands = hasWords ? ["'1: :->word'", "'*:: :->rest'"] : ["'*: :'"];
   return `${functionName(path)}() {
-    local curcontext="$curcontext" state line
+${words
+  .filter(isSeparator)
+  .map((word) => laterList(path, word))
+  .join('')}    local curcontext="$curcontext" state line
     local -A opt_args
     local -a words_here=(${words.map(description).map(shellQuoted).join(' ')})
     _arguments -C ${[...specs, ...operands].join(' \\\n        ')}
@@ -37,6 +40,22 @@ ${words
         ;;
     esac
 }
+`;
+}
+
+function isSeparator({ word }: CompletableWord): boolean {
+  return word.startsWith('-');
+}
+
+/** Completes what is behind the separator as a command of its own. */
+function laterList(path: string, { word }: CompletableWord): string {
+  return `    local -i separator=\${words[(i)${word}]}
+    if (( separator < CURRENT )); then
+        words=("\${(@)words[separator,-1]}")
+        (( CURRENT -= separator - 1 ))
+        ${functionName(`${path}/${word}`)}
+        return
+    fi
 `;
 }
 

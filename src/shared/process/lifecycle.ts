@@ -1,5 +1,5 @@
 /**
- * The life of the process: from its start to its exit status.
+ * The life of the process: from its start to its exit status. It runs one daemon or several.
  *
  * SIGTERM and SIGINT request a clean stop, which has a deadline; a second signal does not wait. An uncaught
  * error ends the process too: its state is unknown.
@@ -16,35 +16,43 @@ export const EXIT_FAILURE = 255;
 const NEVER = new AbortController().signal;
 
 export interface LifecycleOptions {
+  /** For what concerns the process. */
   readonly log: Logger;
   /** From the signal to the forced end. */
   readonly shutdownTimeoutMs: number;
 }
 
+export interface SupervisedDaemon {
+  /** For the reason of its end. */
+  readonly log: Logger;
+  /** Runs until the signal is aborted. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
 /**
- * Runs `daemon` until it ends or a signal arrives, which aborts its signal.
+ * Runs `daemons` until a signal arrives or one of them ends: then the signal of all is aborted.
  *
- * Resolves with the exit status: 0 after a clean stop, EXIT_FAILURE if the daemon rejected or
+ * Resolves with the exit status when all have ended: 0 after a clean stop, EXIT_FAILURE if a daemon rejected or
  * ended unexpectedly; the reason has been logged. A stop that takes too long, a second signal and an
  * uncaught error exit the process directly.
  */
-export async function superviseDaemon(
-  options: LifecycleOptions,
-  daemon: (signal: AbortSignal) => Promise<void>,
-): Promise<number> {
+export async function superviseDaemons(options: LifecycleOptions, daemons: readonly SupervisedDaemon[]): Promise<number> {
   const { log, shutdownTimeoutMs } = options;
   const stop = new AbortController();
+  const stopAll = (reason: Error) => {
+    void systemClock.sleep(shutdownTimeoutMs, NEVER).then(() => {
+      log.error({ shutdownTimeoutMs }, 'shutdown timed out; exiting immediately');
+      process.exit(EXIT_FAILURE);
+    });
+    stop.abort(reason);
+  };
   const onSignal = (name: NodeJS.Signals) => {
     if (stop.signal.aborted) {
       log.warn({ signal: name }, 'second signal; exiting immediately');
       process.exit(128 + constants.signals[name]);
     }
     log.info({ signal: name }, 'stopping');
-    void systemClock.sleep(shutdownTimeoutMs, NEVER).then(() => {
-      log.error({ shutdownTimeoutMs }, 'shutdown timed out; exiting immediately');
-      process.exit(EXIT_FAILURE);
-    });
-    stop.abort(new Error(`stopped by ${name}`));
+    stopAll(new Error(`stopped by ${name}`));
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
@@ -52,20 +60,29 @@ export async function superviseDaemon(
     logFatal(log, thrown);
     process.exit(EXIT_FAILURE);
   });
+  const ends = daemons.map(async (daemon) => {
+    const hasStopped = await endsCleanly(daemon, stop.signal);
+    if (!stop.signal.aborted) stopAll(new Error('another daemon of the process has ended'));
+    return hasStopped;
+  });
+  const isClean = (await Promise.all(ends)).every(Boolean);
+  if (isClean) log.info('stopped');
+  return isClean ? 0 : EXIT_FAILURE;
+}
+
+/** False where it failed, or ended before its signal was aborted; the reason has been logged. */
+async function endsCleanly({ log, run }: SupervisedDaemon, signal: AbortSignal): Promise<boolean> {
   try {
-    await daemon(stop.signal);
+    await run(signal);
   } catch (thrown) {
-    if (!isAbort(thrown, stop.signal)) {
+    if (!isAbort(thrown, signal)) {
       logFatal(log, thrown);
-      return EXIT_FAILURE;
+      return false;
     }
   }
-  if (!stop.signal.aborted) {
-    log.fatal('exited unexpectedly');
-    return EXIT_FAILURE;
-  }
-  log.info('stopped');
-  return 0;
+  if (signal.aborted) return true;
+  log.fatal('exited unexpectedly');
+  return false;
 }
 
 /** One line; with a stack trace only for unexpected errors, to find the bug. */

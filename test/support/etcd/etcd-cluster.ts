@@ -43,7 +43,8 @@ export class EtcdCluster implements AsyncDisposable {
         return startEtcd({ ...options, clusterToken, args: CALM, member });
       }),
     );
-    for (const [index, member] of members.entries()) proxies[index]?.belongsTo(await memberId(member));
+    for (const [index, member] of members.entries())
+      proxies[index]?.belongsTo(await until('the member names itself', () => memberId(member)));
     return new EtcdCluster(members, proxies);
   }
 
