@@ -30,7 +30,8 @@ describe.skipIf(missing !== undefined)(`certificates of two clusters${missing ==
   let reader: ServiceReader;
 
   beforeAll(async () => {
-    joined = await JoinedClusters.start({ tls: { method: 'cronJob' } });
+    const values = { tls: { method: 'cronJob' } };
+    joined = await JoinedClusters.start({ east: values, west: values });
     changes = await Changes.start(joined.by.east);
     reader = new ServiceReader(await joined.client('west', 'local'), 'east');
     await reader.hasAll(changes);

@@ -17,6 +17,9 @@ const NODE_PORT = 32_379;
 /** A kubelet starts four containers, and probes each of them. */
 export const READY = { withinMs: 180_000 };
 
+/** Of the chart. */
+export type Values = Readonly<Record<string, unknown>>;
+
 interface Pod {
   readonly metadata: { readonly name: string; readonly deletionTimestamp?: string };
   readonly status: {
@@ -37,15 +40,15 @@ export class JoinedClusters implements AsyncDisposable {
     this.guide = new Guide(clusters.directory, clusters.kubeconfigFile, {});
   }
 
-  /** Starts the clusters and installs the chart in both, with `values` on top of what joins them. */
-  static async start(values: Readonly<Record<string, unknown>>): Promise<JoinedClusters> {
+  /** Starts the clusters and installs the chart in both, with these values on top of what joins them. */
+  static async start(values: Readonly<Record<Name, Values>>): Promise<JoinedClusters> {
     const started = await RealClusters.start(NAMES, IMAGE);
     const joined = new JoinedClusters(started.clusters, started.by);
     try {
       await Promise.all(NAMES.map((name) => installCilium(joined.by[name])));
-      await joined.install('east', values);
+      await joined.install('east', values.east);
       await joined.copyAuthority();
-      await joined.install('west', values);
+      await joined.install('west', values.west);
       await joined.rolledOut();
       return joined;
     } catch (error) {
@@ -64,7 +67,7 @@ export class JoinedClusters implements AsyncDisposable {
   }
 
   /** Installs the chart, or upgrades it. */
-  async install(name: Name, values: Readonly<Record<string, unknown>>): Promise<void> {
+  async install(name: Name, values: Values): Promise<void> {
     const other = NAMES.find((each) => each !== name) as Name;
     const own = {
       cluster: { name, id: this.by[name].number },
@@ -95,9 +98,13 @@ export class JoinedClusters implements AsyncDisposable {
   }
 
   /** Waits for the end of the rollouts under way. */
-  async rolledOut(names: readonly Name[] = NAMES, kind = 'deployment'): Promise<void> {
+  async rolledOut(names: readonly Name[] = NAMES): Promise<void> {
+    const wait = `rollout status --timeout=${READY.withinMs / 1000}s`;
     await Promise.all(
-      names.map((name) => this.kubectl(name, `rollout status ${kind}/clustermesh-apiserver --timeout=${READY.withinMs / 1000}s`)),
+      names.map(async (name) => {
+        const [workload] = (await this.kubectl(name, 'get deployment,statefulset --output=name')).split('\n');
+        await this.kubectl(name, `${wait} ${workload}`);
+      }),
     );
   }
 
