@@ -13,14 +13,19 @@ import { printable } from '../printable.ts';
 import type { Revision } from './types.ts';
 
 export abstract class EtcdError extends ProgramError {
-  /** The connection or the member failed, not the request: another endpoint may succeed. */
+  readonly retriable: boolean = false;
   readonly concernsConnection: boolean = false;
+}
+
+/** The connection or the member failed, not the request: another endpoint may succeed. */
+abstract class ConnectionError extends EtcdError {
+  override readonly retriable = true;
+  override readonly concernsConnection = true;
 }
 
 /** The requested revision was compacted; a new listing is required. */
 export class CompactedError extends EtcdError {
   readonly code = 'ETCD_COMPACTED';
-  readonly retriable = false;
   readonly asked: Revision;
   /** Undefined if a range was rejected: etcd reports it only for watches. */
   readonly oldestLeft: Revision | undefined;
@@ -34,7 +39,6 @@ export class CompactedError extends EtcdError {
 /** The store has not reached the requested revision: it was replaced by an older one, or the member lags behind. */
 export class FutureRevisionError extends EtcdError {
   readonly code = 'ETCD_FUTURE_REVISION';
-  readonly retriable = false;
   readonly asked: Revision;
   constructor(asked: Revision) {
     super(`the store is behind revision ${asked}: it was emptied or restored from a backup; list again`);
@@ -45,7 +49,6 @@ export class FutureRevisionError extends EtcdError {
 /** The answer came from another etcd cluster than all before. */
 export class ClusterChangedError extends EtcdError {
   readonly code = 'ETCD_CLUSTER_CHANGED';
-  readonly retriable = false;
   /** Zero where the answer named no cluster. */
   readonly got: bigint;
   readonly expected: bigint | undefined;
@@ -61,37 +64,29 @@ export class ClusterChangedError extends EtcdError {
   }
 }
 
-export class NoLeaderError extends EtcdError {
+export class NoLeaderError extends ConnectionError {
   readonly code = 'ETCD_NO_LEADER';
-  readonly retriable = true;
-  override readonly concernsConnection = true;
   constructor(detail: string) {
     super(`the etcd member has no leader (${detail}): check the quorum of the cluster`);
   }
 }
 
-export class UnavailableError extends EtcdError {
+export class UnavailableError extends ConnectionError {
   readonly code = 'ETCD_UNAVAILABLE';
-  readonly retriable = true;
-  override readonly concernsConnection = true;
   constructor(detail: string) {
     super(`cannot reach etcd: ${detail}`);
   }
 }
 
-export class DeadlineError extends EtcdError {
+export class DeadlineError extends ConnectionError {
   readonly code = 'ETCD_DEADLINE';
-  readonly retriable = true;
-  override readonly concernsConnection = true;
   constructor(what: string, timeoutMs: number) {
     super(`etcd did not answer ${what} within ${timeoutMs} ms; the outcome is unknown`);
   }
 }
 
-export class TlsError extends EtcdError {
+export class TlsError extends ConnectionError {
   readonly code = 'ETCD_TLS';
-  readonly retriable = true;
-  override readonly concernsConnection = true;
   constructor(detail: string) {
     super(
       `TLS with etcd failed: ${detail}; check trusted-ca-file, cert-file and key-file, and the names in the server's certificate`,
@@ -102,19 +97,16 @@ export class TlsError extends EtcdError {
 /** A configuration that cannot be used: names the file, the line and the key, and what is allowed there. */
 export class EtcdConfigError extends EtcdError {
   readonly code = 'ETCD_CONFIG_INVALID';
-  readonly retriable = false;
 }
 
 /** Certificate or key files of the configuration that cannot be used. */
-export class CredentialsError extends EtcdError {
+export class CredentialsError extends ConnectionError {
   readonly code = 'ETCD_CREDENTIALS';
-  readonly retriable = true;
-  override readonly concernsConnection = true;
 }
 
 export class TooManyRequestsError extends EtcdError {
   readonly code = 'ETCD_TOO_MANY_REQUESTS';
-  readonly retriable = true;
+  override readonly retriable = true;
   constructor() {
     super('etcd is overloaded; send fewer requests, or give it more resources');
   }
@@ -123,7 +115,7 @@ export class TooManyRequestsError extends EtcdError {
 /** Our own queue of requests is full (see the request limiter). */
 export class QueueFullError extends EtcdError {
   readonly code = 'ETCD_QUEUE_FULL';
-  readonly retriable = true;
+  override readonly retriable = true;
   constructor(waiting: number) {
     super(`${waiting} requests are already waiting for etcd; raise or remove etcd.qps and etcd.maxInflight`);
   }
@@ -131,7 +123,7 @@ export class QueueFullError extends EtcdError {
 
 export class NoSpaceError extends EtcdError {
   readonly code = 'ETCD_NO_SPACE';
-  readonly retriable = true;
+  override readonly retriable = true;
   constructor() {
     super('the etcd database has reached its quota: compact, defragment, and disarm the alarm, or raise --quota-backend-bytes');
   }
@@ -139,7 +131,6 @@ export class NoSpaceError extends EtcdError {
 
 export class RequestTooLargeError extends EtcdError {
   readonly code = 'ETCD_REQUEST_TOO_LARGE';
-  readonly retriable = false;
   constructor() {
     super('the request exceeds the size limit of etcd: write less at once, or raise --max-request-bytes');
   }
@@ -147,7 +138,6 @@ export class RequestTooLargeError extends EtcdError {
 
 export class TooManyOperationsError extends EtcdError {
   readonly code = 'ETCD_TOO_MANY_OPERATIONS';
-  readonly retriable = false;
   constructor() {
     super('the transaction exceeds the operation limit of etcd: write less at once, or raise --max-txn-ops');
   }
@@ -156,17 +146,14 @@ export class TooManyOperationsError extends EtcdError {
 /** etcd's answer is larger than this program takes. */
 export class ResponseTooLargeError extends EtcdError {
   readonly code = 'ETCD_RESPONSE_TOO_LARGE';
-  readonly retriable = false;
   constructor(detail: string) {
     super(`the response of etcd is too large (${detail}): list smaller pages, or remove the large value`);
   }
 }
 
 /** What all remote etcds have sent at once is more than this program takes; the connection that held most of it was dropped. */
-export class ReceiveBudgetError extends EtcdError {
+export class ReceiveBudgetError extends ConnectionError {
   readonly code = 'ETCD_RECEIVE_BUDGET';
-  readonly retriable = true;
-  override readonly concernsConnection = true;
   constructor(name: string, bytes: number, maxBytes: number) {
     super(
       `etcd ${name} sent ${bytes} bytes faster than they were processed, the limit for all remote etcds is ${maxBytes}: check what fills it`,
@@ -176,7 +163,6 @@ export class ReceiveBudgetError extends EtcdError {
 
 export class LeaseNotFoundError extends EtcdError {
   readonly code = 'ETCD_LEASE_NOT_FOUND';
-  readonly retriable = false;
   constructor() {
     super('lease not found: it expired or was revoked; grant a new one');
   }
@@ -185,7 +171,6 @@ export class LeaseNotFoundError extends EtcdError {
 /** The condition of a transaction failed; nothing was applied. */
 export class ConditionFailedError extends EtcdError {
   readonly code = 'ETCD_CONDITION_FAILED';
-  readonly retriable = false;
   constructor() {
     super('etcd did not apply the transaction: its condition failed');
   }
@@ -193,7 +178,7 @@ export class ConditionFailedError extends EtcdError {
 
 export class PermissionDeniedError extends EtcdError {
   readonly code = 'ETCD_PERMISSION_DENIED';
-  readonly retriable = true;
+  override readonly retriable = true;
   constructor() {
     super(
       "the etcd user lacks the permission: extend its role to this key; the user is the username of the configuration, or the client certificate's common name",
@@ -203,7 +188,7 @@ export class PermissionDeniedError extends EtcdError {
 
 export class UnauthenticatedError extends EtcdError {
   readonly code = 'ETCD_UNAUTHENTICATED';
-  readonly retriable = true;
+  override readonly retriable = true;
   constructor(detail: string) {
     const remedy = /authentication failed/.test(detail)
       ? 'correct username and password of the etcd configuration'
@@ -215,7 +200,7 @@ export class UnauthenticatedError extends EtcdError {
 /** Users or roles changed during the request; it was not applied. */
 export class AuthRevisionError extends EtcdError {
   readonly code = 'ETCD_AUTH_REVISION';
-  readonly retriable = true;
+  override readonly retriable = true;
   constructor() {
     super('users or roles of etcd changed during the request; retry it');
   }
@@ -224,7 +209,6 @@ export class AuthRevisionError extends EtcdError {
 /** A user, role or permission that a call is about does not exist. */
 export class AuthNotFoundError extends EtcdError {
   readonly code = 'ETCD_AUTH_NOT_FOUND';
-  readonly retriable = false;
   constructor(detail: string) {
     super(`user or role not found in etcd (${detail}): create it first`);
   }
@@ -233,7 +217,6 @@ export class AuthNotFoundError extends EtcdError {
 /** The user or role to add already exists. */
 export class AuthExistsError extends EtcdError {
   readonly code = 'ETCD_AUTH_EXISTS';
-  readonly retriable = false;
   constructor(detail: string) {
     super(`user or role already exists in etcd (${detail}): change it, or delete it first`);
   }
@@ -242,7 +225,6 @@ export class AuthExistsError extends EtcdError {
 /** A change of users that etcd rejects with any permissions, such as deleting root while authentication is enabled. */
 export class AuthRefusedError extends EtcdError {
   readonly code = 'ETCD_AUTH_REFUSED';
-  readonly retriable = false;
   constructor(detail: string) {
     super(`etcd rejected the change of users or roles: ${detail}`);
   }
@@ -250,7 +232,6 @@ export class AuthRefusedError extends EtcdError {
 
 export class AuthNotEnabledError extends EtcdError {
   readonly code = 'ETCD_AUTH_NOT_ENABLED';
-  readonly retriable = false;
   constructor() {
     super('authentication is disabled in this etcd: every client has full access; initialize it with etcdinit');
   }
@@ -277,17 +258,14 @@ export class MembershipRefusedError extends EtcdError {
 /** This etcd does not support the call: it is too old. */
 export class UnknownCallError extends EtcdError {
   readonly code = 'ETCD_UNKNOWN_CALL';
-  readonly retriable = false;
   constructor(detail: string) {
     super(`etcd does not support the call (${detail}): upgrade etcd`);
   }
 }
 
 /** What etcd sent is no valid message, or one that cannot be true. */
-export class MalformedResponseError extends EtcdError {
+export class MalformedResponseError extends ConnectionError {
   readonly code = 'ETCD_MALFORMED_RESPONSE';
-  readonly retriable = true;
-  override readonly concernsConnection = true;
   constructor(detail: string) {
     super(`malformed response from etcd: ${detail}`);
   }
@@ -295,7 +273,6 @@ export class MalformedResponseError extends EtcdError {
 
 export class ReadOnlyError extends EtcdError {
   readonly code = 'ETCD_READ_ONLY';
-  readonly retriable = false;
   constructor(name: string) {
     super(`the client of etcd ${name} is read-only`);
   }
@@ -303,17 +280,14 @@ export class ReadOnlyError extends EtcdError {
 
 export class ClosedError extends EtcdError {
   readonly code = 'ETCD_CLOSED';
-  readonly retriable = false;
   constructor() {
     super('the etcd client was closed');
   }
 }
 
 /** An error this program has no name for. */
-export class UnexpectedStatusError extends EtcdError {
+export class UnexpectedStatusError extends ConnectionError {
   readonly code = 'ETCD_UNEXPECTED_STATUS';
-  readonly retriable = true;
-  override readonly concernsConnection = true;
   readonly grpcCode: number;
   constructor(grpcCode: number, detail: string) {
     super(`etcd answered ${status[grpcCode] ?? `status ${grpcCode}`}: ${detail}`);
