@@ -22,7 +22,7 @@ import {
   ReadOnlyError,
 } from './errors.ts';
 import { type EtcdObserver, subjectOfTxn } from './observer.ts';
-import { authOver, type EtcdAuth } from './operations/auth.ts';
+import { EtcdAuth } from './operations/auth.ts';
 import { LeaseKeeper } from './operations/lease-keeper.ts';
 import { listPrefix } from './operations/list.ts';
 import { type EtcdMembers, membersOver } from './operations/members.ts';
@@ -141,7 +141,7 @@ class Client implements EtcdAdminClient {
 
   get auth(): EtcdAuth {
     this.#refuseWhereReadOnly();
-    return authOver(this.#transport);
+    return new EtcdAuth(this.#transport);
   }
 
   get members(): EtcdMembers {

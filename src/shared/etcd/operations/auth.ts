@@ -43,52 +43,15 @@ export interface Permission extends KeyRange {
   readonly access: Access;
 }
 
-export interface EtcdAuth {
-  /** Whether authentication is enabled. Allowed without permissions. */
-  isEnabled(options: CallOptions): Promise<boolean>;
-  /** From now on rights are checked. AuthRefusedError where there is no user `root` with the role `root`. */
-  enable(options: CallOptions): Promise<void>;
-  disable(options: CallOptions): Promise<void>;
-
-  /** The names of all users, in etcd's order. */
-  users(options: CallOptions): Promise<readonly string[]>;
-  /** The roles of `user`; undefined where there is no such user. */
-  rolesOf(user: string, options: CallOptions): Promise<readonly string[] | undefined>;
-  /** AuthExistsError if the user exists. */
-  addUser(user: string, options: CallOptions): Promise<void>;
-  /** AuthNotFoundError where there is no such user. */
-  deleteUser(user: string, options: CallOptions): Promise<void>;
-  /** Idempotent. AuthNotFoundError where there is no such user or role. */
-  grantRole(user: string, role: string, options: CallOptions): Promise<void>;
-  /** AuthNotFoundError where the user does not have the role. */
-  revokeRole(user: string, role: string, options: CallOptions): Promise<void>;
-
-  /** The names of all roles but `root`, in etcd's order. */
-  roles(options: CallOptions): Promise<readonly string[]>;
-  /** What `role` allows; undefined where there is no such role. */
-  permissionsOf(role: string, options: CallOptions): Promise<readonly Permission[] | undefined>;
-  /** AuthExistsError if the role exists. */
-  addRole(role: string, options: CallOptions): Promise<void>;
-  /** AuthNotFoundError where there is no such role. Users lose it. */
-  deleteRole(role: string, options: CallOptions): Promise<void>;
-  /** Idempotent; replaces the access of the same range. */
-  grantPermission(role: string, permission: Permission, options: CallOptions): Promise<void>;
-  /** AuthNotFoundError where the role does not have exactly this range. */
-  revokePermission(role: string, range: KeyRange, options: CallOptions): Promise<void>;
-}
-
-/** The calls over the connection of a client. */
-export function authOver(transport: Transport): EtcdAuth {
-  return new Auth(transport);
-}
-
-class Auth implements EtcdAuth {
+/** Users, roles and permissions, over the connection of a client. */
+export class EtcdAuth {
   readonly #transport: Transport;
 
   constructor(transport: Transport) {
     this.#transport = transport;
   }
 
+  /** Whether authentication is enabled. Allowed without permissions. */
   async isEnabled(options: CallOptions): Promise<boolean> {
     try {
       return decodeAuthStatus(await this.#askAsUser('AuthStatus', EMPTY_MESSAGE, options));
@@ -111,6 +74,7 @@ class Auth implements EtcdAuth {
     return true;
   }
 
+  /** From now on rights are checked. AuthRefusedError where there is no user `root` with the role `root`. */
   async enable(options: CallOptions): Promise<void> {
     await this.#ask('AuthEnable', EMPTY_MESSAGE, options);
   }
@@ -119,52 +83,64 @@ class Auth implements EtcdAuth {
     await this.#ask('AuthDisable', EMPTY_MESSAGE, options);
   }
 
+  /** The names of all users, in etcd's order. */
   async users(options: CallOptions): Promise<readonly string[]> {
     return decodeNames(await this.#askAsUser('UserList', EMPTY_MESSAGE, options));
   }
 
+  /** The roles of `user`; undefined where there is no such user. */
   async rolesOf(user: string, options: CallOptions): Promise<readonly string[] | undefined> {
     const answer = await this.#find('UserGet', encodeTexts({ 1: user }), options);
     return answer === undefined ? undefined : decodeNames(answer);
   }
 
+  /** AuthExistsError if the user exists. */
   async addUser(user: string, options: CallOptions): Promise<void> {
     await this.#ask('UserAdd', encodeUserAdd(user), options);
   }
 
+  /** AuthNotFoundError where there is no such user. */
   async deleteUser(user: string, options: CallOptions): Promise<void> {
     await this.#ask('UserDelete', encodeTexts({ 1: user }), options);
   }
 
+  /** Idempotent. AuthNotFoundError where there is no such user or role. */
   async grantRole(user: string, role: string, options: CallOptions): Promise<void> {
     await this.#ask('UserGrantRole', encodeTexts({ 1: user, 2: role }), options);
   }
 
+  /** AuthNotFoundError where the user does not have the role. */
   async revokeRole(user: string, role: string, options: CallOptions): Promise<void> {
     await this.#ask('UserRevokeRole', encodeTexts({ 1: user, 2: role }), options);
   }
 
+  /** The names of all roles but `root`, in etcd's order. */
   async roles(options: CallOptions): Promise<readonly string[]> {
     return decodeNames(await this.#askAsUser('RoleList', EMPTY_MESSAGE, options));
   }
 
+  /** What `role` allows; undefined where there is no such role. */
   async permissionsOf(role: string, options: CallOptions): Promise<readonly Permission[] | undefined> {
     const answer = await this.#find('RoleGet', encodeTexts({ 1: role }), options);
     return answer === undefined ? undefined : decodePermissions(answer).map(permissionOf);
   }
 
+  /** AuthExistsError if the role exists. */
   async addRole(role: string, options: CallOptions): Promise<void> {
     await this.#ask('RoleAdd', encodeTexts({ 1: role }), options);
   }
 
+  /** AuthNotFoundError where there is no such role. Users lose it. */
   async deleteRole(role: string, options: CallOptions): Promise<void> {
     await this.#ask('RoleDelete', encodeTexts({ 1: role }), options);
   }
 
+  /** Idempotent; replaces the access of the same range. */
   async grantPermission(role: string, permission: Permission, options: CallOptions): Promise<void> {
     await this.#ask('RoleGrantPermission', encodeGrantPermission(role, { end: '', ...permission }), options);
   }
 
+  /** AuthNotFoundError where the role does not have exactly this range. */
   async revokePermission(role: string, range: KeyRange, options: CallOptions): Promise<void> {
     await this.#ask('RoleRevokePermission', encodeRevokePermission(role, { end: '', ...range }), options);
   }
