@@ -26,7 +26,7 @@ test('a kind that may not be watched is named with its last failure until it may
   expect(health.problems()).toEqual([]);
 });
 
-describe.skipIf(etcdVersions().length === 0)('/healthz of clustermesh', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('/healthz of clustermesh', () => {
   const healthz = async ({ healthPort }: ClustermeshRun) => (await fetch(`http://127.0.0.1:${healthPort}/healthz`)).text();
 
   test('names the API server and the local etcd while they are away, and is ok when they are back', async () => {

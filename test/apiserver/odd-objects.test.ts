@@ -82,7 +82,7 @@ function suite(name: ProviderName): void {
           '--clustermesh-enable-mcs-api',
         ]);
         await until('the daemon to be ready', async () => (await daemon.readiness()) === 'Ready');
-      }, 120_000);
+      });
       afterEach(() => daemon.stop());
       afterAll(async () => {
         await Promise.all([kubernetes?.stop(), etcd?.stop()]);

@@ -7,7 +7,7 @@ import { observe } from '../support/kvstoremesh/oracle.ts';
 const NODE = 'cilium/cache/nodes/v1/berlin/node-1';
 const CANARY = 'cilium/synced/berlin/cilium/cache/nodes/v1';
 
-describe.skipIf(etcdVersions().length === 0)('the oracle', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('the oracle', () => {
   test('agrees with a mirror that is right, through a restart, an emptied store and a compaction of either side', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);

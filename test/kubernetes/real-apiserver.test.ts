@@ -50,7 +50,7 @@ describe.skipIf(missing !== undefined)(`a real API server${missing === undefined
     directory = await mkdtemp(join(tmpdir(), 'real-apiserver-test-'));
     kubeconfigPath = join(directory, 'kubeconfig');
     await writeFile(kubeconfigPath, api.kubeconfig);
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await api?.stop();

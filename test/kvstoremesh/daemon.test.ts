@@ -27,7 +27,7 @@ const configure = (remote: Remote, name = remote.name) => directory.add(remote, 
 const clusters = (daemon: KvstoremeshRun) => daemon.clusters();
 const readyz = (daemon: KvstoremeshRun) => daemon.readyz();
 
-describe.skipIf(etcdVersions().length === 0)('the daemon', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('the daemon', () => {
   test('takes a lease of whole seconds where the flag has a fraction, as the original', async () => {
     await using local = await startLocal();
     await using berlin = await startRemote('berlin');

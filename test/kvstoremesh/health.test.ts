@@ -38,7 +38,7 @@ test('an etcd is judged by its connection, its writes, and the certificates in u
   ]);
 });
 
-describe.skipIf(etcdVersions().length === 0)('/healthz of kvstoremesh', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('/healthz of kvstoremesh', () => {
   const startMesh = (directory: ConfigDirectory, local: Store, ...more: string[]) =>
     startDaemon('kvstoremesh', [...harborFlags(local, directory), '--api-serve-addr=', ...more]);
   const healthz = async ({ healthPort }: Daemon) => (await fetch(`http://127.0.0.1:${healthPort}/healthz`)).text();

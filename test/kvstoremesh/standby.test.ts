@@ -80,7 +80,7 @@ async function changes(local: Store, since: number): Promise<string[]> {
   return events.map(({ type, key }) => `${type} ${key}`).filter((event) => !/cilium\/(synced|kvstoremesh-lock)\//.test(event));
 }
 
-describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('of two daemons over one etcd', () => {
   test('rule 59: one mirrors; the other is ready with nothing, and mirrors once the first one was killed', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);

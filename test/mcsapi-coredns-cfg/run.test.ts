@@ -175,5 +175,5 @@ describe.skipIf(missing !== undefined)(`a real kube-apiserver (${missing ?? 'her
     await configure(flag);
     expect(await requests.get(CONFIG_MAP)).toEqual(map);
     expect(await requests.get(DEPLOYMENT)).toEqual(restarted);
-  }, 120_000);
+  });
 });

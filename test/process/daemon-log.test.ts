@@ -20,7 +20,7 @@ interface Line {
 
 const BAD_KEYS = 10_000;
 
-describe.skipIf(etcdVersions().length === 0)('the log of a daemon', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('the log of a daemon', () => {
   let directory: ConfigDirectory;
   let metricsPort: number;
   const certificates = new CertificateDirectory();

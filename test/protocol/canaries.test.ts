@@ -12,7 +12,7 @@ import { ALL_KINDS, canaries, changesSince, leased } from './clusters.ts';
 
 vi.setConfig({ maxConcurrency: 3 });
 
-describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('a remote', () => {
   test('rules 16, 18: with canaries is read kind by kind as they appear, and continues when they disappear', async () => {
     await using local = await startLocal();
     await using berlin = await startRemote('berlin');
@@ -103,7 +103,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 1
   });
 });
 
-describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', () => {
   test('rule 21: is not ready while a remote cannot be reached, and is after the time for one cluster', async () => {
     await using local = await startLocal();
     await using gone = await startFullRemote('gone', 8);

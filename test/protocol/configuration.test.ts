@@ -38,7 +38,7 @@ class ProjectedSecret extends ConfigDirectory {
 
 const endpointsOf = (remote: Remote) => `endpoints: ["${remote.proxy.endpoint}"]\n`;
 
-describe.skipIf(etcdVersions().length === 0).concurrent('the configuration directory', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('the configuration directory', () => {
   test('rule 26: a swap of ..data with equal content reconnects no cluster, and a changed file just its cluster, once', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
@@ -128,87 +128,85 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the configuration direc
 
 const HOST = 'berlin.mesh.test';
 
-describe
-  .skipIf(etcdVersions().length === 0 || !canMakeCertificates())
-  .concurrent('a file that names certificates', { timeout: 120_000 }, () => {
-    let certificates: CertificateDirectory;
-    let authority: Authority;
-    let user: CertificateFiles;
-    let etcd: EtcdProcess;
-    let source: Store;
+describe.skipIf(etcdVersions().length === 0 || !canMakeCertificates()).concurrent('a file that names certificates', () => {
+  let certificates: CertificateDirectory;
+  let authority: Authority;
+  let user: CertificateFiles;
+  let etcd: EtcdProcess;
+  let source: Store;
 
-    beforeAll(async () => {
-      certificates = new CertificateDirectory();
-      authority = certificates.authority('mesh');
-      user = authority.issue({ name: 'remote' });
-      const server = authority.issue({ name: 'etcd', alternatives: [`DNS:${HOST}`] });
-      const plain = await startRemote('berlin');
-      await plain.configure(7, {});
-      await plain.process.kill();
-      etcd = await startEtcd({ dataDir: plain.process.dataDir, tls: { ...server, clientCaFile: authority.caFile } });
-      source = plain;
-    });
-    afterAll(async () => {
-      await etcd.stop();
-      await source[Symbol.asyncDispose]();
-      certificates.remove();
-    });
-
-    const file = (port: number, { certFile, keyFile }: CertificateFiles, aliases = `- {hostname: ${HOST}, ips: [127.0.0.1]}`) =>
-      [
-        `endpoints: ["https://${HOST}:${port}"]`,
-        `trusted-ca-file: ${authority.caFile}`,
-        `cert-file: ${certFile}`,
-        `key-file: ${keyFile}`,
-        'cilium-host-aliases:',
-        aliases,
-        '',
-      ].join('\n');
-
-    test('rule 33: with an alias for a host without DNS connects, verified by that name; a duplicate alias is reported', async () => {
-      await using local = await startLocal();
-      await using mesh = new Mesh(local);
-      mesh.addFile('berlin', file(etcd.port, user));
-      await mesh.synced('berlin');
-      const alias = `- {hostname: ${HOST}, ips: [127.0.0.1]}`;
-      mesh.changeFile('berlin', file(etcd.port, user, `${alias}\n${alias}`));
-      await mesh.until('the error is told', 'berlin', ({ reason }) => reason?.includes(`"${HOST}" is duplicated`));
-      mesh.changeFile('berlin', file(etcd.port, user));
-      await mesh.synced('berlin');
-      await mesh.until('it is connected', 'berlin', ({ ready }) => ready);
-      mesh.changeFile('berlin', file(etcd.port, user).replaceAll(HOST, 'other.mesh.test'));
-      await mesh.until(
-        'the name is refused',
-        'berlin',
-        ({ connected, reason }) => !connected && reason?.includes('other.mesh.test'),
-      );
-    });
-
-    test('rule 34: with missing TLS files is reported, and connected once they exist', async () => {
-      await using local = await startLocal();
-      await using mesh = new Mesh(local);
-      const placed = certificates.place(user);
-      rmSync(placed.keyFile);
-      mesh.addFile('berlin', file(etcd.port, placed));
-      await mesh.until('the lack is told', 'berlin', ({ reason }) => reason?.includes(`key-file ${placed.keyFile}`));
-      replaceFiles(placed, user);
-      await mesh.synced('berlin');
-    });
-
-    test('rule 32: that change is connected with the new ones without a change of its own; a refused one is overcome', async () => {
-      await using local = await startLocal();
-      await using proxy = await startTcpProxy(etcd.port);
-      await using mesh = new Mesh(local);
-      const stranger = certificates.authority('stranger').issue({ name: 'remote' });
-      const placed = certificates.place(stranger);
-      mesh.addFile('berlin', file(proxy.port, placed));
-      await mesh.until('it is refused', 'berlin', ({ connected, reason }) => !connected && reason !== undefined);
-      replaceFiles(placed, user);
-      await mesh.synced('berlin');
-      const { accepted } = proxy;
-      replaceFiles(placed, authority.issue({ name: 'remote' }));
-      await until('there is a new connection', () => proxy.accepted > accepted && proxy.connections === 1, { withinMs: 45_000 });
-      await mesh.until('it goes on', 'berlin', ({ ready }) => ready);
-      expect(mesh.status('berlin')?.['num-failures']).toBeUndefined();
-    });
+  beforeAll(async () => {
+    certificates = new CertificateDirectory();
+    authority = certificates.authority('mesh');
+    user = authority.issue({ name: 'remote' });
+    const server = authority.issue({ name: 'etcd', alternatives: [`DNS:${HOST}`] });
+    const plain = await startRemote('berlin');
+    await plain.configure(7, {});
+    await plain.process.kill();
+    etcd = await startEtcd({ dataDir: plain.process.dataDir, tls: { ...server, clientCaFile: authority.caFile } });
+    source = plain;
   });
+  afterAll(async () => {
+    await etcd.stop();
+    await source[Symbol.asyncDispose]();
+    certificates.remove();
+  });
+
+  const file = (port: number, { certFile, keyFile }: CertificateFiles, aliases = `- {hostname: ${HOST}, ips: [127.0.0.1]}`) =>
+    [
+      `endpoints: ["https://${HOST}:${port}"]`,
+      `trusted-ca-file: ${authority.caFile}`,
+      `cert-file: ${certFile}`,
+      `key-file: ${keyFile}`,
+      'cilium-host-aliases:',
+      aliases,
+      '',
+    ].join('\n');
+
+  test('rule 33: with an alias for a host without DNS connects, verified by that name; a duplicate alias is reported', async () => {
+    await using local = await startLocal();
+    await using mesh = new Mesh(local);
+    mesh.addFile('berlin', file(etcd.port, user));
+    await mesh.synced('berlin');
+    const alias = `- {hostname: ${HOST}, ips: [127.0.0.1]}`;
+    mesh.changeFile('berlin', file(etcd.port, user, `${alias}\n${alias}`));
+    await mesh.until('the error is told', 'berlin', ({ reason }) => reason?.includes(`"${HOST}" is duplicated`));
+    mesh.changeFile('berlin', file(etcd.port, user));
+    await mesh.synced('berlin');
+    await mesh.until('it is connected', 'berlin', ({ ready }) => ready);
+    mesh.changeFile('berlin', file(etcd.port, user).replaceAll(HOST, 'other.mesh.test'));
+    await mesh.until(
+      'the name is refused',
+      'berlin',
+      ({ connected, reason }) => !connected && reason?.includes('other.mesh.test'),
+    );
+  });
+
+  test('rule 34: with missing TLS files is reported, and connected once they exist', async () => {
+    await using local = await startLocal();
+    await using mesh = new Mesh(local);
+    const placed = certificates.place(user);
+    rmSync(placed.keyFile);
+    mesh.addFile('berlin', file(etcd.port, placed));
+    await mesh.until('the lack is told', 'berlin', ({ reason }) => reason?.includes(`key-file ${placed.keyFile}`));
+    replaceFiles(placed, user);
+    await mesh.synced('berlin');
+  });
+
+  test('rule 32: that change is connected with the new ones without a change of its own; a refused one is overcome', async () => {
+    await using local = await startLocal();
+    await using proxy = await startTcpProxy(etcd.port);
+    await using mesh = new Mesh(local);
+    const stranger = certificates.authority('stranger').issue({ name: 'remote' });
+    const placed = certificates.place(stranger);
+    mesh.addFile('berlin', file(proxy.port, placed));
+    await mesh.until('it is refused', 'berlin', ({ connected, reason }) => !connected && reason !== undefined);
+    replaceFiles(placed, user);
+    await mesh.synced('berlin');
+    const { accepted } = proxy;
+    replaceFiles(placed, authority.issue({ name: 'remote' }));
+    await until('there is a new connection', () => proxy.accepted > accepted && proxy.connections === 1, { withinMs: 45_000 });
+    await mesh.until('it goes on', 'berlin', ({ ready }) => ready);
+    expect(mesh.status('berlin')?.['num-failures']).toBeUndefined();
+  });
+});

@@ -24,7 +24,7 @@ const CONFIG_VALUE =
 const nodes = (from: number, count: number, value = 'x') =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [`cilium/state/nodes/v1/berlin/n${from + index}`, value]));
 
-describe.skipIf(etcdVersions().length === 0).concurrent('in the local etcd', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('in the local etcd', () => {
   test('rule 50: the keys of a revoked lease are written immediately on another, the cluster config and canaries too', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
@@ -111,7 +111,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('in the local etcd', { t
   });
 });
 
-describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', () => {
   test('rule 52: outlives a local etcd that is away for longer than its lock, and catches up with the remote', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);

@@ -16,7 +16,7 @@ const MINUTE_MS = 60_000;
 const NODES = 'cilium/state/nodes/v1/berlin/';
 const node = (index: number) => `${NODES}${index}`;
 
-describe.skipIf(etcdVersions().length === 0).concurrent('the heartbeat of a remote', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('the heartbeat of a remote', () => {
   test('rule 35: that is not written counts as a failure every two minutes, and nothing is written or reconnected', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
@@ -65,7 +65,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the heartbeat of a remo
   });
 });
 
-describe.skipIf(etcdVersions().length === 0).concurrent('the connection to a remote', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('the connection to a remote', () => {
   test('rule 38: into a black hole is reported as lost, its keys stay, and its return causes no write', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
@@ -112,7 +112,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the connection to a rem
   });
 });
 
-describe.skipIf(etcdVersions().length === 0).concurrent('the listing of a remote', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('the listing of a remote', () => {
   /** Calls `between` once: after the first page of nodes, or after the last one. */
   const interrupting = (place: 'pages' | 'watch', between: () => Promise<void>) => {
     let isDone = false;
@@ -169,7 +169,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the listing of a remote
   });
 });
 
-describe.skipIf(etcdVersions().length === 0).concurrent('the cluster config of a remote', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('the cluster config of a remote', () => {
   test('rule 47: that comes after ten minutes is taken up within half a minute', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);

@@ -38,7 +38,7 @@ const SOURCE: Readonly<Record<string, string | Uint8Array>> = {
   'services/v1/a/doubled//slash': 'doubled',
 };
 
-describe.skipIf(etcdVersions().length === 0)('of a remote named a', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('of a remote named a', () => {
   let local: Store;
   let remote: Remote;
   let mesh: Mesh;
@@ -116,7 +116,7 @@ const CAPABILITIES: readonly (readonly [string, object, readonly string[]])[] = 
   ['future', { endpointSlicesExportMode: 'in-future' }, ['endpointslices', 'nodes', 'services']],
 ];
 
-describe.skipIf(etcdVersions().length === 0).concurrent('as a remote says of itself', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('as a remote says of itself', () => {
   test('rules 9, 10: its kinds are mirrored by what it exports, and each has its canary in any case', async () => {
     await using local = await startLocal();
     await using source = await startRemote('source');
@@ -186,7 +186,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('as a remote says of its
   });
 });
 
-describe.skipIf(etcdVersions().length === 0).concurrent('while the local etcd does not answer', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('while the local etcd does not answer', () => {
   test('rule 14: of ten updates of a key the last one wins, and fewer than ten are written, in order', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);

@@ -12,7 +12,7 @@ vi.setConfig({ maxConcurrency: 3 });
 
 const CONFIG = 'cilium/cluster-config/berlin';
 
-describe.skipIf(etcdVersions().length === 0).concurrent('a remote that is removed', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('a remote that is removed', () => {
   test('rule 31: and added again within the grace is neither listed nor drained before its end, and comes back after that', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
@@ -100,7 +100,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('a remote that is remove
   });
 });
 
-describe.skipIf(etcdVersions().length === 0).concurrent('an unreachable remote', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('an unreachable remote', () => {
   const SHARED = ['services', 'endpointslices', 'serviceexports'];
 
   test('rule 66: loses its services, slices and exports after the time, which is counted, and gets them back', async () => {

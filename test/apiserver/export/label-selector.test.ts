@@ -112,5 +112,5 @@ describe.skipIf(missing !== undefined)(`a real kube-apiserver (${missing ?? 'her
         expect((short.body as { items: unknown[] }).items, text).toHaveLength(items.length);
       }
     }
-  }, 120_000);
+  });
 });

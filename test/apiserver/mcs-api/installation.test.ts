@@ -78,7 +78,7 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
     for (const { metadata } of MCS_API_CRDS) {
       await until(`${metadata.name} is gone`, async () => (await read(metadata.name)) === undefined, { withinMs: 60_000 });
     }
-  }, 120_000);
+  });
 
   const read = async (name: string) => (await api.requests.get(`${DEFINITIONS}/${name}`)) as Stored | undefined;
   const readAll = () => Promise.all(MCS_API_CRDS.map(({ metadata }) => read(metadata.name)));
@@ -124,9 +124,7 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
     });
   const byKubeconfig = () => `--k8s-kubeconfig-path=${kubeconfigPath}`;
 
-  test('are created where there are none, take good objects of both versions and no others, and exports reach etcd', {
-    timeout: 120_000,
-  }, async () => {
+  test('are created where there are none, take good objects of both versions and no others, and exports reach etcd', async () => {
     await using daemon = await world(byKubeconfig());
     for (const plural of ['serviceexports', 'serviceimports']) for (const version of VERSIONS) await served(plural, version);
     await daemon.ready();
@@ -168,9 +166,7 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
     expect(told.map(({ level, msg }) => [level, msg])).toEqual(Array(2).fill(['info', 'MCS API CRD created']));
   });
 
-  test('are upgraded if they are older: objects and all stored versions are kept, and no key is written again', {
-    timeout: 120_000,
-  }, async () => {
+  test('are upgraded if they are older: objects and all stored versions are kept, and no key is written again', async () => {
     await define(...MCS_API_CRDS.map(older));
     await api.requests.create(collection('serviceexports', 'v1alpha1'), object('ServiceExport', 'v1alpha1', 'shop'));
     await using daemon = await world(byKubeconfig());
@@ -198,9 +194,7 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
     expect(daemon.lines.filter(({ msg }) => msg === 'MCS API CRD upgraded')).toHaveLength(2);
   });
 
-  test('may serve v1alpha1 alone and later v1beta1 alone: exports stay, and none is written again', {
-    timeout: 120_000,
-  }, async () => {
+  test('may serve v1alpha1 alone and later v1beta1 alone: exports stay, and none is written again', async () => {
     await define(older(EXPORTS_CRD));
     await api.requests.create(collection('serviceexports', 'v1alpha1'), object('ServiceExport', 'v1alpha1', 'shop'));
     await using daemon = await world(byKubeconfig(), '--clustermesh-mcs-api-install-crds=false');
@@ -228,7 +222,7 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
     ],
   ];
 
-  test.for(kept)('are not changed if they are %s', { timeout: 120_000 }, async ([, crds, told]) => {
+  test.for(kept)('are not changed if they are %s', async ([, crds, told]) => {
     await define(...crds);
     const before = await readAll();
     const lines = await install();
@@ -239,7 +233,7 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
     expect(before.every((crd) => crd !== undefined)).toBe(true);
   });
 
-  test('may be installed by many at once, whether they are missing or older', { timeout: 120_000 }, async () => {
+  test('may be installed by many at once, whether they are missing or older', async () => {
     const several = () => Promise.all(Array.from({ length: 5 }, () => install()));
     await define(older(EXPORTS_CRD));
     const lines = (await several()).flat();
@@ -261,9 +255,7 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
     return true;
   };
 
-  test('are installed late where the API server fails for a while, which holds nothing else up', {
-    timeout: 120_000,
-  }, async () => {
+  test('are installed late where the API server fails for a while, which holds nothing else up', async () => {
     await using proxy = await KubeProxy.start(api.kubeconfig);
     proxy.fault = failing(500);
     await using daemon = await world(`--k8s-api-server-urls=${proxy.url}`);
@@ -330,7 +322,6 @@ describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === und
 
   test.for(['--clustermesh-mcs-api-install-crds=false', '--clustermesh-enable-mcs-api=false'])(
     'are not even asked for with %s',
-    { timeout: 120_000 },
     async (flag) => {
       await using proxy = await KubeProxy.start(api.kubeconfig);
       await using daemon = await world(`--k8s-api-server-urls=${proxy.url}`, flag);

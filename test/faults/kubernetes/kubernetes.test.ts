@@ -41,7 +41,7 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
     });
   const watching = (proxy: KubeProxy) => until('all kinds are watched', () => proxy.watches >= 6, { withinMs: 60_000 });
 
-  test('fault 40: watches that are ended in order again and again cost no event', { timeout: 120_000 }, async () => {
+  test('fault 40: watches that are ended in order again and again cost no event', async () => {
     await using proxy = await KubeProxy.start(api.kubeconfig);
     await using world = await worldOver(proxy);
     for (let round = 0; round < 4; round += 1) {
@@ -52,9 +52,7 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
     await world.settled();
   });
 
-  test('fault 40: expired history, reported within a watch, leads to a list that removes deleted objects', {
-    timeout: 120_000,
-  }, async () => {
+  test('fault 40: expired history, reported within a watch, leads to a list that removes deleted objects', async () => {
     await using proxy = await KubeProxy.start(api.kubeconfig);
     await using world = await worldOver(proxy);
     await watching(proxy);
@@ -74,9 +72,7 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
     await world.settled();
   });
 
-  test('fault 40: a snapshot that is lost between two pages leads to a whole list, and half a list removes nothing', {
-    timeout: 120_000,
-  }, async () => {
+  test('fault 40: a snapshot that is lost between two pages leads to a whole list, and half a list removes nothing', async () => {
     await using proxy = await KubeProxy.start(api.kubeconfig);
     await using world = await worldOver(proxy);
     await watching(proxy);
@@ -97,7 +93,7 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
     await world.settled();
   });
 
-  test('fault 40: a busy server is not retried early, and events continue without a list', { timeout: 120_000 }, async () => {
+  test('fault 40: a busy server is not retried early, and events continue without a list', async () => {
     await using proxy = await KubeProxy.start(api.kubeconfig);
     await using world = await worldOver(proxy);
     await watching(proxy);
@@ -112,9 +108,7 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
     expect(proxy.requests.slice(from).filter((request) => isObjects(request) && !isResumption(request))).toEqual([]);
   });
 
-  test('fault 40: a storm of errors changes nothing, and ends with the changes in between', {
-    timeout: 120_000,
-  }, async () => {
+  test('fault 40: a storm of errors changes nothing, and ends with the changes in between', async () => {
     await using proxy = await KubeProxy.start(api.kubeconfig);
     await using world = await worldOver(proxy);
     await watching(proxy);
@@ -131,7 +125,7 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
     await until('all is said to be well', () => world.lines.some(({ msg }) => msg === 'Kubernetes API available again'));
   });
 
-  test('fault 40: silent watches are closed, and nothing is missed', { timeout: 120_000 }, async () => {
+  test('fault 40: silent watches are closed, and nothing is missed', async () => {
     await using proxy = await KubeProxy.start(api.kubeconfig);
     await using world = await worldOver(proxy);
     await watching(proxy);
@@ -142,7 +136,7 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
     await world.settled();
   });
 
-  test('fault 40: half an event is no event, and comes whole with the next watch', { timeout: 120_000 }, async () => {
+  test('fault 40: half an event is no event, and comes whole with the next watch', async () => {
     await using proxy = await KubeProxy.start(api.kubeconfig);
     await using world = await worldOver(proxy);
     await watching(proxy);
@@ -152,9 +146,7 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
     await world.settled();
   });
 
-  test('fault 40: a token that expires is followed by the one of its file, and nothing changes until then', {
-    timeout: 120_000,
-  }, async () => {
+  test('fault 40: a token that expires is followed by the one of its file, and nothing changes until then', async () => {
     let accepted = 'first';
     await using proxy = await KubeProxy.start(api.kubeconfig);
     proxy.fault = ({ headers }, response) =>
@@ -178,7 +170,7 @@ describe.skipIf(missing !== undefined)(`a real Kubernetes API${missing === undef
     expect(JSON.stringify(world.lines)).not.toContain('Bearer');
   });
 
-  test('fault 40: the export moves on to another server when one goes away', { timeout: 120_000 }, async () => {
+  test('fault 40: the export moves on to another server when one goes away', async () => {
     await using first = await KubeProxy.start(api.kubeconfig);
     await using second = await KubeProxy.start(api.kubeconfig);
     await using world = await worldOver(first, second);

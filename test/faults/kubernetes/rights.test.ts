@@ -96,16 +96,14 @@ describe.skipIf(missing !== undefined)(`the rights of a deployment${missing === 
     },
   });
 
-  test('with just these rights everything is exported, and nothing is refused', { timeout: 120_000 }, async () => {
+  test('with just these rights everything is exported, and nothing is refused', async () => {
     await using world = await ExportingCluster.start(options());
     await world.ready();
     expect(world.lines.filter(({ code }) => code !== undefined)).toEqual([]);
     expect(proxy.accepted).toBeGreaterThan(0);
   });
 
-  test('without permission to create CRDs those of the MCS API are not installed, which one log line reports with the missing rule', {
-    timeout: 120_000,
-  }, async () => {
+  test('without permission to create CRDs those of the MCS API are not installed, which one log line reports with the missing rule', async () => {
     await using world = await ExportingCluster.start(options());
     await world.ready();
     const told = () => world.lines.filter(({ msg }) => /MCS API CRD/.test(msg));
@@ -145,9 +143,7 @@ describe.skipIf(missing !== undefined)(`the rights of a deployment${missing === 
     }
   });
 
-  test('a start without the right to see CRDs exports services, and ends with the name of the right', {
-    timeout: 120_000,
-  }, async () => {
+  test('a start without the right to see CRDs exports services, and ends with the name of the right', async () => {
     await allow(without('customresourcedefinitions'));
     await using world = await ExportingCluster.open(options('--crd-wait-timeout=60s'));
     await world.create(1);
@@ -157,9 +153,7 @@ describe.skipIf(missing !== undefined)(`the rights of a deployment${missing === 
     await allow(RIGHTS);
   });
 
-  test('a start with CiliumEndpointSlices needs the right to see these, and none to see CiliumEndpoints', {
-    timeout: 120_000,
-  }, async () => {
+  test('a start with CiliumEndpointSlices needs the right to see these, and none to see CiliumEndpoints', async () => {
     await allow(without('ciliumendpoints'));
     await using world = await ExportingCluster.open(options('--enable-cilium-endpoint-slice'));
     await world.ready();

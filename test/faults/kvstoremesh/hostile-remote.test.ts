@@ -46,7 +46,7 @@ const VALUES: readonly (readonly [string, Uint8Array | string])[] = [
   ['long', Buffer.alloc(1_500_000, 'v')],
 ];
 
-describe.skipIf(etcdVersions().length === 0).concurrent('a remote', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('a remote', () => {
   test.each([
     ['an ID of 0', 0, /cluster ID 0 is reserved/],
     ['our own ID', 200, /in use by the local cluster harbor/],

@@ -17,7 +17,7 @@ import { watchForLeaks } from './leaks.ts';
 const leaks = watchForLeaks();
 afterAll(() => leaks.none());
 
-describe.skipIf(etcdVersions().length === 0)('a publisher', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('a publisher', () => {
   test('fault 21: whose leases expire as soon as they are granted requests new ones with back-off, and writes once one lasts', async () => {
     await using local = await startLocal();
     let isBroken = true;

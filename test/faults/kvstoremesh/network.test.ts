@@ -90,7 +90,6 @@ test
   .skipIf(etcdVersions().length === 0)
   .concurrent(
     'fault 16: a remote with one dead member and one without a quorum is reported as lost, and resumes with the quorum',
-    { timeout: 120_000 },
     async () => {
       await using members = new Members();
       const [healthy, lonely] = [await members.start(0, 1, 2), members.one(1)];

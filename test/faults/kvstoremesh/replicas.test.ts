@@ -11,7 +11,6 @@ import { watchForLeaks } from './leaks.ts';
 
 test.skipIf(etcdVersions().length === 0)(
   'fault 27: of two daemons with the lock one writes at a time, and nothing goes wrong or is written twice when they change places',
-  { timeout: 120_000 },
   async () => {
     const leaks = watchForLeaks();
     {

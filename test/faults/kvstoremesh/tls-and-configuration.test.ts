@@ -17,7 +17,7 @@ const prepare = (local: Store) => KvstoremeshProcess.prepare({ endpoint: local.p
 
 const canRun = canMakeCertificates() && etcdVersions().length > 0;
 
-describe.skipIf(!canRun).concurrent('certificates (needs etcd and the openssl command, version 3)', { timeout: 120_000 }, () => {
+describe.skipIf(!canRun).concurrent('certificates (needs etcd and the openssl command, version 3)', () => {
   let certificates: CertificateDirectory;
   let authority: Authority;
   const server = (by = authority) => by.issue({ name: 'etcd', alternatives: ['IP:127.0.0.1'] });
@@ -114,7 +114,7 @@ describe.skipIf(!canRun).concurrent('certificates (needs etcd and the openssl co
   });
 });
 
-describe.skipIf(etcdVersions().length === 0).concurrent('configuration', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0).concurrent('configuration', () => {
   test('fault 31: clusters come, change and go with their files; a file that is the same again, or a directory that is away, is nothing', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);

@@ -57,7 +57,7 @@ describe.skipIf(missing !== undefined)(`recorded scenarios${missing === undefine
 
   beforeAll(async () => {
     open = await openLanes('embedded', LANES);
-  }, 120_000);
+  });
 
   afterAll(() => open?.stop(), 30_000);
 

@@ -22,7 +22,7 @@ export function scenarioSuite(name: ProviderName, lanes: number): void {
 
       beforeAll(async () => {
         open = await openLanes(name, lanes);
-      }, 120_000);
+      });
 
       afterAll(() => open?.stop(), 30_000);
 

@@ -17,7 +17,7 @@ const bulks: readonly BulkServerData[] = [
   { shape: 'stream', count: 30_000 },
 ];
 
-test.for(bulks)('fault 40: $count objects arrive complete and once each ($shape)', { timeout: 120_000 }, async (data) => {
+test.for(bulks)('fault 40: $count objects arrive complete and once each ($shape)', async (data) => {
   const { count, shape } = data;
   const worker = new Worker(new URL('./bulk-server.ts', import.meta.url), { workerData: data });
   try {

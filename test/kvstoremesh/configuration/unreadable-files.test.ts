@@ -45,7 +45,7 @@ async function start(local: Store, directory: ConfigDirectory): Promise<Running>
   };
 }
 
-describe.skipIf(etcdVersions().length === 0 || !canDrop)('a file of a cluster that may not be read', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0 || !canDrop)('a file of a cluster that may not be read', () => {
   test('is no removal, also over a restart, and is named with its file in log, status and health', async () => {
     using directory = new ConfigDirectory();
     await using local = await startLocal();

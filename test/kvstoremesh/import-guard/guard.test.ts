@@ -61,7 +61,7 @@ async function finds(mesh: Mesh, wanted: unknown[][]): Promise<void> {
   await until(`the guard finds ${wanted.length}`, () => JSON.stringify(found(mesh)) === sorted, { status: () => found(mesh) });
 }
 
-describe.skipIf(etcdVersions().length === 0)('the import guard', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('the import guard', () => {
   test.each(['off', 'warn', 'drop'] as const)(
     '%s: valid keys are mirrored, and others according to the mode',
     async (importGuard) => {

@@ -26,7 +26,7 @@ async function goesOn(mesh: Mesh, other: Remote, tag: string): Promise<void> {
   expect(mesh.status(other.name)).toMatchObject({ ready: true });
 }
 
-describe.skipIf(etcdVersions().length === 0)('a remote cluster that is too much', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('a remote cluster that is too much', () => {
   test('stops with its last valid state when it has too many keys, while others continue, and is mirrored again once it has fewer', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);

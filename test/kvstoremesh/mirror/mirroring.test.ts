@@ -6,7 +6,7 @@ import { until } from '../../support/until.ts';
 
 const MIRROR_CAPABILITIES = { ...FULL, cached: true };
 
-describe.skipIf(etcdVersions().length === 0)('a remote cluster', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('a remote cluster', () => {
   test('is mirrored with all six kinds, its cluster config first and each canary after its keys', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);

@@ -16,7 +16,7 @@ function losing(client: EtcdClient, part: string): EtcdClient {
   });
 }
 
-describe.skipIf(etcdVersions().length === 0)('a remote that is listed once in a while', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('a remote that is listed once in a while', () => {
   test('ends up equal although its watches lose events, and what has not changed is not written', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);

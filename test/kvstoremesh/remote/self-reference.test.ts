@@ -14,7 +14,7 @@ async function idOf(store: Store): Promise<string | undefined> {
   return store.client.state.clusterId;
 }
 
-describe.skipIf(etcdVersions().length === 0)('a remote whose etcd has the ID of the local one', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('a remote whose etcd has the ID of the local one', () => {
   test('is mirrored although its cluster config has the revision of our copy', async () => {
     await using local = await startLocal(ALIKE);
     await using berlin = await startFullRemote('berlin', 7, ALIKE);

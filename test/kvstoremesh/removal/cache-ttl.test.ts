@@ -88,7 +88,7 @@ describe('the time a remote may be away', () => {
   });
 });
 
-describe.skipIf(etcdVersions().length === 0)('with a time to keep caches', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('with a time to keep caches', () => {
   test('remotes that are cut off together keep their services, until only a minority is away', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);

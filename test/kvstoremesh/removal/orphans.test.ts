@@ -17,7 +17,7 @@ async function start(local: Store, directory: ConfigDirectory, times: QuickTimes
   return daemon;
 }
 
-describe.skipIf(etcdVersions().length === 0)('keys of a cluster that is not configured', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('keys of a cluster that is not configured', () => {
   test('are removed as if its file had just been removed, in any state, and nothing else is', async () => {
     await using local = await startLocal();
     const kept = {

@@ -3,7 +3,7 @@ import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { Mesh, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { until } from '../../support/until.ts';
 
-describe.skipIf(etcdVersions().length === 0)('a cluster whose file is gone', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('a cluster whose file is gone', () => {
   test('loses its cluster config at once and its keys after the grace, leftovers of others included', async () => {
     await using local = await startLocal();
     await local.put({

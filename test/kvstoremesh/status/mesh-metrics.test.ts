@@ -29,7 +29,7 @@ test('what is served is as old as the question that the last proof answered, and
   expect(freshness.ageMs).toBe(0);
 });
 
-describe.skipIf(etcdVersions().length === 0)('what is served of a remote', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('what is served of a remote', () => {
   test('grows old from its addition on, and is proven when it answers', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
@@ -65,7 +65,7 @@ describe.skipIf(etcdVersions().length === 0)('what is served of a remote', { tim
   });
 });
 
-describe.skipIf(etcdVersions().length === 0)('the series of a remote cluster', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('the series of a remote cluster', () => {
   let directory: ConfigDirectory;
   let local: Store;
   let berlin: Remote;
