@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: 'test/support/temporary-directory.ts',
     // Tests start processes and measure what stays behind: each file has a process of its own.
     pool: 'forks',
     maxWorkers: Math.min(4, Math.max(2, Math.floor(availableParallelism() / 2))),

@@ -2,8 +2,7 @@
  * The daemon in this process, between an embedded Kubernetes API and a real etcd, and short words for what a test
  * does to the three of them.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type EmbeddedKubernetes,
@@ -14,6 +13,7 @@ import { type EtcdClient, type KeyValue, keyOf, NO_LEASE } from '../../src/share
 import { listAll, openClient, soon } from '../support/etcd/etcd-client.ts';
 import { type EtcdProcess, startEtcd } from '../support/etcd/etcd-process.ts';
 import { ClustermeshRun, EAST } from '../support/kubernetes/clustermesh-run.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import type { Manifest } from './cluster-model.ts';
 
 const COLLECTIONS: Readonly<Record<string, string>> = {
@@ -32,7 +32,7 @@ export class DaemonRig implements AsyncDisposable {
   readonly kubernetes: EmbeddedKubernetes;
   readonly etcd: EtcdProcess;
   readonly client: EtcdClient;
-  readonly directory = mkdtempSync(join(tmpdir(), 'clustermesh-'));
+  readonly directory = temporaryDirectory('clustermesh');
   readonly etcdConfig = join(this.directory, 'etcd.yaml');
   readonly #daemons: ClustermeshRun[] = [];
 
@@ -102,7 +102,6 @@ export class DaemonRig implements AsyncDisposable {
     await Promise.all(this.#daemons.map((daemon) => daemon.stop().catch(() => undefined)));
     this.client.close();
     await Promise.all([this.kubernetes.stop(), this.etcd.stop()]);
-    rmSync(this.directory, { recursive: true, force: true });
   }
 
   async #request(method: string, path: string, body?: unknown): Promise<void> {

@@ -3,8 +3,7 @@
  * others. On the embedded Kubernetes API, and on a real kube-apiserver where there is one.
  */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { readEtcd } from '../support/etcd/etcd-gateway.ts';
@@ -17,6 +16,7 @@ import {
   providerMissing,
   startKubernetes,
 } from '../support/kubernetes/kubernetes-provider.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
 
 const NODE = 'cilium/state/nodes/v1/lantern/';
@@ -62,8 +62,7 @@ function suite(name: ProviderName): void {
   describe.skipIf(missing !== undefined)(
     `odd objects, ${name} Kubernetes API${missing === undefined ? '' : ` (${missing})`}`,
     () => {
-      const directory = mkdtempSync(join(tmpdir(), 'odd-objects-'));
-      const etcdConfig = join(directory, 'etcd.yaml');
+      const etcdConfig = join(temporaryDirectory('odd-objects'), 'etcd.yaml');
       let kubernetes: KubernetesProvider;
       let etcd: EtcdProcess;
       let daemon: ClustermeshRun;
@@ -84,10 +83,7 @@ function suite(name: ProviderName): void {
         await until('the daemon to be ready', async () => (await daemon.readiness()) === 'Ready');
       });
       afterEach(() => daemon.stop());
-      afterAll(async () => {
-        await Promise.all([kubernetes?.stop(), etcd?.stop()]);
-        rmSync(directory, { recursive: true, force: true });
-      });
+      afterAll(() => Promise.all([kubernetes?.stop(), etcd?.stop()]));
 
       const apply = async (...objects: readonly Manifest[]) => {
         for (const object of objects) await kubernetes.applyObject(object);

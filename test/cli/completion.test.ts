@@ -1,14 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { runChild } from '../support/processes/child.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { installedShell, SHELLS, type Shell } from './shells.ts';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
-const directory = mkdtempSync(join(tmpdir(), 'completion-'));
+const directory = temporaryDirectory('completion');
 const scriptFile = (shell: Shell) => join(directory, `${shell}-script`);
 
 const program = (...args: string[]) => runChild(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args]);
@@ -29,8 +29,6 @@ beforeAll(async () => {
   await Promise.all(SHELLS.map(write));
   writeFileSync(join(directory, 'a file.yaml'), '');
 });
-
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** What a shell offers for the last of the words that follow the program's name. */
 type Offers = (...words: string[]) => Promise<string[]>;

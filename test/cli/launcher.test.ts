@@ -1,9 +1,9 @@
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, copyFileSync, mkdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { type Outcome, runChild, startChild } from '../support/processes/child.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
 
 const launcher = fileURLToPath(new URL('../../bin/clustermesh-apiserver', import.meta.url));
@@ -13,7 +13,7 @@ let root: string;
 let path: string;
 
 beforeEach(() => {
-  root = realpathSync(mkdtempSync(join(tmpdir(), 'launcher test ')));
+  root = realpathSync(temporaryDirectory('launcher test'));
   for (const directory of ['bin', 'dist', 'old', 'new', 'elsewhere']) mkdirSync(join(root, directory));
   copyFileSync(launcher, join(root, 'bin/clustermesh-apiserver'));
   chmodSync(join(root, 'bin/clustermesh-apiserver'), 0o755);
@@ -25,8 +25,6 @@ beforeEach(() => {
   symlinkSync(process.execPath, join(root, 'new/node'));
   path = `${join(root, 'new')}:/usr/bin:/bin`;
 });
-
-afterEach(() => rmSync(root, { recursive: true }));
 
 function launch(command = join(root, 'bin/clustermesh-apiserver'), env = {}, ...args: string[]): Promise<Outcome> {
   return runChild(command, args, { cwd: join(root, 'elsewhere'), env: { PATH: path, ...env } });

@@ -2,11 +2,10 @@
  * What the demo starts, and a demo that is killed at the worst moment.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
 
 const GUARDIAN = fileURLToPath(new URL('../../demo/mesh/processes/guardian.ts', import.meta.url));
@@ -37,7 +36,7 @@ function processesNaming(text: string): readonly string[] {
 }
 
 test.each([1, 3])('%i processes end with the program that was killed while it was starting them', async (starts) => {
-  const directory = mkdtempSync(join(tmpdir(), 'guardian-'));
+  const directory = temporaryDirectory('guardian');
   const program = spawn(process.execPath, ['--input-type=module', '-e', killedProgram(directory, starts)], { stdio: 'inherit' });
   const signal = await new Promise((resolve) => {
     program.once('exit', (_, how) => resolve(how));

@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { parseEtcdConfig, readEtcdConfig } from '../../src/shared/etcd/config.ts';
 import { EtcdConfigError } from '../../src/shared/etcd/errors.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const parse = (text: string) => parseEtcdConfig(text, '/etc/mesh/berlin');
 
@@ -118,8 +118,7 @@ test('what is refused is refused with a typed error', () => {
 });
 
 test('a file is read up to its bound, and a missing one is named', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'etcd-config-'));
-  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const directory = temporaryDirectory('etcd-config');
   const file = join(directory, 'berlin');
   await expect(readEtcdConfig(file)).rejects.toThrow(/berlin: cannot be read: ENOENT/);
   writeFileSync(file, 'endpoints: ["https://a:1"]');

@@ -139,7 +139,6 @@ test.skipIf(!canMakeCertificates())(
   'the TLS files in use show when the first of their certificates ends (needs openssl 3)',
   async () => {
     const directory = new CertificateDirectory();
-    onTestFinished(() => directory.remove());
     const authority = directory.authority('ca');
     const { certFile, keyFile } = authority.issue({ name: 'client' });
     const bundle = join(directory.path, 'bundle.crt');

@@ -1,19 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { FileReadError, readBoundedFile } from '../../src/shared/files/bounded-file.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { within } from '../support/until.ts';
 
 const MAX_BYTES = 100_000;
-let directory: string;
+const directory = temporaryDirectory('bounded-file');
 const path = (name: string) => join(directory, name);
-
-beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), 'bounded-file-'));
-});
-afterAll(() => rmSync(directory, { recursive: true }));
 
 test.each([0, 1, 65_535, 65_536, 65_537, MAX_BYTES])('a file of %d bytes is read', async (size) => {
   writeFileSync(path('file'), Buffer.alloc(size, 'x'));

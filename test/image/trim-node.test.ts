@@ -1,15 +1,13 @@
 /** Node without languages other than English. */
-import { copyFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { runChild } from '../support/processes/child.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const TRIM = join(import.meta.dirname, '../../scripts/container/trim-node.ts');
-const directory = mkdtempSync(join(tmpdir(), 'trim-'));
+const directory = temporaryDirectory('trim');
 const trimmed = join(directory, 'node');
-
-afterAll(() => rmSync(directory, { recursive: true }));
 
 /** What a program does with languages, and what is the same in each. */
 const FACTS = `

@@ -1,7 +1,6 @@
 /** The reflector against a real kube-apiserver. */
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openConnection } from '../../src/shared/kubernetes/connection/connection.ts';
@@ -14,6 +13,7 @@ import { systemClock } from '../../src/shared/time/clock.ts';
 import { HastyClock } from '../support/clocks.ts';
 import { connectionOptions } from '../support/kubernetes/connection-options.ts';
 import { type KubeApiserver, kubeApiserverMissing, startKubeApiserver } from '../support/kubernetes/kube-apiserver.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
 import { ReflectorRun } from './reflector-fixture.ts';
 
@@ -42,20 +42,14 @@ const gadgetDefinition = {
 
 describe.skipIf(missing !== undefined)(`a real API server${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
   let api: KubeApiserver;
-  let directory: string;
-  let kubeconfigPath: string;
+  const kubeconfigPath = join(temporaryDirectory('real-apiserver'), 'kubeconfig');
 
   beforeAll(async () => {
     api = await startKubeApiserver();
-    directory = await mkdtemp(join(tmpdir(), 'real-apiserver-test-'));
-    kubeconfigPath = join(directory, 'kubeconfig');
     await writeFile(kubeconfigPath, api.kubeconfig);
   });
 
-  afterAll(async () => {
-    await api?.stop();
-    if (directory !== undefined) await rm(directory, { recursive: true });
-  });
+  afterAll(() => api?.stop());
 
   const start = (resource: Resource, factor: number) =>
     ReflectorRun.start([], {
@@ -186,7 +180,7 @@ describe.skipIf(missing !== undefined)(`a real API server${missing === undefined
   }, 90_000);
 
   test('a client without permission receives the missing rule', async () => {
-    const anonymous = join(directory, 'anonymous');
+    const anonymous = `${kubeconfigPath}-anonymous`;
     await writeFile(anonymous, api.kubeconfig.replace(/token: .*/, 'as-extra: {}'));
     await using run = await ReflectorRun.start([], { resource: CILIUM_NODES, connection: { kubeconfigPath: anonymous } });
     await until('the failure is told', () => run.failures.includes('KUBE_FORBIDDEN'), { status: () => run.status() });

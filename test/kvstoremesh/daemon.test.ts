@@ -12,10 +12,7 @@ const daemons: KvstoremeshRun[] = [];
 beforeEach(() => {
   directory = new ConfigDirectory();
 });
-afterEach(async () => {
-  await Promise.all(daemons.splice(0).map((daemon) => daemon.stop()));
-  directory[Symbol.dispose]();
-});
+afterEach(() => Promise.all(daemons.splice(0).map((daemon) => daemon.stop())));
 
 async function start(local: Store, ...flags: string[]): Promise<KvstoremeshRun> {
   const daemon = await KvstoremeshRun.start(local, directory, { flags });

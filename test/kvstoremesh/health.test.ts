@@ -44,7 +44,7 @@ describe.skipIf(etcdVersions().length === 0)('/healthz of kvstoremesh', () => {
   const healthz = async ({ healthPort }: Daemon) => (await fetch(`http://127.0.0.1:${healthPort}/healthz`)).text();
 
   test('names a configuration directory that cannot be read, until it can', async () => {
-    using directory = new ConfigDirectory();
+    const directory = new ConfigDirectory();
     await using local = await startLocal();
     await using daemon = await startMesh(directory, local);
     const shows = (text: RegExp) => until(`${text} is shown`, async () => text.test(await healthz(daemon)), { withinMs: 45_000 });
@@ -59,7 +59,7 @@ describe.skipIf(etcdVersions().length === 0)('/healthz of kvstoremesh', () => {
   });
 
   test('names remotes that are refused or stopped, and a local etcd without space, but no remote that is away', async () => {
-    using directory = new ConfigDirectory();
+    const directory = new ConfigDirectory();
     await using local = await startLocal({ args: ['--quota-backend-bytes=8388608'] });
     await using twin = await startFullRemote('twin', 200);
     await using large = await startFullRemote('large', 8);

@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isReady } from '../../src/kvstoremesh/readiness.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
 import { ETCDCTL, etcdctlMissing } from '../support/etcd/etcdctl.ts';
 import { FULL, Mesh, startLocal } from '../support/kvstoremesh/mesh-fixture.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { opensslMissing } from '../support/tls/certificates.ts';
 import { CertificateAuthority } from '../support/tls/pki.ts';
 
@@ -34,8 +34,7 @@ const MIRRORED = {
 };
 
 describe.skipIf(reason !== undefined)(`a remote with users and roles${reason === undefined ? '' : ` (${reason})`}`, () => {
-  let directory: string;
-  let ca: CertificateAuthority;
+  const directory = temporaryDirectory('rights');
   let etcd: EtcdProcess;
 
   const file = (name: string) => join(directory, name);
@@ -65,8 +64,7 @@ describe.skipIf(reason !== undefined)(`a remote with users and roles${reason ===
   };
 
   beforeAll(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'rights-'));
-    ca = new CertificateAuthority();
+    const ca = new CertificateAuthority();
     writeFileSync(file('ca.crt'), ca.cert);
     for (const user of ['server', 'root', 'remote', 'partly', 'unexported', 'nobody']) {
       const { cert, key } = ca.sign(user);
@@ -98,11 +96,7 @@ describe.skipIf(reason !== undefined)(`a remote with users and roles${reason ===
     etcdctl('auth', 'enable');
   }, 60_000);
 
-  afterAll(async () => {
-    await etcd?.stop();
-    ca?.[Symbol.dispose]();
-    rmSync(directory, { recursive: true, force: true });
-  });
+  afterAll(() => etcd?.stop());
 
   test('is mirrored with the rights that the original grants', async () => {
     await using local = await startLocal();

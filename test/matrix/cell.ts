@@ -69,7 +69,6 @@ export class Cell implements AsyncDisposable {
       await proxy.stop();
       await Promise.all([local.stop(), remote.stop()]);
       rmSync(localConfig, { force: true });
-      certificates?.remove();
     });
   }
 

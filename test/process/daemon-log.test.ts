@@ -1,6 +1,6 @@
 /** What a daemon writes: never a flood, never a secret. */
 import { readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { keyOf, NO_LEASE, type TxnOperation } from '../../src/shared/etcd/types.ts';
 import { MAX_LOG_LINES_PER_CAUSE } from '../../src/shared/limits.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
@@ -24,12 +24,10 @@ describe.skipIf(etcdVersions().length === 0)('the log of a daemon', () => {
   let directory: ConfigDirectory;
   let metricsPort: number;
   const certificates = new CertificateDirectory();
-  afterAll(() => certificates.remove());
   beforeEach(async () => {
     directory = new ConfigDirectory();
     metricsPort = await freePort();
   });
-  afterEach(() => directory[Symbol.dispose]());
 
   const start = (local: Store, ...flags: string[]): Promise<Daemon> =>
     startDaemon('kvstoremesh', [

@@ -131,7 +131,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the API', () => {
     await using berlin = await startFullRemote('berlin', 7);
     await berlin.configure(7, { ...FULL, serviceExportsEnabled: false });
     await using lima = await startRemote('lima');
-    using directory = new ConfigDirectory();
+    const directory = new ConfigDirectory();
     directory.add(berlin);
     directory.add(lima);
     directory.write('oslo', 'endpoints: ["http://127.0.0.1:1"]\n');
@@ -159,7 +159,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('an agent of the local c
       await using berlin = await startRemote('berlin');
       const recorded = join(import.meta.dirname, '../golden/kvstoremesh/data/mapping-basic/berlin-0.json');
       await loadEntries(berlin.process.endpoint, readEntries(recorded));
-      using directory = new ConfigDirectory();
+      const directory = new ConfigDirectory();
       directory.add(berlin);
       await using daemon = await KvstoremeshRun.start(local, directory, { flags: ['--enable-heartbeat'] });
       await daemon.ready();

@@ -108,7 +108,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', () => {
     await using local = await startLocal();
     await using gone = await startFullRemote('gone', 8);
     await gone.process.kill();
-    using directory = new ConfigDirectory();
+    const directory = new ConfigDirectory();
     directory.add(gone);
     const flags = ['--per-cluster-ready-timeout=2s', '--global-ready-timeout=1h'];
     await using daemon = await KvstoremeshRun.start(local, directory, { flags });
@@ -121,7 +121,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', () => {
     await using local = await startLocal();
     await using berlin = await startRemote('berlin');
     await berlin.configure(7);
-    using directory = new ConfigDirectory();
+    const directory = new ConfigDirectory();
     directory.add(berlin);
     const flags = ['--per-cluster-ready-timeout=4s', '--global-ready-timeout=6s'];
     const startMs = performance.now();
@@ -137,7 +137,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', () => {
     await using berlin = await startFullRemote('berlin', 7);
     await using gone = await startFullRemote('gone', 8);
     await gone.process.kill();
-    using directory = new ConfigDirectory();
+    const directory = new ConfigDirectory();
     await using daemon = await KvstoremeshRun.start(local, directory, { flags: ['--per-cluster-ready-timeout=1h'] });
     await daemon.ready();
     expect(await daemon.clusters()).toEqual([]);
@@ -154,7 +154,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', () => {
 
   test('rule 23: is ready as a standby after a while', async () => {
     await using local = await startLocal();
-    using directory = new ConfigDirectory();
+    const directory = new ConfigDirectory();
     await using first = await KvstoremeshRun.start(local, directory);
     await first.ready();
     const timing = { standbyMs: 2_000 };
@@ -169,7 +169,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', () => {
     await using berlin = await startRemote('berlin');
     await berlin.configure(7, {});
     await berlin.process.kill();
-    using directory = new ConfigDirectory();
+    const directory = new ConfigDirectory();
     directory.add(berlin);
     await using daemon = await KvstoremeshRun.start(local, directory);
     await until('it says no', async () => (await daemon.readyz()) === '500 NotReady');

@@ -43,7 +43,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the configuration direc
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using turku = await startFullRemote('turku', 8);
-    using directory = new ProjectedSecret();
+    const directory = new ProjectedSecret();
     const files = { berlin: endpointsOf(berlin), turku: endpointsOf(turku) };
     directory.project(files);
     await using daemon = await KvstoremeshRun.start(local, directory, DRAINLESS);
@@ -70,7 +70,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the configuration direc
     await using local = await startLocal();
     await using berlin = await startRemote('berlin');
     await berlin.configure(7, {});
-    using directory = new ConfigDirectory();
+    const directory = new ConfigDirectory();
     const unusable = ['harbor', 'Upper', 'under_score', 'dot.ted', '-lead', 'trail-', 'a'.repeat(33)];
     for (const name of unusable) directory.add(berlin, name);
     directory.write('berlin', 'trusted-ca-file: /nowhere\n');
@@ -90,7 +90,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the configuration direc
     await using berlin = await startRemote('berlin');
     await berlin.configure(7, {});
     await berlin.put({ 'cilium/cluster-config/oslo': '{"id":8}' });
-    using directory = new ConfigDirectory();
+    const directory = new ConfigDirectory();
     directory.write('berlin', 'endpoints: ["http://127.0.0.1:1\n');
     directory.write('oslo', 'endpoints: []\n');
     await using daemon = await KvstoremeshRun.start(local, directory, DRAINLESS);
@@ -107,7 +107,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the configuration direc
     await using berlin = await startFullRemote('berlin', 7);
     await using other = await startFullRemote('berlin', 7);
     await other.fill('2');
-    using directory = new ConfigDirectory();
+    const directory = new ConfigDirectory();
     directory.add(berlin);
     await using daemon = await KvstoremeshRun.start(local, directory);
     await daemon.ready();
@@ -129,14 +129,13 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the configuration direc
 const HOST = 'berlin.mesh.test';
 
 describe.skipIf(etcdVersions().length === 0 || !canMakeCertificates()).concurrent('a file that names certificates', () => {
-  let certificates: CertificateDirectory;
+  const certificates = new CertificateDirectory();
   let authority: Authority;
   let user: CertificateFiles;
   let etcd: EtcdProcess;
   let source: Store;
 
   beforeAll(async () => {
-    certificates = new CertificateDirectory();
     authority = certificates.authority('mesh');
     user = authority.issue({ name: 'remote' });
     const server = authority.issue({ name: 'etcd', alternatives: [`DNS:${HOST}`] });
@@ -149,7 +148,6 @@ describe.skipIf(etcdVersions().length === 0 || !canMakeCertificates()).concurren
   afterAll(async () => {
     await etcd.stop();
     await source[Symbol.asyncDispose]();
-    certificates.remove();
   });
 
   const file = (port: number, { certFile, keyFile }: CertificateFiles, aliases = `- {hostname: ${HOST}, ips: [127.0.0.1]}`) =>

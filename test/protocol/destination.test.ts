@@ -115,7 +115,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', () => {
   test('rule 52: outlives a local etcd that is away for longer than its lock, and catches up with the remote', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    using directory = new ConfigDirectory();
+    const directory = new ConfigDirectory();
     directory.add(berlin);
     await using daemon = await KvstoremeshRun.start(local, directory, { lockTtlSeconds: 2 });
     await daemon.ready();
@@ -140,7 +140,7 @@ describe.skipIf(etcdVersions().length === 0).concurrent('the daemon', () => {
   test('rule 62: writes every key on a lease that lives', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
-    using directory = new ConfigDirectory();
+    const directory = new ConfigDirectory();
     directory.add(berlin);
     await using daemon = await KvstoremeshRun.start(local, directory, { flags: ['--enable-heartbeat'] });
     await daemon.ready();

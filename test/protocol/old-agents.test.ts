@@ -46,7 +46,6 @@ describe.skipIf(binary === undefined || !canMakeCertificates())('an etcd that et
 
   afterAll(async () => {
     await etcd?.stop();
-    directory.remove();
     init[Symbol.dispose]();
   });
 
@@ -54,12 +53,10 @@ describe.skipIf(binary === undefined || !canMakeCertificates())('an etcd that et
     const berlin = await startFullRemote('berlin', 7);
     onTestFinished(() => berlin[Symbol.asyncDispose]());
     const files = new ConfigDirectory();
-    onTestFinished(() => files[Symbol.dispose]());
     files.add(berlin);
     const { certFile, keyFile } = authority.issue({ name: 'admin-harbor' });
     const lines = [`endpoints: ["${etcd.endpoint}"]`, `trusted-ca-file: ${authority.caFile}`];
     const settings = new ConfigDirectory();
-    onTestFinished(() => settings[Symbol.dispose]());
     settings.write('local.yaml', [...lines, `cert-file: ${certFile}`, `key-file: ${keyFile}`, ''].join('\n'));
     const daemon = await KvstoremeshRun.start(`etcd.config=${settings.path}/local.yaml`, files);
     onTestFinished(() => daemon[Symbol.asyncDispose]());

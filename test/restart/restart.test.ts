@@ -2,8 +2,7 @@
  * A restart at production size: unchanged keys cause no events, and stale keys are removed before the canary.
  */
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { startEmbeddedKubernetes } from '../../demo/kubernetes/embedded-kubernetes.ts';
@@ -13,6 +12,7 @@ import { etcdForTest } from '../support/etcd/etcd-fixture.ts';
 import type { EtcdProcess } from '../support/etcd/etcd-process.ts';
 import { KubernetesRequests } from '../support/kubernetes/kubernetes-requests.ts';
 import { startDaemon } from '../support/processes/daemon.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
 
 const KEYS = 20_000;
@@ -22,12 +22,6 @@ const signal = () => AbortSignal.timeout(60_000);
 async function etcdWithClient(): Promise<{ etcd: EtcdProcess; client: EtcdClient }> {
   const etcd = await etcdForTest();
   return { etcd, client: connect(etcd.endpoint) };
-}
-
-async function temporaryDirectory(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'restart-test-'));
-  onTestFinished(() => rm(directory, { recursive: true, force: true }));
-  return directory;
 }
 
 async function putAll(client: EtcdClient, entries: readonly (readonly [string, string])[]): Promise<void> {
@@ -72,7 +66,7 @@ test('rule 54: kvstoremesh, killed and restarted, causes no event for 20,000 mir
     ),
     ['cilium/.heartbeat', '2026-01-01T00:00:00Z'],
   ]);
-  const directory = await temporaryDirectory();
+  const directory = temporaryDirectory('restart');
   await writeFile(join(directory, 'north'), `endpoints:\n- ${source.etcd.endpoint}\n`);
   const flags = [
     ...['--cluster-name=west', '--cluster-id=2', `--clustermesh-config=${directory}`, '--api-serve-addr=127.0.0.1:0'],
@@ -105,7 +99,7 @@ test('clustermesh, killed and restarted, causes no event for 20,000 exported key
   const local = await etcdWithClient();
   const kubernetes = await startEmbeddedKubernetes();
   onTestFinished(() => kubernetes.stop());
-  const directory = await temporaryDirectory();
+  const directory = temporaryDirectory('restart');
   const kubeconfig = join(directory, 'kubeconfig');
   await writeFile(kubeconfig, kubernetes.kubeconfig);
   const requests = new KubernetesRequests({ url: kubernetes.url });

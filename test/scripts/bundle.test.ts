@@ -1,24 +1,21 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { type Outcome, runChild, startChild } from '../support/processes/child.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
 
 const build = fileURLToPath(new URL('../../scripts/build.ts', import.meta.url));
 
-let directory: string;
+const directory = temporaryDirectory('bundle');
 
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'bundle-'));
   const outcome = await runChild(process.execPath, [build, join(directory, 'bundle.js')]);
   expect(outcome).toMatchObject({ status: 0, stderr: expect.not.stringContaining('rror') });
 });
-
-afterAll(() => rmSync(directory, { recursive: true }));
 
 /** Runs the bundle where no package is installed. */
 const bundle = (...args: string[]): Promise<Outcome> =>

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { CertificateError, certificateOf, certificatesOf, goTime } from '../../src/shared/tls/certificate.ts';
 import { DerError, elementsOf, objectIdentifier } from '../../src/shared/tls/der.ts';
 import { distinguishedName } from '../../src/shared/tls/distinguished-name.ts';
@@ -54,11 +54,10 @@ describe('DER', () => {
 });
 
 describe.skipIf(!canMakeCertificates())('certificates (needs the openssl command, version 3)', () => {
-  let directory: CertificateDirectory;
+  const directory = new CertificateDirectory();
   let pem: string;
   let odd: string;
   beforeAll(() => {
-    directory = new CertificateDirectory();
     const { certFile } = directory
       .authority('mesh')
       .issue({ name: 'etcd', alternatives: ['DNS:*.mesh.test', 'IP:10.0.0.1', 'IP:fd00::1', 'URI:spiffe://x/y', 'email:a@b.c'] });
@@ -70,7 +69,6 @@ describe.skipIf(!canMakeCertificates())('certificates (needs the openssl command
       stdio: 'pipe',
     });
   });
-  afterAll(() => directory.remove());
 
   const told = (certificate: string, ...what: readonly string[]) =>
     execFileSync('openssl', ['x509', '-noout', ...what], { input: certificate, encoding: 'utf8' });

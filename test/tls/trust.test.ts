@@ -1,6 +1,6 @@
 /** Which servers are trusted: the rules of Go's programs, which read the same files. */
 import { X509Certificate } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { handshake } from '../../src/shared/tls/handshake.ts';
 import { PeerError } from '../../src/shared/tls/peer.ts';
 import { TlsFilesError, Trust } from '../../src/shared/tls/trust.ts';
@@ -9,11 +9,7 @@ import { BARE, CA, dial, HOST, IDENTIFIED, type Issued, Pki, SERVER, withServer 
 import { until } from '../support/until.ts';
 
 describe.skipIf(!canMakeCertificates())('trust (needs the openssl command, version 3)', () => {
-  let pki: Pki;
-  beforeAll(() => {
-    pki = new Pki();
-  });
-  afterAll(() => pki[Symbol.dispose]());
+  const pki = new Pki();
 
   async function shake(chain: readonly Issued[], ca: string, more: { host?: string; strictServerNames?: boolean } = {}) {
     return withServer(chain, async (port) => {

@@ -2,8 +2,7 @@
  * Two clusters out of real processes: *east* exports, over mutual TLS and with users and roles, and *west* mirrors.
  */
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Etcd3 } from 'etcd3';
 import { stringify } from 'yaml';
@@ -18,6 +17,7 @@ import {
 } from '../support/kubernetes/kubernetes-provider.ts';
 import { freePort } from '../support/network/free-port.ts';
 import { startDaemon } from '../support/processes/daemon.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { type Authority, CertificateDirectory } from '../support/tls/certificates.ts';
 
 export interface TwoClusters {
@@ -58,10 +58,8 @@ export async function startTwoClusters(options: TwoClustersOptions): Promise<Two
 type Later = (end: () => unknown) => void;
 
 async function start({ kubernetes, etcdVersion }: TwoClustersOptions, later: Later): Promise<Omit<TwoClusters, 'stop'>> {
-  const directory = mkdtempSync(join(tmpdir(), 'mesh-test-'));
-  later(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = temporaryDirectory('mesh-test');
   const certificates = new CertificateDirectory();
-  later(() => certificates.remove());
   const authority = certificates.authority('mesh');
   const eastAs = (user: string) => closedLater(etcd3Client(eastEtcd.endpoint, { authority, user }), later);
 

@@ -1,8 +1,7 @@
 /** The CRDs of the MCS API on a real API server: created, upgraded, left unchanged, and not retried. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
@@ -21,6 +20,7 @@ import { ExportingCluster } from '../../support/kubernetes/exporting-cluster.ts'
 import { KubeProxy, type ProxiedRequest } from '../../support/kubernetes/faulty-kubernetes-proxy.ts';
 import { type KubeApiserver, kubeApiserverMissing, startKubeApiserver } from '../../support/kubernetes/kube-apiserver.ts';
 import { type LogLine, recordingLogger } from '../../support/recording-logger.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { until, within } from '../../support/until.ts';
 
 const missing = kubeApiserverMissing() ?? (etcdVersions().length === 0 ? 'no etcd' : undefined);
@@ -55,23 +55,17 @@ function labelled(crd: CustomResourceDefinition, labels: Readonly<Record<string,
 
 describe.skipIf(missing !== undefined)(`the CRDs of the MCS API${missing === undefined ? '' : ` (${missing})`}`, () => {
   let api: KubeApiserver;
-  let directory: string;
-  let kubeconfigPath: string;
+  const kubeconfigPath = join(temporaryDirectory('mcs-api'), 'kubeconfig');
 
   beforeAll(async () => {
     api = await startKubeApiserver();
-    directory = mkdtempSync(join(tmpdir(), 'mcs-api-'));
-    kubeconfigPath = join(directory, 'kubeconfig');
     writeFileSync(kubeconfigPath, api.kubeconfig);
     const spec = { ports: [{ name: 'http', port: 80 }] };
     const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'shop' }, spec };
     await api.requests.create('/api/v1/namespaces/default/services', service);
   }, 180_000);
 
-  afterAll(async () => {
-    await api?.stop();
-    if (directory !== undefined) rmSync(directory, { recursive: true });
-  }, 30_000);
+  afterAll(() => api?.stop(), 30_000);
 
   beforeEach(async () => {
     for (const { metadata } of MCS_API_CRDS) await api.requests.delete(`${DEFINITIONS}/${metadata.name}`);

@@ -1,7 +1,6 @@
 /** The management of users in this process, on a real etcd, with a users file as the kubelet projects it. */
 
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runUsers } from '../../../src/apiserver/users/run.ts';
 import { UsersMetrics } from '../../../src/apiserver/users/users-report.ts';
@@ -11,10 +10,11 @@ import { Registry } from '../../../src/shared/http/metrics.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
 import { openClient, soon } from '../../support/etcd/etcd-client.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { until, within } from '../../support/until.ts';
 
-export class UsersFile implements Disposable {
-  readonly directory = mkdtempSync(join(tmpdir(), 'users-'));
+export class UsersFile {
+  readonly directory = temporaryDirectory('users');
   readonly path = join(this.directory, 'users.yaml');
   #generation = 0;
 
@@ -46,10 +46,6 @@ export class UsersFile implements Disposable {
 
   remove(): void {
     rmSync(this.path);
-  }
-
-  [Symbol.dispose](): void {
-    rmSync(this.directory, { recursive: true, force: true });
   }
 }
 

@@ -24,7 +24,7 @@ async function setUp(etcd: EtcdProcess): Promise<void> {
 describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 90_000 }, () => {
   test.each(etcdVersions())('are those of the file, also when it changes, on etcd $version', async ({ version }) => {
     await using etcd = await etcdWithRoles(version);
-    using file = new UsersFile();
+    const file = new UsersFile();
     file.writeUsers({ 'remote-a': 'remote', 'remote-b': 'remote' });
     await using run = new UsersRun(etcd.endpoint, file);
     await run.has({ 'remote-a': 'remote', 'remote-b': 'remote' });
@@ -36,7 +36,7 @@ describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 90_
 
   test('follow a file that is swapped, replaced, and missing at the start', async () => {
     await using etcd = await etcdWithRoles();
-    using file = new UsersFile();
+    const file = new UsersFile();
     await using run = new UsersRun(etcd.endpoint, file);
     await until('the missing file is counted', async () => (await run.failures('file')) === 1);
     file.project(usersText({ 'remote-a': 'remote' }));
@@ -54,7 +54,7 @@ describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 90_
     ['no list of users', (file: UsersFile) => file.write('users: {remote-z: remote}\n')],
   ])('stay as they are while the file is %s, which is counted', async (_, spoil) => {
     await using etcd = await etcdWithRoles();
-    using file = new UsersFile();
+    const file = new UsersFile();
     file.writeUsers({ 'remote-a': 'remote' });
     await using run = new UsersRun(etcd.endpoint, file);
     await run.has({ 'remote-a': 'remote' });
@@ -71,7 +71,7 @@ describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 90_
 
   test('lose only the entry whose role etcd does not have, and have it when the role comes', async () => {
     await using etcd = await etcdWithRoles();
-    using file = new UsersFile();
+    const file = new UsersFile();
     file.writeUsers({ 'remote-old': 'remote', 'remote-a': 'remote' });
     await using run = new UsersRun(etcd.endpoint, file);
     await run.has({ 'remote-old': 'remote', 'remote-a': 'remote' });
@@ -91,7 +91,7 @@ describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 90_
 
   test('lose only the entry that cannot be read, and its user stays', async () => {
     await using etcd = await etcdWithRoles();
-    using file = new UsersFile();
+    const file = new UsersFile();
     file.writeUsers({ 'remote-a': 'remote', 'remote-b': 'remote', 'remote-c': 'remote' });
     await using run = new UsersRun(etcd.endpoint, file);
     await run.has({ 'remote-a': 'remote', 'remote-b': 'remote', 'remote-c': 'remote' });
@@ -115,7 +115,7 @@ describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 90_
 
   test('of the cluster itself cannot be changed or removed by the file', async () => {
     await using etcd = await etcdWithRoles();
-    using file = new UsersFile();
+    const file = new UsersFile();
     file.writeUsers({ root: 'remote', 'admin-east': 'remote', 'local-east': 'remote', remote: 'local', 'remote-a': 'remote' });
     await using run = new UsersRun(etcd.endpoint, file);
     await run.has({ 'remote-a': 'remote' });
@@ -127,7 +127,7 @@ describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 90_
 
   test('from an earlier run or another program are kept if the file does not contain them', async () => {
     await using etcd = await etcdWithRoles();
-    using file = new UsersFile();
+    const file = new UsersFile();
     file.writeUsers({ 'remote-a': 'remote', 'remote-b': 'remote' });
     await using first = new UsersRun(etcd.endpoint, file);
     await first.has({ 'remote-a': 'remote', 'remote-b': 'remote' });
@@ -141,7 +141,7 @@ describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 90_
 
   test('lose roles that the file does not give them when the file is gone through again', async () => {
     await using etcd = await etcdWithRoles();
-    using file = new UsersFile();
+    const file = new UsersFile();
     file.writeUsers({ 'remote-a': 'remote' });
     await using run = new UsersRun(etcd.endpoint, file);
     await run.has({ 'remote-a': 'remote' });
@@ -152,7 +152,7 @@ describe.skipIf(etcdVersions().length === 0)('the users of etcd', { timeout: 90_
 
   test('are set up again in an etcd that was away and came back empty', async () => {
     await using etcd = await etcdWithRoles();
-    using file = new UsersFile();
+    const file = new UsersFile();
     file.writeUsers({ 'remote-a': 'remote' });
     await using run = new UsersRun(etcd.endpoint, file);
     await run.has({ 'remote-a': 'remote' });

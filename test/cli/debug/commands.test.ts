@@ -143,7 +143,6 @@ describe.skipIf(etcdVersions().length === 0)('of a daemon that runs (needs etcd)
     await daemon[Symbol.asyncDispose]();
     await berlin[Symbol.asyncDispose]();
     await local[Symbol.asyncDispose]();
-    directory[Symbol.dispose]();
   });
 
   const answer = async () => (await (await fetch(`http://${host}/v1/cluster`)).json()) as { name: string; ready?: boolean }[];

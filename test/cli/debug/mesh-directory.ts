@@ -1,10 +1,9 @@
 /** A configuration directory for a test, and the report on it. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
 import { etcdCheckTools } from '../../../src/cli/debug/etcd-check-tools.ts';
 import { type MeshTroubleshootOptions, troubleshootMesh } from '../../../src/shared/troubleshoot/troubleshoot.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import type { CertificateFiles } from '../../support/tls/certificates.ts';
 
 export interface Report {
@@ -38,10 +37,9 @@ export function aliasLines(hostname: string, ...ips: readonly string[]): readonl
   return ['cilium-host-aliases:', `- hostname: ${hostname}`, '  ips:', ...ips.map((ip) => `  - ${ip}`)];
 }
 
-/** Writes `files` into a directory that the test loses again. */
+/** Writes `files` into a directory of the test. */
 export function directoryForTest(files: Readonly<Record<string, string>>): string {
-  const directory = mkdtempSync(join(tmpdir(), 'dbg-'));
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = temporaryDirectory('dbg');
   for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content);
   return directory;
 }

@@ -21,7 +21,7 @@ const SERVER = { name: 'etcd', alternatives: [`DNS:${HOST}`, 'DNS:localhost', 'I
 const skipped = !canMakeCertificates() || etcdVersions().length === 0;
 
 describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl command, version 3)', () => {
-  let directory: CertificateDirectory;
+  const directory = new CertificateDirectory();
   let authority: Authority;
   let stranger: Authority;
   let server: CertificateFiles;
@@ -29,17 +29,13 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
   let etcd: EtcdProcess;
 
   beforeAll(async () => {
-    directory = new CertificateDirectory();
     authority = directory.authority('mesh');
     stranger = directory.authority('stranger');
     server = authority.issue(SERVER);
     client = { caFile: authority.caFile, ...authority.issue({ name: 'remote' }) };
     etcd = await startEtcd({ tls: { ...server, clientCaFile: authority.caFile } });
   });
-  afterAll(async () => {
-    await etcd.stop();
-    directory.remove();
-  });
+  afterAll(() => etcd.stop());
 
   const berlin = (files: Files = client, port = etcd.port) =>
     clusterFile([`https://${HOST}:${port}`], files, aliasLines(HOST, '127.0.0.1'));

@@ -3,8 +3,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, expect, test } from 'vitest';
@@ -16,6 +15,7 @@ import {
 } from '../../../demo/kubernetes/embedded-kubernetes.ts';
 import { meshDefinitions } from '../../../demo/kubernetes/mesh-definitions.ts';
 import { KubernetesRequests } from '../../support/kubernetes/kubernetes-requests.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { until } from '../../support/until.ts';
 import { NODES } from './contract-subject.ts';
 import { watchEvents } from './watched-events.ts';
@@ -144,8 +144,7 @@ test('stopping twice is stopping once', async () => {
 });
 
 test('as a program it serves, writes a kubeconfig, and ends on SIGTERM', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'embedded-test-'));
-  const file = join(directory, 'kubeconfig');
+  const file = join(temporaryDirectory('embedded'), 'kubeconfig');
   const main = join(import.meta.dirname, '../../../demo/kubernetes/main.ts');
   const child = spawn(process.execPath, [main, '--port', '0', '--kubeconfig', file], { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
@@ -157,7 +156,6 @@ test('as a program it serves, writes a kubeconfig, and ends on SIGTERM', async (
     expect(await once(child, 'exit')).toEqual([0, null]);
   } finally {
     child.kill('SIGKILL');
-    rmSync(directory, { recursive: true, force: true });
   }
 });
 

@@ -1,17 +1,17 @@
 /**
  * kubectl against the embedded API: what a visitor of the demo types.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type EmbeddedKubernetes, startEmbeddedKubernetes } from '../../../demo/kubernetes/embedded-kubernetes.ts';
 import { type Kubectl, kubectl, kubectlMissing } from '../../support/kubernetes/kubectl.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const missing = kubectlMissing();
 
 describe.skipIf(missing !== undefined)(`kubectl${missing === undefined ? '' : ` (${missing})`}`, () => {
-  const directory = mkdtempSync(join(tmpdir(), 'kubectl-test-'));
+  const directory = temporaryDirectory('kubectl-test');
   const kubeconfig = join(directory, 'kubeconfig');
   const manifest = join(directory, 'web.yaml');
   let kubernetes: EmbeddedKubernetes;
@@ -28,7 +28,6 @@ describe.skipIf(missing !== undefined)(`kubectl${missing === undefined ? '' : ` 
   afterAll(async () => {
     cli?.[Symbol.dispose]();
     await kubernetes?.stop();
-    rmSync(directory, { recursive: true, force: true });
   });
 
   beforeEach(async () => {

@@ -1,8 +1,6 @@
 /** Clients that authenticate with a password, as etcd's own clients do. */
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parseEtcdConfig } from '../../../src/shared/etcd/config.ts';
@@ -14,6 +12,7 @@ import { put, record, seen } from '../../support/etcd/etcd-fixture.ts';
 import { callEtcd } from '../../support/etcd/etcd-gateway.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
 import { recordingLogger } from '../../support/recording-logger.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { canMakeCertificates } from '../../support/tls/certificates.ts';
 import { until } from '../../support/until.ts';
 
@@ -91,8 +90,7 @@ test('a password for an etcd without authentication does no harm', async () => {
 test.skipIf(!canMakeCertificates())(
   'a JWT is replaced after a change of users, which makes it worthless (needs the openssl command)',
   async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'jwt-'));
-    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const directory = temporaryDirectory('jwt');
     const key = join(directory, 'key');
     execFileSync('openssl', ['genrsa', '-out', key, '2048'], { stdio: 'ignore' });
     execFileSync('openssl', ['rsa', '-in', key, '-pubout', '-out', `${key}.pub`], { stdio: 'ignore' });

@@ -31,14 +31,13 @@ const HOST = 'berlin.mesh.test';
 const aliases = new Map([[HOST, ['127.0.0.1']]]);
 
 describe.skipIf(!canMakeCertificates())('with TLS (needs the openssl command, version 3)', () => {
-  let directory: CertificateDirectory;
+  const directory = new CertificateDirectory();
   let authority: Authority;
   let server: CertificateFiles;
   let root: CertificateFiles;
   let etcd: EtcdProcess;
 
   beforeAll(async () => {
-    directory = new CertificateDirectory();
     authority = directory.authority('mesh');
     server = authority.issue({ name: 'etcd', alternatives: [`DNS:${HOST}`, 'IP:127.0.0.1'] });
     root = authority.issue({ name: 'root' });
@@ -46,7 +45,6 @@ describe.skipIf(!canMakeCertificates())('with TLS (needs the openssl command, ve
   });
   afterAll(async () => {
     await etcd.stop();
-    directory.remove();
   });
 
   const client = (config: Partial<EtcdConfig>, options: Parameters<typeof connect>[1] = {}): EtcdClient =>
@@ -77,7 +75,7 @@ describe.skipIf(!canMakeCertificates())('with TLS (needs the openssl command, ve
   });
 
   test('case 13: an intermediate authority alone is trusted, and of two authorities of one name the right one', async () => {
-    using pki = new Pki();
+    const pki = new Pki();
     const file = (name: string, content: string) => {
       writeFileSync(join(pki.directory, name), content);
       return join(pki.directory, name);
@@ -213,7 +211,7 @@ describe.skipIf(!canMakeCertificates())('with TLS (needs the openssl command, ve
 describe.skipIf(!canMakeCertificates()).each(etcdVersions())(
   'with users, etcd $version (needs the openssl command, version 3)',
   ({ version }) => {
-    let directory: CertificateDirectory;
+    const directory = new CertificateDirectory();
     let authority: Authority;
     let etcd: EtcdProcess;
     let administrator: Administrator;
@@ -221,7 +219,6 @@ describe.skipIf(!canMakeCertificates()).each(etcdVersions())(
       connect([], { config: { endpoints: [etcd.endpoint], caFile: authority.caFile, ...authority.issue({ name }) }, ...options });
 
     beforeAll(async () => {
-      directory = new CertificateDirectory();
       authority = directory.authority('mesh');
       const server = authority.issue({ name: 'etcd', alternatives: ['IP:127.0.0.1', 'DNS:localhost'] });
       etcd = await startEtcd({ version, tls: { ...server, clientCaFile: authority.caFile } });
@@ -231,7 +228,6 @@ describe.skipIf(!canMakeCertificates()).each(etcdVersions())(
     afterAll(async () => {
       administrator.close();
       await etcd.stop();
-      directory.remove();
     });
 
     test('who may read a prefix reads, lists and watches that, and is refused all else by name', async () => {

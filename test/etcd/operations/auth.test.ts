@@ -80,7 +80,7 @@ describe.each(etcdVersions())('users and roles of etcd $version', ({ version }) 
   });
 
   describe.skipIf(missing !== undefined)(`with certificates${missing === undefined ? '' : ` (${missing})`}`, () => {
-    let directory: CertificateDirectory;
+    const directory = new CertificateDirectory();
     let authority: Authority;
     let etcd: EtcdProcess;
     let root: EtcdAdminClient;
@@ -95,7 +95,6 @@ describe.each(etcdVersions())('users and roles of etcd $version', ({ version }) 
       });
 
     beforeAll(async () => {
-      directory = new CertificateDirectory();
       authority = directory.authority('mesh');
       const server = authority.issue({ name: 'server', alternatives: ['IP:127.0.0.1'] });
       etcd = await startEtcd({ version, tls: { ...server, clientCaFile: authority.caFile } });
@@ -107,7 +106,6 @@ describe.each(etcdVersions())('users and roles of etcd $version', ({ version }) 
       root?.close();
       west?.close();
       await etcd?.stop();
-      directory?.remove();
     });
 
     test('authentication is reported as enabled to every client', async () => {

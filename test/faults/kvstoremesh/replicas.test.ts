@@ -55,7 +55,6 @@ class Replica implements AsyncDisposable {
 
   async stop(): Promise<void> {
     await (await this.#run).stop();
-    this.#directory[Symbol.dispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

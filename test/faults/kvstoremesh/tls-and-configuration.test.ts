@@ -2,7 +2,7 @@
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { KvstoremeshProcess } from '../../support/kvstoremesh/kvstoremesh-process.ts';
 import { type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
@@ -18,15 +18,13 @@ const prepare = (local: Store) => KvstoremeshProcess.prepare({ endpoint: local.p
 const canRun = canMakeCertificates() && etcdVersions().length > 0;
 
 describe.skipIf(!canRun).concurrent('certificates (needs etcd and the openssl command, version 3)', () => {
-  let certificates: CertificateDirectory;
+  const certificates = new CertificateDirectory();
   let authority: Authority;
   const server = (by = authority) => by.issue({ name: 'etcd', alternatives: ['IP:127.0.0.1'] });
 
   beforeAll(() => {
-    certificates = new CertificateDirectory();
     authority = certificates.authority('mesh');
   });
-  afterAll(() => certificates.remove());
 
   test('fault 28: a client certificate that is exchanged with its Secret is used for a new connection, without a loss', async () => {
     await using local = await startLocal();

@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { describe, expect, test } from 'vitest';
@@ -8,6 +7,7 @@ import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { RESTORING_ETCDCTL } from '../../support/etcd/etcdctl.ts';
 import { Mesh, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
 import { observe } from '../../support/kvstoremesh/oracle.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { until } from '../../support/until.ts';
 import { ADDRESSES, deleteBelow, disconnect, faultTest, putAddresses, said, serverMetric } from './fault-test.ts';
 import { watchForLeaks } from './leaks.ts';
@@ -135,7 +135,7 @@ faultTest(
     await putAddresses(berlin, 50, 'kept');
     await oracle.converged();
     await berlin.process.kill();
-    const copy = mkdtempSync(join(tmpdir(), 'copy-'));
+    const copy = temporaryDirectory('copy');
     cpSync(berlin.process.dataDir, copy, { recursive: true });
     await berlin.process.restart();
     await putAddresses(berlin, 100, 'lost', 40);
@@ -144,7 +144,6 @@ faultTest(
     await berlin.process.kill();
     rmSync(berlin.process.dataDir, { recursive: true });
     cpSync(copy, berlin.process.dataDir, { recursive: true });
-    rmSync(copy, { recursive: true });
     await berlin.process.restart();
     await oracle.converged();
     expect(lines.some(({ reason }) => reason?.includes('the store is behind revision'))).toBe(true);
@@ -161,8 +160,7 @@ describe.skipIf(canRestore !== undefined)(`a remote with a backup ${canRestore ?
       const { local, berlin, mesh, oracle, lines } = rig;
       await putAddresses(berlin, 50, 'kept');
       await oracle.converged();
-      const directory = mkdtempSync(join(tmpdir(), 'backup-'));
-      const backup = join(directory, 'backup.db');
+      const backup = join(temporaryDirectory('backup'), 'backup.db');
       etcdctl('snapshot', 'save', backup, `--endpoints=${berlin.process.endpoint}`);
       const kept = await local.revision();
       await putAddresses(berlin, 100, 'lost', 40);
@@ -179,7 +177,6 @@ describe.skipIf(canRestore !== undefined)(`a remote with a backup ${canRestore ?
         '--initial-cluster-token=restored',
         ...member,
       );
-      rmSync(directory, { recursive: true });
       await berlin.process.restart();
       berlin.client.forgetCluster();
       await oracle.converged();

@@ -5,14 +5,14 @@
  * daemon makes a quick run and a slow start does no harm.
  */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { callEtcd, type KeyValue, prefixRange, putKey, readEtcd } from '../../support/etcd/etcd-gateway.ts';
 import { type EtcdProcess, startEtcd } from '../../support/etcd/etcd-process.ts';
 import { type KubernetesProvider, type Manifest, readManifests } from '../../support/kubernetes/kubernetes-provider.ts';
 import type { Daemon } from '../../support/processes/daemon.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { until } from '../../support/until.ts';
 import { recordedEtcd } from '../recorded-etcd.ts';
 import { expectedDump } from './comparison/deviations.ts';
@@ -62,7 +62,7 @@ class ScenarioRun {
   readonly #kubernetes: KubernetesProvider;
   readonly #etcd: EtcdProcess;
   readonly #variation: Variation;
-  readonly #directory = mkdtempSync(join(tmpdir(), 'golden-'));
+  readonly #directory = temporaryDirectory('golden');
   #daemon: Daemon | undefined;
   /** Called in the middle of the changes. */
   #amid: (() => Promise<void>) | undefined;
@@ -95,7 +95,6 @@ class ScenarioRun {
   async cleanUp(): Promise<void> {
     if (this.#daemon !== undefined && this.#daemon.end === undefined) await this.#daemon.stop('SIGKILL');
     await this.#etcd.stop();
-    rmSync(this.#directory, { recursive: true, force: true });
   }
 
   async #actAndRestart(step: Step): Promise<void> {

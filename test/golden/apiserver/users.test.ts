@@ -4,8 +4,7 @@
  */
 
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isDeepStrictEqual, promisify } from 'node:util';
@@ -15,6 +14,7 @@ import { ETCDCTL, etcdctlMissing } from '../../support/etcd/etcdctl.ts';
 import { startKubernetes } from '../../support/kubernetes/kubernetes-provider.ts';
 import { runChild } from '../../support/processes/child.ts';
 import type { Daemon } from '../../support/processes/daemon.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import {
   type Authority,
   CertificateDirectory,
@@ -67,7 +67,7 @@ describe.skipIf(missing !== undefined)(
 
 class Run {
   readonly #scenario: UsersScenario;
-  readonly #directory = mkdtempSync(join(tmpdir(), 'golden-users-'));
+  readonly #directory = temporaryDirectory('golden-users');
   readonly #usersFile = join(this.#directory, 'conf', 'users.yaml');
   readonly #certificates = new CertificateDirectory();
   readonly #authority: Authority = this.#certificates.authority('mesh');
@@ -96,8 +96,6 @@ class Run {
     if (this.#daemon !== undefined && this.#daemon.end === undefined) await this.#daemon.stop('SIGKILL');
     await this.#etcd?.stop();
     await this.#stopKubernetes();
-    this.#certificates.remove();
-    rmSync(this.#directory, { recursive: true, force: true });
   }
 
   /** The etcd of the recording is the first one that `etcdinit` finds. */

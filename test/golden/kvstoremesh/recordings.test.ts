@@ -3,12 +3,12 @@
  * make every scenario pass.
  */
 
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { prefixRange } from '../../support/etcd/etcd-gateway.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { compareApi, compareDumps, compareState, compareStatus, needlessWrites } from './comparison/comparison.ts';
 import { deviations, expectationOf, permissionsOf, reasonToSkip } from './comparison/deviations.ts';
 import { bytesOf } from './recording/input-bytes.ts';
@@ -199,9 +199,8 @@ describe('what differs from run to run is made equal', () => {
 describe('carrying out', () => {
   let parent: string;
   beforeEach(() => {
-    parent = mkdtempSync(join(tmpdir(), 'golden-test-'));
+    parent = temporaryDirectory('golden-test');
   });
-  afterEach(() => rmSync(parent, { recursive: true, force: true }));
 
   const contentOf = (directory: string) =>
     Object.fromEntries(

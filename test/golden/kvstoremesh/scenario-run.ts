@@ -5,12 +5,10 @@
  * and a slow start does no harm.
  */
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Daemon } from '../../support/processes/daemon.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { compareState, needlessWrites } from './comparison/comparison.ts';
 import { expectationOf, permissionsOf } from './comparison/deviations.ts';
 import { type Observation, observeApi, observeEtcd, observeReadyz } from './recording/observation.ts';
@@ -32,8 +30,7 @@ const LONG_SETTLE_WITHIN_MS = 90_000;
 
 /** Runs a scenario. Rejects with what differs, and the daemon's last words. */
 export async function runScenario(scenario: Scenario): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), 'golden-'));
-  const stage = await ScenarioStage.open(scenario, directory);
+  const stage = await ScenarioStage.open(scenario, temporaryDirectory('golden'));
   const run = new ScenarioRun(scenario, stage);
   try {
     await run.carryOut();
@@ -43,7 +40,6 @@ export async function runScenario(scenario: Scenario): Promise<void> {
   } finally {
     await run.killDaemon();
     await stage.close();
-    rmSync(directory, { recursive: true, force: true });
   }
 }
 

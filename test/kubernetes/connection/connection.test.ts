@@ -1,8 +1,7 @@
 /** Credentials, servers and the ways to lose them. */
 
 import { existsSync } from 'node:fs';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, test as base, expect, vi } from 'vitest';
 import { type ConnectionOptions, openConnection } from '../../../src/shared/kubernetes/connection/connection.ts';
@@ -19,6 +18,7 @@ import { systemClock } from '../../../src/shared/time/clock.ts';
 import { HastyClock } from '../../support/clocks.ts';
 import { askVersion, connectionOptions } from '../../support/kubernetes/connection-options.ts';
 import { kubeconfigText } from '../../support/kubernetes/kubeconfig.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { until, within } from '../../support/until.ts';
 import { FakeApiserver, sendStatus, status } from '../fake-apiserver.ts';
 import { ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';
@@ -44,9 +44,7 @@ const test = base.extend<Fixtures>({
   },
   // biome-ignore lint/correctness/noEmptyPattern: vitest looks at the pattern for the fixtures it has to prepare
   directory: async ({}, use) => {
-    const directory = await mkdtemp(join(tmpdir(), 'kubeconfig-test-'));
-    await use(directory);
-    await rm(directory, { recursive: true });
+    await use(temporaryDirectory('kubeconfig'));
   },
 });
 

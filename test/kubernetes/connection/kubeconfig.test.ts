@@ -1,27 +1,22 @@
 /** Credentials as client-go takes them from a kubeconfig and from a pod. */
 
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { openConnection } from '../../../src/shared/kubernetes/connection/connection.ts';
 import { loadKubeConfig } from '../../../src/shared/kubernetes/connection/kubeconfig.ts';
 import { KubeConfigError, KubeCredentialsError } from '../../../src/shared/kubernetes/errors.ts';
 import { readVersion } from '../../../src/shared/kubernetes/version.ts';
 import { connectionOptions } from '../../support/kubernetes/connection-options.ts';
 import { recordingLogger } from '../../support/recording-logger.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { within } from '../../support/until.ts';
 import { FakeApiserver } from '../fake-apiserver.ts';
 
-let directory: string;
+const directory = temporaryDirectory('kubeconfig');
 const path = (name: string) => join(directory, name);
-
-beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), 'kubeconfig-test-'));
-});
-afterAll(() => rmSync(directory, { recursive: true }));
 
 function written(text: string): string {
   writeFileSync(path('kubeconfig'), text);

@@ -1,13 +1,13 @@
 /** The way to an API server that is reached through a proxy only, or must not be. */
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Environment, proxyFromEnvironment } from '../../../src/shared/kubernetes/connection/proxy.ts';
 import { askVersion } from '../../support/kubernetes/connection-options.ts';
 import { kubeconfigText } from '../../support/kubernetes/kubeconfig.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { opensslMissing } from '../../support/tls/certificates.ts';
 import { CertificateAuthority } from '../../support/tls/pki.ts';
 import { until } from '../../support/until.ts';
@@ -21,7 +21,7 @@ const missing = opensslMissing();
 describe.skipIf(missing !== undefined)(`through a proxy${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
   let authority: CertificateAuthority;
   let api: FakeApiserver;
-  let directory: string;
+  const directory = temporaryDirectory('proxy');
   let port: number;
 
   beforeAll(async () => {
@@ -29,13 +29,8 @@ describe.skipIf(missing !== undefined)(`through a proxy${missing === undefined ?
     api = await FakeApiserver.start(createServer(authority.sign(HOST)));
     api.collection(WIDGETS_PATH).put('ns/a');
     port = Number(new URL(api.url).port);
-    directory = await mkdtemp(join(tmpdir(), 'proxy-test-'));
   });
-  afterAll(async () => {
-    await api[Symbol.asyncDispose]();
-    await rm(directory, { recursive: true });
-    authority[Symbol.dispose]();
-  });
+  afterAll(() => api[Symbol.asyncDispose]());
 
   async function kubeconfig(cluster: object, user: object = { token: 'secret' }): Promise<string> {
     const path = join(directory, 'kubeconfig');
@@ -108,7 +103,6 @@ describe.skipIf(missing !== undefined)(`through a proxy${missing === undefined ?
     const proxy = await httpProxy(port);
     const other = new CertificateAuthority();
     const ca = Buffer.from(other.cert).toString('base64');
-    other[Symbol.dispose]();
     const path = await kubeconfig({ 'proxy-url': `http://127.0.0.1:${proxy.port}`, 'certificate-authority-data': ca });
     await expect(ask(path)).rejects.toThrow(/not trusted/);
   });

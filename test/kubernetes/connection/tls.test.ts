@@ -1,8 +1,7 @@
 /** Servers that are to be trusted or not, and certificates that rotate. */
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -10,6 +9,7 @@ import { KubeUnreachableError } from '../../../src/shared/kubernetes/errors.ts';
 import { readVersion } from '../../../src/shared/kubernetes/version.ts';
 import { askVersion } from '../../support/kubernetes/connection-options.ts';
 import { kubeconfigText } from '../../support/kubernetes/kubeconfig.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { opensslMissing } from '../../support/tls/certificates.ts';
 import { BARE, CertificateAuthority, IDENTIFIED, type Issued, Pki } from '../../support/tls/pki.ts';
 import { until } from '../../support/until.ts';
@@ -24,7 +24,7 @@ describe.skipIf(missing !== undefined)(`over TLS${missing === undefined ? '' : `
   const clients: string[] = [];
   let authority: CertificateAuthority;
   let api: FakeApiserver;
-  let directory: string;
+  const directory = temporaryDirectory('tls');
   let url: string;
 
   beforeAll(async () => {
@@ -39,16 +39,11 @@ describe.skipIf(missing !== undefined)(`over TLS${missing === undefined ? '' : `
     api = await FakeApiserver.start(server);
     api.collection(WIDGETS_PATH).put('ns/a');
     url = api.url.replace('http:', 'https:');
-    directory = await mkdtemp(join(tmpdir(), 'tls-test-'));
     await writeFile(join(directory, 'ca.crt'), authority.cert);
     await present('client-1');
   });
 
-  afterAll(async () => {
-    await api[Symbol.asyncDispose]();
-    await rm(directory, { recursive: true });
-    authority[Symbol.dispose]();
-  });
+  afterAll(() => api[Symbol.asyncDispose]());
 
   async function present(name: string): Promise<void> {
     const { cert, key } = authority.sign(name);
@@ -117,7 +112,7 @@ describe.skipIf(missing !== undefined)(`over TLS${missing === undefined ? '' : `
   });
 
   test('case 13: an intermediate authority alone is trusted, and of two authorities of one name the right one', async () => {
-    using pki = new Pki();
+    const pki = new Pki();
     const intermediate = pki.authority('Issuing', IDENTIFIED, pki.authority('Root', IDENTIFIED));
     const [old, renewed] = [pki.authority('Cluster CA', BARE), pki.authority('Cluster CA', BARE)];
     const bundles: readonly (readonly [Issued, readonly Issued[]])[] = [

@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -12,6 +11,7 @@ import {
 import { type ConfigFiles, systemFiles } from '../../../src/kvstoremesh/configuration/config-files.ts';
 import { MAX_REMOTE_CLUSTERS } from '../../../src/shared/limits.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { until } from '../../support/until.ts';
 
 const TIMING = { quietMs: 20, goneMs: 300, pollMs: 200 };
@@ -23,16 +23,13 @@ let lines: { level: string; cluster?: string; reason?: string; path?: string; er
 let log: Logger;
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'config-directory-'));
+  directory = temporaryDirectory('config-directory');
   stop = new AbortController();
   lines = [];
   log = pino({ formatters: { level: (level) => ({ level }) } }, { write: (line: string) => void lines.push(JSON.parse(line)) });
 });
 
-afterEach(() => {
-  stop.abort();
-  rmSync(directory, { recursive: true, force: true });
-});
+afterEach(() => stop.abort());
 
 const write = (name: string, content: string) => writeFileSync(join(directory, name), content);
 const replace = (name: string, content: string) => {
@@ -134,13 +131,12 @@ describe('the configuration directory', () => {
   });
 
   test('detects by polling a change without an event: a file that is changed through a link', async () => {
-    const elsewhere = mkdtempSync(join(tmpdir(), 'elsewhere-'));
+    const elsewhere = temporaryDirectory('elsewhere');
     writeFileSync(join(elsewhere, 'file'), ENDPOINTS);
     symlinkSync(join(elsewhere, 'file'), join(directory, 'berlin'));
     const { seen } = await watched();
     writeFileSync(join(elsewhere, 'file'), `${ENDPOINTS}# changed\n`);
     await until('changed', () => seen.length === 2);
-    rmSync(elsewhere, { recursive: true });
     expect(seen).toEqual(['added berlin', 'changed berlin']);
   });
 

@@ -47,7 +47,7 @@ async function start(local: Store, directory: ConfigDirectory): Promise<Running>
 
 describe.skipIf(etcdVersions().length === 0 || !canDrop)('a file of a cluster that may not be read', () => {
   test('is no removal, also over a restart, and is named with its file in log, status and health', async () => {
-    using directory = new ConfigDirectory();
+    const directory = new ConfigDirectory();
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     directory.add(berlin);
@@ -101,7 +101,7 @@ describe.skipIf(etcdVersions().length === 0 || !canDrop)('a file of a cluster th
   });
 
   test('is no removal where the whole directory may not be read', async () => {
-    using directory = new ConfigDirectory();
+    const directory = new ConfigDirectory();
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     directory.add(berlin);

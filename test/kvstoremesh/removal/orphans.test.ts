@@ -76,7 +76,7 @@ describe.skipIf(etcdVersions().length === 0)('keys of a cluster that is not conf
   });
 
   test('are removed by the next run where a drain was killed, once it was started for long enough', async () => {
-    using directory = new ConfigDirectory();
+    const directory = new ConfigDirectory();
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     directory.add(berlin);

@@ -82,7 +82,6 @@ describe.skipIf(etcdVersions().length === 0)('the series of a remote cluster', (
     await daemon?.stop();
     daemon = undefined;
     await Promise.all([local[Symbol.asyncDispose](), berlin[Symbol.asyncDispose]()]);
-    directory[Symbol.dispose]();
   });
 
   async function start(...flags: string[]): Promise<void> {

@@ -1,12 +1,12 @@
 /** The configuration of a `kvstoremesh` of a test, whose cluster is `harbor`. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { temporaryDirectory } from '../temporary-directory.ts';
 import type { Remote, Store } from './mesh-fixture.ts';
 
 /** A directory of remote clusters. */
-export class ConfigDirectory implements Disposable {
-  readonly path = mkdtempSync(join(tmpdir(), 'config-'));
+export class ConfigDirectory {
+  readonly path = temporaryDirectory('config');
 
   fileOf(name: string): string {
     return join(this.path, name);
@@ -23,10 +23,6 @@ export class ConfigDirectory implements Disposable {
 
   remove(name: string): void {
     rmSync(this.fileOf(name));
-  }
-
-  [Symbol.dispose](): void {
-    rmSync(this.path, { recursive: true, force: true });
   }
 }
 

@@ -115,6 +115,5 @@ export class KvstoremeshProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#process?.kill();
-    this.#remotes[Symbol.dispose]();
   }
 }

@@ -1,8 +1,7 @@
 /**
  * A mesh of real etcds: a local one that is mirrored into, and remotes, each behind a proxy that can fail.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ImportGuard } from '../../../src/kvstoremesh/import-guard/guard.ts';
 import type { ImportGuardMode } from '../../../src/kvstoremesh/import-guard/remote-guard.ts';
@@ -30,6 +29,7 @@ import { openClient, revisionOf, soon } from '../etcd/etcd-client.ts';
 import { compactEtcd } from '../etcd/etcd-gateway.ts';
 import { type EtcdOptions, type EtcdProcess, startEtcd } from '../etcd/etcd-process.ts';
 import { startTcpProxy, type TcpProxy } from '../network/tcp-proxy.ts';
+import { temporaryDirectory } from '../temporary-directory.ts';
 import { until } from '../until.ts';
 
 const OWN = { name: 'harbor', id: 200, maxConnectedClusters: 255 };
@@ -198,7 +198,7 @@ export class Mesh implements AsyncDisposable {
   readonly publisher: Publisher;
   readonly registry = new Registry('test_');
   readonly limits: RemoteLimits;
-  readonly #directory = mkdtempSync(join(tmpdir(), 'mesh-'));
+  readonly #directory = temporaryDirectory('mesh');
   readonly #stop = new AbortController();
   readonly #client: EtcdClient;
   readonly #ended: Promise<unknown>;
@@ -354,7 +354,6 @@ export class Mesh implements AsyncDisposable {
     this.#stop.abort(new Error('stopped by the test'));
     await this.#ended;
     this.#client.close();
-    rmSync(this.#directory, { recursive: true, force: true });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,9 +2,9 @@
  * Certificate authorities for tests, made with the `openssl` command.
  */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { temporaryDirectory } from '../temporary-directory.ts';
 
 export interface CertificateFiles {
   readonly certFile: string;
@@ -42,7 +42,7 @@ export function opensslMissing(): string | undefined {
 
 /** A directory that `remove` removes, in which any number of authorities can be made. */
 export class CertificateDirectory {
-  readonly path = mkdtempSync(join(tmpdir(), 'certificates-'));
+  readonly path = temporaryDirectory('certificates');
   #serial = 0;
 
   remove(): void {

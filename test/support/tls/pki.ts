@@ -1,10 +1,10 @@
 /** Certificates of any shape, made with the `openssl` command: what CAs of meshes look like after years. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer } from 'node:tls';
+import { temporaryDirectory } from '../temporary-directory.ts';
 
 export interface Issued {
   /** PEM. */
@@ -33,7 +33,7 @@ export const HOST = 'etcd.east.example.test';
 export const SERVER = ['basicConstraints=CA:FALSE', 'extendedKeyUsage=serverAuth', `subjectAltName=DNS:${HOST},IP:127.0.0.1`];
 
 export class Pki implements Disposable {
-  readonly directory = mkdtempSync(join(tmpdir(), 'pki-'));
+  readonly directory = temporaryDirectory('pki');
   #count = 0;
 
   issue({ name, issuer, extensions, key, days = 2 }: IssueRequest): Issued {
@@ -71,7 +71,7 @@ export class Pki implements Disposable {
 }
 
 /** One authority, whose certificates are valid for a name and for 127.0.0.1. */
-export class CertificateAuthority implements Disposable {
+export class CertificateAuthority {
   readonly #pki = new Pki();
   readonly #self = this.#pki.authority('test-ca', []);
 
@@ -82,10 +82,6 @@ export class CertificateAuthority implements Disposable {
 
   sign(name: string): Issued {
     return this.#pki.issue({ name, issuer: this.#self, extensions: [`subjectAltName=DNS:${name},IP:127.0.0.1`] });
-  }
-
-  [Symbol.dispose](): void {
-    this.#pki[Symbol.dispose]();
   }
 }
 
