@@ -2,6 +2,7 @@
  * A reflector on an API server, with a handler that remembers.
  */
 
+import { test as base } from 'vitest';
 import {
   type ConnectionOptions,
   type KubeConnection,
@@ -16,9 +17,22 @@ import type { Clock } from '../../src/shared/time/clock.ts';
 import { HastyClock } from '../support/clocks.ts';
 import { connectionOptions } from '../support/kubernetes/connection-options.ts';
 import { until, within } from '../support/until.ts';
+import { FakeApiserver } from './fake-apiserver.ts';
 
 export const WIDGETS: Resource = { kind: 'Widget', group: 'test.io', version: 'v1', plural: 'widgets' };
 export const WIDGETS_PATH = '/apis/test.io/v1/widgets';
+
+/** Tests on an API server each, which `prepare` is called with. */
+export function apiTest(prepare: (api: FakeApiserver) => void = () => undefined) {
+  return base.extend<{ api: FakeApiserver }>({
+    // biome-ignore lint/correctness/noEmptyPattern: vitest looks at the pattern for the fixtures it has to prepare
+    api: async ({}, use) => {
+      await using api = await FakeApiserver.start();
+      prepare(api);
+      await use(api);
+    },
+  });
+}
 
 export interface RunOptions {
   readonly resource?: Resource;

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, test as base, expect, vi } from 'vitest';
+import { afterEach, expect, vi } from 'vitest';
 import { type ConnectionOptions, openConnection } from '../../../src/shared/kubernetes/connection/connection.ts';
 import {
   KubeConfigError,
@@ -21,21 +21,9 @@ import { kubeconfigText } from '../../support/kubernetes/kubeconfig.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { until, within } from '../../support/until.ts';
 import { FakeApiserver, sendStatus, status } from '../fake-apiserver.ts';
-import { ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';
+import { apiTest, ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';
 
-interface Fixtures {
-  readonly api: FakeApiserver;
-  readonly other: FakeApiserver;
-  readonly directory: string;
-}
-
-const test = base.extend<Fixtures>({
-  // biome-ignore lint/correctness/noEmptyPattern: vitest looks at the pattern for the fixtures it has to prepare
-  api: async ({}, use) => {
-    await using api = await FakeApiserver.start();
-    api.collection(WIDGETS_PATH).put('ns/a');
-    await use(api);
-  },
+const test = apiTest((api) => api.collection(WIDGETS_PATH).put('ns/a')).extend<{ other: FakeApiserver; directory: string }>({
   // biome-ignore lint/correctness/noEmptyPattern: vitest looks at the pattern for the fixtures it has to prepare
   other: async ({}, use) => {
     await using other = await FakeApiserver.start();

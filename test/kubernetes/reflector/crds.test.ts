@@ -1,6 +1,6 @@
 /** Waiting for CRDs that come late, or never. */
 
-import { test as base, expect } from 'vitest';
+import { expect } from 'vitest';
 import { openConnection } from '../../../src/shared/kubernetes/connection/connection.ts';
 import { CrdTimeoutError, KubeForbiddenError, KubeUnreachableError } from '../../../src/shared/kubernetes/errors.ts';
 import { CILIUM_ENDPOINTS, CILIUM_NODES } from '../../../src/shared/kubernetes/objects/resources.ts';
@@ -9,18 +9,12 @@ import { silentLogger } from '../../../src/shared/process/log.ts';
 import { HastyClock } from '../../support/clocks.ts';
 import { connectionOptions } from '../../support/kubernetes/connection-options.ts';
 import { until, within } from '../../support/until.ts';
-import { FakeApiserver, status } from '../fake-apiserver.ts';
+import { type FakeApiserver, status } from '../fake-apiserver.ts';
+import { apiTest } from '../reflector-fixture.ts';
 
 const CRDS_PATH = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 
-const test = base.extend<{ api: FakeApiserver }>({
-  // biome-ignore lint/correctness/noEmptyPattern: vitest looks at the pattern for the fixtures it has to prepare
-  api: async ({}, use) => {
-    await using api = await FakeApiserver.start();
-    api.collection(CRDS_PATH).put('unrelated.example.org');
-    await use(api);
-  },
-});
+const test = apiTest((api) => api.collection(CRDS_PATH).put('unrelated.example.org'));
 
 async function wait(
   api: FakeApiserver,

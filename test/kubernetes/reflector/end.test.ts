@@ -2,7 +2,7 @@
 
 import { getEventListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { test as base, expect } from 'vitest';
+import { expect } from 'vitest';
 import { openConnection } from '../../../src/shared/kubernetes/connection/connection.ts';
 import { runReflector } from '../../../src/shared/kubernetes/reflector/reflector.ts';
 import { watchEvents } from '../../../src/shared/kubernetes/reflector/watch-stream.ts';
@@ -11,17 +11,10 @@ import { systemClock } from '../../../src/shared/time/clock.ts';
 import { HastyClock } from '../../support/clocks.ts';
 import { connectionOptions } from '../../support/kubernetes/connection-options.ts';
 import { until, within } from '../../support/until.ts';
-import { eventLine, FakeApiserver, status } from '../fake-apiserver.ts';
-import { ReflectorRun, WIDGETS, WIDGETS_PATH } from '../reflector-fixture.ts';
+import { eventLine, type FakeApiserver, status } from '../fake-apiserver.ts';
+import { apiTest, ReflectorRun, WIDGETS, WIDGETS_PATH } from '../reflector-fixture.ts';
 
-const test = base.extend<{ api: FakeApiserver }>({
-  // biome-ignore lint/correctness/noEmptyPattern: vitest looks at the pattern for the fixtures it has to prepare
-  api: async ({}, use) => {
-    await using api = await FakeApiserver.start();
-    api.collection(WIDGETS_PATH).put('ns/a');
-    await use(api);
-  },
-});
+const test = apiTest((api) => api.collection(WIDGETS_PATH).put('ns/a'));
 
 type Phase = readonly [
   name: string,

@@ -1,20 +1,13 @@
 /** What a reflector makes of lists: streamed, paged, whole, cut, refused. */
 
 import type { ServerResponse } from 'node:http';
-import { test as base, expect } from 'vitest';
+import { expect } from 'vitest';
 import { HastyClock } from '../../support/clocks.ts';
 import { until } from '../../support/until.ts';
-import { eventLine, FakeApiserver, type SeenRequest, sendJson, status } from '../fake-apiserver.ts';
-import { ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';
+import { eventLine, type FakeApiserver, type SeenRequest, sendJson, status } from '../fake-apiserver.ts';
+import { apiTest, ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';
 
-const test = base.extend<{ api: FakeApiserver }>({
-  // biome-ignore lint/correctness/noEmptyPattern: vitest looks at the pattern for the fixtures it has to prepare
-  api: async ({}, use) => {
-    await using api = await FakeApiserver.start();
-    api.collection(WIDGETS_PATH);
-    await use(api);
-  },
-});
+const test = apiTest((api) => api.collection(WIDGETS_PATH));
 
 const isList = ({ query }: SeenRequest) => !query.has('watch');
 const isPage = ({ query }: SeenRequest) => query.has('continue');

@@ -1,23 +1,17 @@
 /** A kind that is served in one of several API versions, and moves from one to another. */
 
-import { test as base, expect } from 'vitest';
+import { expect } from 'vitest';
 import type { Resource } from '../../../src/shared/kubernetes/objects/resources.ts';
 import { HastyClock } from '../../support/clocks.ts';
 import { until } from '../../support/until.ts';
-import { eventLine, FakeApiserver, type SeenRequest, status } from '../fake-apiserver.ts';
-import { ReflectorRun, WIDGETS, WIDGETS_PATH } from '../reflector-fixture.ts';
+import { eventLine, type FakeApiserver, type SeenRequest, status } from '../fake-apiserver.ts';
+import { apiTest, ReflectorRun, WIDGETS, WIDGETS_PATH } from '../reflector-fixture.ts';
 
 const VERSIONED: Resource = { ...WIDGETS, olderVersions: ['v1beta1', 'v1alpha1'] };
 const pathOf = (version: string) => WIDGETS_PATH.replace('v1', version);
 const [V1, V1BETA1, V1ALPHA1] = [WIDGETS_PATH, pathOf('v1beta1'), pathOf('v1alpha1')];
 
-const test = base.extend<{ api: FakeApiserver }>({
-  // biome-ignore lint/correctness/noEmptyPattern: vitest looks at the pattern for the fixtures it has to prepare
-  api: async ({}, use) => {
-    await using api = await FakeApiserver.start();
-    await use(api);
-  },
-});
+const test = apiTest();
 
 const start = (api: FakeApiserver, clock = new HastyClock(200)) => ReflectorRun.start(api.url, { resource: VERSIONED, clock });
 

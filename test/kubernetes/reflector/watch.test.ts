@@ -1,20 +1,13 @@
 /** What a reflector makes of watches that end, break, hang or lie. */
 
-import { test as base, expect } from 'vitest';
+import { expect } from 'vitest';
 import { MAX_KUBE_OBJECT_BYTES } from '../../../src/shared/kubernetes/limits.ts';
 import { HastyClock } from '../../support/clocks.ts';
 import { until } from '../../support/until.ts';
-import { eventLine, FakeApiserver, status } from '../fake-apiserver.ts';
-import { ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';
+import { eventLine, type FakeApiserver, status } from '../fake-apiserver.ts';
+import { apiTest, ReflectorRun, WIDGETS_PATH } from '../reflector-fixture.ts';
 
-const test = base.extend<{ api: FakeApiserver }>({
-  // biome-ignore lint/correctness/noEmptyPattern: vitest looks at the pattern for the fixtures it has to prepare
-  api: async ({}, use) => {
-    await using api = await FakeApiserver.start();
-    api.collection(WIDGETS_PATH);
-    await use(api);
-  },
-});
+const test = apiTest((api) => api.collection(WIDGETS_PATH));
 
 const isWatch = ({ query }: { query: URLSearchParams }) => query.has('watch');
 const isResume = ({ query }: { query: URLSearchParams }) => query.has('watch') && !query.has('sendInitialEvents');
