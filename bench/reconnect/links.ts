@@ -20,8 +20,7 @@ export interface Links extends AsyncDisposable {
 /** Connections are reset, and new ones refused. */
 export function refused(etcdPort: number, count: number): Promise<Links> {
   return proxied(etcdPort, count, async (proxy) => {
-    await proxy.refuse();
-    proxy.cut();
+    await proxy.disconnect();
   });
 }
 

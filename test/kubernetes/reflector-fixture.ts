@@ -87,6 +87,13 @@ export class ReflectorRun implements AsyncDisposable {
     return new ReflectorRun(connection, clock, options);
   }
 
+  /** One whose first list is complete. */
+  static async listed(serverUrl: string | readonly string[], options?: RunOptions): Promise<ReflectorRun> {
+    const run = await ReflectorRun.start(serverUrl, options);
+    await run.listed();
+    return run;
+  }
+
   get names(): string[] {
     return [...this.objects.keys()].sort();
   }

@@ -32,8 +32,7 @@ async function perform(each: Step, berlin: Remote, mesh: Mesh): Promise<void> {
       berlin.proxy.cut();
       break;
     case 'refuse':
-      await berlin.proxy.refuse();
-      berlin.proxy.cut();
+      await berlin.proxy.disconnect();
       break;
     case 'heal':
       await berlin.proxy.heal();

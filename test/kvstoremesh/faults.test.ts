@@ -26,8 +26,7 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
     await mesh.holds({ ...berlin.keys('1', 'cache'), ...berlin.keys('2', 'cache') });
     const before = await local.revision();
 
-    await berlin.proxy.refuse();
-    berlin.proxy.cut();
+    await berlin.proxy.disconnect();
     await berlin.fill('3');
     await berlin.delete('cilium/state/nodes/v1/berlin/node-2', 'cilium/state/services/v1/berlin/shop/2');
     await berlin.put({ 'cilium/state/identities/v1/id/2': 'k8s:app=changed;' });

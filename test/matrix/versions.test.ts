@@ -43,8 +43,7 @@ describe.concurrent('a remote', { timeout: 90_000 }, () => {
     const nodes = { 'cilium/cache/nodes/v1/berlin/n': 'changed', 'cilium/cache/nodes/v1/berlin/m': 'new' };
     await mesh.holds({ ...without(mirrored('first'), '/services/'), ...nodes });
 
-    await proxy.refuse();
-    proxy.cut();
+    await proxy.disconnect();
     await mesh.put(source('second'));
     await mesh.delete('cilium/state/nodes/v1/berlin/m');
     await proxy.heal();

@@ -7,7 +7,7 @@ import type { Publisher } from '../../src/shared/publisher/types.ts';
 import { bytes, history, revisionOf } from '../support/etcd/etcd-client.ts';
 import { until } from '../support/until.ts';
 import { type Meddling, startMeddled } from './meddling.ts';
-import { below, CANARY, PREFIX, publisherFixture, signal } from './publisher-fixture.ts';
+import { below, CANARY, PREFIX, publisherFixture, signal, sync } from './publisher-fixture.ts';
 
 const fixture = publisherFixture();
 const SECTION = { scope: 'nodes/v1', cluster: 'west', prefix: PREFIX, rank: 0, owns: 'prefix', canary: CANARY } as const;
@@ -55,8 +55,7 @@ async function loaded(meddling: Meddling) {
   const { real, publisher } = startMeddled(fixture.etcd.endpoint, meddling, { auditIntervalMs: 20, observer });
   const section = publisher.section(SECTION);
   for (const name of NAMES) section.upsert(below(name), bytes('1'));
-  section.listed();
-  await section.whenSynced(signal());
+  await sync(section);
   await publisher.singles.put(HEARTBEAT, bytes('now'), signal());
   return { real, publisher, section, repaired: () => repairs };
 }

@@ -140,6 +140,12 @@ export interface PublisherFixture {
 
 export const signal = (): AbortSignal => soon().signal;
 
+/** The source has listed everything; resolves when etcd holds it. */
+export function sync(section: Section): Promise<void> {
+  section.listed();
+  return section.whenSynced(signal());
+}
+
 export function publisherFixture(): PublisherFixture {
   let etcd: EtcdProcess;
   const rigs: Rig[] = [];
@@ -172,8 +178,7 @@ export function publisherFixture(): PublisherFixture {
       const rig = start(options);
       const section = rig.section();
       for (const [name, value] of Object.entries(values)) section.upsert(below(name), bytes(value));
-      section.listed();
-      await section.whenSynced(signal());
+      await sync(section);
       return { rig, section };
     },
   };

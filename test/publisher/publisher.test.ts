@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type EtcdKey, keyOf } from '../../src/shared/etcd/types.ts';
 import { bytes, history, revisionOf } from '../support/etcd/etcd-client.ts';
-import { below, CANARY, contents, PREFIX, publisherFixture, settledAs, signal, texts } from './publisher-fixture.ts';
+import { below, CANARY, contents, PREFIX, publisherFixture, settledAs, signal, sync, texts } from './publisher-fixture.ts';
 
 const fixture = publisherFixture();
 const { outside, start, loaded } = fixture;
@@ -66,8 +66,7 @@ describe('a first load', () => {
     const rig = start();
     const section = rig.section({ owns: 'leased' });
     section.upsert(below('mine'), bytes('1'));
-    section.listed();
-    await section.whenSynced(signal());
+    await sync(section);
     client.close();
     expect(await texts(rig.client)).toEqual({ foreign: 'x', mine: '1' });
   });
@@ -106,8 +105,7 @@ describe('a first load', () => {
       canary: keyOf('cilium/synced/west/s'),
     });
     services.upsert(keyOf('cilium/cache/services/v1/west/s'), bytes('1'));
-    services.listed();
-    await services.whenSynced(signal());
+    await sync(services);
   });
 });
 

@@ -7,7 +7,7 @@ import type { RejectReason, Section } from '../../src/shared/publisher/types.ts'
 import { bytes } from '../support/etcd/etcd-client.ts';
 import { until } from '../support/until.ts';
 import { type Meddling, startMeddled } from './meddling.ts';
-import { below, CANARY, PREFIX, publisherFixture, settledAs, signal } from './publisher-fixture.ts';
+import { below, CANARY, PREFIX, publisherFixture, settledAs, signal, sync } from './publisher-fixture.ts';
 
 const fixture = publisherFixture();
 const LARGE = 'much too large';
@@ -46,8 +46,7 @@ describe('a value that etcd refuses as too large', () => {
     const section: Section = publisher.section(SECTION);
     section.upsert(below('a'), bytes('first'));
     section.upsert(below('b'), bytes('first'));
-    section.listed();
-    await section.whenSynced(signal());
+    await sync(section);
     section.upsert(below('a'), bytes(LARGE));
     await section.flushed(signal());
     return { real, section, rejections };
@@ -150,8 +149,7 @@ describe('a key that is overwritten after it was read, and before anything else 
   test('is repaired where it is a canary', async () => {
     const { real, publisher } = startMeddled(fixture.etcd.endpoint, () => ({}), { auditIntervalMs: 50 });
     const section = publisher.section(SECTION);
-    section.listed();
-    await section.whenSynced(signal());
+    await sync(section);
     await overwrite(real, CANARY);
     await until('it has a time again', async () =>
       /^\d{4}-/.test((await real.get(CANARY, { signal: signal() }))?.value.toString() ?? ''),
@@ -179,8 +177,7 @@ describe('a key that is overwritten after it was read, and before anything else 
     const { real, publisher } = startMeddled(fixture.etcd.endpoint, meddling, { auditIntervalMs: 50 });
     const section = publisher.section(SECTION);
     for (const name of ['a', 'b']) section.upsert(below(name), bytes('1'));
-    section.listed();
-    await section.whenSynced(signal());
+    await sync(section);
     await settledAs(real, { a: '1', b: '1' });
   });
 });
@@ -207,8 +204,7 @@ describe('a key that others write while a write of ours is under way', () => {
     const { real, publisher } = startMeddled(fixture.etcd.endpoint, meddling, { auditIntervalMs: 20 });
     const section = publisher.section(SECTION);
     section.upsert(below('a'), bytes('1'));
-    section.listed();
-    await section.whenSynced(signal());
+    await sync(section);
     await settledAs(real, { a: '1' });
   });
 });

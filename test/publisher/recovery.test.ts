@@ -32,8 +32,7 @@ test('what waits for the local etcd is written as soon as it can be reached agai
   section.upsert(below('a'), bytes('1'));
   section.listed();
   await settledAs(direct, { a: '1' });
-  await proxy.refuse();
-  proxy.cut();
+  await proxy.disconnect();
   isLong = true;
   section.upsert(below('a'), bytes('2'));
   await until('it waits', () => waits > 0 && rig.publisher.stats.failing !== undefined);

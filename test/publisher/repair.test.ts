@@ -5,7 +5,18 @@ import { bytes, revisionOf } from '../support/etcd/etcd-client.ts';
 import { makeRoom } from '../support/etcd/etcd-gateway.ts';
 import { startEtcd } from '../support/etcd/etcd-process.ts';
 import { until } from '../support/until.ts';
-import { below, CANARY, contents, PREFIX, publisherFixture, settledAs, signal, startRig, texts } from './publisher-fixture.ts';
+import {
+  below,
+  CANARY,
+  contents,
+  PREFIX,
+  publisherFixture,
+  settledAs,
+  signal,
+  startRig,
+  sync,
+  texts,
+} from './publisher-fixture.ts';
 
 const fixture = publisherFixture();
 const { start, loaded } = fixture;
@@ -99,8 +110,7 @@ describe('the local etcd', () => {
       canary: keyOf('cilium/synced/other'),
     });
     other.upsert(keyOf('cilium/cache/services/v1/west/a'), bytes('1'));
-    other.listed();
-    await other.whenSynced(signal());
+    await sync(other);
     const section = rig.section();
     let keys = 0;
     const fill = () => {
@@ -130,8 +140,7 @@ describe('the local etcd', () => {
     const rig = startRig({ endpoint: strict.endpoint });
     const section = rig.section();
     for (let i = 0; i < 500; i += 1) section.upsert(below(`k${i}`), bytes('v'));
-    section.listed();
-    await section.whenSynced(signal());
+    await sync(section);
     expect(Object.keys(await texts(rig.client))).toHaveLength(500);
     await rig.stop();
     await strict.stop();

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { keyOf, type LeaseId, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { bytes, history, revisionOf } from '../support/etcd/etcd-client.ts';
 import { until } from '../support/until.ts';
-import { below, CANARY, contents, publisherFixture, type Rig, settledAs, signal, texts } from './publisher-fixture.ts';
+import { below, CANARY, contents, publisherFixture, type Rig, settledAs, signal, sync, texts } from './publisher-fixture.ts';
 
 const { start, loaded } = publisherFixture();
 
@@ -39,8 +39,7 @@ describe('a restart', () => {
     const section = rig.section({ canonical: (value) => bytes(Buffer.from(value).toString().toLowerCase()) });
     for (const [name, value] of Object.entries({ a: 'same', b: 'changed', c: 'foreign' }))
       section.upsert(below(name), bytes(value));
-    section.listed();
-    await section.whenSynced(signal());
+    await sync(section);
     const written = (await history(rig.client, since)).filter(({ key }) => key.startsWith(below('')));
     expect(written).toHaveLength(1);
     expect(await texts(rig.client)).toEqual({ a: 'SAME', b: 'changed', c: 'foreign' });

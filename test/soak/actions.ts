@@ -65,8 +65,7 @@ const network: readonly Action[] = [
     run: async (world, random) => {
       const [name, proxy] = anyProxy(world, random);
       for (let flap = 0; flap < 5; flap += 1) {
-        await proxy.refuse();
-        proxy.cut();
+        await proxy.disconnect();
         await pause(random.between(10, 200));
         await proxy.heal();
         await pause(random.between(10, 200));

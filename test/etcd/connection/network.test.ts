@@ -56,13 +56,11 @@ test('with two endpoints a call that failed goes to the other one next, and back
   const client = connect([one.endpoint, two.endpoint], { random: first });
   await put(client, 'over/a');
   expect([one.accepted, two.accepted]).toEqual([1, 0]);
-  await one.refuse();
-  one.cut();
+  await one.disconnect();
   await put(client, 'over/b').catch(() => put(client, 'over/b'));
   expect([one.accepted, two.accepted]).toEqual([1, 1]);
   await one.heal();
-  await two.refuse();
-  two.cut();
+  await two.disconnect();
   await until('the first one is used again', () => put(client, 'over/c'));
   expect(one.accepted).toBe(2);
 });
@@ -76,8 +74,7 @@ test('with two endpoints a watch loses nothing while they take turns in failing'
   for (const [round, proxy] of [one, two, one, two].entries()) {
     written.push(...(await putMany(direct, `turns/${round}/`, 200, 20)));
     if (round % 2 === 0) {
-      await proxy.refuse();
-      proxy.cut();
+      await proxy.disconnect();
     } else proxy.blackHole();
     written.push(...(await putMany(direct, `turns/${round}x/`, 200, 20)));
     await seen(watch, written.length);
@@ -115,8 +112,7 @@ test('a connection that comes back ends a wait, however long it is', async () =>
   const watch = record(connect(proxy.endpoint, { clock: slow }), 'wake/', from);
   await put(direct, 'wake/a');
   await seen(watch, 1);
-  await proxy.refuse();
-  proxy.cut();
+  await proxy.disconnect();
   await until('the watch waits for an hour', () => waits === 2);
   await put(direct, 'wake/b');
   await proxy.heal();
@@ -131,8 +127,7 @@ test('a returning connection is reported once to all listeners', async () => {
   const from = (await revisionOf(direct)) + 1;
   const watches = ['back/', 'back/a', 'back/b'].map((prefix) => record(client, prefix, from));
   await until('the client is connected', () => client.state.connected);
-  await proxy.refuse();
-  proxy.cut();
+  await proxy.disconnect();
   await until('the loss is noticed', () => !client.state.connected);
   await putMany(direct, 'back/a', 5);
   await putMany(direct, 'back/b', 5);

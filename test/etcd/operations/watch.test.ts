@@ -124,8 +124,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     const from = await put(direct, 'away/a');
     const watch = record(connect(proxy.endpoint), 'away/', from);
     await seen(watch, 1);
-    await proxy.refuse();
-    proxy.cut();
+    await proxy.disconnect();
     await remove(direct, 'away/a');
     await compactEtcd(etcd.endpoint, await put(direct, 'away/b'));
     await proxy.heal();
@@ -317,8 +316,7 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     await until('the progress is told', () =>
       watch.batches.some((batch) => batch.kind === 'progress' && batch.revision >= revision),
     );
-    await ownProxy.refuse();
-    ownProxy.cut();
+    await ownProxy.disconnect();
     await compactEtcd(own.endpoint, revision);
     await ownProxy.heal();
     await put(direct, 'k/b');

@@ -106,8 +106,7 @@ export async function deleteBelow(store: Store, prefix: string): Promise<void> {
 
 /** Breaks the way to the remote until `heal`; resolves when the mesh has noticed. */
 export async function disconnect({ berlin }: Pick<FaultRig, 'berlin'>): Promise<void> {
-  await berlin.proxy.refuse();
-  berlin.proxy.cut();
+  await berlin.proxy.disconnect();
   await until('no connection is left', () => berlin.proxy.connections === 0);
 }
 

@@ -67,8 +67,7 @@ test('fault 40: an expired token is replaced by the current one of its file', as
   let accepted = 'Bearer old';
   api.faults.push((request, response) => request.headers.authorization !== accepted && sendStatus(response, 401, 'Unauthorized'));
   const path = await kubeconfig(directory, api.url, { tokenFile: 'token' });
-  await using run = await ReflectorRun.start([], { connection: { kubeconfigPath: path } });
-  await run.listed();
+  await using run = await ReflectorRun.listed([], { connection: { kubeconfigPath: path } });
 
   accepted = 'Bearer new';
   api.endWatches();
@@ -201,8 +200,7 @@ test('the next server is asked where one cannot be reached, within the same requ
 });
 
 test('fault 40: a reflector continues at another server when its own dies, and loses nothing', async ({ api, other }) => {
-  await using run = await ReflectorRun.start([api.url, other.url]);
-  await run.listed();
+  await using run = await ReflectorRun.listed([api.url, other.url]);
   for (const fake of [api, other]) fake.collection(WIDGETS_PATH).put('ns/b');
   await run.holds(['ns/a', 'ns/b']);
   await api[Symbol.asyncDispose]();
@@ -253,8 +251,7 @@ test('the start waits for an API server that does not exist yet, for up to a min
 
 test('a server that stops answering is noticed by its heartbeat, and the watches move on', async ({ api, other }) => {
   const clock = new HastyClock(40);
-  await using run = await ReflectorRun.start([api.url, other.url], { clock });
-  await run.listed();
+  await using run = await ReflectorRun.listed([api.url, other.url], { clock });
   const stop = new AbortController();
   const beats: boolean[] = [];
   const options = { intervalMs: 30_000, log: silentLogger, clock, signal: stop.signal };

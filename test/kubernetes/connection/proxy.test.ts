@@ -76,8 +76,7 @@ describe.skipIf(missing !== undefined)(`through a proxy${missing === undefined ?
   test('a watch goes through a proxy', async () => {
     const proxy = await httpProxy(port);
     const kubeconfigPath = await kubeconfig({ 'proxy-url': `http://127.0.0.1:${proxy.port}` });
-    await using run = await ReflectorRun.start([], { connection: { kubeconfigPath } });
-    await run.listed();
+    await using run = await ReflectorRun.listed([], { connection: { kubeconfigPath } });
     await until('it watches', () => api.watchers.size > 0);
     api.collection(WIDGETS_PATH).put('ns/b');
     await run.holds(['ns/a', 'ns/b']);

@@ -80,8 +80,7 @@ describe.skipIf(missing !== undefined)(`over TLS${missing === undefined ? '' : `
 
   test('a rotated client certificate is used for later requests, and the watch in progress continues', async () => {
     const kubeconfigPath = await kubeconfig({ 'certificate-authority': 'ca.crt' });
-    await using run = await ReflectorRun.start([], { connection: { kubeconfigPath } });
-    await run.listed();
+    await using run = await ReflectorRun.listed([], { connection: { kubeconfigPath } });
     await until('it watches', () => api.watchers.size === 1);
     const watches = api.watches.length;
     await present('client-2');
@@ -98,8 +97,7 @@ describe.skipIf(missing !== undefined)(`over TLS${missing === undefined ? '' : `
 
   test('a half-written certificate leaves the previous one in use, and ends nothing', async () => {
     const kubeconfigPath = await kubeconfig({ 'certificate-authority': 'ca.crt' });
-    await using run = await ReflectorRun.start([], { connection: { kubeconfigPath } });
-    await run.listed();
+    await using run = await ReflectorRun.listed([], { connection: { kubeconfigPath } });
     await writeFile(join(directory, 'tls.crt'), '-----BEGIN CERTIFICATE-----\nMII');
     await until('it watches', () => api.watchers.size > 0);
     api.endWatches();

@@ -76,8 +76,7 @@ test('fault 40: a stream that breaks before the list is complete removes nothing
   api,
 }) => {
   const names = fill(api, 3);
-  await using run = await ReflectorRun.start(api.url);
-  await run.listed();
+  await using run = await ReflectorRun.listed(api.url);
   api.collection(WIDGETS_PATH).remove(names[0] ?? '');
   await run.holds(names.slice(1));
   api.fail(
@@ -105,8 +104,7 @@ test('fault 40: a snapshot lost between two pages leads to a complete list, and 
     widgets.compact();
     return status(410, 'Expired')({} as SeenRequest, response);
   });
-  await using run = await ReflectorRun.start(api.url);
-  await run.listed();
+  await using run = await ReflectorRun.listed(api.url);
 
   expect(run.names).toEqual(names.slice(1));
   expect(run.told).toContain(`-${names[0]}`);
@@ -136,8 +134,7 @@ test.for(relists)('a relist uses the last seen version, and requests it %s', asy
   api.streamingLists = 'refused';
   const names = fill(api, count);
   const widgets = api.collection(WIDGETS_PATH);
-  await using run = await ReflectorRun.start(api.url);
-  await run.listed();
+  await using run = await ReflectorRun.listed(api.url);
   widgets.put('ns/last');
   await run.holds([...names, 'ns/last']);
   widgets.remove('ns/last');
@@ -166,8 +163,7 @@ const broken: ReadonlyArray<readonly [string, string]> = [
 test.for(broken)('the body of a list %s is no list: nothing is removed, and another follows', async ([, body], { api }) => {
   api.streamingLists = 'refused';
   const names = fill(api, 2);
-  await using run = await ReflectorRun.start(api.url);
-  await run.listed();
+  await using run = await ReflectorRun.listed(api.url);
   api.fail(isList, (_, response) => {
     response.writeHead(200, { 'content-type': 'application/json' }).end(body);
     return true;
@@ -291,8 +287,7 @@ test('pages without an object between those with some are no end', async ({ api 
     const items = page % 8 === 0 ? [item(page)] : [];
     return sendJson(response, 200, { metadata: { resourceVersion: '5', continue: page < 40 ? String(page + 1) : '' }, items });
   });
-  await using run = await ReflectorRun.start(api.url);
-  await run.listed();
+  await using run = await ReflectorRun.listed(api.url);
   expect(run.failures).toEqual([]);
   await run.holds([0, 8, 16, 24, 32, 40].map((page) => `ns/w${page}`));
 });

@@ -150,8 +150,7 @@ describe.skipIf(etcdVersions().length === 0)('the import guard', () => {
     await berlin.delete('cilium/state/nodes/v1/berlin/wide');
     await finds(mesh, shared('10.8.0.1'));
     // Lost with the watch position: only the new listing shows it.
-    await berlin.proxy.refuse();
-    berlin.proxy.cut();
+    await berlin.proxy.disconnect();
     await berlin.delete('cilium/state/ip/v1/default/10.8.0.1');
     await berlin.compact();
     await berlin.proxy.heal();

@@ -7,7 +7,7 @@ import { FLAG_KEPT, KeyTable } from '../../../src/shared/publisher/store/key-tab
 import { type BlockHandle, SlabStore } from '../../../src/shared/publisher/store/slab.ts';
 import { memoryPublisher } from '../../support/etcd/memory-etcd.ts';
 import { until } from '../../support/until.ts';
-import { below, PREFIX, signal } from '../publisher-fixture.ts';
+import { below, PREFIX, signal, sync } from '../publisher-fixture.ts';
 
 const KIB = 1024;
 
@@ -143,8 +143,7 @@ test('a publisher gives memory back once most of a section is gone, and what is 
   const section = publisher.section({ scope: 'nodes/v1', cluster: 'west', prefix: PREFIX, rank: 0, owns: 'prefix' });
   const valueOfKey = (i: number) => Buffer.alloc(900, i);
   for (let i = 0; i < 20_000; i += 1) section.upsert(below(`k${i}`), valueOfKey(i));
-  section.listed();
-  await section.whenSynced(signal());
+  await sync(section);
   const full = resident();
   for (let i = 0; i < 20_000; i += 1) if (i % 100 !== 0) section.remove(below(`k${i}`));
   await section.flushed(signal());

@@ -17,6 +17,7 @@ import {
   settledAs,
   signal,
   startRig,
+  sync,
 } from '../publisher-fixture.ts';
 
 const fixture = publisherFixture();
@@ -25,6 +26,14 @@ const { start, loaded } = fixture;
 const TOO_LARGE = Buffer.alloc(2 * 1024 * 1024, 'x');
 /** Taken by the publisher, but not by an etcd with a small `--max-request-bytes`. */
 const LARGE = Buffer.alloc(300_000, 'x');
+
+/** The next publisher with its section, after one that wrote `values`. */
+async function restarted(values: Record<string, string>, options?: Parameters<typeof start>[0]) {
+  const first = await loaded(values);
+  await first.rig.stop();
+  const rig = start(options);
+  return { rig, section: rig.section() };
+}
 
 describe('a key kept by its source', () => {
   test('stays over a restart as etcd holds it, while keys that are not named go', async () => {
@@ -37,8 +46,7 @@ describe('a key kept by its source', () => {
     section.keep(below('kept'));
     section.keep(below('never there'));
     section.upsert(below('named'), bytes('2'));
-    section.listed();
-    await section.whenSynced(signal());
+    await sync(section);
 
     await settledAs(rig.client, { kept: '1', named: '2' });
     expect((await contents(rig.client)).get(below('kept'))?.modRevision).toBe(before?.modRevision);
@@ -46,10 +54,7 @@ describe('a key kept by its source', () => {
   });
 
   test('stays if the source reports it only after etcd was listed', async () => {
-    const first = await loaded({ kept: '1', stale: '1' });
-    await first.rig.stop();
-    const rig = start();
-    const section = rig.section();
+    const { rig, section } = await restarted({ kept: '1', stale: '1' });
     await section.whenEtcdListed(signal());
     section.keep(below('kept'));
     section.keep(below('never there'));
@@ -59,10 +64,7 @@ describe('a key kept by its source', () => {
   });
 
   test('stays if the source sends a value that is too large for any etcd', async () => {
-    const first = await loaded({ kept: '1', stale: '1' });
-    await first.rig.stop();
-    const rig = start();
-    const section = rig.section();
+    const { rig, section } = await restarted({ kept: '1', stale: '1' });
     section.upsert(below('kept'), TOO_LARGE);
     section.listed();
     await settledAs(rig.client, { kept: '1' });
@@ -70,14 +72,10 @@ describe('a key kept by its source', () => {
   });
 
   test.each(['removes it', 'does not name it any more', 'withdraws everything'])('goes when the source %s', async (how) => {
-    const first = await loaded({ kept: '1', other: '1' });
-    await first.rig.stop();
-    const rig = start();
-    const section = rig.section();
+    const { rig, section } = await restarted({ kept: '1', other: '1' });
     section.keep(below('kept'));
     section.upsert(below('other'), bytes('1'));
-    section.listed();
-    await section.whenSynced(signal());
+    await sync(section);
     if (how === 'removes it') {
       section.remove(below('kept'));
     } else if (how === 'withdraws everything') {
@@ -92,14 +90,10 @@ describe('a key kept by its source', () => {
   });
 
   test('takes the next good value, and one that etcd holds already without a write', async () => {
-    const first = await loaded({ a: '1', b: '1' });
-    await first.rig.stop();
-    const rig = start();
-    const section = rig.section();
+    const { rig, section } = await restarted({ a: '1', b: '1' });
     section.keep(below('a'));
     section.keep(below('b'));
-    section.listed();
-    await section.whenSynced(signal());
+    await sync(section);
     const since = await revisionOf(rig.client);
     section.upsert(below('b'), bytes('1'));
     await section.flushed(signal());
@@ -123,13 +117,9 @@ describe('a key kept by its source', () => {
   });
 
   test("stays across a compaction of etcd's history, and is no foreign key for an audit, from any writer", async () => {
-    const first = await loaded({ kept: '1' });
-    await first.rig.stop();
-    const rig = start({ auditIntervalMs: 50 });
-    const section = rig.section();
+    const { rig, section } = await restarted({ kept: '1' }, { auditIntervalMs: 50 });
     section.keep(below('kept'));
-    section.listed();
-    await section.whenSynced(signal());
+    await sync(section);
     await rig.client.txn(
       [
         { type: 'put', key: below('kept'), value: bytes('2'), lease: 0n as never },
@@ -142,13 +132,9 @@ describe('a key kept by its source', () => {
   });
 
   test('is released if it is deleted externally', async () => {
-    const first = await loaded({ kept: '1' });
-    await first.rig.stop();
-    const rig = start();
-    const section = rig.section();
+    const { rig, section } = await restarted({ kept: '1' });
     section.keep(below('kept'));
-    section.listed();
-    await section.whenSynced(signal());
+    await sync(section);
     await rig.client.txn([{ type: 'delete', key: below('kept') }], { signal: signal() });
     await until('it is known to be gone', () => section.stats.desired === 0);
     section.upsert(below('kept'), bytes('2'));
@@ -181,8 +167,7 @@ describe('an etcd that takes smaller requests than others', () => {
     const first = begin('restart');
     first.section.upsert(first.at('a'), bytes('1'));
     first.section.upsert(first.at('b'), bytes('1'));
-    first.section.listed();
-    await first.section.whenSynced(signal());
+    await sync(first.section);
     first.section.upsert(first.at('a'), LARGE);
     await first.section.flushed(signal());
     expect(await textOf(first.rig.client, first.at('a'))).toBe('1');
@@ -191,8 +176,7 @@ describe('an etcd that takes smaller requests than others', () => {
     const { rig, section, at } = begin('restart');
     section.upsert(at('a'), LARGE);
     section.upsert(at('b'), bytes('2'));
-    section.listed();
-    await section.whenSynced(signal());
+    await sync(section);
     expect([await textOf(rig.client, at('a')), await textOf(rig.client, at('b'))]).toEqual(['1', '2']);
     expect(rig.recorded.rejections).toEqual(['value_too_large']);
 
@@ -211,13 +195,11 @@ describe('an etcd that takes smaller requests than others', () => {
     const key = `${prefix}a` as typeof PREFIX;
     const oldSection = old.section({ prefix, canary: `${CANARY}/lease` as typeof CANARY });
     oldSection.upsert(key, bytes('1'));
-    oldSection.listed();
-    await oldSection.whenSynced(signal());
+    await sync(oldSection);
     await old.stop();
     const { rig, section } = begin('lease');
     section.upsert(key, LARGE);
-    section.listed();
-    await section.whenSynced(signal());
+    await sync(section);
     await renewed(rig, (await rig.client.get(key, { signal: signal() }))?.lease ?? (0n as never));
     section.remove(key);
     await section.flushed(signal());

@@ -33,6 +33,8 @@ export interface TcpProxy extends AsyncDisposable {
   halfClose(): void;
   /** New connections are refused; open ones stay. */
   refuse(): Promise<void>;
+  /** The same, and resets every open connection. */
+  disconnect(): Promise<void>;
   /** New connections are accepted and reset at once, as by a balancer without a backend; open ones stay. */
   reject(): void;
   /** Later connections go to this port of 127.0.0.1; open ones stay where they are. */
@@ -151,6 +153,10 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       for (const { client } of links) client.end();
     },
     refuse: () => unlisten(listener),
+    disconnect: async () => {
+      await unlisten(listener);
+      cut();
+    },
     retarget: (next) => {
       target = next;
     },

@@ -65,8 +65,7 @@ export class SourceCluster {
 
   /** Rejects new connections and resets open ones. */
   async cutOff(): Promise<void> {
-    await this.#proxy.refuse();
-    this.#proxy.cut();
+    await this.#proxy.disconnect();
   }
 
   reconnect(): Promise<void> {
