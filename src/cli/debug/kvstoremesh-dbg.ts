@@ -1,28 +1,19 @@
 /** `kvstoremesh-dbg`: the status of a running `kvstoremesh`, and checks of its connections to etcd. */
 import { fetchStatus, StatusUnavailableError } from '../../kvstoremesh/status/status-client.ts';
 import { ProgramError } from '../../shared/errors.ts';
-import { parseFlags } from '../../shared/flags/parse.ts';
-import type { Command } from '../command/command.ts';
 import { commandGroup } from '../command/command-group.ts';
-import { commandHelp } from '../command/help.ts';
+import { flagCommand } from '../command/flag-command.ts';
 import { print } from '../command/output.ts';
 import { hostFlag, meshTroubleshootFlagTable, ownClusterName, statusFlagTable } from './flags.ts';
 
 const NAME = 'kvstoremesh-dbg';
 const EXIT_UNAVAILABLE = 1;
-const STATUS_SUMMARY = 'Show the state of the remote clusters';
-const TROUBLESHOOT_SUMMARY = 'Check the connections to the etcds of the remote clusters step by step';
 
-const status: Command = {
-  summary: STATUS_SUMMARY,
+const status = flagCommand({
+  name: `${NAME} status`,
+  summary: 'Show the state of the remote clusters',
   flags: statusFlagTable,
-  async run(argv) {
-    const flags = parseFlags(statusFlagTable, argv);
-    if (flags === 'help') {
-      print(commandHelp(`${NAME} status`, STATUS_SUMMARY, statusFlagTable));
-      return 0;
-    }
-    const { host, output, verbose } = flags.values;
+  async run({ values: { host, output, verbose } }) {
     const format = output === '' ? await textOutput(verbose) : await structured(output);
     try {
       const answer = await fetchStatus(host);
@@ -35,7 +26,7 @@ const status: Command = {
       return EXIT_UNAVAILABLE;
     }
   },
-};
+});
 
 type Output = (answer: unknown) => string;
 
@@ -51,24 +42,21 @@ async function structured(option: string): Promise<Output> {
   return structuredOutput(option);
 }
 
-const troubleshoot: Command = {
-  summary: TROUBLESHOOT_SUMMARY,
+const troubleshoot = flagCommand({
+  name: `${NAME} troubleshoot`,
+  summary: 'Check the connections to the etcds of the remote clusters step by step',
   flags: meshTroubleshootFlagTable,
-  async run(argv) {
-    const flags = parseFlags(meshTroubleshootFlagTable, argv, undefined, { takesOperands: true });
-    if (flags === 'help') {
-      print(commandHelp(`${NAME} troubleshoot`, TROUBLESHOOT_SUMMARY, meshTroubleshootFlagTable, '[clusters...]'));
-      return 0;
-    }
-    const { clustermeshConfig: directory, etcdConfig, includeLocal, timeoutMs } = flags.values;
+  operands: '[clusters...]',
+  async run({ values, operands: clusters }) {
+    const { clustermeshConfig: directory, etcdConfig, includeLocal, timeoutMs } = values;
     const { etcdCheckTools: tools } = await import('./etcd-check-tools.ts');
     const { troubleshootMesh } = await import('../../shared/troubleshoot/troubleshoot.ts');
     const localConfig = includeLocal ? etcdConfig : undefined;
-    const options = { tools, timeoutMs, ownName: ownClusterName(), localConfig, directory, clusters: flags.operands };
+    const options = { tools, timeoutMs, ownName: ownClusterName(), localConfig, directory, clusters };
     for await (const text of troubleshootMesh(options)) print(text);
     return 0;
   },
-};
+});
 
 export const kvstoremeshDbg = commandGroup({
   name: NAME,
