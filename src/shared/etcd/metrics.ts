@@ -25,8 +25,6 @@ import type { EtcdKey, WatchEvent } from './types.ts';
 /** Means are those of the last so many calls that succeeded, as in the original. */
 const RECENT_CALLS = 10;
 
-/** Only the scopes of these keys name a cluster. */
-
 /** As in the original; log lines have the cause. */
 const RETURN_CODES = { success: '200', fail: '500' } as const;
 

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { EtcdAdminClient } from '../../../src/shared/etcd/client.ts';
-import { createEtcdClient } from '../../../src/shared/etcd/client.ts';
+import { createEtcdClient, type EtcdAdminClient } from '../../../src/shared/etcd/client.ts';
 import {
   AuthExistsError,
   AuthNotFoundError,

@@ -1,26 +1,15 @@
 /** An etcd with scripted responses to ranges and watches, which real ones do not send, or not always. */
-import {
-  Server,
-  ServerCredentials,
-  type ServerDuplexStream,
-  type ServerUnaryCall,
-  type sendUnaryData,
-  status,
-} from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import { onTestFinished } from 'vitest';
-import { RANGE, WATCH } from '../../../src/shared/etcd/wire/methods.ts';
 import {
   RangeRequest,
   type RangeRequestMessage,
   RangeResponse,
   type RangeResponseMessage,
-  WatchRequest,
-  type WatchRequestMessage,
   WatchResponse,
   type WatchResponseMessage,
 } from '../../support/etcd/etcd-messages.ts';
-
-type WatchCreateRequest = NonNullable<WatchRequestMessage['createRequest']>;
+import { scriptedEtcd, type WatchCreateRequest, watchResponse } from '../../support/etcd/scripted-etcd.ts';
 
 export const header = (revision: number, clusterId = 7n) => ({
   clusterId,
@@ -28,17 +17,8 @@ export const header = (revision: number, clusterId = 7n) => ({
   revision: BigInt(revision),
   raftTerm: 1n,
 });
-export const answer = (revision: number, rest: Partial<WatchResponseMessage> = {}): WatchResponseMessage => ({
-  header: header(revision),
-  watchId: 0n,
-  created: false,
-  canceled: false,
-  compactRevision: 0n,
-  cancelReason: '',
-  fragment: false,
-  events: [],
-  ...rest,
-});
+export const answer = (revision: number, rest: Partial<WatchResponseMessage> = {}): WatchResponseMessage =>
+  watchResponse(header(revision), rest);
 export const eventsAt = (...revisions: number[]) =>
   revisions.map((revision) => ({
     type: 0 as const,
@@ -75,41 +55,21 @@ export interface FaultyEtcd {
 }
 
 export async function faultyEtcd(faults: Faults): Promise<FaultyEtcd> {
-  const server = new Server({ 'grpc.max_send_message_length': -1 });
   const watches: WatchCreateRequest[] = [];
-  const raw = { requestSerialize: same, requestDeserialize: same, responseSerialize: same, responseDeserialize: same };
-  server.addService(
-    {
-      range: { path: RANGE.path, requestStream: false, responseStream: false, ...raw },
-      watch: { path: WATCH.path, requestStream: true, responseStream: true, ...raw },
+  const { endpoint, port, stop } = await scriptedEtcd({
+    range: (request, done) => {
+      const nothing = { header: header(1000), kvs: [], more: false, count: 0n };
+      done(null, RangeResponse.encode(faults.range?.(RangeRequest.decode(request)) ?? nothing));
     },
-    {
-      range: (call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
-        const nothing = { header: header(1000), kvs: [], more: false, count: 0n };
-        done(null, RangeResponse.encode(faults.range?.(RangeRequest.decode(call.request)) ?? nothing));
-      },
-      watch: (call: ServerDuplexStream<Buffer, Buffer>) => {
-        call.on('error', () => undefined);
-        call.on('data', (message: Buffer) => {
-          const { createRequest } = WatchRequest.decode(message);
-          if (createRequest === undefined) return;
-          watches.push(createRequest);
-          const sendBytes = (message: Buffer) => void call.write(message);
-          const send = (response: WatchResponseMessage) => sendBytes(WatchResponse.encode(response));
-          send(faults.created ?? answer(1000, { created: true }));
-          const drop = () => void call.emit('error', { code: status.UNAVAILABLE, details: 'dropped by the test' });
-          faults.watch?.({ request: createRequest, send, sendBytes, drop }, watches.length);
-        });
-      },
+    watch: (call, request) => {
+      watches.push(request);
+      const sendBytes = (message: Buffer) => void call.write(message);
+      const send = (response: WatchResponseMessage) => sendBytes(WatchResponse.encode(response));
+      send(faults.created ?? answer(1000, { created: true }));
+      const drop = () => void call.emit('error', { code: status.UNAVAILABLE, details: 'dropped by the test' });
+      faults.watch?.({ request, send, sendBytes, drop }, watches.length);
     },
-  );
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
   });
-  onTestFinished(() => server.forceShutdown());
-  return { endpoint: `http://127.0.0.1:${port}`, port, watches };
+  onTestFinished(stop);
+  return { endpoint, port, watches };
 }
-
-const same = (bytes: Buffer): Buffer => bytes;

@@ -2,16 +2,7 @@
  * An etcd that answers anything: as an honest one with one key of each kind, and every now and then with one of many
  * kinds of lies. What it does next is drawn from a seed.
  */
-import {
-  Metadata,
-  Server,
-  ServerCredentials,
-  type ServerDuplexStream,
-  type ServerUnaryCall,
-  type sendUnaryData,
-  type status,
-} from '@grpc/grpc-js';
-import { RANGE, WATCH } from '../../../src/shared/etcd/wire/methods.ts';
+import { Metadata, type status } from '@grpc/grpc-js';
 import {
   type EventMessage,
   type KeyValueMessage,
@@ -19,10 +10,17 @@ import {
   type RangeRequestMessage,
   RangeResponse,
   type RangeResponseMessage,
-  WatchRequest,
   WatchResponse,
   type WatchResponseMessage,
 } from '../../support/etcd/etcd-messages.ts';
+import {
+  type RangeDone,
+  type ScriptedEtcd,
+  scriptedEtcd,
+  type WatchCall,
+  type WatchCreateRequest,
+  watchResponse,
+} from '../../support/etcd/scripted-etcd.ts';
 import type { Random } from '../../support/mutation.ts';
 
 const CLUSTER_ID = 7n;
@@ -38,9 +36,8 @@ export class HostileEtcd implements AsyncDisposable {
   readonly told = new Map<string, number>();
   readonly #store: ReadonlyMap<string, string>;
   readonly #random: Random;
-  readonly #server = new Server({ 'grpc.max_send_message_length': -1 });
+  #server: ScriptedEtcd | undefined;
   #revision = 100;
-  endpoint = '';
 
   constructor(store: Readonly<Record<string, string>>, random: Random) {
     this.#store = new Map(Object.entries(store).sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -53,32 +50,22 @@ export class HostileEtcd implements AsyncDisposable {
   }
 
   async start(): Promise<this> {
-    const same = (bytes: Buffer): Buffer => bytes;
-    const raw = { requestSerialize: same, requestDeserialize: same, responseSerialize: same, responseDeserialize: same };
-    this.#server.addService(
-      {
-        range: { path: RANGE.path, requestStream: false, responseStream: false, ...raw },
-        watch: { path: WATCH.path, requestStream: true, responseStream: true, ...raw },
-      },
-      {
-        range: (call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) => this.#range(call.request, done),
-        watch: (call: ServerDuplexStream<Buffer, Buffer>) => this.#watch(call),
-      },
-    );
-    const port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
-        error === null ? resolve(bound) : reject(error),
-      );
+    this.#server = await scriptedEtcd({
+      range: (request, done) => this.#range(request, done),
+      watch: (call, request) => this.#watch(call, request),
     });
-    this.endpoint = `http://127.0.0.1:${port}`;
     return this;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.forceShutdown();
+  get endpoint(): string {
+    return this.#server?.endpoint ?? '';
   }
 
-  #range(request: Buffer, done: sendUnaryData<Buffer>): void {
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server?.stop();
+  }
+
+  #range(request: Buffer, done: RangeDone): void {
     const asked = RangeRequest.decode(request);
     const lie = this.#random(4) === 0 ? this.#draw(this.#ranges) : undefined;
     const answer: Answer = lie === undefined ? RangeResponse.encode(this.#honest(asked)) : lie(asked);
@@ -91,22 +78,17 @@ export class HostileEtcd implements AsyncDisposable {
     done({ ...answer, code: answer.code as status, metadata });
   }
 
-  #watch(call: ServerDuplexStream<Buffer, Buffer>): void {
-    call.on('error', () => undefined);
-    call.on('data', (message: Buffer) => {
-      const { createRequest } = WatchRequest.decode(message);
-      if (createRequest === undefined) return;
-      const key = createRequest.key.toString('latin1');
-      const send = (rest: Partial<WatchResponseMessage>) => call.write(this.#watchAnswer(rest));
-      send({ created: true });
-      send({ events: [this.#event(`${key}new`)] });
-      for (let lies = this.#random(4); lies > 0; lies -= 1) {
-        for (const answer of this.#draw(this.#watches)(key)) {
-          if (Buffer.isBuffer(answer)) call.write(answer);
-          else call.emit('error', answer);
-        }
+  #watch(call: WatchCall, request: WatchCreateRequest): void {
+    const key = request.key.toString('latin1');
+    const send = (rest: Partial<WatchResponseMessage>) => call.write(this.#watchAnswer(rest));
+    send({ created: true });
+    send({ events: [this.#event(`${key}new`)] });
+    for (let lies = this.#random(4); lies > 0; lies -= 1) {
+      for (const answer of this.#draw(this.#watches)(key)) {
+        if (Buffer.isBuffer(answer)) call.write(answer);
+        else call.emit('error', answer);
       }
-    });
+    }
   }
 
   #draw<T>(lies: Readonly<Record<string, T>>): T {
@@ -196,17 +178,7 @@ export class HostileEtcd implements AsyncDisposable {
   }
 
   #watchAnswer(rest: Partial<WatchResponseMessage>): Buffer {
-    return WatchResponse.encode({
-      header: this.#header,
-      watchId: 0n,
-      created: false,
-      canceled: false,
-      compactRevision: 0n,
-      cancelReason: '',
-      fragment: false,
-      events: [],
-      ...rest,
-    });
+    return WatchResponse.encode(watchResponse(this.#header, rest));
   }
 
   #bytes(): Buffer {

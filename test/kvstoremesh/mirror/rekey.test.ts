@@ -3,8 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { rekey } from '../../../src/kvstoremesh/mappings.ts';
 import { RefusedKeys } from '../../../src/kvstoremesh/mirror/refused-keys.ts';
 import { RekeyStage } from '../../../src/kvstoremesh/mirror/rekey.ts';
-import type { EtcdKey } from '../../../src/shared/etcd/types.ts';
-import { keyOf } from '../../../src/shared/etcd/types.ts';
+import { type EtcdKey, keyOf } from '../../../src/shared/etcd/types.ts';
 import { MAX_SLASHED_KEYS } from '../../../src/shared/limits.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
 
