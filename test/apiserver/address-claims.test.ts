@@ -2,7 +2,6 @@
 
 import { describe, expect, test } from 'vitest';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
-import type { ClustermeshRun } from '../support/kubernetes/clustermesh-run.ts';
 import { until } from '../support/until.ts';
 import { ClusterModel, type Manifest } from './cluster-model.ts';
 import { DaemonRig } from './clustermesh-fixture.ts';
@@ -86,7 +85,6 @@ test('an address has the value of the last object in name order if the age is un
   }
 });
 
-const ready = (daemon: ClustermeshRun) => until('the daemon to be ready', async () => (await daemon.readiness()) === 'Ready');
 /** The API server has a resolution of seconds for the age of an object. */
 const anotherSecond = async () => {
   const second = Math.floor(Date.now() / 1000);
@@ -96,8 +94,7 @@ const anotherSecond = async () => {
 describe.skipIf(etcdVersions().length === 0)('a leftover that outlives its pod (needs an etcd)', () => {
   test('gives its address to the pod that has it now, and restarts of the daemon change nothing of that', async () => {
     await using rig = await DaemonRig.start();
-    const first = await rig.daemon();
-    await ready(first);
+    const first = await rig.readyDaemon();
     await rig.create(namespace('shop'), endpoint('z-dead', 'shop', 131_401));
     await until('the first pod', async () => (await rig.value(IP))?.includes('"ID":131401'));
     await anotherSecond();
@@ -105,24 +102,22 @@ describe.skipIf(etcdVersions().length === 0)('a leftover that outlives its pod (
     await until('the living pod', async () => (await rig.value(IP))?.includes('"ID":131402'));
     const before = await rig.keys('cilium/state/');
     await first.stop();
-    const second = await rig.daemon();
-    await ready(second);
+    const second = await rig.readyDaemon();
     expect(await rig.keys('cilium/state/')).toEqual(before);
     await second.stop();
     await rig.delete('CiliumEndpoint', 'alive', 'shop');
-    await ready(await rig.daemon());
+    await rig.readyDaemon();
     expect(await rig.value(IP)).toContain('"K8sPodName":"z-dead"');
   });
 
   test('gives its address away after a restart too, where the pod came while no daemon ran', async () => {
     await using rig = await DaemonRig.start();
     await rig.create(namespace('shop'), endpoint('z-dead', 'shop', 131_401));
-    const first = await rig.daemon();
-    await ready(first);
+    const first = await rig.readyDaemon();
     await first.stop();
     await anotherSecond();
     await rig.create(endpoint('alive', 'shop', 131_402));
-    await ready(await rig.daemon());
+    await rig.readyDaemon();
     expect(await rig.value(IP)).toContain('"ID":131402');
   });
 });

@@ -14,6 +14,7 @@ import { listAll, openClient, soon } from '../support/etcd/etcd-client.ts';
 import { type EtcdProcess, startEtcd } from '../support/etcd/etcd-process.ts';
 import { ClustermeshRun, EAST } from '../support/kubernetes/clustermesh-run.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { until } from '../support/until.ts';
 import type { Manifest } from './cluster-model.ts';
 
 const COLLECTIONS: Readonly<Record<string, string>> = {
@@ -61,6 +62,13 @@ export class DaemonRig implements AsyncDisposable {
       ...argv,
     ]);
     this.#daemons.push(daemon);
+    return daemon;
+  }
+
+  /** One that has exported everything. */
+  async readyDaemon(...argv: string[]): Promise<ClustermeshRun> {
+    const daemon = await this.daemon(...argv);
+    await until('the daemon to be ready', async () => (await daemon.readiness()) === 'Ready');
     return daemon;
   }
 

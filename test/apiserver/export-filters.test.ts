@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
-import type { ClustermeshRun } from '../support/kubernetes/clustermesh-run.ts';
 import { until } from '../support/until.ts';
 import { ClusterModel, type Manifest, type ModelOptions } from './cluster-model.ts';
 import { DaemonRig } from './clustermesh-fixture.ts';
@@ -106,8 +105,6 @@ describe('namespaces', () => {
   });
 });
 
-const ready = (daemon: ClustermeshRun) => until('the daemon to be ready', async () => (await daemon.readiness()) === 'Ready');
-
 describe.skipIf(etcdVersions().length === 0)('services (needs an etcd)', () => {
   const [SLICE, IDENTITY, IP, EXPORT, SERVICE] = keysOf('shop', 1) as [string, string, string, string, string];
   const own = [service('shop', 'web', { mesh: 'yes' }), ...belongings('shop', 1)];
@@ -117,7 +114,7 @@ describe.skipIf(etcdVersions().length === 0)('services (needs an etcd)', () => {
   test('one that is not selected is exported in no form, until it is, while nothing else is touched', async () => {
     await using rig = await DaemonRig.start();
     await rig.create(namespace('shop'), ...own, other);
-    await ready(await rig.daemon('--export-selector=mesh=yes', '--clustermesh-enable-mcs-api'));
+    await rig.readyDaemon('--export-selector=mesh=yes', '--clustermesh-enable-mcs-api');
     const before = await rig.keys('cilium/state/');
     expect(before.map(({ key }) => key).sort()).toEqual([SLICE, IDENTITY, IP, EXPORT, SERVICE, OTHER].sort());
     const others = before.filter(({ key }) => [IDENTITY, IP, OTHER].includes(key));
@@ -135,13 +132,12 @@ describe.skipIf(etcdVersions().length === 0)('services (needs an etcd)', () => {
   test('what an earlier run without filters exported goes when the first listing is complete, canaries stay', async () => {
     await using rig = await DaemonRig.start();
     await rig.create(namespace('shop', { mesh: 'no' }), namespace('kiosk'), ...own, service('kiosk'), ...belongings('kiosk', 2));
-    const first = await rig.daemon('--clustermesh-enable-mcs-api');
-    await ready(first);
+    const first = await rig.readyDaemon('--clustermesh-enable-mcs-api');
     expect(await rig.keyNames('cilium/state/')).toHaveLength(10);
     const canaries = await rig.keyNames('cilium/synced/');
     await first.stop();
     const filters = ['--export-namespaces=shop,kiosk', '--export-namespace-selector=mesh notin (no)'];
-    await ready(await rig.daemon('--clustermesh-enable-mcs-api', ...filters));
+    await rig.readyDaemon('--clustermesh-enable-mcs-api', ...filters);
     await until('the keys of shop to go', async () => (await rig.keyNames('cilium/state/')).length === 5);
     expect((await rig.keyNames('cilium/state/')).sort()).toEqual(keysOf('kiosk', 2).sort());
     expect(await rig.keyNames('cilium/synced/')).toEqual(canaries);

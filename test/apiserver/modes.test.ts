@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
-import type { ClustermeshRun } from '../support/kubernetes/clustermesh-run.ts';
 import { freePort } from '../support/network/free-port.ts';
 import { startTcpProxy } from '../support/network/tcp-proxy.ts';
 import { until } from '../support/until.ts';
@@ -24,20 +23,17 @@ const slice = {
 
 const SERVICES = 'cilium/state/services/v1/';
 const keyOf = (name: string) => `${SERVICES}east/shop/${name}`;
-const ready = (daemon: ClustermeshRun) => until('the daemon to be ready', async () => (await daemon.readiness()) === 'Ready');
-
 describe.skipIf(etcdVersions().length === 0)('modes of the daemon (need an etcd)', () => {
   test('the two modes that export services and slices export the same', async () => {
     await using rig = await DaemonRig.start();
     await rig.create(namespace, service('web'), slice);
-    const first = await rig.daemon('--clustermesh-service-v2=prefer-legacy');
-    await ready(first);
+    const first = await rig.readyDaemon('--clustermesh-service-v2=prefer-legacy');
     const before = await rig.keys('cilium/state/');
     expect(before).toHaveLength(2);
     const config = await rig.value('cilium/cluster-config/east');
     expect(config).toContain('"services-and-endpointslices"');
     await first.stop();
-    await ready(await rig.daemon('--clustermesh-service-v2=prefer-endpointslice'));
+    await rig.readyDaemon('--clustermesh-service-v2=prefer-endpointslice');
     expect(await rig.keys('cilium/state/')).toEqual(before);
     expect(await rig.value('cilium/cluster-config/east')).toBe(config);
   });
@@ -46,13 +42,13 @@ describe.skipIf(etcdVersions().length === 0)('modes of the daemon (need an etcd)
     await using rig = await DaemonRig.start();
     const proxy = { 'service.kubernetes.io/service-proxy-name': 'mine' };
     await rig.create(namespace, service('web'), service('own', { ...proxy, mesh: '1' }), service('out', proxy));
-    await ready(await rig.daemon('--k8s-service-proxy-name=mine', '--export-selector=mesh in (1,2)'));
+    await rig.readyDaemon('--k8s-service-proxy-name=mine', '--export-selector=mesh in (1,2)');
     expect(await rig.keyNames(SERVICES)).toEqual([keyOf('own')]);
   });
 
   test('a mesh of 511 clusters has IDs up to 511, and is announced as such', async () => {
     await using rig = await DaemonRig.start();
-    await ready(await rig.daemon('--max-connected-clusters=511', '--cluster-id=511'));
+    await rig.readyDaemon('--max-connected-clusters=511', '--cluster-id=511');
     expect(await rig.value('cilium/cluster-config/east')).toContain('"maxConnectedClusters":511');
   });
 
@@ -64,7 +60,7 @@ describe.skipIf(etcdVersions().length === 0)('modes of the daemon (need an etcd)
     const ports = [await freePort(), first.port, second.port];
     const urls = ports.map((each) => `http://127.0.0.1:${each}`).join(',');
     await rig.create(namespace, service('web'));
-    await ready(await rig.daemon(`--k8s-api-server-urls=${urls}`));
+    await rig.readyDaemon(`--k8s-api-server-urls=${urls}`);
     await until('the service', () => rig.value(keyOf('web')));
     expect([first.accepted > 0, second.accepted]).toEqual([true, 0]);
     await first.stop();

@@ -54,8 +54,7 @@ describe.skipIf(etcdVersions().length === 0)('the daemon (needs an etcd)', () =>
   test('writes a whole cluster to etcd, logs it, and leaves all keys when it stops', async () => {
     await using rig = await DaemonRig.start();
     await rig.create(namespace, service, slice, node, identity, endpoint, serviceExport);
-    const daemon = await rig.daemon('--clustermesh-enable-mcs-api');
-    await ready(daemon);
+    const daemon = await rig.readyDaemon('--clustermesh-enable-mcs-api');
     const state = [EXPORT, IDENTITY, IP, NODE, SERVICE, SLICE];
     const expected = [
       'cilium/.has-cluster-config',
@@ -83,8 +82,7 @@ describe.skipIf(etcdVersions().length === 0)('the daemon (needs an etcd)', () =>
 
   test('follows objects as they change and go', async () => {
     await using rig = await DaemonRig.start();
-    const daemon = await rig.daemon();
-    await ready(daemon);
+    await rig.readyDaemon();
     await rig.create(namespace, service, slice);
     await until('the backend', async () => (await rig.value(SERVICE))?.includes('"10.9.0.1"'));
     await rig.replace({ ...slice, endpoints: [{ addresses: ['10.9.0.2'] }] } as Manifest);
@@ -96,13 +94,12 @@ describe.skipIf(etcdVersions().length === 0)('the daemon (needs an etcd)', () =>
   test('a restart writes only changes, and removes stale keys', async () => {
     await using rig = await DaemonRig.start();
     await rig.create(namespace, service, slice, node, identity, endpoint);
-    const first = await rig.daemon();
-    await ready(first);
+    const first = await rig.readyDaemon();
     await first.stop();
     const before = await rig.keys('cilium/state/');
     await rig.delete('CiliumNode', 'n');
     await rig.replace({ ...slice, endpoints: [{ addresses: ['10.9.0.2'] }] } as Manifest);
-    await ready(await rig.daemon());
+    await rig.readyDaemon();
     const after = await rig.keys('cilium/state/');
     const untouched = (keyValue: { key: string }) => [IDENTITY, IP].includes(keyValue.key);
     expect(after.filter(untouched)).toEqual(before.filter(untouched));
@@ -144,18 +141,17 @@ describe.skipIf(etcdVersions().length === 0)('the daemon (needs an etcd)', () =>
       namespace: 'shop',
       endpoints,
     } as Manifest);
-    await ready(await rig.daemon('--enable-cilium-endpoint-slice'));
+    await rig.readyDaemon('--enable-cilium-endpoint-slice');
     expect(await rig.keyNames('cilium/state/ip/')).toEqual(['cilium/state/ip/v1/default/fd95::1']);
   });
 
   test('with endpoint slices only, services are not exported, and what an earlier run left of them goes', async () => {
     await using rig = await DaemonRig.start();
     await rig.create(namespace, service, slice);
-    const first = await rig.daemon();
-    await ready(first);
+    const first = await rig.readyDaemon();
     await first.stop();
     expect(await rig.keyNames()).toContain(SERVICE);
-    await ready(await rig.daemon('--clustermesh-service-v2=only-endpointslice'));
+    await rig.readyDaemon('--clustermesh-service-v2=only-endpointslice');
     const names = await rig.keyNames();
     expect(names).toContain(SLICE);
     expect(names.filter((name) => name.includes('services/v1'))).toEqual([]);
@@ -166,7 +162,7 @@ describe.skipIf(etcdVersions().length === 0)('the daemon (needs an etcd)', () =>
     const cilium = definitionsOf('ciliumnodes', 'ciliumidentities', 'ciliumendpoints.');
     await using rig = await DaemonRig.start({ definitions: cilium });
     await rig.create(namespace, service);
-    await ready(await rig.daemon('--clustermesh-enable-mcs-api', '--clustermesh-mcs-api-install-crds=false'));
+    await rig.readyDaemon('--clustermesh-enable-mcs-api', '--clustermesh-mcs-api-install-crds=false');
     const [definition] = definitionsOf('serviceexports');
     await rig.create(definition as Manifest);
     await rig.create(serviceExport);
@@ -178,7 +174,7 @@ describe.skipIf(etcdVersions().length === 0)('the daemon (needs an etcd)', () =>
     const foreign = ['cilium/state/nodes/v1/east/foreign', 'cilium/state/nodes/v1/west/n', 'cilium/cluster-config/west', 'other'];
     for (const key of foreign) await rig.put(key, 'x');
     await rig.create(node);
-    await ready(await rig.daemon());
+    await rig.readyDaemon();
     expect(await rig.keyNames()).toEqual(expect.arrayContaining([NODE, ...foreign.filter((key) => key !== 'other')]));
     expect(await rig.value('other')).toBe('x');
   });
@@ -195,8 +191,7 @@ describe.skipIf(etcdVersions().length === 0)('the daemon (needs an etcd)', () =>
   test('an object of the wrong shape is counted and harms no other', async () => {
     await using rig = await DaemonRig.start();
     await rig.create({ kind: 'CiliumNode', metadata: { name: 'bad' }, spec: { addresses: 'many' } } as Manifest, node);
-    const daemon = await rig.daemon();
-    await ready(daemon);
+    const daemon = await rig.readyDaemon();
     expect(await rig.keyNames('cilium/state/')).toEqual([NODE]);
     const series = await daemon.metrics.getSingleMetricAsString('test_kubernetes_malformed_objects_total');
     expect(series).toContain('{resource="ciliumnodes.cilium.io"} 1');

@@ -8,12 +8,8 @@ import { describe, expect, test } from 'vitest';
 import { keyOf } from '../../src/shared/etcd/types.ts';
 import { readScenario, recordedDump } from '../golden/apiserver/recording/scenario.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
-import type { ClustermeshRun } from '../support/kubernetes/clustermesh-run.ts';
 import { readManifests } from '../support/kubernetes/kubernetes-provider.ts';
-import { until } from '../support/until.ts';
 import { DaemonRig } from './clustermesh-fixture.ts';
-
-const ready = (daemon: ClustermeshRun) => until('the daemon to be ready', async () => (await daemon.readiness()) === 'Ready');
 
 /** Scenarios whose first step is nothing but objects, with many slices among them. */
 const SCENARIOS = ['svc-basic', 'svc-slices-multi', 'svc-dualstack', 'v2-only-endpointslice', 'nodes-basic', 'endpoints-basic'];
@@ -36,7 +32,7 @@ describe.skipIf(etcdVersions().length === 0)('taking over from the original (nee
     const { clusterName, clusterId } = scenario.flags;
     const isSlicesOnly = name === 'v2-only-endpointslice';
     const mode = isSlicesOnly ? ['--clustermesh-service-v2=only-endpointslice'] : [];
-    await ready(await rig.daemon(`--cluster-name=${clusterName}`, `--cluster-id=${clusterId}`, ...mode));
+    await rig.readyDaemon(`--cluster-name=${clusterName}`, `--cluster-id=${clusterId}`, ...mode);
     expect(await rig.keys('cilium/state/')).toEqual(before);
   });
 });

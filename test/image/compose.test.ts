@@ -3,12 +3,12 @@
  * the network is made by hand, so that no rule of the kernel is touched, and the image of the Kubernetes API is not built:
  * its one file more is mounted.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { runChild } from '../support/processes/child.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
 import { type Container, engineOrReason, type ImageEngine } from './engine.ts';
 import { onNetworkOf, requestOnNetworkOf } from './pod-network.ts';
@@ -54,7 +54,7 @@ const KEYS = [
 const { services } = parse(readFileSync(join(COMPOSE, 'compose.yaml'), 'utf8'), { merge: true }) as {
   services: Readonly<Record<string, Service>>;
 };
-const directory = mkdtempSync(join(tmpdir(), 'compose-'));
+const directory = temporaryDirectory('compose');
 let engine: ImageEngine | undefined;
 let reason: string | undefined;
 
@@ -62,10 +62,7 @@ beforeAll(async () => {
   ({ engine, reason } = await engineOrReason());
 }, 600_000);
 
-afterAll(async () => {
-  await engine?.[Symbol.asyncDispose]();
-  rmSync(directory, { recursive: true });
-});
+afterAll(() => engine?.[Symbol.asyncDispose]());
 
 /** What podman is told for what compose is told. */
 function podmanOptions({

@@ -1,8 +1,9 @@
 /** What is in the image, and that it is all that is needed. */
 import { existsSync, globSync, lstatSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { engineOrReason, IMAGE, type ImageEngine } from './engine.ts';
+import { expect } from 'vitest';
+import { IMAGE } from './engine.ts';
+import { engine, imageTest, RESTRICTED, root } from './image-test.ts';
 
 interface Sbom {
   readonly spdxVersion: string;
@@ -16,27 +17,6 @@ interface Sbom {
 }
 
 const MOST_BYTES = 130_000_000;
-const RESTRICTED = ['--network=none', '--read-only', '--cap-drop=ALL', '--security-opt=no-new-privileges'];
-
-let engine: ImageEngine;
-let root: string;
-let reason: string | undefined;
-
-beforeAll(async () => {
-  const found = await engineOrReason();
-  reason = found.reason;
-  if (found.engine === undefined) return;
-  engine = found.engine;
-  root = await engine.root();
-}, 600_000);
-
-afterAll(() => engine?.[Symbol.asyncDispose]());
-
-const imageTest = (name: string, run: () => Promise<void> | void) =>
-  test(name, async (context) => {
-    context.skip(reason !== undefined, reason);
-    await run();
-  });
 
 const files = () => globSync('**', { cwd: root, withFileTypes: true }).filter((entry) => entry.isFile());
 const sbom = () => JSON.parse(readFileSync(join(root, 'usr/share/sbom/clustermesh-apiserver.spdx.json'), 'utf8')) as Sbom;

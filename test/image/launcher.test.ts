@@ -1,14 +1,14 @@
 /** PID 1 of the image: signals at any age, orphans, the exit status, and the heap it gives to Node. */
-import { mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { startChild } from '../support/processes/child.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until, within } from '../support/until.ts';
-import { childrenOf, engineOrReason, type ImageEngine } from './engine.ts';
+import { childrenOf } from './engine.ts';
+import { engine, imageTest, RESTRICTED, root } from './image-test.ts';
 
-const RESTRICTED = ['--network=none', '--read-only', '--cap-drop=ALL', '--security-opt=no-new-privileges'];
 /** A daemon whose etcd does not answer, with ports of its own: it runs until it is told to end. */
 const DAEMON = [
   'kvstoremesh',
@@ -24,29 +24,7 @@ const PROMPT_MS = 10_000;
 const ENDED_BEFORE_NODE_LISTENED = 143;
 const MIB = 1024 * 1024;
 
-const directory = mkdtempSync(join(tmpdir(), 'launcher-'));
-let engine: ImageEngine;
-let root: string;
-let reason: string | undefined;
-
-beforeAll(async () => {
-  const found = await engineOrReason();
-  reason = found.reason;
-  if (found.engine === undefined) return;
-  engine = found.engine;
-  root = await engine.root();
-}, 600_000);
-
-afterAll(async () => {
-  rmSync(directory, { recursive: true });
-  await engine?.[Symbol.asyncDispose]();
-});
-
-const imageTest = (name: string, run: () => Promise<void>) =>
-  test(name, async (context) => {
-    context.skip(reason !== undefined, reason);
-    await run();
-  });
+const directory = temporaryDirectory('launcher');
 
 /** A program that Node runs before the daemon. */
 const preload = (code: string) => `--env=NODE_OPTIONS=--import=data:text/javascript,${encodeURIComponent(code)}`;
