@@ -1,5 +1,17 @@
 /** An etcd that answers as a test scripts it; only what reads a remote. Real etcds are used wherever they can show the behaviour. */
-import { type CallOptions, type EtcdClient, type EtcdKey, keyOf, type KeyValue, type ListOptions, type ListPage, NO_LEASE, type Revision, type WatchBatch, type WatchOptions } from '../../src/shared/etcd/types.ts';
+import {
+  type CallOptions,
+  type EtcdClient,
+  type EtcdKey,
+  type KeyValue,
+  keyOf,
+  type ListOptions,
+  type ListPage,
+  NO_LEASE,
+  type Revision,
+  type WatchBatch,
+  type WatchOptions,
+} from '../../src/shared/etcd/types.ts';
 
 export interface Script {
   get?(key: EtcdKey): Promise<KeyValue | undefined>;

@@ -1,6 +1,6 @@
 /** All checks of one etcd, those of its endpoints and of the client at the same time: none eats up the time of another. */
 import { systemClock } from '../time/clock.ts';
-import { checkClient, type ClientCheckOptions } from './client-check.ts';
+import { type ClientCheckOptions, checkClient } from './client-check.ts';
 import { type ConfigParser, readConfig } from './config-reading.ts';
 import { probeEndpoint } from './endpoint-probe.ts';
 import type { EtcdFindings } from './findings.ts';

@@ -1,6 +1,13 @@
 /** What is wrong with a TLS connection, and what to do about it. */
 import { nameVerdict } from '../tls/server-name.ts';
-import { type ClientCertificates, type ConfigFindings, type EndpointFindings, type Failure, isFailure, type TlsFindings } from './findings.ts';
+import {
+  type ClientCertificates,
+  type ConfigFindings,
+  type EndpointFindings,
+  type Failure,
+  isFailure,
+  type TlsFindings,
+} from './findings.ts';
 import { DEADLINE } from './go-errors.ts';
 
 type Usable = Extract<ConfigFindings, { kind: 'usable' }>;

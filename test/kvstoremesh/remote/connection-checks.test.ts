@@ -11,7 +11,7 @@ import {
 import { checkHeartbeat, Heartbeat } from '../../../src/kvstoremesh/remote/heartbeat-check.ts';
 import { ClusterChangedError, PermissionDeniedError, UnavailableError } from '../../../src/shared/etcd/errors.ts';
 import { HEARTBEAT_KEY } from '../../../src/shared/etcd/keyspace.ts';
-import { keyOf, type KeyValue } from '../../../src/shared/etcd/types.ts';
+import { type KeyValue, keyOf } from '../../../src/shared/etcd/types.ts';
 import type { Clock } from '../../../src/shared/time/clock.ts';
 import { ManualClock } from '../../support/clocks.ts';
 import { keyValue, scriptedClient } from '../scripted-client.ts';
