@@ -1,17 +1,16 @@
 /** An etcd that answers as a test scripts it; only what reads a remote. Real etcds are used wherever they can show the behaviour. */
-import {
-  type CallOptions,
-  type EtcdClient,
-  type EtcdKey,
-  type KeyValue,
-  keyOf,
-  type ListOptions,
-  type ListPage,
-  NO_LEASE,
-  type Revision,
-  type WatchBatch,
-  type WatchOptions,
+import type {
+  CallOptions,
+  EtcdClient,
+  EtcdKey,
+  KeyValue,
+  ListOptions,
+  ListPage,
+  Revision,
+  WatchBatch,
+  WatchOptions,
 } from '../../src/shared/etcd/types.ts';
+import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
 
 export interface Script {
   get?(key: EtcdKey): Promise<KeyValue | undefined>;

@@ -14,15 +14,15 @@ import type { Certificate } from '../tls/certificate.ts';
 import { handshake } from '../tls/handshake.ts';
 import { mistrustOf } from '../tls/peer.ts';
 import { Trust } from '../tls/trust.ts';
-import {
-  type ClientCertificates,
-  type EndpointFindings,
-  type Failure,
-  isFailure,
-  type TlsFindings,
-  type TrustedCertificates,
-  type VersionAnswer,
+import type {
+  ClientCertificates,
+  EndpointFindings,
+  Failure,
+  TlsFindings,
+  TrustedCertificates,
+  VersionAnswer,
 } from './findings.ts';
+import { isFailure } from './findings.ts';
 import { DEADLINE, dialFailure, lookupFailure, mistrustFailure, tlsFailure } from './go-errors.ts';
 
 export interface ProbeOptions {

@@ -1,13 +1,7 @@
 /** What is wrong with a TLS connection, and what to do about it. */
 import { nameVerdict } from '../tls/server-name.ts';
-import {
-  type ClientCertificates,
-  type ConfigFindings,
-  type EndpointFindings,
-  type Failure,
-  isFailure,
-  type TlsFindings,
-} from './findings.ts';
+import type { ClientCertificates, ConfigFindings, EndpointFindings, Failure, TlsFindings } from './findings.ts';
+import { isFailure } from './findings.ts';
 import { DEADLINE } from './go-errors.ts';
 
 type Usable = Extract<ConfigFindings, { kind: 'usable' }>;
