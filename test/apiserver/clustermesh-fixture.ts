@@ -12,9 +12,11 @@ import {
 import { type EtcdClient, type KeyValue, keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { listAll, openClient, soon } from '../support/etcd/etcd-client.ts';
 import { type EtcdProcess, startEtcd } from '../support/etcd/etcd-process.ts';
-import { ClustermeshRun, EAST } from '../support/kubernetes/clustermesh-run.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
+import { ClustermeshRun } from '../support/kubernetes/clustermesh-run.ts';
+import type { ClustermeshRunOptions } from '../support/kubernetes/clustermesh-run.ts';
+import { EAST } from '../support/kubernetes/clustermesh-run.ts';
 import type { Manifest } from './cluster-model.ts';
 
 const COLLECTIONS: Readonly<Record<string, string>> = {
@@ -53,14 +55,19 @@ export class DaemonRig implements AsyncDisposable {
     writeFileSync(this.etcdConfig, `endpoints: ['${this.etcd.endpoint}']\n`);
   }
 
-  async daemon(...argv: string[]): Promise<ClustermeshRun> {
+  daemon(...argv: string[]): Promise<ClustermeshRun> {
+    return this.daemonWith({}, ...argv);
+  }
+
+  async daemonWith(options: ClustermeshRunOptions, ...argv: string[]): Promise<ClustermeshRun> {
     const hasServers = argv.some((argument) => argument.startsWith('--k8s-api-server-urls='));
-    const daemon = await ClustermeshRun.start([
+    const flags = [
       ...EAST,
       ...(hasServers ? [] : [`--k8s-api-server-urls=${this.kubernetes.url}`]),
       `--kvstore-opt=etcd.config=${this.etcdConfig}`,
       ...argv,
-    ]);
+    ];
+    const daemon = await ClustermeshRun.start(flags, options);
     this.#daemons.push(daemon);
     return daemon;
   }

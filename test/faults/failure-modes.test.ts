@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 const ROOT = join(import.meta.dirname, '../..');
 const read = (pattern: string) => globSync(pattern, { cwd: ROOT }).map((path) => readFileSync(join(ROOT, path), 'utf8'));
 
-const NUMBERS = Array.from({ length: 42 }, (_, index) => index + 1);
+const NUMBERS = Array.from({ length: 44 }, (_, index) => index + 1);
 
 /** Rows by number. */
 const rows = new Map<number, string>();

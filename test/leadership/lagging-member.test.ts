@@ -15,7 +15,7 @@ const many = (tag: string): Record<string, string> =>
   Object.fromEntries(Array.from({ length: KEYS }, (_, index) => [`cilium/state/nodes/v1/berlin/${tag}-${index}`, tag]));
 
 describe.skipIf(etcdClusterMissing() !== undefined)('kvstoremesh', { timeout: 180_000 }, () => {
-  test('writes and relists nothing when its own etcd, or that of a remote, is reached through a member that lags behind', async () => {
+  test('fault 44: it writes and relists nothing when its own etcd, or that of a remote, is reached through a member that lags behind', async () => {
     await using locals = await EtcdCluster.start();
     await using remotes = await EtcdCluster.start();
     await Promise.all([locals.moveLeader(2), remotes.moveLeader(2)]);

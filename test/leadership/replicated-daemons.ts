@@ -25,7 +25,7 @@ export interface Source {
   add(index: number): Promise<string>;
 }
 
-export async function sourceOf(daemon: DaemonName): Promise<Source> {
+async function sourceOf(daemon: DaemonName): Promise<Source> {
   return daemon === 'clustermesh' ? kubernetesSource() : remoteSource();
 }
 

@@ -23,7 +23,7 @@ describe.skipIf(missing !== undefined).each(['clustermesh', 'kvstoremesh'] as co
   `of three replicas of %s, each with a member of one etcd${missing === undefined ? '' : ` (${missing})`}`,
   { timeout: 240_000 },
   (daemon) => {
-    test.for(Object.entries(FAULTS))('another one leads when the member of the leader %s', async ([, fault]) => {
+    test.for(Object.entries(FAULTS))('fault 43: another one leads when the member of the leader %s', async ([, fault]) => {
       const replicas = await Replicas.start(daemon);
       const { etcd, source } = replicas;
       await etcd.moveLeader(0);

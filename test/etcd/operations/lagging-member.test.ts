@@ -10,7 +10,7 @@ describe.skipIf(etcdClusterMissing() !== undefined).each(etcdVersions())(
   'with three members of etcd $version',
   { timeout: 120_000 },
   ({ version }) => {
-    test('a watch that moves to a member that lags behind delivers every event once, in order', async () => {
+    test('fault 44: a watch that moves to a member that lags behind delivers every event once, in order', async () => {
       await using etcd = await EtcdCluster.start({ version });
       await etcd.moveLeader(2);
       const proxy = await proxyForTest(etcd.member(0).port);

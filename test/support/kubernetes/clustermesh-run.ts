@@ -3,6 +3,7 @@ import { apiserverFlagTable } from '../../../src/apiserver/flags.ts';
 import { runApiserver } from '../../../src/apiserver/run.ts';
 import { parseFlags } from '../../../src/shared/flags/parse.ts';
 import { Registry } from '../../../src/shared/http/metrics.ts';
+import type { LeadershipTiming } from '../../../src/shared/leadership/leadership.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import type { Runtime } from '../../../src/shared/process/runtime.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
@@ -11,6 +12,10 @@ import { within } from '../until.ts';
 
 export const EAST = ['--cluster-name=east', '--cluster-id=7'] as const;
 
+export interface ClustermeshRunOptions extends Partial<Omit<Runtime, 'signal'>> {
+  readonly timing?: LeadershipTiming;
+}
+
 export class ClustermeshRun {
   readonly metrics: Registry;
   readonly healthPort: number;
@@ -18,18 +23,18 @@ export class ClustermeshRun {
   readonly ended: Promise<void>;
   readonly #stop = new AbortController();
 
-  private constructor(healthPort: number, argv: readonly string[], options: Partial<Runtime>) {
+  private constructor(healthPort: number, argv: readonly string[], { timing, ...options }: ClustermeshRunOptions) {
     this.healthPort = healthPort;
     const flags = parseFlags(apiserverFlagTable, [`--health-port=${healthPort}`, ...argv], {});
     if (flags === 'help') throw new Error('no flags');
     const defaults = { log: silentLogger, clock: systemClock, metrics: new Registry('test_') };
     const runtime = { ...defaults, ...options, signal: this.#stop.signal };
     this.metrics = runtime.metrics;
-    this.ended = runApiserver(flags.values, runtime);
+    this.ended = runApiserver(flags.values, runtime, timing);
     this.ended.catch(() => undefined);
   }
 
-  static async start(argv: readonly string[], options: Partial<Omit<Runtime, 'signal'>> = {}): Promise<ClustermeshRun> {
+  static async start(argv: readonly string[], options: ClustermeshRunOptions = {}): Promise<ClustermeshRun> {
     return new ClustermeshRun(await freePort(), argv, options);
   }
 
