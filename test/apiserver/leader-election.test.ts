@@ -90,6 +90,13 @@ describe.skipIf(etcdVersions().length === 0)('clustermesh with --leader-election
     admin.close();
   });
 
+  test('leads on a lease of the duration of the flag', async () => {
+    await using rig = await DaemonRig.start();
+    await rig.daemon('--leader-election', '--leader-election-lease-duration=7.5s');
+    const lease = await until('it is in the queue', async () => (await rig.keys(CLUSTERMESH_LOCKS))[0]?.lease);
+    expect((await rig.client.leaseTimeToLive(lease, soon()))?.grantedTtl).toBe(7);
+  });
+
   test('leads another term of the same process after it lost the lock, and no key changes', async () => {
     await using rig = await DaemonRig.start();
     await rig.create(nodeOf('a'));

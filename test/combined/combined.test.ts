@@ -21,39 +21,46 @@ const PORTS = [
 
 type Ports = Record<(typeof PORTS)[number], number>;
 
+const NODE = {
+  apiVersion: 'cilium.io/v2',
+  kind: 'CiliumNode',
+  metadata: { name: 'node-1' },
+  spec: { addresses: [{ type: 'InternalIP', ip: '192.0.2.1' }] },
+};
 const NODE_KEY = 'cilium/state/nodes/v1/harbor/node-1';
 
 interface World {
   readonly local: Store;
   readonly mirrored: readonly string[];
   readonly ports: Ports;
-  start(changes?: Partial<Ports>): Daemon;
+  start(changes?: Partial<Ports>, clustermeshFlags?: readonly string[]): Daemon;
 }
 
-/** A node of the own cluster, and a remote cluster. */
-async function startWorld(): Promise<World> {
-  const [local, remote, kubernetes] = await Promise.all([startLocal(), startFullRemote('berlin', 7), startEmbeddedKubernetes()]);
+/** A node of the own cluster, and a remote cluster. `hasCrds`: otherwise Cilium is not installed, and there is no node. */
+async function startWorld({ hasCrds = true } = {}): Promise<World> {
+  const definitions = hasCrds ? {} : { definitions: [] };
+  const [local, remote, kubernetes] = await Promise.all([
+    startLocal(),
+    startFullRemote('berlin', 7),
+    startEmbeddedKubernetes(definitions),
+  ]);
   const directory = new ConfigDirectory();
   directory.add(remote);
   onTestFinished(async () => {
     directory[Symbol.dispose]();
     await Promise.all([local[Symbol.asyncDispose](), remote[Symbol.asyncDispose](), kubernetes.stop()]);
   });
-  await new KubernetesRequests({ url: kubernetes.url }).create('/apis/cilium.io/v2/ciliumnodes', {
-    apiVersion: 'cilium.io/v2',
-    kind: 'CiliumNode',
-    metadata: { name: 'node-1' },
-    spec: { addresses: [{ type: 'InternalIP', ip: '192.0.2.1' }] },
-  });
+  if (hasCrds) await new KubernetesRequests({ url: kubernetes.url }).create('/apis/cilium.io/v2/ciliumnodes', NODE);
   const entries = await Promise.all(PORTS.map(async (name) => [name, await freePort()] as const));
   const ports = Object.fromEntries(entries) as Ports;
-  const start = (changes: Partial<Ports> = {}) => {
+  const start = (changes: Partial<Ports> = {}, clustermeshFlags: readonly string[] = []) => {
     const used = { ...ports, ...changes };
     const common = harborFlags(local, directory);
     const words = [
       ...[...common.filter((flag) => !flag.startsWith('--clustermesh-config')), `--k8s-api-server-urls=${kubernetes.url}`],
       ...['--leader-election', `--health-port=${used['clustermesh health']}`],
       `--prometheus-serve-addr=127.0.0.1:${used['clustermesh metrics']}`,
+      ...clustermeshFlags,
       '--',
       ...[...common, `--health-port=${used['kvstoremesh health']}`],
       `--prometheus-serve-addr=127.0.0.1:${used['kvstoremesh metrics']}`,
@@ -159,6 +166,16 @@ describe.skipIf(etcdVersions().length === 0)('both daemons in one process', { ti
       expect(fatal[0]?.msg).toContain('the port is in use');
     },
   );
+
+  test('end together when one of them cannot continue, and the log names that one', async () => {
+    const world = await startWorld({ hasCrds: false });
+    const daemon = world.start({}, ['--crd-wait-timeout=3s']);
+    expect(await within('it ends', daemon.ended(), 20_000)).toBe(255);
+    const lines = linesOf(daemon);
+    expect(lines.filter(({ level }) => level === 'fatal')).toMatchObject([{ daemon: 'clustermesh', code: 'JOB_ENDED' }]);
+    expect(lines.some((line) => line.daemon === 'kvstoremesh' && line.msg === 'ready')).toBe(true);
+    expect(Object.keys(await world.local.dump('cilium/')).filter((key) => key.includes('-lock/'))).toEqual([]);
+  });
 
   test('end with an error where both have the same port', async () => {
     const world = await startWorld();

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { keyOf } from '../../src/shared/etcd/types.ts';
+import { listAll, soon } from '../support/etcd/etcd-client.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import { ConfigDirectory } from '../support/kvstoremesh/config-directory.ts';
 import { KvstoremeshRun } from '../support/kvstoremesh/kvstoremesh-run.ts';
@@ -39,6 +40,14 @@ describe.skipIf(etcdVersions().length === 0)('the daemon', () => {
     const body = JSON.stringify({ ID: String(found.lease) });
     const answer = await fetch(`${local.process.endpoint}/v3/lease/timetolive`, { method: 'POST', body });
     expect(await answer.json()).toMatchObject({ grantedTTL: '25' });
+  });
+
+  test('leads on a lease of the duration of the flag', async () => {
+    await using local = await startLocal();
+    await start(local, '--leader-election-lease-duration=7.5s');
+    const locks = async () => (await listAll(local.client, 'cilium/kvstoremesh-lock/'))[0]?.lease;
+    const lease = await until('it is in the queue', locks);
+    expect((await local.client.leaseTimeToLive(lease, soon()))?.grantedTtl).toBe(7);
   });
 
   test('is ready once the clusters of its start are mirrored, and reports their status', async () => {

@@ -85,21 +85,31 @@ test('a leader whose key is deleted hands over to who waits, and waits itself', 
   await first.leads();
 });
 
-test('a leader that cannot be heard loses the lock with its lease, and stands by once it can', async () => {
+test('a leader that cannot reach etcd ends its term with its lease, and stands by once it can', async () => {
   await using store = await startLocal();
   const proxy = await startTcpProxy(store.process.port);
   onTestFinished(() => proxy.stop());
   const first = new Replica(store, { ttlSeconds: SHORT_TTL_SECONDS, endpoint: proxy.endpoint });
   const term = await first.leads();
   const second = new Replica(store);
-  await queueOf(store, 2);
+  await first.isAwaited();
   await proxy.refuse();
   proxy.cut();
+  await until('the term of the first one is over', () => term.signal.aborted, { withinMs: 45_000 });
   await second.leads();
   await proxy.heal();
-  await until('the first one has noticed', () => term.signal.aborted, { withinMs: 45_000 });
   await queueOf(store, 2);
   expect(second.isLeading).toBe(true);
+});
+
+test('a leader for which no other replica waits keeps its term while etcd is away for longer than its lease', async () => {
+  await using store = await startLocal();
+  const replica = new Replica(store, { ttlSeconds: SHORT_TTL_SECONDS });
+  const term = await replica.leads();
+  await store.process.kill();
+  const killedMs = performance.now();
+  await until('the lease is over', () => performance.now() - killedMs > 2_000 * SHORT_TTL_SECONDS);
+  expect(term.signal.aborted).toBe(false);
 });
 
 test('a former leader writes nothing, even before it detects the loss', async () => {

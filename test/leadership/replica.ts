@@ -6,10 +6,10 @@ import type { EtcdClient, EtcdKey, LeaseId } from '../../src/shared/etcd/types.t
 import { Registry } from '../../src/shared/http/metrics.ts';
 import { runLeadership, type Term } from '../../src/shared/leadership/leadership.ts';
 import type { LockPlace } from '../../src/shared/leadership/lock-place.ts';
-import { silentLogger } from '../../src/shared/process/log.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
 import { openClient, soon } from '../support/etcd/etcd-client.ts';
 import type { Store } from '../support/kvstoremesh/mesh-fixture.ts';
+import { type LogLine, recordingLogger } from '../support/recording-logger.ts';
 import { until } from '../support/until.ts';
 
 /** The shortest that etcd grants is 2 s. */
@@ -32,12 +32,15 @@ export class Replica implements AsyncDisposable {
   term: Term | undefined;
   readonly client: EtcdClient;
   readonly ended: Promise<void>;
+  readonly lines: readonly LogLine[];
   readonly #registry = new Registry('test_');
   readonly #stop = new AbortController();
 
   constructor(store: Store, options: ReplicaOptions = {}) {
     const { ttlSeconds = LONG_TTL_SECONDS, standbyMs = 60_000, endpoint = store.process.endpoint, lead, place } = options;
-    const [clock, log, metrics] = [systemClock, silentLogger, this.#registry];
+    const { log, lines } = recordingLogger();
+    this.lines = lines;
+    const [clock, metrics] = [systemClock, this.#registry];
     this.client = openClient(endpoint);
     const onStandby = () => {
       this.isStandby = true;
@@ -54,6 +57,12 @@ export class Replica implements AsyncDisposable {
 
   get isLeading(): boolean {
     return this.term !== undefined;
+  }
+
+  /** Resolves when this leader knows that another replica waits. */
+  async isAwaited(): Promise<void> {
+    const isTold = () => this.lines.some(({ msg }) => msg === 'other replicas wait for the leader lock');
+    await until('the leader knows of another replica', isTold);
   }
 
   async leads(): Promise<Term> {

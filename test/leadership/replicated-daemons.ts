@@ -122,6 +122,7 @@ export class Replicas {
       if (index === 0) await replicas.untilLeaderIs([0]);
     }
     await replicas.untilQueued(3);
+    await until('the leader knows of them', () => daemons[0]?.log.includes('other replicas wait for the leader lock'));
     return replicas;
   }
 

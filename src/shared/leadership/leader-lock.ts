@@ -131,7 +131,7 @@ export class Candidacy {
   readonly #election = Promise.withResolvers<void>();
   /** The first key in the queue. */
   #leader: EtcdKey | undefined;
-  /** Other replicas were in the queue when it was read last. */
+  /** This replica led and others were in the queue when it was read last. */
   #isAwaited = false;
   /** Until one duration of the lease later no other replica can lead. */
   #renewedMs: number;
@@ -218,14 +218,15 @@ export class Candidacy {
   /**
    * A leader whose etcd member is away, or cut off from the other members, is told neither that its lease has expired nor
    * that another replica leads. It ends its term when that may have happened. Where no other replica waits, the term goes on
-   * while etcd is away: nothing is gained by giving up what it has in memory.
+   * while etcd is away: nothing is gained by giving up what it has in memory. A replica that joins after the connection was
+   * lost is not seen, but the lock key prevents writes of the former leader in any case.
    */
   async #watchRenewal(): Promise<never> {
     const { clock, ttlSeconds } = this.#options;
     const ttlMs = ttlSeconds * 1000;
     for (;;) {
       await clock.sleep(ttlMs / RENEWAL_CHECKS, this.signal);
-      if (this.#leader !== this.key || !this.#isAwaited || clock.monotonicMs() - this.#renewedMs < ttlMs) continue;
+      if (!this.#isAwaited || clock.monotonicMs() - this.#renewedMs < ttlMs) continue;
       this.lose(`etcd has not renewed its lease for ${ttlSeconds} s, and another replica waits`);
     }
   }
@@ -234,10 +235,13 @@ export class Candidacy {
     const [first] = queue;
     const before = this.#leader;
     this.#leader = first;
-    this.#isAwaited = queue.length > 1;
+    const wasAwaited = this.#isAwaited;
+    this.#isAwaited = first === this.key && queue.length > 1;
     if (!queue.includes(this.key)) this.lose('its key was deleted');
-    else if (first === this.key) this.#election.resolve();
-    else if (before === this.key) this.lose(`${first} precedes it now`);
+    else if (first === this.key) {
+      this.#election.resolve();
+      if (this.#isAwaited && !wasAwaited) this.#options.log.info('other replicas wait for the leader lock');
+    } else if (before === this.key) this.lose(`${first} precedes it now`);
     else if (before !== first) this.#options.log.info({ leader: first, own: this.key }, 'another replica leads; standing by');
   }
 }
