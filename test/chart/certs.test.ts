@@ -17,6 +17,9 @@ import { podOf } from './rendered/pods.ts';
 const PROGRAM = fileURLToPath(new URL('../../bin/clustermesh-apiserver', import.meta.url));
 const NAME = 'clustermesh-apiserver-generate-certs';
 
+/** The command renews the certificate of the members of a replicated etcd if it exists. With a single etcd the Role refuses this, and the command continues without it. */
+const PEER_LOOKUP = 'get /secrets/clustermesh-apiserver-peer-cert';
+
 const ours = (...args: readonly string[]) => runChild(PROGRAM, args, { env: { CLUSTERMESH_NODE: process.execPath } });
 const missing = helmMissing() ?? kubeApiserverMissing();
 
@@ -94,7 +97,7 @@ describe.skipIf(missing !== undefined)(`certificates by a Job${missing === undef
     await runJob();
     expect((await certificateOf(server)).checkHost('mesh.example.org')).toBe('mesh.example.org');
 
-    expect(requestedRights(proxy.requests)).toEqual(await roleRights());
+    expect(requestedRights(proxy.requests).filter((right) => right !== PEER_LOOKUP)).toEqual(await roleRights());
   });
 
   test('it writes the certificate of the members of a replicated etcd too, and may', async () => {

@@ -47,6 +47,15 @@ describe.skipIf(missing !== undefined)(`a replicated etcd${missing === undefined
     expect(specOf('PodDisruptionBudget/clustermesh-apiserver')).toMatchObject({ maxUnavailable: 1 });
   });
 
+  test('a PodDisruptionBudget is there for members, unless a value says otherwise', async () => {
+    const budgets = async (enabled: boolean | null, replication: Values) =>
+      (await rendered({ podDisruptionBudget: { enabled } }, {}, replication)).filter(({ kind }) => kind === 'PodDisruptionBudget')
+        .length;
+    const single = { enabled: false };
+    expect([await budgets(null, {}), await budgets(true, {}), await budgets(false, {})]).toEqual([1, 1, 0]);
+    expect([await budgets(null, single), await budgets(true, single), await budgets(false, single)]).toEqual([0, 1, 0]);
+  });
+
   test('the Pods have the labels and containers of those of the Deployment', async () => {
     const single = meshPod(objectsOf(await helm.template({})));
     const pod = meshPod(objects);
