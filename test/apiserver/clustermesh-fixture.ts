@@ -12,11 +12,10 @@ import {
 import { type EtcdClient, type KeyValue, keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { listAll, openClient, soon } from '../support/etcd/etcd-client.ts';
 import { type EtcdProcess, startEtcd } from '../support/etcd/etcd-process.ts';
+import type { ClustermeshRunOptions } from '../support/kubernetes/clustermesh-run.ts';
+import { ClustermeshRun, EAST } from '../support/kubernetes/clustermesh-run.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
-import { ClustermeshRun } from '../support/kubernetes/clustermesh-run.ts';
-import type { ClustermeshRunOptions } from '../support/kubernetes/clustermesh-run.ts';
-import { EAST } from '../support/kubernetes/clustermesh-run.ts';
 import type { Manifest } from './cluster-model.ts';
 
 const COLLECTIONS: Readonly<Record<string, string>> = {

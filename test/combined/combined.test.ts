@@ -47,7 +47,6 @@ async function startWorld({ hasCrds = true } = {}): Promise<World> {
   const directory = new ConfigDirectory();
   directory.add(remote);
   onTestFinished(async () => {
-    directory[Symbol.dispose]();
     await Promise.all([local[Symbol.asyncDispose](), remote[Symbol.asyncDispose](), kubernetes.stop()]);
   });
   if (hasCrds) await new KubernetesRequests({ url: kubernetes.url }).create('/apis/cilium.io/v2/ciliumnodes', NODE);

@@ -1,30 +1,16 @@
 /** Two daemons over one etcd, each a process of its own, and what happens to them. */
 
-import { afterEach } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import type { RemoteClusterStatus } from '../../src/kvstoremesh/status/status.ts';
 import { KVSTOREMESH_LOCKS } from '../../src/shared/etcd/keyspace.ts';
-import { beforeEach } from 'vitest';
-import { describe } from 'vitest';
-import { expect } from 'vitest';
-import { onTestFinished } from 'vitest';
-import { test } from 'vitest';
-import type { RemoteClusterStatus } from '../../../src/kvstoremesh/status/status.ts';
-import { LEADER_LOCKS } from '../../../src/shared/etcd/keyspace.ts';
-import type { KeyValue } from '../../../src/shared/etcd/types.ts';
-import { NO_LEASE } from '../../../src/shared/etcd/types.ts';
-import { history } from '../../support/etcd/etcd-client.ts';
-import { etcdVersions } from '../../support/etcd/etcd-process.ts';
-import { ConfigDirectory } from '../../support/kvstoremesh/config-directory.ts';
-import { harborFlags } from '../../support/kvstoremesh/config-directory.ts';
-import type { Remote } from '../../support/kvstoremesh/mesh-fixture.ts';
-import type { Store } from '../../support/kvstoremesh/mesh-fixture.ts';
-import { startFullRemote } from '../../support/kvstoremesh/mesh-fixture.ts';
-import { startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
-import { freePort } from '../../support/network/free-port.ts';
-import type { Daemon } from '../../support/processes/daemon.ts';
-import { quickProgram } from '../../support/processes/daemon.ts';
-import { startDaemon } from '../../support/processes/daemon.ts';
-import { until } from '../../support/until.ts';
-import { within } from '../../support/until.ts';
+import { type KeyValue, NO_LEASE } from '../../src/shared/etcd/types.ts';
+import { history } from '../support/etcd/etcd-client.ts';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { ConfigDirectory, harborFlags } from '../support/kvstoremesh/config-directory.ts';
+import { type Remote, type Store, startFullRemote, startLocal } from '../support/kvstoremesh/mesh-fixture.ts';
+import { freePort } from '../support/network/free-port.ts';
+import { type Daemon, quickProgram, startDaemon } from '../support/processes/daemon.ts';
+import { until, within } from '../support/until.ts';
 
 const SHORT_TTL_SECONDS = 3;
 /** Events while the lease is alive cannot have waited for its end. */

@@ -240,7 +240,6 @@ export class AuthNotEnabledError extends EtcdError {
 /** The member that a call is about does not exist. */
 export class MemberNotFoundError extends EtcdError {
   readonly code = 'ETCD_MEMBER_NOT_FOUND';
-  readonly retriable = false;
   constructor(detail: string) {
     super(`no such member of the etcd cluster (${detail}): list the members`);
   }
@@ -249,7 +248,7 @@ export class MemberNotFoundError extends EtcdError {
 /** A change of the members that etcd rejects in its present state. */
 export class MembershipRefusedError extends EtcdError {
   readonly code = 'ETCD_MEMBERSHIP_REFUSED';
-  readonly retriable = true;
+  override readonly retriable = true;
   constructor(detail: string) {
     super(`etcd rejected the change of its members (${detail}): check that all other members are running`);
   }
