@@ -33,7 +33,7 @@ describe.skipIf(missing !== undefined).each(['clustermesh', 'kvstoremesh'] as co
 
       await fault.happens(etcd);
       const added = await source.add(20);
-      const leader = await replicas.untilLeaderIs([1, 2]);
+      await replicas.untilLeaderIs([1, 2]);
       await replicas.untilWritten(added);
       expect(await replicas.changes(since)).toEqual([`put ${added}`]);
       expect(replicas.daemons[0]?.log).toContain('leader lock lost; standing by');
@@ -43,7 +43,8 @@ describe.skipIf(missing !== undefined).each(['clustermesh', 'kvstoremesh'] as co
       const [healed] = [await replicas.store(1).revision()];
       const later = await source.add(21);
       await replicas.untilWritten(later, 0);
-      expect(await replicas.untilLeaderIs([leader])).toBe(leader);
+      // Not always the same one: a member that led when it hung may revoke leases before it learns that it no longer leads.
+      await replicas.untilLeaderIs([0, 1, 2]);
       expect(await replicas.changes(healed)).toEqual([`put ${later}`]);
       expect(Object.keys(await replicas.store(0).dump(source.prefix)).sort()).toEqual(
         [...Object.keys(before), added, later].sort(),
