@@ -62,9 +62,12 @@ export class Steps {
     this.log.debug({ step }, 'next step');
   }
 
-  /** For the message of a run whose time is over. */
+  /** For the message of a run whose time is over, and for the log, where it is another one than before. */
   note(problem: string): void {
+    if (problem === this.#lastProblem) return;
     this.#lastProblem = problem;
+    // A step with an error of its own may take minutes.
+    this.log[this.#late === undefined ? 'debug' : 'info']({ step: this.#current, reason: problem }, 'waiting');
   }
 
   /**

@@ -51,7 +51,7 @@ export function isReplicated({ etcdMemberName: name, etcdInitialCluster: members
 export async function planOf(flags: EtcdinitFlags): Promise<Plan> {
   const { clusterName, etcdMemberName: name } = flags;
   const admin = await adminConfig(flags.kvstoreOpt);
-  const scheme = new URL(admin.endpoints[0] ?? '').protocol;
+  const scheme = admin.endpoints[0]?.startsWith('http://') ? 'http:' : 'https:';
   const members = membersOf(flags.etcdInitialCluster).map(({ host, ...member }) => ({
     ...member,
     host,

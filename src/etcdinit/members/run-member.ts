@@ -23,7 +23,7 @@ import { decisionFor, standingOf } from './decide.ts';
 import { type Added, addSelf, catchUp, markerOf } from './join.ts';
 import { exists, observeOthers, type Resolve } from './others.ts';
 import { type Plan, planOf } from './plan.ts';
-import { answerWaiting } from './waiting.ts';
+import { answerWaiting, checkPeerFiles } from './waiting.ts';
 
 /** Pause between two rounds of questions to the other members. */
 const ROUND_INTERVAL_MS = 1_000;
@@ -41,6 +41,7 @@ export async function runMember(
   resolve: Resolve = (host) => hostLookup.addresses(host),
 ): Promise<void> {
   const plan = await planOf(flags);
+  await checkPeerFiles(plan);
   const marker = await ownMarker(plan);
   if (marker !== undefined && (await isUsable(plan, marker, steps, resolve))) return;
   steps.begin('emptying the data directory');

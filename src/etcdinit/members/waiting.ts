@@ -30,15 +30,19 @@ const CONNECTION_TIMEOUT_MS = 5_000;
 
 const ANSWER = z.object({ clusterName: z.string(), member: z.string(), hasData: z.literal(false) });
 
+/** Rejects with FileReadError or TlsFilesError where connections between members cannot work. */
+export async function checkPeerFiles({ peer }: Plan): Promise<void> {
+  new Trust(await readPeerFiles(peer));
+}
+
 /** Answers until it is closed. Rejects with PeerPortError, TlsFilesError or FileReadError. */
 export async function answerWaiting({ clusterName, self, peer }: Plan, log: Logger): Promise<AsyncDisposable> {
   const { ca, cert, key } = await readPeerFiles(peer);
-  // Checks the files, with an error that names what is wrong.
-  new Trust({ ca, cert, key });
   const answer = JSON.stringify({ clusterName, member: self.name, hasData: false } satisfies z.infer<typeof ANSWER>);
   const sockets = new Set<TLSSocket>();
   const server = createServer(
-    { ca, cert, key, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.2', ALPNProtocols: [PROTOCOL] },
+    // As in etcd every certificate of `ca` is an anchor.
+    { ca, cert, key, allowPartialTrustChain: true, minVersion: 'TLSv1.2', requestCert: true, ALPNProtocols: [PROTOCOL] },
     (socket) => {
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));
