@@ -25,7 +25,7 @@ describe.skipIf(etcdClusterMissing() !== undefined)('kvstoremesh', { timeout: 18
     await berlin.configure(7);
     await berlin.fill('1');
     await berlin.announce();
-    using directory = new ConfigDirectory();
+    const directory = new ConfigDirectory();
     directory.add(berlin);
     const { log, lines } = recordingLogger();
     await using daemon = await KvstoremeshRun.start(`etcd.address=${localProxy.endpoint}`, directory, { log });

@@ -58,7 +58,6 @@ async function remoteSource(): Promise<Source> {
   const remote = await startFullRemote('berlin', 7);
   const directory = new ConfigDirectory();
   onTestFinished(async () => {
-    directory[Symbol.dispose]();
     await remote[Symbol.asyncDispose]();
   });
   directory.add(remote);

@@ -10,7 +10,7 @@ import { installCilium, NAMESPACE } from './cilium.ts';
 import { Guide } from './guide.ts';
 import { type MeshClientOptions, meshClient, writeSecret } from './mesh-client.ts';
 
-export const IMAGE = 'registry.example.org/clustermesh-apiserver:0.1.0';
+const IMAGE = 'registry.example.org/clustermesh-apiserver:0.1.0';
 export const NAMES = ['east', 'west'] as const;
 export type Name = (typeof NAMES)[number];
 const NODE_PORT = 32_379;
