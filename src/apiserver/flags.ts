@@ -28,6 +28,9 @@ export const apiserverFlagTable = {
   'clustermesh-service-v2': serviceFormatFlag,
   'crd-wait-timeout': duration('5m', 'How long to wait for the Cilium CRDs before exiting'),
   'enable-cilium-endpoint-slice': bool(false, 'Read CiliumEndpointSlices instead of CiliumEndpoints'),
+  'enable-external-workloads': bool(true, 'No effect: a flag of Cilium up to 1.17; external workloads are not supported', {
+    inert: true,
+  }),
   'enable-k8s-endpoint-slice': bool(true, 'No effect: EndpointSlices are always used', { inert: true }),
   ...exportFilterFlags,
   'leader-election': bool(

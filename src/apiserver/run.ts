@@ -7,8 +7,9 @@ import { type LocalEtcd, openLocalEtcd } from '../shared/etcd/local-etcd.ts';
 import { EtcdMetrics } from '../shared/etcd/metrics.ts';
 import { parseKvstoreOptions } from '../shared/flags/kvstore-options.ts';
 import { Health } from '../shared/http/health.ts';
+import { serveHealthOn } from '../shared/http/health-port.ts';
 import { parseListenAddress } from '../shared/http/listen-address.ts';
-import { serveHealth, serveMetrics } from '../shared/http/server.ts';
+import { serveMetrics } from '../shared/http/server.ts';
 import type { KubeConnection } from '../shared/kubernetes/connection/connection.ts';
 import { openFlaggedConnection } from '../shared/kubernetes/connection/flagged-connection.ts';
 import { checkVersion } from '../shared/kubernetes/version.ts';
@@ -85,11 +86,10 @@ async function exportAsLeader(
   );
 }
 
-async function serve(flags: ApiserverFlags, { metrics }: Runtime, signal: AbortSignal): Promise<Health> {
+async function serve(flags: ApiserverFlags, { log, metrics }: Runtime, signal: AbortSignal): Promise<Health> {
   const health = new Health(metrics);
   const { allowedHosts } = flags;
-  const healthAddress = { host: undefined, port: flags.healthPort };
-  await serveHealth(health, { address: healthAddress, flag: 'health-port', allowedHosts, signal });
+  await serveHealthOn(flags.healthPort, health, { allowedHosts, log, signal });
   const address = parseListenAddress(flags.prometheusServeAddr);
   if (address !== undefined) await serveMetrics(metrics, { address, flag: 'prometheus-serve-addr', allowedHosts, signal });
   return health;

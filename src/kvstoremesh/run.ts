@@ -5,8 +5,9 @@ import { openLocalEtcd } from '../shared/etcd/local-etcd.ts';
 import { EtcdMetrics } from '../shared/etcd/metrics.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
 import { Health } from '../shared/http/health.ts';
+import { serveHealthOn } from '../shared/http/health-port.ts';
 import type { Registry } from '../shared/http/metrics.ts';
-import { serveHealth, serveJson, serveMetrics } from '../shared/http/server.ts';
+import { serveJson, serveMetrics } from '../shared/http/server.ts';
 import { LEADERSHIP_TIMING, type LeadershipTiming, runLeadership, type Term } from '../shared/leadership/leadership.ts';
 import { findLockPlace } from '../shared/leadership/lock-place.ts';
 import { countControllerRuns } from '../shared/process/controller-runs.ts';
@@ -61,7 +62,7 @@ export async function runKvstoremesh(
   health.addCheck('configuration directory', () => unreadableDirectory(leader.current));
   health.addCheck('remote clusters', () => all().flatMap(refusal));
   health.addCheck('configuration files', () => all().flatMap(unreadableFile));
-  await serve(config, metrics, health, all, signal);
+  await serve(config, runtime, health, all, signal);
 
   const { client, endBootstrap } = await openLocalEtcd(config.kvstore, { clock, log, metrics: etcdMetrics }, signal);
   local = client;
@@ -98,15 +99,14 @@ function unreadableFile({ name, fileProblem }: RemoteCluster): string[] {
 
 async function serve(
   { servers, remotes: { limits, importGuard } }: KvstoremeshConfig,
-  metrics: Registry,
+  { log, metrics }: Runtime,
   health: Health,
   clusters: () => readonly RemoteCluster[],
   signal: AbortSignal,
 ): Promise<void> {
   registerRemoteMetrics(metrics, clusters, limits);
   const { allowedHosts, healthPort, api, metrics: scrapes } = servers;
-  const healthAddress = { host: undefined, port: healthPort };
-  await serveHealth(health, { address: healthAddress, flag: 'health-port', allowedHosts, signal });
+  await serveHealthOn(healthPort, health, { allowedHosts, log, signal });
   const findings = () => clusters().flatMap(({ name, guard }) => (guard === undefined ? [] : [[name, guard.findings] as const]));
   const resources = {
     '/v1/cluster': () => remoteClusterStatuses(clusters()),

@@ -59,7 +59,7 @@ export class DaemonRig implements AsyncDisposable {
   }
 
   async daemonWith(options: ClustermeshRunOptions, ...argv: string[]): Promise<ClustermeshRun> {
-    const hasServers = argv.some((argument) => argument.startsWith('--k8s-api-server-urls='));
+    const hasServers = argv.some((argument) => /^--k8s-api-server(-urls)?=/.test(argument));
     const flags = [
       ...EAST,
       ...(hasServers ? [] : [`--k8s-api-server-urls=${this.kubernetes.url}`]),

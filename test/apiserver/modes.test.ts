@@ -52,6 +52,11 @@ describe.skipIf(etcdVersions().length === 0)('modes of the daemon (need an etcd)
     expect(await rig.value('cilium/cluster-config/east')).toContain('"maxConnectedClusters":511');
   });
 
+  test('the API server may be named by the flag of older releases', async () => {
+    await using rig = await DaemonRig.start();
+    await ready(await rig.daemon(`--k8s-api-server=${rig.kubernetes.url}`));
+  });
+
   test('of several API servers the first that answers is used, and another one when it goes', async () => {
     await using rig = await DaemonRig.start();
     const port = Number(new URL(rig.kubernetes.url).port);

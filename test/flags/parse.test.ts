@@ -37,7 +37,6 @@ describe('values', () => {
       clustermeshDefaultGlobalNamespace: true,
       clustermeshServiceV2: 'prefer-legacy',
       crdWaitTimeoutMs: 300_000,
-      healthPort: 9880,
       k8sClientQps: 10,
       kvstoreLeaseTtlMs: 900_000,
       prometheusServeAddr: '',
@@ -48,6 +47,8 @@ describe('values', () => {
       globalReadyTimeoutMs: 600_000,
       perClusterReadyTimeoutMs: 15_000,
     });
+    for (const table of [apiserverFlagTable, kvstoremeshFlagTable])
+      expect(parsed<FlagTable>(table, []).effective['health-port']).toBe('9880');
   });
 
   test('a value follows an equals sign or stands alone', () => {

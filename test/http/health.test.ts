@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Health } from '../../src/shared/http/health.ts';
+import { serveHealthOn } from '../../src/shared/http/health-port.ts';
 import { Registry } from '../../src/shared/http/metrics.ts';
 import { type HttpServer, ListenError, serveHealth } from '../../src/shared/http/server.ts';
+import { recordingLogger } from '../support/recording-logger.ts';
 
 let stop: AbortController;
 let registry: Registry;
@@ -101,6 +103,14 @@ test('a port in use is refused with the flag that names it', async () => {
     `flag --health-port: cannot listen on :${server.port}: the port is in use; free it or choose another`,
   );
   await expect(second).rejects.toBeInstanceOf(ListenError);
+});
+
+test('without the flag, a port in use is left to the other process, with a warning', async () => {
+  const { log, lines } = recordingLogger();
+  const options = { log, signal: stop.signal };
+  expect(await serveHealthOn(undefined, health, options, server.port)).toBeUndefined();
+  expect(lines).toMatchObject([{ level: 'warn', port: server.port }]);
+  await expect(serveHealthOn(server.port, health, options)).rejects.toBeInstanceOf(ListenError);
 });
 
 test('an address that is none of the machine is refused', async () => {

@@ -1,5 +1,22 @@
 /** The flags that both daemons have, with the same meaning. */
-import { address, bool, choice, duration, float, int, lenientBool, list, map, text, uint, uint16, uint32 } from './table.ts';
+
+import { HEALTH_PORT } from '../http/listen-address.ts';
+import {
+  address,
+  bool,
+  choice,
+  duration,
+  float,
+  int,
+  lenientBool,
+  list,
+  map,
+  presetUint16,
+  text,
+  uint,
+  uint16,
+  uint32,
+} from './table.ts';
 
 export const clusterFlags = {
   'cluster-id': uint32(0, 'ID of this cluster, unique in the mesh, from 1 to --max-connected-clusters'),
@@ -9,8 +26,10 @@ export const clusterFlags = {
 
 export const kvstoreFlags = {
   kvstore: choice(['etcd'], 'etcd', 'Type of the key-value store'),
+  'kvstore-connectivity-timeout': duration('2m', 'No effect: a flag of Cilium up to 1.17', { inert: true }),
   'kvstore-lease-ttl': duration('15m', 'TTL of the leases of written keys', { min: '25s', max: '24h' }),
   'kvstore-max-consecutive-quorum-errors': uint(2, 'No effect: connections are checked by keepalives', { inert: true }),
+  'kvstore-periodic-sync': duration('5m', 'No effect: a flag of Cilium up to 1.17', { inert: true }),
   'strict-server-names': bool(false, 'Reject servers whose certificate has the server name only in its common name'),
   'kvstore-opt': map('Option of the key-value store, key=value; repeatable, or separated by commas'),
 };
@@ -33,7 +52,7 @@ export const serviceFormatFlag = choice(
 
 export const serverFlags = {
   'allowed-hosts': list('Additional host names of the health, metrics and status servers; * for any'),
-  'health-port': uint16(9880, 'Port of the health server, on all addresses'),
+  'health-port': presetUint16(HEALTH_PORT, 'Port of the health server, on all addresses'),
   'prometheus-serve-addr': address('', 'Address of the metrics server, such as :9962; empty for none'),
   'controller-group-metrics': list('Controller groups whose runs are counted: names, all, or none'),
 };
@@ -42,6 +61,7 @@ export const serverFlags = {
 export const kubernetesFlags = {
   'enable-k8s': bool(true, 'Must be true'),
   'enable-k8s-api-discovery': bool(false, 'No effect: API groups are not discovered', { inert: true }),
+  'k8s-api-server': text('', 'URL of the Kubernetes API server, if --k8s-api-server-urls is empty'),
   'k8s-api-server-urls': list(
     'URLs of the Kubernetes API servers, tried in order; empty for the kubeconfig or the service account',
   ),

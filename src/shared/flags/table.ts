@@ -96,6 +96,13 @@ export function uint16(preset: number, usage: string, options: FlagOptions = {})
   return { kind: wholeKind('uint16', UINT16), default: preset, usage, suffix: '', ...options };
 }
 
+/** Undefined if it is not set, although help and the log have the preset. */
+export function presetUint16(preset: number, usage: string, options: FlagOptions = {}): Flag<number | undefined> {
+  const kind = wholeKind('uint16', UINT16);
+  const format = (value: number | undefined) => kind.format(value ?? preset);
+  return { kind: { ...kind, format }, default: undefined, usage, suffix: '', ...options };
+}
+
 /** A whole number from 0 on. */
 export function uint(preset: number, usage: string, options: FlagOptions = {}): Flag<number> {
   return { kind: wholeKind('uint', UINT), default: preset, usage, suffix: '', ...options };

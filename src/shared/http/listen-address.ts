@@ -1,4 +1,8 @@
 /** Addresses to listen on, as Go programs write them: `:9962`, `localhost:9889`, `127.0.0.1:0`, `[::1]:1`, `[fe80::1%eth0]:1`. */
+
+/** Of the health server, where no flag names another one. */
+export const HEALTH_PORT = 9880;
+
 export interface ListenAddress {
   /** Undefined for all addresses of the machine. */
   readonly host: string | undefined;

@@ -8,6 +8,7 @@ import { type KubeConnection, openConnection } from './connection.ts';
 /** The values of the flags that every command which talks to Kubernetes has; durations in milliseconds. */
 export interface ConnectionFlags {
   readonly k8sKubeconfigPath: string;
+  readonly k8sApiServer: string;
   readonly k8sApiServerUrls: readonly string[];
   readonly k8sClientConnectionTimeoutMs: number;
   readonly k8sClientConnectionKeepAliveMs: number;
@@ -23,7 +24,7 @@ export function openFlaggedConnection(
 ): Promise<KubeConnection> {
   return openConnection({
     kubeconfigPath: flags.k8sKubeconfigPath,
-    serverUrls: flags.k8sApiServerUrls,
+    serverUrls: serverUrls(flags),
     userAgent: `clustermesh-apiserver/${VERSION.version}`,
     connectTimeoutMs: Math.min(flags.k8sClientConnectionTimeoutMs, MAX_TIMER_MS),
     keepAliveMs: keepAliveMs(flags.k8sClientConnectionKeepAliveMs),
@@ -32,6 +33,10 @@ export function openFlaggedConnection(
     clock,
     log,
   });
+}
+
+function serverUrls({ k8sApiServer, k8sApiServerUrls }: ConnectionFlags): readonly string[] {
+  return k8sApiServerUrls.length === 0 && k8sApiServer !== '' ? [k8sApiServer] : k8sApiServerUrls;
 }
 
 /** The interval that Go's dialer uses for 0, and the longest one of Linux: 2^15-1 seconds. */
