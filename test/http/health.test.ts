@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Health } from '../../src/shared/http/health.ts';
-import { serveHealthOn } from '../../src/shared/http/health-port.ts';
 import { Registry } from '../../src/shared/http/metrics.ts';
 import { type HttpServer, ListenError, serveHealth } from '../../src/shared/http/server.ts';
+import { serveHealthOn } from '../../src/shared/process/health-port.ts';
 import { recordingLogger } from '../support/recording-logger.ts';
 
 let stop: AbortController;

@@ -4,10 +4,11 @@
  * Cilium's chart of 1.15 sets the flag for neither daemon of the Pod, and probes neither. The one that comes second leaves
  * the port to the other. A port that the flag names is one that a probe asks, so it has to be free.
  */
-import type { Logger } from '../process/log.ts';
-import type { Health } from './health.ts';
-import { HEALTH_PORT } from './listen-address.ts';
-import { type HttpServer, ListenError, type ListenOptions, serveHealth } from './server.ts';
+
+import type { Health } from '../http/health.ts';
+import { HEALTH_PORT } from '../http/listen-address.ts';
+import { type HttpServer, ListenError, type ListenOptions, serveHealth } from '../http/server.ts';
+import type { Logger } from './log.ts';
 
 /** Throws ListenError if the port of the flag is not available. Undefined where there is no flag and `preset` is in use. */
 export async function serveHealthOn(
