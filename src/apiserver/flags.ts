@@ -9,7 +9,7 @@ import {
   serverFlags,
   serviceFormatFlag,
 } from '../shared/flags/shared-flags.ts';
-import { bool, duration, type FlagValues, text } from '../shared/flags/table.ts';
+import { bool, duration, type FlagValues, presetBool, text } from '../shared/flags/table.ts';
 import { exportFilterFlags } from './export/export-filter.ts';
 
 export const apiserverFlagTable = {
@@ -28,9 +28,7 @@ export const apiserverFlagTable = {
   'clustermesh-service-v2': serviceFormatFlag,
   'crd-wait-timeout': duration('5m', 'How long to wait for the Cilium CRDs before exiting'),
   'enable-cilium-endpoint-slice': bool(false, 'Read CiliumEndpointSlices instead of CiliumEndpoints'),
-  'enable-external-workloads': bool(true, 'No effect: a flag of Cilium up to 1.17; external workloads are not supported', {
-    inert: true,
-  }),
+  'enable-external-workloads': presetBool(true, 'Also permits other clusters to read mirrored keys, if it is set to any value'),
   'enable-k8s-endpoint-slice': bool(true, 'No effect: EndpointSlices are always used', { inert: true }),
   ...exportFilterFlags,
   'leader-election': bool(

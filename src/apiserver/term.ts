@@ -39,6 +39,7 @@ import { KubernetesMetrics } from './informers/metrics.ts';
 import { installMcsApi } from './mcs-api/installation.ts';
 import { openSections, type Sections } from './sections.ts';
 import { exportServiceKinds } from './service-kinds.ts';
+import { permitCacheReaders } from './users/cache-readers.ts';
 import { runUsers } from './users/run.ts';
 import { UsersMetrics } from './users/users-report.ts';
 
@@ -153,6 +154,12 @@ function startJobs(parts: Parts): void {
       onRun: metrics.runsOf('clustermesh-users-management'),
     };
     start('users', (signal) => runUsers(users, signal));
+  }
+  if (flags.enableExternalWorkloads !== undefined) {
+    start('cache readers', async (signal) => {
+      await permitCacheReaders({ auth: etcd.client.auth, clock, log }, signal);
+      await untilAborted(signal);
+    });
   }
   start('announcement', async (signal) => {
     await announce(parts, signal);

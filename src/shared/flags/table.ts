@@ -66,6 +66,12 @@ export function bool(preset: boolean, usage: string, options: FlagOptions = {}):
   return { kind: boolKind, default: preset, usage, suffix: '', candidates: ['true', 'false'], ...options };
 }
 
+/** Undefined if it is not set, although help and the log have the preset. */
+export function presetBool(preset: boolean, usage: string, options: FlagOptions = {}): Flag<boolean | undefined> {
+  const format = (value: boolean | undefined) => boolKind.format(value ?? preset);
+  return { ...bool(preset, usage, options), kind: { ...boolKind, format }, default: undefined };
+}
+
 /** See lenientBoolKind. */
 export function lenientBool(preset: boolean, usage: string, options: FlagOptions = {}): Flag<boolean> {
   return { ...bool(preset, usage, options), kind: lenientBoolKind };
