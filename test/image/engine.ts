@@ -31,9 +31,9 @@ export class ImageEngine implements AsyncDisposable {
   #count = 0;
 
   /** With the image loaded. A MissingEngineError tells what this machine lacks. */
-  static async start(): Promise<ImageEngine> {
+  static async start(etcd: '3.5' | '3.7'): Promise<ImageEngine> {
     if (process.getuid?.() !== 0) throw new MissingEngineError('podman runs containers for root only here');
-    const { status, stdout, stderr } = await runChild(join(ROOT, 'scripts/image'), []);
+    const { status, stdout, stderr } = await runChild(join(ROOT, 'scripts/image'), ['--etcd', etcd]);
     const complaint = stderr.trim().split('\n').at(-1) ?? '';
     if (status === MACHINE_LACKS_SOMETHING) throw new MissingEngineError(complaint);
     if (status !== 0) throw new Error(stderr);
@@ -104,9 +104,9 @@ export class ImageEngine implements AsyncDisposable {
 }
 
 /** The engine, or why there can be none here. Rejects where the image cannot be built although there could be one. */
-export async function engineOrReason(): Promise<{ engine?: ImageEngine; reason?: string }> {
+export async function engineOrReason(etcd: '3.5' | '3.7' = '3.7'): Promise<{ engine?: ImageEngine; reason?: string }> {
   try {
-    return { engine: await ImageEngine.start() };
+    return { engine: await ImageEngine.start(etcd) };
   } catch (thrown) {
     if (!(thrown instanceof MissingEngineError)) throw thrown;
     return { reason: `no container engine can be started: ${thrown.message}` };
