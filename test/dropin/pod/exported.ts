@@ -1,4 +1,4 @@
-/** An object of every kind that the Pod exports, and the keys that it makes of them. */
+/** An object of every kind that the Pod exports. */
 
 const SHOP = '/api/v1/namespaces/shop';
 const IP = '10.1.0.7';
@@ -78,13 +78,6 @@ export const EXPORTED: readonly Created[] = [
   },
 ];
 
-/** Below `cilium/state/`, or `cilium/cache/` in other clusters. */
-export function exportedKeys(cluster: string, mcsapi: boolean): readonly string[] {
-  return [
-    `identities/v1/${cluster}/id/70000`.replace(`${cluster}/`, ''),
-    `ip/v1/${cluster}/${IP}`,
-    `nodes/v1/${cluster}/node-1`,
-    ...(mcsapi ? [`serviceexports/v1/${cluster}/shop/web`] : []),
-    `services/v1/${cluster}/shop/web`,
-  ];
-}
+/** The parts of `cilium/state/` and `cilium/cache/` that have a key of it. */
+export const KINDS = ['identities/v1', 'ip/v1', 'nodes/v1', 'services/v1'];
+export const MCS_API_KINDS = ['serviceexports/v1'];

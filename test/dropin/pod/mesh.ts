@@ -25,6 +25,8 @@ export class Mesh implements AsyncDisposable {
   readonly #kubernetes: KubeApiserver;
   readonly #sockets = new Sockets();
   readonly #issuer = new CertificateIssuer();
+  /** Whose etcd is reached already. */
+  readonly #reached = new Set<string>();
   #pods = 0;
 
   private constructor(kubernetes: KubeApiserver) {
@@ -65,21 +67,22 @@ export class Mesh implements AsyncDisposable {
     const hasApiserver = objects.some(({ kind }) => kind === 'ClusterRole');
     const port = Number(new URL(this.#kubernetes.url).port);
     const socket = hasApiserver ? await this.#sockets.toPort(`kubernetes-${this.#pods}`, port) : '';
+    const isFirst = hasApiserver && !this.#reached.has(name);
+    this.#reached.add(name);
     return RunningPod.start({
       engine,
       objects,
       ip: `10.244.0.${this.#pods}`,
       uid: `00000000-0000-4000-8000-00000000000${this.#pods}`,
       reaches,
-      ...(hasApiserver
-        ? { kubernetes: { token: await this.#token(name), ca: this.#authority, socket }, etcdSocket: this.#etcdSocket(name) }
-        : {}),
+      ...(hasApiserver ? { kubernetes: { token: await this.#token(name), ca: this.#authority, socket } } : {}),
+      ...(isFirst ? { etcdSocket: this.#etcdSocket(name) } : {}),
     });
   }
 
   /** How a Pod reaches the etcd of `cluster` at an address. */
-  reaching(cluster: string, host: string): Forward {
-    return { host, port: 2379, socket: this.#etcdSocket(cluster) };
+  reaching(cluster: string, host: string, port: number): Forward {
+    return { host, port, socket: this.#etcdSocket(cluster) };
   }
 
   /** How a Pod reaches an etcd on a port of this machine. */

@@ -18,7 +18,8 @@ import { mountVolume, writeOwned } from './volumes.ts';
 
 const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 const KUBERNETES = '10.96.0.1';
-const STOP_WITHIN_MS = 15_000;
+/** `terminationGracePeriodSeconds` of the charts. */
+const GRACE_MS = 30_000;
 
 export interface PodOptions {
   readonly engine: ImageEngine;
@@ -120,13 +121,11 @@ export class RunningPod implements AsyncDisposable {
     return runChild(...onNetworkOf(this.#network.pid, ETCDCTL, endpoint, ...files, '--command-timeout=20s', ...args));
   }
 
-  /** Ends the containers as a kubelet does; the statuses by name. */
+  /** Ends all containers, as a kubelet does; the statuses by name. */
   async stop(): Promise<Readonly<Record<string, number>>> {
+    for (const container of this.#containers.values()) await container.kill('SIGTERM');
     const statuses: Record<string, number> = {};
-    for (const [name, container] of this.#containers) {
-      await container.kill('SIGTERM');
-      statuses[name] = await within(`${name} ends`, container.ended(), STOP_WITHIN_MS);
-    }
+    for (const [name, container] of this.#containers) statuses[name] = await within(`${name} ends`, container.ended(), GRACE_MS);
     this.#containers.clear();
     return statuses;
   }
