@@ -28,7 +28,10 @@ export const apiserverFlagTable = {
   'clustermesh-service-v2': serviceFormatFlag,
   'crd-wait-timeout': duration('5m', 'How long to wait for the Cilium CRDs before exiting'),
   'enable-cilium-endpoint-slice': bool(false, 'Read CiliumEndpointSlices instead of CiliumEndpoints'),
-  'enable-external-workloads': presetBool(true, 'Also permits other clusters to read mirrored keys, if it is set to any value'),
+  'enable-external-workloads': presetBool(
+    true,
+    'Set by charts up to 1.17: any value permits the etcd role remote to read mirrored keys',
+  ),
   'enable-k8s-endpoint-slice': bool(true, 'No effect: EndpointSlices are always used', { inert: true }),
   ...exportFilterFlags,
   'leader-election': bool(

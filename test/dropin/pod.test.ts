@@ -179,6 +179,16 @@ describe.skipIf(missing !== undefined)(`the Pods of Cilium's charts${missing ===
     },
   );
 
+  test('of 1.15 need a group that may read the certificates, which the chart mounts for root', {
+    timeout: 120_000,
+  }, async (context) => {
+    context.skip(reason !== undefined, reason);
+    const [name] = nextPair();
+    const cluster = await mesh.install({ version: '1.15', clusterName: name, clusterId: 1 });
+    await using pod = await mesh.startPod(engineOf15, cluster);
+    await until('etcd complains', async () => /tls\.(crt|key): permission denied/.test(await pod.log('etcd')));
+  });
+
   test('of 1.20 are independent of each other if there are two replicas', { timeout: 120_000 }, async (context) => {
     context.skip(reason !== undefined, reason);
     const [name, peer] = nextPair();
