@@ -108,8 +108,9 @@ describe.skipIf(missing !== undefined)(`the Pods of Cilium's charts${missing ===
       );
     expect(await mayRead(pod, 'cilium/state/', REMOTE, peer.objects)).toBe(true);
     expect(await mayRead(pod, `cilium/synced/${own.name}/`, REMOTE, peer.objects)).toBe(true);
-    // Agents up to 1.16 read the mirror with that certificate.
-    expect(await mayRead(pod, 'cilium/cache/', REMOTE, own.objects)).toBe(!isFrom(version, '1.18'));
+    expect(await mayRead(pod, 'cilium/cache/', REMOTE, peer.objects)).toBe(!isFrom(version, '1.18'));
+    // Agents up to 1.16 read the mirror with that of their own cluster.
+    if (!isFrom(version, '1.17')) expect(await mayRead(pod, 'cilium/cache/', REMOTE)).toBe(true);
     if (version === '1.15') return;
     expect(await mayRead(pod, 'cilium/cache/', LOCAL)).toBe(true);
     expect(await mayRead(pod, 'cilium/state/', LOCAL)).toBe(false);
@@ -118,11 +119,11 @@ describe.skipIf(missing !== undefined)(`the Pods of Cilium's charts${missing ===
   const pairs: readonly (readonly [Side, Side])[] = [
     [
       // Without a user in the chart, that of the image has to be able to read the files: docs/install.md.
-      { version: '1.15', authMode: 'legacy', kvstoremesh: true, podSecurityContext: { fsGroup: 65_532 } },
-      { version: '1.16', authMode: 'migration', storageMedium: 'Memory' },
+      { version: '1.15', authMode: 'migration', kvstoremesh: true, podSecurityContext: { fsGroup: 65_532 } },
+      { version: '1.16', authMode: 'cluster', storageMedium: 'Memory' },
     ],
     [
-      { version: '1.17', authMode: 'cluster', mcsapi: true, endpointSliceSync: true },
+      { version: '1.17', authMode: 'legacy', mcsapi: true, endpointSliceSync: true },
       { version: '1.18', authMode: 'migration', ciliumEndpointSlice: true, metrics: false },
     ],
     [

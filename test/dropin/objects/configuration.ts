@@ -33,9 +33,12 @@ function ciliumConfig(values: Values): KubeObject {
   };
 }
 
-function remoteUsers({ namespace, authMode, peers }: Values): readonly KubeObject[] {
+/** Up to 1.16 the own agents are among them, with kvstoremesh. */
+function remoteUsers({ version, namespace, authMode, clusterName, kvstoremesh, peers }: Values): readonly KubeObject[] {
   if (authMode === 'legacy') return [];
-  const users = stringify({ users: peers.map(({ name }) => ({ name: `remote-${name}`, role: 'remote' })) });
+  const own = kvstoremesh && !isFrom(version, '1.17') ? [clusterName] : [];
+  const names = [...own, ...peers.map(({ name }) => name)];
+  const users = stringify({ users: names.map((name) => ({ name: `remote-${name}`, role: 'remote' })) });
   const metadata = { name: 'clustermesh-remote-users', namespace };
   return [{ apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { 'users.yaml': users } }];
 }
