@@ -54,7 +54,7 @@ describe.skipIf(etcdVersions().length === 0)('modes of the daemon (need an etcd)
 
   test('the API server may be named by the flag of older releases', async () => {
     await using rig = await DaemonRig.start();
-    await ready(await rig.daemon(`--k8s-api-server=${rig.kubernetes.url}`));
+    await rig.readyDaemon(`--k8s-api-server=${rig.kubernetes.url}`);
   });
 
   test('of several API servers the first that answers is used, and another one when it goes', async () => {

@@ -6,8 +6,8 @@ import { kvstoremeshConfig, kvstoremeshFlagTable } from '../../src/kvstoremesh/f
 import { parseKvstoreOptions } from '../../src/shared/flags/kvstore-options.ts';
 import { parseFlags } from '../../src/shared/flags/parse.ts';
 import type { FlagTable } from '../../src/shared/flags/table.ts';
-import type { KubeObject } from '../chart/rendered/helm.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import type { KubeObject } from '../support/kube-object.ts';
 import { runChild } from '../support/processes/child.ts';
 import { opensslMissing } from '../support/tls/certificates.ts';
 import { matrix } from './matrix.ts';

@@ -1,5 +1,5 @@
 /** Values of the chart in which every pair of settings, of the release among them, occurs where the release has both. */
-import { pairwise, type Row, type Switches } from '../chart/rendered/pairwise.ts';
+import { pairwise, type Row, type Switches } from '../support/pairwise.ts';
 import type { CertificateIssuer } from './objects/certificates.ts';
 import type { CiliumChartOptions } from './objects/options.ts';
 import { type CiliumVersion, isFrom, VERSIONS } from './objects/versions.ts';

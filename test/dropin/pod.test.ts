@@ -5,10 +5,10 @@
  * Releases run in pairs, as during an upgrade, each the peer of the other.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { KubeObject } from '../chart/rendered/helm.ts';
-import { engineOrReason, type ImageEngine } from '../image/engine.ts';
+import { engineOrReason, type ImageEngine } from '../support/containers/image-engine.ts';
 import { startEtcd } from '../support/etcd/etcd-process.ts';
 import { ETCDCTL, etcdctlMissing } from '../support/etcd/etcdctl.ts';
+import type { KubeObject } from '../support/kube-object.ts';
 import { kubeApiserverMissing } from '../support/kubernetes/kube-apiserver.ts';
 import { runChild } from '../support/processes/child.ts';
 import { opensslMissing } from '../support/tls/certificates.ts';

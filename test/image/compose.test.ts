@@ -7,11 +7,11 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { type Container, engineOrReason, type ImageEngine } from '../support/containers/image-engine.ts';
+import { onNetworkOf, requestOnNetworkOf } from '../support/containers/pod-network.ts';
 import { runChild } from '../support/processes/child.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
-import { type Container, engineOrReason, type ImageEngine } from './engine.ts';
-import { onNetworkOf, requestOnNetworkOf } from './pod-network.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const COMPOSE = join(ROOT, 'docker/compose');

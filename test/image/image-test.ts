@@ -1,6 +1,6 @@
 /** Tests of a file on the image, with one engine for all of them. */
 import { afterAll, beforeAll, test } from 'vitest';
-import { engineOrReason, type ImageEngine } from './engine.ts';
+import { engineOrReason, type ImageEngine } from '../support/containers/image-engine.ts';
 
 export const RESTRICTED = ['--network=none', '--read-only', '--cap-drop=ALL', '--security-opt=no-new-privileges'];
 

@@ -2,7 +2,7 @@
 import { existsSync, globSync, lstatSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { IMAGE } from './engine.ts';
+import { IMAGE } from '../support/containers/image-engine.ts';
 import { engine, imageTest, RESTRICTED, root } from './image-test.ts';
 
 interface Sbom {

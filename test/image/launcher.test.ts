@@ -3,10 +3,10 @@ import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect } from 'vitest';
+import { childrenOf } from '../support/containers/image-engine.ts';
 import { startChild } from '../support/processes/child.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until, within } from '../support/until.ts';
-import { childrenOf } from './engine.ts';
 import { engine, imageTest, RESTRICTED, root } from './image-test.ts';
 
 /** A daemon whose etcd does not answer, with ports of its own: it runs until it is told to end. */

@@ -4,10 +4,10 @@ import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { engineOrReason, type ImageEngine } from '../support/containers/image-engine.ts';
+import { onNetworkOf, requestOnNetworkOf } from '../support/containers/pod-network.ts';
 import { type Authority, CertificateDirectory, canMakeCertificates } from '../support/tls/certificates.ts';
 import { until, within } from '../support/until.ts';
-import { engineOrReason, type ImageEngine } from './engine.ts';
-import { onNetworkOf, requestOnNetworkOf } from './pod-network.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const USER = 65_532;

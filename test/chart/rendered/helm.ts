@@ -4,8 +4,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments, stringify } from 'yaml';
+import type { KubeObject } from '../../support/kube-object.ts';
 import { HELM } from '../../support/kubernetes/helm-binary.ts';
 
+export { type KubeObject, type PolicyRule, referenceOf } from '../../support/kube-object.ts';
 export { HELM, helmMissing } from '../../support/kubernetes/helm-binary.ts';
 
 export const CHART = join(import.meta.dirname, '../../../charts/clustermesh-apiserver');
@@ -85,40 +87,9 @@ export class Helm implements Disposable {
   }
 }
 
-/** The part of an object that tests look at. */
-export interface KubeObject {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly metadata: {
-    readonly name: string;
-    readonly namespace?: string;
-    readonly uid?: string;
-    readonly labels?: Readonly<Record<string, string>>;
-    readonly annotations?: Readonly<Record<string, string>>;
-  };
-  readonly type?: string;
-  readonly data?: Readonly<Record<string, string>>;
-  readonly rules?: readonly PolicyRule[];
-  readonly roleRef?: { readonly kind: string; readonly name: string };
-  readonly subjects?: readonly { readonly kind: string; readonly name: string; readonly namespace: string }[];
-  readonly spec?: unknown;
-}
-
-export interface PolicyRule {
-  readonly apiGroups: readonly string[];
-  readonly resources: readonly string[];
-  readonly resourceNames?: readonly string[];
-  readonly verbs: readonly string[];
-}
-
 /** The objects of a rendering, read as Kubernetes reads them. */
 export function objectsOf(rendered: string): readonly KubeObject[] {
   return parseAllDocuments(rendered, { version: '1.1' })
     .map((document) => document.toJS() as KubeObject | null)
     .filter((object) => object !== null);
-}
-
-/** `Kind/name` */
-export function referenceOf({ kind, metadata }: Pick<KubeObject, 'kind' | 'metadata'>): string {
-  return `${kind}/${metadata.name}`;
 }

@@ -1,6 +1,7 @@
 /** The switches of the chart, and the values that rows of their settings stand for. */
+
+import { pairwise, type Row, type Switches } from '../../support/pairwise.ts';
 import type { Values } from './helm.ts';
-import { pairwise, type Row, type Switches } from './pairwise.ts';
 
 const PEER = { north: { ips: ['192.0.2.1', '2001:db8::1'], port: 32379 }, west: { address: 'west.example.org' } };
 const PROBE = { periodSeconds: 3, failureThreshold: 4 };

@@ -1,5 +1,5 @@
 /** The Deployment and its Services. */
-import type { KubeObject } from '../../chart/rendered/helm.ts';
+import type { KubeObject } from '../../support/kube-object.ts';
 import { METRICS_PORTS } from './arguments.ts';
 import type { Values } from './options.ts';
 import { podSpec } from './pod.ts';
@@ -8,7 +8,7 @@ import { isFrom } from './versions.ts';
 const SELECTOR = { 'k8s-app': 'clustermesh-apiserver' };
 const PATCHES = { '1.15': 19, '1.16': 19, '1.17': 10, '1.18': 5, '1.19': 6, '1.20': 0 } as const;
 
-export function labels({ version }: Values): Readonly<Record<string, string>> {
+function labels({ version }: Values): Readonly<Record<string, string>> {
   return {
     ...SELECTOR,
     'app.kubernetes.io/name': 'clustermesh-apiserver',

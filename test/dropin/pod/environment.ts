@@ -1,5 +1,5 @@
 /** The environment of a container, and its arguments with it put in. */
-import { type KubeObject, referenceOf } from '../../chart/rendered/helm.ts';
+import { type KubeObject, referenceOf } from '../../support/kube-object.ts';
 import type { ChartContainer } from '../objects/kinds.ts';
 
 /** What a kubelet knows of a Pod. */

@@ -1,7 +1,7 @@
 /** Clusters of one mesh, each with the Pod of Cilium's chart of some release. They share one Kubernetes API, with an account each. */
 import { parse } from 'yaml';
-import type { KubeObject } from '../../chart/rendered/helm.ts';
-import type { ImageEngine } from '../../image/engine.ts';
+import type { ImageEngine } from '../../support/containers/image-engine.ts';
+import type { KubeObject } from '../../support/kube-object.ts';
 import { type KubeApiserver, startKubeApiserver } from '../../support/kubernetes/kube-apiserver.ts';
 import type { KubernetesRequests } from '../../support/kubernetes/kubernetes-requests.ts';
 import { until } from '../../support/until.ts';

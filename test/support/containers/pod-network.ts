@@ -1,5 +1,5 @@
 /** Programs of this machine on the network of a container, which no other one reaches. */
-import { runChild } from '../support/processes/child.ts';
+import { runChild } from '../processes/child.ts';
 
 /** The command line that runs `command` on the network of the process `pid`. */
 export function onNetworkOf(pid: number, ...command: readonly string[]): readonly [string, readonly string[]] {

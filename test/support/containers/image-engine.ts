@@ -2,11 +2,11 @@
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { podmanEnvironment, removePodmanDirectory } from '../../scripts/container/podman-environment.ts';
-import { type Outcome, runChild } from '../support/processes/child.ts';
-import { until } from '../support/until.ts';
+import { podmanEnvironment, removePodmanDirectory } from '../../../scripts/container/podman-environment.ts';
+import { type Outcome, runChild } from '../processes/child.ts';
+import { until } from '../until.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
+const ROOT = join(import.meta.dirname, '../../..');
 export const IMAGE = 'localhost/clustermesh-apiserver:local';
 
 /** The status of scripts/image for that. */
