@@ -43,7 +43,7 @@ async function crds(rig: DaemonRig): Promise<string[]> {
   return answer.items.map(({ metadata }) => metadata.name).filter((name) => name.endsWith('x-k8s.io'));
 }
 
-describe.skipIf(etcdVersions().length === 0)('clustermesh with --leader-election', { timeout: 90_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('clustermesh with --leader-election (needs an etcd)', { timeout: 90_000 }, () => {
   test('exports while it leads; a standby is ready, follows no kinds of Kubernetes, and writes only its place in the queue', async () => {
     await using rig = await DaemonRig.start({
       definitions: meshDefinitions.filter(({ metadata }) => metadata.name.includes('cilium')),

@@ -99,7 +99,7 @@ async function families(port: number): Promise<string[]> {
   return [...text.matchAll(/^# TYPE (\S+)/gm)].flatMap(([, name = '']) => (name.startsWith('cilium_') ? [name] : []));
 }
 
-describe.skipIf(etcdVersions().length === 0)('both daemons in one process', { timeout: 120_000 }, () => {
+describe.skipIf(etcdVersions().length === 0)('both daemons in one process (needs an etcd)', { timeout: 120_000 }, () => {
   test('export and mirror, each with its own ports, metrics and log lines, and end with one SIGTERM', async () => {
     const world = await startWorld();
     const { local, ports } = world;

@@ -14,7 +14,9 @@ const KEYS = 100;
 const many = (tag: string): Record<string, string> =>
   Object.fromEntries(Array.from({ length: KEYS }, (_, index) => [`cilium/state/nodes/v1/berlin/${tag}-${index}`, tag]));
 
-describe.skipIf(etcdClusterMissing() !== undefined)('kvstoremesh', { timeout: 180_000 }, () => {
+const missing = etcdClusterMissing();
+
+describe.skipIf(missing !== undefined)(`kvstoremesh${missing === undefined ? '' : ` (${missing})`}`, { timeout: 180_000 }, () => {
   test('fault 44: it writes and relists nothing when its own etcd, or that of a remote, is reached through a member that lags behind', async () => {
     await using locals = await EtcdCluster.start();
     await using remotes = await EtcdCluster.start();

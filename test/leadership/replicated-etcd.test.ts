@@ -17,6 +17,9 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   'is cut off from the other members': { happens: (etcd) => etcd.isolate(0), ends: (etcd) => etcd.heal() },
 };
 
+/** A write whose response was lost is repeated with the same value. */
+const distinct = (changes: readonly string[]) => [...new Set(changes)];
+
 const missing = etcdClusterMissing();
 
 describe.skipIf(missing !== undefined).each(['clustermesh', 'kvstoremesh'] as const)(
@@ -35,17 +38,17 @@ describe.skipIf(missing !== undefined).each(['clustermesh', 'kvstoremesh'] as co
       const added = await source.add(20);
       await replicas.untilLeaderIs([1, 2]);
       await replicas.untilWritten(added);
-      expect(await replicas.changes(since)).toEqual([`put ${added}`]);
+      expect(distinct(await replicas.changes(since))).toEqual([`put ${added}`]);
       expect(replicas.daemons[0]?.log).toContain('leader lock lost; standing by');
 
       await fault.ends(etcd);
       await replicas.untilQueued(3);
-      const [healed] = [await replicas.store(1).revision()];
+      const healed = await replicas.store(1).revision();
       const later = await source.add(21);
       await replicas.untilWritten(later, 0);
       // Not always the same one: a member that led when it hung may revoke leases before it learns that it no longer leads.
       await replicas.untilLeaderIs([0, 1, 2]);
-      expect(await replicas.changes(healed)).toEqual([`put ${later}`]);
+      expect(distinct(await replicas.changes(healed))).toEqual([`put ${later}`]);
       expect(Object.keys(await replicas.store(0).dump(source.prefix)).sort()).toEqual(
         [...Object.keys(before), added, later].sort(),
       );

@@ -6,8 +6,10 @@ import { proxyForTest, putMany, record } from '../../support/etcd/etcd-fixture.t
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { until } from '../../support/until.ts';
 
-describe.skipIf(etcdClusterMissing() !== undefined).each(etcdVersions())(
-  'with three members of etcd $version',
+const missing = etcdClusterMissing();
+
+describe.skipIf(missing !== undefined).each(etcdVersions())(
+  `with three members of etcd $version${missing === undefined ? '' : ` (${missing})`}`,
   { timeout: 120_000 },
   ({ version }) => {
     test('fault 44: a watch that moves to a member that lags behind delivers every event once, in order', async () => {

@@ -19,8 +19,8 @@ const CALM = ['--heartbeat-interval=50', '--election-timeout=500'];
 
 /** Why there can be no cluster of members here; undefined where there can. */
 export function etcdClusterMissing(): string | undefined {
-  if (containersChosen()) return 'the members of an etcd are processes, not containers';
-  return etcdVersions().length === 0 ? 'no etcd was found' : undefined;
+  if (containersChosen()) return 'needs etcd as a program';
+  return etcdVersions().length === 0 ? 'needs an etcd' : undefined;
 }
 
 export class EtcdCluster implements AsyncDisposable {
