@@ -162,7 +162,13 @@ function etcdArguments({ dataDir, name, clientUrl, peerUrl, cluster }: OwnEtcdOp
           `--initial-cluster=${name}=${peerUrl}`,
           `--initial-cluster-token=${cluster.token}`,
         ]
-      : [`--listen-peer-urls=${cluster.listenPeerUrl}`, `--initial-cluster=${cluster.members}`, ...cluster.peerFlags]),
+      : [
+          `--listen-peer-urls=${cluster.listenPeerUrl}`,
+          `--initial-cluster=${cluster.members}`,
+          // No quota: with a lower one than the others have, this member would raise the alarm NOSPACE for all.
+          '--quota-backend-bytes=-1',
+          ...cluster.peerFlags,
+        ]),
   ];
 }
 
