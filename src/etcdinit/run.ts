@@ -15,7 +15,7 @@ import { withOwnEtcd } from './etcd-run.ts';
 import type { EtcdinitFlags } from './flags.ts';
 import { fillEtcd, untilServing } from './initialize.ts';
 import { readMarker, writeMarker } from './marker.ts';
-import type { Resolve } from './members/others.ts';
+import type { Resolve } from './members/absence.ts';
 import { isReplicated } from './members/plan.ts';
 import { runMember } from './members/run-member.ts';
 import { Steps } from './steps.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { etcdinitFlagTable } from '../../src/etcdinit/flags.ts';
+import { isAbsent } from '../../src/etcdinit/members/absence.ts';
 import { decisionFor, removalProblem, standingOf } from '../../src/etcdinit/members/decide.ts';
 import type { Observation, Serving } from '../../src/etcdinit/members/others.ts';
 import type { Plan, PlannedMember } from '../../src/etcdinit/members/plan.ts';
@@ -58,6 +59,28 @@ test.each<[number, readonly [Observation, Observation], string]>([
 
 test('an etcd with one member begins at once', () => {
   expect(decisionFor(planFor(0, 1), [])).toEqual({ kind: 'begin' });
+});
+
+describe('a host', () => {
+  const failure = (code: string) => Promise.reject(Object.assign(new Error(code), { code }));
+  /** By name; others are as the DNS of a search domain that does not answer. */
+  const resolveFrom = (answers: Readonly<Record<string, string>>) => (host: string) => {
+    const answer = answers[host] ?? 'EAI_AGAIN';
+    return answer.startsWith('E') ? failure(answer) : Promise.resolve([answer]);
+  };
+  test.each<[string, Readonly<Record<string, string>>, boolean | string]>([
+    ['exists', { other: '192.0.2.2' }, false],
+    ['does not exist', { other: 'ENOTFOUND' }, true],
+    ['is unknown', {}, 'EAI_AGAIN'],
+    ['does not exist as an absolute name', { 'own.': '192.0.2.1', 'other.': 'ENOTFOUND' }, true],
+    ['exists as an absolute name', { 'own.': '192.0.2.1', 'other.': '192.0.2.2' }, false],
+    ['is unknown where its own absolute name does not exist', { 'own.': 'ENOTFOUND', 'other.': 'ENOTFOUND' }, 'EAI_AGAIN'],
+    ['is unknown as an absolute name', { 'own.': '192.0.2.1', other: 'ENOTFOUND' }, 'EAI_AGAIN'],
+  ])('%s', async (_, answers, expected) => {
+    const asked = isAbsent('other', 'own', resolveFrom(answers));
+    if (typeof expected === 'string') await expect(asked).rejects.toThrow(expected);
+    else expect(await asked).toBe(expected);
+  });
 });
 
 describe('a member with data', () => {

@@ -5,6 +5,7 @@ import type { Member } from '../../shared/etcd/types.ts';
 import { printable } from '../../shared/printable.ts';
 import { unlessAborted, withDeadline } from '../../shared/time/abort.ts';
 import type { Steps } from '../steps.ts';
+import { isAbsent, type Resolve } from './absence.ts';
 import type { Plan, PlannedMember } from './plan.ts';
 import { askWaiting } from './waiting.ts';
 
@@ -13,9 +14,6 @@ const ASK_TIMEOUT_MS = 3_000;
 
 /** Characters of a reason of another member. */
 const MAX_REASON_LENGTH = 300;
-
-/** The addresses of a host; rejects with the code ENOTFOUND where the name does not exist. */
-export type Resolve = (host: string) => Promise<readonly string[]>;
 
 /**
  * `serving`: its etcd has a leader, and `members` are those of the quorum.
@@ -60,11 +58,6 @@ export function observedText({ member, seen }: Observed): string {
   return `${member.name}: ${what}`;
 }
 
-/** True where `host` exists; false where it does not, or where that is unknown. */
-export async function exists(host: string, resolve: Resolve): Promise<boolean> {
-  return (await resolve(host).catch(() => [])).length > 0;
-}
-
 /** A client of other members with all rights, which its user closes. */
 export function adminClient({ admin }: Plan, endpoints: readonly string[], { log, clock }: Steps): EtcdAdminClient {
   const config = { ...admin, endpoints };
@@ -92,12 +85,7 @@ async function answerOf(
   resolve: Resolve,
   signal: AbortSignal,
 ): Promise<Observation> {
-  try {
-    await unlessAborted(resolve(member.host), signal);
-  } catch (thrown) {
-    if ((asError(thrown) as NodeJS.ErrnoException).code === 'ENOTFOUND') return { kind: 'absent' };
-    throw thrown;
-  }
+  if (await unlessAborted(isAbsent(member.host, plan.self.host, resolve), signal)) return { kind: 'absent' };
   const [served, waiting] = await Promise.allSettled([membersOf(member, plan, steps, signal), askWaiting(plan, member, signal)]);
   if (served.status === 'fulfilled') return served.value;
   if (waiting.status === 'fulfilled') return { kind: 'waiting' };

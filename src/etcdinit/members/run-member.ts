@@ -19,9 +19,10 @@ import type { EtcdinitFlags } from '../flags.ts';
 import { fillEtcd, untilServing } from '../initialize.ts';
 import { type MemberMarker, readMarker, writeMarker } from '../marker.ts';
 import type { Steps } from '../steps.ts';
+import { exists, type Resolve } from './absence.ts';
 import { decisionFor, standingOf } from './decide.ts';
 import { type Added, addSelf, catchUp, markerOf } from './join.ts';
-import { exists, observeOthers, type Resolve } from './others.ts';
+import { observeOthers } from './others.ts';
 import { type Plan, planOf } from './plan.ts';
 import { answerWaiting, checkPeerFiles } from './waiting.ts';
 
