@@ -17,7 +17,10 @@ import { podOf } from './rendered/pods.ts';
 const PROGRAM = fileURLToPath(new URL('../../bin/clustermesh-apiserver', import.meta.url));
 const NAME = 'clustermesh-apiserver-generate-certs';
 
-/** The command renews the certificate of the members of a replicated etcd if it exists. With a single etcd the Role refuses this, and the command continues without it. */
+/**
+ * The command renews the certificate of the members of a replicated etcd if it exists. With a single etcd the Role refuses this, and
+ * the command continues without it.
+ */
 const PEER_LOOKUP = 'get /secrets/clustermesh-apiserver-peer-cert';
 
 const ours = (...args: readonly string[]) => runChild(PROGRAM, args, { env: { CLUSTERMESH_NODE: process.execPath } });

@@ -1,14 +1,70 @@
 /** A replicated etcd: what the members need to find and to trust each other, and what is left out for them. */
 import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { freePort } from '../support/network/free-port.ts';
+import { type Child, startChild } from '../support/processes/child.ts';
+import { until } from '../support/until.ts';
 import { Helm, helmMissing, type KubeObject, NAMESPACE, objectsOf, referenceOf, type Values } from './rendered/helm.ts';
-import { type Container, containerNamed, containersOf, meshPod, podOf } from './rendered/pods.ts';
+import { type Container, containerNamed, containersOf, meshPod, type Probe, podOf } from './rendered/pods.ts';
 
 const missing = helmMissing();
 
 const DOMAIN = `clustermesh-apiserver-peers.${NAMESPACE}.svc`;
 const NAMES = [0, 1, 2].map((ordinal) => `clustermesh-apiserver-${ordinal}`);
 const RESTRICTED = { networkPolicy: { etcdFrom: [{ ipBlock: { cidr: '192.0.2.0/24' } }] } };
+
+/** Older versions have other probes and flags. */
+const etcds = etcdVersions().filter(({ version }) => version.localeCompare('3.6', 'en', { numeric: true }) >= 0);
+
+/** An etcd cluster that has a quorum only while both members run. */
+class TwoMembers implements AsyncDisposable {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'members-test-'));
+  readonly #children: Child[] = [];
+  readonly #binary: string;
+  readonly #peers: Readonly<Record<string, string>>;
+  /** Of the member `a`. */
+  readonly metricsUrl: string;
+
+  private constructor(binary: string, peerPorts: readonly [number, number], metricsPort: number) {
+    this.#binary = binary;
+    this.#peers = { a: `http://127.0.0.1:${peerPorts[0]}`, b: `http://127.0.0.1:${peerPorts[1]}` };
+    this.metricsUrl = `http://127.0.0.1:${metricsPort}`;
+  }
+
+  static async create(binary: string): Promise<TwoMembers> {
+    return new TwoMembers(binary, [await freePort(), await freePort()], await freePort());
+  }
+
+  start(name: 'a' | 'b'): void {
+    const args = {
+      name,
+      'data-dir': join(this.#directory, name),
+      'initial-cluster': Object.entries(this.#peers)
+        .map((part) => part.join('='))
+        .join(','),
+      'listen-peer-urls': this.#peers[name],
+      'initial-advertise-peer-urls': this.#peers[name],
+      'listen-client-urls': 'http://127.0.0.1:0',
+      'advertise-client-urls': 'http://localhost:2379',
+      'listen-metrics-urls': name === 'a' ? this.metricsUrl : 'http://127.0.0.1:0',
+    };
+    this.#children.push(
+      startChild(
+        this.#binary,
+        Object.entries(args).map(([flag, value]) => `--${flag}=${value}`),
+      ),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#children) await child[Symbol.asyncDispose]();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
 
 interface StatefulSetSpec {
   readonly replicas: number;
@@ -95,12 +151,21 @@ describe.skipIf(missing !== undefined)(`a replicated etcd${missing === undefined
     expect(await flags({ replicas: 2 })).not.toContain('--leader-election');
   });
 
-  test('a member is ready only with a quorum, and is not restarted without one', () => {
-    // etcd answers /readyz after a linearizable read, and /livez after a read of its own data.
-    const { startupProbe, readinessProbe, livenessProbe } = containerNamed(meshPod(objects), 'etcd');
-    const paths = [startupProbe, readinessProbe, livenessProbe].map((probe) => probe?.httpGet.path);
-    expect(paths).toEqual(['/livez', '/readyz', '/livez']);
-  });
+  test.skipIf(etcds.length === 0)(
+    `a member is ready only with a quorum, and is not restarted without one${etcds.length === 0 ? ' (needs etcd 3.6)' : ''}`,
+    async () => {
+      const { startupProbe, readinessProbe, livenessProbe } = containerNamed(meshPod(objects), 'etcd');
+      for (const { path } of etcds) {
+        await using members = await TwoMembers.create(path);
+        const passes = async (probe: Probe | undefined) => (await fetch(`${members.metricsUrl}${probe?.httpGet.path}`)).ok;
+        members.start('a');
+        for (const probe of [startupProbe, livenessProbe]) await until('etcd lives', () => passes(probe));
+        expect(await passes(readinessProbe)).toBe(false);
+        members.start('b');
+        await until('etcd is ready', () => passes(readinessProbe));
+      }
+    },
+  );
 
   test('the peer port is open for members only, and the client port for them too', () => {
     const { ingress } = specOf('NetworkPolicy/clustermesh-apiserver') as {
