@@ -10,7 +10,7 @@ import { silentLogger } from '../../src/shared/process/log.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
 import { bytes, connect, openClient, soon } from '../support/etcd/etcd-client.ts';
 import { etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
-import { etcdPid, InitRig, isAlive, parentOf, reached } from '../support/etcd/etcdinit-process.ts';
+import { etcdPid, InitRig, isAlive, parentOf, reached, unstoppable } from '../support/etcd/etcdinit-process.ts';
 import { CertificateDirectory } from '../support/tls/certificates.ts';
 import { until } from '../support/until.ts';
 
@@ -106,21 +106,20 @@ describe.skipIf(oldest === undefined).each(etcdVersions())(
 );
 
 describe.skipIf(oldest === undefined)('etcdinit --etcd-keep-data', { timeout: 120_000 }, () => {
-  test.each(['waiting for etcd to serve requests', 'enabling authentication', 'stopping etcd'])(
-    'begins from an empty directory where a run was killed while %s',
-    async (step) => {
-      using rig = new InitRig(oldest);
-      await using child = rig.start('--etcd-keep-data');
-      await reached(child, step);
-      child.kill('SIGKILL');
-      await child.outcome;
-      await until('its etcd is gone', () => !isAlive(etcdPid(child.stderrSoFar) ?? 0));
-      const { status, stderr } = await rig.run('--etcd-keep-data');
-      expect(status, stderr).toBe(0);
-      expect(stderr).toContain('removed the contents of the data directory');
-      await expectUsers(rig.dataDir);
-    },
-  );
+  test('begins from an empty directory where a run was killed before etcd had stopped', async () => {
+    using rig = new InitRig();
+    rig.fakeEtcd(unstoppable(oldest?.path ?? ''));
+    await using child = rig.start('--etcd-keep-data');
+    await reached(child, 'stopping etcd');
+    child.kill('SIGKILL');
+    await child.outcome;
+    await until('its etcd is gone', () => !isAlive(etcdPid(child.stderrSoFar) ?? 0));
+    rig.fakeEtcd(`exec ${oldest?.path} "$@"`);
+    const { status, stderr } = await rig.run('--etcd-keep-data');
+    expect(status, stderr).toBe(0);
+    expect(stderr).toContain('removed the contents of the data directory');
+    await expectUsers(rig.dataDir);
+  });
 
   test('removes what another program left in the directory', async () => {
     using rig = new InitRig(oldest);

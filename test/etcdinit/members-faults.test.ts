@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { bytes, soon } from '../support/etcd/etcd-client.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
-import { etcdPid, isAlive, reached } from '../support/etcd/etcdinit-process.ts';
+import { etcdPid, isAlive, reached, unstoppable } from '../support/etcd/etcdinit-process.ts';
 import type { Child } from '../support/processes/child.ts';
 import { canMakeCertificates } from '../support/tls/certificates.ts';
 import { until } from '../support/until.ts';
@@ -127,7 +127,9 @@ describe.skipIf(missing !== undefined)(
     test('whose first run was killed while it began a cluster begins again', async () => {
       await using rig = await rigOf();
       rig.setAbsent(1, 2);
-      await killedAt(rig.member(0), 'enabling authentication');
+      rig.setEtcd(unstoppable(binary?.path ?? ''));
+      await killedAt(rig.member(0), 'stopping etcd');
+      rig.setEtcd(`exec ${binary?.path} "$@"`);
       const { stderr } = await rig.member(0).setUp();
       expect(stderr).toContain('removed the contents of the data directory');
       await serves(rig, 0);

@@ -73,6 +73,13 @@ export class MembersRig implements AsyncDisposable {
     writeFileSync(join(this.directory, 'absent.json'), JSON.stringify(indexes.map((index) => this.member(index).host)));
   }
 
+  /** A shell script in the place of the etcd that etcdinit starts. */
+  setEtcd(script: string): void {
+    const path = join(this.directory, 'bin/etcd');
+    rmSync(path, { force: true });
+    writeFileSync(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  }
+
   /** A peer certificate of another common name, for all members. */
   peerCertificate(name: string): CertificateFiles {
     return this.authority.issue({ name, alternatives: this.members.map(({ host }) => `IP:${host}`) });

@@ -73,3 +73,8 @@ export function isAlive(pid: number): boolean {
 export function parentOf(pid: number): number {
   return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 }
+
+/** A script in the place of the etcd at `path`, which ignores the signal to stop. */
+export function unstoppable(path: string): string {
+  return `setpriv --pdeathsig KILL ${path} "$@" & trap '' TERM; wait`;
+}
