@@ -5,7 +5,6 @@ import { openLocalEtcd } from '../shared/etcd/local-etcd.ts';
 import { EtcdMetrics } from '../shared/etcd/metrics.ts';
 import type { EtcdClient } from '../shared/etcd/types.ts';
 import { Health } from '../shared/http/health.ts';
-import type { Registry } from '../shared/http/metrics.ts';
 import { serveJson, serveMetrics } from '../shared/http/server.ts';
 import { LEADERSHIP_TIMING, type LeadershipTiming, runLeadership, type Term } from '../shared/leadership/leadership.ts';
 import { findLockPlace } from '../shared/leadership/lock-place.ts';
