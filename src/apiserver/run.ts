@@ -87,8 +87,8 @@ async function exportAsLeader(
   );
 }
 
-async function serve(flags: ApiserverFlags, { log, metrics }: Runtime, signal: AbortSignal): Promise<Health> {
-  const health = new Health(metrics);
+async function serve(flags: ApiserverFlags, { log, metrics, readiness }: Runtime, signal: AbortSignal): Promise<Health> {
+  const health = new Health(metrics, readiness);
   const { allowedHosts } = flags;
   await serveHealthOn(flags.healthPort, health, { allowedHosts, log, signal });
   const address = parseListenAddress(flags.prometheusServeAddr);

@@ -30,11 +30,11 @@ export async function runKvstoremesh(
   runtime: Runtime,
   timing: KvstoremeshTiming = { ...LEADERSHIP_TIMING, ...LEADER_TIMING },
 ): Promise<void> {
-  const { clock, log, metrics } = runtime;
+  const { clock, log, metrics, readiness } = runtime;
   const config = kvstoremeshConfig(flags);
   const jobs = new JobGroup({ signal: runtime.signal, log });
   const { signal } = jobs;
-  const health = new Health(metrics);
+  const health = new Health(metrics, readiness);
   const publisherMetrics = new PublisherMetrics(metrics, clock);
   const etcdMetrics = new EtcdMetrics(metrics);
   const all = () => leader.current?.remotes.all ?? [];

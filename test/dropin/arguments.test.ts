@@ -6,15 +6,15 @@ import { kvstoremeshConfig, kvstoremeshFlagTable } from '../../src/kvstoremesh/f
 import { parseKvstoreOptions } from '../../src/shared/flags/kvstore-options.ts';
 import { parseFlags } from '../../src/shared/flags/parse.ts';
 import type { FlagTable } from '../../src/shared/flags/table.ts';
+import { CertificateIssuer } from '../support/cilium-chart/certificates.ts';
+import { ciliumChartObjects } from '../support/cilium-chart/chart.ts';
+import type { ChartContainer } from '../support/cilium-chart/kinds.ts';
+import { isFrom, VERSIONS } from '../support/cilium-chart/versions.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import type { KubeObject } from '../support/kube-object.ts';
 import { runChild } from '../support/processes/child.ts';
 import { opensslMissing } from '../support/tls/certificates.ts';
 import { matrix } from './matrix.ts';
-import { CertificateIssuer } from './objects/certificates.ts';
-import { ciliumChartObjects } from './objects/chart.ts';
-import type { ChartContainer } from './objects/kinds.ts';
-import { isFrom, VERSIONS } from './objects/versions.ts';
 import { argumentsOf, environmentOf } from './pod/environment.ts';
 import { podOfChart } from './pod/pod.ts';
 

@@ -1,8 +1,9 @@
 /** Values of the chart in which every pair of settings, of the release among them, occurs where the release has both. */
+
+import type { CertificateIssuer } from '../support/cilium-chart/certificates.ts';
+import type { CiliumChartOptions } from '../support/cilium-chart/options.ts';
+import { type CiliumVersion, isFrom, VERSIONS } from '../support/cilium-chart/versions.ts';
 import { pairwise, type Row, type Switches } from '../support/pairwise.ts';
-import type { CertificateIssuer } from './objects/certificates.ts';
-import type { CiliumChartOptions } from './objects/options.ts';
-import { type CiliumVersion, isFrom, VERSIONS } from './objects/versions.ts';
 
 type Setting = Omit<Partial<CiliumChartOptions>, 'version'> & {
   readonly version?: CiliumVersion;

@@ -1,13 +1,13 @@
 /** What Cilium's charts make of their values, which is what the image has to run with, is what Kubernetes takes. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CertificateIssuer } from '../support/cilium-chart/certificates.ts';
+import { ciliumChartObjects } from '../support/cilium-chart/chart.ts';
+import { VERSIONS } from '../support/cilium-chart/versions.ts';
 import { type KubeObject, referenceOf } from '../support/kube-object.ts';
 import { type KubeApiserver, kubeApiserverMissing, startKubeApiserver } from '../support/kubernetes/kube-apiserver.ts';
 import { opensslMissing } from '../support/tls/certificates.ts';
 import { until } from '../support/until.ts';
 import { matrix } from './matrix.ts';
-import { CertificateIssuer } from './objects/certificates.ts';
-import { ciliumChartObjects } from './objects/chart.ts';
-import { VERSIONS } from './objects/versions.ts';
 import { podOfChart } from './pod/pod.ts';
 
 const missing = kubeApiserverMissing() ?? opensslMissing();

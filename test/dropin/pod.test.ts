@@ -5,6 +5,8 @@
  * Releases run in pairs, as during an upgrade, each the peer of the other.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { CiliumChartOptions } from '../support/cilium-chart/options.ts';
+import { isFrom } from '../support/cilium-chart/versions.ts';
 import { engineOrReason, type ImageEngine } from '../support/containers/image-engine.ts';
 import { startEtcd } from '../support/etcd/etcd-process.ts';
 import { ETCDCTL, etcdctlMissing } from '../support/etcd/etcdctl.ts';
@@ -13,8 +15,6 @@ import { kubeApiserverMissing } from '../support/kubernetes/kube-apiserver.ts';
 import { runChild } from '../support/processes/child.ts';
 import { opensslMissing } from '../support/tls/certificates.ts';
 import { until } from '../support/until.ts';
-import type { CiliumChartOptions } from './objects/options.ts';
-import { isFrom } from './objects/versions.ts';
 import { KINDS, MCS_API_KINDS } from './pod/exported.ts';
 import { Mesh, type MeshCluster } from './pod/mesh.ts';
 import type { RunningPod } from './pod/pod.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Health } from '../../src/shared/http/health.ts';
+import { Health, Readiness } from '../../src/shared/http/health.ts';
 import { Registry } from '../../src/shared/http/metrics.ts';
 import { type HttpServer, ListenError, serveHealth } from '../../src/shared/http/server.ts';
 import { serveHealthOn } from '../../src/shared/process/health-port.ts';
@@ -32,6 +32,16 @@ test('readiness is sent without a line break and never reverts', async () => {
   health.markReady();
   health.addCheck('etcd', () => 'unreachable');
   expect(await get('/readyz')).toEqual({ status: 200, type: 'text/plain; charset=utf-8', body: 'Ready' });
+});
+
+test('daemons of one process are ready together', () => {
+  const readiness = new Readiness(2);
+  const [first, second] = [new Health(new Registry('first_'), readiness), new Health(new Registry('second_'), readiness)];
+  first.markReady();
+  first.markReady();
+  expect([first.ready, second.ready]).toEqual([false, false]);
+  second.markReady();
+  expect([first.ready, second.ready]).toEqual([true, true]);
 });
 
 test('the time to readiness is shown once it is known, and not changed later', async () => {

@@ -4,6 +4,7 @@ import { parseClusterInfo } from '../../shared/cluster-info.ts';
 import { parseKvstoreOptions } from '../../shared/flags/kvstore-options.ts';
 import type { ParsedFlags } from '../../shared/flags/parse.ts';
 import type { clusterFlags, kvstoreFlags, logFlags } from '../../shared/flags/shared-flags.ts';
+import { Readiness } from '../../shared/http/health.ts';
 import { createRegistry } from '../../shared/http/metrics.ts';
 import { SHUTDOWN_TIMEOUT_MS } from '../../shared/limits.ts';
 import { type SupervisedDaemon, superviseDaemons } from '../../shared/process/lifecycle.ts';
@@ -40,23 +41,27 @@ export function checkDaemonFlags({ values }: DaemonFlags): void {
  */
 export async function runDaemon(daemon: Daemon, flags: DaemonFlags): Promise<number> {
   checkDaemonFlags(flags);
-  const supervised = start({ daemon, flags });
+  const supervised = start({ daemon, flags }, new Readiness());
   return superviseDaemons({ log: supervised.log, shutdownTimeoutMs: SHUTDOWN_TIMEOUT_MS }, [supervised]);
 }
 
 /**
- * The same for several daemons in one process, which end together. Each has its own log fields and metrics. `name` is in
- * the lines about the process. The flags have been checked.
+ * The same for several daemons in one process, which are ready together and end together. Each has its own log fields and
+ * metrics. `name` is in the lines about the process. The flags have been checked.
  */
 export function runDaemons(name: string, daemons: readonly ConfiguredDaemon[]): Promise<number> {
   const log = createLogger({ debug: daemons.some(({ flags }) => flags.values.debug), base: { daemon: name } });
-  return superviseDaemons({ log, shutdownTimeoutMs: SHUTDOWN_TIMEOUT_MS }, daemons.map(start));
+  const readiness = new Readiness(daemons.length);
+  return superviseDaemons(
+    { log, shutdownTimeoutMs: SHUTDOWN_TIMEOUT_MS },
+    daemons.map((each) => start(each, readiness)),
+  );
 }
 
-function start({ daemon, flags }: ConfiguredDaemon): SupervisedDaemon {
+function start({ daemon, flags }: ConfiguredDaemon, readiness: Readiness): SupervisedDaemon {
   const { debug, clusterName: localCluster } = flags.values;
   const log = createLogger({ debug, base: { daemon: daemon.name, localCluster } });
   logStart(log, flags);
   const metrics = createRegistry(daemon.metricPrefix, VERSION);
-  return { log, run: (signal) => daemon.run({ log, clock: systemClock, metrics, signal }) };
+  return { log, run: (signal) => daemon.run({ log, clock: systemClock, metrics, readiness, signal }) };
 }

@@ -14,25 +14,49 @@ import type { Registry } from './metrics.ts';
 /** The problems, in a few words each; undefined or empty if there are none. Never a secret. */
 export type Check = () => string | readonly string[] | undefined;
 
+/** The readiness of a process: it is ready once all of its daemons are. */
+export class Readiness {
+  #waiting: number;
+
+  constructor(daemons = 1) {
+    this.#waiting = daemons;
+  }
+
+  get ready(): boolean {
+    return this.#waiting <= 0;
+  }
+
+  /** Called once for each daemon. */
+  daemonIsReady(): void {
+    this.#waiting -= 1;
+  }
+}
+
 export class Health {
+  readonly #readiness: Readiness;
   readonly #checks = new Map<string, Check>();
   readonly #onReady: () => void;
   #ready = false;
 
-  /** Registers `bootstrap_seconds`, the time from the start of the process until it was ready. */
-  constructor(metrics: Registry) {
+  /**
+   * Registers `bootstrap_seconds`, the time from the start of the process until the daemon was ready. Daemons of one process
+   * share `readiness`.
+   */
+  constructor(metrics: Registry, readiness = new Readiness()) {
+    this.#readiness = readiness;
     const bootstrap = metrics.gauge('bootstrap_seconds', 'Seconds from the start of the process until it was ready');
     this.#onReady = () => bootstrap.set(process.uptime());
   }
 
   get ready(): boolean {
-    return this.#ready;
+    return this.#readiness.ready;
   }
 
-  /** Idempotent. */
+  /** The daemon is ready. Idempotent. */
   markReady(): void {
     if (this.#ready) return;
     this.#ready = true;
+    this.#readiness.daemonIsReady();
     this.#onReady();
   }
 

@@ -1,6 +1,7 @@
 /** The environment of a container, and its arguments with it put in. */
+
+import type { ChartContainer } from '../../support/cilium-chart/kinds.ts';
 import { type KubeObject, referenceOf } from '../../support/kube-object.ts';
-import type { ChartContainer } from '../objects/kinds.ts';
 
 /** What a kubelet knows of a Pod. */
 export interface PodFields {

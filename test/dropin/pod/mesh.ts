@@ -1,13 +1,13 @@
 /** Clusters of one mesh, each with the Pod of Cilium's chart of some release. They share one Kubernetes API, with an account each. */
 import { parse } from 'yaml';
+import { CertificateIssuer } from '../../support/cilium-chart/certificates.ts';
+import { ciliumChartObjects } from '../../support/cilium-chart/chart.ts';
+import type { CiliumChartOptions } from '../../support/cilium-chart/options.ts';
 import type { ImageEngine } from '../../support/containers/image-engine.ts';
 import type { KubeObject } from '../../support/kube-object.ts';
 import { type KubeApiserver, startKubeApiserver } from '../../support/kubernetes/kube-apiserver.ts';
 import type { KubernetesRequests } from '../../support/kubernetes/kubernetes-requests.ts';
 import { until } from '../../support/until.ts';
-import { CertificateIssuer } from '../objects/certificates.ts';
-import { ciliumChartObjects } from '../objects/chart.ts';
-import type { CiliumChartOptions } from '../objects/options.ts';
 import { EXPORTED } from './exported.ts';
 import { type Forward, Sockets } from './network.ts';
 import { RunningPod } from './pod.ts';

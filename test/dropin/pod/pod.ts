@@ -5,13 +5,13 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import type { ChartContainer, ChartPod } from '../../support/cilium-chart/kinds.ts';
 import type { Container, ImageEngine } from '../../support/containers/image-engine.ts';
 import { onNetworkOf, requestOnNetworkOf } from '../../support/containers/pod-network.ts';
 import { ETCDCTL } from '../../support/etcd/etcdctl.ts';
 import type { KubeObject } from '../../support/kube-object.ts';
 import { type Outcome, runChild } from '../../support/processes/child.ts';
 import { until, within } from '../../support/until.ts';
-import type { ChartContainer, ChartPod } from '../objects/kinds.ts';
 import { argumentsOf, environmentOf, type PodFields } from './environment.ts';
 import { type Forward, Network } from './network.ts';
 import { mountVolume, writeOwned } from './volumes.ts';

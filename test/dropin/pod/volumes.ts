@@ -1,8 +1,8 @@
 /** The volumes of a Pod as directories, with the owners and modes that a kubelet gives them. */
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ChartVolume, SecretSource } from '../../support/cilium-chart/kinds.ts';
 import { type KubeObject, referenceOf } from '../../support/kube-object.ts';
-import type { ChartVolume, SecretSource } from '../objects/kinds.ts';
 
 const ROOT = 0;
 const READABLE_FOR_GROUP = 0o440;

@@ -16,7 +16,7 @@ ports:
   {{- include "clustermesh.apiserverPorts" . | nindent 2 }}
   {{- include "clustermesh.kvstoremeshPorts" . | nindent 2 }}
 {{ include "clustermesh.containerBase" (list . "combined" .Values.combined) }}
-{{- /* A container has one probe of each kind. kvstoremesh is ready after its timeouts at the latest, the apiserver only when its export is complete. */}}
+{{- /* A container has one probe of each kind; both ports are ready once both daemons are. */}}
 {{ include "clustermesh.probes" (list .Values.combined "apiserv-health") }}
 volumeMounts:
   {{- $mounts := concat (include "clustermesh.apiserverMounts" . | fromYamlArray) (include "clustermesh.kvstoremeshMounts" . | fromYamlArray) }}

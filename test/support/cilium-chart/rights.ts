@@ -1,5 +1,5 @@
 /** The ServiceAccount and what it may do. All of it is reading. */
-import type { KubeObject, PolicyRule } from '../../support/kube-object.ts';
+import type { KubeObject, PolicyRule } from '../kube-object.ts';
 import type { Values } from './options.ts';
 import { isFrom } from './versions.ts';
 

@@ -5,7 +5,7 @@
  * version: the differences between the versions are here, those within one are not. Where a release changed its chart in
  * between, the older form stands, which asks more of the image: addresses in brackets up to 1.17, no user in 1.15.
  */
-import type { KubeObject } from '../../support/kube-object.ts';
+import type { KubeObject } from '../kube-object.ts';
 import { configuration } from './configuration.ts';
 import { type CiliumChartOptions, valuesOf } from './options.ts';
 import { account } from './rights.ts';

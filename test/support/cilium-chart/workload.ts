@@ -1,5 +1,5 @@
 /** The Deployment and its Services. */
-import type { KubeObject } from '../../support/kube-object.ts';
+import type { KubeObject } from '../kube-object.ts';
 import { METRICS_PORTS } from './arguments.ts';
 import type { Values } from './options.ts';
 import { podSpec } from './pod.ts';

@@ -1,6 +1,6 @@
 /** ConfigMaps and Secrets that the chart makes of its values: those of the agents, of the users, of the peers, of the certificates. */
 import { stringify } from 'yaml';
-import type { KubeObject } from '../../support/kube-object.ts';
+import type { KubeObject } from '../kube-object.ts';
 import { certificates } from './certificates.ts';
 import type { Peer, Values } from './options.ts';
 import { isFrom } from './versions.ts';

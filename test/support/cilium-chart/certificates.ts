@@ -1,5 +1,5 @@
 /** The Secrets with certificates, as Cilium's certgen makes them: names, subjects and usages by release. */
-import { type Issued, Pki } from '../../support/tls/pki.ts';
+import { type Issued, Pki } from '../tls/pki.ts';
 import type { AuthMode, CiliumVersion } from './versions.ts';
 import { isFrom } from './versions.ts';
 
