@@ -8,12 +8,11 @@ import { runChild } from '../support/processes/child.ts';
 import { until } from '../support/until.ts';
 import { Changes, ServiceReader } from './changes.ts';
 import { NAMESPACE } from './cilium.ts';
-import { JoinedClusters, NAMES, type Name, READY } from './joined-clusters.ts';
+import { JoinedClusters, NAMES, type Name, NODE_PORT, READY } from './joined-clusters.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../bin/clustermesh-apiserver');
 /** Of client certificates, not of CAs. */
 const EXPIRY = /^cilium_\w+_certificate_expiry_timestamp_seconds\{[^}]*(?:tls|client)\.crt"\} \S+$/gm;
-const NODE_PORT = 32_379;
 const NODE = '/usr/lib/clustermesh-apiserver/node';
 /** Files that a container trusts: the container, the Secret, the file. */
 const MOUNTED = [
@@ -31,7 +30,7 @@ describe.skipIf(missing !== undefined)(`certificates of two clusters${missing ==
 
   beforeAll(async () => {
     const values = { tls: { method: 'cronJob' } };
-    joined = await JoinedClusters.start({ east: values, west: values });
+    joined = await JoinedClusters.start((clusters) => clusters.installChart({ east: values, west: values }));
     changes = await Changes.start(joined.by.east);
     reader = new ServiceReader(await joined.client('west', 'local'), 'east');
     await reader.hasAll(changes);

@@ -8,14 +8,17 @@ export const NAMESPACE = 'kube-system';
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const GLOBAL = { 'service.cilium.io/global': 'true' };
 
-/** The CRDs, and the ConfigMap with the name and the ID of the cluster. */
-export async function installCilium(cluster: RealCluster): Promise<void> {
-  const { requests, name, number } = cluster;
+/** As Cilium's operator does. */
+export async function installDefinitions({ requests }: RealCluster): Promise<void> {
   for (const definition of meshDefinitions) await requests.create(DEFINITIONS, definition);
   for (const { spec } of meshDefinitions) {
     const path = `/apis/${spec.group}/${spec.versions[0]?.name}/${spec.names.plural}`;
     await until(`${path} is served`, async () => (await requests.send('GET', path)).code === 200);
   }
+}
+
+/** The ConfigMap with the name and the ID of the cluster, as Cilium's chart makes it. */
+export async function createConfiguration({ requests, name, number }: RealCluster): Promise<void> {
   await requests.create(`/api/v1/namespaces/${NAMESPACE}/configmaps`, {
     metadata: { name: 'cilium-config' },
     data: { 'cluster-name': name, 'cluster-id': String(number), 'max-connected-clusters': '255' },

@@ -5,7 +5,7 @@ import { clusterMissing } from '../support/cluster/node-programs.ts';
 import type { RealCluster } from '../support/cluster/real-cluster.ts';
 import { listAll } from '../support/etcd/etcd-client.ts';
 import { until } from '../support/until.ts';
-import { createGlobalService, installCilium, NAMESPACE } from './cilium.ts';
+import { createConfiguration, createGlobalService, installDefinitions, NAMESPACE } from './cilium.ts';
 import { Guide } from './guide.ts';
 import { meshClient } from './mesh-client.ts';
 
@@ -25,7 +25,10 @@ describe.skipIf(missing !== undefined)(`docs/install.md on two clusters${missing
 
   beforeAll(async () => {
     ({ clusters, by } = await RealClusters.start(['east', 'west'], IMAGE));
-    await Promise.all([installCilium(by.east), installCilium(by.west)]);
+    for (const cluster of [by.east, by.west]) {
+      await installDefinitions(cluster);
+      await createConfiguration(cluster);
+    }
     guide = new Guide(clusters.directory, clusters.kubeconfigFile, {
       '192.0.2.21, 192.0.2.22': by.west.nodeAddress,
       '192.0.2.11, 192.0.2.12': by.east.nodeAddress,

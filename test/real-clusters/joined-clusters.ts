@@ -6,14 +6,14 @@ import type { EtcdClient } from '../../src/shared/etcd/types.ts';
 import { RealClusters } from '../support/cluster/clusters.ts';
 import type { RealCluster } from '../support/cluster/real-cluster.ts';
 import { until } from '../support/until.ts';
-import { installCilium, NAMESPACE } from './cilium.ts';
+import { createConfiguration, installDefinitions, NAMESPACE } from './cilium.ts';
 import { Guide } from './guide.ts';
 import { type MeshClientOptions, meshClient, writeSecret } from './mesh-client.ts';
 
-const IMAGE = 'registry.example.org/clustermesh-apiserver:0.1.0';
+export const IMAGE = 'registry.example.org/clustermesh-apiserver:0.1.0';
 export const NAMES = ['east', 'west'] as const;
 export type Name = (typeof NAMES)[number];
-const NODE_PORT = 32_379;
+export const NODE_PORT = 32_379;
 /** A kubelet starts four containers, and probes each of them. */
 export const READY = { withinMs: 180_000 };
 
@@ -40,15 +40,13 @@ export class JoinedClusters implements AsyncDisposable {
     this.guide = new Guide(clusters.directory, clusters.kubeconfigFile, {});
   }
 
-  /** Starts the clusters and installs the chart in both, with these values on top of what joins them. */
-  static async start(values: Readonly<Record<Name, Values>>): Promise<JoinedClusters> {
+  /** Starts the clusters, and joins them by `install`. */
+  static async start(install: (joined: JoinedClusters) => Promise<void>): Promise<JoinedClusters> {
     const started = await RealClusters.start(NAMES, IMAGE);
     const joined = new JoinedClusters(started.clusters, started.by);
     try {
-      await Promise.all(NAMES.map((name) => installCilium(joined.by[name])));
-      await joined.install('east', values.east);
-      await joined.copyAuthority();
-      await joined.install('west', values.west);
+      await Promise.all(NAMES.map((name) => installDefinitions(joined.by[name])));
+      await install(joined);
       await joined.rolledOut();
       return joined;
     } catch (error) {
@@ -58,12 +56,16 @@ export class JoinedClusters implements AsyncDisposable {
     }
   }
 
-  get directory(): string {
-    return this.#clusters.directory;
+  /** Installs the chart in both clusters, with these values on top of what joins them. */
+  async installChart(values: Readonly<Record<Name, Values>>): Promise<void> {
+    for (const name of NAMES) await createConfiguration(this.by[name]);
+    await this.install('east', values.east);
+    await this.copyAuthority();
+    await this.install('west', values.west);
   }
 
-  get kubeconfigFile(): string {
-    return this.#clusters.kubeconfigFile;
+  get directory(): string {
+    return this.#clusters.directory;
   }
 
   /** Installs the chart, or upgrades it. */

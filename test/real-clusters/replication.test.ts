@@ -20,7 +20,8 @@ describe.skipIf(missing !== undefined)(`a replicated etcd${missing === undefined
   let reader: ServiceReader;
 
   beforeAll(async () => {
-    joined = await JoinedClusters.start({ east: {}, west: { etcd: { replication: { enabled: true } } } });
+    const west = { etcd: { replication: { enabled: true } } };
+    joined = await JoinedClusters.start((clusters) => clusters.installChart({ east: {}, west }));
     changes = await Changes.start(joined.by.east);
     reader = new ServiceReader(await joined.client('west', 'local'), 'east');
     await reader.hasAll(changes);

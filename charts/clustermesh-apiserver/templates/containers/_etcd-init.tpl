@@ -19,7 +19,8 @@ args:
   - --etcd-keep-data
   {{- end }}
   {{- end }}
-  - --timeout={{ $values.init.timeout }}
+  {{- /* A member that waits for the others answers them only while it runs. */}}
+  - --timeout={{ $values.init.timeout | default (ternary "10m" "2m" $values.replication.enabled) }}
   {{- with $values.init.extraArgs }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
