@@ -17,6 +17,8 @@ import { IMAGE, JoinedClusters, NAMES, type Name, NODE_PORT, READY } from './joi
 
 const VERSIONS: Readonly<Record<Name, CiliumVersion>> = { east: '1.19', west: '1.20' };
 const ROLLS = Number(process.env.ROLLS ?? 2);
+/** With the default of 1.15 the Pod may not read its keys: see docs/install.md. */
+const UPGRADES: readonly CiliumVersion[] = ['1.16', '1.17', '1.18', '1.19', '1.20'];
 const POLL_MS = 20;
 const API_PORT = 9889;
 
@@ -32,8 +34,10 @@ describe.skipIf(missing !== undefined)(`Cilium's charts with the image${missing 
   let joined: JoinedClusters;
   let changes: Changes;
   let reader: ServiceReader;
+  let issuer: CertificateIssuer;
 
   beforeAll(async () => {
+    issuer = new CertificateIssuer();
     joined = await JoinedClusters.start(installCiliumCharts);
     changes = await Changes.start(joined.by.east);
     reader = new ServiceReader(await joined.client('west', 'local'), 'east');
@@ -47,24 +51,23 @@ describe.skipIf(missing !== undefined)(`Cilium's charts with the image${missing 
   }, 60_000);
 
   async function installCiliumCharts(clusters: JoinedClusters): Promise<void> {
-    const issuer = new CertificateIssuer();
-    for (const name of NAMES) {
-      const peer = NAMES.find((each) => each !== name) as Name;
-      const objects = ciliumChartObjects({
-        version: VERSIONS[name],
-        image: IMAGE,
-        clusterName: name,
-        clusterId: clusters.by[name].number,
-        issuer,
-        service: { type: 'NodePort', nodePort: NODE_PORT },
-        peers: [{ name: peer, ips: [clusters.by[peer].nodeAddress], port: NODE_PORT }],
-      });
-      writeFileSync(
-        join(clusters.directory, 'objects.json'),
-        JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects.map(withApi) }),
-      );
-      await clusters.kubectl(name, 'create --filename objects.json');
-    }
+    for (const name of NAMES) await applyChart(clusters, name, VERSIONS[name]);
+  }
+
+  async function applyChart(clusters: JoinedClusters, name: Name, version: CiliumVersion): Promise<void> {
+    const peer = NAMES.find((each) => each !== name) as Name;
+    const objects = ciliumChartObjects({
+      version,
+      image: IMAGE,
+      clusterName: name,
+      clusterId: clusters.by[name].number,
+      issuer,
+      service: { type: 'NodePort', nodePort: NODE_PORT },
+      peers: [{ name: peer, ips: [clusters.by[peer].nodeAddress], port: NODE_PORT }],
+    });
+    const list = { apiVersion: 'v1', kind: 'List', items: objects.map(withApi) };
+    writeFileSync(join(clusters.directory, 'objects.json'), JSON.stringify(list));
+    await clusters.kubectl(name, 'apply --server-side --force-conflicts --filename objects.json');
   }
 
   /** The status API is for the Pod alone unless a flag says otherwise. */
@@ -132,5 +135,15 @@ describe.skipIf(missing !== undefined)(`Cilium's charts with the image${missing 
       const [pod] = await joined.pods('east');
       await joined.kubectl('east', `delete pod ${pod?.metadata.name} --wait=false`);
     });
+  });
+
+  test('after upgrades of one chart, release by release, the clusters are joined as before', { timeout: 600_000 }, async () => {
+    for (const version of UPGRADES) {
+      await applyChart(joined, 'east', version);
+      await joined.rolledOut(['east']);
+      await reader.hasAll(changes);
+      expect(await statusOfEast(), version).toMatchObject({ ready: true, connected: true });
+    }
+    expect(reader.deletions).toEqual([]);
   });
 });

@@ -1,4 +1,7 @@
-/** The replicated etcd of docs/chart.md on a real cluster: its Pods are lost one after the other while Services change. */
+/**
+ * The replicated etcd of docs/chart.md on a real cluster: its Pods are lost one after the other while Services change. The
+ * other cluster has both daemons in one container.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clusterMissing } from '../support/cluster/node-programs.ts';
 import { until } from '../support/until.ts';
@@ -20,8 +23,8 @@ describe.skipIf(missing !== undefined)(`a replicated etcd${missing === undefined
   let reader: ServiceReader;
 
   beforeAll(async () => {
-    const west = { etcd: { replication: { enabled: true } } };
-    joined = await JoinedClusters.start((clusters) => clusters.installChart({ east: {}, west }));
+    const [east, west] = [{ combined: { enabled: true } }, { etcd: { replication: { enabled: true } } }];
+    joined = await JoinedClusters.start((clusters) => clusters.installChart({ east, west }));
     changes = await Changes.start(joined.by.east);
     reader = new ServiceReader(await joined.client('west', 'local'), 'east');
     await reader.hasAll(changes);
