@@ -7,6 +7,7 @@ import { createLogger } from '../shared/process/log.ts';
 import { systemClock } from '../shared/time/clock.ts';
 import type { Command } from './command/command.ts';
 import { commandHelp } from './command/help.ts';
+import { logFormatOf } from './command/log-format.ts';
 import { logStart } from './command/start-log.ts';
 import { untilSignalled } from './command/until-signalled.ts';
 
@@ -22,7 +23,8 @@ export const etcdinit: Command = {
       process.stdout.write(commandHelp(NAME, SUMMARY, etcdinitFlagTable));
       return 0;
     }
-    const log = createLogger({ debug: flags.values.debug, base: { command: NAME, localCluster: flags.values.clusterName } });
+    const { debug, logOpt, clusterName: localCluster } = flags.values;
+    const log = createLogger({ debug, format: logFormatOf(logOpt), base: { command: NAME, localCluster } });
     logStart(log, flags);
     // Loaded here, so that no other command pays for it.
     const { runEtcdinit } = await import('../etcdinit/run.ts');

@@ -31,6 +31,7 @@ export const etcdinitFlagTable = {
   ...memberFlags,
   timeout: duration('2m', 'Timeout for the whole initialization', { min: '1s', max: '24h' }),
   debug: logFlags.debug,
+  'log-opt': logFlags['log-opt'],
 };
 
 /** The flags of one run, by name in camel case; durations in milliseconds. */

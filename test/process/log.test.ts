@@ -57,3 +57,18 @@ test('more causes than can be distinguished end the minute early', () => {
   repeat(20_000, (index) => log.info(`cause ${index}`));
   expect(lines.filter(({ of }) => of === 'flood')).toMatchObject([{ leftOut: 5 }]);
 });
+
+test('as text, a line has the time, the level and the message first, and quotes where they are needed', () => {
+  const written: string[] = [];
+  const base = { daemon: 'kvstoremesh' };
+  const text = createLogger({ debug: false, format: 'text', base, destination: { write: (line) => written.push(line) } });
+  text.info({ cluster: 'west', flags: { 'cluster-id': 1, list: ['a b'] }, key: '' }, 'remote connected');
+  text.child({ etcd: 'local' }).warn({ err: new TypeError('a\n"b"=c\u202e'), left: undefined }, 'retrying');
+  expect(written[0]).toMatch(
+    /^time=\d{4}-\d\d-\d\dT[\d:.]+Z level=info msg="remote connected" daemon=kvstoremesh cluster=west flags.cluster-id=1 flags.list="\[\\"a b\\"\]" key=""\n$/,
+  );
+  expect(written[1]).toContain(
+    ' level=warn msg=retrying daemon=kvstoremesh etcd=local err.type=TypeError err.message="a\\n\\"b\\"=c\\u{202e}"',
+  );
+  expect(written.join('').split('\n')).toHaveLength(3);
+});

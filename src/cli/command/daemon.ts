@@ -12,6 +12,7 @@ import { createLogger } from '../../shared/process/log.ts';
 import type { Runtime } from '../../shared/process/runtime.ts';
 import { systemClock } from '../../shared/time/clock.ts';
 import { VERSION } from '../../shared/version.ts';
+import { logFormatOf } from './log-format.ts';
 import { logStart } from './start-log.ts';
 
 type DaemonFlags = ParsedFlags<typeof clusterFlags & typeof kvstoreFlags & typeof logFlags>;
@@ -33,6 +34,7 @@ export interface ConfiguredDaemon {
 export function checkDaemonFlags({ values }: DaemonFlags): void {
   parseClusterInfo(values);
   parseKvstoreOptions(values.kvstoreOpt);
+  logFormatOf(values.logOpt);
 }
 
 /**
@@ -50,7 +52,9 @@ export async function runDaemon(daemon: Daemon, flags: DaemonFlags): Promise<num
  * metrics. `name` is in the lines about the process. The flags have been checked.
  */
 export function runDaemons(name: string, daemons: readonly ConfiguredDaemon[]): Promise<number> {
-  const log = createLogger({ debug: daemons.some(({ flags }) => flags.values.debug), base: { daemon: name } });
+  const [first] = daemons;
+  const format = logFormatOf(first?.flags.values.logOpt ?? new Map());
+  const log = createLogger({ debug: daemons.some(({ flags }) => flags.values.debug), format, base: { daemon: name } });
   const readiness = new Readiness(daemons.length);
   return superviseDaemons(
     { log, shutdownTimeoutMs: SHUTDOWN_TIMEOUT_MS },
@@ -59,8 +63,8 @@ export function runDaemons(name: string, daemons: readonly ConfiguredDaemon[]): 
 }
 
 function start({ daemon, flags }: ConfiguredDaemon, readiness: Readiness): SupervisedDaemon {
-  const { debug, clusterName: localCluster } = flags.values;
-  const log = createLogger({ debug, base: { daemon: daemon.name, localCluster } });
+  const { debug, logOpt, clusterName: localCluster } = flags.values;
+  const log = createLogger({ debug, format: logFormatOf(logOpt), base: { daemon: daemon.name, localCluster } });
   logStart(log, flags);
   const metrics = createRegistry(daemon.metricPrefix, VERSION);
   return { log, run: (signal) => daemon.run({ log, clock: systemClock, metrics, readiness, signal }) };

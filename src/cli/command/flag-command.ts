@@ -6,6 +6,7 @@ import { createLogger, type Logger } from '../../shared/process/log.ts';
 import { type Clock, systemClock } from '../../shared/time/clock.ts';
 import type { Command } from './command.ts';
 import { commandHelp } from './help.ts';
+import { logFormatOf } from './log-format.ts';
 import { print } from './output.ts';
 import { logStart } from './start-log.ts';
 import { untilSignalled } from './until-signalled.ts';
@@ -46,8 +47,8 @@ export function taskCommand<Table extends FlagTable & typeof logFlags>(command: 
   const { name, stopping, check, task } = command;
   const run = async (flags: ParsedFlags<Table>) => {
     check?.(flags.values);
-    const { debug } = flags.values as FlagValues<typeof logFlags>;
-    const log = createLogger({ debug, base: { command: name } });
+    const { debug, logOpt } = flags.values as FlagValues<typeof logFlags>;
+    const log = createLogger({ debug, format: logFormatOf(logOpt), base: { command: name } });
     logStart(log, flags);
     return untilSignalled({ log, stopping }, (signal) => task(flags.values, { log, clock: systemClock, signal }));
   };

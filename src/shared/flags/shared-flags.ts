@@ -35,11 +35,10 @@ export const kvstoreFlags = {
 };
 
 export const leaderElectionFlags = {
-  'leader-election-lease-duration': duration(
-    '25s',
-    'How long after its last renewal the lease of a leader lasts: another replica leads after this time if the leader is killed',
-    { min: '5s', max: '5m' },
-  ),
+  'leader-election-lease-duration': duration('25s', 'How long a killed leader keeps its lease; then another replica leads', {
+    min: '5s',
+    max: '5m',
+  }),
 };
 
 /** The service formats that are exported or mirrored: see the documents of the field for the three words. */
@@ -77,8 +76,8 @@ export const kubernetesFlags = {
 
 export const logFlags = {
   debug: lenientBool(false, 'Enable debug logging', { shorthand: 'D' }),
-  'log-driver': list('No effect: logs are JSON lines on standard error', { inert: true }),
-  'log-opt': map('No effect: logs are JSON lines on standard error', { inert: true }),
+  'log-driver': list('No effect: logs are lines on standard error', { inert: true }),
+  'log-opt': map('Format of log lines: format=json or format=text'),
 };
 
 /** Diagnostics of the Go runtime, which this program does not have. */

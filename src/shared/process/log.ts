@@ -1,5 +1,5 @@
 /**
- * Logging: one JSON object per line, one line per change of state.
+ * Logging: one JSON object or text line per change of state.
  *
  * Fields, not prose: cluster, prefix, revision and code are fields. Values, tokens and key material
  * are never passed to a logger. Repeated lines are suppressed and counted: a remote with ten thousand
@@ -7,11 +7,16 @@
  */
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
 import { LOG_WINDOW_MS, MAX_LOG_CAUSES, MAX_LOG_LINES_PER_CAUSE } from '../limits.ts';
+import { textOfLine } from './text-log.ts';
 
 export type Logger = PinoLogger;
 
+export type LogFormat = 'json' | 'text';
+
 export interface LogOptions {
   readonly debug: boolean;
+  /** JSON where absent. */
+  readonly format?: LogFormat;
   /** Fields of every line, such as the daemon and the cluster name. */
   readonly base: Readonly<Record<string, unknown>>;
   /** Standard error where absent, so that a command's output stays clean. */
@@ -25,6 +30,7 @@ export interface LogOptions {
  */
 export function createLogger(options: LogOptions): Logger {
   const limiter = new LineLimiter();
+  const destination = options.destination ?? pino.destination({ fd: 2, sync: true });
   const log = pino(
     {
       level: options.debug ? 'debug' : 'info',
@@ -38,7 +44,7 @@ export function createLogger(options: LogOptions): Logger {
         },
       },
     },
-    options.destination ?? pino.destination({ fd: 2, sync: true }),
+    options.format === 'text' ? { write: (line) => destination.write(`${textOfLine(line)}\n`) } : destination,
   );
   if (options.destination === undefined) process.once('exit', () => limiter.tell());
   return log;
