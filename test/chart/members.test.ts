@@ -13,7 +13,8 @@ import { type Container, containerNamed, containersOf, meshPod, type Probe, podO
 
 const missing = helmMissing();
 
-const DOMAIN = `clustermesh-apiserver-peers.${NAMESPACE}.svc`;
+const SERVICE = `clustermesh-apiserver-peers.${NAMESPACE}.svc`;
+const DOMAIN = `${SERVICE}.cluster.local`;
 const NAMES = [0, 1, 2].map((ordinal) => `clustermesh-apiserver-${ordinal}`);
 const RESTRICTED = { networkPolicy: { etcdFrom: [{ ipBlock: { cidr: '192.0.2.0/24' } }] } };
 
@@ -219,7 +220,7 @@ describe.skipIf(missing !== undefined)(`a replicated etcd${missing === undefined
   });
 
   describe('certificates', () => {
-    const hosts = NAMES.flatMap((name) => [`${name}.${DOMAIN}`, `${name}.${DOMAIN}.k8s.example.org`]);
+    const hosts = NAMES.flatMap((name) => [`${name}.${SERVICE}`, `${name}.${SERVICE}.k8s.example.org`]);
     const replication = { clusterDomain: 'k8s.example.org' };
 
     test('of Helm: a member is server and client, and a client finds each member in the server certificate', async () => {
@@ -244,7 +245,7 @@ describe.skipIf(missing !== undefined)(`a replicated etcd${missing === undefined
       expect(specOf('Certificate/clustermesh-apiserver-peer-cert', of)).toMatchObject({
         secretName: 'clustermesh-apiserver-peer-cert',
         commonName: 'peer-east',
-        dnsNames: [`*.${DOMAIN}`, `*.${DOMAIN}.k8s.example.org`],
+        dnsNames: [`*.${SERVICE}`, `*.${SERVICE}.k8s.example.org`],
         usages: ['digital signature', 'key encipherment', 'server auth', 'client auth'],
       });
       const usages = (name: string) =>

@@ -3,9 +3,12 @@
 clustermesh-apiserver-peers
 {{- end }}
 
-{{/* Domain of the members. It does not depend on the domain of the cluster, which the resolver of the Pod adds. */}}
+{{/*
+Domain of the members, in full: whether the Pod of a member exists must not depend on the DNS of other search domains, which a
+cluster without Internet cannot ask.
+*/}}
 {{- define "clustermesh.membersDomain" -}}
-{{ include "clustermesh.membersName" . }}.{{ .Release.Namespace }}.svc
+{{ include "clustermesh.membersName" . }}.{{ .Release.Namespace }}.svc.{{ .Values.etcd.replication.clusterDomain }}
 {{- end }}
 
 {{/* All members, as --initial-cluster of etcd lists them. */}}

@@ -8,8 +8,8 @@ Certificates by Secret. etcd uses the common name of a client certificate as the
 {{- if ne .Values.mesh.domain "mesh.cilium.io" }}{{ $dns = append $dns (printf "*.%s" .Values.mesh.domain) }}{{ end -}}
 {{- $members := list -}}
 {{- if .Values.etcd.replication.enabled -}}
-{{- $domain := include "clustermesh.membersDomain" . -}}
-{{- $members = list (printf "*.%s" $domain) (printf "*.%s.%s" $domain .Values.etcd.replication.clusterDomain) -}}
+{{- $service := printf "%s.%s.svc" (include "clustermesh.membersName" .) .Release.Namespace -}}
+{{- $members = list (printf "*.%s" $service) (printf "*.%s" (include "clustermesh.membersDomain" .)) -}}
 {{- $dns = concat $dns $members -}}
 {{- end -}}
 clustermesh-apiserver-server-cert:
