@@ -90,10 +90,10 @@ const ALONE: EtcdMember = {
 export function etcdFlags({ minor, dataDir, clusterToken, tls, args = [], member = ALONE, ...urls }: EtcdFlags): string[] {
   const { name, peerListenUrl, peers } = member;
   return [
-    `--name=${name}`,
     `--data-dir=${dataDir}`,
     `--listen-client-urls=${urls.listenUrl}`,
     `--advertise-client-urls=${urls.advertisedUrl}`,
+    `--name=${name}`,
     `--listen-peer-urls=${peerListenUrl}`,
     `--initial-advertise-peer-urls=${peers[name]}`,
     `--initial-cluster=${Object.entries(peers)
