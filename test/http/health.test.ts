@@ -65,6 +65,15 @@ test('/healthz lists a problem until it is removed', async () => {
   expect(await get(path)).toMatchObject({ status: 500, body: 'kubernetes: no watch for 90s\n' });
 });
 
+test('the problems of each check are counted, and a removed check has no series', async () => {
+  health.addCheck('fine', () => undefined);
+  const remove = health.addCheck('users', () => ['a', 'b']);
+  const counts = async () => (await registry.metrics()).match(/^test_health_problems\{.*/gm);
+  expect(await counts()).toEqual(['test_health_problems{check="fine"} 0', 'test_health_problems{check="users"} 2']);
+  remove();
+  expect(await counts()).toEqual(['test_health_problems{check="fine"} 0']);
+});
+
 test('/livez lists problems and is alive anyway, since no restart would fix them', async () => {
   expect(await get('/livez')).toEqual({ status: 200, type: 'text/plain; charset=utf-8', body: 'ok' });
   health.addCheck('etcd', () => 'no space left');

@@ -5,7 +5,7 @@ import { errorCode } from '../../shared/errors.ts';
 import type { Counter, Registry } from '../../shared/http/metrics.ts';
 import { MAX_LOGGED_REJECTIONS } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/process/log.ts';
-import type { Scope } from '../encoding/keyspace.ts';
+import { SCOPES, type Scope } from '../encoding/keyspace.ts';
 
 export class ObjectRejections {
   readonly #log: Logger;
@@ -18,6 +18,8 @@ export class ObjectRejections {
     this.#log = log;
     this.#parts = metrics.counter('export_rejected_values_total', 'Invalid parts of objects that were not exported', ['scope']);
     this.#failures = metrics.counter('export_failures_total', 'Objects that could not be exported', ['scope']);
+    // increase() does not see the first event of a series that starts with it.
+    for (const counter of [this.#parts, this.#failures]) for (const scope of SCOPES) counter.inc({ scope }, 0);
   }
 
   /** `parts` of the object were skipped; the rest of it is exported. Empty: no problem. */

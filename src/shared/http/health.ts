@@ -39,13 +39,17 @@ export class Health {
   #ready = false;
 
   /**
-   * Registers `bootstrap_seconds`, the time from the start of the process until the daemon was ready. Daemons of one process
-   * share `readiness`.
+   * Registers `bootstrap_seconds`, the time from the start of the process until the daemon was ready, and `health_problems`, the
+   * number of problems of each check. Daemons of one process share `readiness`.
    */
   constructor(metrics: Registry, readiness = new Readiness()) {
     this.#readiness = readiness;
     const bootstrap = metrics.gauge('bootstrap_seconds', 'Seconds from the start of the process until it was ready');
     this.#onReady = () => bootstrap.set(process.uptime());
+    metrics.gauge('health_problems', 'Problems that /healthz reports', ['check'], (gauge) => {
+      gauge.reset();
+      for (const [check, find] of this.#checks) gauge.set({ check }, problemsOf(find).length);
+    });
   }
 
   get ready(): boolean {
@@ -76,12 +80,15 @@ export class Health {
   /** `name: problem`, a line for each problem. */
   problems(): string[] {
     const problems: string[] = [];
-    for (const [name, check] of this.#checks) {
-      const found = check() ?? [];
-      for (const problem of typeof found === 'string' ? [found] : found) problems.push(oneLine(`${name}: ${problem}`));
-    }
+    for (const [name, check] of this.#checks)
+      for (const problem of problemsOf(check)) problems.push(oneLine(`${name}: ${problem}`));
     return problems;
   }
+}
+
+function problemsOf(check: Check): readonly string[] {
+  const found = check() ?? [];
+  return typeof found === 'string' ? [found] : found;
 }
 
 /**

@@ -84,7 +84,9 @@ test('an object that cannot be evaluated keeps what it exported, is logged once,
   await decide({ a: new Error('unheard of') });
   expect(sink.texts()).toEqual({ a: '1', b: '2' });
   expect(lines.map((line) => JSON.parse(line) as object)).toEqual([expect.objectContaining({ scope: 'nodes/v1', object: 'a' })]);
-  expect(await metrics.getSingleMetricAsString('test_export_failures_total')).toContain('{scope="nodes/v1"} 2');
+  const failures = await metrics.getSingleMetricAsString('test_export_failures_total');
+  expect(failures).toContain('{scope="nodes/v1"} 2');
+  expect(failures).toContain('{scope="services/v1"} 0');
   await decide({ a: one('a', '2') });
   await decide({ a: new Error('unheard of') });
   expect(lines).toHaveLength(2);

@@ -150,6 +150,17 @@ describe.skipIf(etcdVersions().length === 0)('the series of a remote cluster', (
     expect(await synced('nodes/v1', 'write')).toBe(1);
   });
 
+  test('show that a remote is rejected until its ID is valid', async () => {
+    await berlin.configure(0, FULL);
+    configure(berlin);
+    await start();
+    const rejected = () => value('remote_cluster_rejected{target_cluster="berlin"}');
+    await until('it is rejected', async () => (await rejected()) === 1);
+    await berlin.configure(7, FULL);
+    await isMirrored();
+    expect(await rejected()).toBe(0);
+  });
+
   test('count what is refused by cluster and reason, and vanish with it while it is drained', async () => {
     await using rome = await startFullRemote('rome', 8);
     configure(berlin);
