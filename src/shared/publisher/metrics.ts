@@ -58,6 +58,10 @@ export class PublisherMetrics implements PublisherObserver {
     this.#queueSize = registry.gauge('kvstore_sync_queue_size', 'Keys waiting to be written', section, (gauge) => {
       for (const { options, stats } of this.#sections.keys()) gauge.set(labelsOf(options), stats.pending);
     });
+    registry.gauge('publisher_section_keys', 'Keys desired, by kind and cluster', section, (gauge) => {
+      gauge.reset();
+      for (const { options, stats } of this.#sections.keys()) gauge.set(labelsOf(options), stats.desired);
+    });
     registry.gauge(
       'kvstore_initial_sync_completed',
       'Initial synchronization. read: the source is listed and watched; write: the first listing is written',

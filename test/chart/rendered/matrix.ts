@@ -46,7 +46,9 @@ const SWITCHES: Switches<Values> = {
   },
   monitor: {
     off: {},
-    on: { metrics: { serviceMonitor: { enabled: true } } },
+    on: {
+      metrics: { serviceMonitor: { enabled: true }, prometheusRule: { enabled: true }, grafanaDashboard: { enabled: true } },
+    },
     more: {
       metrics: {
         serviceMonitor: {
@@ -57,6 +59,20 @@ const SWITCHES: Switches<Values> = {
           scrapeTimeout: '5s',
           relabelings: [{ targetLabel: 'cluster', replacement: 'east' }],
           metricRelabelings: [{ action: 'drop', sourceLabels: ['__name__'], regex: 'nodejs_.*' }],
+        },
+        prometheusRule: {
+          enabled: true,
+          namespace: 'monitoring',
+          labels: { release: 'prometheus' },
+          annotations: { a: 'b' },
+          job: 'mesh',
+          runbook: 'https://example.org/operate.md',
+        },
+        grafanaDashboard: {
+          enabled: true,
+          namespace: 'monitoring',
+          labels: { grafana: 'yes' },
+          annotations: { folder: 'Cilium' },
         },
       },
     },
