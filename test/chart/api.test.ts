@@ -78,7 +78,7 @@ describe.skipIf(missing !== undefined)(`the chart in a cluster${missing === unde
     const more: Values = {
       mcsapi: { enabled: true },
       podDisruptionBudget: { enabled: true },
-      metrics: { serviceMonitor: { enabled: true } },
+      metrics: { serviceMonitor: { enabled: true }, prometheusRule: { enabled: true } },
       // With another strategy of the Deployment.
       etcd: { defragmentation: { schedule: '@weekly' }, persistence: { enabled: true, existingClaim: 'given' } },
       mesh: { clusters: { west: { ips: ['192.0.2.1'] } } },
@@ -88,7 +88,7 @@ describe.skipIf(missing !== undefined)(`the chart in a cluster${missing === unde
     await release('upgrade', more);
     expect((await cluster.inventory()).filter((name) => !installed.includes(name) && !name.startsWith('Secret//'))).toEqual(
       expect.arrayContaining(
-        ['PodDisruptionBudget', 'ServiceMonitor'].map((kind) => `${kind}/${NAMESPACE}/clustermesh-apiserver`),
+        ['PodDisruptionBudget', 'PrometheusRule', 'ServiceMonitor'].map((kind) => `${kind}/${NAMESPACE}/clustermesh-apiserver`),
       ),
     );
     expect(await dataOf('cilium-kvstoremesh')).toHaveProperty('west');

@@ -164,7 +164,7 @@ test('the schema knows the values of values.yaml and no others, describes each, 
   expect(problems).toEqual([]);
 });
 
-test.each(['docs/install.md', 'docs/chart.md'])('every link of %s leads somewhere', (document) => {
+test.each(['docs/install.md', 'docs/chart.md', 'docs/operate.md'])('every link of %s leads somewhere', (document) => {
   const targets = [...read(document).matchAll(/\]\(([^)]+)\)/g)].map(([, target = '']) => target);
   const broken = targets.filter((target) => {
     const [path = '', anchor] = target.split('#');

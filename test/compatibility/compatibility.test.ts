@@ -14,9 +14,9 @@ import type { FlagTable } from '../../src/shared/flags/table.ts';
 import { CONTROLLER_GROUPS } from '../../src/shared/process/controller-runs.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import { runChild } from '../support/processes/child.ts';
+import { type ScrapedDaemons, startScrapedDaemons } from '../support/processes/scraped-daemons.ts';
 import { until } from '../support/until.ts';
 import { familiesOf, ORIGINAL_SERIES } from './original-series.ts';
-import { type ScrapedDaemons, startScrapedDaemons } from './scraped-daemons.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const STANDINGS = ['same', 'better', 'ours', 'no effect', 'not done'];

@@ -2,9 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
+import { type ScrapedDaemons, startScrapedDaemons } from '../support/processes/scraped-daemons.ts';
 import { PROMTOOL, prometheusMissing, startPrometheus } from '../support/prometheus.ts';
 import { until } from '../support/until.ts';
-import { type ScrapedDaemons, startScrapedDaemons } from './scraped-daemons.ts';
 
 /** Series whose names are not ours to choose. */
 const KNOWN = /^nodejs_active_(handles|requests|resources)_total non-counter metrics should not have "_total" suffix$/;

@@ -35,6 +35,30 @@ const SERVICE_MONITOR = {
   },
 };
 
+const duration = { type: 'string', pattern: '^\\d+[smhd]$' };
+const labels = { type: 'object', additionalProperties: text };
+
+const PROMETHEUS_RULE = {
+  groups: {
+    type: 'array',
+    items: {
+      type: 'object',
+      required: ['name'],
+      properties: {
+        name: text,
+        rules: {
+          type: 'array',
+          items: {
+            type: 'object',
+            required: ['expr'],
+            properties: { alert: text, record: text, expr: text, for: duration, labels, annotations: labels },
+          },
+        },
+      },
+    },
+  },
+};
+
 const CERTIFICATE = {
   secretName: text,
   commonName: { type: 'string', maxLength: 64 },
@@ -88,6 +112,7 @@ const PLURALS: Readonly<Record<string, string>> = {
   PersistentVolumeClaim: 'persistentvolumeclaims',
   Pod: 'pods',
   PodDisruptionBudget: 'poddisruptionbudgets',
+  PrometheusRule: 'prometheusrules',
   Role: 'roles',
   RoleBinding: 'rolebindings',
   Secret: 'secrets',
@@ -108,6 +133,7 @@ const VERSIONS: Readonly<Record<string, string>> = {
   NetworkPolicy: 'networking.k8s.io/v1',
   PersistentVolumeClaim: 'v1',
   PodDisruptionBudget: 'policy/v1',
+  PrometheusRule: 'monitoring.coreos.com/v1',
   Role: 'rbac.authorization.k8s.io/v1',
   RoleBinding: 'rbac.authorization.k8s.io/v1',
   Secret: 'v1',
@@ -146,9 +172,14 @@ export class Cluster implements AsyncDisposable {
     const labels = { 'pod-security.kubernetes.io/enforce': 'restricted', 'pod-security.kubernetes.io/enforce-version': 'latest' };
     await requests.patch(`/api/v1/namespaces/${NAMESPACE}`, 'merge-patch', { metadata: { labels } });
     await requests.create(DEFINITIONS, definition('monitoring.coreos.com', 'ServiceMonitor', SERVICE_MONITOR));
+    await requests.create(DEFINITIONS, definition('monitoring.coreos.com', 'PrometheusRule', PROMETHEUS_RULE));
     await requests.create(DEFINITIONS, definition('cert-manager.io', 'Certificate', CERTIFICATE));
-    for (const path of ['/apis/monitoring.coreos.com/v1/servicemonitors', '/apis/cert-manager.io/v1/certificates'])
-      await until(`${path} is served`, async () => (await requests.send('GET', path)).code === 200);
+    for (const path of [
+      'monitoring.coreos.com/v1/servicemonitors',
+      'monitoring.coreos.com/v1/prometheusrules',
+      'cert-manager.io/v1/certificates',
+    ])
+      await until(`${path} is served`, async () => (await requests.send('GET', `/apis/${path}`)).code === 200);
     return cluster;
   }
 

@@ -62,7 +62,7 @@ const SWITCHES: Switches<Values> = {
         },
         prometheusRule: {
           enabled: true,
-          namespace: 'monitoring',
+          namespace: 'default',
           labels: { release: 'prometheus' },
           annotations: { a: 'b' },
           job: 'mesh',
@@ -70,7 +70,7 @@ const SWITCHES: Switches<Values> = {
         },
         grafanaDashboard: {
           enabled: true,
-          namespace: 'monitoring',
+          namespace: 'default',
           labels: { grafana: 'yes' },
           annotations: { folder: 'Cilium' },
         },

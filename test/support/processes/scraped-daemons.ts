@@ -2,11 +2,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startEmbeddedKubernetes } from '../../demo/kubernetes/embedded-kubernetes.ts';
-import { type Remote, type Store, startFullRemote, startLocal } from '../support/kvstoremesh/mesh-fixture.ts';
-import { freePort } from '../support/network/free-port.ts';
-import { type Daemon, startDaemon } from '../support/processes/daemon.ts';
-import { until } from '../support/until.ts';
+import { startEmbeddedKubernetes } from '../../../demo/kubernetes/embedded-kubernetes.ts';
+import { type Remote, type Store, startFullRemote, startLocal } from '../kvstoremesh/mesh-fixture.ts';
+import { freePort } from '../network/free-port.ts';
+import { until } from '../until.ts';
+import { type Daemon, startDaemon } from './daemon.ts';
 
 export interface ScrapedDaemon {
   readonly daemon: Daemon;
