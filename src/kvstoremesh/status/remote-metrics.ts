@@ -68,8 +68,10 @@ export function registerRemoteMetrics(registry: Registry, clusters: () => readon
   perCluster('remote_cluster_stopped', 'Whether mirroring stopped because the remote cluster exceeds a limit', ({ state }) =>
     Number(state.phase.kind === 'stopped'),
   );
-  perCluster('remote_cluster_rejected', 'Whether the remote cluster is rejected because of its name or ID', ({ state }) =>
-    Number(state.phase.kind === 'refused'),
+  perCluster(
+    'remote_cluster_rejected',
+    'Whether the remote cluster is rejected: its ID is invalid or in use, or it is this cluster',
+    ({ state }) => Number(state.phase.kind === 'refused'),
   );
   registry.counter('remote_cluster_changes_total', 'Changes received from the remote cluster', ['target_cluster'], (counter) => {
     counter.reset();

@@ -59,7 +59,7 @@ const REMOTES: readonly AlertCase[] = [
     isQuiet: { [`${MESH}remote_cluster_rejected${WEST}`]: '0+0x2 1+0x2 0+0x10' },
     at: '6m',
     labels: { ...warning, ...west },
-    summary: 'remote cluster west is rejected because of its name or ID',
+    summary: 'remote cluster west is rejected: its ID is invalid or in use, or its address leads to the local cluster',
   },
   {
     alert: 'ClusterMeshRemoteStopped',

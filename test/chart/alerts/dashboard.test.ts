@@ -65,6 +65,14 @@ describe.skipIf(noProgram !== undefined)(`of the chart${noProgram === undefined 
     ]);
   });
 
+  test('the dashboard has the panels that docs/operate.md names', () => {
+    const lines = readFileSync(join(ROOT, 'docs/operate.md'), 'utf8').match(/^.*\bpanels? \*.*$/gm) ?? [];
+    const names = lines.flatMap((line) => [...line.matchAll(/(?<!\*)\*([A-Z][^*]+)\*(?!\*)/g)].map(([, name]) => name));
+    expect(names.length).toBeGreaterThan(5);
+    const titles = PANELS.map(({ title }) => title);
+    expect(names.filter((name) => !titles.includes(name ?? ''))).toEqual([]);
+  });
+
   test('promtool parses every query', () => {
     const directory = temporaryDirectory('dashboard');
     const queries = PANELS.flatMap(({ targets }) => targets.map(({ expr }) => asked(expr)));
