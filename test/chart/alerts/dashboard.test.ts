@@ -126,6 +126,22 @@ describe.skipIf(missing !== undefined)(`with a mesh${missing === undefined ? '' 
     expect(names.filter((name) => !recorded.includes(name))).toEqual([]);
   });
 
+  test('the labels by which alerts select series have these values', async () => {
+    const lines = (await Promise.all([daemons.clustermesh.scrape(), daemons.kvstoremesh.scrape()])).flatMap((text) =>
+      text.split('\n'),
+    );
+    const exprs = rulesOf(await renderedGroups(helm)).map(({ expr }) => expr);
+    const selected = exprs.flatMap((expr) =>
+      [...expr.matchAll(/\b(cilium_\w+)\{(check|state|bound|reason)!?=~?"([^"]+)"\}/g)].flatMap(
+        ([, name = '', label = '', values = '']) => values.split('|').map((value) => ({ name, text: `${label}="${value}"` })),
+      ),
+    );
+    expect(selected.length).toBeGreaterThan(10);
+    const isExported = ({ name, text }: { name: string; text: string }) =>
+      lines.some((line) => line.startsWith(`${name}{`) && line.includes(text));
+    expect(selected.filter((each) => !isExported(each))).toEqual([]);
+  });
+
   test('every panel has data', async () => {
     // The etcds of this mesh have no TLS.
     const withoutData = ['Days until certificates expire'];
