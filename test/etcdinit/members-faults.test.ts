@@ -21,7 +21,8 @@ const rigOf = async (count?: number) => MembersRig.create(binary as NonNullable<
 
 describe.skipIf(missing !== undefined)(
   `a member of a replicated etcd${missing === undefined ? '' : ` (${missing})`}`,
-  { timeout: 240_000 },
+  // They wait most of the time, for members that do not answer.
+  { timeout: 240_000, concurrent: true },
   () => {
     test('begins a new cluster where all have lost their data and say so', async () => {
       await using rig = await rigOf();
