@@ -48,7 +48,7 @@ const ETCD = [
   ['client', 'metrics'],
   'local-etcd',
 ];
-const KUBERNETES = [['limits', 'errors'], 'objects', 'connection', ['reflector', 'version'], 'heartbeat'];
+const KUBERNETES = [['limits', 'errors'], 'objects', 'connection', ['reflector', 'secrets', 'version'], 'heartbeat'];
 const PUBLISHER = [
   ['types', 'store'],
   ['writer', 'metrics', 'heartbeat', 'cluster-config-marker'],
@@ -79,7 +79,7 @@ const KVSTOREMESH = [
 ];
 const CLI = [
   'command',
-  ['completion', 'debug', 'clustermesh', 'kvstoremesh', 'etcdinit', 'mcsapi-coredns-cfg', 'certs', 'version'],
+  ['completion', 'debug', 'clustermesh', 'kvstoremesh', 'etcdinit', 'mcsapi-coredns-cfg', 'certs', 'mesh', 'version'],
   'combined',
 ];
 
@@ -140,10 +140,16 @@ export default {
       to: { path: '^src/', pathNot: '^src/(certs|shared)/' },
     },
     {
-      name: 'shared and the daemons do not know certs',
+      name: 'mesh knows nothing of src but shared',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(certs|cli)/' },
-      to: { path: '^src/certs/' },
+      from: { path: '^src/mesh/' },
+      to: { path: '^src/', pathNot: '^src/(mesh|shared)/' },
+    },
+    {
+      name: 'shared and the daemons know neither certs nor mesh',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(certs|mesh|cli)/' },
+      to: { path: '^src/(certs|mesh)/' },
     },
     {
       name: 'shared knows neither the daemons nor the command line',

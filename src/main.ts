@@ -11,6 +11,7 @@ import { kvstoremeshDbg } from './cli/debug/kvstoremesh-dbg.ts';
 import { etcdinit } from './cli/etcdinit.ts';
 import { kvstoremesh } from './cli/kvstoremesh.ts';
 import { mcsapiCorednsCfg } from './cli/mcsapi-coredns-cfg.ts';
+import { connect, disconnect } from './cli/mesh.ts';
 import { version } from './cli/version.ts';
 import { ProgramError } from './shared/errors.ts';
 import { EXIT_FAILURE } from './shared/process/lifecycle.ts';
@@ -24,6 +25,8 @@ const commands: Readonly<Record<string, Command>> = {
   etcdinit,
   'mcsapi-coredns-cfg': mcsapiCorednsCfg,
   certs,
+  connect,
+  disconnect,
   version,
   completion: completion(() => commands),
   help: {

@@ -7,10 +7,10 @@
  */
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { asError } from '../shared/errors.ts';
+import type { SecretData, StoredSecret } from '../shared/kubernetes/secrets.ts';
 import { type Certificate, certificatesOf } from '../shared/tls/certificate.ts';
 import { CaSecretError } from './errors.ts';
 import { issueAuthority, type Signer, type Validity } from './issue.ts';
-import type { SecretData, StoredSecret } from './secrets.ts';
 
 export const CA_KEYS = {
   certificate: 'ca.crt',

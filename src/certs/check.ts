@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { FileReadError, readBoundedFile } from '../shared/files/bounded-file.ts';
 import { FlagError } from '../shared/flags/error.ts';
 import { quoted } from '../shared/flags/kinds.ts';
+import type { Secrets } from '../shared/kubernetes/secrets.ts';
 import { MAX_PEM_FILE_BYTES } from '../shared/limits.ts';
 import { printable } from '../shared/printable.ts';
 import type { Certificate } from '../shared/tls/certificate.ts';
@@ -24,7 +25,6 @@ import {
   withSecrets,
 } from './generate.ts';
 import { type Profile, type ProfileName, profilesOf } from './profiles.ts';
-import type { Secrets } from './secrets.ts';
 
 export type Verdict = 'ok' | 'warning' | 'error';
 

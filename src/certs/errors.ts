@@ -24,9 +24,3 @@ export class SecretContentionError extends ProgramError {
   readonly code = 'CERTS_CONTENTION';
   readonly retriable = true;
 }
-
-/** A Secret cannot be created because its namespace does not exist. */
-export class NamespaceMissingError extends ProgramError {
-  readonly code = 'CERTS_NAMESPACE';
-  readonly retriable = false;
-}

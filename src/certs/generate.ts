@@ -10,6 +10,7 @@ import { readBoundedFile } from '../shared/files/bounded-file.ts';
 import { FlagError } from '../shared/flags/error.ts';
 import { openFlaggedConnection } from '../shared/kubernetes/connection/flagged-connection.ts';
 import { KubeForbiddenError } from '../shared/kubernetes/errors.ts';
+import { type SecretData, Secrets, type StoredSecret } from '../shared/kubernetes/secrets.ts';
 import { checkVersion } from '../shared/kubernetes/version.ts';
 import { MAX_PEM_FILE_BYTES } from '../shared/limits.ts';
 import type { Logger } from '../shared/process/log.ts';
@@ -22,7 +23,6 @@ import { day, type Finding, isCuredByIssuing, isIssuedBy, type Judgement, judge 
 import type { CheckFlags, GenerateFlags, IssuingFlags } from './flags.ts';
 import { BACKDATE_MS, issueLeaf, type Validity } from './issue.ts';
 import { PEER_SECRET, type Profile, profilesOf } from './profiles.ts';
-import { type SecretData, Secrets, type StoredSecret } from './secrets.ts';
 
 /** Attempts to update a Secret that another writer keeps changing. */
 export const MAX_ATTEMPTS = 5;

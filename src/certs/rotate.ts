@@ -8,6 +8,8 @@
  *
  * Every step is idempotent, so an interrupted one is repeated, and checks that the step before it is complete.
  */
+
+import type { StoredSecret } from '../shared/kubernetes/secrets.ts';
 import { type Certificate, certificatesOf } from '../shared/tls/certificate.ts';
 import { bundleOf, CA_KEYS, type CaContent, caName, newAuthority, pemOf } from './authority.ts';
 import { ForeignSecretError, RotationStepError, SecretContentionError } from './errors.ts';
@@ -26,7 +28,6 @@ import {
   withIssuing,
 } from './generate.ts';
 import { type Probe, probe } from './probe.ts';
-import type { StoredSecret } from './secrets.ts';
 
 export type RotationStep = 'prepare' | 'switch' | 'finish' | 'abort';
 

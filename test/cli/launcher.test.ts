@@ -50,6 +50,16 @@ test('symbolic links are followed, relative ones and links to links too', async 
   expect(bundle).toBe(join(root, 'dist/clustermesh-apiserver.js'));
 });
 
+test('kubectl runs it as a plugin, also through a link', async () => {
+  const plugin = fileURLToPath(new URL('../../bin/kubectl-clustermesh', import.meta.url));
+  copyFileSync(plugin, join(root, 'bin/kubectl-clustermesh'));
+  symlinkSync('../bin/kubectl-clustermesh', join(root, 'elsewhere/kubectl-clustermesh'));
+  expect(told(await launch(join(root, 'elsewhere/kubectl-clustermesh'), {}, 'connect', '-n=a b')).slice(3)).toEqual([
+    'connect',
+    '-n=a b',
+  ]);
+});
+
 test('it is found through the PATH', async () => {
   symlinkSync('../bin/clustermesh-apiserver', join(root, 'new/clustermesh-apiserver'));
   const outcome = await runChild('/bin/sh', ['-c', 'clustermesh-apiserver version'], { env: { PATH: path } });

@@ -94,6 +94,11 @@ export class KubeForbiddenError extends KubeError {
   override readonly retriable = true;
 }
 
+/** An object cannot be created because its namespace does not exist. */
+export class NamespaceMissingError extends KubeError {
+  readonly code = 'KUBE_NAMESPACE';
+}
+
 /** The server does not support streaming lists: it rejected or ignored the parameters. */
 export class StreamingListUnsupportedError extends KubeError {
   readonly code = 'KUBE_NO_STREAMING_LIST';

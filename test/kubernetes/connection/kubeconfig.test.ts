@@ -88,6 +88,15 @@ test('a server without a scheme is one with TLS', async () => {
   await expect(loadKubeConfig(config('{server: "ftp://x"}', '{}'))).rejects.toThrow(KubeConfigError);
 });
 
+test('a context that is named takes the place of the current one', async () => {
+  const clusters = 'clusters: [{name: a, cluster: {server: "https://a"}}, {name: b, cluster: {server: "https://b"}}]';
+  const contexts = 'contexts: [{name: a, context: {cluster: a}}, {name: b, context: {cluster: b}}]';
+  const file = written(`${clusters}\n${contexts}\ncurrent-context: a\n`);
+  expect((await loadKubeConfig(file)).server.host).toBe('a');
+  expect((await loadKubeConfig(file, undefined, 'b')).server.host).toBe('b');
+  await expect(loadKubeConfig(file, undefined, 'c')).rejects.toThrow(/: context "c" refers to no cluster$/);
+});
+
 test('embedded data takes precedence over files, a token file over a token, and impersonation is sent', async () => {
   writeFileSync(path('token'), 'from-file\n');
   const data = Buffer.from('pem-of-data').toString('base64');

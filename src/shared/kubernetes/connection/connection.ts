@@ -37,6 +37,8 @@ import { SilenceWatchdog } from './silence.ts';
 export interface ConnectionOptions {
   /** '' for the service account of the pod. */
   readonly kubeconfigPath: string;
+  /** Of the kubeconfig; the current one where absent. */
+  readonly context?: string;
   /** Instead of the server that the credentials name. http servers among them are sent no credentials. */
   readonly serverUrls: readonly string[];
   readonly userAgent: string;
@@ -80,7 +82,7 @@ export async function openConnection(options: ConnectionOptions): Promise<KubeCo
   if (options.kubeconfigPath === '' && urls.length > 0 && urls.every((url) => url.protocol === 'http:')) {
     return new KubeConnection(options, urls, ANONYMOUS);
   }
-  const credentials = await loadKubeConfig(options.kubeconfigPath);
+  const credentials = await loadKubeConfig(options.kubeconfigPath, undefined, options.context);
   return new KubeConnection(options, urls.length > 0 ? urls : [credentials.server], credentials);
 }
 

@@ -1,5 +1,5 @@
 /**
- * A kubeconfig as client-go reads it: the cluster and the user of its current context.
+ * A kubeconfig as client-go reads it: the cluster and the user of one of its contexts.
  *
  * Embedded data takes precedence over file paths. Paths are relative to the kubeconfig.
  */
@@ -94,14 +94,31 @@ const FILE = z.object(
 
 type File = z.infer<typeof FILE>;
 
-/** Throws KubeConfigError where the file cannot be read, or names no server. No message has a value of the file but names. */
-export async function readKubeConfigFile(path: string): Promise<KubeConfigFile> {
+/** What a kubeconfig can be asked for. */
+export interface KubeConfigContexts {
+  readonly names: readonly string[];
+  /** '' where none is set. */
+  readonly current: string;
+}
+
+/** Throws KubeConfigError where the file cannot be read. */
+export async function readContexts(path: string): Promise<KubeConfigContexts> {
+  const { contexts, 'current-context': current } = await parsed(path);
+  return { names: (contexts ?? []).flatMap(({ name }) => name ?? []), current: current ?? '' };
+}
+
+/**
+ * Reads the context of this name, '' for the current one. Throws KubeConfigError where the file cannot be read, or the context
+ * names no server. No message has a value of the file but names.
+ */
+export async function readKubeConfigFile(path: string, contextName = ''): Promise<KubeConfigFile> {
   const refuse = (problem: string) => new KubeConfigError(`kubeconfig ${path}: ${problem}`);
   const file = await parsed(path);
-  const wanted = file['current-context'] ?? '';
+  const wanted = contextName === '' ? (file['current-context'] ?? '') : contextName;
+  const which = contextName === '' ? 'its current context' : 'context';
   const context = file.contexts?.find(({ name }) => name === wanted)?.context;
   const cluster = file.clusters?.find(({ name }) => name === context?.cluster)?.cluster;
-  if (!cluster) throw refuse(`its current context "${wanted.slice(0, 100)}" refers to no cluster`);
+  if (!cluster) throw refuse(`${which} "${wanted.slice(0, 100)}" refers to no cluster`);
   const server = serverUrlOf(cluster.server ?? '');
   if (server === undefined) throw refuse('the server of its current context is not a URL; allowed: https://host:port');
   const proxy = cluster['proxy-url'] ? proxyUrlOf(cluster['proxy-url']) : undefined;

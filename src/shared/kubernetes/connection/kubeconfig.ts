@@ -26,11 +26,15 @@ export interface Pod {
 const THIS_POD: Pod = { environment: process.env, directory: '/var/run/secrets/kubernetes.io/serviceaccount' };
 
 /**
- * Reads the kubeconfig at `path`, or where that is '' the environment of a pod. Throws KubeConfigError
- * where it cannot be used at all; missing token or certificate files show up at the first `access`.
+ * Reads `context` of the kubeconfig at `path`, '' for the current one; or where the path is '' the environment of a pod. Throws
+ * KubeConfigError where it cannot be used at all; missing token or certificate files show up at the first `access`.
  */
-export async function loadKubeConfig(path: string, pod: Pod = THIS_POD): Promise<Credentials & { readonly server: URL }> {
-  const read = async () => (path === '' ? fromPod(pod) : readKubeConfigFile(path));
+export async function loadKubeConfig(
+  path: string,
+  pod: Pod = THIS_POD,
+  context = '',
+): Promise<Credentials & { readonly server: URL }> {
+  const read = async () => (path === '' ? fromPod(pod) : readKubeConfigFile(path, context));
   return new KubeConfigCredentials(read, await read());
 }
 

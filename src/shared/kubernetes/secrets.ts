@@ -1,10 +1,9 @@
 /** Secrets in the Kubernetes API: read, created, updated with a resourceVersion precondition; and who manages them. */
 
-import type { KubeConnection } from '../shared/kubernetes/connection/connection.ts';
-import { KubeMissingError, KubeStatusError } from '../shared/kubernetes/errors.ts';
-import { type JsonRecord, recordOf } from '../shared/kubernetes/objects/json.ts';
-import { printable } from '../shared/printable.ts';
-import { NamespaceMissingError } from './errors.ts';
+import { printable } from '../printable.ts';
+import type { KubeConnection } from './connection/connection.ts';
+import { KubeMissingError, KubeStatusError, NamespaceMissingError } from './errors.ts';
+import { type JsonRecord, recordOf } from './objects/json.ts';
 
 /** Decoded values by key. */
 export type SecretData = Readonly<Record<string, string>>;
@@ -42,11 +41,14 @@ export class Secrets {
   readonly #connection: KubeConnection;
   readonly #namespace: string;
   readonly #signal: AbortSignal;
+  readonly #isDryRun: boolean;
 
-  constructor(connection: KubeConnection, namespace: string, signal: AbortSignal) {
+  /** With `isDryRun` the API server checks every write and stores none. */
+  constructor(connection: KubeConnection, namespace: string, signal: AbortSignal, { isDryRun = false } = {}) {
     this.#connection = connection;
     this.#namespace = namespace;
     this.#signal = signal;
+    this.#isDryRun = isDryRun;
   }
 
   fullName(name: string): string {
@@ -110,7 +112,15 @@ export class Secrets {
     const content = { content: JSON.stringify(object), contentType: JSON_TYPE };
     try {
       const purpose = { verb, what: `Secret ${this.fullName(name)}` };
-      await this.#connection.send({ purpose, method, path, accept: JSON_TYPE, ...content, signal: this.#signal });
+      const query = this.#isDryRun ? '?dryRun=All' : '';
+      await this.#connection.send({
+        purpose,
+        method,
+        path: `${path}${query}`,
+        accept: JSON_TYPE,
+        ...content,
+        signal: this.#signal,
+      });
       return true;
     } catch (thrown) {
       if (thrown instanceof KubeStatusError && thrown.status === 409) return false;

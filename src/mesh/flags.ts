@@ -1,0 +1,79 @@
+/** The flags of `connect`, `disconnect` and `status`, named as those of Cilium's command line. */
+
+import { type EndpointAddress, parseEndpoint } from '../shared/etcd/endpoint-address.ts';
+import { listKind } from '../shared/flags/collections.ts';
+import { FlagError } from '../shared/flags/error.ts';
+import { quoted } from '../shared/flags/kinds.ts';
+import { bool, choice, type Flag, type FlagValues, list, text } from '../shared/flags/table.ts';
+
+const clusterFlags = {
+  context: text('', 'Context of the kubeconfig for this cluster; empty for the current context'),
+  kubeconfig: text('', 'Path of the kubeconfig; empty for $KUBECONFIG or ~/.kube/config', { candidates: 'files' }),
+  namespace: text('kube-system', 'Namespace of Cilium in all clusters', { shorthand: 'n' }),
+  output: text('', "Another form of output: json, yaml or jsonpath='{…}'", {
+    shorthand: 'o',
+    candidates: ['json', 'yaml', 'jsonpath='],
+  }),
+};
+
+const changeFlags = {
+  ...clusterFlags,
+  'destination-context': list('Contexts of the other clusters; repeatable, or separated by commas'),
+  'connection-mode': choice(
+    ['unicast', 'bidirectional', 'mesh'],
+    'bidirectional',
+    'unicast changes this cluster, bidirectional the others too, mesh connects all of them with each other',
+  ),
+  'dry-run': choice(
+    ['none', 'client', 'server'],
+    'none',
+    'Print the manifests and write nothing; with server, the API server checks them',
+  ),
+};
+
+export const connectFlagTable = {
+  ...changeFlags,
+  'source-endpoint': endpoints('Addresses of this cluster for the others, instead of those of its Service'),
+  'destination-endpoint': endpoints('Addresses of the other cluster, if there is one, instead of those of its Service'),
+  'allow-mismatching-ca': bool(false, 'Connect clusters that do not trust the CA of each other'),
+};
+
+export const disconnectFlagTable = {
+  ...changeFlags,
+  'destination-name': list('Names of other clusters that are not reachable; requires --force unless unicast'),
+  force: bool(false, 'Remove the entries of this cluster only, if the other cluster no longer exists'),
+};
+
+export type ChangeFlags = FlagValues<typeof changeFlags>;
+export type ConnectFlags = FlagValues<typeof connectFlagTable>;
+export type DisconnectFlags = FlagValues<typeof disconnectFlagTable>;
+
+/** The endpoints of a flag. Throws FlagError where addresses have several ports: an entry has one for all IP addresses. */
+export function endpointsOf(name: string, texts: readonly string[]): readonly EndpointAddress[] {
+  const all = texts.map((each) => parseEndpoint(each));
+  const ports = new Set(all.map(({ port }) => port));
+  if (ports.size > 1)
+    throw new FlagError(`flag --${name}: different ports (${[...ports].join(', ')}); allowed: addresses with one port`);
+  return all;
+}
+
+function endpoints(usage: string): Flag<readonly string[]> {
+  const kind = {
+    ...listKind,
+    parse(value: string, source: 'flag' | 'environment') {
+      const parts = listKind.parse(value, source);
+      const wrong = parts.find((part) => !isEndpoint(part));
+      if (wrong !== undefined) throw new FlagError(`${quoted(wrong)} is not an endpoint; allowed: such as 192.0.2.1:2379`);
+      return parts;
+    },
+  };
+  return { kind, default: [], usage: `${usage}: host:port, repeatable`, suffix: '' };
+}
+
+function isEndpoint(part: string): boolean {
+  try {
+    return parseEndpoint(part).secure;
+  } catch {
+    return false;
+  }
+}
