@@ -11,7 +11,7 @@ import { kvstoremeshDbg } from './cli/debug/kvstoremesh-dbg.ts';
 import { etcdinit } from './cli/etcdinit.ts';
 import { kvstoremesh } from './cli/kvstoremesh.ts';
 import { mcsapiCorednsCfg } from './cli/mcsapi-coredns-cfg.ts';
-import { connect, disconnect } from './cli/mesh.ts';
+import { connect, disconnect, status } from './cli/mesh.ts';
 import { version } from './cli/version.ts';
 import { ProgramError } from './shared/errors.ts';
 import { EXIT_FAILURE } from './shared/process/lifecycle.ts';
@@ -27,6 +27,7 @@ const commands: Readonly<Record<string, Command>> = {
   certs,
   connect,
   disconnect,
+  status,
   version,
   completion: completion(() => commands),
   help: {

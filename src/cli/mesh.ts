@@ -1,6 +1,7 @@
-/** `connect` and `disconnect`: commands for a workstation with a kubeconfig, also as `kubectl clustermesh`. */
+/** `connect`, `disconnect` and `status`: commands for a workstation with a kubeconfig, also as `kubectl clustermesh`. */
 
-import { connectFlagTable, disconnectFlagTable } from '../mesh/flags.ts';
+import { connectFlagTable, disconnectFlagTable, statusFlagTable } from '../mesh/flags.ts';
+import { systemClock } from '../shared/time/clock.ts';
 import { flagCommand } from './command/flag-command.ts';
 import { print } from './command/output.ts';
 
@@ -27,6 +28,25 @@ export const disconnect = flagCommand({
     const report = await disconnect(values, surroundings());
     print(format(report));
     return MESH_STATUS[report.verdict];
+  },
+});
+
+export const status = flagCommand({
+  name: 'status',
+  summary: 'Show to which clusters this cluster is connected; the exit status is 1 if something is not ready',
+  flags: statusFlagTable,
+  async run({ values }) {
+    const { output, namespace } = values;
+    const [{ status }, { statusText }] = await Promise.all([import('../mesh/status/read.ts'), import('../mesh/status/text.ts')]);
+    const format = output === '' ? undefined : (await import('./command/structured-output.ts')).structuredOutput(output);
+    const onWait = (elapsedMs: number, problems: readonly string[]) => {
+      process.stderr.write(
+        `⌛ Waiting (${Math.round(elapsedMs / 1_000)}s) for clusters to be connected: ${problems.join(', ')}\n`,
+      );
+    };
+    const report = await status(values, { ...surroundings(), clock: systemClock, onWait });
+    print(format === undefined ? statusText(report, namespace) : format(report));
+    return report.ready ? 0 : 1;
   },
 });
 

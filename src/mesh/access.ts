@@ -50,18 +50,18 @@ export async function readAccess(cluster: Cluster): Promise<ClusterAccess> {
 }
 
 /** The Deployment, or with a replicated etcd the StatefulSet; undefined where there is neither. Throws ClusterAccessError. */
-async function readWorkload(cluster: Cluster): Promise<JsonRecord | undefined> {
+export async function readWorkload(cluster: Cluster): Promise<JsonRecord | undefined> {
   const deployment = await cluster.getNamespaced('apps/v1/deployments', SERVICE);
   return deployment ?? (await cluster.getNamespaced('apps/v1/statefulsets', SERVICE));
 }
 
 /** The containers of a Deployment or StatefulSet. */
-function containersOf(workload: JsonRecord | undefined): readonly JsonRecord[] {
+export function containersOf(workload: JsonRecord | undefined): readonly JsonRecord[] {
   return recordsOf(recordOf(recordOf(recordOf(workload?.spec).template).spec).containers);
 }
 
 /** The certificates of a key of a Secret; none where it does not exist or has no certificate. */
-function certificatesIn(secret: JsonRecord | undefined, key: string): readonly Certificate[] {
+export function certificatesIn(secret: JsonRecord | undefined, key: string): readonly Certificate[] {
   const value = recordOf(secret?.data)[key];
   return typeof value === 'string' ? parsed(Buffer.from(value, 'base64').toString('utf8')) : [];
 }

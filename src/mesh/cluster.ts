@@ -98,6 +98,20 @@ export class Cluster implements AsyncDisposable {
     return this.get(`${this.collection(plural)}/${encodeURIComponent(name)}`, `${plural} ${this.namespace}/${name}`);
   }
 
+  /** The text at `path`, cut after `limitBytes`. Throws ClusterAccessError. */
+  getText(path: string, what: string, limitBytes: number): Promise<string> {
+    const purpose = { verb: 'get', what } as const;
+    return this.run(async () => {
+      const request = { purpose, path, accept: 'text/plain', signal: this.#signal, timeoutMs: ANSWER_TIMEOUT_MS };
+      const body = await this.#connection.open(request);
+      try {
+        return await body.text(limitBytes);
+      } finally {
+        body.close();
+      }
+    });
+  }
+
   collection(plural: string): string {
     const parts = plural.split('/');
     const root = parts.length === 1 ? '/api/v1' : `/apis/${parts.slice(0, -1).join('/')}`;

@@ -4,7 +4,7 @@ import { type EndpointAddress, parseEndpoint } from '../shared/etcd/endpoint-add
 import { listKind } from '../shared/flags/collections.ts';
 import { FlagError } from '../shared/flags/error.ts';
 import { quoted } from '../shared/flags/kinds.ts';
-import { bool, choice, type Flag, type FlagValues, list, text } from '../shared/flags/table.ts';
+import { bool, choice, duration, type Flag, type FlagValues, list, text } from '../shared/flags/table.ts';
 
 const clusterFlags = {
   context: text('', 'Context of the kubeconfig for this cluster; empty for the current context'),
@@ -44,7 +44,14 @@ export const disconnectFlagTable = {
   force: bool(false, 'Remove the entries of this cluster only, if the other cluster no longer exists'),
 };
 
+export const statusFlagTable = {
+  ...clusterFlags,
+  wait: bool(false, 'Wait until this cluster is ready and connected to all clusters'),
+  'wait-duration': duration('15m', 'Longest time to wait', { max: '24h' }),
+};
+
 export type ChangeFlags = FlagValues<typeof changeFlags>;
+export type StatusFlags = FlagValues<typeof statusFlagTable>;
 export type ConnectFlags = FlagValues<typeof connectFlagTable>;
 export type DisconnectFlags = FlagValues<typeof disconnectFlagTable>;
 

@@ -1,0 +1,96 @@
+/** The series of agents and of kvstoremesh that tell about remote clusters, read through the pod proxy of the API server. */
+import { asError } from '../../shared/errors.ts';
+import { type JsonRecord, recordOf } from '../../shared/kubernetes/objects/json.ts';
+import { printable } from '../../shared/printable.ts';
+import { recordsOf } from '../addresses.ts';
+import type { Cluster } from '../cluster.ts';
+
+/** Bytes of a scrape; an agent with many series has a few MiB. */
+const MAX_SCRAPE_BYTES = 16 * 1024 * 1024;
+/** Characters shown of the cause of a failed scrape. */
+const MAX_CAUSE_LENGTH = 300;
+
+export interface RemoteState {
+  readonly isReady: boolean;
+  readonly failures: number;
+  /** Milliseconds since 1970; 0 for none. */
+  readonly lastFailureMs: number;
+  /** Maximum age of the mirror in seconds; undefined where the program does not export it. */
+  readonly stalenessSeconds: number | undefined;
+}
+
+export interface PodState {
+  readonly pod: string;
+  /** By the name of the remote cluster. */
+  readonly remotes: ReadonlyMap<string, RemoteState>;
+  /** False for a kvstoremesh that stands by; undefined without leader election. */
+  readonly isLeader: boolean | undefined;
+}
+
+/** Why the state of a Pod is not known. */
+export interface UnknownPod {
+  readonly pod: string;
+  /** `no-port`: metrics are disabled. `failed`: they could not be read. */
+  readonly cause: 'no-port' | 'failed';
+  readonly text: string;
+}
+
+/** What is read: series of this prefix, from the port of this name of this container. */
+export interface MetricsSource {
+  readonly container: string;
+  readonly port: string;
+  readonly prefix: string;
+}
+
+export const AGENT: MetricsSource = { container: 'cilium-agent', port: 'prometheus', prefix: 'cilium_clustermesh_' };
+export const KVSTOREMESH: MetricsSource = {
+  container: 'kvstoremesh',
+  port: 'kvmesh-metrics',
+  prefix: 'cilium_kvstoremesh_',
+};
+
+/** Never rejects. */
+export async function readPod(cluster: Cluster, pod: JsonRecord, source: MetricsSource): Promise<PodState | UnknownPod> {
+  const name = String(recordOf(pod.metadata).name);
+  const containers = recordsOf(recordOf(pod.spec).containers);
+  const ports = recordsOf(containers.find((each) => each.name === source.container)?.ports);
+  const port = ports.find((each) => each.name === source.port)?.containerPort;
+  if (port === undefined) return { pod: name, cause: 'no-port', text: `no port ${source.port}` };
+  try {
+    const path = `${cluster.collection('pods')}/${encodeURIComponent(name)}:${port}/proxy/metrics`;
+    return podState(name, await cluster.getText(path, `metrics of Pod ${name}`, MAX_SCRAPE_BYTES), source.prefix);
+  } catch (thrown) {
+    return { pod: name, cause: 'failed', text: printable(asError(thrown).message, MAX_CAUSE_LENGTH) };
+  }
+}
+
+const SERIES = /^([a-z_]+)(?:\{([^}]*)\})? (\S+)/;
+const TARGET = /(?:^|,)target_cluster="([^"\\]{1,63})"/;
+
+function podState(pod: string, scrape: string, prefix: string): PodState {
+  const values = new Map<string, Map<string, number>>();
+  let isLeader: boolean | undefined;
+  for (const line of scrape.split('\n')) {
+    if (!line.startsWith(prefix)) continue;
+    const [, name = '', labels = '', value] = SERIES.exec(line) ?? [];
+    const series = name.slice(prefix.length);
+    if (series === 'leader_election_master_status') isLeader = Number(value) === 1;
+    const target = TARGET.exec(labels)?.[1];
+    if (target === undefined || !series.startsWith('remote_cluster_')) continue;
+    const of = values.get(target) ?? new Map<string, number>();
+    values.set(target, of.set(series.slice('remote_cluster_'.length), Number(value)));
+  }
+  const remotes = [...values]
+    .filter(([, of]) => of.has('readiness_status'))
+    .map(([name, of]) => [name, remoteState(of)] as const);
+  return { pod, remotes: new Map(remotes), isLeader };
+}
+
+function remoteState(values: ReadonlyMap<string, number>): RemoteState {
+  return {
+    isReady: values.get('readiness_status') === 1,
+    failures: values.get('failures') ?? 0,
+    lastFailureMs: (values.get('last_failure_ts') ?? 0) * 1_000,
+    stalenessSeconds: values.get('staleness_seconds'),
+  };
+}
