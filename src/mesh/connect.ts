@@ -45,6 +45,8 @@ export async function connect(flags: ConnectFlags, { signal }: MeshRun): Promise
   if (flags.destinationContext.length === 0) throw new FlagError('flag --destination-context is required');
   if (given.length > 0 && flags.destinationContext.length > 1)
     throw new FlagError('flag --destination-endpoint: not allowed with several --destination-context; connect them one by one');
+  if (source.length > 0 && flags.connectionMode === 'unicast')
+    throw new FlagError('flag --source-endpoint: no other cluster gets an entry with --connection-mode=unicast');
   await using clusters = await Clusters.open(flags, signal);
   const members = await Promise.all(
     clusters.all.map(async (cluster) => ({ cluster, identity: cluster.identity, access: await readAccess(cluster) })),

@@ -14,7 +14,7 @@ export function reportText(report: MeshReport): string {
     ...secrets.map(secretLine),
   ];
   if (verdict === 'refused') lines.push('nothing was changed');
-  return `${lines.join('\n')}\n${secrets.map(documentOf).join('')}`;
+  return `${lines.join('\n')}\n${documentsOf(secrets)}`;
 }
 
 function secretLine({ context, secret, outcome, set, removed, managedBy }: MeshReport['secrets'][number]): string {
@@ -29,12 +29,15 @@ function secretLine({ context, secret, outcome, set, removed, managedBy }: MeshR
   return `${where}: not changed (${what}), because ${managedBy} manages it and would undo the change; change its values instead`;
 }
 
-function documentOf({ context, secret, manifest, values, chart, removed }: MeshReport['secrets'][number]): string {
-  if (manifest !== undefined) return `---\n# context ${context}; other keys of the Secret stay\n${yamlOf(manifest)}`;
-  if (values !== undefined)
-    return `---\n# values of the chart ${chart} for context ${context} (Secret ${secret})\n${yamlOf(values)}`;
-  if (chart !== 'cilium' || removed.length === 0) return '';
-  return `---\n# context ${context}: remove ${removed.join(', ')} from clustermesh.config.clusters of the chart cilium\n`;
+/** Both Secrets of a cluster follow from the same values, which are printed once. */
+function documentsOf(secrets: MeshReport['secrets']): string {
+  const texts = secrets.flatMap(({ context, manifest, values, chart, removed }) => {
+    if (manifest !== undefined) return [`---\n# context ${context}; other keys of the Secret stay\n${yamlOf(manifest)}`];
+    if (values !== undefined) return [`---\n# values of the chart ${chart} for context ${context}\n${yamlOf(values)}`];
+    if (chart !== 'cilium' || removed.length === 0) return [];
+    return [`---\n# context ${context}: remove ${removed.join(', ')} from clustermesh.config.clusters of the chart cilium\n`];
+  });
+  return [...new Set(texts)].join('');
 }
 
 function yamlOf(content: object): string {

@@ -1,5 +1,4 @@
-import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -21,7 +20,7 @@ const missing = providerMissing('real');
 function steady(text: string, { namespace }: Mesh): string {
   return text
     .replaceAll(/([0-9A-F]{2}:){31}[0-9A-F]{2}/g, 'FINGERPRINT')
-    .replaceAll(/(10\.96|10\.1\d\d)\.\d+\.\d+/g, 'CLUSTER-IP')
+    .replaceAll(/\b10\.\d+\.\d+\.\d+/g, 'CLUSTER-IP')
     .replaceAll(namespace, 'NAMESPACE');
 }
 
@@ -117,6 +116,27 @@ describe.skipIf(missing !== undefined)(`connect${missing === undefined ? '' : ` 
     ]);
   });
 
+  test('the output in docs/connect.md is that of the command', async () => {
+    const mesh = await meshes.installed();
+    const page = readFileSync(join(import.meta.dirname, '../../docs/connect.md'), 'utf8');
+    const [, example = ''] = /^\$ clustermesh-apiserver connect .*\n([^`]*)```/m.exec(page) ?? [];
+    const report = await mesh.withNodePort('east', () => mesh.withNodePort('west', () => mesh.connect()));
+    expect(steady(reportText(report), mesh)).toBe(
+      example.replaceAll('kube-system', 'NAMESPACE').replaceAll(/5E:0B:…/g, 'FINGERPRINT'),
+    );
+  });
+
+  test.each([
+    [['--source-endpoint=192.0.2.1:1', '--connection-mode=unicast'], /^flag --source-endpoint: no other cluster gets an entry/],
+    [['--source-endpoint=192.0.2.1:1,192.0.2.2:2'], /^flag --source-endpoint: different ports \(1, 2\); allowed: /],
+    [
+      ['--destination-endpoint=192.0.2.1:1', '--destination-context=north'],
+      /^flag --destination-endpoint: not allowed with several/,
+    ],
+  ])('%s is refused', async (argv, message) => {
+    await expect(meshes.empty().connect(...argv)).rejects.toThrow(message);
+  });
+
   test.each<[string, Readonly<Record<string, string>>, string]>([
     ['the same name', { 'cluster-name': 'east' }, 'both clusters are named east; set cluster.name'],
     [
@@ -172,7 +192,7 @@ describe.skipIf(missing !== undefined)(`connect${missing === undefined ? '' : ` 
 
   test('with Helm nothing changes in that cluster, and the values are printed; the other cluster is connected', async () => {
     const mesh = await meshes.installed();
-    await mesh.create('east', 'secrets', { metadata: { name: CLUSTERMESH, ...HELM } });
+    for (const name of [CLUSTERMESH, KVSTOREMESH]) await mesh.create('east', 'secrets', { metadata: { name, ...HELM } });
     const labels = { ...HELM.labels, 'helm.sh/chart': 'clustermesh-apiserver-0.1.0' };
     await mesh.withNodePort('west', async () => {
       const report = await mesh.connect();
@@ -180,15 +200,18 @@ describe.skipIf(missing !== undefined)(`connect${missing === undefined ? '' : ` 
       expect(reportText(report)).toContain(
         `context east: Secret ${mesh.namespace}/cilium-clustermesh: not changed (set west), because Helm manages it and would undo the change; change its values instead\n`,
       );
+      expect(reportText(report).split('---\n')).toHaveLength(2);
       const place = { ips: ['192.0.2.21', '192.0.2.22'], port: 32_380 };
       expect(parse(reportText(report).split('---\n')[1] ?? '')).toEqual({
         clustermesh: { config: { enabled: true, clusters: [{ name: 'west', ...place }] } },
       });
-      await mesh.patch('east', 'secrets', CLUSTERMESH, { metadata: { labels } });
+      for (const name of [CLUSTERMESH, KVSTOREMESH]) await mesh.patch('east', 'secrets', name, { metadata: { labels } });
       expect(parse(reportText(await mesh.connect()).split('---\n')[1] ?? '')).toEqual({ mesh: { clusters: { west: place } } });
     });
-    expect(await mesh.secret('east', KVSTOREMESH)).toBeUndefined();
+    expect(await mesh.entries('east', KVSTOREMESH)).toEqual({});
     expect(Object.keys((await mesh.entries('west', KVSTOREMESH)) ?? {})).toEqual(['east']);
+    const removal = reportText(await mesh.disconnect('--destination-name=west', '--connection-mode=unicast'));
+    expect(removal).not.toContain('---');
   });
 
   test('addresses of a load balancer: names that the certificate covers stay names, else IP addresses are used', async () => {
@@ -243,7 +266,7 @@ describe.skipIf(missing !== undefined)(`connect${missing === undefined ? '' : ` 
   test('a cluster that no longer exists is disconnected on one side, by its name and with --force', async () => {
     const mesh = await meshes.installed();
     await mesh.connect();
-    const config = parse(execFileSync('cat', [mesh.kubeconfig], { encoding: 'utf8' }));
+    const config = parse(readFileSync(mesh.kubeconfig, 'utf8'));
     config.clusters[1].cluster.server = 'https://127.0.0.1:1';
     const file = join(temporaryDirectory('mesh'), 'kubeconfig');
     writeFileSync(file, stringify(config));
