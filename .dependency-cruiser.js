@@ -77,6 +77,13 @@ const KVSTOREMESH = [
   'term',
   'run',
 ];
+const MESH = [
+  ['errors', 'flags', 'kubeconfig'],
+  'cluster',
+  ['addresses', 'clusters'],
+  ['access', 'entries'],
+  ['connect', 'status'],
+];
 const CLI = [
   'command',
   ['completion', 'debug', 'clustermesh', 'kvstoremesh', 'etcdinit', 'mcsapi-coredns-cfg', 'certs', 'mesh', 'version'],
@@ -175,6 +182,7 @@ export default {
     ...layersOf('^src/shared/publisher/', PUBLISHER),
     ...layersOf('^src/apiserver/', APISERVER),
     ...layersOf('^src/kvstoremesh/', KVSTOREMESH),
+    ...layersOf('^src/mesh/', MESH),
     ...layersOf('^src/cli/', CLI),
     onlyIn('@grpc/grpc-js', '^src/shared/etcd/'),
     onlyIn('@kubernetes/client-node', '^src/shared/kubernetes/'),

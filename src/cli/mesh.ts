@@ -12,7 +12,11 @@ export const connect = flagCommand({
   summary: 'Connect this cluster with others; the exit status is 1 after a failed check, 2 if Helm manages the Secrets',
   flags: connectFlagTable,
   async run({ values }) {
-    const [{ connect, MESH_STATUS }, format] = await Promise.all([import('../mesh/connect.ts'), formatOf(values.output)]);
+    const [{ connect }, { MESH_STATUS }, format] = await Promise.all([
+      import('../mesh/connect/connect.ts'),
+      import('../mesh/connect/changes.ts'),
+      formatOf(values.output),
+    ]);
     const report = await connect(values, surroundings());
     print(format(report));
     return MESH_STATUS[report.verdict];
@@ -24,7 +28,11 @@ export const disconnect = flagCommand({
   summary: 'Disconnect this cluster from others; the exit status is 2 if Helm manages the Secrets',
   flags: disconnectFlagTable,
   async run({ values }) {
-    const [{ disconnect, MESH_STATUS }, format] = await Promise.all([import('../mesh/connect.ts'), formatOf(values.output)]);
+    const [{ disconnect }, { MESH_STATUS }, format] = await Promise.all([
+      import('../mesh/connect/disconnect.ts'),
+      import('../mesh/connect/changes.ts'),
+      formatOf(values.output),
+    ]);
     const report = await disconnect(values, surroundings());
     print(format(report));
     return MESH_STATUS[report.verdict];
@@ -52,7 +60,7 @@ export const status = flagCommand({
 
 async function formatOf(output: string) {
   if (output !== '') return (await import('./command/structured-output.ts')).structuredOutput(output);
-  return (await import('../mesh/report-text.ts')).reportText;
+  return (await import('../mesh/connect/report-text.ts')).reportText;
 }
 
 /** A write is atomic, and another run completes what a signal interrupts. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { reportText } from '../../src/mesh/report-text.ts';
+import { reportText } from '../../src/mesh/connect/report-text.ts';
 import { providerMissing } from '../support/kubernetes/kubernetes-provider.ts';
 import { runChild } from '../support/processes/child.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';

@@ -1,6 +1,6 @@
 /** The report of `connect` and `disconnect` as text. */
 import { stringify } from 'yaml';
-import type { MeshReport } from './connect.ts';
+import type { MeshReport } from './changes.ts';
 
 /** Lines of clusters, checks, addresses and Secrets; then manifests or values, each as a YAML document. */
 export function reportText(report: MeshReport): string {

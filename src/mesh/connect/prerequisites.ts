@@ -1,10 +1,10 @@
 /** What must hold before clusters are connected. Pure: from what was read to findings. */
-import { clusterIdProblem, clusterNameProblem } from '../shared/cluster-info.ts';
-import type { Certificate } from '../shared/tls/certificate.ts';
-import { nameVerdict } from '../shared/tls/server-name.ts';
-import { type ClusterAccess, REMOTE_SECRET } from './access.ts';
-import type { Destination } from './addresses.ts';
-import type { ClusterIdentity } from './cluster.ts';
+import { clusterIdProblem, clusterNameProblem } from '../../shared/cluster-info.ts';
+import type { Certificate } from '../../shared/tls/certificate.ts';
+import { nameVerdict } from '../../shared/tls/server-name.ts';
+import { type ClusterAccess, REMOTE_SECRET } from '../access.ts';
+import type { Destination } from '../addresses.ts';
+import type { ClusterIdentity } from '../cluster.ts';
 
 export type Severity = 'ok' | 'warning' | 'error';
 

@@ -1,5 +1,5 @@
 /** Values of the charts that have the effect of an entry, for Secrets that Helm manages. */
-import type { Destination } from './addresses.ts';
+import type { Destination } from '../addresses.ts';
 
 /** Undefined for a chart that is not known. */
 export function valuesFor(chart: string, peers: ReadonlyMap<string, Destination>): object | undefined {

@@ -5,11 +5,11 @@
  * after a conflict. A Secret that Helm or another program manages is left as it is: its next run would undo the change.
  */
 
-import { recordOf } from '../shared/kubernetes/objects/json.ts';
-import type { SecretData, StoredSecret } from '../shared/kubernetes/secrets.ts';
-import type { Cluster } from './cluster.ts';
-import { leftoversOf } from './entries.ts';
-import { PeerSecretContentionError } from './errors.ts';
+import { recordOf } from '../../shared/kubernetes/objects/json.ts';
+import type { SecretData, StoredSecret } from '../../shared/kubernetes/secrets.ts';
+import type { Cluster } from '../cluster.ts';
+import { leftoversOf } from '../entries.ts';
+import { PeerSecretContentionError } from '../errors.ts';
 
 /** Attempts to update a Secret that another writer keeps changing. */
 const MAX_ATTEMPTS = 5;
