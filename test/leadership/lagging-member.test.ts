@@ -37,12 +37,21 @@ describe.skipIf(missing !== undefined)(`kvstoremesh${missing === undefined ? '' 
       until(`${count} nodes are mirrored`, async () => (await mirrored()) === count, { status: () => lines.slice(-10) });
     // The members elect a leader after each change, and reject writes until then.
     const write = (entries: Record<string, string>) => until('it is written', () => berlin.put(entries));
-    const since = await local.revision();
+    // An etcd that elects a leader may store a write that it has not answered, which is then written again.
+    const untilConfirmed = () =>
+      until('etcd has confirmed every write', async () => {
+        const { body } = await daemon.get('metrics', '/metrics');
+        const sizes = [...body.matchAll(/^cilium_kvstoremesh_kvstore_sync_queue_size\{.*\} (\d+)$/gm)].map(([, size]) => size);
+        return sizes.length > 0 && sizes.every((size) => size === '0');
+      });
+    const changed: string[] = [];
     for (const [round, lagging] of [1, 0].entries()) {
       locals.isolate(lagging);
       remotes.isolate(lagging);
       await write(many(`while-${round}`));
       await untilMirrored(1 + KEYS * (round + 1));
+      await untilConfirmed();
+      const since = await local.revision();
       for (const [etcd, proxy] of [
         [locals, localProxy],
         [remotes, remoteProxy],
@@ -53,14 +62,13 @@ describe.skipIf(missing !== undefined)(`kvstoremesh${missing === undefined ? '' 
       }
       await daemon.until('it is connected', 'berlin', ({ connected }) => connected);
       await write({ 'cilium/state/nodes/v1/berlin/node-1': `round ${round}` });
+      await until(
+        'the next change is mirrored',
+        async () => (await local.dump())['cilium/cache/nodes/v1/berlin/node-1'] === `round ${round}`,
+      );
+      changed.push(...(await changesSince(local.client, since)));
     }
-    await until(
-      'the last change is mirrored',
-      async () => (await local.dump())['cilium/cache/nodes/v1/berlin/node-1'] === 'round 1',
-    );
-    const puts = (await changesSince(local.client, since)).filter((change) => !change.endsWith('/berlin/node-1'));
-    expect(puts.length).toBe(new Set(puts).size);
-    expect(puts.length).toBe(2 * KEYS);
+    expect(changed.filter((change) => !change.endsWith('/berlin/node-1'))).toEqual([]);
     const texts = lines.map(({ msg }) => msg).join('\n');
     expect(texts).not.toMatch(/was replaced|watch position lost|leader lock lost/);
     expect(lines.map(({ reason }) => String(reason)).join('\n')).not.toMatch(/replaced|emptied/);
