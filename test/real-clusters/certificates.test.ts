@@ -1,10 +1,13 @@
-/** docs/certificates.md on two real clusters: every certificate and the CA are replaced while Services change. */
+/**
+ * docs/certificates.md on two real clusters, which docs/connect.md has joined: every certificate and the CA are replaced while
+ * Services change.
+ */
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
-import { connect } from 'node:tls';
+import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clusterMissing } from '../support/cluster/node-programs.ts';
-import { runChild } from '../support/processes/child.ts';
+import { type Outcome, runChild } from '../support/processes/child.ts';
 import { until } from '../support/until.ts';
 import { Changes, ServiceReader } from './changes.ts';
 import { NAMESPACE } from './cilium.ts';
@@ -29,8 +32,11 @@ describe.skipIf(missing !== undefined)(`certificates of two clusters${missing ==
   let reader: ServiceReader;
 
   beforeAll(async () => {
-    const values = { tls: { method: 'cronJob' } };
-    joined = await JoinedClusters.start((clusters) => clusters.installChart({ east: values, west: values }));
+    const values = { tls: { method: 'cronJob' }, mesh: { renderSecrets: false } };
+    joined = await JoinedClusters.start(async (clusters) => {
+      await clusters.installChart({ east: values, west: values });
+      await until('the certificates are issued', () => connect(clusters), READY);
+    });
     changes = await Changes.start(joined.by.east);
     reader = new ServiceReader(await joined.client('west', 'local'), 'east');
     await reader.hasAll(changes);
@@ -41,6 +47,19 @@ describe.skipIf(missing !== undefined)(`certificates of two clusters${missing ==
     await changes?.[Symbol.asyncDispose]();
     await joined?.[Symbol.asyncDispose]();
   }, 60_000);
+
+  /** Resolves with true once the clusters are joined. */
+  async function connect(clusters: JoinedClusters): Promise<boolean> {
+    const { status, stdout, stderr } = await mesh(clusters, 'connect');
+    if (status !== 0) throw new Error(stdout + stderr);
+    return true;
+  }
+
+  /** Runs a command on both clusters, from a workstation. */
+  async function mesh({ directory }: JoinedClusters, command: string): Promise<Outcome> {
+    const args = [command, '--context=east', '--destination-context=west'];
+    return await runChild(PROGRAM, args, { env: { KUBECONFIG: join(directory, 'kubeconfig') } });
+  }
 
   /** Runs `certs` for that cluster, as from a workstation. */
   async function certs(name: Name, ...args: readonly string[]): Promise<string> {
@@ -69,7 +88,7 @@ describe.skipIf(missing !== undefined)(`certificates of two clusters${missing ==
   /** Of the certificate that etcd shows. */
   function servedSerial(name: Name): Promise<string> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ host: joined.by[name].nodeAddress, port: NODE_PORT, rejectUnauthorized: false }, () => {
+      const socket = connectTls({ host: joined.by[name].nodeAddress, port: NODE_PORT, rejectUnauthorized: false }, () => {
         resolve(socket.getPeerX509Certificate()?.serialNumber ?? '');
         socket.destroy();
       });
@@ -81,6 +100,12 @@ describe.skipIf(missing !== undefined)(`certificates of two clusters${missing ==
     const texts = await Promise.all([9962, 9964].map((port) => joined.fetch(name, port, '/metrics')));
     return texts.flatMap((text) => text.match(EXPIRY) ?? []).sort();
   }
+
+  test('connect has joined the clusters, and changes nothing when it is repeated', async () => {
+    const { status, stdout } = await mesh(joined, 'connect');
+    expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringContaining('unchanged') });
+    expect(stdout).not.toMatch(/: changed/);
+  });
 
   test('new certificates are used without a restart, and no change is lost', { timeout: 300_000 }, async () => {
     const before = await Promise.all(
