@@ -1,5 +1,5 @@
 /**
- * Writes docs/bounds.md from the sources: every limit, timeout and interval with its reason. With `--check` it only compares.
+ * Writes docs/reference/bounds.md from the sources: every limit, timeout and interval with its reason. With `--check` it only compares.
  *
  * A bound is a constant with a number: all of those in a `limits.ts`, and elsewhere those that are named `MAX_…` or end with
  * a unit of time. Its reason is the doc comment before it, which may cover several constants in a row.
@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
 import { ROOT } from '../steps.ts';
 
-const PAGE = join(ROOT, 'docs/bounds.md');
+const PAGE = join(ROOT, 'docs/reference/bounds.md');
 
 const INTRODUCTION = `# Bounds
 
@@ -86,6 +86,6 @@ if (unexplained.length > 0) {
 }
 if (!process.argv.includes('--check')) writeFileSync(PAGE, page);
 else if (readFileSync(PAGE, 'utf8') !== page) {
-  process.stdout.write('docs/bounds.md differs from the sources: run node scripts/checks/bounds.ts\n');
+  process.stdout.write('docs/reference/bounds.md differs from the sources: run node scripts/checks/bounds.ts\n');
   process.exitCode = 1;
 }

@@ -1,6 +1,6 @@
 /**
  * Limits, timeouts and intervals used in several places, with their reasons. Others are next to the code that they limit, those of
- * the Kubernetes client in kubernetes/limits.ts. docs/bounds.md lists all of them.
+ * the Kubernetes client in kubernetes/limits.ts. docs/reference/bounds.md lists all of them.
  */
 
 /** Operations of one etcd transaction: etcd's default for `--max-txn-ops`. */

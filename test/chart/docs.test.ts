@@ -132,17 +132,17 @@ describe.skipIf(missing !== undefined)(`documents of the chart${missing === unde
   });
 });
 
-test('docs/chart-values.md lists the values as the schema describes them', async () => {
+test('docs/reference/chart-values.md lists the values as the schema describes them', async () => {
   const rows = valueRows(schemaOf(), parse(read('charts/clustermesh-apiserver/values.yaml')) as Values);
   const text = `# Values of the chart
 
-The ${rows.length} values of the chart with their defaults, from \`values.yaml\` and \`values.schema.json\`. See also [the chart](chart.md).
+The ${rows.length} values of the chart with their defaults, from \`values.yaml\` and \`values.schema.json\`. See also [the chart](../chart.md).
 
 | value | default | description |
 |---|---|---|
 ${rows.join('\n')}
 `;
-  await expect(text).toMatchFileSnapshot(join(ROOT, 'docs/chart-values.md'));
+  await expect(text).toMatchFileSnapshot(join(ROOT, 'docs/reference/chart-values.md'));
 });
 
 test('the schema knows the values of values.yaml and no others, describes each, and closes every group', () => {

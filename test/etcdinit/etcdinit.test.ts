@@ -10,7 +10,7 @@ import { silentLogger } from '../../src/shared/process/log.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
 import { bytes, connect, openClient, soon } from '../support/etcd/etcd-client.ts';
 import { etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
-import { etcdPid, InitRig, isAlive, parentOf, reached, unstoppable } from '../support/etcd/etcdinit-process.ts';
+import { etcdPid, InitRig, isAlive, parentOf, reached, unstoppable } from '../support/processes/etcdinit-process.ts';
 import { CertificateDirectory } from '../support/tls/certificates.ts';
 import { until } from '../support/until.ts';
 

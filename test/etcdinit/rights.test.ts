@@ -12,7 +12,7 @@ import { systemClock } from '../../src/shared/time/clock.ts';
 import { bytes, soon } from '../support/etcd/etcd-client.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
 import { ETCDCTL, etcdctlMissing } from '../support/etcd/etcdctl.ts';
-import { InitRig } from '../support/etcd/etcdinit-process.ts';
+import { InitRig } from '../support/processes/etcdinit-process.ts';
 import { type Authority, CertificateDirectory, type CertificateFiles, canMakeCertificates } from '../support/tls/certificates.ts';
 
 const missing = canMakeCertificates() ? etcdctlMissing() : 'no openssl 3';

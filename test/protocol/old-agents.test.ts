@@ -8,10 +8,10 @@ import { silentLogger } from '../../src/shared/process/log.ts';
 import { systemClock } from '../../src/shared/time/clock.ts';
 import { soon } from '../support/etcd/etcd-client.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
-import { InitRig } from '../support/etcd/etcdinit-process.ts';
 import { ConfigDirectory } from '../support/kvstoremesh/config-directory.ts';
 import { KvstoremeshRun } from '../support/kvstoremesh/kvstoremesh-run.ts';
 import { startFullRemote } from '../support/kvstoremesh/mesh-fixture.ts';
+import { InitRig } from '../support/processes/etcdinit-process.ts';
 import { type Authority, CertificateDirectory, canMakeCertificates } from '../support/tls/certificates.ts';
 import { until } from '../support/until.ts';
 

@@ -6,13 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { asError } from '../../../src/shared/errors.ts';
-import { ETCD_IMAGES, etcdContainer, startEtcdContainer } from '../etcd/etcd-container.ts';
 import { callEtcd } from '../etcd/etcd-gateway.ts';
 import { KUBE_APISERVER_IMAGE, kubeApiserverContainer, startKubeApiserverContainer } from '../kubernetes/kubernetes-container.ts';
 import { freePort } from '../network/free-port.ts';
 import { canMakeCertificates } from '../tls/certificates.ts';
 import { until } from '../until.ts';
 import { containerEngineMissing, containersChosen } from './container-engine.ts';
+import { ETCD_IMAGES, etcdContainer, startEtcdContainer } from './etcd-container.ts';
 import { isEngineNamed, type Podman, startPodman } from './podman.ts';
 
 const OLDEST = { path: 'gcr.io/etcd-development/etcd:v3.4.35', version: '3.4.35', minor: '3.4' };

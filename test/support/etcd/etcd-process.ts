@@ -10,9 +10,9 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { etcdVersionOf } from '../../../demo/mesh/processes/etcd-binary.ts';
 import { containersChosen } from '../containers/container-engine.ts';
+import { ETCD_IMAGES, startEtcdContainer } from '../containers/etcd-container.ts';
 import { freePort } from '../network/free-port.ts';
 import { until } from '../until.ts';
-import { ETCD_IMAGES, startEtcdContainer } from './etcd-container.ts';
 import { type EtcdBinary, type EtcdOptions, type EtcdProcess, etcdFlags, type RestartOptions } from './etcd-server.ts';
 
 export type { EtcdBinary, EtcdOptions, EtcdProcess } from './etcd-server.ts';

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ContainerPlan, startContainer } from '../containers/container-engine.ts';
-import { ETCD_CLIENT_PORT, startEtcdContainer } from '../etcd/etcd-container.ts';
+import { ETCD_CLIENT_PORT, startEtcdContainer } from '../containers/etcd-container.ts';
 import { freePort } from '../network/free-port.ts';
 import { CertificateDirectory, type CertificateFiles } from '../tls/certificates.ts';
 import {

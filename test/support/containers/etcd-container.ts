@@ -4,9 +4,9 @@
  * The data is in the container: it survives a kill, and is lost with a wipe, which creates another container.
  */
 import { rmSync } from 'node:fs';
-import { type ContainerPlan, type RunningContainer, startContainer } from '../containers/container-engine.ts';
+import { type EtcdBinary, type EtcdOptions, type EtcdProcess, etcdFlags, type RestartOptions } from '../etcd/etcd-server.ts';
 import { until } from '../until.ts';
-import { type EtcdBinary, type EtcdOptions, type EtcdProcess, etcdFlags, type RestartOptions } from './etcd-server.ts';
+import { type ContainerPlan, type RunningContainer, startContainer } from './container-engine.ts';
 
 const NEWEST = image('3.6.12');
 

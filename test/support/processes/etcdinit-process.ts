@@ -3,9 +3,9 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Child, type Outcome, startChild } from '../processes/child.ts';
+import type { EtcdBinary } from '../etcd/etcd-process.ts';
 import { until } from '../until.ts';
-import type { EtcdBinary } from './etcd-process.ts';
+import { type Child, type Outcome, startChild } from './child.ts';
 
 const main = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 
