@@ -2,7 +2,7 @@
  * The real clusters of a test file. Test files take turns, across processes: they use the same addresses, and two nodes keep a small
  * machine busy.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
@@ -14,6 +14,14 @@ import { RealCluster } from './real-cluster.ts';
 
 const LOCK = '/run/kubernetes-test-clusters.lock';
 const TURN_MS = 15 * 60_000;
+/** Directories that kubelet, containerd and CNI plugins make whatever their flags say. */
+const FIXED_DIRECTORIES = [
+  '/run/containerd',
+  '/usr/libexec/kubernetes',
+  '/var/lib/cni',
+  '/var/lib/kubelet',
+  '/var/log/containers',
+];
 
 export class RealClusters implements AsyncDisposable {
   /** Temporary files: `kubeconfig` has a context for each cluster, `NAME.kubeconfig` is of one of them. */
@@ -33,6 +41,10 @@ export class RealClusters implements AsyncDisposable {
       const image = await projectImage();
       await takeTurn();
       clusters.#stack.defer(() => rmSync(LOCK, { recursive: true, force: true }));
+      const made = FIXED_DIRECTORIES.filter((path) => !existsSync(path));
+      clusters.#stack.defer(() => {
+        for (const path of made) rmSync(path, { recursive: true, force: true });
+      });
       clusters.#stack.defer(makeBridge());
       const nameServer = clusters.#stack.use(await NameServer.start());
       const pause = join(clusters.directory, 'pause.tar');
