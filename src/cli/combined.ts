@@ -3,19 +3,20 @@ import { apiserverFlagTable } from '../apiserver/flags.ts';
 import { kvstoremeshFlagTable } from '../kvstoremesh/flags.ts';
 import { ProgramError } from '../shared/errors.ts';
 import { FlagError } from '../shared/flags/error.ts';
-import { configuredClustermesh } from './clustermesh.ts';
+import { parseFlags } from '../shared/flags/parse.ts';
+import { clustermeshDaemon } from './clustermesh.ts';
 import type { Command } from './command/command.ts';
-import { type ConfiguredDaemon, checkDaemonFlags, runDaemons } from './command/daemon.ts';
+import { type ConfiguredDaemon, checkDaemonFlags, type Daemon, type DaemonFlags, runDaemons } from './command/daemon.ts';
 import { combinedHelp } from './command/help.ts';
-import { configuredKvstoremesh } from './kvstoremesh.ts';
+import { kvstoremeshDaemon } from './kvstoremesh.ts';
 
 const NAME = 'combined';
 const SUMMARY = 'Run clustermesh and kvstoremesh in one process';
 const SEPARATOR = '--';
 
 const DAEMONS = [
-  ['clustermesh', configuredClustermesh],
-  ['kvstoremesh', configuredKvstoremesh],
+  ['clustermesh', (argv: readonly string[]) => configured(parseFlags(apiserverFlagTable, argv), clustermeshDaemon)],
+  ['kvstoremesh', (argv: readonly string[]) => configured(parseFlags(kvstoremeshFlagTable, argv), kvstoremeshDaemon)],
 ] as const;
 
 export const combined: Command = {
@@ -29,7 +30,7 @@ export const combined: Command = {
     for (const [index, [name, configure]] of DAEMONS.entries()) {
       const list = lists[index];
       if (list === undefined) throw new FlagError(`the flags of ${name} are missing; put them behind ${SEPARATOR}`);
-      const daemon = ofDaemon(name, () => configured(configure, list));
+      const daemon = ofDaemon(name, () => configure(list));
       if (daemon === 'help') {
         process.stdout.write(
           combinedHelp(
@@ -46,13 +47,15 @@ export const combined: Command = {
   },
 };
 
-function configured(
-  configure: (argv: readonly string[]) => ConfiguredDaemon | 'help',
-  argv: readonly string[],
+/** The daemon with its flags; `help` where they ask for it. Throws a ProgramError for flags that do not fit together. */
+function configured<Flags extends DaemonFlags>(
+  flags: Flags | 'help',
+  daemonOf: (flags: Flags) => Daemon,
 ): ConfiguredDaemon | 'help' {
-  const daemon = configure(argv);
-  if (daemon !== 'help') checkDaemonFlags(daemon.flags);
-  return daemon;
+  if (flags === 'help') return 'help';
+  const daemon = daemonOf(flags);
+  checkDaemonFlags(flags);
+  return { daemon, flags };
 }
 
 /** Both daemons have flags of the same names: an error says whose it is. */

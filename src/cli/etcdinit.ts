@@ -1,28 +1,21 @@
 /** `etcdinit`: prepares the data directory of the local etcd, once, before etcd starts. */
 import { EtcdinitError } from '../etcdinit/errors.ts';
 import { etcdinitFlagTable } from '../etcdinit/flags.ts';
-import { parseFlags } from '../shared/flags/parse.ts';
 import { EXIT_FAILURE } from '../shared/process/lifecycle.ts';
 import { createLogger } from '../shared/process/log.ts';
 import { systemClock } from '../shared/time/clock.ts';
-import type { Command } from './command/command.ts';
-import { commandHelp } from './command/help.ts';
+import { flagCommand } from './command/flag-command.ts';
 import { logFormatOf } from './command/log-format.ts';
 import { logStart } from './command/start-log.ts';
 import { untilSignalled } from './command/until-signalled.ts';
 
 const NAME = 'etcdinit';
-const SUMMARY = 'Initialize the data directory of the local etcd: users, roles and authentication';
 
-export const etcdinit: Command = {
-  summary: SUMMARY,
+export const etcdinit = flagCommand({
+  name: NAME,
+  summary: 'Initialize the data directory of the local etcd: users, roles and authentication',
   flags: etcdinitFlagTable,
-  async run(argv) {
-    const flags = parseFlags(etcdinitFlagTable, argv);
-    if (flags === 'help') {
-      process.stdout.write(commandHelp(NAME, SUMMARY, etcdinitFlagTable));
-      return 0;
-    }
+  async run(flags) {
     const { debug, logOpt, clusterName: localCluster } = flags.values;
     const log = createLogger({ debug, format: logFormatOf(logOpt), base: { command: NAME, localCluster } });
     logStart(log, flags);
@@ -34,4 +27,4 @@ export const etcdinit: Command = {
       runEtcdinit(flags.values, { log, clock: systemClock, signal }),
     );
   },
-};
+});

@@ -15,7 +15,8 @@ import { VERSION } from '../../shared/version.ts';
 import { logFormatOf } from './log-format.ts';
 import { logStart } from './start-log.ts';
 
-type DaemonFlags = ParsedFlags<typeof clusterFlags & typeof kvstoreFlags & typeof logFlags>;
+/** The flags that every daemon has, among others. */
+export type DaemonFlags = ParsedFlags<typeof clusterFlags & typeof kvstoreFlags & typeof logFlags>;
 
 export interface Daemon {
   /** The subcommand; on every line of the log. */
