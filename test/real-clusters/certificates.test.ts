@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clusterMissing } from '../support/cluster/node-programs.ts';
 import { type Outcome, runChild } from '../support/processes/child.ts';
 import { until } from '../support/until.ts';
-import { Changes, ServiceReader } from './changes.ts';
+import type { Changes, ServiceReader } from './changes.ts';
 import { NAMESPACE } from './cilium.ts';
 import { JoinedClusters, NAMES, type Name, NODE_PORT, READY } from './joined-clusters.ts';
 
@@ -37,16 +37,10 @@ describe.skipIf(missing !== undefined)(`certificates of two clusters${missing ==
       await clusters.installChart({ east: values, west: values });
       await until('the certificates are issued', () => connect(clusters), READY);
     });
-    changes = await Changes.start(joined.by.east);
-    reader = new ServiceReader(await joined.client('west', 'local'), 'east');
-    await reader.hasAll(changes);
+    ({ changes, reader } = await joined.underChanges());
   }, 1_500_000);
 
-  afterAll(async () => {
-    await reader?.[Symbol.asyncDispose]();
-    await changes?.[Symbol.asyncDispose]();
-    await joined?.[Symbol.asyncDispose]();
-  }, 60_000);
+  afterAll(() => joined?.[Symbol.asyncDispose](), 60_000);
 
   /** Resolves with true once the clusters are joined. */
   async function connect(clusters: JoinedClusters): Promise<boolean> {

@@ -12,7 +12,7 @@ import { ciliumChartObjects } from '../support/cilium-chart/chart.ts';
 import type { CiliumVersion } from '../support/cilium-chart/versions.ts';
 import { clusterMissing } from '../support/cluster/node-programs.ts';
 import { until } from '../support/until.ts';
-import { Changes, ServiceReader } from './changes.ts';
+import type { Changes, ServiceReader } from './changes.ts';
 import { IMAGE, JoinedClusters, NAMES, type Name, NODE_PORT, READY } from './joined-clusters.ts';
 
 const VERSIONS: Readonly<Record<Name, CiliumVersion>> = { east: '1.19', west: '1.20' };
@@ -39,16 +39,10 @@ describe.skipIf(missing !== undefined)(`Cilium's charts with the image${missing 
   beforeAll(async () => {
     issuer = new CertificateIssuer();
     joined = await JoinedClusters.start(installCiliumCharts);
-    changes = await Changes.start(joined.by.east);
-    reader = new ServiceReader(await joined.client('west', 'local'), 'east');
-    await reader.hasAll(changes);
+    ({ changes, reader } = await joined.underChanges());
   }, 1_500_000);
 
-  afterAll(async () => {
-    await reader?.[Symbol.asyncDispose]();
-    await changes?.[Symbol.asyncDispose]();
-    await joined?.[Symbol.asyncDispose]();
-  }, 60_000);
+  afterAll(() => joined?.[Symbol.asyncDispose](), 60_000);
 
   async function installCiliumCharts(clusters: JoinedClusters): Promise<void> {
     for (const name of NAMES) await applyChart(clusters, name, VERSIONS[name]);

@@ -6,6 +6,7 @@ import type { EtcdClient } from '../../src/shared/etcd/types.ts';
 import { RealClusters } from '../support/cluster/clusters.ts';
 import type { RealCluster } from '../support/cluster/real-cluster.ts';
 import { until } from '../support/until.ts';
+import { Changes, ServiceReader } from './changes.ts';
 import { createConfiguration, installDefinitions, NAMESPACE } from './cilium.ts';
 import { Guide } from './guide.ts';
 import { type MeshClientOptions, meshClient, writeSecret } from './mesh-client.ts';
@@ -32,6 +33,7 @@ export class JoinedClusters implements AsyncDisposable {
   readonly by: Readonly<Record<Name, RealCluster>>;
   readonly guide: Guide;
   readonly #clusters: RealClusters;
+  readonly #load = new AsyncDisposableStack();
   readonly #clients: { readonly client: EtcdClient; readonly name: Name; readonly options: MeshClientOptions }[] = [];
 
   private constructor(clusters: RealClusters, by: Readonly<Record<Name, RealCluster>>) {
@@ -133,6 +135,14 @@ export class JoinedClusters implements AsyncDisposable {
     return client;
   }
 
+  /** Starts changes in east, and a reader of the mirror in west that has seen them; they end with the clusters. */
+  async underChanges(): Promise<{ readonly changes: Changes; readonly reader: ServiceReader }> {
+    const changes = this.#load.use(await Changes.start(this.by.east));
+    const reader = this.#load.use(new ServiceReader(await this.client('west', 'local'), 'east'));
+    await reader.hasAll(changes);
+    return { changes, reader };
+  }
+
   /** Gives the clients the certificates that their Secrets have now. */
   async renewClients(): Promise<void> {
     for (const { name, options } of this.#clients) await writeSecret(this.by[name], options);
@@ -148,7 +158,11 @@ export class JoinedClusters implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { client } of this.#clients) client.close();
-    await this.#clusters[Symbol.asyncDispose]();
+    try {
+      await this.#load.disposeAsync();
+    } finally {
+      for (const { client } of this.#clients) client.close();
+      await this.#clusters[Symbol.asyncDispose]();
+    }
   }
 }

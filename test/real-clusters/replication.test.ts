@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clusterMissing } from '../support/cluster/node-programs.ts';
 import { until } from '../support/until.ts';
-import { Changes, ServiceReader } from './changes.ts';
+import type { Changes, ServiceReader } from './changes.ts';
 import { JoinedClusters, READY } from './joined-clusters.ts';
 
 const MEMBERS = [0, 1, 2].map((ordinal) => `clustermesh-apiserver-${ordinal}`);
@@ -25,16 +25,10 @@ describe.skipIf(missing !== undefined)(`a replicated etcd${missing === undefined
   beforeAll(async () => {
     const [east, west] = [{ combined: { enabled: true } }, { etcd: { replication: { enabled: true } } }];
     joined = await JoinedClusters.start((clusters) => clusters.installChart({ east, west }));
-    changes = await Changes.start(joined.by.east);
-    reader = new ServiceReader(await joined.client('west', 'local'), 'east');
-    await reader.hasAll(changes);
+    ({ changes, reader } = await joined.underChanges());
   }, 1_500_000);
 
-  afterAll(async () => {
-    await reader?.[Symbol.asyncDispose]();
-    await changes?.[Symbol.asyncDispose]();
-    await joined?.[Symbol.asyncDispose]();
-  }, 60_000);
+  afterAll(() => joined?.[Symbol.asyncDispose](), 60_000);
 
   async function uidOf(pod: string): Promise<string> {
     return (await joined.kubectl('west', `get pod ${pod} --ignore-not-found --output=jsonpath={.metadata.uid}`)).trim();
