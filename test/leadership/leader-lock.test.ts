@@ -171,6 +171,19 @@ test('an etcd that is unreachable for a moment and keeps its data costs no repli
   expect(second.isLeading).toBe(false);
 });
 
+test('a lost lock is logged and shown at once, although the tasks of the term still end', async () => {
+  await using store = await startLocal();
+  const tasks = Promise.withResolvers<void>();
+  const replica = new Replica(store, { lead: () => tasks.promise });
+  onTestFinished(() => tasks.resolve());
+  await until('it leads', async () => (await replica.status()) === 1);
+  const [own] = await queue(store);
+  await store.delete(own?.key ?? '');
+  const isLogged = () => replica.lines.some(({ msg }) => msg === 'leader lock lost; standing by');
+  await until('the loss is logged', isLogged);
+  expect(await replica.status()).toBe(0);
+});
+
 test('a leader that cannot continue leaves the queue and reports the reason', async () => {
   await using store = await startLocal();
   const replica = new Replica(store, { lead: () => Promise.reject(new Error('no directory')) });

@@ -1,7 +1,7 @@
 /** Three replicas of each daemon over an etcd of three members: what a fault of the leader's member does to the keys. */
 import { describe, expect, test } from 'vitest';
 import { type EtcdCluster, etcdClusterMissing } from '../support/etcd/etcd-cluster.ts';
-import { within } from '../support/until.ts';
+import { until, within } from '../support/until.ts';
 import { Replicas } from './replicated-daemons.ts';
 
 interface Fault {
@@ -39,7 +39,7 @@ describe.skipIf(missing !== undefined).each(['clustermesh', 'kvstoremesh'] as co
       await replicas.untilLeaderIs([1, 2]);
       await replicas.untilWritten(added);
       expect(distinct(await replicas.changes(since))).toEqual([`put ${added}`]);
-      expect(replicas.daemons[0]?.log).toContain('leader lock lost; standing by');
+      await until('the loss is logged', () => replicas.daemons[0]?.log.includes('leader lock lost; standing by'));
 
       await fault.ends(etcd);
       await replicas.untilQueued(3);

@@ -4,9 +4,10 @@
  * Losing the lock does not end the process. The next leader, another replica or this one, compares with what etcd holds and
  * writes only differences, so agents do not notice the change.
  */
-import { asError } from '../errors.ts';
 import type { EtcdClient } from '../etcd/types.ts';
 import type { Registry } from '../http/metrics.ts';
+import { onAbort } from '../time/abort.ts';
+import { LockLostError } from './errors.ts';
 import { FencedClient } from './fenced-client.ts';
 import { type Candidacy, type LeaderLockOptions, releaseEnded, standForLeader } from './leader-lock.ts';
 
@@ -44,6 +45,12 @@ export async function runLeadership(options: LeadershipOptions, signal: AbortSig
   await releaseEnded(options, signal);
   while (!signal.aborted) {
     const candidacy = await standForLeader(options, signal);
+    onAbort(candidacy.signal, () => {
+      isLeader(false);
+      const { reason } = candidacy.signal;
+      // Not at the end of the term, which waits for an etcd that may be away.
+      if (reason instanceof LockLostError) log.warn({ reason: reason.message }, 'leader lock lost; standing by');
+    });
     try {
       await elected(candidacy, options);
       isLeader(true);
@@ -56,7 +63,6 @@ export async function runLeadership(options: LeadershipOptions, signal: AbortSig
       isLeader(false);
       await candidacy.withdraw();
     }
-    if (!signal.aborted) log.warn({ reason: asError(candidacy.signal.reason).message }, 'leader lock lost; standing by');
   }
 }
 
