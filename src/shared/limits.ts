@@ -84,6 +84,9 @@ export const MAX_DIAL_ROUNDS = 6;
 /** Addresses of one name that are dialed; names of services have one or two per family. */
 export const MAX_DIALLED_ADDRESSES = 8;
 
+/** Sockets that one attempt opens to an address that is the only one of its name, two of them at a time. */
+export const MAX_DIALS_OF_AN_ADDRESS = 3;
+
 /** Back-off between attempts to connect to an etcd. */
 export const ETCD_REDIAL_MIN_MS = 50;
 export const ETCD_REDIAL_MAX_MS = 500;

@@ -114,16 +114,19 @@ describe.skipIf(etcdVersions().length === 0)('when something fails', { timeout: 
     }
   });
 
-  test('an address that leads to another etcd of the same cluster is followed there and back', async () => {
+  test('an address that leads to another etcd of the same cluster is followed there and back, by one new connection', async () => {
     await using local = await startLocal();
     await using berlin = await startFullRemote('berlin', 7);
     await using twin = await startFullRemote('berlin', 7);
     await twin.fill('2');
     await using mesh = await Mesh.mirroring(local, [berlin]);
     const before = await local.revision('cilium/cache/nodes/v1/berlin/node-1');
+    const { accepted } = berlin.proxy;
     berlin.proxy.retarget(twin.process.port);
     berlin.proxy.cut();
     await mesh.holds({ ...berlin.keys('1', 'cache'), ...berlin.keys('2', 'cache') });
+    // The next one could lead back to the first etcd, as while a Pod is replaced.
+    expect(berlin.proxy.accepted).toBe(accepted + 1);
     berlin.proxy.retarget(berlin.process.port);
     berlin.proxy.cut();
     await mesh.holds(berlin.keys('1', 'cache'));

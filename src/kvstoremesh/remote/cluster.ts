@@ -24,7 +24,7 @@ import type { Sink } from '../../shared/publisher/types.ts';
 import { Backoff } from '../../shared/time/backoff.ts';
 import { retry } from '../../shared/time/retry.ts';
 import { type ClusterConfig, sameClusterConfig } from '../cluster-config.ts';
-import { ReconfiguredError } from '../errors.ts';
+import { ReconfiguredError, SourceReplacedError } from '../errors.ts';
 import type { RemoteGuard } from '../import-guard/remote-guard.ts';
 import { MAPPINGS } from '../mappings.ts';
 import { BoundExceededError, RemoteBounds } from '../mirror/bounds.ts';
@@ -32,7 +32,7 @@ import { Mirror } from '../mirror/mirror.ts';
 import type { Usage } from '../mirror/quota.ts';
 import { CacheTtl, withdrawServices } from '../removal/cache-ttl.ts';
 import { ConfigChanges, clusterConfigReadings } from './cluster-config-readings.ts';
-import { REMOTE_TIMING, type RemoteClusterContext, type RemoteTiming } from './context.ts';
+import { type OpenedSource, REMOTE_TIMING, type RemoteClusterContext, type RemoteTiming } from './context.ts';
 import { Freshness } from './freshness.ts';
 import { checkHeartbeat, Heartbeat } from './heartbeat-check.ts';
 import { runKeySource } from './key-source.ts';
@@ -67,6 +67,8 @@ export class RemoteCluster {
   #lostBy: string | undefined;
   /** The present attempt or connection. */
   #scope: TaskScope | undefined;
+  /** Of the last connection, where the next one can go on with it. */
+  #source: OpenedSource | undefined;
 
   constructor(name: string, path: string, context: RemoteClusterContext) {
     this.name = name;
@@ -156,12 +158,14 @@ export class RemoteCluster {
       scope.run((connectionSignal) => this.#connection(scope, connectionSignal));
       const reason = await scope.ended();
       for (const mirror of this.mirrors) mirror.disconnected();
+      if (!(reason instanceof SourceReplacedError)) this.#closeSource();
       if (signal.aborted) break;
       this.#cacheTtl.start();
       this.#onLost(reason);
       if (reason instanceof ReconfiguredError || this.#wasStable()) this.#backoff.reset();
       if (!(reason instanceof ReconfiguredError)) await this.#pause(begunMs, signal);
     }
+    this.#closeSource();
     this.#cacheTtl.stop();
     this.guard?.forget();
     this.#apply({ kind: 'lost', reason: undefined, counts: false, nowMs: 0 });
@@ -170,6 +174,11 @@ export class RemoteCluster {
   /** Its file has changed: the connection is replaced immediately. */
   reconnect(): void {
     this.#scope?.abort(new ReconfiguredError());
+  }
+
+  #closeSource(): void {
+    this.#source?.client.close();
+    this.#source = undefined;
   }
 
   /** Its keys stay and are no longer maintained. Only after `run` has ended. */
@@ -264,13 +273,12 @@ export class RemoteCluster {
     const restMs = begunMs + this.#backoff.nextMs() - clock.monotonicMs();
     await clock.sleep(Math.max(0, restMs) + spreadMs, scope.signal).catch(() => undefined);
     await scope.end();
+    if (scope.signal.reason instanceof ReconfiguredError) this.#closeSource();
   }
 
   /** One connection, from the first attempt to its end. Never resolves; rejects with why it ended. */
   async #connection(scope: TaskScope, signal: AbortSignal): Promise<void> {
-    const onDropped = (count: number) => this.#takeChanges(scope, count);
-    const { client, config } = await this.#context.open({ path: this.#path, cluster: this.name, last: this.#config, onDropped });
-    this.#config = config;
+    const { client } = await this.#opened();
     try {
       await this.#firstAnswer(client, signal);
       this.#connectedMs = this.#context.clock.monotonicMs();
@@ -283,9 +291,21 @@ export class RemoteCluster {
       // Users of the client receive the reason before it is closed.
       scope.abort(asError(thrown));
       throw thrown;
-    } finally {
-      client.close();
     }
+  }
+
+  /**
+   * Another store that answers over a connection is mirrored over the same one: a new connection to the address of a Service may
+   * still lead to the Pod that is gone.
+   */
+  async #opened(): Promise<OpenedSource> {
+    if (this.#source !== undefined) this.#source.client.forgetCluster();
+    else {
+      const onDropped = (count: number) => this.#scope === undefined || this.#takeChanges(this.#scope, count);
+      this.#source = await this.#context.open({ path: this.#path, cluster: this.name, last: this.#config, onDropped });
+      this.#config = this.#source.config;
+    }
+    return this.#source;
   }
 
   /** The same client reconnects while there is no response; other failures require a new one. */

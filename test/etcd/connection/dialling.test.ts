@@ -1,4 +1,4 @@
-import { createServer, connect as dial, type Socket } from 'node:net';
+import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { DialPacing } from '../../../src/shared/etcd/connection/dial-pacing.ts';
 import { HostLookup } from '../../../src/shared/etcd/connection/host-lookup.ts';
@@ -72,6 +72,49 @@ test('the addresses of a name are raced: one that does not answer delays no requ
   await put(client, 'raced/a');
   // One of the client, two of the proxy.
   await until('the socket of the loser is gone', () => sockets() <= before + 3, { status: () => [before, sockets()] });
+});
+
+/** With this clock an endpoint is dialed by one attempt only. `onDelay` is called when that might dial again. */
+function singleAttempt(onDelay = () => undefined): DialPacing {
+  const sleep: Clock['sleep'] = async (ms, signal) => {
+    await systemClock.sleep(ms < ETCD_REDIAL_MS ? ms : 60_000, signal);
+    if (ms === ETCD_ADDRESS_DELAY_MS) onDelay();
+  };
+  return new DialPacing({ ...systemClock, sleep });
+}
+
+test('an address that does not respond is dialed a second time by the same attempt, as rules of a Service may have changed', async () => {
+  const { port } = await blackHole();
+  const before = sockets();
+  const client = connect(`http://127.0.0.1:${port}`, { pacing: singleAttempt() });
+  void client.get(keyOf('a'), soon()).catch(() => undefined);
+  await until('there are two sockets', () => sockets() === before + 2, { status: sockets });
+  client.close();
+  await until('no socket is left', () => sockets() <= before, { withinMs: 1_000, status: sockets });
+});
+
+test('an address that has accepted a connection is not dialed a second time', async () => {
+  let accepted = 0;
+  const silent = createServer((socket) => {
+    accepted += 1;
+    socket.on('error', () => undefined).resume();
+  });
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void silent.close());
+  const { port } = silent.address() as AddressInfo;
+  const before = sockets();
+  const delayed = Promise.withResolvers<undefined>();
+  const client = connect(`http://127.0.0.1:${port}`, { pacing: singleAttempt(() => void delayed.resolve(undefined)) });
+  void client.get(keyOf('a'), soon()).catch(() => undefined);
+  await delayed.promise;
+  // Accepted after all that was dialed before.
+  const last = dial(port, '127.0.0.1');
+  onTestFinished(() => void last.destroy());
+  await until('the last one is accepted', () => accepted >= 2);
+  last.destroy();
+  expect(accepted).toBe(2);
+  client.close();
+  await until('no socket is left', () => sockets() <= before, { withinMs: 1_000, status: sockets });
 });
 
 test('a name is asked for again at each attempt, so that another address is found at once', async () => {

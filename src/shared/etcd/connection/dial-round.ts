@@ -1,13 +1,20 @@
 /**
  * One attempt to reach an endpoint: looks up its name and races the addresses, as in RFC 8305.
  *
- * The next address is dialed after a delay, or as soon as one has failed. The first usable connection wins, and the
- * sockets of the others are destroyed. Each socket has a timeout.
+ * The next address is dialed after a delay, or as soon as one has failed. An address that is the only one is dialed again after
+ * each delay, while it has not responded. The first usable connection wins, and the sockets of the others are destroyed. Each
+ * socket has a timeout.
  */
 import { isIPv6, connect as netConnect, type Socket } from 'node:net';
 import { asError } from '../../errors.ts';
-import { ETCD_ADDRESS_DELAY_MS, ETCD_CONNECT_TIMEOUT_MS, ETCD_DIAL_TIMEOUT_MS, MAX_DIALLED_ADDRESSES } from '../../limits.ts';
-import { LinkedAbort } from '../../time/abort.ts';
+import {
+  ETCD_ADDRESS_DELAY_MS,
+  ETCD_CONNECT_TIMEOUT_MS,
+  ETCD_DIAL_TIMEOUT_MS,
+  MAX_DIALLED_ADDRESSES,
+  MAX_DIALS_OF_AN_ADDRESS,
+} from '../../limits.ts';
+import { LinkedAbort, unlessAborted } from '../../time/abort.ts';
 import type { Clock } from '../../time/clock.ts';
 import { hostPort } from '../endpoint-address.ts';
 import type { GrpcTransport, OpenSession, SecuredSocket } from './grpc-connector.ts';
@@ -75,7 +82,9 @@ function race(options: RoundOptions, addresses: readonly string[], signal: Abort
       if (address === undefined || hasWon) return;
       started += 1;
       const current = started;
-      dialAddress(options, address, signal).then(onConnected, (thrown: unknown) => onFailed(asError(thrown)));
+      dialAddress(options, address, addresses.length === 1, signal).then(onConnected, (thrown: unknown) =>
+        onFailed(asError(thrown)),
+      );
       void options.clock.sleep(ETCD_ADDRESS_DELAY_MS, signal).then(
         () => {
           if (current === started) dialNext();
@@ -88,38 +97,82 @@ function race(options: RoundOptions, addresses: readonly string[], signal: Abort
   });
 }
 
-async function dialAddress(options: RoundOptions, address: string, signal: AbortSignal): Promise<Connection> {
+async function dialAddress(options: RoundOptions, address: string, isOnly: boolean, signal: AbortSignal): Promise<Connection> {
   const { host, port, secure, open, clock } = options;
-  const socket = netConnect({ host: address, port, noDelay: true });
-  // After the attempt errors are reported to the owner of the connection.
-  socket.on('error', () => undefined);
+  const place = isSame(host, address) ? hostPort(host, port) : `${host} at ${hostPort(address, port)}`;
+  const dialing = new LinkedAbort(signal);
+  let socket: Socket | undefined;
   let secured: SecuredSocket | undefined;
   try {
-    const place = isSame(host, address) ? hostPort(host, port) : `${host} at ${hostPort(address, port)}`;
-    await withinTime(connected(socket), clock, signal, ETCD_CONNECT_TIMEOUT_MS, `no connection to ${place}`);
-    const session = async () => {
-      secured = await secure(socket);
+    const opened = openSocket({ address, port, isOnly, clock }, dialing.signal);
+    socket = await withinTime(opened, clock, signal, ETCD_CONNECT_TIMEOUT_MS, `no connection to ${place}`);
+    const session = async (below: Socket) => {
+      secured = await secure(below);
       return await open(secured);
     };
     const text = `connected to ${place}, but no response`;
-    return { transport: await withinTime(session(), clock, signal, ETCD_DIAL_TIMEOUT_MS, text), socket };
+    return { transport: await withinTime(session(socket), clock, signal, ETCD_DIAL_TIMEOUT_MS, text), socket };
   } catch (thrown) {
+    dialing.abort(thrown);
     secured?.socket.destroy();
-    socket.destroy();
+    socket?.destroy();
     throw thrown;
+  }
+}
+
+interface SocketPlace {
+  readonly address: string;
+  readonly port: number;
+  readonly isOnly: boolean;
+  readonly clock: Clock;
+}
+
+/**
+ * Resolves with the first socket that is connected; the others are destroyed. Rejects with the first error, or with the signal's
+ * reason.
+ *
+ * Several sockets are for addresses of Services. Until kube-proxy knows that a Pod is gone, its rules may choose that Pod, and a
+ * socket keeps the choice of its first packet; another socket gets another choice. The first one is kept, for networks with
+ * a long delay, and one more at a time is tried beside it.
+ */
+async function openSocket({ address, port, isOnly, clock }: SocketPlace, signal: AbortSignal): Promise<Socket> {
+  const opening = new LinkedAbort(signal);
+  const sockets = new Set<Socket>();
+  const winner = Promise.withResolvers<Socket>();
+  const dial = () => {
+    const socket = netConnect({ host: address, port, noDelay: true });
+    // After the attempt errors are reported to the owner of the connection.
+    socket.on('error', (thrown) => sockets.has(socket) && winner.reject(thrown));
+    socket.once('connect', () => winner.resolve(socket));
+    sockets.add(socket);
+    return socket;
+  };
+  const drop = (socket: Socket) => {
+    sockets.delete(socket);
+    socket.destroy();
+  };
+  const dialAgain = async () => {
+    let last: Socket | undefined;
+    for (let count = 1; count < MAX_DIALS_OF_AN_ADDRESS; count += 1) {
+      await clock.sleep(ETCD_ADDRESS_DELAY_MS, opening.signal);
+      if (last !== undefined) drop(last);
+      last = dial();
+    }
+  };
+  dial();
+  if (isOnly) dialAgain().catch(() => undefined);
+  let connected: Socket | undefined;
+  try {
+    connected = await unlessAborted(winner.promise, signal);
+    return connected;
+  } finally {
+    opening.abort(new Error('a socket is connected'));
+    for (const socket of sockets) if (socket !== connected) drop(socket);
   }
 }
 
 function isSame(host: string, address: string): boolean {
   return host.toLowerCase() === address.toLowerCase();
-}
-
-function connected(socket: Socket): Promise<void> {
-  return new Promise((resolve, reject) => {
-    socket.once('connect', resolve);
-    socket.once('error', reject);
-    socket.once('close', () => reject(new Error('the connection was closed')));
-  });
 }
 
 /** Settles as `promise` does; rejects before with the signal's reason, or after `ms` with `text` and the time. */
