@@ -142,7 +142,8 @@ function proxyConfiguration(files: NodeFiles, name: string, { pods }: NodeAddres
     hostnameOverride: name,
     clientConnection: { kubeconfig: files.path('kube-proxy.kubeconfig') },
     conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: '0s', tcpCloseWaitTimeout: '0s' },
-    iptables: { minSyncPeriod: '0s', syncPeriod: '30s' },
+    // 0 is the default, 1 s: with the constant changes of a test each one would wait for so long.
+    iptables: { minSyncPeriod: '200ms', syncPeriod: '30s' },
   };
 }
 
