@@ -48,7 +48,13 @@ const ETCD = [
   ['client', 'metrics'],
   'local-etcd',
 ];
-const KUBERNETES = [['limits', 'errors'], 'objects', 'connection', ['reflector', 'secrets', 'version'], 'heartbeat'];
+const KUBERNETES = [
+  ['limits', 'errors'],
+  'objects',
+  'connection',
+  ['reflector', 'secrets', 'version', 'events', 'config-maps'],
+  'heartbeat',
+];
 const PUBLISHER = [
   ['types', 'store'],
   ['writer', 'metrics', 'heartbeat', 'cluster-config-marker'],
@@ -73,6 +79,7 @@ const KVSTOREMESH = [
   'removal',
   'remote',
   ['flags', 'status'],
+  'reports',
   'readiness',
   'term',
   'run',

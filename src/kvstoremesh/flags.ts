@@ -1,9 +1,12 @@
 /** The flags of the `kvstoremesh` daemon, and the configuration that they are parsed to. */
 import { parseClusterInfo } from '../shared/cluster-info.ts';
+import { FlagError } from '../shared/flags/error.ts';
+import { quoted } from '../shared/flags/kinds.ts';
 import { type KvstoreOptions, parseKvstoreOptions } from '../shared/flags/kvstore-options.ts';
 import {
   clusterFlags,
   goRuntimeFlags,
+  kubernetesFlags,
   kvstoreFlags,
   leaderElectionFlags,
   logFlags,
@@ -46,6 +49,19 @@ export const kvstoremeshFlagTable = {
     'warn',
     'How to handle addresses and identities that a remote cluster does not own: ignore, log, or also not mirror them',
   ),
+  'k8s-api-server-urls': kubernetesFlags['k8s-api-server-urls'],
+  'k8s-events': bool(
+    false,
+    'Write an Event about this Pod when a remote cluster is connected, disconnected, rejected or removed',
+  ),
+  'k8s-kubeconfig-path': kubernetesFlags['k8s-kubeconfig-path'],
+  'k8s-namespace': text(
+    '',
+    'Namespace of this Pod, for --k8s-events and --k8s-status-configmap; empty for that of the service account',
+  ),
+  'k8s-pod-name': text('', 'Name of this Pod, for --k8s-events; empty for the host name'),
+  'k8s-pod-uid': text('', 'UID of this Pod, for --k8s-events: kubectl describe pod shows the Events of this UID'),
+  'k8s-status-configmap': text('', 'Name of the ConfigMap with the state of the remote clusters; empty for none'),
   'per-cluster-ready-timeout': duration('15s', 'Time after which an unreachable cluster no longer delays readiness'),
   'remote-max-bytes': uint(MAX_REMOTE_BYTES, 'Maximum bytes of the keys and values of a remote cluster; 0 for no limit'),
   'remote-max-change-rate': uint(
@@ -63,7 +79,38 @@ export type KvstoremeshFlags = FlagValues<typeof kvstoremeshFlagTable>;
 /** What the flags of one run say, parsed. */
 export type KvstoremeshConfig = ReturnType<typeof kvstoremeshConfig>;
 
-/** Throws ClusterInfoError or KvstoreOptionError for values that cannot be used. */
+/** What is reported to Kubernetes. */
+export interface ReportsConfig {
+  readonly events: boolean;
+  /** '' for none. */
+  readonly statusConfigMap: string;
+  /** '' where the service account tells it. */
+  readonly namespace: string;
+  /** '' for the host name. */
+  readonly podName: string;
+  /** '' where it is unknown. */
+  readonly podUid: string;
+  readonly kubeconfigPath: string;
+  readonly serverUrls: readonly string[];
+}
+
+const OBJECT_NAME = /^[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?$/;
+
+/** Undefined where nothing is. */
+function reportsConfig(flags: KvstoremeshFlags): ReportsConfig | undefined {
+  const { k8sEvents: events, k8sStatusConfigmap: statusConfigMap, k8sNamespace: namespace } = flags;
+  for (const [flag, name] of [
+    ['k8s-status-configmap', statusConfigMap],
+    ['k8s-namespace', namespace],
+  ] as const)
+    if (name !== '' && !OBJECT_NAME.test(name))
+      throw new FlagError(`--${flag}: ${quoted(name)} is not a name of Kubernetes; allowed: a-z, 0-9, "-" and "."`);
+  if (!events && statusConfigMap === '') return undefined;
+  const { k8sPodName: podName, k8sPodUid: podUid, k8sKubeconfigPath: kubeconfigPath, k8sApiServerUrls: serverUrls } = flags;
+  return { events, statusConfigMap, namespace, podName, podUid, kubeconfigPath, serverUrls };
+}
+
+/** Throws ClusterInfoError, KvstoreOptionError or FlagError for values that cannot be used. */
 export function kvstoremeshConfig(flags: KvstoremeshFlags) {
   const kvstore: KvstoreOptions = { ...parseKvstoreOptions(flags.kvstoreOpt), strictServerNames: flags.strictServerNames };
   const limits: RemoteLimits = {
@@ -90,6 +137,7 @@ export function kvstoremeshConfig(flags: KvstoremeshFlags) {
       metrics: parseListenAddress(flags.prometheusServeAddr),
     },
     controllerGroups: flags.controllerGroupMetrics,
+    reports: reportsConfig(flags),
     /** The same for every remote cluster. */
     remotes: {
       allowIdConflicts: flags.allowIdConflicts,

@@ -13,9 +13,10 @@ import { serveHealthOn } from '../shared/process/health-port.ts';
 import { JobGroup } from '../shared/process/jobs.ts';
 import type { Runtime } from '../shared/process/runtime.ts';
 import { PublisherMetrics } from '../shared/publisher/metrics.ts';
-import { type KvstoremeshConfig, type KvstoremeshFlags, kvstoremeshConfig } from './flags.ts';
+import { type KvstoremeshConfig, type KvstoremeshFlags, kvstoremeshConfig, type ReportsConfig } from './flags.ts';
 import { importGuardReport } from './import-guard/report.ts';
 import type { RemoteCluster } from './remote/cluster.ts';
+import type { Reports } from './reports/reports.ts';
 import { registerMeshMetrics } from './status/mesh-metrics.ts';
 import { OPENAPI } from './status/openapi.ts';
 import { registerRemoteMetrics } from './status/remote-metrics.ts';
@@ -30,8 +31,28 @@ export async function runKvstoremesh(
   runtime: Runtime,
   timing: KvstoremeshTiming = { ...LEADERSHIP_TIMING, ...LEADER_TIMING },
 ): Promise<void> {
-  const { clock, log, metrics, readiness } = runtime;
   const config = kvstoremeshConfig(flags);
+  const reports = config.reports && (await openReports(config.reports, runtime));
+  try {
+    await runMirror(config, runtime, timing, reports);
+  } finally {
+    await reports?.close();
+  }
+}
+
+/** Loaded only where it is wanted: the client of Kubernetes takes memory. */
+async function openReports(config: ReportsConfig, { clock, log, metrics }: Runtime): Promise<Reports> {
+  const { Reports } = await import('./reports/reports.ts');
+  return Reports.open(config, { clock, log, metrics });
+}
+
+async function runMirror(
+  config: KvstoremeshConfig,
+  runtime: Runtime,
+  timing: KvstoremeshTiming,
+  reports: Reports | undefined,
+): Promise<void> {
+  const { clock, log, metrics, readiness } = runtime;
   const jobs = new JobGroup({ signal: runtime.signal, log });
   const { signal } = jobs;
   const health = new Health(metrics, readiness);
@@ -50,6 +71,7 @@ export async function runKvstoremesh(
     etcdMetrics,
     onPropagated: propagated,
     runsOf: countControllerRuns(metrics, config.controllerGroups),
+    reports,
   });
   let local: EtcdClient | undefined;
   addEtcdChecks(health, {

@@ -34,6 +34,7 @@ import { RemoteClusters } from './remote/clusters.ts';
 import { openRemoteEtcd } from './remote/etcd-client.ts';
 import { DRAIN_GRACE_MS } from './removal/drain.ts';
 import { mirroredClusters } from './removal/orphans.ts';
+import type { Reports, TermReports } from './reports/reports.ts';
 
 export interface LeaderTiming {
   /** Between the removal of a cluster's config and that of its keys. */
@@ -60,6 +61,8 @@ export interface LeaderOptions {
   /** See MirrorOptions. */
   readonly onPropagated: (seconds: number) => void;
   readonly runsOf: (group: ControllerGroup) => RunObserver | undefined;
+  /** Undefined where nothing is reported to Kubernetes. */
+  readonly reports: Reports | undefined;
 }
 
 /** What a term has while it lasts. */
@@ -106,10 +109,12 @@ export class Leader {
     jobs.startJob('cluster config marker', (jobSignal) => holdClusterConfigMarker(marker, jobSignal));
     if (config.writesHeartbeat) jobs.startJob('heartbeat', (jobSignal) => runHeartbeat(publisher.singles, clock, log, jobSignal));
 
-    const remotes = this.#remotes(term.client, publisher, signal);
+    const reports = this.#options.reports?.begin();
+    const remotes = this.#remotes(term.client, publisher, reports, signal);
     jobs.startJob('remote clusters', () => remotes.ended());
     const directory = new ConfigDirectory({ path: config.directory, ownName: config.own.name, clock, log, signal });
     this.#current = { remotes, directory };
+    if (reports !== undefined) jobs.startJob('reports', (jobSignal) => reports.run({ remotes, directory }, jobSignal));
     const first = Promise.withResolvers<readonly RemoteCluster[]>();
     jobs.startJob('readiness', async (jobSignal) => {
       await untilReady(first.promise, remotes, this.#options, jobSignal);
@@ -128,7 +133,8 @@ export class Leader {
     }
   }
 
-  #remotes(local: EtcdClient, publisher: Publisher, signal: AbortSignal): RemoteClusters {
+  #remotes(local: EtcdClient, publisher: Publisher, reports: TermReports | undefined, signal: AbortSignal): RemoteClusters {
+    const changes = reports?.changes;
     const { config, timing, clock, log, metrics, etcdMetrics, onPropagated, runsOf } = this.#options;
     const { own, kvstore, remotes } = config;
     const parts = { kvstore, budget: new ReceiveBudget(), pacing: new DialPacing(), clock, log, metrics: etcdMetrics };
@@ -139,6 +145,7 @@ export class Leader {
         publisher,
         metrics,
         onPropagated,
+        onPhase: changes && ((cluster, phase) => changes.entered(cluster, phase)),
         onAttempt: runsOf('clustermesh-remote-cluster'),
         onConfigRead: runsOf('clustermesh-cluster-config'),
         onQuorumError: (error) => etcdMetrics.quorumError(error),
@@ -152,6 +159,7 @@ export class Leader {
         open: (file) => openRemoteEtcd(file, parts),
       },
       onEnded: (cluster) => etcdMetrics.forgetRemote(cluster),
+      onRemoval: changes && ((cluster, step) => changes.removed(cluster, step)),
       drainGraceMs: remotes.drained ? timing.drainGraceMs : undefined,
       signal,
     });

@@ -211,6 +211,7 @@ export class RemoteCluster {
     const result = attemptResult(this.#state, event);
     if (result !== undefined) this.#context.onAttempt?.(result);
     this.#state = nextState(this.#state, event);
+    this.#context.onPhase?.(this.name, this.#state.phase);
   }
 
   #withdraw(heard: AbortSignal): void {

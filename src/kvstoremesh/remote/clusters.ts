@@ -16,10 +16,15 @@ import { drainCluster } from '../removal/drain.ts';
 import { RemoteCluster } from './cluster.ts';
 import type { RemoteClusterContext } from './context.ts';
 
+/** Of the keys of a cluster that is no longer configured; `kept` is the last one where nothing is removed. */
+export type RemovalStep = 'kept' | 'draining' | 'drained';
+
 export interface RemoteClustersOptions {
   readonly context: Omit<RemoteClusterContext, 'brake' | 'turns'>;
   /** Nothing of the cluster runs any more; called again when its keys are gone. */
   readonly onEnded?: (cluster: string) => void;
+  /** The removal of a cluster has come to this step. */
+  readonly onRemoval?: ((cluster: string, step: RemovalStep) => void) | undefined;
   /** Undefined: nothing is removed when a cluster's file goes. */
   readonly drainGraceMs: number | undefined;
   readonly signal: AbortSignal;
@@ -161,7 +166,7 @@ export class RemoteClusters {
 
   /** `end` resolves when nothing feeds the keys any more. */
   #remove(cluster: string, release: () => void, end: () => Promise<void>): void {
-    const { context, drainGraceMs, onEnded } = this.#options;
+    const { context, drainGraceMs, onEnded, onRemoval } = this.#options;
     const { publisher, local, clock } = context;
     const log = this.#logOf(cluster);
     const entry: Draining = { kind: 'draining', release, returned: undefined };
@@ -170,11 +175,13 @@ export class RemoteClusters {
     this.#scope.run(async (signal) => {
       await end();
       onEnded?.(cluster);
+      onRemoval?.(cluster, drainGraceMs === undefined ? 'kept' : 'draining');
       if (drainGraceMs === undefined) {
         log.warn('remote cluster removed; keeping its keys because of --disable-drain-on-disconnection');
         release();
       } else {
         await drainCluster({ cluster, singles: publisher.singles, local, graceMs: drainGraceMs, release, clock, log, signal });
+        onRemoval?.(cluster, 'drained');
       }
       onEnded?.(cluster);
       this.#entries.delete(cluster);

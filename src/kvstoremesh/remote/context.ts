@@ -14,6 +14,7 @@ import type { MirrorOptions } from '../mirror/mirror.ts';
 import type { WithdrawalBrake } from '../removal/cache-ttl.ts';
 import { READINGS_TIMING, type ReadingsTiming } from './cluster-config-readings.ts';
 import type { ClusterIds } from './cluster-ids.ts';
+import type { RemotePhase } from './state.ts';
 
 /** The configuration file of a remote's etcd, and how to read it. */
 export interface SourceFile {
@@ -46,6 +47,8 @@ export interface RemoteClusterContext extends Omit<MirrorOptions, 'relistMs' | '
   readonly log: Logger;
   /** A remote responds but is unhealthy; receives the reason. */
   readonly onQuorumError: (error: string) => void;
+  /** A remote has come to this phase, or is still in it. */
+  readonly onPhase?: ((cluster: string, phase: RemotePhase) => void) | undefined;
   /** An attempt to connect to a remote and to mirror it is over. */
   readonly onAttempt?: RunObserver | undefined;
   /** See ReadingsOptions.onRead. */

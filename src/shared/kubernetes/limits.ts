@@ -49,3 +49,6 @@ export const MAX_KUBECONFIG_BYTES = 1024 * 1024;
 
 /** How often missing CRDs are logged at the start. */
 export const CRD_LOG_INTERVAL_MS = 10_000;
+
+/** Longest silence before the answer to a write of an Event or of the status ConfigMap. */
+export const KUBE_REPORT_TIMEOUT_MS = 10_000;
