@@ -10,7 +10,17 @@ import { kubeApiserverMissing } from '../support/kubernetes/kube-apiserver.ts';
 import { runChild } from '../support/processes/child.ts';
 import { Cluster } from './cluster/cluster.ts';
 import { accountKubeconfig, plainKubeconfig, requestedRights, rightsOf } from './cluster/rights.ts';
-import { CHART, Helm, helmMissing, type KubeObject, NAMESPACE, objectsOf, REQUIRED, type Values } from './rendered/helm.ts';
+import {
+  CHART,
+  Helm,
+  helmMissing,
+  type KubeObject,
+  NAMESPACE,
+  objectsOf,
+  REQUIRED,
+  referenceOf,
+  type Values,
+} from './rendered/helm.ts';
 import { merged } from './rendered/matrix.ts';
 import { podOf } from './rendered/pods.ts';
 
@@ -76,7 +86,9 @@ describe.skipIf(missing !== undefined)(`certificates by a Job${missing === undef
   /** Those of the Role of the release. */
   async function roleRights(): Promise<readonly string[]> {
     const { stdout } = await helm.run('get', 'manifest', 'mesh', `--namespace=${NAMESPACE}`);
-    const role = objectsOf(stdout).find(({ kind }) => kind === 'Role') as KubeObject;
+    const role = objectsOf(stdout).find(
+      (object) => referenceOf(object) === 'Role/clustermesh-apiserver-generate-certs',
+    ) as KubeObject;
     return rightsOf(role.rules ?? []);
   }
 

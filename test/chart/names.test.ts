@@ -68,7 +68,7 @@ describe.skipIf(missing !== undefined)(`names of the chart${missing === undefine
     expect(new Set(both.volumeMounts?.map(({ mountPath }) => mountPath))).toEqual(
       new Set(mounts.map(({ mountPath }) => mountPath)),
     );
-    expect(both.env?.map(({ name }) => name)).toEqual(['TZ', 'LANG']);
+    expect(both.env?.map(({ name }) => name)).toEqual(['CILIUM_K8S_POD_NAME', 'CILIUM_K8S_POD_UID', 'TZ', 'LANG']);
   });
 
   test('the metrics Service has the ports of the original, in its order', () => {
@@ -84,8 +84,9 @@ describe.skipIf(missing !== undefined)(`names of the chart${missing === undefine
     expect(endpoints).toEqual(ports.map(({ name }) => ({ port: name, path: '/metrics', honorLabels: true, interval: '10s' })));
   });
 
-  test('every Secret and ConfigMap has the name and the keys of the original', () => {
-    const files = objects.filter(({ kind }) => ['Secret', 'ConfigMap'].includes(kind));
+  test('every Secret and ConfigMap but that for the status has the name and the keys of the original', () => {
+    const isStatus = (object: KubeObject) => referenceOf(object) === 'ConfigMap/clustermesh-status';
+    const files = objects.filter((object) => ['Secret', 'ConfigMap'].includes(object.kind) && !isStatus(object));
     expect(files.map((object) => `${referenceOf(object)}: ${Object.keys(object.data ?? {}).sort()}`).sort()).toEqual([
       'ConfigMap/clustermesh-remote-users: users.yaml',
       'Secret/cilium-ca: ca.crt,ca.key',

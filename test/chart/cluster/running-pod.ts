@@ -132,8 +132,13 @@ export class RunningPod implements AsyncDisposable {
 
   /** The flags of kvstoremesh follow those of the apiserver in a container with both. */
   #withKubernetes([command = '', ...flags]: readonly string[]): readonly string[] {
-    if (command !== 'clustermesh' && command !== 'combined') return [command, ...flags];
-    return [command, `--k8s-kubeconfig-path=${this.#at('kubeconfig')}`, ...flags];
+    const kubeconfig = `--k8s-kubeconfig-path=${this.#at('kubeconfig')}`;
+    // In place of the files of the service account.
+    const namespace = this.#options.objects.find(({ kind }) => kind === 'ServiceAccount')?.metadata.namespace;
+    const ofKvstoremesh = [kubeconfig, `--k8s-namespace=${namespace}`];
+    if (command === 'kvstoremesh') return [command, ...ofKvstoremesh, ...flags];
+    if (command === 'clustermesh') return [command, kubeconfig, ...flags];
+    return command === 'combined' ? [command, kubeconfig, ...flags, ...ofKvstoremesh] : [command, ...flags];
   }
 
   /** An argument of a container with the paths and ports of this machine. */

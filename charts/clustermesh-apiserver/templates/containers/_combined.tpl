@@ -11,7 +11,7 @@ args:
   {{- include "clustermesh.apiserverFlags" . | nindent 2 }}
   - '--'
   {{- include "clustermesh.kvstoremeshFlags" . | nindent 2 }}
-{{- include "clustermesh.extraEnv" (concat .Values.apiserver.extraEnv .Values.kvstoremesh.extraEnv | uniq) }}
+{{- include "clustermesh.extraEnv" (concat (include "clustermesh.reportsEnv" . | fromYamlArray) .Values.apiserver.extraEnv .Values.kvstoremesh.extraEnv | uniq) }}
 ports:
   {{- include "clustermesh.apiserverPorts" . | nindent 2 }}
   {{- include "clustermesh.kvstoremeshPorts" . | nindent 2 }}

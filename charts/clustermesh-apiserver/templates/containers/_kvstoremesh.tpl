@@ -5,7 +5,7 @@ command:
 args:
   - kvstoremesh
   {{- include "clustermesh.kvstoremeshFlags" . | nindent 2 }}
-{{- include "clustermesh.extraEnv" .Values.kvstoremesh.extraEnv }}
+{{- include "clustermesh.extraEnv" (concat (include "clustermesh.reportsEnv" . | fromYamlArray) .Values.kvstoremesh.extraEnv) }}
 ports:
   {{- include "clustermesh.kvstoremeshPorts" . | nindent 2 }}
 {{ include "clustermesh.containerBase" (list . "kvstoremesh" .Values.kvstoremesh) }}
@@ -30,9 +30,35 @@ volumeMounts:
 {{- end }}
 # The apiserver writes the heartbeat key.
 - --enable-heartbeat=false
+{{- if $values.reports.events }}
+- --k8s-events
+{{- end }}
+{{- with $values.reports.statusConfigMap }}
+- --k8s-status-configmap={{ . }}
+{{- end }}
 {{- with $values.extraArgs }}
 {{ toYaml . }}
 {{- end }}
+{{- end }}
+
+{{/* The Pod that Events are about. Its namespace is known from the service account. */}}
+{{- define "clustermesh.reportsEnv" -}}
+{{- if include "clustermesh.hasReports" . }}
+- name: CILIUM_K8S_POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: CILIUM_K8S_POD_UID
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.uid
+{{- else }}
+[]
+{{- end }}
+{{- end }}
+
+{{- define "clustermesh.hasReports" -}}
+{{- with .Values.kvstoremesh }}{{ if and .enabled (or .reports.events .reports.statusConfigMap) }}true{{ end }}{{ end }}
 {{- end }}
 
 {{- define "clustermesh.kvstoremeshPorts" -}}
@@ -55,6 +81,11 @@ volumeMounts:
 - name: kvstoremesh-secrets
   mountPath: /var/lib/cilium/clustermesh
   readOnly: true
+{{- if include "clustermesh.hasReports" . }}
+- name: kubernetes-api-access
+  mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+  readOnly: true
+{{- end }}
 {{- with .Values.kvstoremesh.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}

@@ -9,7 +9,7 @@ spec:
   restartPolicy: Always
   terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
   serviceAccountName: {{ include "clustermesh.serviceAccountName" . }}
-  # The volume kubernetes-api-access gives a token only to the container that reads from Kubernetes.
+  # The volume kubernetes-api-access gives a token only to the containers that use the Kubernetes API.
   automountServiceAccountToken: false
   enableServiceLinks: false
   {{- with .Values.priorityClassName }}
