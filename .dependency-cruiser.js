@@ -35,7 +35,7 @@ const SHARED = [
   'http',
   'process',
   'flags',
-  ['etcd', 'kubernetes'],
+  ['etcd', 'kubernetes', 'tracing'],
   ['publisher', 'troubleshoot', 'leadership'],
 ];
 const ETCD = [

@@ -8,6 +8,7 @@ import {
   logFlags,
   serverFlags,
   serviceFormatFlag,
+  traceFlags,
 } from '../shared/flags/shared-flags.ts';
 import { bool, duration, type FlagValues, presetBool, text } from '../shared/flags/table.ts';
 import { exportFilterFlags } from './export/export-filter.ts';
@@ -19,6 +20,7 @@ export const apiserverFlagTable = {
   ...kubernetesFlags,
   ...serverFlags,
   ...logFlags,
+  ...traceFlags,
   ...goRuntimeFlags(9892, 6063),
   'cluster-users-enabled': bool(false, 'Synchronize the users of the local etcd with the users file'),
   'cluster-users-config-path': text('/var/lib/cilium/etcd-config/users.yaml', 'Path of the users file', { candidates: 'files' }),

@@ -19,6 +19,7 @@ import { serveHealthOn } from '../shared/process/health-port.ts';
 import type { Runtime } from '../shared/process/runtime.ts';
 import { PublisherMetrics } from '../shared/publisher/metrics.ts';
 import { LinkedAbort } from '../shared/time/abort.ts';
+import type { Tracer } from '../shared/tracing/tracer.ts';
 import type { ApiserverFlags } from './flags.ts';
 import { runTerm, type TermOptions, termMetrics } from './term.ts';
 
@@ -32,6 +33,7 @@ export async function runApiserver(
   const { strictServerNames } = flags;
   const kvstore = { ...parseKvstoreOptions(flags.kvstoreOpt), strictServerNames };
   const { clock, log } = runtime;
+  const tracer = flags.traceEndpoint === '' ? undefined : await tracerOf(flags, runtime);
   const stop = new LinkedAbort(runtime.signal);
   const { signal } = stop;
   let connection: KubeConnection | undefined;
@@ -53,7 +55,8 @@ export async function runApiserver(
     connected();
     etcd = await openLocalEtcd(kvstore, { clock, log, metrics: etcdMetrics }, signal);
     const metrics = termMetrics(flags, publisherMetrics, runtime.metrics, log);
-    const term = { flags, clock, log, health, connection, etcd, metrics };
+    void tracer?.run(signal);
+    const term = { flags, clock, log, health, connection, etcd, metrics, tracer };
     if (flags.leaderElection) await exportAsLeader(term, runtime, timing, signal);
     else await runTerm(term, etcd.client, signal);
   } finally {
@@ -61,6 +64,12 @@ export async function runApiserver(
     etcd?.client.close();
     await connection?.close();
   }
+}
+
+/** Loaded only where it is wanted. */
+async function tracerOf(flags: ApiserverFlags, runtime: Runtime): Promise<Tracer> {
+  const { openTracer } = await import('../shared/tracing/open-tracer.ts');
+  return openTracer(flags, 'clustermesh', runtime);
 }
 
 /** Takes part in the election, and exports while this replica is the leader. */

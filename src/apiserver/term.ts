@@ -26,12 +26,14 @@ import type { PublisherMetrics } from '../shared/publisher/metrics.ts';
 import { createPublisher } from '../shared/publisher/publisher.ts';
 import type { Publisher } from '../shared/publisher/types.ts';
 import type { Clock } from '../shared/time/clock.ts';
+import type { Tracer } from '../shared/tracing/tracer.ts';
 import { exportCiliumKinds } from './cilium-kinds.ts';
 import { convertClusterConfig } from './converters/cluster-config.ts';
-import { type Cluster, canaryKey } from './encoding/keyspace.ts';
+import { type Cluster, canaryKey, type Scope } from './encoding/keyspace.ts';
 import { namespaceFilter, tellUnknownNames } from './export/export-filter.ts';
 import { Namespaces } from './export/namespaces.ts';
 import { ObjectRejections } from './export/object-rejections.ts';
+import { ObjectTraces } from './export/object-traces.ts';
 import type { ApiserverFlags } from './flags.ts';
 import { KubernetesHealth } from './informers/health.ts';
 import { Informers } from './informers/informers.ts';
@@ -73,6 +75,8 @@ export interface TermOptions {
   /** For the users of etcd, whose changes etcd cannot make dependent on the leader lock. */
   readonly etcd: LocalEtcd;
   readonly metrics: TermMetrics;
+  /** Undefined where nothing is traced. */
+  readonly tracer: Tracer | undefined;
 }
 
 /** Exports through `client` until the signal is aborted, then resolves; written keys stay. Rejects when it cannot continue. */
@@ -117,7 +121,10 @@ function startJobs(parts: Parts): void {
   const takesNamespace = namespaceFilter(exportNamespaces, exportNamespaceSelector);
   const namespaces = new Namespaces(flags.clustermeshDefaultGlobalNamespace, takesNamespace);
   tellUnknownNames(exportNamespaces, namespaces, log);
-  const context = { cluster, namespaces, rejections: metrics.rejections, clock, signal: jobs.signal };
+  const { signal: jobsSignal } = jobs;
+  const { tracer } = parts;
+  const tracesOf = tracer && ((scope: Scope) => new ObjectTraces({ tracer, section: sections[scope], signal: jobsSignal }));
+  const context = { cluster, namespaces, rejections: metrics.rejections, tracesOf, clock, signal: jobsSignal };
   const informers = new Informers({
     connection,
     jobs,

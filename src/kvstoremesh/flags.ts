@@ -12,6 +12,7 @@ import {
   logFlags,
   serverFlags,
   serviceFormatFlag,
+  traceFlags,
 } from '../shared/flags/shared-flags.ts';
 import { address, bool, choice, duration, type FlagValues, text, uint } from '../shared/flags/table.ts';
 import { parseListenAddress } from '../shared/http/listen-address.ts';
@@ -31,6 +32,7 @@ export const kvstoremeshFlagTable = {
   ...leaderElectionFlags,
   ...serverFlags,
   ...logFlags,
+  ...traceFlags,
   ...goRuntimeFlags(9894, 6064),
   'allow-id-conflicts': bool(false, 'Also mirror clusters whose cluster ID is in use, reserved or out of range', {
     hidden: true,

@@ -13,6 +13,7 @@ import { serveHealthOn } from '../shared/process/health-port.ts';
 import { JobGroup } from '../shared/process/jobs.ts';
 import type { Runtime } from '../shared/process/runtime.ts';
 import { PublisherMetrics } from '../shared/publisher/metrics.ts';
+import type { Tracer } from '../shared/tracing/tracer.ts';
 import { type KvstoremeshConfig, type KvstoremeshFlags, kvstoremeshConfig, type ReportsConfig } from './flags.ts';
 import { importGuardReport } from './import-guard/report.ts';
 import type { RemoteCluster } from './remote/cluster.ts';
@@ -32,12 +33,19 @@ export async function runKvstoremesh(
   timing: KvstoremeshTiming = { ...LEADERSHIP_TIMING, ...LEADER_TIMING },
 ): Promise<void> {
   const config = kvstoremeshConfig(flags);
+  const tracer = flags.traceEndpoint === '' ? undefined : await tracerOf(flags, runtime);
   const reports = config.reports && (await openReports(config.reports, runtime));
   try {
-    await runMirror(config, runtime, timing, reports);
+    await runMirror(config, runtime, timing, { reports, tracer });
   } finally {
     await reports?.close();
   }
+}
+
+/** Loaded only where it is wanted, like the reports. */
+async function tracerOf(flags: KvstoremeshFlags, runtime: Runtime): Promise<Tracer> {
+  const { openTracer } = await import('../shared/tracing/open-tracer.ts');
+  return openTracer(flags, 'kvstoremesh', runtime);
 }
 
 /** Loaded only where it is wanted: the client of Kubernetes takes memory. */
@@ -50,7 +58,7 @@ async function runMirror(
   config: KvstoremeshConfig,
   runtime: Runtime,
   timing: KvstoremeshTiming,
-  reports: Reports | undefined,
+  { reports, tracer }: { readonly reports: Reports | undefined; readonly tracer: Tracer | undefined },
 ): Promise<void> {
   const { clock, log, metrics, readiness } = runtime;
   const jobs = new JobGroup({ signal: runtime.signal, log });
@@ -72,6 +80,7 @@ async function runMirror(
     onPropagated: propagated,
     runsOf: countControllerRuns(metrics, config.controllerGroups),
     reports,
+    tracer,
   });
   let local: EtcdClient | undefined;
   addEtcdChecks(health, {
@@ -96,6 +105,7 @@ async function runMirror(
     const [lead, onStandby] = [(term: Term) => leader.lead(term), () => health.markReady()];
     const lock = { locks: KVSTOREMESH_LOCKS, ttlSeconds: config.lockTtlSeconds, client, place, clock, log };
     const leadership = { ...lock, name: 'kvstoremesh', metrics, timing, onStandby, lead };
+    if (tracer !== undefined) jobs.startJob('traces', (jobSignal) => tracer.run(jobSignal));
     jobs.startJob('leadership', (jobSignal) => runLeadership(leadership, jobSignal));
     await jobs.done();
   } finally {

@@ -24,6 +24,7 @@ import { createPublisher } from '../shared/publisher/publisher.ts';
 import type { Publisher } from '../shared/publisher/types.ts';
 import { Backoff } from '../shared/time/backoff.ts';
 import type { Clock } from '../shared/time/clock.ts';
+import type { Tracer } from '../shared/tracing/tracer.ts';
 import { ConfigDirectory } from './configuration/config-directory.ts';
 import type { KvstoremeshConfig } from './flags.ts';
 import { ImportGuard } from './import-guard/guard.ts';
@@ -61,6 +62,8 @@ export interface LeaderOptions {
   /** See MirrorOptions. */
   readonly onPropagated: (seconds: number) => void;
   readonly runsOf: (group: ControllerGroup) => RunObserver | undefined;
+  /** Undefined where nothing is traced. */
+  readonly tracer: Tracer | undefined;
   /** Undefined where nothing is reported to Kubernetes. */
   readonly reports: Reports | undefined;
 }
@@ -135,7 +138,7 @@ export class Leader {
 
   #remotes(local: EtcdClient, publisher: Publisher, reports: TermReports | undefined, signal: AbortSignal): RemoteClusters {
     const changes = reports?.changes;
-    const { config, timing, clock, log, metrics, etcdMetrics, onPropagated, runsOf } = this.#options;
+    const { config, timing, clock, log, metrics, etcdMetrics, onPropagated, tracer, runsOf } = this.#options;
     const { own, kvstore, remotes } = config;
     const parts = { kvstore, budget: new ReceiveBudget(), pacing: new DialPacing(), clock, log, metrics: etcdMetrics };
     return new RemoteClusters({
@@ -145,6 +148,7 @@ export class Leader {
         publisher,
         metrics,
         onPropagated,
+        tracer,
         onPhase: changes && ((cluster, phase) => changes.entered(cluster, phase)),
         onAttempt: runsOf('clustermesh-remote-cluster'),
         onConfigRead: runsOf('clustermesh-cluster-config'),

@@ -122,7 +122,14 @@ test('exactly the commands of the program are not among those that are not done'
 describe.skipIf(etcdVersions().length === 0)('both daemons', { timeout: 120_000 }, () => {
   let daemons: ScrapedDaemons;
   beforeAll(async () => {
-    daemons = await startScrapedDaemons('--pprof', '--gops-port=9895');
+    daemons = await startScrapedDaemons(
+      '--pprof',
+      '--gops-port=9895',
+      // Nothing listens there, but its series are there.
+      '--k8s-api-server-urls=http://127.0.0.1:9',
+      '--k8s-namespace=default',
+      '--k8s-status-configmap=mesh',
+    );
   }, 120_000);
   afterAll(() => daemons[Symbol.asyncDispose]());
 

@@ -20,12 +20,15 @@ import { type Decision, Exporter, followNamespaces, NOTHING } from './exporter.t
 import { isShared } from './global-annotation.ts';
 import type { Namespaces } from './namespaces.ts';
 import type { ObjectRejections } from './object-rejections.ts';
+import type { ObjectTraces } from './object-traces.ts';
 import { type ServiceSlices, serviceIdOf } from './service-slices.ts';
 
 export interface ExportContext {
   readonly cluster: Cluster;
   readonly namespaces: Namespaces;
   readonly rejections: ObjectRejections;
+  /** Undefined where nothing is traced. */
+  readonly tracesOf?: ((scope: Scope) => ObjectTraces) | undefined;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }

@@ -16,6 +16,7 @@ import { type Listing, whenAllListed } from '../informers/listing.ts';
 import { type EarlierRun, KeyClaims } from './key-claims.ts';
 import type { NamespaceChange, Namespaces } from './namespaces.ts';
 import type { ObjectRejections } from './object-rejections.ts';
+import type { ObjectTraces } from './object-traces.ts';
 import { WorkQueue } from './work-queue.ts';
 
 /** Nothing is exported, or no longer. */
@@ -40,6 +41,8 @@ export interface ExporterOptions {
   /** The same: when the object of this id was created. Of several the youngest has the key. */
   readonly createdMs?: (id: string) => number;
   readonly rejections: ObjectRejections;
+  /** Undefined where nothing is traced. */
+  readonly tracesOf?: ((scope: Scope) => ObjectTraces) | undefined;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
@@ -48,23 +51,30 @@ export class Exporter {
   readonly #options: ExporterOptions;
   readonly #claims: KeyClaims;
   readonly #queue: WorkQueue;
+  readonly #traces: ObjectTraces | undefined;
 
   constructor(options: ExporterOptions) {
     const { sink, prerequisites, inputs, earlier, createdMs = () => 0, clock, signal } = options;
     this.#options = options;
+    this.#traces = options.tracesOf?.(options.scope);
     this.#claims = new KeyClaims(sink, { createdMs, entries: (id) => this.#entries(id) }, earlier);
-    this.#queue = new WorkQueue({ work: (id) => this.#update(id), clock, signal });
+    const traces = this.#traces;
+    const work =
+      traces === undefined ? (id: string) => this.#update(id) : (id: string) => traces.evaluating(id, () => this.#update(id));
+    this.#queue = new WorkQueue({ work, clock, signal });
     whenAllListed(prerequisites, () => this.#queue.open());
     whenAllListed([...prerequisites, ...inputs], () => this.#queue.whenIdle(() => this.#decide(this.#claims.decide())));
   }
 
   /** What `id` exports may have changed. */
   changed(id: string): void {
+    this.#traces?.changed(id);
     this.#queue.add(id);
   }
 
   /** Withdraws the keys of `id`, until it changes again. */
   withdraw(id: string): void {
+    this.#traces?.dropped(id);
     this.#queue.drop(id);
     this.#claims.claim(id, []);
   }

@@ -10,6 +10,7 @@ import type { Logger } from '../../shared/process/log.ts';
 import type { PublisherMetrics } from '../../shared/publisher/metrics.ts';
 import type { Publisher, Section } from '../../shared/publisher/types.ts';
 import type { Clock } from '../../shared/time/clock.ts';
+import type { Tracer } from '../../shared/tracing/tracer.ts';
 import type { RemoteGuard } from '../import-guard/remote-guard.ts';
 import { destinationCanary, destinationPrefix, type Mapping, sourceCanary, sourcePrefix } from '../mappings.ts';
 import type { CanaryGate } from './canary-gate.ts';
@@ -18,6 +19,7 @@ import type { ListTurns } from './list-turns.ts';
 import { mirrorPipeline } from './pipeline.ts';
 import type { Quota, Usage } from './quota.ts';
 import { RefusedKeys } from './refused-keys.ts';
+import { KeyTraces } from './trace.ts';
 
 export interface MirrorOptions {
   readonly cluster: string;
@@ -31,6 +33,8 @@ export interface MirrorOptions {
   readonly relistMs: number;
   /** Called with the seconds from reading a change until the local etcd confirmed it, for one change at a time. */
   readonly onPropagated?: (seconds: number) => void;
+  /** Undefined where nothing is traced. */
+  readonly tracer?: Tracer | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -118,16 +122,17 @@ export class Mirror {
 
   /** Mirrors once the gate is open, until the signal is aborted; rejects as `runEtcdSource` does. */
   async follow({ client, cached, gate, quota, signal, onListed }: FollowOptions): Promise<never> {
-    const { cluster, guard, turns, relistMs, clock, log, onPropagated = () => undefined } = this.#options;
+    const { cluster, guard, turns, relistMs, tracer, clock, log, onPropagated = () => undefined } = this.#options;
     const canary = sourceCanary(this.mapping, cluster, cached);
     this.#problem = `waiting for ${canary}, which its writer sets once everything is exported`;
     await gate?.open(canary, signal);
     this.#problem = undefined;
     const prefix = sourcePrefix(this.mapping, cluster, cached);
+    const section = this.#ensureSection();
     const sink = mirrorPipeline({
       mapping: this.mapping,
       from: prefix,
-      section: this.#ensureSection(),
+      section,
       quota,
       refused: this.#refused,
       guard,
@@ -138,6 +143,7 @@ export class Mirror {
         onListed();
       },
       onPropagated,
+      traces: tracer && new KeyTraces({ tracer, cluster, section, signal }),
     });
     const onFailing = (error: Error | undefined) => {
       this.#problem = error?.message;

@@ -6,6 +6,7 @@
  *     → rekey    (rekey.ts)    the key below the prefix that it is mirrored to
  *     → guard    (../import-guard/remote-guard.ts) identities, names and addresses of other clusters
  *     → measure  (measure.ts)  seconds until the local etcd confirms a change
+ *     → trace    (trace.ts)    around all stages, with --trace-endpoint only
  *     → store    (store.ts)    the quota of the remote, then the section
  *   Section (../../shared/publisher/published-section.ts) and, in ../../shared/publisher/writer/, key-group.ts, batches.ts and
  *   scheduler.ts write it to the local etcd
@@ -27,6 +28,7 @@ import type { Quota } from './quota.ts';
 import { RefusedKeys } from './refused-keys.ts';
 import { RekeyStage } from './rekey.ts';
 import { StoreStage } from './store.ts';
+import { type KeyTraces, TracedAdmitStage, TracedStage } from './trace.ts';
 
 export interface PipelineOptions {
   readonly mapping: Mapping;
@@ -41,18 +43,22 @@ export interface PipelineOptions {
   readonly signal: AbortSignal;
   readonly onListed: () => void;
   readonly onPropagated: (seconds: number) => void;
+  /** Undefined where nothing is traced. */
+  readonly traces?: KeyTraces | undefined;
 }
 
 /** The first stage of the mirror of one kind of keys over one connection: a listing begins. */
 export function mirrorPipeline(options: PipelineOptions): AdmitStage {
-  const { mapping, from, section, quota, refused, guard, clock, signal, onListed, onPropagated } = options;
+  const { mapping, from, section, quota, refused, guard, clock, signal, onListed, onPropagated, traces } = options;
   const to = section.options.prefix;
   const part = quota.part();
   const store = new StoreStage({ section, prefixBytes: to.length, quota, part, onListed });
-  const measure = new MeasureStage({ section, clock, signal, onPropagated, next: store });
+  const traced = traces === undefined ? store : new TracedStage(traces, store);
+  const measure = new MeasureStage({ section, clock, signal, onPropagated, next: traced });
   const guarded = guard?.stage(mapping, measure) ?? measure;
   const rekeyed = new RekeyStage({ from, to, section, refused, next: guarded });
-  const admit = new AdmitStage({ quota, part, refused, next: rekeyed });
+  const first = { quota, part, refused, next: rekeyed };
+  const admit = traces === undefined ? new AdmitStage(first) : new TracedAdmitStage(first, traces);
   admit.interrupted('a connection to the remote begins');
   return admit;
 }

@@ -74,6 +74,15 @@ export const kubernetesFlags = {
   'k8s-kubeconfig-path': text('', 'Path of the kubeconfig file; empty inside a pod', { candidates: 'files' }),
 };
 
+export const traceFlags = {
+  'trace-ca-file': text('', 'PEM file with the CAs of --trace-endpoint; empty for those of Node', { candidates: 'files' }),
+  'trace-endpoint': text(
+    '',
+    'URL of an OTLP/HTTP collector for traces of changes, such as https://host:4318/v1/traces; empty for none',
+  ),
+  'trace-sample': uint(1000, 'Trace one in so many changes'),
+};
+
 export const logFlags = {
   debug: lenientBool(false, 'Enable debug logging', { shorthand: 'D' }),
   'log-driver': list('No effect: logs are lines on standard error', { inert: true }),

@@ -38,6 +38,8 @@ export async function startScrapedDaemons(...flags: readonly string[]): Promise<
     '--cluster-id=200',
     `--kvstore-opt=etcd.address=${local.process.endpoint}`,
     '--controller-group-metrics=all',
+    // Nothing listens there: traces are dropped, and their series are there.
+    '--trace-endpoint=http://127.0.0.1:9',
   ];
   const [clustermesh, kvstoremesh] = await Promise.all([
     startScraped('clustermesh', [
