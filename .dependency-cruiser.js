@@ -95,6 +95,7 @@ const CLI = [
   'command',
   ['completion', 'debug', 'clustermesh', 'kvstoremesh', 'etcdinit', 'mcsapi-coredns-cfg', 'certs', 'mesh', 'version'],
   'combined',
+  'commands',
 ];
 
 /** @type {import('dependency-cruiser').IConfiguration} */

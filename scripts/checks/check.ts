@@ -8,6 +8,7 @@ export const CHECKS: readonly Step[] = [
   ['import directions', 'depcruise', '--output-type=err', 'src', 'test', 'bench', 'demo', 'scripts'],
   ['dead code', 'knip'],
   ['bounds page', 'node', 'scripts/checks/bounds.ts', '--check'],
+  ['manual pages', 'node', 'scripts/docs/man.ts', '--check'],
   ['prose', 'node', 'scripts/checks/prose.ts'],
 ];
 

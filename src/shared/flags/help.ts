@@ -4,13 +4,27 @@ import { environmentName, type Flag, type FlagTable } from './table.ts';
 /** Text forms of defaults that go without saying. */
 const SILENT_DEFAULTS = ['', '0', '0s', 'false', '[]'];
 
-/** The flags that are not hidden, one line each: name, description, default, environment variable. */
-export function flagHelp(table: FlagTable): string {
+/** A flag as help shows it. */
+export interface ShownFlag {
+  readonly name: string;
+  /** With its shorthand and the placeholder of its value: `-o, --output string`. */
+  readonly names: string;
+  /** Description, default, environment variable. */
+  readonly usage: string;
+}
+
+/** The flags that are not hidden, and `--help`, by name. */
+export function shownFlags(table: FlagTable): readonly ShownFlag[] {
   const rows = Object.entries(table)
     .filter(([, flag]) => !flag.hidden)
     .map(([name, flag]) => ({ name, names: names(name, flag), usage: usage(name, flag) }));
   rows.push({ name: 'help', names: '  -h, --help', usage: 'Show this text' });
-  rows.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return rows.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** The same as text, one line each. */
+export function flagHelp(table: FlagTable): string {
+  const rows = shownFlags(table);
   const width = Math.max(...rows.map((row) => row.names.length));
   return rows.map((row) => `${row.names.padEnd(width)}   ${row.usage}\n`).join('');
 }
