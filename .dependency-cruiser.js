@@ -28,7 +28,7 @@ const layersOf = (root, layers) =>
 
 const SHARED = [
   ['errors', 'limits', 'nearest', 'printable', 'builtin-users', 'version', 'ip', 'protobuf'],
-  'cluster-info',
+  ['cluster-info', 'diagnosis'],
   'time',
   'files',
   'tls',
