@@ -90,10 +90,12 @@ const MESH = [
   ['addresses', 'clusters'],
   ['access', 'entries'],
   ['connect', 'status'],
+  'doctor',
 ];
 const CLI = [
   'command',
-  ['completion', 'debug', 'clustermesh', 'kvstoremesh', 'etcdinit', 'mcsapi-coredns-cfg', 'certs', 'mesh', 'version'],
+  ['completion', 'debug', 'clustermesh', 'kvstoremesh', 'etcdinit', 'mcsapi-coredns-cfg', 'certs', 'doctor', 'version'],
+  'mesh',
   'combined',
   'commands',
 ];
@@ -155,10 +157,16 @@ export default {
       to: { path: '^src/', pathNot: '^src/(certs|shared)/' },
     },
     {
-      name: 'mesh knows nothing of src but shared',
+      name: 'mesh knows nothing of src but shared, and its doctor what is wrong with a certificate',
       severity: 'error',
-      from: { path: '^src/mesh/' },
+      from: { path: '^src/mesh/(?!doctor/certificates/)' },
       to: { path: '^src/', pathNot: '^src/(mesh|shared)/' },
+    },
+    {
+      name: 'the doctor of mesh knows of certs the findings and profiles alone',
+      severity: 'error',
+      from: { path: '^src/mesh/doctor/certificates/' },
+      to: { path: '^src/', pathNot: '^src/(mesh|shared)/|^src/certs/(findings|profiles)\\.ts$' },
     },
     {
       name: 'shared and the daemons know neither certs nor mesh',

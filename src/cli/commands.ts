@@ -8,6 +8,7 @@ import { programHelp } from './command/help.ts';
 import { completion } from './completion/completion.ts';
 import { clustermeshDbg } from './debug/clustermesh-dbg.ts';
 import { kvstoremeshDbg } from './debug/kvstoremesh-dbg.ts';
+import { doctor } from './doctor.ts';
 import { etcdinit } from './etcdinit.ts';
 import { kvstoremesh } from './kvstoremesh.ts';
 import { mcsapiCorednsCfg } from './mcsapi-coredns-cfg.ts';
@@ -26,6 +27,7 @@ export const commands: Readonly<Record<string, Command>> = {
   connect,
   disconnect,
   status,
+  doctor,
   version,
   completion: completion(() => commands),
   help: {

@@ -4,6 +4,7 @@ import { connectFlagTable, disconnectFlagTable, statusFlagTable } from '../mesh/
 import { systemClock } from '../shared/time/clock.ts';
 import { flagCommand } from './command/flag-command.ts';
 import { print } from './command/output.ts';
+import { examine } from './doctor.ts';
 
 // What they run is loaded there, so that no other command pays for it.
 
@@ -12,6 +13,7 @@ export const connect = flagCommand({
   summary: 'Connect this cluster with others; the exit status is 1 after a failed check, 2 if Helm manages the Secrets',
   flags: connectFlagTable,
   async run({ values }) {
+    if (values.check) return examine(values);
     const [{ connect }, { MESH_STATUS }, format] = await Promise.all([
       import('../mesh/connect/connect.ts'),
       import('../mesh/connect/changes.ts'),

@@ -1,5 +1,6 @@
 /** A cluster of the kubeconfig: its name and ID, and requests to its API server. */
 import { ProgramError } from '../shared/errors.ts';
+import type { KubeBody } from '../shared/kubernetes/connection/body.ts';
 import { type KubeConnection, openConnection } from '../shared/kubernetes/connection/connection.ts';
 import { KubeConfigError, KubeMissingError } from '../shared/kubernetes/errors.ts';
 import { type JsonRecord, recordOf } from '../shared/kubernetes/objects/json.ts';
@@ -11,16 +12,23 @@ import { VERSION } from '../shared/version.ts';
 import { ClusterAccessError, ClusterContentError } from './errors.ts';
 import { findContext } from './kubeconfig.ts';
 
-/** Time for proxy, TCP and TLS to an API server together. */
-const CONNECT_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 30_000;
-/** Longest silence of an API server before a response. */
-const ANSWER_TIMEOUT_MS = 30_000;
+/** Bytes of the answer to a question for the clock. */
+const MAX_VERSION_BYTES = 64 * 1024;
 
 const UNNAMED = 'default';
 const DEFAULT_MAX_CLUSTERS = 255;
 /** Characters shown of a name from a ConfigMap. */
 const MAX_NAME_LENGTH = 63;
+
+export interface ClusterTiming {
+  /** For proxy, TCP and TLS to an API server together. */
+  readonly connectTimeoutMs: number;
+  /** Longest silence of an API server before a response. */
+  readonly answerTimeoutMs: number;
+}
+
+const PATIENT: ClusterTiming = { connectTimeoutMs: 10_000, answerTimeoutMs: 30_000 };
 
 export interface ClusterPlace {
   readonly kubeconfig: string;
@@ -41,39 +49,45 @@ export class Cluster implements AsyncDisposable {
   readonly context: string;
   readonly namespace: string;
   readonly identity: ClusterIdentity;
-  readonly #connection: KubeConnection;
-  readonly #signal: AbortSignal;
+  /** The data of the ConfigMap `cilium-config`. */
+  readonly config: JsonRecord;
+  readonly #link: Link;
 
-  private constructor(context: string, namespace: string, identity: ClusterIdentity, link: Link) {
+  private constructor(context: string, namespace: string, config: JsonRecord, link: Link) {
     this.context = context;
     this.namespace = namespace;
-    this.identity = identity;
-    this.#connection = link.connection;
-    this.#signal = link.signal;
+    this.config = recordOf(config.data);
+    this.identity = identityOf(this.config);
+    this.#link = link;
   }
 
   /** Throws KubeConfigError, ClusterAccessError, or ClusterContentError where Cilium is not installed. */
-  static async open({ kubeconfig, context, namespace }: ClusterPlace, signal: AbortSignal): Promise<Cluster> {
+  static async open(
+    { kubeconfig, context, namespace }: ClusterPlace,
+    signal: AbortSignal,
+    { connectTimeoutMs, answerTimeoutMs }: ClusterTiming = PATIENT,
+  ): Promise<Cluster> {
     const place = await findContext(kubeconfig, context);
     const connection = await openConnection({
       kubeconfigPath: place.path,
       context: place.context,
       serverUrls: [],
       userAgent: `clustermesh-apiserver/${VERSION.version}`,
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      connectTimeoutMs,
       keepAliveMs: KEEP_ALIVE_MS,
       rate: { perSecond: 0, burst: 0 },
       clock: systemClock,
       log: silentLogger,
     });
+    const link = { connection, signal, answerTimeoutMs };
     try {
       const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps/cilium-config`;
-      const config = await getObject({ connection, signal }, place.context, path, 'ConfigMap cilium-config');
+      const config = await getObject(link, place.context, path, 'ConfigMap cilium-config');
       if (config === undefined)
         throw new ClusterContentError(
           `context ${place.context}: ConfigMap ${namespace}/cilium-config does not exist; is Cilium installed in this namespace (--namespace)?`,
         );
-      return new Cluster(place.context, namespace, identityOf(config), { connection, signal });
+      return new Cluster(place.context, namespace, config, link);
     } catch (thrown) {
       await connection.close();
       throw thrown;
@@ -85,12 +99,12 @@ export class Cluster implements AsyncDisposable {
   }
 
   secrets(options: { readonly isDryRun?: boolean } = {}): Secrets {
-    return new Secrets(this.#connection, this.namespace, this.#signal, options);
+    return new Secrets(this.#link.connection, this.namespace, this.#link.signal, options);
   }
 
   /** The object at `path`, undefined where there is none. `what` is for errors. Throws ClusterAccessError. */
   get(path: string, what: string): Promise<JsonRecord | undefined> {
-    return getObject({ connection: this.#connection, signal: this.#signal }, this.context, path, what);
+    return getObject(this.#link, this.context, path, what);
   }
 
   /** The same for an object of the namespace; `plural` with its group where it has one: `apps/v1/deployments`. */
@@ -100,16 +114,17 @@ export class Cluster implements AsyncDisposable {
 
   /** The text at `path`, cut after `limitBytes`. Throws ClusterAccessError. */
   getText(path: string, what: string, limitBytes: number): Promise<string> {
-    const purpose = { verb: 'get', what } as const;
-    return this.run(async () => {
-      const request = { purpose, path, accept: 'text/plain', signal: this.#signal, timeoutMs: ANSWER_TIMEOUT_MS };
-      const body = await this.#connection.open(request);
-      try {
-        return await body.text(limitBytes);
-      } finally {
-        body.close();
-      }
-    });
+    return this.run(() => this.#read(path, what, (body) => body.text(limitBytes)));
+  }
+
+  /** The clock of the API server, milliseconds since 1970, cut to seconds; undefined where it sends none. Throws ClusterAccessError. */
+  serverTimeMs(): Promise<number | undefined> {
+    return this.run(() =>
+      this.#read('/version', 'the version', async (body) => {
+        await body.text(MAX_VERSION_BYTES);
+        return body.serverTimeMs;
+      }),
+    );
   }
 
   collection(plural: string): string {
@@ -124,18 +139,31 @@ export class Cluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#connection.close();
+    await this.#link.connection.close();
+  }
+
+  async #read<T>(path: string, what: string, read: (body: KubeBody) => Promise<T>): Promise<T> {
+    const { connection, signal, answerTimeoutMs } = this.#link;
+    const purpose = { verb: 'get', what } as const;
+    const body = await connection.open({ purpose, path, accept: 'text/plain, */*', signal, timeoutMs: answerTimeoutMs });
+    try {
+      return await read(body);
+    } finally {
+      body.close();
+    }
   }
 }
 
 interface Link {
   readonly connection: KubeConnection;
   readonly signal: AbortSignal;
+  readonly answerTimeoutMs: number;
 }
 
 async function getObject(link: Link, context: string, path: string, what: string): Promise<JsonRecord | undefined> {
   const purpose = { verb: 'get', what } as const;
-  const request = { purpose, path, accept: 'application/json', signal: link.signal, timeoutMs: ANSWER_TIMEOUT_MS };
+  const { signal, answerTimeoutMs: timeoutMs } = link;
+  const request = { purpose, path, accept: 'application/json', signal, timeoutMs };
   return named(context, async () => {
     try {
       return recordOf(await link.connection.send(request));
@@ -155,8 +183,7 @@ async function named<T>(context: string, request: () => Promise<T>): Promise<T> 
   }
 }
 
-function identityOf(config: JsonRecord): ClusterIdentity {
-  const data = recordOf(config.data);
+function identityOf(data: JsonRecord): ClusterIdentity {
   const whole = (key: string, preset: number) => (data[key] === undefined ? preset : wholeNumber(String(data[key])));
   const name = data['cluster-name'];
   return {

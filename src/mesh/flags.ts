@@ -1,4 +1,4 @@
-/** The flags of `connect`, `disconnect` and `status`, named as those of Cilium's command line. */
+/** The flags of `connect`, `disconnect`, `status` and `doctor`, named as those of Cilium's command line. */
 
 import { type EndpointAddress, parseEndpoint } from '../shared/etcd/endpoint-address.ts';
 import { listKind } from '../shared/flags/collections.ts';
@@ -16,9 +16,13 @@ const clusterFlags = {
   }),
 };
 
-const changeFlags = {
+const destinationFlags = {
   ...clusterFlags,
   'destination-context': list('Contexts of the other clusters; repeatable, or separated by commas'),
+};
+
+const changeFlags = {
+  ...destinationFlags,
   'connection-mode': choice(
     ['unicast', 'bidirectional', 'mesh'],
     'bidirectional',
@@ -36,6 +40,7 @@ export const connectFlagTable = {
   'source-endpoint': endpoints('Addresses of this cluster for the others, instead of those of its Service'),
   'destination-endpoint': endpoints('Addresses of the other cluster, if there is one, instead of those of its Service'),
   'allow-mismatching-ca': bool(false, 'Connect clusters that do not trust the CA of each other'),
+  check: bool(false, 'Run the checks of doctor with all of these clusters, and write nothing'),
 };
 
 export const disconnectFlagTable = {
@@ -50,6 +55,9 @@ export const statusFlagTable = {
   'wait-duration': duration('15m', 'Longest time to wait', { max: '24h' }),
 };
 
+export const doctorFlagTable = destinationFlags;
+
+export type DoctorFlags = FlagValues<typeof doctorFlagTable>;
 export type ChangeFlags = FlagValues<typeof changeFlags>;
 export type StatusFlags = FlagValues<typeof statusFlagTable>;
 export type ConnectFlags = FlagValues<typeof connectFlagTable>;

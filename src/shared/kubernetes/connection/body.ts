@@ -13,8 +13,12 @@ export class KubeBody {
   readonly #stream: Dispatcher.ResponseData['body'];
   readonly #watchdog: SilenceWatchdog;
   readonly #what: string;
+  /** The clock of the server when it answered, milliseconds since 1970, cut to seconds; undefined where it sent none. */
+  readonly serverTimeMs: number | undefined;
 
-  constructor(stream: Dispatcher.ResponseData['body'], watchdog: SilenceWatchdog, what: string) {
+  constructor(stream: Dispatcher.ResponseData['body'], watchdog: SilenceWatchdog, what: string, date?: string | string[]) {
+    const timeMs = typeof date === 'string' ? Date.parse(date) : Number.NaN;
+    this.serverTimeMs = Number.isNaN(timeMs) ? undefined : timeMs;
     this.#stream = stream;
     this.#watchdog = watchdog;
     this.#what = what;

@@ -218,7 +218,7 @@ export class KubeConnection {
       ...(content === undefined ? {} : { body: content }),
       signal: watchdog.signal,
     });
-    const body = new KubeBody(answer.body, watchdog, what);
+    const body = new KubeBody(answer.body, watchdog, what, answer.headers.date);
     if (answer.statusCode === 200 || answer.statusCode === 201) return body;
     const text = await body.text(MAX_KUBE_ENVELOPE_BYTES);
     const retryAfter = answer.headers['retry-after'];

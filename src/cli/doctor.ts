@@ -1,0 +1,28 @@
+/** `doctor`, and the same for `connect --check`. */
+import type { DoctorReport } from '../mesh/doctor/doctor.ts';
+import { type DoctorFlags, doctorFlagTable } from '../mesh/flags.ts';
+import { systemClock } from '../shared/time/clock.ts';
+import { flagCommand } from './command/flag-command.ts';
+import { print } from './command/output.ts';
+
+export const doctor = flagCommand({
+  name: 'doctor',
+  summary: 'Check this cluster, or several clusters with each other; the exit status is 1 if there is an error',
+  flags: doctorFlagTable,
+  run: ({ values }) => examine(values),
+});
+
+/** Prints what is found, and resolves with the exit status. */
+export async function examine(flags: DoctorFlags): Promise<number> {
+  const [{ doctor }, format] = await Promise.all([import('../mesh/doctor/doctor.ts'), formatOf(flags.output)]);
+  const report = await doctor(flags, { clock: systemClock, signal: new AbortController().signal });
+  print(format(report));
+  return report.verdict === 'error' ? 1 : 0;
+}
+
+async function formatOf(output: string): Promise<(report: DoctorReport) => string> {
+  if (output !== '') return (await import('./command/structured-output.ts')).structuredOutput(output);
+  const { findingsText } = await import('../shared/diagnosis/finding.ts');
+  const color = process.stdout.isTTY === true && (process.env.NO_COLOR ?? '') === '';
+  return ({ findings }) => findingsText(findings, { color });
+}
