@@ -165,6 +165,8 @@ export class Planting {
     this.#undo.push(async () => {
       const { resourceVersion: _, uid: __, ...metadata } = before.metadata;
       await requests.create(path.slice(0, path.lastIndexOf('/')), { ...before, metadata });
+      const { status } = before;
+      if (path.includes('/deployments/')) await requests.patch(`${path}/status`, 'merge-patch', { status });
     });
   }
 

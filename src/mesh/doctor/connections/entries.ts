@@ -47,9 +47,10 @@ export function entrySecrets(member: Member): readonly EntrySecret[] {
   });
 }
 
-/** Entries with the addresses of remote clusters: those of kvstoremesh, or without it those of agents. */
+/** Entries with the addresses of remote clusters: those of kvstoremesh, or if it is known to be disabled those of agents. */
 export function remoteEntries(member: Member): readonly Entry[] {
-  const secret = hasContainer(member.workload, 'kvstoremesh') ? KVSTOREMESH_SECRET : CLUSTERMESH_SECRET;
+  const isCached = typeof member.workload === 'string' || hasContainer(member.workload, 'kvstoremesh');
+  const secret = isCached ? KVSTOREMESH_SECRET : CLUSTERMESH_SECRET;
   return entrySecrets(member)
     .filter(({ name }) => name === secret)
     .flatMap(({ entries }) => entries)

@@ -47,6 +47,8 @@ function contentFindings(member: Member, secret: EntrySecret): readonly Finding[
 
 /** An entry of another name that leads to the own etcd. */
 function ownCluster(member: Member): readonly Finding[] {
+  // Without the Deployment it is not known whether kvstoremesh mirrors.
+  if (typeof member.workload === 'string') return [];
   const reach = reachOf(member);
   const remotes = remoteEntries(member);
   return remotes.flatMap((entry) => {

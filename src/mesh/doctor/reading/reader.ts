@@ -10,8 +10,11 @@ import { undecided } from '../catalogue.ts';
 import type { ListFact, ObjectFact } from '../facts.ts';
 import { kubectl } from '../subjects.ts';
 
-/** For one object or one whole list. */
+/** For one object or one whole list, and for all of a cluster together. */
 const READ_TIMEOUT_MS = 3_000;
+const READING_TIMEOUT_MS = 4_500;
+/** Requests to one API server at the same time; each has a connection. */
+const MAX_CONCURRENT_READS = 8;
 const ITEMS_PER_PAGE = 250;
 /** Pages of a list. */
 const MAX_PAGES = 40;
@@ -39,10 +42,14 @@ export class Reader {
   readonly cluster: Cluster;
   readonly #clock: Clock;
   readonly #failures: Failure[] = [];
+  readonly #startMs: number;
+  readonly #waiting: (() => void)[] = [];
+  #running = 0;
 
   constructor(cluster: Cluster, clock: Clock) {
     this.cluster = cluster;
     this.#clock = clock;
+    this.#startMs = clock.monotonicMs();
   }
 
   async object(wanted: Wanted): Promise<ObjectFact> {
@@ -82,12 +89,16 @@ export class Reader {
 
   /** What `read` resolves with; it never rejects. */
   async attempt<T>(wanted: Wanted, read: () => Promise<T>, verb: Failure['verb'] = 'get'): Promise<T | 'unread'> {
+    await this.#turn();
     try {
-      return await this.#inTime(read());
+      return await this.#inTime(read);
     } catch (thrown) {
       const error = asError(thrown);
       this.#failures.push({ wanted, verb, isForbidden: error.cause instanceof KubeForbiddenError, text: error.message });
       return 'unread';
+    } finally {
+      this.#running -= 1;
+      this.#waiting.shift()?.();
     }
   }
 
@@ -113,13 +124,20 @@ export class Reader {
     });
   }
 
-  async #inTime<T>(work: Promise<T>): Promise<T> {
+  async #turn(): Promise<void> {
+    if (this.#running >= MAX_CONCURRENT_READS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#running += 1;
+  }
+
+  async #inTime<T>(read: () => Promise<T>): Promise<T> {
+    const leftMs = this.#startMs + READING_TIMEOUT_MS - this.#clock.monotonicMs();
+    const limitMs = Math.min(READ_TIMEOUT_MS, Math.max(0, leftMs));
     const done = new AbortController();
-    const late = this.#clock.sleep(READ_TIMEOUT_MS, done.signal).then(() => {
-      throw new Error(`context ${this.cluster.context}: no response within ${READ_TIMEOUT_MS / 1_000} s`);
+    const late = this.#clock.sleep(limitMs, done.signal).then(() => {
+      throw new Error(`context ${this.cluster.context}: no response in time`);
     });
     try {
-      return await Promise.race([work, late]);
+      return await Promise.race([read(), late]);
     } finally {
       done.abort();
     }
