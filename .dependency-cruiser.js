@@ -51,6 +51,7 @@ const ETCD = [
 const KUBERNETES = [
   ['limits', 'errors'],
   'objects',
+  'web-socket',
   'connection',
   ['reflector', 'secrets', 'version', 'events', 'config-maps'],
   'heartbeat',
@@ -88,7 +89,7 @@ const MESH = [
   ['errors', 'flags', 'kubeconfig'],
   'cluster',
   ['addresses', 'clusters'],
-  ['access', 'entries'],
+  ['access', 'entries', 'pod'],
   ['connect', 'status'],
   'doctor',
 ];

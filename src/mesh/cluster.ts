@@ -5,6 +5,7 @@ import { type KubeConnection, openConnection } from '../shared/kubernetes/connec
 import { KubeConfigError, KubeMissingError } from '../shared/kubernetes/errors.ts';
 import { type JsonRecord, recordOf } from '../shared/kubernetes/objects/json.ts';
 import { Secrets } from '../shared/kubernetes/secrets.ts';
+import type { WebSocket } from '../shared/kubernetes/web-socket/web-socket.ts';
 import { printable } from '../shared/printable.ts';
 import { silentLogger } from '../shared/process/log.ts';
 import { systemClock } from '../shared/time/clock.ts';
@@ -125,6 +126,12 @@ export class Cluster implements AsyncDisposable {
         return body.serverTimeMs;
       }),
     );
+  }
+
+  /** A WebSocket to `path`, which `signal` closes. Throws a KubeError, which does not name the context. */
+  openSocket(path: string, what: string, protocols: readonly string[], signal: AbortSignal): Promise<WebSocket> {
+    const purpose = { verb: 'get', what } as const;
+    return this.#connection.openSocket({ purpose, path, protocols, signal, timeoutMs: ANSWER_TIMEOUT_MS });
   }
 
   collection(plural: string): string {

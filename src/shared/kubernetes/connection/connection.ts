@@ -9,6 +9,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Agent } from 'undici';
 import { asError } from '../../errors.ts';
+import { printable } from '../../printable.ts';
 import type { Logger } from '../../process/log.ts';
 import type { Clock } from '../../time/clock.ts';
 import { isLoopback } from '../../tls/address.ts';
@@ -16,6 +17,7 @@ import { Trust } from '../../tls/trust.ts';
 import {
   KubeConfigError,
   KubeCredentialsError,
+  KubeDecodeError,
   type KubeError,
   KubeSilenceError,
   KubeStatusError,
@@ -25,6 +27,7 @@ import {
 import { KUBE_ANSWER_TIMEOUT_MS, KUBE_LOG_INTERVAL_MS, MAX_KUBE_ENVELOPE_BYTES, MAX_KUBE_OBJECT_BYTES } from '../limits.ts';
 import { parseJson } from '../objects/json.ts';
 import { purposeText, type RequestPurpose, statusError } from '../objects/status.ts';
+import { handshake, WebSocket } from '../web-socket/web-socket.ts';
 import { type Access, ANONYMOUS, type Credentials, type TlsMaterial } from './access.ts';
 import { explain, KubeBody } from './body.ts';
 import { connectorOf, isAskedInAbsoluteForm, proxyAuthorization } from './connector.ts';
@@ -33,6 +36,10 @@ import { type Environment, proxyFromEnvironment } from './proxy.ts';
 import { RequestRate } from './request-rate.ts';
 import { hostOf, serverUrlOf } from './server-url.ts';
 import { SilenceWatchdog } from './silence.ts';
+import { upgrade } from './upgrade.ts';
+
+/** Characters shown of the text of a refused WebSocket. */
+const MAX_REFUSAL_LENGTH = 300;
 
 export interface ConnectionOptions {
   /** '' for the service account of the pod. */
@@ -68,6 +75,27 @@ export interface KubeRequest {
   readonly signal: AbortSignal;
   /** Longest silence before the answer, credentials and connecting included. */
   readonly timeoutMs?: number;
+}
+
+/** A request for a WebSocket. */
+export interface SocketRequest {
+  readonly purpose: RequestPurpose;
+  readonly path: string;
+  /** The preferred one first. */
+  readonly protocols: readonly string[];
+  /** Closes the WebSocket, too. */
+  readonly signal: AbortSignal;
+  readonly timeoutMs?: number;
+}
+
+type SentRequest = Pick<KubeRequest, 'purpose' | 'signal' | 'timeoutMs'>;
+
+/** Of one attempt. */
+interface Attempt {
+  readonly server: URL;
+  readonly access: Access;
+  readonly watchdog: SilenceWatchdog;
+  readonly what: string;
 }
 
 /** What connections depend on. */
@@ -115,11 +143,22 @@ export class KubeConnection {
    * Sends a request and resolves with the body of its answer, which the caller closes in any case. Throws a
    * KubeError, or the signal's reason. Tries each server once where none can be reached.
    */
-  async open(request: KubeRequest): Promise<KubeBody> {
+  open(request: KubeRequest): Promise<KubeBody> {
+    return this.#tried(request, (attempt) => this.#send(request, attempt));
+  }
+
+  /** Opens a WebSocket, which the caller closes in any case. Throws like `open`. */
+  async openSocket(request: SocketRequest): Promise<WebSocket> {
+    const { socket, watchdog } = await this.#tried(request, (attempt) => this.#upgrade(request, attempt));
+    watchdog.dispose();
+    return socket;
+  }
+
+  async #tried<T>(request: SentRequest, send: (attempt: Attempt) => Promise<T>): Promise<T> {
     for (let left = this.#servers.length; ; left -= 1) {
       await this.#rate.turn(request.signal);
       try {
-        return await this.#attempt(request);
+        return await this.#attempt(request, send);
       } catch (thrown) {
         if (!(thrown instanceof KubeUnreachableError) || left <= 1) throw thrown;
       }
@@ -169,13 +208,13 @@ export class KubeConnection {
     }
   }
 
-  async #attempt(request: KubeRequest): Promise<KubeBody> {
+  async #attempt<T>(request: SentRequest, send: (attempt: Attempt) => Promise<T>): Promise<T> {
     const server = this.#server();
     const what = `${purposeText(request.purpose)} at ${server.origin}`;
     const { timeoutMs = KUBE_ANSWER_TIMEOUT_MS } = request;
     const watchdog = new SilenceWatchdog(this.#options.clock, request.signal, timeoutMs, what);
     try {
-      return await watchdog.guard(this.#authorized(request, server, watchdog, what));
+      return await watchdog.guard(this.#authorized({ server, watchdog, what }, send));
     } catch (thrown) {
       const error = explain(thrown, watchdog.signal, what);
       watchdog.dispose();
@@ -184,50 +223,71 @@ export class KubeConnection {
     }
   }
 
-  async #authorized(request: KubeRequest, server: URL, watchdog: SilenceWatchdog, what: string): Promise<KubeBody> {
+  async #authorized<T>(attempt: Omit<Attempt, 'access'>, send: (attempt: Attempt) => Promise<T>): Promise<T> {
     const access = await this.#credentials.access();
     try {
-      return await this.#send(request, server, access, watchdog, what);
+      return await send({ ...attempt, access });
     } catch (thrown) {
       if (!(thrown instanceof KubeUnauthorizedError)) throw thrown;
       await this.#reloadCredentials();
       const renewed = await this.#credentials.access();
       if (isDeepStrictEqual(renewed, access)) throw thrown;
-      return this.#send(request, server, renewed, watchdog, what);
+      return send({ ...attempt, access: renewed });
     }
   }
 
-  /** Credentials never travel in plain text over a network. */
-  async #send(request: KubeRequest, server: URL, access: Access, watchdog: SilenceWatchdog, what: string): Promise<KubeBody> {
-    const proxy = this.#credentials.proxy ?? proxyFromEnvironment(server, this.#options.environment ?? process.env);
+  async #send(request: KubeRequest, attempt: Attempt): Promise<KubeBody> {
+    const { watchdog, what } = attempt;
     const { content, contentType } = request;
     const described = contentType === undefined ? {} : { 'content-type': contentType };
-    const trusted = this.#isTrusted(server, proxy, access) ? access.headers : {};
-    const isAbsolute = isAskedInAbsoluteForm(server, proxy);
-    const answer = await this.#dispatcher(access.tls, proxy).request({
-      origin: server.origin,
-      path: `${isAbsolute ? server.origin : ''}${server.pathname.replace(/\/$/, '')}${request.path}`,
+    const { dispatcher, headers, ...place } = this.#placeOf(request.path, attempt);
+    const answer = await dispatcher.request({
+      ...place,
       method: request.method ?? 'GET',
-      headers: {
-        ...trusted,
-        ...(isAbsolute ? proxyAuthorization(proxy) : {}),
-        ...described,
-        accept: request.accept,
-        'user-agent': this.#options.userAgent,
-      },
+      headers: { ...headers, ...described, accept: request.accept },
       ...(content === undefined ? {} : { body: content }),
       signal: watchdog.signal,
     });
     const body = new KubeBody(answer.body, watchdog, what, answer.headers.date);
     if (answer.statusCode === 200 || answer.statusCode === 201) return body;
     const text = await body.text(MAX_KUBE_ENVELOPE_BYTES);
-    const retryAfter = answer.headers['retry-after'];
-    throw statusError(
-      request.purpose,
-      answer.statusCode,
-      jsonOrNothing(text),
-      typeof retryAfter === 'string' ? retryAfter : undefined,
-    );
+    throw refusal(request.purpose, answer.statusCode, jsonOrNothing(text), answer.headers);
+  }
+
+  async #upgrade(request: SocketRequest, attempt: Attempt) {
+    const { watchdog, what } = attempt;
+    const { accept, headers: asked } = handshake(request.protocols);
+    const { dispatcher, headers, ...place } = this.#placeOf(request.path, attempt);
+    const upgrading = { ...place, headers: { ...headers, ...asked }, protocol: 'websocket' };
+    const answer = await upgrade(dispatcher, upgrading, watchdog.signal);
+    if (answer.socket === undefined) {
+      // A kubelet behind the API server answers with text.
+      const body = jsonOrNothing(answer.text) ?? { message: printable(answer.text, MAX_REFUSAL_LENGTH) };
+      throw refusal(request.purpose, answer.status, body, answer.headers);
+    }
+    const protocol = answer.headers['sec-websocket-protocol'];
+    const socket = new WebSocket(answer.socket, String(protocol), what, request.signal);
+    if (answer.headers['sec-websocket-accept'] === accept && request.protocols.includes(socket.protocol))
+      return { socket, watchdog };
+    socket.close();
+    throw new KubeDecodeError(`${what}: the server does not speak ${request.protocols.join(' or ')} over WebSocket`);
+  }
+
+  /** Credentials never travel in plain text over a network. */
+  #placeOf(path: string, { server, access }: Attempt) {
+    const proxy = this.#credentials.proxy ?? proxyFromEnvironment(server, this.#options.environment ?? process.env);
+    const trusted = this.#isTrusted(server, proxy, access) ? access.headers : {};
+    const isAbsolute = isAskedInAbsoluteForm(server, proxy);
+    return {
+      dispatcher: this.#dispatcher(access.tls, proxy),
+      origin: server.origin,
+      path: `${isAbsolute ? server.origin : ''}${server.pathname.replace(/\/$/, '')}${path}`,
+      headers: {
+        ...trusted,
+        ...(isAbsolute ? proxyAuthorization(proxy) : {}),
+        'user-agent': this.#options.userAgent,
+      },
+    };
   }
 
   /** The credentials in use stay where the new ones cannot be read. */
@@ -313,6 +373,16 @@ function trustOf({ ca, cert, key }: TlsMaterial): Trust {
   } catch (thrown) {
     throw new KubeCredentialsError(`cannot use the Kubernetes credentials: ${asError(thrown).message}`);
   }
+}
+
+function refusal(
+  purpose: RequestPurpose,
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string | string[] | undefined>>,
+): KubeError {
+  const retryAfter = headers['retry-after'];
+  return statusError(purpose, status, body, typeof retryAfter === 'string' ? retryAfter : undefined);
 }
 
 function jsonOrNothing(text: string): unknown {
