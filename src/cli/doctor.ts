@@ -14,8 +14,13 @@ export const doctor = flagCommand({
 
 /** Prints what is found, and resolves with the exit status. */
 export async function examine(flags: DoctorFlags): Promise<number> {
-  const [{ doctor }, format] = await Promise.all([import('../mesh/doctor/doctor.ts'), formatOf(flags.output)]);
-  const report = await doctor(flags, { clock: systemClock, signal: new AbortController().signal });
+  const [{ doctor }, { podRunner }, format] = await Promise.all([
+    import('../mesh/doctor/doctor.ts'),
+    import('../mesh/doctor/pod-runner.ts'),
+    formatOf(flags.output),
+  ]);
+  const { signal } = new AbortController();
+  const report = await doctor(flags, { clock: systemClock, signal, ...(flags.pods ? { runInPod: podRunner(signal) } : {}) });
   print(format(report));
   return report.verdict === 'error' ? 1 : 0;
 }

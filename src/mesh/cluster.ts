@@ -13,6 +13,7 @@ import { VERSION } from '../shared/version.ts';
 import { ClusterAccessError, ClusterContentError } from './errors.ts';
 import { findContext } from './kubeconfig.ts';
 
+/** Idle time of a socket before the kernel probes the API server. */
 const KEEP_ALIVE_MS = 30_000;
 /** Bytes of the answer to a question for the clock. */
 const MAX_VERSION_BYTES = 64 * 1024;
@@ -131,7 +132,8 @@ export class Cluster implements AsyncDisposable {
   /** A WebSocket to `path`, which `signal` closes. Throws a KubeError, which does not name the context. */
   openSocket(path: string, what: string, protocols: readonly string[], signal: AbortSignal): Promise<WebSocket> {
     const purpose = { verb: 'get', what } as const;
-    return this.#connection.openSocket({ purpose, path, protocols, signal, timeoutMs: ANSWER_TIMEOUT_MS });
+    const { connection, answerTimeoutMs: timeoutMs } = this.#link;
+    return connection.openSocket({ purpose, path, protocols, signal, timeoutMs });
   }
 
   collection(plural: string): string {

@@ -41,6 +41,7 @@ export const connectFlagTable = {
   'destination-endpoint': endpoints('Addresses of the other cluster, if there is one, instead of those of its Service'),
   'allow-mismatching-ca': bool(false, 'Connect clusters that do not trust the CA of each other'),
   check: bool(false, 'Run the checks of doctor with all of these clusters, and write nothing'),
+  pods: bool(true, 'With --check also run the checks inside the Pods; needs create of pods/exec'),
 };
 
 export const disconnectFlagTable = {
@@ -55,7 +56,10 @@ export const statusFlagTable = {
   'wait-duration': duration('15m', 'Longest time to wait', { max: '24h' }),
 };
 
-export const doctorFlagTable = destinationFlags;
+export const doctorFlagTable = {
+  ...destinationFlags,
+  pods: bool(true, 'Also run the checks inside the Pods of clustermesh-apiserver; needs create of pods/exec'),
+};
 
 export type DoctorFlags = FlagValues<typeof doctorFlagTable>;
 export type ChangeFlags = FlagValues<typeof changeFlags>;

@@ -3,7 +3,7 @@ import type { Finding, Verdict } from '../../shared/diagnosis/finding.ts';
 import { printable } from '../../shared/printable.ts';
 
 /** Characters of a subject, of the evidence and of the remedy. */
-const MAX_TEXT_LENGTH = 600;
+export const MAX_TEXT_LENGTH = 600;
 
 const ACCESS = 'Access';
 const MEMBERS = 'Members';
@@ -78,6 +78,7 @@ export const CHECKS = {
   'custom-resources': WORKLOAD,
   'service-account-rights': WORKLOAD,
   'network-policy': WORKLOAD,
+  'pod-checks': WORKLOAD,
   'global-service-exists': SERVICES,
   'global-service-annotation': SERVICES,
   'global-service-ports': SERVICES,

@@ -70,7 +70,7 @@ export function findingsOf(members: readonly Member[], moment: Moment): readonly
   return inOrder(findings);
 }
 
-/** By check, in the order of the catalogue; those of Pods, which it does not have, last. */
+/** By check, in the order of the catalogue. */
 export function inOrder(findings: readonly Finding[]): readonly Finding[] {
   const order = new Map(Object.keys(CHECKS).map((check, index) => [check, index]));
   const placeOf = ({ check }: Finding) => order.get(check) ?? order.size;

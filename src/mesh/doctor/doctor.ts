@@ -12,6 +12,7 @@ import { Cluster } from '../cluster.ts';
 import type { DoctorFlags } from '../flags.ts';
 import { failed } from './catalogue.ts';
 import { findingsOf, inOrder, membersOf } from './checks.ts';
+import { podFindings, type RunInPod } from './pods.ts';
 import { readFacts } from './reading/facts.ts';
 import { Reader } from './reading/reader.ts';
 
@@ -30,10 +31,12 @@ export interface DoctorReport {
 export interface DoctorRun {
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** Runs the checks that are made inside the Pods; without it they are left out. */
+  readonly runInPod?: RunInPod;
 }
 
 /** Throws a ProgramError if no cluster can be read, or the kubeconfig does not have a context. */
-export async function doctor(flags: DoctorFlags, { clock, signal }: DoctorRun): Promise<DoctorReport> {
+export async function doctor(flags: DoctorFlags, { clock, signal, runInPod }: DoctorRun): Promise<DoctorReport> {
   const { kubeconfig, namespace } = flags;
   const contexts = [flags.context, ...new Set(flags.destinationContext)].slice(0, MAX_CLUSTERS);
   const opened = await Promise.allSettled(
@@ -48,11 +51,17 @@ export async function doctor(flags: DoctorFlags, { clock, signal }: DoctorRun): 
     if (fatal !== undefined) throw fatal.error;
     const readers = clusters.map((cluster) => new Reader(cluster, clock));
     const members = membersOf(await Promise.all(readers.map((reader) => readFacts(reader, clock))));
-    const findings = inOrder([
+    const inPods = await Promise.all(
+      members.map((member, index) =>
+        podFindings(member, runInPod === undefined ? undefined : (command) => runInPod(clusters[index] as Cluster, command)),
+      ),
+    );
+    const ofClusters = inOrder([
       ...problems.map(({ context, error }) => unreadable(context, error)),
       ...readers.flatMap((reader, index) => reader.findings(members[index]?.label ?? '')),
       ...findingsOf(members, { nowMs: clock.nowMs() }),
     ]);
+    const findings = [...ofClusters, ...inPods.flat()];
     const clusterLines = members.map(({ context, name }) => ({ context, name }));
     return { verdict: worst(findings), clusters: clusterLines, findings };
   } finally {
