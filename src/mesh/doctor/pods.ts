@@ -81,7 +81,7 @@ async function onePod(
 }
 
 /** The findings of an output, each field bounded and printable; undefined where it is none. */
-export function parseFindings(text: string): readonly Finding[] | undefined {
+function parseFindings(text: string): readonly Finding[] | undefined {
   const { findings } = recordOf(parsed(text));
   if (!Array.isArray(findings)) return undefined;
   return recordsOf(findings.slice(0, MAX_FINDINGS)).flatMap(({ check, group, verdict, subject, evidence, remedy }) => {

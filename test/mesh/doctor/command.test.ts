@@ -120,8 +120,43 @@ describe.skipIf(missing !== undefined)(`the command${missing === undefined ? '' 
 
   test('a workstation whose clock is wrong', async () => {
     const behind = { ...systemClock, nowMs: () => Date.now() - 120_000 };
-    const lines = complaints(await examined(mesh, ['--destination-context=west'], behind), mesh);
+    const lines = complaints(await examined(mesh, ['--destination-context=west'], { clock: behind }), mesh);
     expect(lines).toEqual(['warning clock-skew: east', 'warning clock-skew: west']);
+  });
+
+  test('the checks inside the Pods are run in a container of each that runs, and their findings are bounded', async () => {
+    const finding = { check: 'tls-ca', group: 'TLS', verdict: 'error', subject: 'west', evidence: 'a\u001Bb', remedy: 'c' };
+    const findings = [finding, { ...finding, verdict: 'fatal' }, { ...finding, subject: 7 }, { ...finding, check: '<b>' }];
+    const many = [...findings, ...Array.from({ length: 2_000 }, () => ({ ...finding, evidence: 'x'.repeat(10_000) }))];
+    const commands: unknown[] = [];
+    const report = await examined(mesh, ['--destination-context=west'], {
+      async runInPod(cluster, command) {
+        commands.push([cluster.name, command]);
+        if (cluster.name === 'west') throw new Error('exec is forbidden');
+        return { stdout: JSON.stringify({ findings: many }), stderr: '' };
+      },
+    });
+    const command = ['/usr/bin/clustermesh-apiserver', 'kvstoremesh-dbg', 'doctor', '--output=json'];
+    expect(commands).toEqual(
+      ['east', 'west'].map((side) => [side, { pod: 'clustermesh-apiserver-0', container: 'kvstoremesh', command }]),
+    );
+    const pods = report.findings.filter(({ verdict }) => verdict !== 'ok');
+    const subject = `east: Pod ${mesh.namespace}/clustermesh-apiserver-0: west`;
+    expect(pods[0]).toEqual({ ...finding, subject, evidence: 'a b' });
+    expect(pods[1]?.evidence).toMatch(/^x{600}…$/);
+    expect(pods.length).toBe(500 - 3 + 1);
+    expect(pods.at(-1)).toMatchObject({
+      check: 'pod-checks',
+      verdict: 'unknown',
+      evidence: expect.stringMatching(/exec is forbidden/),
+    });
+  });
+
+  test('a program in a Pod that has no such checks', async () => {
+    const runInPod = async () => ({ stdout: '', stderr: 'Error: unknown command "doctor"\n' });
+    const lines = await examined(mesh, ALONE, { runInPod });
+    expect(complaints(lines, mesh)).toEqual(['unknown pod-checks: east: Pod NS/clustermesh-apiserver-0']);
+    expect(lines.findings.at(-1)?.evidence).toMatch(/no result: Error: unknown command "doctor"$/);
   });
 
   /** A kubeconfig with another cluster or token of west. */

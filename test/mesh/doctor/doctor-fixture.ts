@@ -1,5 +1,6 @@
 /** Two healthy clusters that are connected, and faults that are planted in them and removed again. */
 import { type DoctorReport, doctor } from '../../../src/mesh/doctor/doctor.ts';
+import type { RunInPod } from '../../../src/mesh/doctor/pods.ts';
 import { doctorFlagTable } from '../../../src/mesh/flags.ts';
 import { parseFlags } from '../../../src/shared/flags/parse.ts';
 import { type Clock, systemClock } from '../../../src/shared/time/clock.ts';
@@ -118,10 +119,14 @@ function workload(name: string, container: string, image: string) {
   };
 }
 
-export async function examined(mesh: Mesh, argv: readonly string[] = ['--destination-context=west'], clock: Clock = systemClock) {
+export async function examined(
+  mesh: Mesh,
+  argv: readonly string[] = ['--destination-context=west'],
+  run: { readonly clock?: Clock; readonly runInPod?: RunInPod } = {},
+): Promise<DoctorReport> {
   const parsed = parseFlags(doctorFlagTable, [...mesh.argv(), ...argv], {});
   if (parsed === 'help') throw new Error('it was not asked for help');
-  return doctor(parsed.values, { clock, signal: AbortSignal.timeout(30_000) });
+  return doctor(parsed.values, { clock: systemClock, signal: AbortSignal.timeout(30_000), ...run });
 }
 
 /** Lines of what is not in order, with texts that differ in each run replaced. */
