@@ -9,7 +9,12 @@ import { localTroubleshootFlagTable, meshTroubleshootFlagTable, statusFlagTable 
 import { etcdinitFlagTable } from '../../src/etcdinit/flags.ts';
 import { kvstoremeshFlagTable } from '../../src/kvstoremesh/flags.ts';
 import { corednsFlagTable } from '../../src/mcsapi-coredns-cfg/flags.ts';
-import { connectFlagTable, disconnectFlagTable, statusFlagTable as meshStatusFlagTable } from '../../src/mesh/flags.ts';
+import {
+  connectFlagTable,
+  disconnectFlagTable,
+  doctorFlagTable,
+  statusFlagTable as meshStatusFlagTable,
+} from '../../src/mesh/flags.ts';
 import { kubernetesFlags, logFlags } from '../../src/shared/flags/shared-flags.ts';
 import type { FlagTable } from '../../src/shared/flags/table.ts';
 import { CONTROLLER_GROUPS } from '../../src/shared/process/controller-runs.ts';
@@ -102,6 +107,7 @@ test('every flag of the other commands has its row', () => {
   const ofItsOwn = flagsOf(corednsFlagTable).filter((flag) => !(flag.slice(2) in apiserverFlagTable));
   expect(namesOf('Of mcsapi-coredns-cfg')).toEqual(ofItsOwn);
   expect(namesOf('Of connect and disconnect')).toEqual(flagsOf(connectFlagTable, disconnectFlagTable));
+  expect(namesOf('Of doctor')).toEqual(flagsOf(doctorFlagTable));
   expect(namesOf('Of status')).toEqual(flagsOf(meshStatusFlagTable));
   const ofCerts = flagsOf(generateFlagTable, rotateFlagTable, checkFlagTable);
   expect(namesOf('Of certs')).toEqual(ofCerts.filter((flag) => !(flag.slice(2) in { ...kubernetesFlags, ...logFlags })));
