@@ -58,19 +58,34 @@ async function completed(mesh: Mesh, side: Side): Promise<void> {
     subjects: [{ kind: 'ServiceAccount', name: NAME, namespace: mesh.namespace }],
   });
   await requests.patch(`${apps}/deployments/${NAME}`, 'strategic-merge-patch', { spec: { template: { spec: podSpec() } } });
+  await withCilium(mesh, side, '1.19.6');
+  await withNodes(mesh, side);
+}
+
+/** Agents and operator of a release; and what controllers make of the Deployment: it is ready, with a Pod and an endpoint. */
+export async function withCilium(mesh: Mesh, side: Side, version: string): Promise<void> {
+  const { requests } = mesh.servers[side];
+  const apps = `/apis/apps/v1/namespaces/${mesh.namespace}`;
+  await requests.create(`${apps}/daemonsets`, workload('cilium', 'cilium-agent', `quay.io/cilium/cilium:v${version}`));
+  const image = `quay.io/cilium/operator-generic:v${version}`;
+  await requests.create(`${apps}/deployments`, workload('cilium-operator', 'cilium-operator', image));
   await requests.patch(`${apps}/deployments/${NAME}/status`, 'merge-patch', { status: { replicas: 1, readyReplicas: 1 } });
-  await requests.create(`${apps}/daemonsets`, workload('cilium', 'cilium-agent', 'quay.io/cilium/cilium:v1.19.6'));
-  await requests.create(
-    `${apps}/deployments`,
-    workload('cilium-operator', 'cilium-operator', 'quay.io/cilium/operator-generic:v1.19.6'),
-  );
+  await runningPod(mesh, side);
+}
+
+/** Of the cluster, not of the namespace. */
+export async function withNodes(mesh: Mesh, side: Side): Promise<void> {
   const path = '/apis/cilium.io/v2/ciliumnodes';
   for (const index of [0, 1]) {
     const ip = `192.0.2.${NUMBERS[side]}${index + 1}`;
     const spec = { addresses: [{ type: 'InternalIP', ip }], ipam: { podCIDRs: [`10.${NUMBERS[side]}.${index}.0/24`] } };
-    await requests.create(path, { apiVersion: 'cilium.io/v2', kind: 'CiliumNode', metadata: { name: `${side}-${index}` }, spec });
+    await mesh.servers[side].requests.create(path, {
+      apiVersion: 'cilium.io/v2',
+      kind: 'CiliumNode',
+      metadata: { name: `${side}-${index}` },
+      spec,
+    });
   }
-  await runningPod(mesh, side);
 }
 
 async function runningPod(mesh: Mesh, side: Side): Promise<void> {

@@ -5,10 +5,12 @@ import type { Finding } from '../../../shared/diagnosis/finding.ts';
 import { recordOf } from '../../../shared/kubernetes/objects/json.ts';
 import { EXPIRY_WARNING_MS } from '../../../shared/limits.ts';
 import { certificatesIn } from '../../access.ts';
+import { CLUSTERMESH_SECRET } from '../../entries.ts';
 import { type CheckId, failed, passed, warned } from '../catalogue.ts';
+import { entrySecrets } from '../connections/entries.ts';
 import type { Member, Moment, ObjectFact } from '../facts.ts';
 import { objectOf } from '../subjects.ts';
-import { hasContainer } from '../workload/containers.ts';
+import { hasContainer, hasExporter } from '../workload/containers.ts';
 
 const CHECK_OF: Readonly<Record<FindingCode, CheckId>> = {
   'secret-missing': 'certificate-secret',
@@ -40,7 +42,10 @@ export function certificateFindings(member: Member, moment: Moment): readonly Fi
   return [...profilesFor(member).flatMap((profile) => secretFindings(member, profile, moment)), ...authority(member, moment)];
 }
 
-/** Without the certificate for agents where they connect to remote clusters themselves. */
+/**
+ * Those of kvstoremesh alone, which uses another etcd, are that for remote clusters. The certificate for agents is needed where
+ * they read what kvstoremesh mirrors, but charts before Cilium 1.16 do not have it.
+ */
 function profilesFor(member: Member): readonly Profile[] {
   const profiles = profilesOf({
     namespace: member.namespace,
@@ -51,14 +56,23 @@ function profilesFor(member: Member): readonly Profile[] {
     clusterDomain: 'cluster.local',
     hasPeers: false,
   });
-  const hasCache = hasContainer(member.workload, 'kvstoremesh');
+  const { workload } = member;
+  const isAlone = typeof workload !== 'string' && !hasExporter(workload);
+  const hasCache = hasContainer(workload, 'kvstoremesh') && !isAlone && usesLocalCertificate(member);
   return profiles
-    .filter(({ name }) => name !== 'local' || hasCache)
+    .filter(({ name }) => (name === 'local' ? hasCache : !isAlone || name === 'remote'))
     .map((profile) => ({
       ...profile,
       // Any name that covers this cluster will do.
       dnsNames: profile.dnsNames.map((name) => name.replace(/^\*(?=\.mesh\.)/, member.name)),
     }));
+}
+
+/** By the entries of agents. */
+function usesLocalCertificate(member: Member): boolean {
+  const agents = entrySecrets(member).find(({ name }) => name === CLUSTERMESH_SECRET);
+  const files = agents?.entries.flatMap((entry) => entry.files) ?? [];
+  return files.length === 0 || files.some((file) => file.startsWith('local-etcd-client'));
 }
 
 function secretFindings(member: Member, profile: Profile, { nowMs }: Moment): readonly Finding[] {

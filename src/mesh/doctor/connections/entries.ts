@@ -5,7 +5,7 @@ import { hostKey, parseEndpoint } from '../../../shared/etcd/endpoint-address.ts
 import { recordOf } from '../../../shared/kubernetes/objects/json.ts';
 import { CLUSTERMESH_SECRET, KVSTOREMESH_SECRET } from '../../entries.ts';
 import type { Member } from '../facts.ts';
-import { hasContainer } from '../workload/containers.ts';
+import { hasContainer, hostAliasesOf } from '../workload/containers.ts';
 
 /** Entries of a Secret; a mesh has at most 511 clusters. */
 const MAX_ENTRIES = 600;
@@ -40,10 +40,11 @@ export interface EntrySecret {
 
 /** Those that can be read; a Secret that does not exist has no entry. */
 export function entrySecrets(member: Member): readonly EntrySecret[] {
+  const aliases = hostAliasesOf(member.workload);
   return [KVSTOREMESH_SECRET, CLUSTERMESH_SECRET].flatMap((name) => {
     const secret = member.secrets.get(name) ?? 'unread';
     if (secret === 'unread') return [];
-    return [secretOf(name, secret === 'absent' ? {} : recordOf(secret.data))];
+    return [secretOf(name, secret === 'absent' ? {} : recordOf(secret.data), aliases)];
   });
 }
 
@@ -63,7 +64,9 @@ export function isLocal({ endpoints }: Entry, { namespace }: Member): boolean {
   return endpoints.length > 0 && endpoints.every(({ host }) => host === service || host.startsWith(`${service}.`));
 }
 
-function secretOf(secret: string, data: Readonly<Record<string, unknown>>): EntrySecret {
+type Aliases = ReadonlyMap<string, readonly string[]>;
+
+function secretOf(secret: string, data: Readonly<Record<string, unknown>>, aliases: Aliases): EntrySecret {
   const texts = Object.entries(data)
     .filter(([, value]) => typeof value === 'string')
     .map(([key, value]) => [key, Buffer.from(String(value), 'base64').toString('utf8')] as const);
@@ -71,7 +74,7 @@ function secretOf(secret: string, data: Readonly<Record<string, unknown>>): Entr
   const entries = texts
     .filter(([key, text]) => !CLIENT_FILE.test(key) && text.includes('endpoints:'))
     .slice(0, MAX_ENTRIES)
-    .map(([key, text]) => entryOf(secret, key, text));
+    .map(([key, text]) => entryOf(secret, key, text, aliases));
   const names = new Set(entries.map(({ name }) => name));
   const owners = texts.flatMap(([key]) => CLIENT_FILE.exec(key)?.[1] ?? []);
   return {
@@ -82,20 +85,21 @@ function secretOf(secret: string, data: Readonly<Record<string, unknown>>): Entr
   };
 }
 
-function entryOf(secret: string, name: string, text: string): Entry {
+function entryOf(secret: string, name: string, text: string, aliases: Aliases): Entry {
   try {
     const config = parseEtcdConfig(text, name);
     const files = [config.caFile, config.certFile, config.keyFile]
       .filter((file) => file?.startsWith(DIRECTORY))
       .map((file) => String(file).slice(DIRECTORY.length));
-    return { secret, name, endpoints: config.endpoints.map((url) => endpointOf(url, config)), files, problem: '' };
+    return { secret, name, endpoints: config.endpoints.map((url) => endpointOf(url, config, aliases)), files, problem: '' };
   } catch (thrown) {
     return { secret, name, endpoints: [], files: [], problem: asError(thrown).message };
   }
 }
 
-function endpointOf(url: string, { hostAliases }: EtcdConfig): EntryEndpoint {
+/** Charts before Cilium 1.20 have the addresses in the Pods, as host aliases. */
+function endpointOf(url: string, { hostAliases }: EtcdConfig, aliases: Aliases): EntryEndpoint {
   const { host, port } = parseEndpoint(url);
   const isAddress = /^[\d.]+$|:/.test(host);
-  return { host, port, addresses: isAddress ? [host] : hostAliases?.get(hostKey(host)) };
+  return { host, port, addresses: isAddress ? [host] : (hostAliases?.get(hostKey(host)) ?? aliases.get(hostKey(host))) };
 }

@@ -4,7 +4,7 @@ import { CLUSTERMESH_SECRET } from '../../entries.ts';
 import { failed, passed, warned } from '../catalogue.ts';
 import type { Member } from '../facts.ts';
 import { joined, kubectl, objectOf } from '../subjects.ts';
-import { hasContainer } from '../workload/containers.ts';
+import { hasContainer, hasExporter } from '../workload/containers.ts';
 import { type Entry, type EntrySecret, entrySecrets, isLocal, remoteEntries } from './entries.ts';
 import { placeOf, reachOf } from './reach.ts';
 
@@ -82,7 +82,7 @@ function bothSecrets(member: Member, secrets: readonly EntrySecret[]): readonly 
 }
 
 function bypass(member: Member, secrets: readonly EntrySecret[]): readonly Finding[] {
-  const isCached = hasContainer(member.workload, 'kvstoremesh') && hasContainer(member.workload, 'apiserver');
+  const isCached = hasContainer(member.workload, 'kvstoremesh') && hasExporter(member.workload);
   if (!isCached) return [];
   const agents = secrets.find(({ name }) => name === CLUSTERMESH_SECRET)?.entries ?? [];
   return agents

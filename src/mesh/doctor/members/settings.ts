@@ -3,7 +3,7 @@ import type { Finding } from '../../../shared/diagnosis/finding.ts';
 import { type CheckId, failed, passed, warned } from '../catalogue.ts';
 import type { ClusterFacts, Member } from '../facts.ts';
 import { joined, labelsOf } from '../subjects.ts';
-import { hasContainer } from '../workload/containers.ts';
+import { hasExporter } from '../workload/containers.ts';
 import { sizeOf } from './ids.ts';
 
 /** Characters shown of a value. */
@@ -98,7 +98,7 @@ export function settingFindings(members: readonly Member[]): readonly Finding[] 
 /** Identities in etcd are not exported by clustermesh-apiserver, which reads custom resources. */
 export function allocationFindings(member: Member): readonly Finding[] {
   const mode = allocationMode(member);
-  if (mode !== 'kvstore' || !hasContainer(member.workload, 'apiserver'))
+  if (mode !== 'kvstore' || !hasExporter(member.workload))
     return [passed('identity-allocation-mode', member.label, `identities are allocated with mode ${mode}`)];
   return [
     failed(

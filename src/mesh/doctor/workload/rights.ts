@@ -4,7 +4,7 @@ import type { JsonRecord } from '../../../shared/kubernetes/objects/json.ts';
 import { failed, passed } from '../catalogue.ts';
 import type { Member } from '../facts.ts';
 import { joined, kubectl, objectOf } from '../subjects.ts';
-import { hasContainer } from './containers.ts';
+import { hasExporter } from './containers.ts';
 
 interface Need {
   readonly group: string;
@@ -38,7 +38,7 @@ export function resourceFindings(member: Member): readonly Finding[] {
 /** Without the container that reads them no right is needed. */
 export function rightFindings(member: Member): readonly Finding[] {
   const { rules } = member;
-  if (rules === 'unread' || !hasContainer(member.workload, 'apiserver')) return [];
+  if (rules === 'unread' || !hasExporter(member.workload)) return [];
   const needs: readonly Need[] = [
     ...['ciliumnodes', 'ciliumidentities'].map((plural) => ({ group: 'cilium.io', plural, verbs: FOLLOWED })),
     { group: 'cilium.io', plural: hasSlices(member) ? 'ciliumendpointslices' : 'ciliumendpoints', verbs: FOLLOWED },

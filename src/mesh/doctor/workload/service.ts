@@ -5,13 +5,15 @@ import { recordsOf } from '../../addresses.ts';
 import { failed, passed } from '../catalogue.ts';
 import type { Member } from '../facts.ts';
 import { kubectl, objectOf } from '../subjects.ts';
+import { hasExporter } from './containers.ts';
 
 const NAME = 'clustermesh-apiserver';
 
 export function serviceFindings(member: Member): readonly Finding[] {
   const { service } = member;
-  // Without a Deployment a missing Service is no finding of its own.
+  // Without a Deployment a missing Service is no finding of its own, and kvstoremesh alone has none.
   if (service === 'unread' || member.workload === 'absent') return [];
+  if (member.workload !== 'unread' && !hasExporter(member.workload)) return [];
   const subject = objectOf(member, 'Service', NAME);
   if (service === 'absent')
     return [
