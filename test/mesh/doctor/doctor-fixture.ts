@@ -63,13 +63,19 @@ async function completed(mesh: Mesh, side: Side): Promise<void> {
 }
 
 /** Agents and operator of a release; and what controllers make of the Deployment: it is ready, with a Pod and an endpoint. */
-export async function withCilium(mesh: Mesh, side: Side, version: string): Promise<void> {
+export async function withCilium(
+  mesh: Mesh,
+  side: Side,
+  version: string,
+  { kind = 'deployments', replicas = 1 } = {},
+): Promise<void> {
   const { requests } = mesh.servers[side];
   const apps = `/apis/apps/v1/namespaces/${mesh.namespace}`;
   await requests.create(`${apps}/daemonsets`, workload('cilium', 'cilium-agent', `quay.io/cilium/cilium:v${version}`));
   const image = `quay.io/cilium/operator-generic:v${version}`;
   await requests.create(`${apps}/deployments`, workload('cilium-operator', 'cilium-operator', image));
-  await requests.patch(`${apps}/deployments/${NAME}/status`, 'merge-patch', { status: { replicas: 1, readyReplicas: 1 } });
+  const status = { replicas, readyReplicas: replicas };
+  await requests.patch(`${apps}/${kind}/${NAME}/status`, 'merge-patch', { status });
   await runningPod(mesh, side);
 }
 
