@@ -2,10 +2,11 @@
  * Follows one in so many changes of Kubernetes objects on its way: from the event of the watch until the local etcd confirms
  * what it changes. Only with `--trace-endpoint`.
  */
-import { MAX_TRACED_KEY_LENGTH } from '../../shared/limits.ts';
+
 import { printable } from '../../shared/printable.ts';
 import type { Section } from '../../shared/publisher/types.ts';
 import { onAbort } from '../../shared/time/abort.ts';
+import { MAX_TRACED_KEY_LENGTH } from '../../shared/tracing/limits.ts';
 import type { Trace, Tracer } from '../../shared/tracing/tracer.ts';
 
 export interface ObjectTracesOptions {

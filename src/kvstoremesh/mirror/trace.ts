@@ -6,9 +6,9 @@
  * it is, too.
  */
 import type { EtcdKey } from '../../shared/etcd/types.ts';
-import { MAX_TRACED_KEY_LENGTH } from '../../shared/limits.ts';
 import { printable } from '../../shared/printable.ts';
 import type { Section } from '../../shared/publisher/types.ts';
+import { MAX_TRACED_KEY_LENGTH } from '../../shared/tracing/limits.ts';
 import type { Trace, Tracer } from '../../shared/tracing/tracer.ts';
 import type { Stage } from '../stage.ts';
 import { type AdmitOptions, AdmitStage } from './admit.ts';

@@ -4,9 +4,9 @@
  * The oldest is dropped when the queue is full: what is true now is worth more.
  */
 import type { EventContent, Occurrences } from '../../shared/kubernetes/events.ts';
-import { MAX_WAITING_EVENTS } from '../../shared/limits.ts';
 import type { Clock } from '../../shared/time/clock.ts';
 import { Trigger } from '../../shared/time/trigger.ts';
+import { MAX_WAITING_EVENTS } from './limits.ts';
 
 export interface WaitingEvent {
   readonly content: EventContent;

@@ -2,16 +2,10 @@
 import type { KubeConnection } from '../../shared/kubernetes/connection/connection.ts';
 import { RequestRate } from '../../shared/kubernetes/connection/request-rate.ts';
 import { continueEvent, createEvent, type EventSubject } from '../../shared/kubernetes/events.ts';
-import {
-  EVENT_MAX_AGE_MS,
-  EVENT_SERIES_MS,
-  KUBE_EVENTS_BURST,
-  KUBE_EVENTS_PER_SECOND,
-  MAX_EVENT_SERIES,
-} from '../../shared/limits.ts';
 import type { Logger } from '../../shared/process/log.ts';
 import type { Clock } from '../../shared/time/clock.ts';
 import { type EventQueue, keyOf, type WaitingEvent } from './event-queue.ts';
+import { EVENT_MAX_AGE_MS, EVENT_SERIES_MS, KUBE_EVENTS_BURST, KUBE_EVENTS_PER_SECOND, MAX_EVENT_SERIES } from './limits.ts';
 import { type ReportMetrics, ReportWrites } from './report-writes.ts';
 
 export interface EventsOptions {

@@ -5,10 +5,10 @@
  * attempt to reconnect that fails like the one before.
  */
 import type { EventContent } from '../../shared/kubernetes/events.ts';
-import { MAX_REPORT_TEXT_LENGTH } from '../../shared/limits.ts';
 import { printable } from '../../shared/printable.ts';
 import type { RemovalStep } from '../remote/clusters.ts';
 import type { RemotePhase } from '../remote/state.ts';
+import { MAX_REPORT_TEXT_LENGTH } from './limits.ts';
 
 type Told = 'connected' | 'disconnected' | 'unconfigured' | 'refused' | 'stopped';
 

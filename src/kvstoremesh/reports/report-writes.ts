@@ -5,10 +5,10 @@
 import { asError, errorCode } from '../../shared/errors.ts';
 import type { Counter, Registry } from '../../shared/http/metrics.ts';
 import { KubeError, KubeForbiddenError } from '../../shared/kubernetes/errors.ts';
-import { REPORT_BACKOFF_MAX_MS, REPORT_BACKOFF_MIN_MS } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/process/log.ts';
 import { Backoff } from '../../shared/time/backoff.ts';
 import type { Clock } from '../../shared/time/clock.ts';
+import { REPORT_BACKOFF_MAX_MS, REPORT_BACKOFF_MIN_MS } from './limits.ts';
 
 export type ReportObject = 'event' | 'configmap';
 

@@ -7,13 +7,13 @@
 
 import { applyConfigMap } from '../../shared/kubernetes/config-maps.ts';
 import type { KubeConnection } from '../../shared/kubernetes/connection/connection.ts';
-import { MAX_REPORT_TEXT_LENGTH, STATUS_CHECK_MS, STATUS_REFRESH_MS, STATUS_WRITE_INTERVAL_MS } from '../../shared/limits.ts';
 import { printable } from '../../shared/printable.ts';
 import type { Logger } from '../../shared/process/log.ts';
 import { type Clock, rfc3339Seconds } from '../../shared/time/clock.ts';
 import type { ConfigDirectory } from '../configuration/config-directory.ts';
 import type { RemoteClusters } from '../remote/clusters.ts';
 import { remoteClusterStatuses } from '../status/status.ts';
+import { MAX_REPORT_TEXT_LENGTH, STATUS_CHECK_MS, STATUS_REFRESH_MS, STATUS_WRITE_INTERVAL_MS } from './limits.ts';
 import { type ReportMetrics, ReportWrites } from './report-writes.ts';
 
 export interface StatusMapOptions {

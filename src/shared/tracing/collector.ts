@@ -4,8 +4,8 @@ import { request as tlsRequest } from 'node:https';
 import { asError, ProgramError } from '../errors.ts';
 import { FlagError } from '../flags/error.ts';
 import { quoted } from '../flags/kinds.ts';
-import { TRACE_REQUEST_TIMEOUT_MS } from '../limits.ts';
 import { isLoopback } from '../tls/address.ts';
+import { TRACE_REQUEST_TIMEOUT_MS } from './limits.ts';
 
 /** The collector did not take the spans. */
 export class CollectorError extends ProgramError {

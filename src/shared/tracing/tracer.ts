@@ -6,18 +6,18 @@
  */
 import { asError, errorCode } from '../errors.ts';
 import type { Counter, Registry } from '../http/metrics.ts';
+import type { Logger } from '../process/log.ts';
+import { Backoff } from '../time/backoff.ts';
+import type { Clock } from '../time/clock.ts';
+import { VERSION } from '../version.ts';
+import { postJson } from './collector.ts';
 import {
   MAX_SPANS_PER_REQUEST,
   MAX_TRACES_UNDER_WAY,
   MAX_WAITING_SPANS,
   TRACE_BACKOFF_MAX_MS,
   TRACE_INTERVAL_MS,
-} from '../limits.ts';
-import type { Logger } from '../process/log.ts';
-import { Backoff } from '../time/backoff.ts';
-import type { Clock } from '../time/clock.ts';
-import { VERSION } from '../version.ts';
-import { postJson } from './collector.ts';
+} from './limits.ts';
 import { type Attributes, exportRequest, newSpanId, newTraceId, type Span } from './otlp.ts';
 
 export interface TracerOptions {

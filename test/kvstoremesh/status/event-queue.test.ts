@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { EventQueue } from '../../../src/kvstoremesh/reports/event-queue.ts';
+import { MAX_WAITING_EVENTS } from '../../../src/kvstoremesh/reports/limits.ts';
 import { RemoteChanges } from '../../../src/kvstoremesh/reports/remote-changes.ts';
 import type { EventContent } from '../../../src/shared/kubernetes/events.ts';
-import { MAX_WAITING_EVENTS } from '../../../src/shared/limits.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
 
 const event = (note: string): EventContent => ({ type: 'Normal', reason: 'RemoteClusterConnected', action: 'Mirror', note });
