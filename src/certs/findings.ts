@@ -8,8 +8,8 @@ import { asError } from '../shared/errors.ts';
 import { addressKey } from '../shared/tls/address.ts';
 import { type Certificate, certificatesOf } from '../shared/tls/certificate.ts';
 import { chainOf } from '../shared/tls/chain.ts';
-import { contentOf, elementsOf, inside, OBJECT_IDENTIFIER, objectIdentifier, SEQUENCE } from '../shared/tls/der.ts';
 import { nameVerdict } from '../shared/tls/server-name.ts';
+import { allowsUsages } from '../shared/tls/usage.ts';
 import { caName, isSame } from './authority.ts';
 import { EXTENDED_USAGES, type Usage } from './issue.ts';
 import type { Profile } from './profiles.ts';
@@ -99,7 +99,7 @@ export function judge(material: Material, profile: Profile, rules: JudgementRule
     if (trusted.length > 0 && chainOf(leaf, intermediates, trusted) === undefined)
       tell('not-signed', `issued by ${issuerOf(leaf)}, which is not in ca.crt; ca.crt has ${trusted.map(caName).join(', ')}`);
     findings.push(...nameFindings(leaf, profile), ...timeFindings(leaf, rules));
-    if (!isFor(leaf, profile.usage))
+    if (!allowsUsages(leaf, EXTENDED_USAGES[profile.usage]))
       tell('usage-missing', `its key usages do not allow TLS ${USAGE_WORDS[profile.usage]} authentication`);
   }
   for (const each of [...intermediates, ...trusted].filter(({ notAfterMs }) => notAfterMs < rules.nowMs)) {
@@ -201,30 +201,6 @@ function timeFindings(leaf: Certificate, rules: JudgementRules): readonly Findin
     return [{ code: 'not-yet-valid', severity: 'error', evidence: `not valid before ${day(leaf.notBeforeMs)}` }];
   const expiry = expiryFinding(leaf, rules);
   return expiry === undefined ? [] : [expiry];
-}
-
-const KEY_USAGE = '2.5.29.15';
-const EXTENDED_KEY_USAGE = '2.5.29.37';
-const ANY_USAGE = '2.5.29.37.0';
-const BIT_STRING = 0x03;
-const MAY_SIGN = 0x80;
-
-/** A missing extension allows every usage. */
-function isFor({ extensions }: Certificate, usage: Usage): boolean {
-  const [keyUsage, extended] = [extensions.get(KEY_USAGE)?.value, extensions.get(EXTENDED_KEY_USAGE)?.value];
-  try {
-    const bits = keyUsage === undefined ? 0xff : (contentOf(elementsOf(keyUsage)[0], BIT_STRING)[1] ?? 0);
-    const usages =
-      extended === undefined
-        ? [ANY_USAGE]
-        : inside(elementsOf(extended)[0], SEQUENCE).map((each) => objectIdentifier(contentOf(each, OBJECT_IDENTIFIER)));
-    return (
-      (bits & MAY_SIGN) !== 0 && (usages.includes(ANY_USAGE) || EXTENDED_USAGES[usage].every((each) => usages.includes(each)))
-    );
-  } catch {
-    // Malformed extensions: TLS libraries refuse the certificate.
-    return false;
-  }
 }
 
 function issuerOf({ issuer, authorityKeyId }: Certificate): string {

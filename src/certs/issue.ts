@@ -7,6 +7,7 @@ import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } fr
 import { isIPv4 } from 'node:net';
 import type { Certificate } from '../shared/tls/certificate.ts';
 import { elementsOf, inside, OCTET_STRING, SEQUENCE, SET } from '../shared/tls/der.ts';
+import { CLIENT_USAGE, SERVER_USAGE } from '../shared/tls/usage.ts';
 import { bitString, element, integer, objectIdentifier, sequence, time } from './der-writer.ts';
 import { CaSecretError } from './errors.ts';
 
@@ -39,9 +40,6 @@ export interface Signer {
 
 /** notBefore lies this far in the past, for peers whose clocks are behind. */
 export const BACKDATE_MS = 5 * 60_000;
-
-const SERVER_USAGE = '1.3.6.1.5.5.7.3.1';
-const CLIENT_USAGE = '1.3.6.1.5.5.7.3.2';
 
 export const EXTENDED_USAGES: Readonly<Record<Usage, readonly string[]>> = {
   server: [SERVER_USAGE],

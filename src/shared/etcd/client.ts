@@ -25,6 +25,7 @@ import { type EtcdObserver, subjectOfTxn } from './observer.ts';
 import { EtcdAuth } from './operations/auth.ts';
 import { LeaseKeeper } from './operations/lease-keeper.ts';
 import { listPrefix } from './operations/list.ts';
+import { type EtcdMaintenance, maintenanceOver } from './operations/maintenance.ts';
 import { type EtcdMembers, membersOver } from './operations/members.ts';
 import { watchPrefix } from './operations/watch.ts';
 import {
@@ -79,12 +80,13 @@ export interface EtcdClientOptions {
   readonly random?: (() => number) | undefined;
 }
 
-/** A client with the operations on users, roles and members. */
+/** A client with the operations on users, roles and members, and with the state of a member. */
 export interface EtcdAdminClient extends EtcdClient {
   /** Throws ReadOnlyError where the client is read-only. */
   readonly auth: EtcdAuth;
   /** Throws ReadOnlyError where the client is read-only. */
   readonly members: EtcdMembers;
+  readonly maintenance: EtcdMaintenance;
 }
 
 /** Connects with the first call. Throws EtcdConfigError for endpoints that are none. */
@@ -147,6 +149,10 @@ class Client implements EtcdAdminClient {
   get members(): EtcdMembers {
     this.#refuseWhereReadOnly();
     return membersOver(this.#transport);
+  }
+
+  get maintenance(): EtcdMaintenance {
+    return maintenanceOver(this.#transport);
   }
 
   async get(key: EtcdKey, options: GetOptions): Promise<KeyValue | undefined> {
