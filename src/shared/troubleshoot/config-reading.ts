@@ -6,6 +6,7 @@
  */
 import { createPrivateKey } from 'node:crypto';
 import { getCACertificates } from 'node:tls';
+import type { PodCheckId } from '../diagnosis/pod-checks.ts';
 import { asError } from '../errors.ts';
 import { FileReadError, readBoundedFile } from '../files/bounded-file.ts';
 import { parseYaml } from '../files/yaml-file.ts';
@@ -26,10 +27,12 @@ const ANY_ENDPOINT = { endpoints: ['https://none:2379'] };
 
 /** Something that ends the report below the path, and what to do about it. */
 class Unusable extends Error {
+  readonly check: PodCheckId;
   readonly remedy: string;
 
-  constructor(text: string, remedy: string) {
+  constructor(check: PodCheckId, text: string, remedy: string) {
     super(text);
+    this.check = check;
     this.remedy = remedy;
   }
 }
@@ -37,7 +40,7 @@ class Unusable extends Error {
 /** Never rejects. `nowMs` is the wall clock. */
 export async function readConfig(path: string, parseConfig: ConfigParser): Promise<ConfigFindings> {
   try {
-    const text = await readText(path, MAX_ETCD_CONFIG_BYTES, 'mount the file, or set another path');
+    const text = await readText(path, MAX_ETCD_CONFIG_BYTES, 'mount the file, or set another path', 'config-file');
     const shape = shapeOf(text, path);
     if (shape === undefined)
       return { kind: 'unparsable', text: messageOf(() => parseConfig(text, path)) ?? 'not a map of keys and values' };
@@ -48,8 +51,9 @@ export async function readConfig(path: string, parseConfig: ConfigParser): Promi
     const authorities = await readAuthorities(config.caFile);
     return { kind: 'usable', config, authorities, client: await readClient(config, authorities) };
   } catch (thrown) {
-    const remedy = thrown instanceof Unusable ? thrown.remedy : 'correct the file';
-    return { kind: 'unusable', text: asError(thrown).message, remedy };
+    const { check, remedy } =
+      thrown instanceof Unusable ? thrown : ({ check: 'config-file', remedy: 'correct the file' } as const);
+    return { kind: 'unusable', check, text: asError(thrown).message, remedy };
   }
 }
 
@@ -107,7 +111,8 @@ async function readClient(
   const certPem = await readText(certFile, MAX_PEM_FILE_BYTES, 'mount the file of cert-file');
   const keyPem = await readText(keyFile, MAX_PEM_FILE_BYTES, 'mount the file of key-file');
   const [leaf, ...intermediates] = parsedCertificates(certPem, certFile, 'add the client certificate to it');
-  if (leaf === undefined) throw new Unusable('no certificate found', 'add the client certificate to cert-file');
+  if (leaf === undefined)
+    throw new Unusable('certificate-file', 'no certificate found', 'add the client certificate to cert-file');
   checkKey(leaf, keyPem, keyFile);
   const roots = authorities?.certificates ?? systemAuthorities(leaf, intermediates);
   const isTrusted = chainOf(leaf, intermediates, roots) !== undefined;
@@ -121,9 +126,9 @@ function checkKey(leaf: Certificate, keyPem: string, keyFile: string): void {
     isPair = leaf.x509.checkPrivateKey(createPrivateKey(keyPem));
   } catch {
     // OpenSSL's message is not useful.
-    throw new Unusable('tls: failed to parse private key', remedy);
+    throw new Unusable('certificate-key', 'tls: failed to parse private key', remedy);
   }
-  if (!isPair) throw new Unusable('tls: private key does not match public key', remedy);
+  if (!isPair) throw new Unusable('certificate-key', 'tls: private key does not match public key', remedy);
 }
 
 /** The system CAs that may have issued one of the certificates; there are too many to parse them all. */
@@ -144,15 +149,15 @@ function parsedCertificates(pem: string, file: string, remedy: string): readonly
   try {
     return certificatesOf(pem);
   } catch (thrown) {
-    throw new Unusable(`${file}: ${asError(thrown).message}`, remedy);
+    throw new Unusable('certificate-file', `${file}: ${asError(thrown).message}`, remedy);
   }
 }
 
-async function readText(path: string, maxBytes: number, remedy: string): Promise<string> {
+async function readText(path: string, maxBytes: number, remedy: string, check: PodCheckId = 'certificate-file'): Promise<string> {
   try {
     return (await readBoundedFile(path, maxBytes)).toString('utf8');
   } catch (thrown) {
     const isOfSystem = thrown instanceof FileReadError && thrown.errno !== undefined;
-    throw new Unusable(isOfSystem ? fileFailure(path, thrown.cause).text : asError(thrown).message, remedy);
+    throw new Unusable(check, isOfSystem ? fileFailure(path, thrown.cause).text : asError(thrown).message, remedy);
   }
 }

@@ -1,6 +1,7 @@
 /**
  * What the checks of one etcd found, as data: the report and the verdicts are functions of it.
  */
+import type { PodCheckId } from '../diagnosis/pod-checks.ts';
 import type { Certificate } from '../tls/certificate.ts';
 
 /** A failure: the text of the original's report, and a code to find the remedy. */
@@ -43,7 +44,7 @@ export type ConfigFindings =
   /** The report ends below the title. */
   | { readonly kind: 'unparsable'; readonly text: string }
   /** The report ends below the path. */
-  | { readonly kind: 'unusable'; readonly text: string; readonly remedy: string }
+  | { readonly kind: 'unusable'; readonly check: PodCheckId; readonly text: string; readonly remedy: string }
   | {
       readonly kind: 'usable';
       readonly config: CheckedConfig;

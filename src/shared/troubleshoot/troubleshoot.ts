@@ -1,17 +1,16 @@
 /**
  * The whole report: the blocks of the original's command, each as soon as it is complete, and after them all our verdicts.
  */
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { clusterNameProblem } from '../cluster-info.ts';
-import { readBoundedFile } from '../files/bounded-file.ts';
-import { MAX_CONCURRENT_CHECKS, MAX_CONFIG_FILE_BYTES, MAX_STATUS_TEXT_LENGTH } from '../limits.ts';
+import type { Problem } from '../diagnosis/pod-checks.ts';
+import { MAX_CONCURRENT_CHECKS, MAX_STATUS_TEXT_LENGTH } from '../limits.ts';
 import { printable } from '../printable.ts';
+import { configFiles, MARK } from './config-directory.ts';
 import { checkEtcd, type EtcdCheckTools } from './etcd-check.ts';
 import type { EtcdFindings } from './findings.ts';
-import { fileFailure } from './go-errors.ts';
+import { inOrder } from './in-order.ts';
+import { nameProblem, sharedProblems, unmarkedProblem } from './mesh-verdicts.ts';
 import { reportLines } from './report.ts';
-import { verdictsOn } from './verdicts.ts';
+import { problemsOf, type Surroundings } from './verdicts.ts';
 
 export interface TroubleshootOptions {
   readonly tools: EtcdCheckTools;
@@ -61,7 +60,7 @@ export async function* troubleshootMesh(options: MeshTroubleshootOptions): Async
     const path = files.get(cluster);
     return path === undefined ? undefined : checkEtcd({ cluster, path }, tools, timeoutMs);
   };
-  for await (const { item: cluster, result } of inOrder(chosen, check)) {
+  for await (const { item: cluster, result } of inOrder(chosen, MAX_CONCURRENT_CHECKS, check)) {
     const title = [
       '',
       `Cluster ${JSON.stringify(shown(cluster))}:`,
@@ -92,92 +91,28 @@ function verdictSection(
       const { cluster } = findings;
       const about = cluster === undefined ? 'local etcd' : shown(cluster);
       const own = cluster === undefined ? [] : nameVerdicts(cluster, ownName);
-      return [...own, ...verdictsOn(findings, surroundings)].map((problem) => `${about}: ${problem}`);
+      return [...own, ...verdictsOn(findings, surroundings)].map((line) => `${about}: ${line}`);
     }),
     ...(more?.unknown ?? []).map((cluster) => `${shown(cluster)}: no such file; found: ${known}`),
-    ...(more?.ignored ?? []).map(
-      (name) =>
-        `${shown(name)}: the file is ignored: it does not contain "${MARK}"; add the endpoints of the cluster, or remove the file`,
-    ),
-    ...sharedVerdicts(all),
+    ...(more?.ignored ?? []).map((name) => `${shown(name)}: ${verdictOf(unmarkedProblem(MARK))}`),
+    ...sharedProblems(all).map(({ problem }) => verdictOf(problem)),
   ];
   return ['', ...(lines.length === 0 ? ['no problem found'] : lines).map((line) => `Verdict: ${line}`)];
 }
 
 function nameVerdicts(cluster: string, ownName: string | undefined): readonly string[] {
-  const problem = clusterNameProblem(cluster);
-  if (problem !== undefined) return [`the file is ignored: ${problem}; rename it to the name of its cluster`];
+  const problem = nameProblem(cluster);
+  if (problem !== undefined) return [verdictOf(problem)];
   return cluster === ownName ? ['the file is ignored: it has the name of the local cluster'] : [];
 }
 
-/** What shows only where several etcds are compared. */
-function sharedVerdicts(all: readonly EtcdFindings[]): readonly string[] {
-  const found = all.flatMap(({ cluster, client }) => {
-    if (client?.kind !== 'connected') return [];
-    return [{ name: cluster === undefined ? 'local etcd' : shown(cluster), store: client.store, id: client.cluster?.id }];
-  });
-  const stores = shared(found, ({ store }) => store);
-  const ids = shared(found, ({ id }) => id || undefined);
-  return [
-    ...stores.map((names) => `${names} reach the same etcd; correct the addresses, two clusters may use the same NodePort`),
-    ...ids.map((names) => `${names} have the same cluster ID; change the ID of one of them`),
-  ];
+function verdictsOn(findings: EtcdFindings, surroundings: Surroundings): readonly string[] {
+  return problemsOf(findings, surroundings).map(verdictOf);
 }
 
-function shared<T extends { readonly name: string }>(found: readonly T[], by: (each: T) => unknown): readonly string[] {
-  const groups = Map.groupBy(
-    found.filter((each) => by(each) !== undefined),
-    by,
-  );
-  return [...groups.values()].filter((group) => group.length > 1).map((group) => group.map(({ name }) => name).join(' and '));
-}
-
-const MARK = 'endpoints:';
-
-interface ConfigFiles {
-  /** The files of clusters by name; the daemon may ignore some of them. */
-  readonly files: ReadonlyMap<string, string>;
-  /** Files with names of clusters that have no endpoints. */
-  readonly ignored: readonly string[];
-}
-
-async function configFiles(directory: string): Promise<ConfigFiles | Error> {
-  try {
-    const names = (await readdir(directory)).sort();
-    const kinds = await Promise.all(names.map((name) => kindOf(join(directory, name))));
-    const ofKind = (wanted: FileKind) => names.filter((_, index) => kinds[index] === wanted);
-    return {
-      files: new Map(ofKind('cluster').map((name) => [name, join(directory, name)])),
-      ignored: ofKind('other').filter((name) => clusterNameProblem(name) === undefined),
-    };
-  } catch (thrown) {
-    return new Error(fileFailure(directory, thrown).text);
-  }
-}
-
-type FileKind = 'cluster' | 'other' | 'none';
-
-async function kindOf(path: string): Promise<FileKind> {
-  try {
-    if (!(await stat(path)).isFile()) return 'none';
-    return (await readBoundedFile(path, MAX_CONFIG_FILE_BYTES)).includes(MARK) ? 'cluster' : 'other';
-  } catch {
-    return 'none';
-  }
-}
-
-/** Works on several items at a time, and yields the results in the order of the items. */
-async function* inOrder<T, R>(
-  items: readonly T[],
-  work: (item: T) => Promise<R>,
-): AsyncGenerator<{ readonly item: T; readonly result: R }> {
-  const underWay: Promise<R>[] = [];
-  for (const [index, item] of items.entries()) {
-    for (let next = underWay.length; next < Math.min(items.length, index + MAX_CONCURRENT_CHECKS); next += 1) {
-      underWay.push(work(items[next] as T));
-    }
-    yield { item, result: (await underWay[index]) as R };
-  }
+/** The problem and the remedy on one line. */
+function verdictOf({ evidence, remedy }: Problem): string {
+  return printable(remedy === '' ? evidence : `${evidence}; ${remedy}`, MAX_STATUS_TEXT_LENGTH);
 }
 
 function shown(name: string): string {

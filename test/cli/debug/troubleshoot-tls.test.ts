@@ -114,7 +114,7 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
     );
     expect(block).toContain('   ❌ Failed to establish connection: context deadline exceeded\n');
     expect(report.verdicts[0]).toMatch(
-      /^berlin: https:.*: the certificate of the server was issued by CN=mesh \(key [0-9a-f:]+\), trusted is CN=stranger \(key [0-9a-f:]+\); add the CA/,
+      /^berlin: https:.*: the certificate of the server was issued by CN=mesh \(key [0-9a-f:]+\), trusted is CN=stranger \(key [0-9a-f:]+\); SHA-256 of the certificate [0-9A-F:]{95}, of the trusted [0-9A-F:]{95}; add the CA/,
     );
   });
 
@@ -249,14 +249,14 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
     expect(blockOf(report, 'berlin')).toMatch(/❌ Failed to retrieve key from etcd: .*permission/);
     expect(report.verdicts).toContainEqual(
       expect.stringContaining(
-        'berlin: etcd does not permit the user remote (the common name of the client certificate) to read cilium/.heartbeat: grant the user a role',
+        'berlin: etcd does not permit the user remote (the common name of the client certificate) to read cilium/.heartbeat; grant the user a role',
       ),
     );
     expect(report.verdicts).toContainEqual(expect.stringContaining('oslo: etcd does not permit the user nobody'));
     expect(blockOf(report, 'rome')).toContain('✅ Etcd connection successfully established');
     expect(report.verdicts).toContainEqual(
       expect.stringContaining(
-        'rome: etcd does not permit reading cilium/cluster-config/rome, cilium/synced/rome/, cilium/state/nodes/v1/rome/; check',
+        'rome: etcd does not permit the user heart reading cilium/cluster-config/rome, cilium/synced/rome/, cilium/state/nodes/v1/rome/; check',
       ),
     );
   });
