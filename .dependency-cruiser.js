@@ -37,6 +37,7 @@ const SHARED = [
   'flags',
   ['etcd', 'kubernetes', 'tracing'],
   ['publisher', 'troubleshoot', 'leadership'],
+  'doctor',
 ];
 const ETCD = [
   ['types', 'config-keys'],

@@ -330,6 +330,27 @@ export const MAX_PEM_FILE_BYTES = 4 * 1024 * 1024;
 /** Etcds that are checked at the same time: each may take its whole timeout. */
 export const MAX_CONCURRENT_CHECKS = 16;
 
+/** Remotes that the doctor checks at the same time: most respond within a tenth of a second. */
+export const MAX_DOCTOR_CHECKS = 128;
+
+/** What the doctor waits for remotes beyond the time of one: those that did not begin in time are reported as not checked. */
+export const DOCTOR_GRACE_MS = 500;
+
+/** Bytes of the metrics of an etcd: they have a hundred kilobytes. */
+export const MAX_ETCD_METRICS_BYTES = 4 * 1024 * 1024;
+
+/** Clocks that differ by more are reported: new certificates are valid five minutes early, and heartbeats are due every minute. */
+export const MAX_CLOCK_SKEW_MS = 60_000;
+
+/** A heartbeat that is older was not written twice in a row. */
+export const MAX_HEARTBEAT_AGE_MS = 150_000;
+
+/** Share of the quota of etcd from which the database is reported. */
+export const ETCD_QUOTA_WARNING = 0.8;
+
+/** Watchers of an etcd from which they are reported: a thousand nodes that watch the kinds of eight clusters have as many. */
+export const MAX_ETCD_WATCHERS = 50_000;
+
 /** How long before its expiry `troubleshoot` warns of a certificate. */
 export const EXPIRY_WARNING_MS = 30 * 24 * 3_600_000;
 

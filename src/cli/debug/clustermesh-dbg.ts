@@ -2,6 +2,7 @@
 import { commandGroup } from '../command/command-group.ts';
 import { flagCommand } from '../command/flag-command.ts';
 import { print } from '../command/output.ts';
+import { localDoctor } from './doctor.ts';
 import { localTroubleshootFlagTable } from './flags.ts';
 
 const NAME = 'clustermesh-dbg';
@@ -22,5 +23,5 @@ const troubleshoot = flagCommand({
 export const clustermeshDbg = commandGroup({
   name: NAME,
   summary: 'Diagnose the connection of the clustermesh daemon to its etcd',
-  commands: { troubleshoot },
+  commands: { doctor: localDoctor(NAME), troubleshoot },
 });

@@ -1,5 +1,5 @@
 /** The flags of the debugging commands, and the variable with the name of the local cluster. */
-import { bool, duration, text } from '../../shared/flags/table.ts';
+import { bool, duration, text, uint } from '../../shared/flags/table.ts';
 
 export const hostFlag = { host: text('localhost:9889', 'Address of the status API of kvstoremesh', { shorthand: 'H' }) };
 
@@ -19,16 +19,34 @@ export const localTroubleshootFlagTable = {
   timeout: duration('5s', 'Timeout for the checks of each etcd', { min: '1ms', max: '10m' }),
 };
 
-export const meshTroubleshootFlagTable = {
-  ...localTroubleshootFlagTable,
-  ...hostFlag,
+const directoryFlag = {
   'clustermesh-config': text(
     '/var/lib/cilium/clustermesh/',
     'Directory that holds one etcd configuration file for each remote cluster',
     { candidates: 'files' },
   ),
+};
+
+export const meshTroubleshootFlagTable = {
+  ...localTroubleshootFlagTable,
+  ...hostFlag,
+  ...directoryFlag,
   'include-local': bool(false, 'Also check the local etcd'),
 };
+
+export const localDoctorFlagTable = {
+  'etcd-config': localTroubleshootFlagTable['etcd-config'],
+  timeout: duration('4s', 'Timeout for the checks of each etcd', { min: '1ms', max: '10m' }),
+  output: text('', "Output format: json, yaml or jsonpath='{…}'; text if empty", {
+    shorthand: 'o',
+    candidates: ['json', 'yaml', 'jsonpath='],
+  }),
+  'cluster-name': text('', 'Name of the local cluster; that of the Pod if empty'),
+  'cluster-id': uint(0, 'ID of the local cluster; read from the local etcd if 0'),
+  'etcd-metrics': text('', 'URL of the metrics of the local etcd; port 9963 of this Pod if empty'),
+};
+
+export const meshDoctorFlagTable = { ...localDoctorFlagTable, ...hostFlag, ...directoryFlag };
 
 /** The cluster of the pod, as its manifest has it. */
 export function ownClusterName(env: Readonly<Record<string, string | undefined>> = process.env): string | undefined {

@@ -4,6 +4,7 @@ import { ProgramError } from '../../shared/errors.ts';
 import { commandGroup } from '../command/command-group.ts';
 import { flagCommand } from '../command/flag-command.ts';
 import { print } from '../command/output.ts';
+import { meshDoctor } from './doctor.ts';
 import { hostFlag, meshTroubleshootFlagTable, ownClusterName, statusFlagTable } from './flags.ts';
 
 const NAME = 'kvstoremesh-dbg';
@@ -61,6 +62,6 @@ const troubleshoot = flagCommand({
 export const kvstoremeshDbg = commandGroup({
   name: NAME,
   summary: 'Show the status of the kvstoremesh daemon and diagnose its connections to etcd',
-  commands: { status, troubleshoot },
+  commands: { doctor: meshDoctor(NAME), status, troubleshoot },
   leadingFlags: hostFlag,
 });

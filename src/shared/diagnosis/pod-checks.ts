@@ -2,7 +2,7 @@
  * The checks that are made inside the Pods, by `doctor` and by the daemons themselves: IDs, groups, and the command that shows more
  * or removes the cause. docs/doctor-pods.md has a row for each, and a test compares them.
  *
- * `CLUSTER` in a command stands for the remote cluster of the finding.
+ * `CLUSTER` in a command stands for the remote cluster of the finding; a finding about the local etcd has another command then.
  */
 import type { Finding } from './finding.ts';
 
@@ -16,6 +16,7 @@ const CA = `in both clusters: ${KUBECTL} get secret cilium-ca --output jsonpath=
 const ETCD_LOG = `${KUBECTL} logs deployment/clustermesh-apiserver --container etcd`;
 const RESTART = `${KUBECTL} rollout restart deployment/clustermesh-apiserver`;
 const helm = (value: string) => `helm upgrade cilium cilium/cilium --namespace kube-system --reuse-values --set ${value}`;
+const LOCAL = 'clustermesh-apiserver clustermesh-dbg troubleshoot';
 const MESH_ETCD = 'meshetcd of docs/operate.md';
 
 interface PodCheck {
@@ -98,7 +99,7 @@ export function groupOf(check: PodCheckId): string {
 /** The remedy, and behind it the command to run. `cluster`: the remote cluster that it is about. */
 export function remedyWithCommand({ check, remedy }: Pick<Problem, 'check' | 'remedy'>, cluster: string | undefined): string {
   const { command }: PodCheck = CHECKS[check];
-  const named = command.replaceAll('CLUSTER', cluster ?? 'CLUSTER');
+  const named = cluster === undefined && command.includes('CLUSTER') ? LOCAL : command.replaceAll('CLUSTER', cluster ?? '');
   return remedy === '' ? `run: ${named}` : `${remedy}; run: ${named}`;
 }
 

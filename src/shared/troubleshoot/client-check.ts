@@ -6,7 +6,9 @@ import { asError } from '../errors.ts';
 import { CredentialsError, EtcdConfigError, EtcdError, PermissionDeniedError } from '../etcd/errors.ts';
 import { CACHE, CLUSTER_CONFIGS, canaryPrefix, clusterConfigKey, HEARTBEAT_KEY, STATE } from '../etcd/keyspace.ts';
 import { type EtcdClient, type KeyValue, keyOf, type ListOptions } from '../etcd/types.ts';
-import type { CheckedConfig, ClientFindings, ClusterFindings } from './findings.ts';
+import { MAX_HEARTBEAT_BYTES } from '../limits.ts';
+import type { CheckedConfig, ClientFindings, ClusterDescription, ClusterFindings } from './findings.ts';
+import { inOrder } from './in-order.ts';
 
 export interface ClientCheckOptions {
   readonly config: CheckedConfig;
@@ -17,17 +19,15 @@ export interface ClientCheckOptions {
   readonly describe: (value: Buffer) => ClusterDescription;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
-}
-
-export interface ClusterDescription {
-  readonly id: number;
-  /** Its keys are below `cilium/cache`. */
-  readonly cached: boolean;
+  /** Clusters whose etcd it may be instead: tried where the configuration of `cluster` cannot be read. */
+  readonly candidates?: readonly string[];
 }
 
 /** Keys of a large response: nodes have a kilobyte each. */
 const LARGE_PAGE = 100;
 const NAMES_PAGE = 20;
+/** Keys read at the same time. */
+const CANDIDATES_AT_ONCE = 32;
 
 /** Never rejects. */
 export async function checkClient(options: ClientCheckOptions): Promise<ClientFindings> {
@@ -45,6 +45,7 @@ export async function checkClient(options: ClientCheckOptions): Promise<ClientFi
       kind: 'connected',
       clusterId,
       store: [clusterId, heartbeat?.modRevision, heartbeat?.lease, heartbeat?.value.toString('base64', 0, 256)].join(' '),
+      heartbeat: heartbeat?.value.toString('utf8', 0, MAX_HEARTBEAT_BYTES),
       cluster: cluster === undefined ? undefined : await lookInto(client, cluster, options),
     };
   } catch (thrown) {
@@ -76,7 +77,8 @@ function failed(thrown: unknown, client: EtcdClient, signal: AbortSignal): Clien
   return { kind: isConnection ? 'unreachable' : 'refused', error };
 }
 
-async function lookInto(client: EtcdClient, cluster: string, { describe, signal }: ClientCheckOptions): Promise<ClusterFindings> {
+async function lookInto(client: EtcdClient, cluster: string, options: ClientCheckOptions): Promise<ClusterFindings> {
+  const { describe, signal } = options;
   const found = await outcome(() => client.get(clusterConfigKey(cluster), { signal }), signal);
   const value = found.kind === 'value' ? found.value?.value : undefined;
   const description = value === undefined ? undefined : described(value, describe);
@@ -85,14 +87,30 @@ async function lookInto(client: EtcdClient, cluster: string, { describe, signal 
   const small = await firstPage(client, synced, { signal, pageSize: 1 });
   const large = await firstPage(client, nodes, { signal, pageSize: LARGE_PAGE });
   const isStalled = signal.aborted && small.kind !== 'unanswered' && large.kind === 'unanswered';
-  const names = await firstPage(client, CLUSTER_CONFIGS, { signal, pageSize: NAMES_PAGE, keysOnly: true });
+  const config = configKind(found.kind, value !== undefined, description !== undefined);
   return {
-    config: configKind(found.kind, value !== undefined, description !== undefined),
+    config,
     id: description?.id,
-    names: names.kind === 'value' ? names.value.map(({ key }) => key.slice(CLUSTER_CONFIGS.length)) : [],
+    description,
+    names: config === 'absent' || config === 'denied' ? await ownersOf(client, options) : [],
     denied: [...(small.kind === 'denied' ? [synced] : []), ...(large.kind === 'denied' ? [nodes] : [])],
     isStalled,
   };
+}
+
+/** The clusters whose own configuration the etcd holds. Other users than those of the cluster may only try the key of each. */
+async function ownersOf(client: EtcdClient, { cluster, candidates = [], describe, signal }: ClientCheckOptions) {
+  const isOwn = (value: Buffer) => described(value, describe)?.cached === false;
+  const page = await firstPage(client, CLUSTER_CONFIGS, { signal, pageSize: NAMES_PAGE });
+  if (page.kind === 'value')
+    return page.value.filter(({ value }) => isOwn(value)).map(({ key }) => key.slice(CLUSTER_CONFIGS.length));
+  const names: string[] = [];
+  const get = (name: string) => outcome(() => client.get(clusterConfigKey(name), { signal }), signal);
+  const others = candidates.filter((name) => name !== cluster);
+  for await (const { item, result } of inOrder(others, CANDIDATES_AT_ONCE, get)) {
+    if (result.kind === 'value' && result.value !== undefined && isOwn(result.value.value)) names.push(item);
+  }
+  return names;
 }
 
 function configKind(outcomeKind: Outcome<unknown>['kind'], isThere: boolean, isReadable: boolean): ClusterFindings['config'] {

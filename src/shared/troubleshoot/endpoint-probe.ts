@@ -6,7 +6,6 @@
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { connect as dial, isIP, type LookupFunction, type Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
 import { hostKey, hostPort, parseEndpoint } from '../etcd/endpoint-address.ts';
 import { MAX_VERSION_ANSWER_BYTES } from '../limits.ts';
 import { onAbort, unlessAborted } from '../time/abort.ts';
@@ -41,12 +40,14 @@ export async function probeEndpoint(url: string, options: ProbeOptions): Promise
   const address = hostPort(host, port);
   const resolved = isIP(host) === 0 ? await resolve(host, options) : undefined;
   const about = { url, host, address, isSecure, resolved };
-  if (isFailure(resolved)) return { ...about, tcp: { ...resolved, text: `dial tcp: ${resolved.text}` }, tls: undefined };
+  if (isFailure(resolved))
+    return { ...about, tcp: { ...resolved, text: `dial tcp: ${resolved.text}` }, tls: undefined, plain: undefined };
   const socket = await connect(resolved ?? [host], address, options.signal);
-  if (isFailure(socket)) return { ...about, tcp: socket, tls: undefined };
+  if (isFailure(socket)) return { ...about, tcp: socket, tls: undefined, plain: undefined };
   try {
     const tcp = { failed: false, remote: remoteOf(socket) } as const;
-    return { ...about, tcp, tls: isSecure ? await probeTls(socket, host, address, options) : undefined };
+    if (!isSecure) return { ...about, tcp, tls: undefined, plain: await askVersion(socket, address, options) };
+    return { ...about, tcp, tls: await probeTls(socket, host, address, options), plain: undefined };
   } finally {
     socket.destroy();
   }
@@ -97,7 +98,7 @@ async function probeTls(socket: Socket, host: string, address: string, options: 
     const { standardName: cipher } = stream.getCipher();
     const version = versionName(stream.getProtocol());
     // Requested even if the server is not trusted: whether it accepts the client is another question.
-    return { failed: false, version, cipher, certificates, mistrust, answer: await askVersion(stream, address, signal) };
+    return { failed: false, version, cipher, certificates, mistrust, answer: await askVersion(stream, address, options) };
   } catch (thrown) {
     return tlsFailure(thrown, signal.aborted);
   }
@@ -111,7 +112,8 @@ function mistrustFailureOf(code: string | undefined, [leaf]: readonly Certificat
  * `GET /version`. With TLS 1.3 a server rejects the client's certificate only after the handshake, hence a response must
  * be read.
  */
-async function askVersion(stream: TLSSocket, address: string, signal: AbortSignal): Promise<VersionAnswer> {
+async function askVersion(stream: Socket, address: string, { signal, nowMs }: ProbeOptions): Promise<VersionAnswer> {
+  const askedMs = performance.now();
   const unlink = onAbort(signal, () => stream.destroy());
   try {
     stream.write(`GET /version HTTP/1.1\r\nHost: ${address}\r\nConnection: close\r\n\r\n`);
@@ -119,7 +121,7 @@ async function askVersion(stream: TLSSocket, address: string, signal: AbortSigna
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       text += chunk.toString('latin1');
       const version = /"etcdserver":"(\d[0-9A-Za-z.+-]{0,40})"/.exec(text)?.[1];
-      if (version !== undefined) return { kind: 'version', version };
+      if (version !== undefined) return { kind: 'version', version, aheadMs: aheadOf(text, nowMs + performance.now() - askedMs) };
       if (text.length > MAX_VERSION_ANSWER_BYTES) break;
     }
     return text === '' ? failedAnswer('EOF', 'EOF') : { kind: 'unknown' };
@@ -128,6 +130,14 @@ async function askVersion(stream: TLSSocket, address: string, signal: AbortSigna
   } finally {
     unlink();
   }
+}
+
+/** By the date that every HTTP response of etcd has, which has no fractions of a second. */
+function aheadOf(response: string, nowMs: number): number | undefined {
+  const dateMs = Date.parse(/^date: ([^\r\n]{1,40})\r?$/im.exec(response)?.[1] ?? '');
+  if (Number.isNaN(dateMs)) return undefined;
+  const aheadMs = dateMs - nowMs;
+  return aheadMs < 0 ? Math.min(0, aheadMs + 1_000) : aheadMs;
 }
 
 function failedAnswer(code: string, text: string): VersionAnswer {

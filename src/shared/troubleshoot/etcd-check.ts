@@ -18,8 +18,13 @@ export interface EtcdSubject {
   readonly path: string;
 }
 
-/** Never rejects; over when `timeoutMs` are, or soon after. */
-export async function checkEtcd({ cluster, path }: EtcdSubject, tools: EtcdCheckTools, timeoutMs: number): Promise<EtcdFindings> {
+/** Never rejects; over when `timeoutMs` are, or soon after. `candidates`: see ClientCheckOptions. */
+export async function checkEtcd(
+  { cluster, path }: EtcdSubject,
+  tools: EtcdCheckTools,
+  timeoutMs: number,
+  candidates: readonly string[] = [],
+): Promise<EtcdFindings> {
   const config = await readConfig(path, tools.parseConfig);
   if (config.kind !== 'usable') return { cluster, path, config, endpoints: [], client: undefined };
   const deadline = new AbortController();
@@ -34,7 +39,9 @@ export async function checkEtcd({ cluster, path }: EtcdSubject, tools: EtcdCheck
   try {
     const [probed, found] = await Promise.all([
       Promise.all(endpoints.map((url) => probeEndpoint(url, probe))),
-      endpoints.length === 0 ? undefined : checkClient({ ...tools, config: config.config, cluster, signal, timeoutMs }),
+      endpoints.length === 0
+        ? undefined
+        : checkClient({ ...tools, config: config.config, cluster, signal, timeoutMs, candidates }),
     ]);
     return { cluster, path, config, endpoints: probed, client: found };
   } finally {

@@ -54,7 +54,12 @@ export type ConfigFindings =
     };
 
 export type VersionAnswer =
-  | { readonly kind: 'version'; readonly version: string }
+  | {
+      readonly kind: 'version';
+      readonly version: string;
+      /** How far the clock of the server is ahead of this one, in milliseconds, to the second. */
+      readonly aheadMs: number | undefined;
+    }
   /** Something answered that is no etcd. */
   | { readonly kind: 'unknown' }
   | { readonly kind: 'failed'; readonly failure: Failure };
@@ -81,13 +86,28 @@ export interface EndpointFindings {
   /** The address that was reached. */
   readonly tcp: { readonly failed: false; readonly remote: string } | Failure;
   readonly tls: TlsFindings | Failure | undefined;
+  /** Of a server in plain text. */
+  readonly plain: VersionAnswer | undefined;
+}
+
+/** What a cluster publishes about itself. */
+export interface ClusterDescription {
+  readonly id: number;
+  /** Its keys are below `cilium/cache`. */
+  readonly cached: boolean;
+  /** 0 where it does not say. */
+  readonly maxConnectedClusters: number;
+  /** It writes canaries for its complete prefixes. */
+  readonly syncedCanaries: boolean;
 }
 
 /** The content of a remote cluster's etcd. */
 export interface ClusterFindings {
   readonly config: 'present' | 'absent' | 'denied' | 'malformed' | 'unanswered';
   readonly id: number | undefined;
-  /** The clusters whose configuration it holds; empty where that may not be read. */
+  /** The content of its configuration. */
+  readonly description: ClusterDescription | undefined;
+  /** The clusters whose own configuration it holds, and no mirror of it; empty where that may not be read. */
   readonly names: readonly string[];
   /** Prefixes that may not be read. */
   readonly denied: readonly string[];
@@ -104,6 +124,8 @@ export type ClientFindings =
       readonly clusterId: string;
       /** Identifies the store: the cluster ID is the same in all that were initialized with the same names and token. */
       readonly store: string;
+      /** The value of the heartbeat; undefined where there is none. */
+      readonly heartbeat: string | undefined;
       readonly cluster: ClusterFindings | undefined;
     };
 

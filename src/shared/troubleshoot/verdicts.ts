@@ -119,11 +119,12 @@ function clusterProblems({ cluster, client, config: file }: EtcdFindings, ownNam
     const evidence = 'small responses arrive but large ones do not: full-size packets may be lost';
     problems.push(problem('mtu', evidence, 'check the MTU between the clusters'));
   }
-  if (config === 'absent') problems.push(absentProblem(key, names, ownName));
+  const isOther = config === 'denied' && names.length > 0;
+  if (config === 'absent' || isOther) problems.push(absentProblem(key, names, ownName));
   if (config === 'malformed')
     problems.push(problem('cluster-config', `the value of ${key} is invalid`, 'check which program wrote it'));
   if (id === 0) problems.push(problem('cluster-id', `${key} has ID 0, which is reserved`, 'set a unique ID for that cluster'));
-  const unreadable = [...(config === 'denied' ? [key] : []), ...denied];
+  const unreadable = isOther ? [] : [...(config === 'denied' ? [key] : []), ...denied];
   if (unreadable.length > 0) {
     const user = file.kind === 'usable' ? file.client?.chain[0].commonName : undefined;
     problems.push(

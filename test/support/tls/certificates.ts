@@ -16,6 +16,10 @@ export interface CertificateRequest {
   readonly name: string;
   /** `DNS:…` and `IP:…`. */
   readonly alternatives?: readonly string[];
+  /** As OpenSSL names them; for servers and clients by default. */
+  readonly usages?: string;
+  /** Two by default. */
+  readonly days?: number;
 }
 
 export interface Authority {
@@ -23,6 +27,8 @@ export interface Authority {
   issue(request: CertificateRequest): CertificateFiles;
   /** One that was valid for a day, years ago. */
   issueExpired(request: CertificateRequest): CertificateFiles;
+  /** One that will be valid in many years. */
+  issueEarly(request: CertificateRequest): CertificateFiles;
 }
 
 /** True where certificates can be made. */
@@ -49,24 +55,31 @@ export class CertificateDirectory {
     rmSync(this.path, { recursive: true, force: true });
   }
 
-  authority(name: string): Authority {
+  authority(name: string, days?: number): Authority {
     const directory = this.#subdirectory();
     const ca = { certFile: join(directory, 'ca.crt'), keyFile: join(directory, 'ca.key') };
-    makeCertificate(ca, { name }, ['-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign']);
+    const dated = (request: CertificateRequest, dates: Dates) => {
+      const inside = this.#subdirectory();
+      const files = this.#pairIn(inside);
+      makeDated(inside, ca, files, request, dates);
+      return files;
+    };
+    makeCertificate(ca, { name, ...(days === undefined ? {} : { days }) }, [
+      '-addext',
+      'basicConstraints=critical,CA:TRUE',
+      '-addext',
+      'keyUsage=critical,keyCertSign',
+    ]);
     return {
       caFile: ca.certFile,
       issue: (request) => {
         const files = this.#pairIn(this.#subdirectory());
         const issuer = ['-CA', ca.certFile, '-CAkey', ca.keyFile];
-        makeCertificate(files, request, [...issuer, '-addext', 'extendedKeyUsage=serverAuth,clientAuth']);
+        makeCertificate(files, request, [...issuer, '-addext', `extendedKeyUsage=${request.usages ?? BOTH_USAGES}`]);
         return files;
       },
-      issueExpired: (request) => {
-        const directory = this.#subdirectory();
-        const files = this.#pairIn(directory);
-        makeExpired(directory, ca, files, request);
-        return files;
-      },
+      issueExpired: (request) => dated(request, { start: '20200101000000Z', end: '20200102000000Z' }),
+      issueEarly: (request) => dated(request, { start: '20480101000000Z', end: '20480102000000Z' }),
     };
   }
 
@@ -95,25 +108,45 @@ export function replaceFiles(placed: CertificateFiles, files: CertificateFiles):
   copyFileSync(files.keyFile, placed.keyFile);
 }
 
+const BOTH_USAGES = 'serverAuth,clientAuth';
+
 const newKey = (file: string) => ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', file];
 
 function makeCertificate(
   files: CertificateFiles,
-  { name, alternatives = [] }: CertificateRequest,
+  { name, alternatives = [], days = 2 }: CertificateRequest,
   more: readonly string[],
 ): void {
   const names = alternatives.length === 0 ? [] : ['-addext', `subjectAltName=${alternatives.join(',')}`];
   const key = newKey(files.keyFile);
-  const request = ['req', '-x509', '-days', '2', '-subj', `/CN=${name}`, ...key, '-out', files.certFile, ...names, ...more];
+  const request = [
+    'req',
+    '-x509',
+    '-days',
+    String(days),
+    '-subj',
+    `/CN=${name}`,
+    ...key,
+    '-out',
+    files.certFile,
+    ...names,
+    ...more,
+  ];
   execFileSync('openssl', request, { stdio: 'pipe' });
 }
 
+interface Dates {
+  readonly start: string;
+  readonly end: string;
+}
+
 /** Only the command that keeps a register of what it issued takes dates of the past. */
-function makeExpired(
+function makeDated(
   directory: string,
   ca: CertificateFiles,
   files: CertificateFiles,
-  { name, alternatives = [] }: CertificateRequest,
+  { name, alternatives = [], usages = BOTH_USAGES }: CertificateRequest,
+  { start, end }: Dates,
 ): void {
   const file = (own: string) => join(directory, own);
   writeFileSync(file('register'), '');
@@ -122,13 +155,14 @@ function makeExpired(
     [
       '[ca]\ndefault_ca = own\n[own]',
       `database = ${file('register')}\nnew_certs_dir = ${directory}\nrand_serial = yes\ndefault_md = sha256\npolicy = any`,
-      '[any]\ncommonName = supplied\n[extensions]\nextendedKeyUsage = serverAuth,clientAuth',
+      '[any]\ncommonName = supplied\n[extensions]',
+      `extendedKeyUsage = ${usages}`,
       ...(alternatives.length === 0 ? [] : [`subjectAltName = ${alternatives.join(',')}`]),
     ].join('\n'),
   );
   const run = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
   run('req', '-new', '-subj', `/CN=${name}`, ...newKey(files.keyFile), '-out', file('request'));
-  const dates = ['-startdate', '20200101000000Z', '-enddate', '20200102000000Z'];
+  const dates = ['-startdate', start, '-enddate', end];
   const authority = ['-config', file('ca.cnf'), '-cert', ca.certFile, '-keyfile', ca.keyFile, '-extensions', 'extensions'];
   run('ca', '-batch', '-notext', ...authority, ...dates, '-in', file('request'), '-out', files.certFile);
 }
