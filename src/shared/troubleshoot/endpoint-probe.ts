@@ -39,18 +39,46 @@ export async function probeEndpoint(url: string, options: ProbeOptions): Promise
   const { secure: isSecure, host, port } = parseEndpoint(url);
   const address = hostPort(host, port);
   const resolved = isIP(host) === 0 ? await resolve(host, options) : undefined;
-  const about = { url, host, address, isSecure, resolved };
-  if (isFailure(resolved))
-    return { ...about, tcp: { ...resolved, text: `dial tcp: ${resolved.text}` }, tls: undefined, plain: undefined };
-  const socket = await connect(resolved ?? [host], address, options.signal);
-  if (isFailure(socket)) return { ...about, tcp: socket, tls: undefined, plain: undefined };
+  const about = { url, host, address, isSecure, resolved, tls: undefined, plain: undefined, speaks: undefined };
+  if (isFailure(resolved)) return { ...about, tcp: { ...resolved, text: `dial tcp: ${resolved.text}` } };
+  const dialled = () => connect(resolved ?? [host], address, options.signal);
+  const socket = await dialled();
+  if (isFailure(socket)) return { ...about, tcp: socket };
   try {
     const tcp = { failed: false, remote: remoteOf(socket) } as const;
-    if (!isSecure) return { ...about, tcp, tls: undefined, plain: await askVersion(socket, address, options) };
-    return { ...about, tcp, tls: await probeTls(socket, host, address, options), plain: undefined };
+    if (isSecure) {
+      const tls = await probeTls(socket, host, address, options);
+      const isPlain =
+        isFailure(tls) && tls.alert === undefined && (await onAnother(dialled, (other) => isPlainEtcd(other, address, options)));
+      return { ...about, tcp, tls, speaks: isPlain ? 'plain' : undefined };
+    }
+    const plain = await askVersion(socket, address, options);
+    const isTls = plain.kind !== 'version' && (await onAnother(dialled, (other) => isTlsServer(other, host, address, options)));
+    return { ...about, tcp, plain, speaks: isTls ? 'tls' : undefined };
   } finally {
     socket.destroy();
   }
+}
+
+/** `use` with a connection of its own; false where there is none. */
+async function onAnother(dialled: () => Promise<Socket | Failure>, use: (socket: Socket) => Promise<boolean>): Promise<boolean> {
+  const socket = await dialled();
+  if (isFailure(socket)) return false;
+  try {
+    return await use(socket);
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function isPlainEtcd(socket: Socket, address: string, options: ProbeOptions): Promise<boolean> {
+  return (await askVersion(socket, address, options)).kind === 'version';
+}
+
+/** An alert is an answer too. */
+async function isTlsServer(socket: Socket, host: string, address: string, options: ProbeOptions): Promise<boolean> {
+  const tls = await probeTls(socket, host, address, options);
+  return !isFailure(tls) || tls.alert !== undefined;
 }
 
 async function resolve(host: string, { hostAliases, signal }: ProbeOptions): Promise<readonly string[] | Failure> {

@@ -88,6 +88,8 @@ export interface EndpointFindings {
   readonly tls: TlsFindings | Failure | undefined;
   /** Of a server in plain text. */
   readonly plain: VersionAnswer | undefined;
+  /** The server was found to speak the other one: `tls` at an http endpoint, `plain` at an https endpoint. */
+  readonly speaks: 'tls' | 'plain' | undefined;
 }
 
 /** What a cluster publishes about itself. */

@@ -13,6 +13,8 @@ type Usable = Extract<ConfigFindings, { kind: 'usable' }>;
 const CERTIFICATE_ALERTS = [42, 43, 44, 45, 46, 48, 49, 116];
 const CERTIFICATE_REQUIRED = 116;
 
+const NO_TLS = problem('tls-mismatch', 'the server does not use TLS', 'check the port, or use http if it serves plain text');
+
 const SHOWN_NAMES = 20;
 /** A fingerprint has a hundred characters. */
 const SHOWN_AUTHORITIES = 4;
@@ -24,6 +26,7 @@ export function tlsVerdicts(
   config: Usable,
   nowMs: number,
 ): readonly Problem[] {
+  if (endpoint.speaks === 'plain') return [NO_TLS];
   if (isFailure(tls)) return [handshakeVerdict(tls, config.client)];
   const { mistrust, answer } = tls;
   const isVerified = config.config.skipVerify !== true;
@@ -37,8 +40,7 @@ export function tlsVerdicts(
 
 function handshakeVerdict({ alert, code, text }: Failure, client: ClientCertificates | undefined): Problem {
   if (alert !== undefined && CERTIFICATE_ALERTS.includes(alert)) return refusedVerdict(alert, text, client);
-  if (text.includes('first record'))
-    return problem('tls-mismatch', 'the server does not use TLS', 'check the port, or use http if it serves plain text');
+  if (text.includes('first record')) return NO_TLS;
   if (code === DEADLINE) {
     return problem(
       'tls-handshake',

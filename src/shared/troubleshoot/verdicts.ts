@@ -44,6 +44,8 @@ function stepProblems(endpoint: EndpointFindings, config: Usable, nowMs: number)
   const { host, resolved, tcp, tls } = endpoint;
   if (isFailure(resolved)) return [resolutionProblem(host, resolved)];
   if (tcp.failed) return [dialProblem(tcp, endpoint.address)];
+  if (endpoint.speaks === 'tls')
+    return [problem('tls-mismatch', 'the server requires TLS, and the endpoint uses http', 'use https')];
   return tls === undefined ? [] : tlsVerdicts(endpoint, tls, config, nowMs);
 }
 

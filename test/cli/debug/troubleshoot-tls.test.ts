@@ -211,7 +211,7 @@ describe.skipIf(skipped)('of an etcd with TLS (needs etcd, and the openssl comma
     expect(blockOf(report, 'berlin')).toContain('tls: first record does not look like a TLS handshake');
     expect(report.verdicts[0]).toContain('the server does not use TLS; check the port, or use http');
     expect(blockOf(report, 'oslo')).not.toContain('TLS connection');
-    const oslo = /^oslo: etcd unavailable: .*; the endpoint uses http: if the server requires TLS, use https$/;
+    const oslo = /^oslo: http:.*: the server requires TLS, and the endpoint uses http; use https$/;
     expect(report.verdicts).toContainEqual(expect.stringMatching(oslo));
   });
 
