@@ -32,16 +32,14 @@ export function localProblems(probe: LocalProbe): readonly Problem[] {
   ];
 }
 
-/** Alarms, leader and database of a member; `quotaBytes` is 0 where it is not known. */
+/** Release, vote and database of a member; `quotaBytes` is 0 where it is not known. */
 export function memberProblems(status: MemberStatus, quotaBytes: number): readonly Problem[] {
-  const { version, leader, isLearner } = status;
+  const { version, isLearner } = status;
   const problems: Problem[] = [];
   if (isOld(version)) problems.push(problem('etcd-version', `etcd ${version} is older than 3.4`, 'upgrade etcd'));
   if (isLearner) {
     const evidence = 'the etcd member is a learner: it has no vote yet, and does not answer reads';
     problems.push(problem('etcd-learner', evidence, 'wait until it has all data and is promoted, or promote it'));
-  } else if (leader === 0n) {
-    problems.push(problem('etcd-leader', 'the etcd member has no leader: nothing can be written', 'start the other members'));
   }
   return [...problems, ...databaseProblems(status, quotaBytes)];
 }

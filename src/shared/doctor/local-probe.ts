@@ -57,7 +57,7 @@ export async function probeLocal({ config, ownName, metricsUrl, tools, signal }:
     if (status === undefined) return { ...nothing, series: await series };
     const [alarms, users, own] = await Promise.all([
       answer(client.maintenance.alarms({ signal })),
-      expected === undefined || status.leader === 0n || status.isLearner ? undefined : findUsers(client, expected, signal),
+      expected === undefined || status.isLearner ? undefined : findUsers(client, expected, signal),
       ownName === undefined ? undefined : answer(ownDescription(client, ownName, tools, signal)),
     ]);
     return { status, alarms, series: await series, users, expected, own };

@@ -5,7 +5,7 @@
  */
 
 import { type PodCheckId, type Problem, problem } from '../diagnosis/pod-checks.ts';
-import { CredentialsError, UnauthenticatedError } from '../etcd/errors.ts';
+import { CredentialsError, NoLeaderError, UnauthenticatedError } from '../etcd/errors.ts';
 import { clusterConfigKey } from '../etcd/keyspace.ts';
 import { EXPIRY_WARNING_MS } from '../limits.ts';
 import type { Certificate } from '../tls/certificate.ts';
@@ -106,6 +106,8 @@ function clientProblems({ client, endpoints }: EtcdFindings, config: Usable, isE
   if (client.kind === 'created-not') {
     return [problem(client.error instanceof CredentialsError ? 'certificate-file' : 'config-file', client.error.message, '')];
   }
+  if (client.error instanceof NoLeaderError)
+    return [problem('etcd-leader', 'the etcd member has no leader: nothing is read or written', 'start the other members')];
   const evidence = `etcd unavailable: ${client.error.message}`;
   const isPlain = endpoints.every(({ isSecure }) => !isSecure);
   if (isPlain) return [problem('etcd-unavailable', evidence, 'the endpoint uses http: if the server requires TLS, use https')];

@@ -1,7 +1,8 @@
 /**
  * The state of the member that a client uses.
  *
- * Calls are tried once and reject with a typed error (errors.ts). They are answered without a leader and by a learner too.
+ * Calls are tried once and reject with a typed error (errors.ts), with NoLeaderError where the member has no leader. A learner
+ * answers too.
  */
 import type { Transport } from '../connection/transport.ts';
 import { UnknownCallError } from '../errors.ts';
