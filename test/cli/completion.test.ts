@@ -68,6 +68,7 @@ describe.each(suites)('%s', (shell, offers) => {
     expect((await offers('kv')).sort()).toEqual(['kvstoremesh', 'kvstoremesh-dbg']);
     expect(await offers('kvstoremesh-dbg', 'st')).toEqual(['status']);
     expect(await offers('kvstoremesh-dbg', '--host', 'localhost:1', 'tr')).toEqual(['troubleshoot']);
+    expect(await offers('clustermesh-dbg', 'd')).toEqual(['doctor']);
     expect(await offers('completion', 'f')).toEqual(['fish']);
     expect((await offers('help', 'cl')).sort()).toEqual(['clustermesh', 'clustermesh-dbg']);
   });

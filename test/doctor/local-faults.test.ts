@@ -4,7 +4,7 @@ import type { MemberId } from '../../src/shared/etcd/types.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import { canMakeCertificates } from '../support/tls/certificates.ts';
 import { LOCAL_FAULTS } from './local-faults.ts';
-import { Mesh, shown } from './mesh.ts';
+import { type ExamineOptions, Mesh, shown } from './mesh.ts';
 
 const skipped = !canMakeCertificates() || etcdVersions().length === 0;
 
@@ -21,7 +21,7 @@ describe.skipIf(skipped)('the doctor names (needs etcd, and the openssl command,
   afterEach(() => mesh.heal());
 
   test.each(LOCAL_FAULTS)('$name, and nothing else', async ({ plant, finding, says }) => {
-    const findings = await mesh.examine((await plant(mesh)) ?? {});
+    const findings = await mesh.examine((await plant(mesh)) as ExamineOptions | undefined);
     expect(shown(findings)).toEqual([finding]);
     const [named] = findings.filter(({ verdict }) => verdict !== 'ok');
     expect(`${named?.evidence} → ${named?.remedy}`).toMatch(says);

@@ -19,7 +19,8 @@ export interface Fault {
   readonly finding: string;
   /** What the evidence or the remedy says. */
   readonly says: RegExp;
-  plant(mesh: Mesh): void | ExamineOptions | Promise<void | ExamineOptions>;
+  /** Resolves with the options that show it, where it needs any: ExamineOptions. */
+  plant(mesh: Mesh): unknown;
 }
 
 const at = (port: number) => ({ endpoints: [`https://127.0.0.1:${port}`] });

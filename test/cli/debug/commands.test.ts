@@ -31,7 +31,7 @@ describe('the command line', () => {
     const { status, stdout, stderr } = await program(args);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toContain('Usage:\n  clustermesh-apiserver kvstoremesh-dbg <command> [flags]\n');
-    for (const command of ['status', 'troubleshoot']) expect(stdout).toMatch(new RegExp(`^ {2}${command} `, 'm'));
+    for (const command of ['doctor', 'status', 'troubleshoot']) expect(stdout).toMatch(new RegExp(`^ {2}${command} `, 'm'));
   });
 
   test('a subcommand has a help of its own', async () => {
@@ -48,13 +48,15 @@ describe('the command line', () => {
   });
 
   test.each<[readonly string[], string]>([
-    [['clustermesh-dbg', 'status'], 'unknown command "status"; allowed: troubleshoot'],
+    [['clustermesh-dbg', 'status'], 'unknown command "status"; allowed: doctor, troubleshoot'],
     [['kvstoremesh-dbg', 'status', '--verbos'], 'unknown flag "--verbos"; did you mean --verbose?'],
     [['kvstoremesh-dbg', 'status', 'berlin'], 'unexpected argument "berlin"'],
     [['kvstoremesh-dbg', 'status', '-o', 'xml'], 'flag --output: "xml" is not supported; allowed: json, yaml, jsonpath='],
     [['kvstoremesh-dbg', 'status', '-o', 'jsonpath={[}'], 'flag --output: jsonpath "{[}": cannot parse'],
     [['kvstoremesh-dbg', 'troubleshoot', '--timeout=5'], 'flag --timeout: "5" is not a duration'],
     [['clustermesh-dbg', 'troubleshoot', 'berlin'], 'unexpected argument "berlin"'],
+    [['clustermesh-dbg', 'doctor', 'berlin'], 'unexpected argument "berlin"'],
+    [['kvstoremesh-dbg', 'doctor', '-o', 'xml'], 'flag --output: "xml" is not supported; allowed: json, yaml, jsonpath='],
   ])('%j is refused', async ([command, ...args], message) => {
     const run = command === 'clustermesh-dbg' ? clustermeshDbg : kvstoremeshDbg;
     const refused = run.run(args);
