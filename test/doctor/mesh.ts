@@ -17,7 +17,7 @@ import { type Authority, CertificateDirectory, type CertificateFiles } from '../
 /** Certificates that are far from their end. */
 const DAYS = 400;
 
-export const HOST = 'etcd.mesh.test';
+const HOST = 'etcd.mesh.test';
 const SERVER = { name: 'etcd', alternatives: [`DNS:${HOST}`, 'DNS:localhost', 'IP:127.0.0.1'], days: DAYS };
 
 const CAPABILITIES = { syncedCanaries: true, maxConnectedClusters: 255, serviceExportsEnabled: true };

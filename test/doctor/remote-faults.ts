@@ -11,7 +11,7 @@ import { startSynBlackHole } from '../support/network/syn-black-hole.ts';
 import { startTcpProxy } from '../support/network/tcp-proxy.ts';
 import type { CertificateFiles } from '../support/tls/certificates.ts';
 import { type Listening, startAlternator, startSmallPath, startWebServer } from './broken-servers.ts';
-import type { ExamineOptions, FileOptions, Mesh } from './mesh.ts';
+import type { FileOptions, Mesh } from './mesh.ts';
 
 export interface Fault {
   readonly name: string;

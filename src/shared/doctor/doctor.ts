@@ -7,7 +7,8 @@ import type { Finding } from '../diagnosis/finding.ts';
 import { findingOf, groupOf, type PodCheckId, type Problem, problem } from '../diagnosis/pod-checks.ts';
 import { DOCTOR_GRACE_MS, MAX_DOCTOR_CHECKS, MAX_STATUS_TEXT_LENGTH } from '../limits.ts';
 import { printable } from '../printable.ts';
-import { unlessAborted } from '../time/abort.ts';
+import { unlessAborted, withDeadline } from '../time/abort.ts';
+import { systemClock } from '../time/clock.ts';
 import { configFiles, MARK } from '../troubleshoot/config-directory.ts';
 import { readConfig } from '../troubleshoot/config-reading.ts';
 import { checkEtcd } from '../troubleshoot/etcd-check.ts';
@@ -102,11 +103,9 @@ interface Local {
 
 async function visitLocal({ tools, timeoutMs, localConfig, metricsUrl, own }: DoctorOptions): Promise<Local> {
   const config = await readConfig(localConfig, tools.parseConfig);
-  const signal = AbortSignal.timeout(timeoutMs);
+  const usable = config.kind === 'usable' && config.config.endpoints.length > 0 ? config.config : undefined;
   const asked =
-    config.kind === 'usable' && config.config.endpoints.length > 0
-      ? probeLocal({ config: config.config, ownName: own.name, metricsUrl, tools, signal })
-      : undefined;
+    usable && withinMs(timeoutMs, (signal) => probeLocal({ config: usable, ownName: own.name, metricsUrl, tools, signal }));
   const [findings, probe] = await Promise.all([checkEtcd({ cluster: undefined, path: localConfig }, tools, timeoutMs), asked]);
   return { findings, probe };
 }
@@ -165,12 +164,19 @@ async function visitRemote(
   candidates: readonly string[],
   { tools, timeoutMs }: MeshDoctorOptions,
 ): Promise<RemoteFindings> {
-  const signal = AbortSignal.timeout(timeoutMs);
-  const findings = await checkEtcd({ cluster, path }, tools, FIRST_SHARE * timeoutMs, candidates);
-  const { config, client } = findings;
-  const isThere = config.kind === 'usable' && client?.kind === 'connected';
-  const probe = isThere ? await probeRemote(config.config, cluster, tools, signal) : undefined;
-  return { ...findings, cluster, probe };
+  return withinMs(timeoutMs, async (signal) => {
+    const findings = await checkEtcd({ cluster, path }, tools, FIRST_SHARE * timeoutMs, candidates);
+    const { config, client } = findings;
+    const isThere = config.kind === 'usable' && client?.kind === 'connected';
+    const probe = isThere ? await probeRemote(config.config, cluster, tools, signal) : undefined;
+    return { ...findings, cluster, probe };
+  });
+}
+
+/** `work` with a signal that is aborted after `ms`. */
+function withinMs<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const late = () => new Error(`not within ${ms} ms`);
+  return withDeadline(work, { ms, late, clock: systemClock, signal: new AbortController().signal });
 }
 
 /** The local cluster as given, and as it is in the local etcd. */

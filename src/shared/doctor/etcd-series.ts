@@ -32,7 +32,7 @@ export async function readEtcdSeries(urls: readonly string[], signal: AbortSigna
 }
 
 /** Undefined where `text` has none of the series of an etcd. */
-export function seriesOf(text: string): EtcdSeries | undefined {
+function seriesOf(text: string): EtcdSeries | undefined {
   const value = (name: string) => {
     const found = new RegExp(`^${name} ([0-9.e+]{1,30})$`, 'm').exec(text)?.[1];
     return found === undefined ? undefined : Number(found);
