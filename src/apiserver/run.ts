@@ -1,6 +1,7 @@
 /** The `clustermesh` daemon, wired together: its servers, Kubernetes, the local etcd, and the term that exports. */
 
 import { parseClusterInfo } from '../shared/cluster-info.ts';
+import { SelfCheck } from '../shared/doctor/self-check.ts';
 import { addEtcdChecks } from '../shared/etcd/health.ts';
 import { CLUSTERMESH_LOCKS } from '../shared/etcd/keyspace.ts';
 import { type LocalEtcd, openLocalEtcd } from '../shared/etcd/local-etcd.ts';
@@ -38,6 +39,7 @@ export async function runApiserver(
   const { signal } = stop;
   let connection: KubeConnection | undefined;
   let etcd: LocalEtcd | undefined;
+  let checking: Promise<void> | undefined;
   try {
     const health = await serve(flags, runtime, signal);
     const publisherMetrics = new PublisherMetrics(runtime.metrics, clock);
@@ -48,12 +50,14 @@ export async function runApiserver(
       certificates: () => etcdMetrics.certificates(),
       clock,
     });
+    const selfCheck = new SelfCheck({ health, certificates: () => etcdMetrics.certificates(), clock, log });
     const connected = health.addCheck('Kubernetes', () => 'waiting for the Kubernetes API server');
     connection = await openFlaggedConnection(flags, runtime);
     const { server } = connection;
     log.info({ server, version: await checkVersion({ connection, clock, log, signal }) }, 'connected to Kubernetes');
     connected();
     etcd = await openLocalEtcd(kvstore, { clock, log, metrics: etcdMetrics }, signal);
+    checking = selfCheck.run(etcd.client, signal);
     const metrics = termMetrics(flags, publisherMetrics, runtime.metrics, log);
     void tracer?.run(signal);
     const term = { flags, clock, log, health, connection, etcd, metrics, tracer };
@@ -61,6 +65,7 @@ export async function runApiserver(
     else await runTerm(term, etcd.client, signal);
   } finally {
     stop.abort();
+    await checking;
     etcd?.client.close();
     await connection?.close();
   }

@@ -1,4 +1,5 @@
 /** The `kvstoremesh` daemon, wired together: its servers, the local etcd, and the leader that mirrors into it. */
+import { SelfCheck } from '../shared/doctor/self-check.ts';
 import { addEtcdChecks } from '../shared/etcd/health.ts';
 import { KVSTOREMESH_LOCKS } from '../shared/etcd/keyspace.ts';
 import { openLocalEtcd } from '../shared/etcd/local-etcd.ts';
@@ -21,6 +22,7 @@ import type { Reports } from './reports/reports.ts';
 import { registerMeshMetrics } from './status/mesh-metrics.ts';
 import { OPENAPI } from './status/openapi.ts';
 import { registerRemoteMetrics } from './status/remote-metrics.ts';
+import { remoteProblems } from './status/remote-problems.ts';
 import { remoteClusterStatuses } from './status/status.ts';
 import { type CurrentTerm, LEADER_TIMING, Leader, type LeaderTiming } from './term.ts';
 
@@ -92,10 +94,18 @@ async function runMirror(
   health.addCheck('configuration directory', () => unreadableDirectory(leader.current));
   health.addCheck('remote clusters', () => all().flatMap(refusal));
   health.addCheck('configuration files', () => all().flatMap(unreadableFile));
+  const selfCheck = new SelfCheck({
+    health,
+    certificates: () => etcdMetrics.certificates(),
+    remotes: () => remoteProblems(all(), config.own),
+    clock,
+    log,
+  });
   await serve(config, runtime, health, all, signal);
 
   const { client, endBootstrap } = await openLocalEtcd(config.kvstore, { clock, log, metrics: etcdMetrics }, signal);
   local = client;
+  jobs.startJob('self-check', (jobSignal) => selfCheck.run(client, jobSignal));
   void leader.ready.then(() => {
     health.markReady();
     endBootstrap();

@@ -336,6 +336,9 @@ export const MAX_DOCTOR_CHECKS = 128;
 /** What the doctor waits for remotes beyond the time of one: those that did not begin in time are reported as not checked. */
 export const DOCTOR_GRACE_MS = 500;
 
+/** Interval at which a daemon reads the status of its etcd and looks for problems to log. */
+export const SELF_CHECK_MS = 3_000;
+
 /** Bytes of the metrics of an etcd: they have a hundred kilobytes. */
 export const MAX_ETCD_METRICS_BYTES = 4 * 1024 * 1024;
 

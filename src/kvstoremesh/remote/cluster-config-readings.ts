@@ -6,6 +6,7 @@
  * missed. A connection without any response for longer than a restart takes is lost.
  */
 
+import type { PodCheckId } from '../../shared/diagnosis/pod-checks.ts';
 import { asError } from '../../shared/errors.ts';
 import { ClusterChangedError, PermissionDeniedError } from '../../shared/etcd/errors.ts';
 import { clusterConfigKey } from '../../shared/etcd/keyspace.ts';
@@ -20,7 +21,7 @@ import { ConnectionLostError, SourceReplacedError } from '../errors.ts';
 export type ClusterConfigReading =
   | { readonly kind: 'present'; readonly config: ClusterConfig }
   /** Missing, or not readable: the reason and the remedy. */
-  | { readonly kind: 'absent'; readonly reason: string };
+  | { readonly kind: 'absent'; readonly reason: string; readonly check: PodCheckId };
 
 export interface ReadingsOptions {
   readonly client: EtcdClient;
@@ -115,13 +116,15 @@ async function read({ client, cluster, clock, signal, onAnswer }: ReadingsOption
     if (found !== undefined) return { kind: 'present', config: parseClusterConfig(found.value) };
     return {
       kind: 'absent',
+      check: 'cluster-config',
       reason: `the remote has no ${key}; check that the file is named after the cluster, and that its clustermesh-apiserver is running`,
     };
   } catch (thrown) {
-    if (thrown instanceof ClusterConfigError) return { kind: 'absent', reason: thrown.message };
+    if (thrown instanceof ClusterConfigError) return { kind: 'absent', check: 'cluster-config', reason: thrown.message };
     if (thrown instanceof PermissionDeniedError) {
       return {
         kind: 'absent',
+        check: 'permission',
         reason: `the remote does not permit reading ${key}; check that the file is named after the cluster, and which client certificate it uses`,
       };
     }

@@ -6,9 +6,10 @@
  * evaluated again. Mirrored keys stay throughout: only `release` and the drain remove them.
  */
 
+import { generalRemedy, type PodCheckId } from '../../shared/diagnosis/pod-checks.ts';
 import { asError, ProgramError } from '../../shared/errors.ts';
 import type { EtcdConfig } from '../../shared/etcd/config.ts';
-import { EtcdError } from '../../shared/etcd/errors.ts';
+import { checkOf, EtcdError } from '../../shared/etcd/errors.ts';
 import { clusterConfigKey, HEARTBEAT_KEY } from '../../shared/etcd/keyspace.ts';
 import type { EtcdClient, EtcdKey } from '../../shared/etcd/types.ts';
 import {
@@ -24,7 +25,9 @@ import type { Sink } from '../../shared/publisher/types.ts';
 import { Backoff } from '../../shared/time/backoff.ts';
 import { retry } from '../../shared/time/retry.ts';
 import { type ClusterConfig, sameClusterConfig } from '../cluster-config.ts';
-import { ReconfiguredError, SourceReplacedError } from '../errors.ts';
+import { ConnectionLostError } from '../errors.ts';
+import { ReconfiguredError } from '../errors.ts';
+import { SourceReplacedError } from '../errors.ts';
 import type { RemoteGuard } from '../import-guard/remote-guard.ts';
 import { MAPPINGS } from '../mappings.ts';
 import { BoundExceededError, RemoteBounds } from '../mirror/bounds.ts';
@@ -235,7 +238,9 @@ export class RemoteCluster {
     const lostBy = wasConnected || this.#lostBy === reason.message ? undefined : this.#lostBy;
     const text = lostBy === undefined ? reason.message : `${lostBy}; since then: ${reason.message}`;
     const isNews = wasConnected || phase.reason !== text;
-    const line = reason instanceof ProgramError ? { code: reason.code, reason: reason.message } : { err: reason };
+    const check = isOurs ? undefined : checkOfLoss(reason);
+    const named = check === undefined ? {} : { check, remedy: generalRemedy(check) };
+    const line = reason instanceof ProgramError ? { code: reason.code, reason: reason.message, ...named } : { err: reason };
     if (isOurs) this.#log.info(line, 'reconnecting');
     else if (!(reason instanceof ProgramError)) this.#onMistake(reason);
     else if (wasConnected) this.#log.warn(line, 'disconnected; keeping the last known state');
@@ -243,6 +248,7 @@ export class RemoteCluster {
     this.#apply({
       kind: 'lost',
       reason: isOurs ? undefined : text,
+      check,
       counts: wasConnected && !isOurs,
       nowMs: this.#context.clock.nowMs(),
     });
@@ -325,7 +331,11 @@ export class RemoteCluster {
     const log = this.#log;
     const heartbeat = new Heartbeat(clock);
     const onSilent = () => {
-      if (!this.#state.isSilent) log.warn('no heartbeat from the remote cluster; it responds and is mirrored');
+      if (!this.#state.isSilent)
+        log.warn(
+          { check: 'heartbeat', remedy: generalRemedy('heartbeat') },
+          'no heartbeat from the remote cluster; it responds and is mirrored',
+        );
       this.#context.onQuorumError('no event received');
       this.#apply({ kind: 'silent', nowMs: clock.nowMs() });
     };
@@ -352,7 +362,8 @@ export class RemoteCluster {
         const { kind } = this.#state.phase;
         const isMirroring = kind === 'mirroring' || kind === 'stopped';
         if (reading.kind === 'absent') {
-          this.#log.warn({ reason: reading.reason }, 'no valid cluster config from the remote cluster');
+          const { check, reason } = reading;
+          this.#log.warn({ check, reason }, 'no valid cluster config from the remote cluster');
           if (!isMirroring) {
             await session?.scope.end();
             session = undefined;
@@ -409,4 +420,10 @@ export class RemoteCluster {
     });
     return session;
   }
+}
+
+function checkOfLoss(reason: Error): PodCheckId | undefined {
+  if (reason instanceof SourceReplacedError) return 'load-balancer';
+  if (reason instanceof ConnectionLostError) return 'tcp-silent';
+  return reason instanceof EtcdError ? checkOf(reason) : undefined;
 }

@@ -5,7 +5,9 @@
  * written before the remote was validated.
  */
 
+import type { PodCheckId } from '../../shared/diagnosis/pod-checks.ts';
 import { asError, errorCode } from '../../shared/errors.ts';
+import { checkOf } from '../../shared/etcd/errors.ts';
 import { canaryPrefix, clusterConfigKey } from '../../shared/etcd/keyspace.ts';
 import type { EtcdClient } from '../../shared/etcd/types.ts';
 import { REMOTE_BACKOFF_MIN_MS } from '../../shared/limits.ts';
@@ -121,18 +123,20 @@ async function untilAccepted(options: SessionOptions): Promise<void> {
   let reported: string | undefined;
   for (;;) {
     try {
-      const reason = await refusal(options);
-      if (reason === undefined) return;
+      const found = await refusal(options);
+      if (found === undefined) return;
+      const { check, reason } = found;
       apply({ kind: 'refused', config, reason });
-      if (reason !== reported) log.error({ reason }, 'remote cluster rejected; not mirroring it');
+      if (reason !== reported) log.error({ check, reason }, 'remote cluster rejected; not mirroring it');
       reported = reason;
     } catch (thrown) {
       session.signal.throwIfAborted();
       // Either etcd may be unreachable for a while; other code detects that the remote's is for too long.
       const error = asError(thrown);
-      apply({ kind: 'absent', reason: error.message });
+      const check = checkOf(error);
+      apply({ kind: 'absent', reason: error.message, check });
       if (error.message !== reported)
-        log.warn({ code: errorCode(error), reason: error.message }, 'cannot validate the remote cluster; retrying');
+        log.warn({ code: errorCode(error), check, reason: error.message }, 'cannot validate the remote cluster; retrying');
       reported = error.message;
       await pauseUntilRecovered(eitherOf(options), backoff.nextMs(), clock, session.signal);
       continue;
@@ -153,8 +157,15 @@ function eitherOf({ client, context }: SessionOptions): Recoverable {
   };
 }
 
-async function refusal({ cluster, config, client, context, session }: SessionOptions): Promise<string | undefined> {
+interface Refusal {
+  readonly check: PodCheckId;
+  readonly reason: string;
+}
+
+async function refusal({ cluster, config, client, context, session }: SessionOptions): Promise<Refusal | undefined> {
   const { own, local, ids } = context;
   const problem = await selfReferenceProblem({ source: client, local, own, cluster, signal: session.signal });
-  return problem ?? ids.reserve(cluster, config.id);
+  if (problem !== undefined) return { check: 'own-cluster', reason: problem };
+  const reason = ids.reserve(cluster, config.id);
+  return reason === undefined ? undefined : { check: 'cluster-id', reason };
 }

@@ -6,16 +6,22 @@
  *       ▲                        └──────refused──────▶ refused
  *       └── lost, from every phase; `retrieved`, `refused` and `absent` may follow each other at any time
  *
- * `mirroring` and `stopped` alternate as the remote exceeds its limits and returns within them.
+ * `check` names what is wrong, where that is known, as the doctor does. `mirroring` and `stopped` alternate as the remote exceeds its limits and returns within them.
  */
+import type { PodCheckId } from '../../shared/diagnosis/pod-checks.ts';
 import type { ClusterConfig } from '../cluster-config.ts';
 import type { StoppingBound } from '../mirror/bounds.ts';
 
 export type RemotePhase =
   /** No working connection. `reason`: why the last attempt failed. */
-  | { readonly kind: 'connecting'; readonly reason: string | undefined }
+  | { readonly kind: 'connecting'; readonly reason: string | undefined; readonly check?: PodCheckId | undefined }
   /** Connected, but without a valid cluster config. */
-  | { readonly kind: 'waiting'; readonly etcdClusterId: string; readonly reason: string | undefined }
+  | {
+      readonly kind: 'waiting';
+      readonly etcdClusterId: string;
+      readonly reason: string | undefined;
+      readonly check?: PodCheckId | undefined;
+    }
   /** Its cluster config is accepted and is being copied. */
   | { readonly kind: 'retrieved'; readonly etcdClusterId: string; readonly config: ClusterConfig }
   /** It must not be mirrored: the reason and the remedy. */
@@ -26,6 +32,7 @@ export type RemotePhase =
       readonly etcdClusterId: string;
       readonly config: ClusterConfig;
       readonly reason: string | undefined;
+      readonly check?: PodCheckId | undefined;
     }
   /** It exceeds a bound: what is mirrored stays as it is, until it was read completely again. */
   | {
@@ -50,7 +57,7 @@ export interface RemoteState {
 
 export type RemoteEvent =
   | { readonly kind: 'connected'; readonly etcdClusterId: string }
-  | { readonly kind: 'absent'; readonly reason: string }
+  | { readonly kind: 'absent'; readonly reason: string; readonly check?: PodCheckId | undefined }
   | { readonly kind: 'restored' }
   | { readonly kind: 'retrieved'; readonly config: ClusterConfig }
   | { readonly kind: 'refused'; readonly config: ClusterConfig; readonly reason: string }
@@ -59,7 +66,13 @@ export type RemoteEvent =
   | { readonly kind: 'silent'; readonly nowMs: number }
   | { readonly kind: 'beating' }
   /** The connection is over, or was never made. `counts`: it had been established and was not ended by us. */
-  | { readonly kind: 'lost'; readonly reason: string | undefined; readonly counts: boolean; readonly nowMs: number };
+  | {
+      readonly kind: 'lost';
+      readonly reason: string | undefined;
+      readonly check?: PodCheckId | undefined;
+      readonly counts: boolean;
+      readonly nowMs: number;
+    };
 
 export const INITIAL_STATE: RemoteState = {
   phase: { kind: 'connecting', reason: undefined },
@@ -81,15 +94,15 @@ export function nextState(state: RemoteState, event: RemoteEvent): RemoteState {
   switch (event.kind) {
     case 'absent':
       // Mirroring continues: the remote still responds, and none of its keys were withdrawn.
-      if (phase.kind === 'mirroring') return { ...state, phase: { ...phase, reason: event.reason } };
+      if (phase.kind === 'mirroring') return { ...state, phase: { ...phase, reason: event.reason, check: event.check } };
       if (phase.kind === 'stopped') return state;
-      return { ...state, phase: { kind: 'waiting', etcdClusterId, reason: event.reason } };
+      return { ...state, phase: { kind: 'waiting', etcdClusterId, reason: event.reason, check: event.check } };
     case 'silent':
       return { ...state, failures: state.failures + 1, lastFailureMs: event.nowMs, isSilent: true };
     case 'beating':
       return { ...state, isSilent: false };
     case 'restored':
-      return phase.kind === 'mirroring' ? { ...state, phase: { ...phase, reason: undefined } } : state;
+      return phase.kind === 'mirroring' ? { ...state, phase: { ...phase, reason: undefined, check: undefined } } : state;
     case 'retrieved':
       return { ...state, phase: { kind: 'retrieved', etcdClusterId, config: event.config }, hasBegun: true };
     case 'refused':
@@ -121,5 +134,5 @@ export function attemptResult({ phase }: RemoteState, event: RemoteEvent): boole
 
 function lost(state: RemoteState, event: Extract<RemoteEvent, { kind: 'lost' }>): RemoteState {
   const counted = event.counts ? { failures: state.failures + 1, lastFailureMs: event.nowMs } : {};
-  return { ...state, ...counted, isSilent: false, phase: { kind: 'connecting', reason: event.reason } };
+  return { ...state, ...counted, isSilent: false, phase: { kind: 'connecting', reason: event.reason, check: event.check } };
 }

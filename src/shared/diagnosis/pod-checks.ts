@@ -21,61 +21,121 @@ const MESH_ETCD = 'meshetcd of docs/operate.md';
 
 interface PodCheck {
   readonly group: string;
+  /** In general; findings of the doctor have one for their case. */
+  readonly remedy: string;
   readonly command: string;
 }
 
 const CHECKS = {
-  'config-directory': { group: 'Configuration', command: `${KUBECTL} get secret cilium-kvstoremesh` },
-  'config-file': { group: 'Configuration', command: ENTRY },
-  'config-name': { group: 'Configuration', command: `${KUBECTL} edit secret cilium-kvstoremesh` },
-  dns: { group: 'Reachability', command: ENTRY },
-  'tcp-refused': { group: 'Reachability', command: REMOTE_PODS },
-  'tcp-silent': { group: 'Reachability', command: POLICIES },
-  'tcp-route': { group: 'Reachability', command: ENTRY },
-  'tcp-closed': { group: 'Reachability', command: REMOTE_PODS },
-  mtu: { group: 'Reachability', command: `${KUBECTL} get configmap cilium-config --output jsonpath='{.data.mtu}'` },
-  'load-balancer': { group: 'Reachability', command: REMOTE_PODS },
-  'etcd-unavailable': { group: 'Reachability', command: REMOTE_PODS },
-  'not-etcd': { group: 'Reachability', command: ENTRY },
-  'tls-mismatch': { group: 'TLS', command: ENTRY },
-  'tls-handshake': { group: 'TLS', command: REMOTE_PODS },
-  'tls-ca': { group: 'TLS', command: CA },
-  'tls-name': { group: 'TLS', command: REMOTE_CERTS },
-  'tls-expired': { group: 'TLS', command: REMOTE_CERTS },
-  'tls-not-yet-valid': { group: 'TLS', command: 'on the nodes of both clusters: timedatectl' },
-  'tls-usage': { group: 'TLS', command: REMOTE_CERTS },
-  'tls-client': { group: 'TLS', command: CERTS },
-  permission: { group: 'Permissions', command: `in cluster CLUSTER: role get remote, with ${MESH_ETCD}` },
-  'wrong-cluster': { group: 'Remote clusters', command: ENTRY },
-  'own-cluster': { group: 'Remote clusters', command: ENTRY },
-  'same-etcd': { group: 'Remote clusters', command: `${KUBECTL} get secret cilium-kvstoremesh --output yaml` },
+  'config-directory': { group: 'Configuration', remedy: 'mount the Secret', command: `${KUBECTL} get secret cilium-kvstoremesh` },
+  'config-file': { group: 'Configuration', remedy: 'correct the file', command: ENTRY },
+  'config-name': {
+    group: 'Configuration',
+    remedy: 'rename the file to the name of its cluster',
+    command: `${KUBECTL} edit secret cilium-kvstoremesh`,
+  },
+  dns: { group: 'Reachability', remedy: 'check the spelling and DNS, or set cilium-host-aliases', command: ENTRY },
+  'tcp-refused': {
+    group: 'Reachability',
+    remedy: 'check the port, and that the clustermesh-apiserver of the remote runs',
+    command: REMOTE_PODS,
+  },
+  'tcp-silent': { group: 'Reachability', remedy: 'check firewalls, security groups and NetworkPolicies', command: POLICIES },
+  'tcp-route': { group: 'Reachability', remedy: 'check the address and the routing between the networks', command: ENTRY },
+  'tcp-closed': { group: 'Reachability', remedy: 'check load balancers and their backends', command: REMOTE_PODS },
+  mtu: {
+    group: 'Reachability',
+    remedy: 'lower the MTU, or let ICMP "fragmentation needed" pass',
+    command: `${KUBECTL} get configmap cilium-config --output jsonpath='{.data.mtu}'`,
+  },
+  'load-balancer': { group: 'Reachability', remedy: 'correct the backends, or set session affinity', command: REMOTE_PODS },
+  'etcd-unavailable': { group: 'Reachability', remedy: 'check the etcd of the remote', command: REMOTE_PODS },
+  'not-etcd': { group: 'Reachability', remedy: 'check address and port', command: ENTRY },
+  'tls-mismatch': { group: 'TLS', remedy: 'correct the scheme or the port', command: ENTRY },
+  'tls-handshake': { group: 'TLS', remedy: 'check proxies, load balancers and TLS versions', command: REMOTE_PODS },
+  'tls-ca': { group: 'TLS', remedy: 'add the CA to trusted-ca-file', command: CA },
+  'tls-name': { group: 'TLS', remedy: 'use one of its names, or add the name', command: REMOTE_CERTS },
+  'tls-expired': { group: 'TLS', remedy: 'renew it', command: REMOTE_CERTS },
+  'tls-not-yet-valid': { group: 'TLS', remedy: 'synchronize the clocks', command: 'on the nodes of both clusters: timedatectl' },
+  'tls-usage': { group: 'TLS', remedy: 'issue it with serverAuth', command: REMOTE_CERTS },
+  'tls-client': { group: 'TLS', remedy: 'use a certificate of a CA that the server trusts, with clientAuth', command: CERTS },
+  permission: {
+    group: 'Permissions',
+    remedy: 'grant the permission to its role',
+    command: `in cluster CLUSTER: role get remote, with ${MESH_ETCD}`,
+  },
+  'wrong-cluster': { group: 'Remote clusters', remedy: 'rename the file, or correct the address', command: ENTRY },
+  'own-cluster': {
+    group: 'Remote clusters',
+    remedy: 'correct the address: two clusters may use the same NodePort',
+    command: ENTRY,
+  },
+  'same-etcd': {
+    group: 'Remote clusters',
+    remedy: 'correct the addresses',
+    command: `${KUBECTL} get secret cilium-kvstoremesh --output yaml`,
+  },
   'cluster-config': {
     group: 'Remote clusters',
+    remedy: 'check the name of the file, and the clustermesh daemon of the remote',
     command: `in cluster CLUSTER: ${KUBECTL} logs deployment/clustermesh-apiserver --container apiserver`,
   },
-  'cluster-id': { group: 'Remote clusters', command: `in cluster CLUSTER: ${helm('cluster.id=ID')}` },
-  'max-clusters': { group: 'Remote clusters', command: `in all clusters: ${helm('clustermesh.maxConnectedClusters=511')}` },
-  capabilities: { group: 'Remote clusters', command: 'in cluster CLUSTER: cilium version' },
+  'cluster-id': { group: 'Remote clusters', remedy: 'set a unique ID', command: `in cluster CLUSTER: ${helm('cluster.id=ID')}` },
+  'max-clusters': {
+    group: 'Remote clusters',
+    remedy: 'set the same value in all clusters',
+    command: `in all clusters: ${helm('clustermesh.maxConnectedClusters=511')}`,
+  },
+  capabilities: {
+    group: 'Remote clusters',
+    remedy: 'upgrade Cilium of the remote',
+    command: 'in cluster CLUSTER: cilium version',
+  },
   heartbeat: {
     group: 'Remote clusters',
+    remedy: 'start the clustermesh daemon of the remote',
     command: `in cluster CLUSTER: ${KUBECTL} logs deployment/clustermesh-apiserver --container apiserver`,
   },
-  'clock-skew': { group: 'Remote clusters', command: 'on the nodes of both clusters: timedatectl' },
-  'etcd-alarm': { group: 'etcd', command: `alarm list, with ${MESH_ETCD}` },
-  'etcd-quota': { group: 'etcd', command: `endpoint status --write-out table, with ${MESH_ETCD}` },
-  'etcd-fragmentation': { group: 'etcd', command: `defrag, with ${MESH_ETCD}` },
-  'etcd-leader': { group: 'etcd', command: ETCD_LOG },
-  'etcd-learner': { group: 'etcd', command: `member list --write-out table, with ${MESH_ETCD}` },
-  'etcd-version': { group: 'etcd', command: `${KUBECTL} get deployment clustermesh-apiserver --output wide` },
-  'etcd-watchers': { group: 'etcd', command: `${KUBECTL} get configmap cilium-config --output yaml` },
-  'etcd-auth': { group: 'etcd', command: RESTART },
-  'etcd-users': { group: 'etcd', command: RESTART },
-  'etcd-roles': { group: 'etcd', command: RESTART },
-  'certificate-file': { group: 'Certificates', command: CERTS },
-  'certificate-key': { group: 'Certificates', command: 'clustermesh-apiserver certs generate' },
-  'certificate-expired': { group: 'Certificates', command: 'clustermesh-apiserver certs generate' },
-  'certificate-expires': { group: 'Certificates', command: CERTS },
-  time: { group: 'Reachability', command: 'clustermesh-apiserver kvstoremesh-dbg doctor CLUSTER' },
+  'clock-skew': {
+    group: 'Remote clusters',
+    remedy: 'synchronize the clocks',
+    command: 'on the nodes of both clusters: timedatectl',
+  },
+  'etcd-alarm': {
+    group: 'etcd',
+    remedy: 'free space and disarm the alarm, or replace the member',
+    command: `alarm list, with ${MESH_ETCD}`,
+  },
+  'etcd-quota': {
+    group: 'etcd',
+    remedy: 'raise --quota-backend-bytes',
+    command: `endpoint status --write-out table, with ${MESH_ETCD}`,
+  },
+  'etcd-fragmentation': { group: 'etcd', remedy: 'defragment it', command: `defrag, with ${MESH_ETCD}` },
+  'etcd-leader': { group: 'etcd', remedy: 'start the other members', command: ETCD_LOG },
+  'etcd-learner': {
+    group: 'etcd',
+    remedy: 'wait until it is promoted',
+    command: `member list --write-out table, with ${MESH_ETCD}`,
+  },
+  'etcd-version': {
+    group: 'etcd',
+    remedy: 'upgrade etcd',
+    command: `${KUBECTL} get deployment clustermesh-apiserver --output wide`,
+  },
+  'etcd-watchers': {
+    group: 'etcd',
+    remedy: 'let agents read through kvstoremesh',
+    command: `${KUBECTL} get configmap cilium-config --output yaml`,
+  },
+  'etcd-auth': { group: 'etcd', remedy: 'set the etcd up with etcdinit', command: RESTART },
+  'etcd-users': { group: 'etcd', remedy: 'set the etcd up with etcdinit', command: RESTART },
+  'etcd-roles': { group: 'etcd', remedy: 'grant the permission', command: RESTART },
+  'certificate-file': { group: 'Certificates', remedy: 'mount the file', command: CERTS },
+  'certificate-key': { group: 'Certificates', remedy: 'replace both together', command: 'clustermesh-apiserver certs generate' },
+  'certificate-expired': { group: 'Certificates', remedy: 'renew it', command: 'clustermesh-apiserver certs generate' },
+  'certificate-expires': { group: 'Certificates', remedy: 'renew it', command: CERTS },
+  time: { group: 'Reachability', remedy: 'check it alone', command: 'clustermesh-apiserver kvstoremesh-dbg doctor CLUSTER' },
 } as const satisfies Readonly<Record<string, PodCheck>>;
 
 export type PodCheckId = keyof typeof CHECKS;
@@ -87,6 +147,15 @@ export interface Problem {
   readonly evidence: string;
   /** Without a command; '' where nothing is to be done. */
   readonly remedy: string;
+}
+
+/** What a daemon says about `check`: the remedy is the general one. */
+export function generalProblem(check: PodCheckId, evidence: string, verdict: Problem['verdict'] = 'error'): Problem {
+  return { check, verdict, evidence, remedy: generalRemedy(check) };
+}
+
+export function generalRemedy(check: PodCheckId): string {
+  return CHECKS[check].remedy;
 }
 
 /** In the order of their groups. */

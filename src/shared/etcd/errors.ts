@@ -7,6 +7,7 @@
  * of etcd 3.4 to 3.7, which differ only in a prefix.
  */
 import { type StatusObject, status } from '@grpc/grpc-js';
+import type { PodCheckId } from '../diagnosis/pod-checks.ts';
 import { ProgramError } from '../errors.ts';
 import { MAX_ETCD_TEXT_LENGTH } from '../limits.ts';
 import { printable } from '../printable.ts';
@@ -293,6 +294,33 @@ export class UnexpectedStatusError extends ConnectionError {
     this.grpcCode = grpcCode;
   }
 }
+
+/** What names the cause of a failed connection, by the error of a call. */
+export function checkOf(error: Error): PodCheckId {
+  if (error instanceof EtcdConfigError) return 'config-file';
+  if (error instanceof CredentialsError) return 'certificate-file';
+  if (error instanceof PermissionDeniedError || error instanceof UnauthenticatedError) return 'permission';
+  if (error instanceof NoLeaderError) return 'etcd-leader';
+  if (error instanceof ClusterChangedError) return 'load-balancer';
+  return CHECKS_BY_TEXT.find(([pattern]) => pattern.test(error.message))?.[1] ?? 'etcd-unavailable';
+}
+
+/** Of Node, of OpenSSL and of this program's dialer. */
+const CHECKS_BY_TEXT: readonly (readonly [RegExp, PodCheckId])[] = [
+  [/\b(ENOTFOUND|ENODATA|EAI_AGAIN)\b|DNS has no address/, 'dns'],
+  [/\bECONNREFUSED\b/, 'tcp-refused'],
+  [/\b(EHOSTUNREACH|ENETUNREACH)\b/, 'tcp-route'],
+  [/\bETIMEDOUT\b|no connection to \S+ (at \S+ )?within|no answer from \S+ within/, 'tcp-silent'],
+  [/CERT_HAS_EXPIRED/, 'tls-expired'],
+  [/CERT_NOT_YET_VALID/, 'tls-not-yet-valid'],
+  [/ERR_TLS_CERT_ALTNAME_INVALID/, 'tls-name'],
+  [/INVALID_PURPOSE/, 'tls-usage'],
+  [/alert number (4[2-689]|116)|tlsv1[23]? alert|sslv3 alert/, 'tls-client'],
+  [/wrong version number|packet length too long/, 'tls-mismatch'],
+  [/is not trusted|SELF_SIGNED_CERT|UNABLE_TO_(GET|VERIFY)/, 'tls-ca'],
+  [/connected to [^;]*, but no response|before secure TLS connection/, 'tls-handshake'],
+  [/\bECONNRESET\b|the connection was closed/, 'tcp-closed'],
+];
 
 /** What a call was about, for the messages. */
 export interface CallContext {

@@ -24,12 +24,28 @@ export function addEtcdChecks(health: Health, { connection, writeError, certific
     return error && describe(error);
   });
   health.addCheck('certificates', () =>
-    [...certificates()].flatMap(([file, expiryMs]) => {
-      const leftMs = expiryMs - clock.nowMs();
-      if (leftMs > HEALTH_EXPIRY_MS) return [];
-      return [`${file} ${leftMs > 0 ? 'ends' : 'has ended'} at ${new Date(expiryMs).toISOString()}; renew it`];
-    }),
+    expiringCertificates(certificates(), clock.nowMs()).map(
+      ({ file, isOver, at }) => `${file} ${isOver ? 'has ended' : 'ends'} at ${at}; renew it`,
+    ),
   );
+}
+
+interface ExpiringCertificate {
+  readonly file: string;
+  readonly isOver: boolean;
+  /** RFC 3339. */
+  readonly at: string;
+}
+
+/** Those that have expired or expire soon. */
+export function expiringCertificates(
+  certificates: Iterable<readonly [file: string, expiryMs: number]>,
+  nowMs: number,
+): readonly ExpiringCertificate[] {
+  return [...certificates].flatMap(([file, expiryMs]) => {
+    const leftMs = expiryMs - nowMs;
+    return leftMs > HEALTH_EXPIRY_MS ? [] : [{ file, isOver: leftMs <= 0, at: new Date(expiryMs).toISOString() }];
+  });
 }
 
 function connectionProblem(state: EtcdConnectionState | undefined): string | undefined {

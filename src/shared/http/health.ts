@@ -14,6 +14,14 @@ import type { Registry } from './metrics.ts';
 /** The problems, in a few words each; undefined or empty if there are none. Never a secret. */
 export type Check = () => string | readonly string[] | undefined;
 
+/** A problem that a daemon reports and does not count as its own: of a remote cluster, or one to come. */
+export interface Notice {
+  /** ID of the check: the name at the start of the line. */
+  readonly check: string;
+  /** Never a secret. */
+  readonly text: string;
+}
+
 /** The readiness of a process: it is ready once all of its daemons are. */
 export class Readiness {
   #waiting: number;
@@ -35,6 +43,7 @@ export class Readiness {
 export class Health {
   readonly #readiness: Readiness;
   readonly #checks = new Map<string, Check>();
+  readonly #notices: (() => readonly Notice[])[] = [];
   readonly #onReady: () => void;
   #ready = false;
 
@@ -49,6 +58,7 @@ export class Health {
     metrics.gauge('health_problems', 'Problems that /healthz reports', ['check'], (gauge) => {
       gauge.reset();
       for (const [check, find] of this.#checks) gauge.set({ check }, problemsOf(find).length);
+      for (const [check, found] of Map.groupBy(this.#allNotices(), (notice) => notice.check)) gauge.set({ check }, found.length);
     });
   }
 
@@ -72,17 +82,31 @@ export class Health {
     };
   }
 
+  /** `find` is called at each probe. What it returns has lines, and does not change the status of a response. */
+  addNotices(find: () => readonly Notice[]): void {
+    this.#notices.push(find);
+  }
+
+  /** No check has a problem; notices are none. */
+  get isWell(): boolean {
+    return this.#checks.values().every((check) => problemsOf(check).length === 0);
+  }
+
   /** `problems` for all clients of the port: files are named without their directories. */
   publicProblems(): string[] {
     return this.problems().map((problem) => problem.replaceAll(DIRECTORY, ''));
   }
 
-  /** `name: problem`, a line for each problem. */
+  /** `name: problem`, a line for each problem and notice. */
   problems(): string[] {
     const problems: string[] = [];
     for (const [name, check] of this.#checks)
       for (const problem of problemsOf(check)) problems.push(oneLine(`${name}: ${problem}`));
-    return problems;
+    return [...problems, ...this.#allNotices().map(({ check, text }) => oneLine(`${check}: ${text}`))];
+  }
+
+  #allNotices(): readonly Notice[] {
+    return this.#notices.flatMap((find) => find());
   }
 }
 

@@ -62,11 +62,10 @@ export async function serveHealth(health: Health, options: ListenOptions): Promi
   ] as const) {
     app.get(path, (_, reply) => {
       const problems = health.publicProblems();
-      const isWell = problems.length === 0;
       return reply
-        .code(isWell ? 200 : unwell)
+        .code(health.isWell ? 200 : unwell)
         .type(TEXT)
-        .send(isWell ? 'ok' : `${problems.join('\n')}\n`);
+        .send(problems.length === 0 ? 'ok' : `${problems.join('\n')}\n`);
     });
   }
   return listen(app, options);
