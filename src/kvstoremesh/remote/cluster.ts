@@ -6,10 +6,10 @@
  * evaluated again. Mirrored keys stay throughout: only `release` and the drain remove them.
  */
 
-import { generalRemedy, type PodCheckId } from '../../shared/diagnosis/pod-checks.ts';
+import { generalRemedy } from '../../shared/diagnosis/pod-checks.ts';
 import { asError, ProgramError } from '../../shared/errors.ts';
 import type { EtcdConfig } from '../../shared/etcd/config.ts';
-import { checkOf, EtcdError } from '../../shared/etcd/errors.ts';
+import { EtcdError } from '../../shared/etcd/errors.ts';
 import { clusterConfigKey, HEARTBEAT_KEY } from '../../shared/etcd/keyspace.ts';
 import type { EtcdClient, EtcdKey } from '../../shared/etcd/types.ts';
 import {
@@ -25,9 +25,7 @@ import type { Sink } from '../../shared/publisher/types.ts';
 import { Backoff } from '../../shared/time/backoff.ts';
 import { retry } from '../../shared/time/retry.ts';
 import { type ClusterConfig, sameClusterConfig } from '../cluster-config.ts';
-import { ConnectionLostError } from '../errors.ts';
-import { ReconfiguredError } from '../errors.ts';
-import { SourceReplacedError } from '../errors.ts';
+import { ConnectionLostError, ReconfiguredError, SourceReplacedError } from '../errors.ts';
 import type { RemoteGuard } from '../import-guard/remote-guard.ts';
 import { MAPPINGS } from '../mappings.ts';
 import { BoundExceededError, RemoteBounds } from '../mirror/bounds.ts';
@@ -39,6 +37,7 @@ import { type OpenedSource, REMOTE_TIMING, type RemoteClusterContext, type Remot
 import { Freshness } from './freshness.ts';
 import { checkHeartbeat, Heartbeat } from './heartbeat-check.ts';
 import { runKeySource } from './key-source.ts';
+import { checkOfLoss, lossFields } from './loss.ts';
 import { runSession } from './session.ts';
 import { attemptResult, INITIAL_STATE, nextState, type RemoteEvent, type RemoteState } from './state.ts';
 
@@ -130,6 +129,12 @@ export class RemoteCluster {
   /** How old at most what is served of it is. */
   get stalenessMs(): number {
     return this.#freshness.ageMs;
+  }
+
+  /** Why its etcd cannot be reached at the moment, also while the state is still that of the connection that was lost. */
+  get connectionError(): Error | undefined {
+    const { connected = true, lastError } = this.#source?.client.state ?? {};
+    return connected ? undefined : lastError;
   }
 
   /** Why nothing can be written of what is read; undefined while writes succeed. */
@@ -238,9 +243,7 @@ export class RemoteCluster {
     const lostBy = wasConnected || this.#lostBy === reason.message ? undefined : this.#lostBy;
     const text = lostBy === undefined ? reason.message : `${lostBy}; since then: ${reason.message}`;
     const isNews = wasConnected || phase.reason !== text;
-    const check = isOurs ? undefined : checkOfLoss(reason);
-    const named = check === undefined ? {} : { check, remedy: generalRemedy(check) };
-    const line = reason instanceof ProgramError ? { code: reason.code, reason: reason.message, ...named } : { err: reason };
+    const line = lossFields(reason);
     if (isOurs) this.#log.info(line, 'reconnecting');
     else if (!(reason instanceof ProgramError)) this.#onMistake(reason);
     else if (wasConnected) this.#log.warn(line, 'disconnected; keeping the last known state');
@@ -248,7 +251,7 @@ export class RemoteCluster {
     this.#apply({
       kind: 'lost',
       reason: isOurs ? undefined : text,
-      check,
+      check: checkOfLoss(reason),
       counts: wasConnected && !isOurs,
       nowMs: this.#context.clock.nowMs(),
     });
@@ -420,10 +423,4 @@ export class RemoteCluster {
     });
     return session;
   }
-}
-
-function checkOfLoss(reason: Error): PodCheckId | undefined {
-  if (reason instanceof SourceReplacedError) return 'load-balancer';
-  if (reason instanceof ConnectionLostError) return 'tcp-silent';
-  return reason instanceof EtcdError ? checkOf(reason) : undefined;
 }

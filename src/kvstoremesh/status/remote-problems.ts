@@ -5,6 +5,7 @@
 import type { ClusterInfo } from '../../shared/cluster-info.ts';
 import { generalProblem, type Problem, problem, remedyWithCommand } from '../../shared/diagnosis/pod-checks.ts';
 import type { RemoteProblem } from '../../shared/doctor/self-check.ts';
+import { checkOf } from '../../shared/etcd/errors.ts';
 import { MAX_STATUS_TEXT_LENGTH } from '../../shared/limits.ts';
 import { printable } from '../../shared/printable.ts';
 import type { RemoteCluster } from '../remote/cluster.ts';
@@ -13,10 +14,10 @@ import type { RemoteState } from '../remote/state.ts';
 /** The limit of a cluster that names none. */
 const DEFAULT_MAX_CLUSTERS = 255;
 
-type Named = Pick<RemoteCluster, 'name' | 'state'>;
+type Named = Pick<RemoteCluster, 'name' | 'state' | 'connectionError'>;
 
 export function remoteProblems(remotes: readonly Named[], own: ClusterInfo): readonly RemoteProblem[] {
-  return remotes.flatMap(({ name, state }) => {
+  return remotes.flatMap(({ name, state, connectionError }) => {
     const told = (isLogged: boolean) => (found: Problem) => ({
       ...found,
       subject: name,
@@ -24,11 +25,14 @@ export function remoteProblems(remotes: readonly Named[], own: ClusterInfo): rea
       remedy: remedyWithCommand(found, name),
       isLogged,
     });
-    return [...phaseProblems(state).map(told(true)), ...capabilityProblems(state, own).map(told(false))];
+    return [...phaseProblems(state, connectionError).map(told(true)), ...capabilityProblems(state, own).map(told(false))];
   });
 }
 
-function phaseProblems({ phase, isSilent }: RemoteState): readonly Problem[] {
+function phaseProblems({ phase, isSilent }: RemoteState, connectionError: Error | undefined): readonly Problem[] {
+  // A lost connection counts as such after a while; its cause is known at once.
+  if (phase.kind !== 'connecting' && connectionError !== undefined)
+    return [generalProblem(checkOf(connectionError), connectionError.message)];
   const silent = isSilent
     ? [generalProblem('heartbeat', 'no heartbeat for two minutes; the remote responds and is mirrored')]
     : [];

@@ -4,9 +4,11 @@
  * One log line per change: connected, lost, and lost for another reason than before.
  */
 
+import { generalRemedy } from '../../diagnosis/pod-checks.ts';
 import { errorCode } from '../../errors.ts';
 import type { Logger } from '../../process/log.ts';
 import type { Clock } from '../../time/clock.ts';
+import { checkOf } from '../errors.ts';
 import type { EtcdConnectionState } from '../types.ts';
 
 export interface ConnectionTrackerOptions {
@@ -55,7 +57,8 @@ export class ConnectionTracker {
     this.#isConnected = false;
     this.#lastError = error;
     if (!isNews) return;
-    const fields = { code: errorCode(error), reason: error.message };
+    const check = checkOf(error);
+    const fields = { code: errorCode(error), reason: error.message, check, remedy: generalRemedy(check) };
     this.#changed(() => this.#options.log.warn(fields, wasConnected ? 'etcd connection lost' : 'etcd unavailable'));
   }
 
