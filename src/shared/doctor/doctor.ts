@@ -133,12 +133,13 @@ async function visitDirectory(options: MeshDoctorOptions): Promise<Directory | E
   const named = [...files.keys()].filter(isChosen);
   const candidates = [...(own.name === undefined ? [] : [own.name]), ...files.keys()];
   const visited: Visited[] = [];
-  const signal = AbortSignal.timeout(timeoutMs + DOCTOR_GRACE_MS);
-  const visit = (cluster: string) =>
-    unlessAborted(visitRemote(cluster, files.get(cluster) ?? '', candidates, options), signal).catch(() => undefined);
   const valid = named.filter((cluster) => nameProblem(cluster) === undefined);
-  for await (const { item: cluster, result: remote } of inOrder(valid, MAX_DOCTOR_CHECKS, visit))
-    visited.push({ cluster, remote });
+  await withinMs(timeoutMs + DOCTOR_GRACE_MS, async (signal) => {
+    const visit = (cluster: string) =>
+      unlessAborted(visitRemote(cluster, files.get(cluster) ?? '', candidates, options), signal).catch(() => undefined);
+    for await (const { item: cluster, result: remote } of inOrder(valid, MAX_DOCTOR_CHECKS, visit))
+      visited.push({ cluster, remote });
+  });
   return {
     visited,
     known: [...files.keys(), ...ignored, ...unreadable.keys()],
