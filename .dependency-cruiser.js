@@ -82,7 +82,7 @@ const KVSTOREMESH = [
   'remote',
   ['flags', 'status'],
   'reports',
-  'readiness',
+  ['readiness', 'page'],
   'term',
   'run',
 ];

@@ -2,7 +2,7 @@
 # Builds the programs that tests need, from the modules in test/tools, into .cache/tools: the programs of Kubernetes in one binary,
 # etcd-3.5, etcd-3.6, etcd-3.7, etcdctl, etcdctl-3.5, helm and actionlint. Unpacks packages of the distribution there: prometheus
 # with promtool and the shells of the completion tests where they are not in the PATH, podman where no container engine answers,
-# containerd with all that a Kubernetes node needs, for root. What is there and
+# containerd with all that a Kubernetes node needs, for root, and Chromium where there is none. What is there and
 # newer than its module is kept without a word; each other tool is one line. A tool that cannot be had is skipped with the
 # reason, and so are its tests later. With the argument `podman` only that is unpacked, also beside another engine.
 set -u
@@ -104,6 +104,20 @@ fetch_shells() {
   rm -rf "$new"
 }
 
+fetch_chromium() {
+  ! command -v chromium >/dev/null 2>&1 && [ ! -x "$out/chromium/usr/lib/chromium/chromium" ] || return 0
+  new=$out/chromium.new.$$
+  printf 'chromium: unpacking the packages of the distribution ... '
+  if unpack_with_dependencies "$new" chromium fonts-dejavu-core fontconfig-config >"$log" && [ -x "$new/usr/lib/chromium/chromium" ]; then
+    rm -rf "$out/chromium"
+    mv "$new" "$out/chromium"
+    echo "done"
+  else
+    echo "skipped: $(tail -n 1 "$log")"
+  fi
+  rm -rf "$new"
+}
+
 only=${1:-}
 if [ "$only" = podman ]; then
   fetch_podman
@@ -133,3 +147,4 @@ fetch_prometheus
 fetch_podman
 fetch_node
 fetch_shells
+fetch_chromium

@@ -5,9 +5,9 @@
  * $BUILD_REVISION is the revision where there is no repository.
  */
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { build, type Plugin } from 'esbuild';
+import { build, type Plugin, transform } from 'esbuild';
 import { ROOT } from './steps.ts';
 
 const git = spawnSync('git', ['rev-parse', '--short=12', 'HEAD'], { cwd: ROOT, encoding: 'utf8' });
@@ -32,6 +32,24 @@ const onlyKubeConfig: Plugin = {
   },
 };
 
+/** The files of the status page by path, as src/kvstoremesh/page/files.ts takes them: the scripts as one. */
+async function pageFiles(): Promise<Record<string, string>> {
+  const browser = join(ROOT, 'src/kvstoremesh/page/browser');
+  const minify = { minifySyntax: true, minifyWhitespace: true, logLevel: 'warning' } as const;
+  const { outputFiles } = await build({
+    ...minify,
+    entryPoints: [join(browser, 'main.ts')],
+    bundle: true,
+    write: false,
+    minifyIdentifiers: true,
+    format: 'esm',
+    target: 'es2022',
+  });
+  const { code: style } = await transform(readFileSync(join(browser, 'page.css'), 'utf8'), { ...minify, loader: 'css' });
+  const page = readFileSync(join(browser, 'index.html'), 'utf8');
+  return { '/': page, '/page/page.css': style, '/page/main.js': outputFiles[0]?.text ?? '' };
+}
+
 const { metafile: contents } = await build({
   absWorkingDir: ROOT,
   entryPoints: ['src/main.ts'],
@@ -46,7 +64,7 @@ const { metafile: contents } = await build({
   // Names of error classes are part of log lines.
   keepNames: true,
   legalComments: 'eof',
-  define: { BUILD_REVISION: JSON.stringify(revision) },
+  define: { BUILD_REVISION: JSON.stringify(revision), PAGE_FILES: JSON.stringify(await pageFiles()) },
   // Bundled CommonJS modules use these.
   banner: {
     js: [

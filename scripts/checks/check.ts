@@ -3,6 +3,7 @@ import { conclude, runSteps, type Step } from '../steps.ts';
 
 export const CHECKS: readonly Step[] = [
   ['types', 'tsc'],
+  ['types of the page', 'tsc', '--project', 'src/kvstoremesh/page/browser'],
   ['format and lint', 'biome', 'check', '--error-on-warnings'],
   ['promises', 'eslint', '--max-warnings=0', '.'],
   ['import directions', 'depcruise', '--output-type=err', 'src', 'test', 'bench', 'demo', 'scripts'],

@@ -1,10 +1,12 @@
 /** The `kvstoremesh` daemon, wired together: its servers, the local etcd, and the leader that mirrors into it. */
+
+import { hostname } from 'node:os';
 import { SelfCheck } from '../shared/doctor/self-check.ts';
 import { addEtcdChecks } from '../shared/etcd/health.ts';
 import { KVSTOREMESH_LOCKS } from '../shared/etcd/keyspace.ts';
 import { openLocalEtcd } from '../shared/etcd/local-etcd.ts';
 import { EtcdMetrics } from '../shared/etcd/metrics.ts';
-import type { EtcdClient } from '../shared/etcd/types.ts';
+import type { EtcdClient, EtcdKey } from '../shared/etcd/types.ts';
 import { Health } from '../shared/http/health.ts';
 import { serveJson, serveMetrics } from '../shared/http/server.ts';
 import { LEADERSHIP_TIMING, type LeadershipTiming, runLeadership, type Term } from '../shared/leadership/leadership.ts';
@@ -15,8 +17,14 @@ import { JobGroup } from '../shared/process/jobs.ts';
 import type { Runtime } from '../shared/process/runtime.ts';
 import { PublisherMetrics } from '../shared/publisher/metrics.ts';
 import type { Tracer } from '../shared/tracing/tracer.ts';
-import { type KvstoremeshConfig, type KvstoremeshFlags, kvstoremeshConfig, type ReportsConfig } from './flags.ts';
+import { VERSION } from '../shared/version.ts';
+import type { KvstoremeshConfig, KvstoremeshFlags, ReportsConfig } from './flags.ts';
+import { kvstoremeshConfig } from './flags.ts';
 import { importGuardReport } from './import-guard/report.ts';
+import { MeshHistory } from './page/history.ts';
+import { PAGE_SAMPLE_MS } from './page/limits.ts';
+import { type StatusPage, statusPage } from './page/page.ts';
+import type { MeshSummary } from './page/snapshot.ts';
 import type { RemoteCluster } from './remote/cluster.ts';
 import type { Reports } from './reports/reports.ts';
 import { registerMeshMetrics } from './status/mesh-metrics.ts';
@@ -26,13 +34,18 @@ import { remoteProblems } from './status/remote-problems.ts';
 import { remoteClusterStatuses } from './status/status.ts';
 import { type CurrentTerm, LEADER_TIMING, Leader, type LeaderTiming } from './term.ts';
 
-export interface KvstoremeshTiming extends LeadershipTiming, LeaderTiming {}
+export interface KvstoremeshTiming extends LeadershipTiming, LeaderTiming {
+  /** Between two samples of each remote for the status page. */
+  readonly sampleMs: number;
+}
+
+export const KVSTOREMESH_TIMING: KvstoremeshTiming = { ...LEADERSHIP_TIMING, ...LEADER_TIMING, sampleMs: PAGE_SAMPLE_MS };
 
 /** Runs until the signal is aborted, then resolves; mirrored keys stay. Rejects when it cannot start or continue. */
 export async function runKvstoremesh(
   flags: KvstoremeshFlags,
   runtime: Runtime,
-  timing: KvstoremeshTiming = { ...LEADERSHIP_TIMING, ...LEADER_TIMING },
+  timing: KvstoremeshTiming = KVSTOREMESH_TIMING,
 ): Promise<void> {
   const config = kvstoremeshConfig(flags);
   const tracer = flags.traceEndpoint === '' ? undefined : await tracerOf(flags, runtime);
@@ -72,8 +85,10 @@ async function runMirror(
   const draining = () => leader.current?.remotes.draining ?? [];
   const rejected = publisherMetrics.rejectedKeys.bind(publisherMetrics);
   const { propagated } = registerMeshMetrics(metrics, { clusters: all, draining, rejected });
+  const history = new MeshHistory(clock);
   const leader = new Leader({
     config,
+    reader: history,
     timing,
     clock,
     log,
@@ -101,7 +116,13 @@ async function runMirror(
     clock,
     log,
   });
-  await serve(config, runtime, health, all, signal);
+  let leaderKey: EtcdKey | undefined;
+  const mesh = () =>
+    meshSummary(config, health, { isLeader: leader.current !== undefined, leaderKey, sampleMs: timing.sampleMs });
+  const certificatesOf = etcdMetrics.certificatesOf.bind(etcdMetrics);
+  const page = statusPage({ mesh, remotes: all, draining, certificatesOf }, history, clock);
+  await serve(config, runtime, { health, clusters: all, page }, signal);
+  jobs.startJob('samples', (jobSignal) => history.run(all, timing.sampleMs, jobSignal));
 
   const { client, endBootstrap } = await openLocalEtcd(config.kvstore, { clock, log, metrics: etcdMetrics }, signal);
   local = client;
@@ -113,7 +134,10 @@ async function runMirror(
   try {
     const place = await findLockPlace(KVSTOREMESH_LOCKS, log);
     const [lead, onStandby] = [(term: Term) => leader.lead(term), () => health.markReady()];
-    const lock = { locks: KVSTOREMESH_LOCKS, ttlSeconds: config.lockTtlSeconds, client, place, clock, log };
+    const onLeader = (key: EtcdKey) => {
+      leaderKey = key;
+    };
+    const lock = { locks: KVSTOREMESH_LOCKS, ttlSeconds: config.lockTtlSeconds, client, place, onLeader, clock, log };
     const leadership = { ...lock, name: 'kvstoremesh', metrics, timing, onStandby, lead };
     if (tracer !== undefined) jobs.startJob('traces', (jobSignal) => tracer.run(jobSignal));
     jobs.startJob('leadership', (jobSignal) => runLeadership(leadership, jobSignal));
@@ -138,11 +162,41 @@ function unreadableFile({ name, fileProblem }: RemoteCluster): string[] {
   return fileProblem === undefined ? [] : [`${name} cannot be read: ${fileProblem}; its last configuration is kept`];
 }
 
+interface MeshState {
+  readonly isLeader: boolean;
+  /** Of the replica that leads; undefined until it is known. */
+  readonly leaderKey: EtcdKey | undefined;
+  readonly sampleMs: number;
+}
+
+function meshSummary(config: KvstoremeshConfig, health: Health, { isLeader, leaderKey, sampleMs }: MeshState): MeshSummary {
+  const { own, remotes } = config;
+  return {
+    name: own.name,
+    id: own.id,
+    version: VERSION.version,
+    host: hostname(),
+    role: isLeader ? 'leader' : leaderKey === undefined ? 'starting' : 'standby',
+    ...(leaderKey !== undefined && { leader: leaderKey }),
+    problems: health.publicProblems().filter((problem) => !REMOTE_CHECKS.some((check) => problem.startsWith(`${check}: `))),
+    importGuard: remotes.importGuard,
+    sampleMs,
+  };
+}
+
+/** Checks about single remotes, which have their own place on the status page. */
+const REMOTE_CHECKS = ['remote clusters', 'configuration files'];
+
+interface Served {
+  readonly health: Health;
+  readonly clusters: () => readonly RemoteCluster[];
+  readonly page: StatusPage;
+}
+
 async function serve(
   { servers, remotes: { limits, importGuard } }: KvstoremeshConfig,
   { log, metrics }: Runtime,
-  health: Health,
-  clusters: () => readonly RemoteCluster[],
+  { health, clusters, page }: Served,
   signal: AbortSignal,
 ): Promise<void> {
   registerRemoteMetrics(metrics, clusters, limits);
@@ -153,8 +207,11 @@ async function serve(
     '/v1/cluster': () => remoteClusterStatuses(clusters()),
     '/v1/import-guard': () => importGuardReport(importGuard, findings()),
     '/swagger.json': () => OPENAPI,
+    ...page.resources,
   };
-  if (api !== undefined) await serveJson(resources, { address: api, flag: 'api-serve-addr', allowedHosts, signal });
+  const { files, streams } = page;
+  if (api !== undefined)
+    await serveJson(resources, { address: api, flag: 'api-serve-addr', allowedHosts, files, streams, signal });
   if (scrapes !== undefined)
     await serveMetrics(metrics, { address: scrapes, flag: 'prometheus-serve-addr', allowedHosts, signal });
 }

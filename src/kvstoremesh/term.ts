@@ -33,6 +33,7 @@ import type { RemoteCluster } from './remote/cluster.ts';
 import { ClusterIds } from './remote/cluster-ids.ts';
 import { RemoteClusters } from './remote/clusters.ts';
 import { openRemoteEtcd } from './remote/etcd-client.ts';
+import type { NewsReader } from './remote/news.ts';
 import { DRAIN_GRACE_MS } from './removal/drain.ts';
 import { mirroredClusters } from './removal/orphans.ts';
 import type { Reports, TermReports } from './reports/reports.ts';
@@ -66,6 +67,7 @@ export interface LeaderOptions {
   readonly tracer: Tracer | undefined;
   /** Undefined where nothing is reported to Kubernetes. */
   readonly reports: Reports | undefined;
+  readonly reader?: NewsReader;
 }
 
 /** What a term has while it lasts. */
@@ -138,7 +140,7 @@ export class Leader {
 
   #remotes(local: EtcdClient, publisher: Publisher, reports: TermReports | undefined, signal: AbortSignal): RemoteClusters {
     const changes = reports?.changes;
-    const { config, timing, clock, log, metrics, etcdMetrics, onPropagated, tracer, runsOf } = this.#options;
+    const { config, timing, clock, log, metrics, etcdMetrics, onPropagated, tracer, runsOf, reader } = this.#options;
     const { own, kvstore, remotes } = config;
     const parts = { kvstore, budget: new ReceiveBudget(), pacing: new DialPacing(), clock, log, metrics: etcdMetrics };
     return new RemoteClusters({
@@ -150,6 +152,7 @@ export class Leader {
         onPropagated,
         tracer,
         onPhase: changes && ((cluster, phase) => changes.entered(cluster, phase)),
+        reader,
         onAttempt: runsOf('clustermesh-remote-cluster'),
         onConfigRead: runsOf('clustermesh-cluster-config'),
         onQuorumError: (error) => etcdMetrics.quorumError(error),

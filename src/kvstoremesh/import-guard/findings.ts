@@ -24,7 +24,8 @@ interface Followed extends Finding {
   listing: number;
 }
 
-const PROBLEMS: Readonly<Record<FindingKind, string>> = {
+/** What a finding of each kind means, and what to do. */
+export const FINDING_PROBLEMS: Readonly<Record<FindingKind, string>> = {
   'identity-range': 'identity outside the range of the cluster ID; check the cluster IDs of the mesh',
   'foreign-cluster': 'value has the name or ID of another cluster; check the name and ID of the remote cluster',
   'duplicate-ip': 'address is also announced by another cluster; check that the pod CIDRs of the clusters differ',
@@ -54,7 +55,7 @@ export class Findings {
       this.#report(kind, key, otherCluster);
     }
     if (known !== undefined || present.size < MAX_FINDINGS) {
-      present.set(key, { kind, key, otherCluster, problem: PROBLEMS[kind], listing });
+      present.set(key, { kind, key, otherCluster, problem: FINDING_PROBLEMS[kind], listing });
     }
   }
 
@@ -105,7 +106,7 @@ export class Findings {
     if (logged.size > MAX_LOGGED_FINDINGS) {
       this.#log.warn({ kind }, 'import guard: more findings of this kind are counted but not logged');
     } else {
-      this.#log.warn({ kind, key: keyText(key), otherCluster, problem: PROBLEMS[kind] }, 'import guard finding');
+      this.#log.warn({ kind, key: keyText(key), otherCluster, problem: FINDING_PROBLEMS[kind] }, 'import guard finding');
     }
   }
 }

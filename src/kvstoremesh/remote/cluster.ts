@@ -6,7 +6,6 @@
  * evaluated again. Mirrored keys stay throughout: only `release` and the drain remove them.
  */
 
-import { generalRemedy } from '../../shared/diagnosis/pod-checks.ts';
 import { asError, ProgramError } from '../../shared/errors.ts';
 import type { EtcdConfig } from '../../shared/etcd/config.ts';
 import { EtcdError } from '../../shared/etcd/errors.ts';
@@ -25,7 +24,7 @@ import type { Sink } from '../../shared/publisher/types.ts';
 import { Backoff } from '../../shared/time/backoff.ts';
 import { retry } from '../../shared/time/retry.ts';
 import { type ClusterConfig, sameClusterConfig } from '../cluster-config.ts';
-import { ConnectionLostError, ReconfiguredError, SourceReplacedError } from '../errors.ts';
+import { ReconfiguredError, SourceReplacedError } from '../errors.ts';
 import type { RemoteGuard } from '../import-guard/remote-guard.ts';
 import { MAPPINGS } from '../mappings.ts';
 import { BoundExceededError, RemoteBounds } from '../mirror/bounds.ts';
@@ -37,7 +36,8 @@ import { type OpenedSource, REMOTE_TIMING, type RemoteClusterContext, type Remot
 import { Freshness } from './freshness.ts';
 import { checkHeartbeat, Heartbeat } from './heartbeat-check.ts';
 import { runKeySource } from './key-source.ts';
-import { checkOfLoss, lossFields } from './loss.ts';
+import { Losses } from './loss.ts';
+import { newsOf } from './news.ts';
 import { runSession } from './session.ts';
 import { attemptResult, INITIAL_STATE, nextState, type RemoteEvent, type RemoteState } from './state.ts';
 
@@ -63,10 +63,7 @@ export class RemoteCluster {
   /** Of its file, as last read. */
   #config: EtcdConfig | undefined;
   #connectedMs: number | undefined;
-  /** The last error that was none of those this program raises on purpose. */
-  #mistake: string | undefined;
-  /** Why the last connection was lost: attempts since then do not hide it. */
-  #lostBy: string | undefined;
+  readonly #losses: Losses;
   /** The present attempt or connection. */
   #scope: TaskScope | undefined;
   /** Of the last connection, where the next one can go on with it. */
@@ -78,6 +75,7 @@ export class RemoteCluster {
     this.#context = context;
     this.#log = context.log.child({ cluster: name });
     this.createdMs = context.clock.monotonicMs();
+    this.#losses = new Losses(this.#log, context.clock);
     this.#freshness = new Freshness(context.clock);
     const { cacheTtlMs: ttlMs, brake, clock } = context;
     const [onExpired, onHeld] = [(heard: AbortSignal) => this.#withdraw(heard), () => this.#hold()];
@@ -181,6 +179,7 @@ export class RemoteCluster {
 
   /** Its file has changed: the connection is replaced immediately. */
   reconnect(): void {
+    this.#context.reader?.news(this.name, { kind: 'reconfigured' });
     this.#scope?.abort(new ReconfiguredError());
   }
 
@@ -218,16 +217,20 @@ export class RemoteCluster {
   #apply(event: RemoteEvent): void {
     const result = attemptResult(this.#state, event);
     if (result !== undefined) this.#context.onAttempt?.(result);
+    const news = newsOf(this.#state, event);
+    if (news !== undefined) this.#context.reader?.news(this.name, news);
     this.#state = nextState(this.#state, event);
     this.#context.onPhase?.(this.name, this.#state.phase);
   }
 
   #withdraw(heard: AbortSignal): void {
+    this.#context.reader?.news(this.name, { kind: 'withdrawn' });
     this.#log.warn({ ttlMs: this.#context.cacheTtlMs }, 'remote cluster unreachable for too long; withdrawing its services');
     void withdrawServices(this.mirrors, this.#context.clock, heard);
   }
 
   #hold(): void {
+    this.#context.reader?.news(this.name, { kind: 'held' });
     const { cacheTtlMs: ttlMs, brake } = this.#context;
     this.#log.warn(
       { ttlMs, unheard: brake.unheard },
@@ -236,32 +239,7 @@ export class RemoteCluster {
   }
 
   #onLost(reason: Error): void {
-    const isOurs = reason instanceof ReconfiguredError;
-    const { phase } = this.#state;
-    const wasConnected = phase.kind !== 'connecting';
-    if (wasConnected) this.#lostBy = isOurs ? undefined : reason.message;
-    const lostBy = wasConnected || this.#lostBy === reason.message ? undefined : this.#lostBy;
-    const text = lostBy === undefined ? reason.message : `${lostBy}; since then: ${reason.message}`;
-    const isNews = wasConnected || phase.reason !== text;
-    const line = lossFields(reason);
-    if (isOurs) this.#log.info(line, 'reconnecting');
-    else if (!(reason instanceof ProgramError)) this.#onMistake(reason);
-    else if (wasConnected) this.#log.warn(line, 'disconnected; keeping the last known state');
-    else if (isNews) this.#log.warn(line, 'cannot connect to the remote cluster; retrying');
-    this.#apply({
-      kind: 'lost',
-      reason: isOurs ? undefined : text,
-      check: checkOfLoss(reason),
-      counts: wasConnected && !isOurs,
-      nowMs: this.#context.clock.nowMs(),
-    });
-  }
-
-  /** A bug costs only this cluster its connection. Logged once while it is the same. */
-  #onMistake(error: Error): void {
-    if (error.message !== this.#mistake)
-      this.#log.error({ err: error }, 'internal error while mirroring the remote cluster; starting over');
-    this.#mistake = error.message;
+    this.#apply(this.#losses.lost(reason, this.#state.phase));
   }
 
   /** Longer than for one remote only while many are unreachable. */
@@ -414,7 +392,10 @@ export class RemoteCluster {
     const apply = (event: RemoteEvent) => this.#apply(event);
     const session = new TaskScope(connection.signal);
     const context = this.#context;
-    const onListed = () => this.#backoff.reset();
+    const onListed = () => {
+      this.#backoff.reset();
+      this.#context.reader?.news(this.name, { kind: 'listed' });
+    };
     const held = () => this.held;
     const options = { cluster, config, client, mirrors, bounds, held, guard, context, log: this.#log, apply, onListed, session };
     session.run(() => runSession(options));

@@ -113,6 +113,7 @@ export class RemoteClusters {
       if (entry.kind === 'running') entry.remote.release();
       else entry.release();
       this.#options.onEnded?.(cluster);
+      this.#context.reader?.gone(cluster);
     }
     this.#entries.clear();
     this.#all = undefined;
@@ -130,13 +131,21 @@ export class RemoteClusters {
   }
 
   #onReturned(entry: Draining, { cluster, path }: { readonly cluster: string; readonly path: string }): void {
-    if (entry.returned === undefined)
+    if (entry.returned === undefined) {
       this.#logOf(cluster).info('remote cluster added again during its removal; connecting once its keys are removed');
+      this.#context.reader?.news(cluster, { kind: 'returned' });
+    }
     entry.returned = path;
   }
 
   #setFileProblem(entry: Running | Draining | undefined, problem: string | undefined): void {
-    if (entry?.kind === 'running') entry.remote.fileProblem = problem;
+    if (entry?.kind !== 'running') return;
+    const { remote } = entry;
+    if (problem !== remote.fileProblem) {
+      const news = problem === undefined ? ({ kind: 'readable' } as const) : ({ kind: 'unreadable', reason: problem } as const);
+      this.#context.reader?.news(remote.name, news);
+    }
+    remote.fileProblem = problem;
   }
 
   #logOf(cluster: string): Logger {
@@ -146,6 +155,7 @@ export class RemoteClusters {
   #add(cluster: string, path: string): Running {
     const remote = new RemoteCluster(cluster, path, this.#context);
     const scope = new TaskScope(this.#scope.signal);
+    this.#context.reader?.news(cluster, { kind: 'added' });
     scope.run((signal) => remote.run(signal));
     const entry: Running = { kind: 'running', remote, scope };
     this.#entries.set(cluster, entry);
@@ -172,6 +182,7 @@ export class RemoteClusters {
     const entry: Draining = { kind: 'draining', release, returned: undefined };
     this.#entries.set(cluster, entry);
     this.#all = undefined;
+    this.#context.reader?.news(cluster, { kind: 'removed' });
     this.#scope.run(async (signal) => {
       await end();
       onEnded?.(cluster);
@@ -184,6 +195,7 @@ export class RemoteClusters {
         onRemoval?.(cluster, 'drained');
       }
       onEnded?.(cluster);
+      this.#context.reader?.gone(cluster);
       this.#entries.delete(cluster);
       this.#all = undefined;
       if (entry.returned !== undefined) this.#add(cluster, entry.returned);

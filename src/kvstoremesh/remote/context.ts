@@ -14,6 +14,7 @@ import type { MirrorOptions } from '../mirror/mirror.ts';
 import type { WithdrawalBrake } from '../removal/cache-ttl.ts';
 import { READINGS_TIMING, type ReadingsTiming } from './cluster-config-readings.ts';
 import type { ClusterIds } from './cluster-ids.ts';
+import type { NewsReader } from './news.ts';
 import type { RemotePhase } from './state.ts';
 
 /** The configuration file of a remote's etcd, and how to read it. */
@@ -53,6 +54,7 @@ export interface RemoteClusterContext extends Omit<MirrorOptions, 'relistMs' | '
   readonly onAttempt?: RunObserver | undefined;
   /** See ReadingsOptions.onRead. */
   readonly onConfigRead?: RunObserver | undefined;
+  readonly reader?: NewsReader | undefined;
   /** See openRemoteEtcd. */
   readonly open: (file: SourceFile) => Promise<OpenedSource>;
   readonly timing?: RemoteTiming;

@@ -84,6 +84,12 @@ export class EtcdMetrics {
     return new Map([...this.#clients.values()].flatMap(({ expiries }) => [...expiries]));
   }
 
+  /** The same of one remote cluster, and `server`, the certificate that its etcd presented last; undefined before that. */
+  certificatesOf(cluster: string): { readonly files: ReadonlyMap<string, number>; readonly server: number | undefined } {
+    const series = this.#clients.get(remoteName(cluster));
+    return { files: series?.expiries ?? new Map(), server: series?.serverExpiryMs };
+  }
+
   /** The observer of a client. Another one with the same name, such as that of the next connection, continues its series. */
   client(name: string, limiter: RequestLimiter | undefined): EtcdObserver {
     return this.#observer(name, limiter, undefined);
@@ -105,6 +111,9 @@ export class EtcdMetrics {
       droppedEvents: (count) => this.#dropped.inc(count),
       certificates: (expiries) => {
         series.expiries = expiries;
+      },
+      serverCertificate: (expiryMs) => {
+        series.serverExpiryMs = expiryMs;
       },
     };
   }
@@ -216,6 +225,7 @@ class ClientSeries {
   inFlight = 0;
   limiter: RequestLimiter | undefined;
   expiries: ReadonlyMap<string, number> = new Map();
+  serverExpiryMs: number | undefined;
 }
 
 class RecentValues {

@@ -29,6 +29,8 @@ export interface EtcdObserver {
   droppedEvents(count: number): void;
   /** The TLS files in use from now on, and when the first certificate of each ends, in milliseconds since 1970. */
   certificates(expiries: ReadonlyMap<string, number>): void;
+  /** A server was verified; its certificate ends then, in milliseconds since 1970. */
+  serverCertificate?(expiryMs: number): void;
 }
 
 /** A transaction is named after its first operation. */

@@ -12,6 +12,7 @@ import { ProgramError } from '../errors.ts';
 import { HTTP_ANSWER_TIMEOUT_MS, HTTP_REQUEST_TIMEOUT_MS, MAX_HTTP_CONNECTIONS } from '../limits.ts';
 import { onAbort } from '../time/abort.ts';
 import { allowedHosts, readSearchDomains } from './allowed-hosts.ts';
+import { type EventStreamOptions, EventStreams } from './event-stream.ts';
 import type { Health } from './health.ts';
 import { joinInSlices, jsonPieces } from './in-slices.ts';
 import { formatListenAddress, type ListenAddress } from './listen-address.ts';
@@ -81,13 +82,30 @@ export async function serveMetrics(registry: Registry, options: ListenOptions): 
   return listen(app, options);
 }
 
+/** A file of a page, such as a script. */
+export interface PageFile {
+  readonly type: string;
+  readonly body: string;
+}
+
+export interface JsonServerOptions extends ListenOptions {
+  /** Files of a page by path, served with a policy that permits nothing but these files and this API. */
+  readonly files?: Readonly<Record<string, PageFile>>;
+  /** Server-sent events by path. */
+  readonly streams?: Readonly<Record<string, EventStreamOptions>>;
+}
+
 /**
- * A read-only JSON API: `resources` returns the response of each path at the time of the request; an iterable is read
- * while the response is written.
+ * A read-only JSON API: `resources` returns the response of each path at the time of the request, or a promise of it; an
+ * iterable is read while the response is written.
  * Errors have the form `{"code":404,"message":"…"}`, and each connection serves one request, as in
  * the original.
  */
-export async function serveJson(resources: Readonly<Record<string, () => unknown>>, options: ListenOptions): Promise<HttpServer> {
+export async function serveJson(
+  resources: Readonly<Record<string, () => unknown>>,
+  options: JsonServerOptions,
+): Promise<HttpServer> {
+  const { files = {}, streams = {}, signal } = options;
   const app = createApp();
   app.addHook('onRequest', (_, reply, done) => {
     reply.header('connection', 'close').type('application/json');
@@ -95,18 +113,66 @@ export async function serveJson(resources: Readonly<Record<string, () => unknown
   });
   await refuseForeignHosts(app, options, (reply, message) => reply.send(JSON.stringify({ code: FORBIDDEN, message })));
   for (const [path, read] of Object.entries(resources)) {
-    const answer = atOnce(async () => Buffer.concat([await joinInSlices(jsonPieces(read())), LINE_BREAK]));
+    const answer = atOnce(async () => Buffer.concat([await joinInSlices(jsonPieces(await read())), LINE_BREAK]));
     app.get(path, async (_, reply) => reply.send(await answer()));
   }
+  for (const [path, { type, body }] of Object.entries(files))
+    app.get(path, (_, reply) => reply.headers(PAGE_HEADERS).type(type).send(body));
+  for (const [path, stream] of Object.entries(streams)) addStream(app, path, new EventStreams(stream), signal);
+  const paths = new Set([resources, files, streams].flatMap(Object.keys));
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.replace(/\?.*/s, '');
-    const isKnown = Object.hasOwn(resources, path);
+    const isKnown = paths.has(path);
     const code = isKnown ? 405 : 404;
     const message = isKnown ? `method ${request.method} is not allowed, but [GET] are` : `path ${path} was not found`;
     if (isKnown) reply.header('allow', 'GET');
     return reply.code(code).send(JSON.stringify({ code, message }));
   });
   return listen(app, options);
+}
+
+const PAGE_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "connect-src 'self'",
+  "img-src 'self' data:",
+  "frame-ancestors 'none'",
+  "base-uri 'none'",
+  "form-action 'none'",
+];
+
+/** A page loads nothing from elsewhere, and is part of no other page. */
+const PAGE_HEADERS = {
+  'content-security-policy': PAGE_POLICY.join('; '),
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'cache-control': 'no-store',
+};
+
+function addStream(app: FastifyInstance, path: string, streams: EventStreams, signal: AbortSignal): void {
+  app.get(path, (request, reply) => {
+    // A page of another origin cannot read it, but could take all of them.
+    if (/^(?:cross|same)-site$/.test(String(request.headers['sec-fetch-site']))) {
+      const message = 'a page of another origin may not read this';
+      return reply.code(FORBIDDEN).send(JSON.stringify({ code: FORBIDDEN, message }));
+    }
+    if (streams.isFull) {
+      const message = 'too many streams are open; close other pages';
+      return reply
+        .code(UNAVAILABLE)
+        .header('retry-after', '10')
+        .send(JSON.stringify({ code: UNAVAILABLE, message }));
+    }
+    reply.hijack();
+    // The limits of time are for answers that end.
+    withoutDeadline(request);
+    request.raw.socket.setTimeout(0);
+    return streams.serve(reply.raw, new URL(request.url, 'http://page').searchParams, signal);
+  });
 }
 
 function createApp(): FastifyInstance {
@@ -135,6 +201,7 @@ function atOnce<T>(make: () => Promise<T>): () => Promise<T> {
 
 const LINE_BREAK = Buffer.from('\n');
 const FORBIDDEN = 403;
+const UNAVAILABLE = 503;
 
 /** A probe of `/readyz` may call it as it likes: readiness is no secret, and a probe that fails takes the Pod out of service. */
 const ANY_HOST = ['/readyz'];
@@ -156,9 +223,16 @@ function boundAnswers(app: FastifyInstance): void {
   app.server.maxConnections = MAX_HTTP_CONNECTIONS;
   app.addHook('onRequest', (request, reply, done) => {
     const timer = setTimeout(() => request.raw.socket.destroy(), HTTP_ANSWER_TIMEOUT_MS).unref();
+    deadlines.set(request.raw, timer);
     reply.raw.once('close', () => clearTimeout(timer));
     done();
   });
+}
+
+const deadlines = new WeakMap<FastifyRequest['raw'], NodeJS.Timeout>();
+
+function withoutDeadline({ raw }: FastifyRequest): void {
+  clearTimeout(deadlines.get(raw));
 }
 
 function notFound(_request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -33,6 +33,8 @@ export interface LeaderLockOptions {
   readonly ttlSeconds: number;
   /** Where this process runs; undefined where the end of its predecessors cannot be detected. */
   readonly place: LockPlace | undefined;
+  /** Called with the key of the replica that leads, of this one or of another, when it is another one than before. */
+  readonly onLeader?: (key: EtcdKey) => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -235,6 +237,7 @@ export class Candidacy {
     const [first] = queue;
     const before = this.#leader;
     this.#leader = first;
+    if (first !== undefined && first !== before) this.#options.onLeader?.(first);
     const wasAwaited = this.#isAwaited;
     this.#isAwaited = first === this.key && queue.length > 1;
     if (!queue.includes(this.key)) this.lose('its key was deleted');

@@ -1,11 +1,9 @@
 /** The whole daemon in the process of the test, with its servers, so that its clock and its lock can be a test's own. */
 import { kvstoremeshFlagTable } from '../../../src/kvstoremesh/flags.ts';
-import { type KvstoremeshTiming, runKvstoremesh } from '../../../src/kvstoremesh/run.ts';
+import { KVSTOREMESH_TIMING, type KvstoremeshTiming, runKvstoremesh } from '../../../src/kvstoremesh/run.ts';
 import type { RemoteClusterStatus } from '../../../src/kvstoremesh/status/status.ts';
-import { LEADER_TIMING } from '../../../src/kvstoremesh/term.ts';
 import { parseFlags } from '../../../src/shared/flags/parse.ts';
 import { createRegistry, type Registry } from '../../../src/shared/http/metrics.ts';
-import { LEADERSHIP_TIMING } from '../../../src/shared/leadership/leadership.ts';
 import { type Logger, silentLogger } from '../../../src/shared/process/log.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
 import { VERSION } from '../../../src/shared/version.ts';
@@ -38,7 +36,7 @@ export class KvstoremeshRun implements AsyncDisposable {
     const { log = silentLogger, metrics = createRegistry('cilium_kvstoremesh_', VERSION), timing, lockTtlSeconds } = options;
     const lock = lockTtlSeconds === undefined ? {} : { leaderElectionLeaseDurationMs: lockTtlSeconds * 1000 };
     const runtime = { log, clock: systemClock, metrics, signal: this.#stop.signal };
-    this.ended = runKvstoremesh({ ...parsed.values, ...lock }, runtime, { ...LEADERSHIP_TIMING, ...LEADER_TIMING, ...timing });
+    this.ended = runKvstoremesh({ ...parsed.values, ...lock }, runtime, { ...KVSTOREMESH_TIMING, ...timing });
     this.ended
       .finally(() => {
         this.#isRunning = false;

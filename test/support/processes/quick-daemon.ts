@@ -8,8 +8,7 @@ import { apiserverFlagTable } from '../../../src/apiserver/flags.ts';
 import { runApiserver } from '../../../src/apiserver/run.ts';
 import { runDaemon } from '../../../src/cli/command/daemon.ts';
 import { kvstoremeshFlagTable } from '../../../src/kvstoremesh/flags.ts';
-import { runKvstoremesh } from '../../../src/kvstoremesh/run.ts';
-import { LEADER_TIMING } from '../../../src/kvstoremesh/term.ts';
+import { KVSTOREMESH_TIMING, runKvstoremesh } from '../../../src/kvstoremesh/run.ts';
 import { parseFlags } from '../../../src/shared/flags/parse.ts';
 import type { Runtime } from '../../../src/shared/process/runtime.ts';
 import type { Clock } from '../../../src/shared/time/clock.ts';
@@ -21,6 +20,8 @@ export interface QuickTimes {
   readonly leaseTtlSeconds?: number;
   readonly drainGraceMs?: number;
   readonly orphansMs?: number;
+  /** Between two samples of the status page. */
+  readonly sampleMs?: number;
 }
 
 /** After this time in the queue a replica is a standby. */
@@ -45,8 +46,8 @@ const durations = {
 if (command === 'kvstoremesh') {
   const flags = parseFlags(kvstoremeshFlagTable, argv);
   if (flags === 'help') throw new Error('no flags');
-  const { drainGraceMs = LEADER_TIMING.drainGraceMs, orphansMs = LEADER_TIMING.orphansMs } = times;
-  const timing = { drainGraceMs, orphansMs, standbyMs: STANDBY_MS };
+  const { drainGraceMs, orphansMs, sampleMs } = { ...KVSTOREMESH_TIMING, ...times };
+  const timing = { drainGraceMs, orphansMs, sampleMs, standbyMs: STANDBY_MS };
   const run = (runtime: Runtime) => runKvstoremesh({ ...flags.values, ...durations }, quick(runtime), timing);
   process.exit(await runDaemon({ name: command, metricPrefix: 'cilium_kvstoremesh_', run }, flags));
 }

@@ -10,6 +10,7 @@ import { asError } from '../../errors.ts';
 import { readBoundedFile } from '../../files/bounded-file.ts';
 import { MAX_PEM_FILE_BYTES } from '../../limits.ts';
 import type { Logger } from '../../process/log.ts';
+import type { Peer } from '../../tls/peer.ts';
 import { certificateBlocks } from '../../tls/pem.ts';
 import { Trust } from '../../tls/trust.ts';
 import type { EtcdConfig } from '../config.ts';
@@ -25,7 +26,7 @@ interface Files {
 export class Credentials {
   readonly #config: EtcdConfig;
   readonly #log: Logger;
-  readonly #observer: Pick<EtcdObserver, 'certificates'> | undefined;
+  readonly #observer: Pick<EtcdObserver, 'certificates' | 'serverCertificate'> | undefined;
   #trust: Trust | undefined;
   /** Of the content that `#trust` was made of. */
   #digest: string | undefined;
@@ -36,7 +37,7 @@ export class Credentials {
   readonly #legacy = new Set<string>();
 
   /** `observer` is called when the files in use change. */
-  constructor(config: EtcdConfig, log: Logger, observer?: Pick<EtcdObserver, 'certificates'>) {
+  constructor(config: EtcdConfig, log: Logger, observer?: Pick<EtcdObserver, 'certificates' | 'serverCertificate'>) {
     this.#config = config;
     this.#log = log;
     this.#observer = observer;
@@ -73,6 +74,11 @@ export class Credentials {
       this.#refused = message;
       return false;
     }
+  }
+
+  /** A server was verified with these credentials. */
+  verified({ certificates: [leaf] }: Peer): void {
+    if (leaf !== undefined) this.#observer?.serverCertificate?.(leaf.notAfterMs);
   }
 
   /** Logged once per server until the files change. */

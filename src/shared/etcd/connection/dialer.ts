@@ -227,6 +227,7 @@ export class Dialer extends ChannelCredentials {
     const { host, skipVerify, strictServerNames } = this.#options;
     const trust = await credentials.load();
     const secured = await handshake({ socket, alpn: ['h2'], trust, host, skipVerify, strictServerNames });
+    credentials.verified(secured.peer);
     if (secured.peer.hasLegacyName) credentials.warnOfLegacyName(host);
     return secured.socket;
   }
