@@ -43,6 +43,8 @@ export interface Cluster {
   readonly kvstoremesh: Daemon;
   /** Answers `GET` with what kvstoremesh thinks of the other cluster. */
   readonly statusUrl: string;
+  /** The status page of kvstoremesh, for a browser. */
+  readonly pageUrl: string;
   /** Configures the etcd of another cluster for kvstoremesh. */
   addRemote(name: string, port: number): Promise<void>;
 }
@@ -99,6 +101,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     apiserver,
     kvstoremesh,
     statusUrl: `http://${status}/v1/cluster`,
+    pageUrl: `http://${status}/`,
     addRemote: (remote, port) => writeFile(join(remotes, remote), etcdConfig(port)),
   };
 }

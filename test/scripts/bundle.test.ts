@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
+import { freePort } from '../support/network/free-port.ts';
 import { type Outcome, runChild, startChild } from '../support/processes/child.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
@@ -77,4 +78,22 @@ test('the bundle asks the exec plugin of a kubeconfig for a token, and has no AP
 
   expect(new Set(authorizations)).toEqual(new Set(['Bearer of-the-plugin']));
   expect(statSync(join(directory, 'bundle.js')).size).toBeLessThan(6_000_000);
+});
+
+test('the bundle has the files of the status page, below 60 kB together', async () => {
+  const [api, health] = [await freePort(), await freePort()];
+  const flags = ['--cluster-name=east', '--cluster-id=1', '--kvstore-opt=etcd.address=http://127.0.0.1:1'];
+  const ports = [`--health-port=${health}`, `--api-serve-addr=127.0.0.1:${api}`];
+  await using daemon = startChild(process.execPath, [join(directory, 'bundle.js'), 'kvstoremesh', ...flags, ...ports], {
+    cwd: directory,
+  });
+  const read = async (path: string) => (await fetch(`http://127.0.0.1:${api}${path}`)).text();
+  const page = await until('the page is served', () => read('/'), { status: () => daemon.stderrSoFar });
+  const paths = [...page.matchAll(/(?:href|src)="(page\/[^"]+)"/g)].map(([, path]) => `/${path}`);
+  expect(paths.sort()).toEqual(['/page/main.js', '/page/page.css']);
+  const [script = '', style = ''] = await Promise.all(paths.map(read));
+  expect(script).toContain('EventSource');
+  expect(script).not.toMatch(/from\s*['"]\.\//);
+  expect(style).toContain('prefers-color-scheme');
+  expect(Buffer.byteLength(page + script + style)).toBeLessThan(60_000);
 });

@@ -35,8 +35,6 @@ export async function startChromium(): Promise<BrowserContext> {
   });
 }
 
-const SANS = '<family>DejaVu Sans</family>';
-
 const SYSTEM_FONTS = '<include ignore_missing="yes">/etc/fonts/fonts.conf</include>';
 
 /** Where the packages have their libraries and fonts, besides those of the machine. */
@@ -44,13 +42,7 @@ function unpackedEnvironment(directory: string): Record<string, string> {
   const libraries = globSync('usr/lib/*-linux-*{,/pulseaudio}', { cwd: PACKAGES }).map((path) => join(PACKAGES, path));
   const fonts = join(directory, 'fonts.conf');
   const folders = ['/usr/share/fonts', join(PACKAGES, 'usr/share/fonts')].map((path) => `<dir>${path}</dir>`);
-  const families = ['system-ui', 'sans-serif'].map(
-    (family) => `<alias><family>${family}</family><prefer>${SANS}</prefer></alias>`,
-  );
-  writeFileSync(
-    fonts,
-    `<fontconfig>${SYSTEM_FONTS}${folders.join('')}${families.join('')}<cachedir>${directory}/fonts</cachedir></fontconfig>\n`,
-  );
+  writeFileSync(fonts, `<fontconfig>${SYSTEM_FONTS}${folders.join('')}<cachedir>${directory}/fonts</cachedir></fontconfig>\n`);
   const variables = { HOME: directory, FONTCONFIG_FILE: fonts, LD_LIBRARY_PATH: libraries.join(delimiter) };
   return { ...(process.env as Record<string, string>), ...variables };
 }

@@ -62,6 +62,11 @@ export class KvstoremeshProcess implements AsyncDisposable {
     this.#process = await startDaemon('kvstoremesh', all, quickProgram(times, preload));
   }
 
+  /** Of the API, without a path. */
+  get apiUrl(): string {
+    return `http://127.0.0.1:${this.#ports.api}`;
+  }
+
   get lines(): ProcessLogLine[] {
     return logLines(this.process.log);
   }
