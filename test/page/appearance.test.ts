@@ -2,8 +2,8 @@
 import type { BrowserContext } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { findChromium, startChromium } from '../support/browser/chromium.ts';
+import { FakeMesh, phase } from '../support/kvstoremesh/fake-mesh.ts';
 import { until } from '../support/until.ts';
-import { FakeMesh, phase } from './fake-mesh.ts';
 import { OpenPage, PHONE, WIDE } from './open-page.ts';
 
 const REASON = 'ETCD_UNAVAILABLE: no answer for 15 s';
@@ -78,7 +78,7 @@ describe.skipIf(findChromium() === undefined)('in a browser (needs chromium)', (
   test('a change of state is shown without a reload, and told to a screen reader', async () => {
     addAllStates(mesh);
     const page = await open();
-    Object.assign(mesh.remotes.get('east') ?? {}, { phase: phase('connecting', REASON), isReady: false });
+    mesh.change('east', { phase: phase('connecting', REASON), isReady: false });
     await page.shows('east', 'Unreachable');
     await page.page.locator('#news', { hasText: 'east: Unreachable' }).waitFor({ state: 'attached' });
     mesh.remotes.delete('east');
@@ -91,7 +91,7 @@ describe.skipIf(findChromium() === undefined)('in a browser (needs chromium)', (
     mesh.history.news('gone', { kind: 'disconnected', reason: REASON });
     for (let index = 0; index < 3; index += 1) mesh.history.news('gone', { kind: 'unreachable', reason: REASON });
     for (let index = 1; index <= 10; index += 1) {
-      Object.assign(mesh.remotes.get('gone') ?? {}, { changes: index * 60 });
+      mesh.change('gone', { changes: index * 60 });
       mesh.sample(index * 30_000);
     }
     const page = await open();
@@ -200,7 +200,7 @@ describe.skipIf(findChromium() === undefined)('in a browser (needs chromium)', (
     async (colorScheme) => {
       addAllStates(mesh);
       mesh.history.news('gone', { kind: 'unreachable', reason: REASON });
-      Object.assign(mesh.remotes.get('gone') ?? {}, { serverExpires: Date.now() + 86_400_000 });
+      mesh.change('gone', { serverExpires: Date.now() + 86_400_000 });
       mesh.sample(30_000);
       mesh.mesh = { ...mesh.mesh, problems: ['local etcd: not connected yet'] };
       for (const hash of ['', '#/cluster/gone', '#/cluster/wild']) {

@@ -6,8 +6,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { RemoteRecord, SampleRing } from '../../src/kvstoremesh/page/history.ts';
 import { MAX_PAGE_EVENTS, MAX_PAGE_SAMPLES, MAX_PAGE_STREAMS } from '../../src/kvstoremesh/page/limits.ts';
 import type { RemotesUpdate, Snapshot } from '../../src/kvstoremesh/page/snapshot.ts';
+import { FakeMesh, phase } from '../support/kvstoremesh/fake-mesh.ts';
 import { until, within } from '../support/until.ts';
-import { FakeMesh, phase } from './fake-mesh.ts';
 
 let mesh: FakeMesh;
 let open: IncomingMessage[];
@@ -82,7 +82,7 @@ test('a stream begins with everything, and continues with what changes alone', a
     [...seen.text.matchAll(/^event: remotes\ndata: (.*)$/gm)].map(([, data = '']) => JSON.parse(data) as RemotesUpdate);
   await until('the first state', () => updates().length === 1);
   expect(updates()[0]).toMatchObject({ names: ['east', 'west'], changed: [{ name: 'east' }, { name: 'west' }] });
-  Object.assign(mesh.remotes.get('west') ?? {}, { phase: phase('connecting', 'no answer'), isReady: false });
+  mesh.change('west', { phase: phase('connecting', 'no answer'), isReady: false });
   await until('the change', () => updates().length === 2);
   expect(updates()[1]).toMatchObject({ changed: [{ name: 'west', condition: 'unreachable' }] });
   expect(updates()[1]?.names).toBeUndefined();

@@ -6,7 +6,8 @@
  * evaluated again. Mirrored keys stay throughout: only `release` and the drain remove them.
  */
 
-import { asError, ProgramError } from '../../shared/errors.ts';
+import { generalRemedy } from '../../shared/diagnosis/pod-checks.ts';
+import { asError } from '../../shared/errors.ts';
 import type { EtcdConfig } from '../../shared/etcd/config.ts';
 import { EtcdError } from '../../shared/etcd/errors.ts';
 import { clusterConfigKey, HEARTBEAT_KEY } from '../../shared/etcd/keyspace.ts';

@@ -1,7 +1,8 @@
 /**
  * `GET /swagger.json`: what the status API answers, as an OpenAPI 2.0 document.
  *
- * It describes the answers of status.ts, the members of the original and ours; a test holds both against each other.
+ * It describes the answers of status.ts, the members of the original and ours; a test holds both against each other. The data
+ * of the status page is not part of it: its form belongs to the page and may change.
  */
 import { MAX_LISTED_FINDINGS, MAX_REMOTE_CLUSTERS } from '../../shared/limits.ts';
 import { VERSION } from '../../shared/version.ts';

@@ -40,7 +40,6 @@ export function chart(series: Series, tone: string, { title, format }: ChartText
       { class: 'plot' },
       drawing(series, tone, { role: 'img', 'aria-label': `${title}: ${text}` }),
       el('span', { class: 'top-label', 'aria-hidden': 'true' }, format(ceiling(series))),
-      el('span', { class: 'low-label', 'aria-hidden': 'true' }, format(0)),
     ),
     el('p', { class: 'axis', 'aria-hidden': 'true' }, el('span', {}, '1 h ago'), el('span', {}, '30 min'), el('span', {}, 'now')),
   );

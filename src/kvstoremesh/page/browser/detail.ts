@@ -68,7 +68,7 @@ export class DetailView {
     fill(
       this.#body,
       el('p', { class: 'under' }, badge(remote.condition), since(remote.since, ' for '), idText(remote)),
-      remote.reasons !== undefined && advice(remote.reasons, remote.command),
+      remote.reasons !== undefined && advice(remote.reasons, remote),
       el('div', { class: 'charts' }, ...chartsOf(detail)),
       el('div', { class: 'columns' }, kinds(remote), facts(remote)),
       detail !== undefined && certificates(detail),
@@ -82,10 +82,10 @@ function idText({ id }: RemoteSummary): string {
   return id === undefined ? '' : ` · cluster ID ${id}`;
 }
 
-function advice(reasons: readonly string[], command: string | undefined): HTMLElement {
+function advice(reasons: readonly string[], { command, condition }: RemoteSummary): HTMLElement {
   return el(
     'section',
-    { class: 'advice', 'aria-labelledby': 'advice' },
+    { class: `advice ${condition}`, 'aria-labelledby': 'advice' },
     el('h2', { id: 'advice' }, 'What is wrong, and what to do'),
     ...reasons.map((reason) => el('p', {}, reason)),
     command !== undefined && el('p', {}, 'To check the connection step by step, run in the Pod:'),

@@ -1,13 +1,13 @@
 /** The page over a mesh that a test makes up: for states and sizes that real clusters would take long to get into. */
-import { parseClusterConfig } from '../../src/kvstoremesh/cluster-config.ts';
-import type { PageSource } from '../../src/kvstoremesh/page/feed.ts';
-import { MeshHistory } from '../../src/kvstoremesh/page/history.ts';
-import { statusPage } from '../../src/kvstoremesh/page/page.ts';
-import type { MeshSummary } from '../../src/kvstoremesh/page/snapshot.ts';
-import type { RemoteCluster } from '../../src/kvstoremesh/remote/cluster.ts';
-import { INITIAL_STATE, type RemotePhase, type RemoteState } from '../../src/kvstoremesh/remote/state.ts';
-import { type HttpServer, serveJson } from '../../src/shared/http/server.ts';
-import { systemClock } from '../../src/shared/time/clock.ts';
+import { parseClusterConfig } from '../../../src/kvstoremesh/cluster-config.ts';
+import type { PageSource } from '../../../src/kvstoremesh/page/feed.ts';
+import { MeshHistory } from '../../../src/kvstoremesh/page/history.ts';
+import { statusPage } from '../../../src/kvstoremesh/page/page.ts';
+import type { MeshSummary } from '../../../src/kvstoremesh/page/snapshot.ts';
+import type { RemoteCluster } from '../../../src/kvstoremesh/remote/cluster.ts';
+import { INITIAL_STATE, type RemotePhase, type RemoteState } from '../../../src/kvstoremesh/remote/state.ts';
+import { type HttpServer, serveJson } from '../../../src/shared/http/server.ts';
+import { systemClock } from '../../../src/shared/time/clock.ts';
 
 const KINDS = ['nodes', 'identities', 'endpoints', 'services', 'endpoint slices', 'service exports'];
 
@@ -23,7 +23,7 @@ export interface FakeRemote {
 
 const CONFIG = parseClusterConfig(Buffer.from(JSON.stringify({ id: 7, capabilities: { syncedCanaries: true } })));
 
-export function mirroring(): RemotePhase {
+function mirroring(): RemotePhase {
   return { kind: 'mirroring', etcdClusterId: 'c0ffee', config: CONFIG, reason: undefined };
 }
 
@@ -63,6 +63,11 @@ export class FakeMesh implements AsyncDisposable {
     this.remotes.set(name, remote);
     this.history.news(name, { kind: 'added' });
     return remote;
+  }
+
+  /** The cluster is as `parts` say from now on. */
+  change(name: string, parts: Partial<FakeRemote>): void {
+    Object.assign(this.remotes.get(name) ?? {}, parts);
   }
 
   /** One sample of each cluster, as every half minute. */
