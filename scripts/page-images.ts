@@ -66,7 +66,7 @@ addMany(many);
 for (const mesh of [pair, many]) await mesh.start();
 const pictures: readonly Picture[] = [
   { name: 'page', mesh: pair, hash: '', width: 1120, height: 500, colorScheme: 'light' },
-  { name: 'page-cluster', mesh: pair, hash: '#/cluster/west', width: 800, height: 1080, colorScheme: 'light' },
+  { name: 'page-cluster', mesh: pair, hash: '#/cluster/west', width: 860, height: 1160, colorScheme: 'light' },
   { name: 'page-many', mesh: many, hash: '', width: 1120, height: 680, colorScheme: 'dark' },
   { name: 'page-phone', mesh: pair, hash: '', width: 375, height: 760, colorScheme: 'dark' },
 ];

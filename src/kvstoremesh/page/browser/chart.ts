@@ -30,7 +30,7 @@ export function chart(series: Series, tone: string, { title, format }: ChartText
   const text =
     now === undefined
       ? 'no samples yet'
-      : `now ${format(now)}, highest ${format(Math.max(...values))}, lowest ${format(Math.min(...values))} in ${minutes(series)}`;
+      : `now ${format(now)}, from ${format(Math.min(...values))} to ${format(Math.max(...values))} in ${minutes(series)}`;
   return el(
     'figure',
     { class: 'chart' },
