@@ -1,6 +1,7 @@
 /** The page in Chromium over a mesh that is made up: every state, two clusters and 511. */
 import type { BrowserContext } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { MAX_PAGE_STREAMS } from '../../src/kvstoremesh/page/limits.ts';
 import { findChromium, startChromium } from '../support/browser/chromium.ts';
 import { FakeMesh, phase } from '../support/kvstoremesh/fake-mesh.ts';
 import { until } from '../support/until.ts';
@@ -221,6 +222,20 @@ describe.skipIf(findChromium() === undefined)('in a browser (needs chromium)', (
     // The contrast of colours, which takes axe long, is that of few clusters.
     expect(await page.axe({ rules: { 'color-contrast': { enabled: false } } })).toEqual([]);
     expect(await page.overflow()).toBe(0);
+  });
+
+  test('a page that is one too many says so and shows the clusters all the same', async () => {
+    mesh.add('east');
+    await mesh.start();
+    const others = Array.from({ length: MAX_PAGE_STREAMS }, () => new AbortController());
+    for (const { signal } of others) await fetch(`${mesh.url}v1/page/stream`, { signal });
+    const page = await OpenPage.open(browser, mesh.url);
+    opened.push(page);
+    await page.page.getByText('This page is not live: too many pages of this kvstoremesh are open.').waitFor();
+    await page.shows('east', 'Ready');
+    for (const other of others) other.abort();
+    await page.live();
+    expect(await page.texts('#banners p')).toEqual([]);
   });
 
   test('all files together are below 150 kB', async () => {

@@ -4,15 +4,18 @@
  * The browser connects again by itself after an error, unless the server refuses; a connection without any event for longer
  * than the server is silent is replaced. The server starts each connection with its whole state.
  */
-import type { MeshSummary, RemoteDetail, RemoteSummary, RemotesUpdate } from '../snapshot.ts';
+import type { MeshSummary, RemoteDetail, RemoteSummary, RemotesUpdate, Snapshot } from '../snapshot.ts';
 import { serverTimeIs } from './format.ts';
 
 /** A stream without any event for so long is replaced: the server sends one every 5 s. */
 const SILENCE_MS = 15_000;
-/** Between two attempts to open a stream that the server refuses. */
+/** Between two attempts to open a stream that failed for good, and the same where the server refuses it. */
 const RETRY_MS = 3_000;
+export const REFUSED_RETRY_MS = 10_000;
 
 export interface Connection {
+  /** The server refuses a stream, because too many are open: the data are read now and then. */
+  readonly isRefused: boolean;
   /** When it was lost; undefined while it works, and before the first one. */
   readonly lostMs: number | undefined;
   /** When data was received last. */
@@ -33,6 +36,7 @@ export class Live {
   #cluster: string | undefined;
   #source: EventSource | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #isRefused = false;
   #lostMs: number | undefined;
   #dataMs: number | undefined;
 
@@ -90,11 +94,8 @@ export class Live {
     on<{ readonly now: number }>('beat', ({ now }) => serverTimeIs(now));
     source.addEventListener('error', () => {
       if (source !== this.#source) return;
-      this.#lost();
-      if (source.readyState === EventSource.CLOSED) {
-        clearTimeout(this.#timer);
-        this.#timer = setTimeout(() => this.#connect(), RETRY_MS);
-      }
+      if (source.readyState === EventSource.CLOSED) void this.#readOnce(source);
+      else this.#lost();
     });
     this.#expectMore();
   }
@@ -114,21 +115,45 @@ export class Live {
     this.#listener.changed(before);
   }
 
+  /** A stream that the browser does not open again was refused, unless the server is away. */
+  async #readOnce(source: EventSource): Promise<void> {
+    clearTimeout(this.#timer);
+    const retry = () => this.#connect();
+    try {
+      const answer = await fetch('v1/page');
+      const { mesh, remotes } = (await answer.json()) as Snapshot;
+      if (source !== this.#source) return;
+      this.#isRefused = true;
+      this.#lostMs = undefined;
+      this.#dataMs = Date.now();
+      this.#mesh = mesh;
+      this.#update({ names: remotes.map(({ name }) => name), changed: remotes });
+      this.#tell();
+      this.#timer = setTimeout(retry, REFUSED_RETRY_MS);
+    } catch {
+      if (source !== this.#source) return;
+      this.#lost();
+      this.#timer = setTimeout(retry, RETRY_MS);
+    }
+  }
+
   #received(): void {
     this.#dataMs = Date.now();
     this.#expectMore();
-    const wasLost = this.#lostMs !== undefined;
+    const isNews = this.#lostMs !== undefined || this.#isRefused;
     this.#lostMs = undefined;
-    if (wasLost) this.#tell();
+    this.#isRefused = false;
+    if (isNews) this.#tell();
   }
 
   #lost(): void {
     this.#lostMs ??= Date.now();
+    this.#isRefused = false;
     this.#tell();
   }
 
   #tell(): void {
-    this.#listener.connection({ lostMs: this.#lostMs, dataMs: this.#dataMs });
+    this.#listener.connection({ isRefused: this.#isRefused, lostMs: this.#lostMs, dataMs: this.#dataMs });
   }
 
   /** Connects again unless something is received in time. */

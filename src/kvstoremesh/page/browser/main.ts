@@ -4,7 +4,7 @@ import { isProblem, word } from './conditions.ts';
 import { DetailView } from './detail.ts';
 import { byId, el, fill } from './dom.ts';
 import { clockTime, counted, refreshTimes } from './format.ts';
-import { type Connection, Live } from './live.ts';
+import { type Connection, Live, REFUSED_RETRY_MS } from './live.ts';
 import { Overview } from './overview.ts';
 
 /** How often ages on the page are updated. */
@@ -15,7 +15,7 @@ const MAX_TOLD = 3;
 
 const overview = new Overview();
 const detail = new DetailView();
-let connection: Connection = { lostMs: undefined, dataMs: undefined };
+let connection: Connection = { isRefused: false, lostMs: undefined, dataMs: undefined };
 let told = '';
 
 const live = new Live({
@@ -63,11 +63,11 @@ function showHead({ name, id, role, host, version, importGuard }: MeshSummary, r
 /** Replaces the notices only where they differ: each one is read out. */
 function showBanners(): void {
   const notices = noticesOf(live.mesh);
-  const { lostMs } = connection;
-  const liveText = lostMs !== undefined ? 'Not live' : live.mesh === undefined ? 'Connecting…' : 'Live';
+  const isLost = connection.lostMs !== undefined || connection.isRefused;
+  const liveText = isLost ? 'Not live' : live.mesh === undefined ? 'Connecting…' : 'Live';
   const state = byId('live');
   if (state.textContent !== liveText) state.textContent = liveText;
-  state.className = `live ${lostMs !== undefined ? 'lost' : ''}`;
+  state.className = `live ${isLost ? 'lost' : ''}`;
   const text = JSON.stringify(notices);
   if (text === told) return;
   told = text;
@@ -75,8 +75,12 @@ function showBanners(): void {
 }
 
 function noticesOf(mesh: MeshSummary | undefined): (readonly [tone: string, text: string])[] {
-  const { lostMs, dataMs } = connection;
+  const { isRefused, lostMs, dataMs } = connection;
   const notices: (readonly [string, string])[] = [];
+  if (isRefused) {
+    const often = `It is updated every ${REFUSED_RETRY_MS / 1_000} seconds, without details`;
+    notices.push(['info', `This page is not live: too many pages of this kvstoremesh are open. ${often}.`]);
+  }
   if (lostMs !== undefined) {
     const data = dataMs === undefined ? 'There is no data yet.' : `What is shown is of ${clockTime(dataMs)}.`;
     notices.push(['bad', `Connection to kvstoremesh lost since ${clockTime(lostMs)}. ${data} Trying again.`]);
