@@ -45,7 +45,7 @@ function show(): void {
   const name = chosen();
   byId('overview').hidden = name !== undefined;
   byId('detail').hidden = name === undefined;
-  overview.show([...remotes.values()], mesh?.role === 'standby');
+  overview.show([...remotes.values()], mesh?.role ?? 'starting');
   if (name !== undefined) detail.show(name, remotes.get(name), live.detail, mesh);
   if (mesh !== undefined) showHead(mesh, [...remotes.values()]);
   showBanners();

@@ -1,5 +1,5 @@
 /** The mesh at a glance: how many clusters are ready, those with problems first, search, and filters by state. */
-import type { RemoteCondition, RemoteSummary } from '../snapshot.ts';
+import type { RemoteCondition, RemoteSummary, Role } from '../snapshot.ts';
 import { ClusterList } from './cluster-list.ts';
 import { CONDITIONS, isProblem, sign, urgency, word } from './conditions.ts';
 import { byId, el, fill } from './dom.ts';
@@ -7,6 +7,9 @@ import { count, counted } from './format.ts';
 
 /** More clusters than these are tiles. */
 const MAX_CARDS = 24;
+
+/** The headline without clusters. */
+const NONE: Readonly<Record<Role, string>> = { starting: 'Starting', leader: 'No remote clusters', standby: 'Standing by' };
 
 type Filter = RemoteCondition | 'all' | 'problems';
 
@@ -16,7 +19,7 @@ export class Overview {
   readonly #find = byId('find') as HTMLInputElement;
   #filter: Filter = 'all';
   #remotes: readonly RemoteSummary[] = [];
-  #isStandby = false;
+  #role: Role = 'starting';
 
   constructor() {
     this.#find.addEventListener('input', () => this.#show());
@@ -40,9 +43,9 @@ export class Overview {
     if (!this.#cards.focus(name) && !this.#tiles.focus(name)) byId('main').focus();
   }
 
-  show(remotes: readonly RemoteSummary[], isStandby: boolean): void {
+  show(remotes: readonly RemoteSummary[], role: Role): void {
     this.#remotes = remotes.toSorted((a, b) => urgency(a.condition) - urgency(b.condition) || compare(a.name, b.name));
-    this.#isStandby = isStandby;
+    this.#role = role;
     this.#show();
   }
 
@@ -72,8 +75,7 @@ export class Overview {
   #showHead(counts: ReadonlyMap<RemoteCondition, number>): void {
     const all = this.#remotes.filter(({ condition }) => condition !== 'draining').length;
     const ready = (counts.get('ready') ?? 0) + (counts.get('warning') ?? 0);
-    const none = this.#isStandby ? 'Standing by' : 'No remote clusters';
-    byId('headline').textContent = all === 0 ? none : `${count(ready)} of ${counted(all, 'cluster')} ready`;
+    byId('headline').textContent = all === 0 ? NONE[this.#role] : `${count(ready)} of ${counted(all, 'cluster')} ready`;
     const parts = CONDITIONS.toReversed().filter((condition) => (counts.get(condition) ?? 0) > 0);
     const bars = parts.map((condition) => {
       const bar = el('span', { class: condition });
