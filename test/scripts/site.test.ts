@@ -37,6 +37,19 @@ test('docs/README.md and README.md lead to every document of docs', () => {
   expect(documents.filter((path) => !linked.includes(path))).toEqual([]);
 });
 
+test.each(globSync('docs/images/*.svg', { cwd: ROOT }))(
+  '%s is small, has a title and a description, and refers to nothing',
+  (path) => {
+    const image = readFileSync(join(ROOT, path), 'utf8');
+    expect(Buffer.byteLength(image)).toBeLessThan(20_000);
+    expect(image).toMatch(/<title id="title">[^<]+<\/title>\s*<desc id="desc">[^<]{100,}<\/desc>/);
+    expect(image).toContain('prefers-color-scheme: dark');
+    expect(image.replace('xmlns="http://www.w3.org/2000/svg"', '')).not.toMatch(
+      /https?:|href=|<script|<image|@import|url\((?!#)/,
+    );
+  },
+);
+
 describe('the site', () => {
   const output = temporaryDirectory('site');
   let pages: ReadonlyMap<string, string>;
