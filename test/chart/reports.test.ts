@@ -1,7 +1,8 @@
 /** What the chart lets kvstoremesh report to Kubernetes, with the Role that it makes, and with one right missing at a time. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { etcdVersions, startEtcd } from '../support/etcd/etcd-process.ts';
 import { kubeApiserverMissing } from '../support/kubernetes/kube-apiserver.ts';
 import { type Daemon, quickProgram, startDaemon } from '../support/processes/daemon.ts';
@@ -10,6 +11,7 @@ import { until } from '../support/until.ts';
 import { Cluster } from './cluster/cluster.ts';
 import { accountKubeconfig, rightsOf, rulesWithout } from './cluster/rights.ts';
 import {
+  CHART,
   Helm,
   helmMissing,
   type KubeObject,
@@ -111,6 +113,12 @@ describe.skipIf(missing !== undefined)(`reports of the chart${missing === undefi
       await until(`the log says what is missing without ${right}`, () => limited.log.includes(what));
       await limited.kill();
     }
+  });
+
+  test('the rules in docs/running.md are those of the Role', () => {
+    const text = readFileSync(join(CHART, '../../docs/running.md'), 'utf8');
+    const [, block = ''] = /^```yaml\n(rules:\n(?:.*\n)*?)```$/m.exec(text) ?? [];
+    expect(parse(block)).toEqual({ rules: find(ROLE)?.rules });
   });
 
   test('without reports there is no Role, no ConfigMap, and no token for kvstoremesh', async () => {
