@@ -16,6 +16,7 @@ const ALLOWED: readonly RegExp[] = [
   /^it takes minutes: GOLDEN_SLOW=1 /,
   // Of the distribution's packages, which a machine may be unable to reach.
   /^needs (?:zsh|fish|chromium)$/,
+  /^needs (?:zsh|fish|groff)$/,
   /^skipped inside of a pod$/,
   // Connections between members are cut on their way over the loopback interface.
   /^needs etcd as a program$/,

@@ -18,7 +18,7 @@ test('package.json names every page', async () => {
   expect(pkg.man).toEqual(PAGES.map((page) => `./${page}`));
 });
 
-const formatter = spawnSync('groff', ['--version']).status === 0 ? undefined : 'no groff';
+const formatter = spawnSync('groff', ['--version']).status === 0 ? undefined : 'needs groff';
 
 describe.skipIf(formatter !== undefined)(`formatted${formatter === undefined ? '' : ` (${formatter})`}`, () => {
   const rendered = (page: string) =>

@@ -149,22 +149,25 @@ describe('the tracer', () => {
     expect(all.sample()).toBeDefined();
   });
 
-  test.skipIf(!canMakeCertificates())('trusts a collector over TLS only by its CA', async () => {
-    using pki = new Pki();
-    const authority = pki.authority('collectors', [...CA, ...IDENTIFIED]);
-    const certificate = pki.issue({ name: 'collector', issuer: authority, extensions: SERVER });
-    await using collector = await Collector.start(certificate);
-    const stop = new AbortController();
-    const trusting = tracer(collector.url, 1, authority.cert);
-    const distrusting = tracer(collector.url, 1);
-    const runs = [trusting.run(stop.signal), distrusting.run(stop.signal)];
-    distrusting.sample()?.end('from a stranger', {});
-    trusting.sample()?.end('from a friend', {});
-    await until('a span arrives', () => collector.spans.length > 0);
-    stop.abort();
-    await Promise.all(runs);
-    expect(collector.spans.map(({ name }) => name)).toEqual(['from a friend']);
-  });
+  test.skipIf(!canMakeCertificates())(
+    `trusts a collector over TLS only by its CA${canMakeCertificates() ? '' : ' (no openssl)'}`,
+    async () => {
+      using pki = new Pki();
+      const authority = pki.authority('collectors', [...CA, ...IDENTIFIED]);
+      const certificate = pki.issue({ name: 'collector', issuer: authority, extensions: SERVER });
+      await using collector = await Collector.start(certificate);
+      const stop = new AbortController();
+      const trusting = tracer(collector.url, 1, authority.cert);
+      const distrusting = tracer(collector.url, 1);
+      const runs = [trusting.run(stop.signal), distrusting.run(stop.signal)];
+      distrusting.sample()?.end('from a stranger', {});
+      trusting.sample()?.end('from a friend', {});
+      await until('a span arrives', () => collector.spans.length > 0);
+      stop.abort();
+      await Promise.all(runs);
+      expect(collector.spans.map(({ name }) => name)).toEqual(['from a friend']);
+    },
+  );
 
   test.each([
     ['http://collector.example.org:4318', 'is plain http to another machine'],

@@ -28,6 +28,7 @@ const RBAC = '/apis/rbac.authorization.k8s.io/v1';
 const NAME = 'mesh-state';
 
 const missing = kubeApiserverMissing();
+const noKubectl = kubectlMissing();
 
 describe.skipIf(missing !== undefined)(`reports to Kubernetes${missing === undefined ? '' : ` (${missing})`}`, () => {
   let server: KubeApiserver;
@@ -241,25 +242,29 @@ describe.skipIf(missing !== undefined)(`reports to Kubernetes${missing === undef
     expect(daemon.log).toContain('--k8s-status-configmap');
   });
 
-  test.skipIf(kubectlMissing() !== undefined)('kubectl wait ends when all clusters are ready', { timeout: 120_000 }, async () => {
-    await using local = await startLocal();
-    await using berlin = await startFullRemote('berlin', 7);
-    await berlin.proxy.disconnect();
-    directory.add(berlin);
-    await start(local, 'mesh-0');
-    await untilData({ ready: 'false' });
-    using client = kubectl(kubeconfig());
-    const wait = (timeout: string) =>
-      client.run(
-        'wait',
-        `--namespace=${namespace}`,
-        '--for=jsonpath={.data.ready}=true',
-        `--timeout=${timeout}`,
-        `configmap/${NAME}`,
-      );
-    await expect(wait('1s')).rejects.toThrow(/timed out/);
-    const waiting = wait('60s');
-    await berlin.proxy.heal();
-    expect(await waiting).toContain('condition met');
-  });
+  test.skipIf(noKubectl !== undefined)(
+    `kubectl wait ends when all clusters are ready${noKubectl === undefined ? '' : ` (${noKubectl})`}`,
+    { timeout: 120_000 },
+    async () => {
+      await using local = await startLocal();
+      await using berlin = await startFullRemote('berlin', 7);
+      await berlin.proxy.disconnect();
+      directory.add(berlin);
+      await start(local, 'mesh-0');
+      await untilData({ ready: 'false' });
+      using client = kubectl(kubeconfig());
+      const wait = (timeout: string) =>
+        client.run(
+          'wait',
+          `--namespace=${namespace}`,
+          '--for=jsonpath={.data.ready}=true',
+          `--timeout=${timeout}`,
+          `configmap/${NAME}`,
+        );
+      await expect(wait('1s')).rejects.toThrow(/timed out/);
+      const waiting = wait('60s');
+      await berlin.proxy.heal();
+      expect(await waiting).toContain('condition met');
+    },
+  );
 });
