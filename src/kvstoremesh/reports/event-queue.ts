@@ -1,7 +1,7 @@
 /**
  * Events that wait to be written: a bounded queue in which equal ones are one entry with a count.
  *
- * The oldest is dropped when the queue is full: what is true now is worth more.
+ * The oldest is dropped when the queue is full: the latest states matter more.
  */
 import type { EventContent, Occurrences } from '../../shared/kubernetes/events.ts';
 import type { Clock } from '../../shared/time/clock.ts';

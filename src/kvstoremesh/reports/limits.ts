@@ -1,8 +1,8 @@
 /** Bounds of reports to Kubernetes. */
 
 /**
- * Events of Kubernetes about remote clusters: those that wait for the API server, more than two for each of 511 clusters, and those whose
- * repetitions continue a series.
+ * Events of Kubernetes about remote clusters that wait for the API server, two for each of 511 clusters; and those whose repetitions
+ * continue a series.
  */
 export const MAX_WAITING_EVENTS = 1024;
 export const MAX_EVENT_SERIES = 1024;

@@ -1,8 +1,8 @@
 /**
- * What is worth an Event in the life of a remote cluster: a function from its phases to changes.
+ * Which changes of a remote cluster become Events.
  *
- * A phase that only passes by, such as that of a connection whose cluster config is not read yet, is none, and neither is an
- * attempt to reconnect that fails like the one before.
+ * An intermediate phase, such as a connection whose cluster config is not read yet, causes no Event. Neither does an attempt to
+ * reconnect that fails after another one has failed.
  */
 import type { EventContent } from '../../shared/kubernetes/events.ts';
 import { printable } from '../../shared/printable.ts';

@@ -22,7 +22,7 @@ import { RemoteChanges } from './remote-changes.ts';
 import { ReportMetrics } from './report-writes.ts';
 import { writeStatusMap } from './status-map.ts';
 
-/** As the flags of `clustermesh` have it, which has more to ask. */
+/** The defaults of the flags of `clustermesh`. */
 const CONNECT_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_MS = 30_000;
 const NAMESPACE_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/namespace';
@@ -73,7 +73,7 @@ export class Reports {
     return new Reports(connection, config, namespace, more);
   }
 
-  /** Of one term; what another one has not written yet is lost with it. */
+  /** The reports of one term. What an earlier term has not written yet is lost. */
   begin(): TermReports {
     const { clock, log } = this.#surroundings;
     const common = { connection: this.#connection, metrics: this.#metrics, clock, log };

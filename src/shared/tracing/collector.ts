@@ -34,7 +34,7 @@ export function collectorUrl(flag: string, text: string): URL {
 }
 
 /**
- * Sends `body` as JSON. `ca`: trusted besides no other, PEM; undefined for the certificates of Node. Rejects with CollectorError, or
+ * Sends `body` as JSON. `ca`: the only CAs that are trusted, PEM; undefined for those of Node. Rejects with CollectorError, or
  * with the signal's reason. Redirects are not followed.
  */
 export function postJson(url: URL, body: string, ca: string | undefined, signal: AbortSignal): Promise<void> {
@@ -50,7 +50,7 @@ export function postJson(url: URL, body: string, ca: string | undefined, signal:
     else failed(asError(thrown).message);
   });
   request.once('response', (response) => {
-    // Its body says nothing that is of use here.
+    // The body is not needed.
     response.destroy();
     const { statusCode = 0 } = response;
     if (statusCode >= 200 && statusCode < 300) resolve();
