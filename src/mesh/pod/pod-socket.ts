@@ -6,8 +6,7 @@ import type { Cluster } from '../cluster.ts';
 import { ClusterAccessError, ContainerNotRunningError, PodCommandError, PodForbiddenError, PodMissingError } from '../errors.ts';
 
 /** Texts of the API server, the kubelet and container runtimes. */
-const NOT_RUNNING =
-  /container not found|container [^ ]{1,300} is not valid for pod|not (?:in )?running|is terminated|not created/i;
+const NOT_RUNNING = /container not found|is not valid for pod|not (?:in )?running|is terminated|not created/i;
 const NO_PROGRAM = /executable file not found|no such file or directory/i;
 
 export interface PodSocketRequest {

@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import type { DoctorReport } from '../../../src/mesh/doctor/doctor.ts';
+import type { Member } from '../../../src/mesh/doctor/facts.ts';
+import { podSecurity } from '../../../src/mesh/doctor/workload/pod-security.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
 import { providerMissing } from '../../support/kubernetes/kubernetes-provider.ts';
 import { runChild } from '../../support/processes/child.ts';
@@ -157,6 +159,49 @@ describe.skipIf(missing !== undefined)(`the command${missing === undefined ? '' 
     const lines = await examined(mesh, ALONE, { runInPod });
     expect(complaints(lines, mesh)).toEqual(['unknown pod-checks: east: Pod NS/clustermesh-apiserver-0']);
     expect(lines.findings.at(-1)?.evidence).toMatch(/no result: Error: unknown command "doctor"$/);
+  });
+
+  test.each(['baseline', 'restricted'])('Pod security %s rejects what the API server rejects', async (level) => {
+    const { requests } = mesh.servers.east;
+    const labels = { 'pod-security.kubernetes.io/enforce': level };
+    await requests.create('/api/v1/namespaces', { metadata: { name: level, labels } });
+    const strict = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] }, runAsNonRoot: true };
+    const seccompProfile = { type: 'RuntimeDefault' };
+    const own: readonly object[] = [
+      {},
+      { ...strict, seccompProfile },
+      { ...strict, seccompProfile, runAsUser: 0 },
+      { ...strict, seccompProfile, capabilities: { drop: ['ALL'], add: ['NET_BIND_SERVICE'] } },
+      { ...strict, seccompProfile, capabilities: { drop: ['ALL'], add: ['NET_ADMIN'] } },
+      { ...strict, seccompProfile, capabilities: { drop: ['NET_RAW'] } },
+      { ...strict, seccompProfile, allowPrivilegeEscalation: true },
+      { privileged: true },
+      strict,
+    ];
+    const pods: readonly object[] = [
+      {},
+      { securityContext: { runAsNonRoot: true, seccompProfile } },
+      { hostNetwork: true },
+      { hostPID: true },
+      { volumes: [{ name: 'data', hostPath: { path: '/' } }] },
+      { volumes: [{ name: 'data', emptyDir: {} }] },
+      { volumes: [{ name: 'data', nfs: { server: 'nfs', path: '/' } }] },
+    ];
+    for (const securityContext of own)
+      for (const pod of pods) {
+        const spec = { ...pod, containers: [{ name: 'etcd', image: 'none', securityContext }] };
+        const answer = await requests.send('POST', `/api/v1/namespaces/${level}/pods?dryRun=All`, {
+          metadata: { name: 'pod' },
+          spec,
+        });
+        const facts = {
+          label: 'east',
+          ownNamespace: { metadata: { labels } },
+          workload: { spec: { template: { spec } } },
+        } as unknown;
+        const [finding] = podSecurity(facts as Member);
+        expect([finding?.verdict, spec, answer.body]).toEqual([answer.code === 201 ? 'ok' : 'error', spec, answer.body]);
+      }
   });
 
   /** A kubeconfig with another cluster or token of west. */

@@ -1,7 +1,8 @@
 /** Rules of checks on facts that are hard to plant: numbers, ranges, clocks, policies and Pod security. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Member } from '../../../src/mesh/doctor/facts.ts';
+import { findingsOf, membersOf } from '../../../src/mesh/doctor/checks.ts';
+import type { ClusterFacts, Member } from '../../../src/mesh/doctor/facts.ts';
 import { equalClocks } from '../../../src/mesh/doctor/members/clocks.ts';
 import { identityCount } from '../../../src/mesh/doctor/members/identities.ts';
 import { goNumber } from '../../../src/mesh/doctor/members/ids.ts';
@@ -127,4 +128,131 @@ test.each<[string, string | undefined, object, RegExp]>([
   const containers = [{ name: 'etcd', securityContext: STRICT }];
   const [finding] = podSecurity(member({ ownNamespace, workload: workload({ containers, ...spec }) }));
   expect(finding?.evidence).toMatch(evidence);
+});
+
+describe('objects of any form', () => {
+  const FIELDS = [
+    'addresses',
+    'affinity',
+    'allocated',
+    'annotations',
+    'args',
+    'cidrs',
+    'clusterIPs',
+    'conditions',
+    'containers',
+    'containerStatuses',
+    'data',
+    'endpoints',
+    'env',
+    'from',
+    'hostAliases',
+    'ingress',
+    'ip',
+    'ipam',
+    'labels',
+    'lastState',
+    'matchExpressions',
+    'matchLabels',
+    'metadata',
+    'name',
+    'namespace',
+    'nodePort',
+    'podCIDRs',
+    'podSelector',
+    'pools',
+    'port',
+    'ports',
+    'resources',
+    'securityContext',
+    'spec',
+    'state',
+    'status',
+    'subjects',
+    'template',
+    'tls.crt',
+    'tls.key',
+    'ca.crt',
+    'toPorts',
+    'type',
+    'verbs',
+    'volumes',
+    'waiting',
+  ];
+  const TEXTS = [
+    'east',
+    'clustermesh-apiserver',
+    'apiserver',
+    'kvstoremesh',
+    'NodePort',
+    'LoadBalancer',
+    '10.0.0.0/8',
+    'fd00::1',
+    '2379',
+  ];
+  const { json } = fc.letrec((tie) => ({
+    json: fc.oneof(
+      { maxDepth: 6 },
+      fc.constantFrom(...TEXTS),
+      fc.constantFrom(null, true, 0, 2379, -1),
+      fc.string(),
+      fc.array(tie('json'), { maxLength: 3 }),
+      fc.dictionary(fc.constantFrom(...FIELDS), tie('json'), { maxKeys: 6, noNullPrototype: true }),
+    ),
+  }));
+  const record = fc.dictionary(fc.constantFrom(...FIELDS), json, { maxKeys: 8, noNullPrototype: true });
+  const object = fc.oneof(record, fc.constantFrom('absent' as const, 'unread' as const));
+  const list = fc.oneof(fc.array(record, { maxLength: 3 }), fc.constant('unread' as const));
+  const secret = fc.dictionary(
+    fc.constantFrom('east', 'west', 'west.etcd-client.key', 'tls.crt', 'tls.key', 'ca.crt'),
+    fc.oneof(fc.string(), fc.constant('endpoints: [https://west:1]')).map((text) => Buffer.from(text).toString('base64')),
+  );
+  const config = fc.dictionary(fc.constantFrom('cluster-name', 'cluster-id', 'max-connected-clusters', 'ipam', 'tunnel'), json, {
+    noNullPrototype: true,
+  });
+  const secrets = fc
+    .array(
+      fc.tuple(
+        fc.constantFrom('cilium-ca', 'cilium-kvstoremesh', 'cilium-clustermesh', 'clustermesh-apiserver-server-cert'),
+        secret,
+      ),
+    )
+    .map((all) => new Map(all.map(([name, data]) => [name, { data }])));
+  const facts = fc.record({
+    context: fc.constantFrom('a', 'b'),
+    namespace: fc.constant('mesh'),
+    config,
+    clock: fc.constant('unread' as const),
+    ownNamespace: object,
+    workload: object,
+    pods: list,
+    agents: object,
+    operator: object,
+    service: object,
+    endpointSlices: list,
+    secrets,
+    caBundle: object,
+    missingReferences: fc.constant('unread' as const),
+    policies: fc.record({ kubernetes: list, cilium: list, clusterwide: list }),
+    rules: list,
+    resources: fc.constant('unread' as const),
+    ciliumNodes: list,
+    identities: fc.constant('unread' as const),
+    serviceCidrs: fc.constant('unread' as const),
+    services: list,
+    serviceExports: list,
+  });
+
+  test('lead to findings, bounded and printable', () => {
+    fc.assert(
+      fc.property(fc.array(facts, { minLength: 1, maxLength: 3 }), (all) => {
+        for (const { subject, evidence, remedy } of findingsOf(membersOf(all as ClusterFacts[]), { nowMs: 0 }))
+          for (const text of [subject, evidence, remedy]) {
+            expect(text.length).toBeLessThanOrEqual(601);
+            expect(text).not.toMatch(/\p{Cc}/u);
+          }
+      }),
+      { numRuns: 300 },
+    );
+  });
 });

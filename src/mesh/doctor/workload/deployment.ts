@@ -85,7 +85,7 @@ function containerFindings(member: Member, pod: string, container: JsonRecord): 
     );
   if (last.reason === 'OOMKilled') {
     const remedy = 'raise the memory limit of the container (resources.limits.memory of the chart)';
-    const evidence = `killed for want of memory, ${String(container.restartCount ?? 0)} restarts`;
+    const evidence = `killed at its memory limit (OOMKilled), ${String(container.restartCount ?? 0)} restarts`;
     return reason === '' ? [warned('pod-memory', subject, evidence, remedy)] : [failed('pod-memory', subject, evidence, remedy)];
   }
   if (reason === 'CrashLoopBackOff' || reason === 'RunContainerError' || reason === 'CreateContainerConfigError')
