@@ -102,16 +102,17 @@ export class Reader {
     }
   }
 
-  /** One finding for all reads that failed for the same reason. */
+  /** One finding for all reads that failed for the same reason, by resource: reads end in any order. */
   findings(label: string): readonly Finding[] {
     const { cluster } = this;
     const alike = Map.groupBy(this.#failures, ({ wanted, verb, isForbidden }) =>
       [verb, wanted.resource, wanted.isNamespaced === true, isForbidden].join(' '),
     );
-    return [...alike.values()].map((failures) => {
+    const sorted = [...alike.values()].sort(([a], [b]) => ((a?.wanted.resource ?? '') < (b?.wanted.resource ?? '') ? -1 : 1));
+    return sorted.map((failures) => {
       const [{ wanted, verb, isForbidden, text }] = failures as [Failure, ...Failure[]];
       const where = wanted.isNamespaced === true ? ` in namespace ${cluster.namespace}` : '';
-      const purposes = [...new Set(failures.map((each) => each.wanted.purpose))].join(', ');
+      const purposes = [...new Set(failures.map((each) => each.wanted.purpose))].sort().join(', ');
       const right = `${verb} of ${wanted.resource}${where}`;
       const subject = `${label}: ${wanted.resource}`;
       if (!isForbidden) {
