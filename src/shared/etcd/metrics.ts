@@ -260,8 +260,12 @@ function outcomeOf(code: string): Outcome {
   return code === 'OK' ? 'success' : 'fail';
 }
 
-/** Calls without a key are about leases, or about users and roles. */
+/** The calls about a member, which are none of the original's. */
+const MEMBER_CALLS: ReadonlySet<string> = new Set(['Status', 'Alarm']);
+
+/** Other calls without a key are about leases, or about users and roles. */
 function scopeWithoutKey(action: string): string {
+  if (MEMBER_CALLS.has(action)) return OTHER;
   return action.includes('Lease') ? 'lease' : 'auth';
 }
 
