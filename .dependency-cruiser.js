@@ -76,7 +76,7 @@ const APISERVER = [
 const KVSTOREMESH = [
   ['errors', 'stage', 'cluster-config', 'configuration'],
   'mappings',
-  'import-guard',
+  ['import-guard', 'kv'],
   'mirror',
   'removal',
   'remote',
@@ -90,15 +90,15 @@ const MESH = [
   ['errors', 'flags', 'kubeconfig'],
   'cluster',
   ['addresses', 'clusters'],
-  ['access', 'entries', 'pod'],
+  ['access', 'entries', 'pod', 'pods'],
   ['connect', 'status'],
-  'doctor',
+  ['doctor', 'verbs'],
 ];
 const CLI = [
   'command',
   ['completion', 'debug', 'clustermesh', 'kvstoremesh', 'etcdinit', 'mcsapi-coredns-cfg', 'certs', 'doctor', 'version'],
   'mesh',
-  'combined',
+  ['combined', 'kv'],
   'commands',
 ];
 

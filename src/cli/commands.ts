@@ -10,6 +10,7 @@ import { clustermeshDbg } from './debug/clustermesh-dbg.ts';
 import { kvstoremeshDbg } from './debug/kvstoremesh-dbg.ts';
 import { doctor } from './doctor.ts';
 import { etcdinit } from './etcdinit.ts';
+import { kv } from './kv.ts';
 import { kvstoremesh } from './kvstoremesh.ts';
 import { mcsapiCorednsCfg } from './mcsapi-coredns-cfg.ts';
 import { connect, disconnect, status } from './mesh.ts';
@@ -28,6 +29,7 @@ export const commands: Readonly<Record<string, Command>> = {
   disconnect,
   status,
   doctor,
+  kv,
   version,
   completion: completion(() => commands),
   help: {

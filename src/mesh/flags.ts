@@ -1,4 +1,4 @@
-/** The flags of `connect`, `disconnect`, `status` and `doctor`, named as those of Cilium's command line. */
+/** The flags of the commands for a workstation, named as those of Cilium's command line. */
 
 import { type EndpointAddress, parseEndpoint } from '../shared/etcd/endpoint-address.ts';
 import { listKind } from '../shared/flags/collections.ts';
@@ -6,10 +6,15 @@ import { FlagError } from '../shared/flags/error.ts';
 import { quoted } from '../shared/flags/kinds.ts';
 import { bool, choice, duration, type Flag, type FlagValues, list, text } from '../shared/flags/table.ts';
 
-const clusterFlags = {
+/** Which cluster a command is about. */
+export const placeFlags = {
   context: text('', 'Context of the kubeconfig for this cluster; empty for the current context'),
   kubeconfig: text('', 'Path of the kubeconfig; empty for $KUBECONFIG or ~/.kube/config', { candidates: 'files' }),
   namespace: text('kube-system', 'Namespace of Cilium in all clusters', { shorthand: 'n' }),
+};
+
+const clusterFlags = {
+  ...placeFlags,
   output: text('', "Another form of output: json, yaml or jsonpath='{…}'", {
     shorthand: 'o',
     candidates: ['json', 'yaml', 'jsonpath='],

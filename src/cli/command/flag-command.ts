@@ -17,24 +17,27 @@ interface FlagCommand<Table extends FlagTable> extends Pick<Command, 'summary'> 
   readonly flags: Table;
   /** Its arguments besides flags, for the help; absent where it takes none. */
   readonly operands?: string;
+  /** Command lines without the name of the program. */
+  readonly examples?: readonly string[];
   /** Resolves with the exit status. */
   run(flags: ParsedFlags<Table>): Promise<number>;
 }
 
-export function flagCommand<Table extends FlagTable>({ name, summary, flags, operands, run }: FlagCommand<Table>): Command {
+export function flagCommand<Table extends FlagTable>(command: FlagCommand<Table>): Command {
+  const { name, summary, flags, operands, examples, run } = command;
   return {
     summary,
     flags,
     async run(argv) {
       const parsed = parseFlags(flags, argv, process.env, { takesOperands: operands !== undefined });
       if (parsed !== 'help') return run(parsed);
-      print(commandHelp(name, summary, flags, operands));
+      print(commandHelp(name, summary, flags, { operands, examples }));
       return 0;
     },
   };
 }
 
-interface TaskCommand<Table extends FlagTable> extends Omit<FlagCommand<Table>, 'operands' | 'run'> {
+interface TaskCommand<Table extends FlagTable> extends Omit<FlagCommand<Table>, 'operands' | 'examples' | 'run'> {
   /** Logged when a signal has come. */
   readonly stopping: string;
   /** Throws FlagError for flags that it cannot run with, before anything is logged. */

@@ -39,11 +39,19 @@ export function combinedHelp(name: string, summary: string, others: readonly str
   ].join('');
 }
 
-/** The help of a command, with its flags. `operands`: its arguments besides flags. */
-export function commandHelp(name: string, summary: string, table: FlagTable, operands = ''): string {
+/** The help of a command, with its flags. `operands`: its arguments besides flags. `examples`: command lines without the program. */
+export function commandHelp(
+  name: string,
+  summary: string,
+  table: FlagTable,
+  more: { readonly operands?: string | undefined; readonly examples?: readonly string[] | undefined } = {},
+): string {
+  const { operands = '', examples = [] } = more;
+  const lines = examples.map((example) => `  ${PROGRAM} ${example}\n`);
   return [
     `${summary}.\n\n`,
     `Usage:\n  ${PROGRAM} ${name} [flags]${operands === '' ? '' : ` ${operands}`}\n\n`,
+    examples.length === 0 ? '' : `Examples:\n${lines.join('')}\n`,
     'A flag that is not set takes the value of the environment variable in brackets, or its default.\n\n',
     `Flags:\n${flagHelp(table)}`,
   ].join('');

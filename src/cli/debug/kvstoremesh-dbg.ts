@@ -6,6 +6,7 @@ import { flagCommand } from '../command/flag-command.ts';
 import { print } from '../command/output.ts';
 import { meshDoctor } from './doctor.ts';
 import { hostFlag, meshTroubleshootFlagTable, ownClusterName, statusFlagTable } from './flags.ts';
+import { kv } from './kv.ts';
 
 const NAME = 'kvstoremesh-dbg';
 const EXIT_UNAVAILABLE = 1;
@@ -62,6 +63,6 @@ const troubleshoot = flagCommand({
 export const kvstoremeshDbg = commandGroup({
   name: NAME,
   summary: 'Show the status of the kvstoremesh daemon and diagnose its connections to etcd',
-  commands: { doctor: meshDoctor(NAME), status, troubleshoot },
+  commands: { doctor: meshDoctor(NAME), status, troubleshoot, kv },
   leadingFlags: hostFlag,
 });

@@ -7,18 +7,16 @@
 import { type JsonRecord, recordOf } from '../../shared/kubernetes/objects/json.ts';
 import { type Clock, rfc3339Seconds } from '../../shared/time/clock.ts';
 import { type ClusterAccess, certificatesIn, containersOf, readAccess, readWorkload } from '../access.ts';
-import { type Destination, destinationOf, recordsOf } from '../addresses.ts';
+import { type Destination, destinationOf } from '../addresses.ts';
 import { Cluster } from '../cluster.ts';
 import { CLUSTERMESH_SECRET, KVSTOREMESH_SECRET } from '../entries.ts';
 import type { StatusFlags } from '../flags.ts';
+import { MESH_PODS, podsOf } from '../pods.ts';
 import { type Connectivity, connectivityOf } from './connectivity.ts';
 import { AGENT, KVSTOREMESH, type MetricsSource, readPod } from './metrics.ts';
 
 /** Between two reads with `--wait`. */
 const POLL_MS = 2_000;
-/** Pods of one kind that are read; Kubernetes supports 5,000 nodes. */
-const MAX_PODS = 10_000;
-const PODS_PER_PAGE = 250;
 /** Pods whose metrics are read at the same time. */
 const MAX_CONCURRENT_READS = 16;
 /** A certificate that expires within this time is reported. */
@@ -77,7 +75,7 @@ async function readStatus(cluster: Cluster, nowMs: number): Promise<StatusReport
     readAccess(cluster),
     readWorkload(cluster),
     podsOf(cluster, 'k8s-app=cilium'),
-    podsOf(cluster, 'k8s-app=clustermesh-apiserver'),
+    podsOf(cluster, MESH_PODS),
     clustersIn(cluster, CLUSTERMESH_SECRET),
     clustersIn(cluster, KVSTOREMESH_SECRET),
     readCertificates(cluster, nowMs),
@@ -146,23 +144,6 @@ async function readConnectivity(
     states.push(...(await Promise.all(some.map((pod) => readPod(cluster, pod, source)))));
   }
   return connectivityOf(states, configured);
-}
-
-/** Those that run, page by page. */
-async function podsOf(cluster: Cluster, selector: string): Promise<readonly JsonRecord[]> {
-  const pods: JsonRecord[] = [];
-  let next: unknown = '';
-  do {
-    const query = new URLSearchParams({ labelSelector: selector, limit: String(PODS_PER_PAGE), continue: String(next) });
-    const page = await cluster.get(`${cluster.collection('pods')}?${query}`, 'pods');
-    pods.push(...recordsOf(page?.items).filter(isRunning));
-    next = recordOf(page?.metadata).continue ?? '';
-  } while (next !== '' && pods.length < MAX_PODS);
-  return pods;
-}
-
-function isRunning({ status, metadata }: JsonRecord): boolean {
-  return recordOf(status).phase === 'Running' && recordOf(metadata).deletionTimestamp === undefined;
 }
 
 /** The remote clusters that a Secret lists, as its readers count them: the values with `endpoints:`, without the own cluster. */

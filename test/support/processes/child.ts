@@ -15,6 +15,8 @@ export interface Child extends AsyncDisposable {
   kill(signal: NodeJS.Signals): void;
   /** What it wrote to standard error so far. */
   readonly stderrSoFar: string;
+  /** The same of standard output. */
+  readonly stdoutSoFar: string;
 }
 
 export interface ChildOptions {
@@ -32,6 +34,10 @@ export function startChild(command: string, args: readonly string[], options: Ch
     env: { PATH, HOME, ...options.env },
   });
   let stderrSoFar = '';
+  let stdoutSoFar = '';
+  child.stdout.on('data', (chunk) => {
+    stdoutSoFar += String(chunk);
+  });
   child.stderr.on('data', (chunk) => {
     stderrSoFar += String(chunk);
   });
@@ -50,6 +56,9 @@ export function startChild(command: string, args: readonly string[], options: Ch
     kill: (signal) => child.kill(signal),
     get stderrSoFar() {
       return stderrSoFar;
+    },
+    get stdoutSoFar() {
+      return stdoutSoFar;
     },
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL');
