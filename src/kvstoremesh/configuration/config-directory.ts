@@ -14,6 +14,7 @@ import { MAX_REMOTE_CLUSTERS } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/process/log.ts';
 import type { Clock } from '../../shared/time/clock.ts';
 import { type ConfigFiles, errorNumberOf, NotAFileError, problemOf, systemFiles } from './config-files.ts';
+import { type QuarantineChange, QuarantineFiles } from './quarantine.ts';
 
 export type ConfigChange =
   | { readonly kind: 'added'; readonly cluster: string; readonly path: string }
@@ -22,7 +23,9 @@ export type ConfigChange =
   | { readonly kind: 'unreadable'; readonly cluster: string; readonly path: string; readonly problem: string }
   /** It can be read again and is the same as before. */
   | { readonly kind: 'readable'; readonly cluster: string }
-  | { readonly kind: 'removed'; readonly cluster: string };
+  | { readonly kind: 'removed'; readonly cluster: string }
+  /** Precedes the other changes of its batch. */
+  | QuarantineChange;
 
 export interface ConfigDirectoryOptions {
   readonly path: string;
@@ -63,6 +66,7 @@ export class ConfigDirectory {
   readonly #options: ConfigDirectoryOptions;
   readonly #timing: ConfigDirectoryTiming;
   readonly #files: ConfigFiles;
+  readonly #quarantines: QuarantineFiles;
   readonly #digests = new Map<string, string>();
   /** The last reported problems of unreadable files. */
   readonly #unreadable = new Map<string, string>();
@@ -79,6 +83,7 @@ export class ConfigDirectory {
     this.#options = options;
     this.#timing = options.timing ?? DEFAULT_TIMING;
     this.#files = options.files ?? systemFiles;
+    this.#quarantines = new QuarantineFiles(this.#timing.goneMs);
   }
 
   /**
@@ -96,7 +101,8 @@ export class ConfigDirectory {
         const wasRead = this.#wasRead;
         const found = await this.#scan(isFirst);
         if (found.length > 0 || wasRead !== this.#wasRead) yield found;
-        await events.burst(this.#missing.size > 0 ? goneMs : pollMs, quietMs, signal);
+        const isWaiting = this.#missing.size > 0 || this.#quarantines.isWaiting;
+        await events.burst(isWaiting ? goneMs : pollMs, quietMs, signal);
       }
     } catch (thrown) {
       if (!isAbort(thrown, signal)) throw thrown;
@@ -129,11 +135,14 @@ export class ConfigDirectory {
     const { path, log } = this.#options;
     if (path === '') throw new ConfigDirectoryError('flag --clustermesh-config: a directory is required');
     try {
-      const found = await this.#read();
+      const names = [...(await this.#files.list(path))].sort();
+      const found = await this.#read(names);
+      const read = (name: string) => this.#files.read(join(path, name));
+      const quarantines = await this.#quarantines.changes(names, read, this.#options.clock.monotonicMs());
       if (this.#problem !== undefined) log.info({ path }, 'configuration directory readable again');
       this.#problem = undefined;
       this.#wasRead = true;
-      return this.#compare(found);
+      return [...quarantines, ...this.#compare(found)];
     } catch (thrown) {
       const problem = problemOf(thrown);
       const isMissing = ['ENOENT', 'ENOTDIR'].includes(errorNumberOf(thrown) ?? '');
@@ -201,11 +210,11 @@ export class ConfigDirectory {
     return removals;
   }
 
-  async #read(): Promise<ReadonlyMap<string, string | { readonly problem: string }>> {
+  async #read(names: readonly string[]): Promise<ReadonlyMap<string, string | { readonly problem: string }>> {
     const found = new Map<string, string | { readonly problem: string }>();
     const seen = new Set<string>();
     const others = new Set<string>();
-    for (const name of [...(await this.#files.list(this.#options.path))].sort()) {
+    for (const name of names) {
       const file = await this.#content(name, others);
       if (file === undefined) continue;
       seen.add(name);

@@ -38,6 +38,7 @@ import { Freshness } from './freshness.ts';
 import { checkHeartbeat, Heartbeat } from './heartbeat-check.ts';
 import { runKeySource } from './key-source.ts';
 import { Losses } from './loss.ts';
+import { MirrorQuarantine } from './mirror-quarantine.ts';
 import { newsOf } from './news.ts';
 import { runSession } from './session.ts';
 import { attemptResult, INITIAL_STATE, nextState, type RemoteEvent, type RemoteState } from './state.ts';
@@ -48,6 +49,7 @@ export class RemoteCluster {
   readonly bounds: RemoteBounds;
   /** Undefined where nothing is guarded. */
   readonly guard: RemoteGuard | undefined;
+  readonly quarantine: MirrorQuarantine;
   /** Monotonic milliseconds. */
   readonly createdMs: number;
   /** Why its file cannot be read at the moment: then everything of it stays as it is. */
@@ -83,6 +85,8 @@ export class RemoteCluster {
     this.#cacheTtl = new CacheTtl({ cluster: name, ttlMs, brake, clock, onExpired, onHeld });
     this.bounds = new RemoteBounds(context.limits, clock);
     this.guard = context.guard.remote(name, this.#log);
+    const [release, onBegun] = [() => this.release(), () => this.reconnect()];
+    this.quarantine = new MirrorQuarantine({ cluster: name, context, release, onBegun, log: this.#log });
     const { relistMs } = this.#timing;
     const options = { ...context, cluster: name, guard: this.guard, relistMs, log: this.#log };
     this.mirrors = MAPPINGS.map((mapping) => new Mirror(mapping, options));
@@ -158,6 +162,10 @@ export class RemoteCluster {
     void this.#timeInitialSync(signal).catch(() => undefined);
     this.#cacheTtl.start();
     while (!signal.aborted) {
+      if (this.quarantine.current !== undefined) {
+        await this.#untilReleased(signal);
+        continue;
+      }
       const scope = new TaskScope(signal);
       const begunMs = this.#context.clock.monotonicMs();
       this.#scope = scope;
@@ -189,11 +197,19 @@ export class RemoteCluster {
     this.#source = undefined;
   }
 
-  /** Its keys stay and are no longer maintained. Only after `run` has ended. */
+  /** Its keys stay and are no longer maintained. Only while there is no connection. */
   release(): void {
     for (const mirror of this.mirrors) mirror.release();
     this.#context.publisher.singles.release(clusterConfigKey(this.name));
     this.#context.ids.release(this.name);
+    this.guard?.forget();
+  }
+
+  /** Without a connection, nothing changes. The time after which services are withdrawn does not run: the operator decides. */
+  async #untilReleased(signal: AbortSignal): Promise<void> {
+    this.#cacheTtl.stop();
+    await this.quarantine.ended(signal);
+    this.#cacheTtl.start();
   }
 
   get #timing(): RemoteTiming {

@@ -10,6 +10,7 @@ import { clusterConfigKey } from '../../shared/etcd/keyspace.ts';
 import type { Logger } from '../../shared/process/log.ts';
 import { TaskScope } from '../../shared/process/task-scope.ts';
 import type { ConfigChange } from '../configuration/config-directory.ts';
+import type { Quarantine } from '../configuration/quarantine.ts';
 import { ListTurns } from '../mirror/list-turns.ts';
 import { WithdrawalBrake } from '../removal/cache-ttl.ts';
 import { drainCluster } from '../removal/drain.ts';
@@ -49,6 +50,8 @@ export class RemoteClusters {
   readonly #context: RemoteClusterContext;
   readonly #scope: TaskScope;
   readonly #entries = new Map<string, Running | Draining>();
+  /** Also of clusters that are not configured. */
+  readonly #quarantines = new Map<string, Quarantine>();
   /** The running ones, cached until one is added or removed: each status and each metric needs them. */
   #all: readonly RemoteCluster[] | undefined;
 
@@ -75,7 +78,8 @@ export class RemoteClusters {
 
   apply(change: ConfigChange): void {
     const entry = this.#entries.get(change.cluster);
-    if (change.kind === 'removed') this.#onRemoved(change.cluster, entry);
+    if (change.kind === 'quarantine') this.#onQuarantine(change.cluster, entry, change.quarantine);
+    else if (change.kind === 'removed') this.#onRemoved(change.cluster, entry);
     else if (change.kind === 'readable') this.#setFileProblem(entry, undefined);
     else if (entry?.kind === 'draining') this.#onReturned(entry, change);
     else if (change.kind === 'unreadable') this.#setFileProblem(entry ?? this.#add(change.cluster, change.path), change.problem);
@@ -119,6 +123,12 @@ export class RemoteClusters {
     this.#all = undefined;
   }
 
+  #onQuarantine(cluster: string, entry: Running | Draining | undefined, quarantine: Quarantine | undefined): void {
+    if (quarantine === undefined) this.#quarantines.delete(cluster);
+    else this.#quarantines.set(cluster, quarantine);
+    if (entry?.kind === 'running') entry.remote.quarantine.set(quarantine);
+  }
+
   #onRemoved(cluster: string, entry: Running | Draining | undefined): void {
     if (entry?.kind === 'draining') entry.returned = undefined;
     if (entry?.kind !== 'running') return;
@@ -153,7 +163,8 @@ export class RemoteClusters {
   }
 
   #add(cluster: string, path: string): Running {
-    const remote = new RemoteCluster(cluster, path, this.#context);
+    const remote = new RemoteCluster(cluster, path, { ...this.#context, drainGraceMs: this.#options.drainGraceMs });
+    remote.quarantine.set(this.#quarantines.get(cluster));
     const scope = new TaskScope(this.#scope.signal);
     this.#context.reader?.news(cluster, { kind: 'added' });
     scope.run((signal) => remote.run(signal));

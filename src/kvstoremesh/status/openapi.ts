@@ -8,7 +8,7 @@ import { MAX_LISTED_FINDINGS, MAX_REMOTE_CLUSTERS } from '../../shared/limits.ts
 import { VERSION } from '../../shared/version.ts';
 import { FINDING_KINDS } from '../import-guard/findings.ts';
 import type { FindingReport, ImportGuardReport } from '../import-guard/report.ts';
-import type { RemoteClusterStatus, RemoteConfigStatus, RemoteSyncedStatus } from './status.ts';
+import type { QuarantineStatus, RemoteClusterStatus, RemoteConfigStatus, RemoteSyncedStatus } from './status.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
 /** Every member has a schema, and nothing else has: a member that is added is a type error here. */
@@ -61,6 +61,17 @@ const REMOTE_CLUSTER: Schema = {
       type: 'object',
       description: 'Findings of the import guard by kind; not in the original',
       properties: Object.fromEntries(FINDING_KINDS.map((kind) => [kind, count('Number of findings of this kind')])),
+      additionalProperties: false,
+    },
+    quarantine: {
+      type: 'object',
+      description: 'An operator has frozen or withdrawn the mirror; not in the original',
+      required: ['mode'],
+      properties: {
+        mode: word('freeze or withdraw'),
+        reason: word('In the words of the operator'),
+        since: word('RFC 3339'),
+      } satisfies Members<QuarantineStatus>,
       additionalProperties: false,
     },
     config: { $ref: '#/definitions/RemoteClusterConfig' },

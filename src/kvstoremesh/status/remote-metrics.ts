@@ -3,6 +3,7 @@
  * scrape, so that a cluster has its series from the moment it is configured, and none once it is not.
  */
 import type { Registry } from '../../shared/http/metrics.ts';
+import { QUARANTINE_MODES } from '../configuration/quarantine.ts';
 import { FINDING_KINDS } from '../import-guard/findings.ts';
 import { UNCHECKED_REASONS } from '../import-guard/remote-guard.ts';
 import { BOUND_NAMES, type RemoteLimits } from '../mirror/bounds.ts';
@@ -67,6 +68,16 @@ export function registerRemoteMetrics(registry: Registry, clusters: () => readon
   );
   perCluster('remote_cluster_stopped', 'Whether mirroring stopped because the remote cluster exceeds a limit', ({ state }) =>
     Number(state.phase.kind === 'stopped'),
+  );
+  registry.gauge(
+    'remote_cluster_quarantined',
+    'Whether an operator has frozen or withdrawn the mirror of the remote cluster',
+    ['target_cluster', 'mode'],
+    (gauge) => {
+      gauge.reset();
+      for (const { name, quarantine } of clusters())
+        for (const mode of QUARANTINE_MODES) gauge.set({ target_cluster: name, mode }, Number(quarantine.current?.mode === mode));
+    },
   );
   perCluster(
     'remote_cluster_rejected',

@@ -4,11 +4,12 @@
  * The presence of members is part of the form, because readers render what is present: zero, false and
  * empty are omitted, except for `last-failure`, which is always present, and for the kinds that a remote may not
  * have, which are present exactly when it has them. Additional members are `reason`, why a cluster is not fully mirrored,
- * `stopped-by` and `import-findings`.
+ * `stopped-by`, `import-findings` and `quarantine`.
  */
 import { MAX_STATUS_TEXT_LENGTH } from '../../shared/limits.ts';
 import { printable } from '../../shared/printable.ts';
 import { shownClusterConfig } from '../cluster-config.ts';
+import type { QuarantineMode } from '../configuration/quarantine.ts';
 import { FINDING_KINDS, type FindingKind } from '../import-guard/findings.ts';
 import type { MappingName } from '../mappings.ts';
 import type { StoppingBound } from '../mirror/bounds.ts';
@@ -24,6 +25,7 @@ export interface RemoteClusterStatus {
   /** RFC 3339 with milliseconds; the year 1 for never. */
   readonly 'last-failure': string;
   readonly name: string;
+  readonly quarantine?: QuarantineStatus;
   readonly 'num-endpoint-slices'?: number;
   readonly 'num-endpoints'?: number;
   readonly 'num-failures'?: number;
@@ -37,6 +39,14 @@ export interface RemoteClusterStatus {
   /** The bound that the remote exceeds. */
   readonly 'stopped-by'?: StoppingBound;
   readonly synced: RemoteSyncedStatus;
+}
+
+/** An operator has frozen or withdrawn the mirror. */
+export interface QuarantineStatus {
+  readonly mode: QuarantineMode;
+  readonly reason?: string;
+  /** RFC 3339. */
+  readonly since?: string;
 }
 
 export interface RemoteConfigStatus {
@@ -60,6 +70,10 @@ export interface RemoteSyncedStatus {
 
 const NEVER = '0001-01-01T00:00:00.000Z';
 const SILENT = 'no heartbeat from the remote; check that its clustermesh-apiserver is running';
+const IN_QUARANTINE: Readonly<Record<QuarantineMode, string>> = {
+  freeze: 'In quarantine: the mirror is frozen',
+  withdraw: 'In quarantine: the mirror is withdrawn',
+};
 const HELD =
   'its services are kept beyond --clustermesh-cache-ttl because most clusters are unreachable: check the network of this cluster';
 
@@ -76,6 +90,7 @@ export function remoteClusterStatus(remote: RemoteCluster): RemoteClusterStatus 
 
 function statusWith(remote: RemoteCluster, writeProblem: Error | undefined): RemoteClusterStatus {
   const { phase, failures, lastFailureMs, isSilent } = remote.state;
+  const quarantine = remote.quarantine.current;
   const byName = new Map(remote.mirrors.map((mirror) => [mirror.mapping.name, mirror]));
   const count = (name: MappingName) => byName.get(name)?.count || undefined;
   const hindered = remote.mirrors.find(({ problem }) => problem !== undefined);
@@ -95,12 +110,30 @@ function statusWith(remote: RemoteCluster, writeProblem: Error | undefined): Rem
     'num-nodes': count('nodes'),
     'num-service-exports': count('service exports'),
     'num-shared-services': count('services'),
+    quarantine: quarantineOf(remote),
     ready: remote.isReady || undefined,
-    reason: joined(fileReason, reasonOf(remote) ?? kindReason ?? writeReason ?? (isSilent ? SILENT : undefined)),
-    status: statusOf(phase, remote.endpoints),
+    reason: joined(
+      fileReason,
+      quarantineText(remote),
+      reasonOf(remote) ?? kindReason ?? writeReason ?? (isSilent ? SILENT : undefined),
+    ),
+    status: quarantine === undefined ? statusOf(phase, remote.endpoints) : IN_QUARANTINE[quarantine.mode],
     'stopped-by': phase.kind === 'stopped' ? phase.bound : undefined,
     synced: syncedOf(byName),
   });
+}
+
+function quarantineOf({ quarantine: { current: quarantine } }: RemoteCluster): QuarantineStatus | undefined {
+  if (quarantine === undefined) return undefined;
+  const { mode, reason, since } = quarantine;
+  return { mode, ...(reason === '' ? {} : { reason }), ...(since === '' ? {} : { since }) };
+}
+
+function quarantineText({ quarantine: { current: quarantine }, name }: RemoteCluster): string | undefined {
+  if (quarantine === undefined) return undefined;
+  const { reason, since } = quarantine;
+  const given = reason === '' ? '' : ` (${reason})`;
+  return `in quarantine${since === '' ? '' : ` since ${since}`}${given}; end it with: clustermesh-apiserver quarantine ${name} --release`;
 }
 
 function findingsOf({ guard }: RemoteCluster): Partial<Record<FindingKind, number>> | undefined {
