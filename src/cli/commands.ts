@@ -13,7 +13,7 @@ import { etcdinit } from './etcdinit.ts';
 import { kv } from './kv.ts';
 import { kvstoremesh } from './kvstoremesh.ts';
 import { mcsapiCorednsCfg } from './mcsapi-coredns-cfg.ts';
-import { connect, disconnect, status } from './mesh.ts';
+import { connect, disconnect, quarantine, status, ui } from './mesh.ts';
 import { version } from './version.ts';
 
 export const commands: Readonly<Record<string, Command>> = {
@@ -30,6 +30,8 @@ export const commands: Readonly<Record<string, Command>> = {
   status,
   doctor,
   kv,
+  quarantine,
+  ui,
   version,
   completion: completion(() => commands),
   help: {

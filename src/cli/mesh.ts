@@ -1,6 +1,8 @@
-/** `connect`, `disconnect` and `status`: commands for a workstation with a kubeconfig, also as `kubectl clustermesh`. */
+/** Commands for a workstation with a kubeconfig, also as `kubectl clustermesh`. */
 
-import { connectFlagTable, disconnectFlagTable, statusFlagTable } from '../mesh/flags.ts';
+import { connectFlagTable, disconnectFlagTable, quarantineFlagTable, statusFlagTable, uiFlagTable } from '../mesh/flags.ts';
+import { FlagError } from '../shared/flags/error.ts';
+import { interruption } from '../shared/process/interruption.ts';
 import { systemClock } from '../shared/time/clock.ts';
 import { flagCommand } from './command/flag-command.ts';
 import { print } from './command/output.ts';
@@ -59,6 +61,55 @@ export const status = flagCommand({
     return report.ready ? 0 : 1;
   },
 });
+
+export const quarantine = flagCommand({
+  name: 'quarantine',
+  summary: 'Freeze or withdraw the mirror of a remote cluster, or release it',
+  flags: quarantineFlagTable,
+  operands: 'CLUSTER',
+  examples: [
+    'quarantine west --context=east --reason="odd endpoints"',
+    'quarantine west --context=east --withdraw',
+    'quarantine west --context=east --release',
+  ],
+  async run({ values, operands: [remote, ...more] }) {
+    if (remote === undefined || more.length > 0) throw new FlagError('expected the argument CLUSTER');
+    const { quarantine, quarantineText } = await import('../mesh/verbs/quarantine.ts');
+    const format =
+      values.output === '' ? quarantineText : (await import('./command/structured-output.ts')).structuredOutput(values.output);
+    print(format(await quarantine(remote, values, { ...surroundings(), clock: systemClock })));
+    return 0;
+  },
+});
+
+export const ui = flagCommand({
+  name: 'ui',
+  summary: 'Show the page of kvstoremesh through a port of this machine, until it is interrupted',
+  flags: uiFlagTable,
+  examples: ['ui --context=east', 'ui --context=east --open'],
+  async run({ values }) {
+    const { ui } = await import('../mesh/verbs/ui.ts');
+    const signal = interruption();
+    const onReady = (url: string, pod: string) => {
+      print(`${url}\n`);
+      process.stderr.write(`the API of Pod ${pod}; end with Ctrl-C\n`);
+      if (values.open) void openInBrowser(url);
+    };
+    const onFailure = ({ message }: Error) => {
+      process.stderr.write(`${message}\n`);
+    };
+    await ui(values, { signal, onReady, onFailure });
+    return 0;
+  },
+});
+
+/** A browser that does not start does not matter: the address was printed. */
+async function openInBrowser(url: string): Promise<void> {
+  const { spawn } = await import('node:child_process');
+  const child = spawn(process.platform === 'darwin' ? 'open' : 'xdg-open', [url], { stdio: 'ignore', detached: true });
+  child.on('error', ({ message }) => process.stderr.write(`cannot open a browser: ${message}\n`));
+  child.unref();
+}
 
 async function formatOf(output: string) {
   if (output !== '') return (await import('./command/structured-output.ts')).structuredOutput(output);

@@ -44,6 +44,11 @@ export function leftoversOf(name: string): readonly string[] {
   return LEFTOVERS.map((leftover) => `${name}.${leftover}`);
 }
 
+/** The key that freezes or withdraws the mirror of the cluster `name`; see src/kvstoremesh/configuration/quarantine.ts. */
+export function quarantineKey(name: string): string {
+  return `${name}.quarantine`;
+}
+
 function clientFile(endpoints: readonly string[], files: string): readonly string[] {
   return [
     'endpoints:',

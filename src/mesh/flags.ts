@@ -4,7 +4,7 @@ import { type EndpointAddress, parseEndpoint } from '../shared/etcd/endpoint-add
 import { listKind } from '../shared/flags/collections.ts';
 import { FlagError } from '../shared/flags/error.ts';
 import { quoted } from '../shared/flags/kinds.ts';
-import { bool, choice, duration, type Flag, type FlagValues, list, text } from '../shared/flags/table.ts';
+import { bool, choice, duration, type Flag, type FlagValues, list, text, uint16 } from '../shared/flags/table.ts';
 
 /** Which cluster a command is about. */
 export const placeFlags = {
@@ -67,6 +67,22 @@ export const doctorFlagTable = {
 };
 
 export type DoctorFlags = FlagValues<typeof doctorFlagTable>;
+export const quarantineFlagTable = {
+  ...clusterFlags,
+  freeze: bool(false, 'Keep what is mirrored and take no changes; the default'),
+  withdraw: bool(false, 'Remove what is mirrored, as if the cluster was removed'),
+  release: bool(false, 'End the quarantine'),
+  reason: text('', 'Why; shown in the status of kvstoremesh'),
+};
+
+export const uiFlagTable = {
+  ...placeFlags,
+  port: uint16(0, 'Port on 127.0.0.1; 0 for one that is free'),
+  open: bool(false, 'Open the page in the browser of this machine'),
+};
+
+export type UiFlags = FlagValues<typeof uiFlagTable>;
+export type QuarantineFlags = FlagValues<typeof quarantineFlagTable>;
 export type ChangeFlags = FlagValues<typeof changeFlags>;
 export type StatusFlags = FlagValues<typeof statusFlagTable>;
 export type ConnectFlags = FlagValues<typeof connectFlagTable>;

@@ -8,7 +8,7 @@
 import { recordOf } from '../../shared/kubernetes/objects/json.ts';
 import type { SecretData, StoredSecret } from '../../shared/kubernetes/secrets.ts';
 import type { Cluster } from '../cluster.ts';
-import { leftoversOf } from '../entries.ts';
+import { leftoversOf, quarantineKey } from '../entries.ts';
 import { PeerSecretContentionError } from '../errors.ts';
 
 /** Attempts to update a Secret that another writer keeps changing. */
@@ -70,7 +70,9 @@ function changesFor(stored: StoredSecret | undefined, entries: Entries): Changes
   for (const [name, entry] of entries) {
     const current = stored?.data[name];
     if (entry === undefined ? current !== undefined : current?.trimEnd() !== entry) changes[name] = entry;
-    for (const key of leftoversOf(name)) if (stored?.data[key] !== undefined) changes[key] = undefined;
+    // A quarantine outlives a change of the address, and ends with the connection.
+    const beside = entry === undefined ? [...leftoversOf(name), quarantineKey(name)] : leftoversOf(name);
+    for (const key of beside) if (stored?.data[key] !== undefined) changes[key] = undefined;
   }
   return changes;
 }
@@ -82,7 +84,9 @@ function described(
   changes: Changes,
   entries: Entries,
 ): SecretChange {
-  const names = [...entries.keys()].filter((each) => [each, ...leftoversOf(each)].some((key) => Object.hasOwn(changes, key)));
+  const names = [...entries.keys()].filter((each) =>
+    [each, quarantineKey(each), ...leftoversOf(each)].some((key) => Object.hasOwn(changes, key)),
+  );
   const base = {
     context: cluster.context,
     secret: `${cluster.namespace}/${name}`,

@@ -1,6 +1,6 @@
 /** From the states of Pods to what is connected. Pure. */
 import { rfc3339Seconds } from '../../shared/time/clock.ts';
-import type { PodState, UnknownPod } from './metrics.ts';
+import type { PodState, RemoteState, UnknownPod } from './metrics.ts';
 
 export interface Connectivity {
   /** Pods whose state is known, without those that stand by. */
@@ -56,8 +56,9 @@ export function connectivityOf(states: readonly (PodState | UnknownPod)[], confi
   };
 }
 
-function reasonOf(state: { readonly failures: number; readonly lastFailureMs: number } | undefined): string {
+function reasonOf(state: RemoteState | undefined): string {
   if (state === undefined) return 'the Pod does not have the cluster in its configuration yet';
+  if (state.quarantine !== undefined) return `in quarantine (${state.quarantine})`;
   if (state.failures === 0) return 'not ready';
   const last = state.lastFailureMs === 0 ? '' : `, the last at ${rfc3339Seconds(state.lastFailureMs)}`;
   return `not ready, ${state.failures} failures${last}`;

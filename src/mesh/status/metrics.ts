@@ -17,6 +17,8 @@ export interface RemoteState {
   readonly lastFailureMs: number;
   /** Maximum age of the mirror in seconds; undefined where the program does not export it. */
   readonly stalenessSeconds: number | undefined;
+  /** An operator has frozen or withdrawn the mirror. */
+  readonly quarantine: 'freeze' | 'withdraw' | undefined;
 }
 
 export interface PodState {
@@ -65,6 +67,7 @@ export async function readPod(cluster: Cluster, pod: JsonRecord, source: Metrics
 }
 
 const SERIES = /^([a-z_]+)(?:\{([^}]*)\})? (\S+)/;
+const MODE = /(?:^|,)mode="(freeze|withdraw)"/;
 const TARGET = /(?:^|,)target_cluster="([^"\\]{1,63})"/;
 
 function podState(pod: string, scrape: string, prefix: string): PodState {
@@ -78,7 +81,7 @@ function podState(pod: string, scrape: string, prefix: string): PodState {
     const target = TARGET.exec(labels)?.[1];
     if (target === undefined || !series.startsWith('remote_cluster_')) continue;
     const of = values.get(target) ?? new Map<string, number>();
-    values.set(target, of.set(series.slice('remote_cluster_'.length), Number(value)));
+    values.set(target, of.set(`${series.slice('remote_cluster_'.length)}${MODE.exec(labels)?.[1] ?? ''}`, Number(value)));
   }
   const remotes = [...values]
     .filter(([, of]) => of.has('readiness_status'))
@@ -92,5 +95,6 @@ function remoteState(values: ReadonlyMap<string, number>): RemoteState {
     failures: values.get('failures') ?? 0,
     lastFailureMs: (values.get('last_failure_ts') ?? 0) * 1_000,
     stalenessSeconds: values.get('staleness_seconds'),
+    quarantine: (['freeze', 'withdraw'] as const).find((mode) => values.get(`quarantined${mode}`) === 1),
   };
 }

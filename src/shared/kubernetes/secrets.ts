@@ -83,15 +83,19 @@ export class Secrets {
   }
 
   /**
-   * Sets the values of `data`; undefined removes a key, other keys stay. False where the Secret was changed or deleted since
+   * Sets the values of `data`; undefined removes a key, other keys stay. Labels of the program that manages the Secret stay, too. False where the Secret was changed or deleted since
    * it was read. Throws a KubeError.
    */
   async replace(stored: StoredSecret, data: Readonly<Record<string, string | undefined>>): Promise<boolean> {
-    const { object } = stored;
+    const { object, manager } = stored;
     const metadata = recordOf(object.metadata);
     const name = String(metadata.name);
     const all = { ...recordOf(object.data), ...encoded(data) };
-    const changed = { ...object, metadata: { ...metadata, labels: { ...recordOf(metadata.labels), ...LABELS } }, data: all };
+    const changed = {
+      ...object,
+      metadata: { ...metadata, labels: { ...recordOf(metadata.labels), ...(manager === undefined ? LABELS : {}) } },
+      data: all,
+    };
     const path = `${this.#collection()}/${encodeURIComponent(name)}`;
     try {
       return await this.#write({ verb: 'update', name, method: 'PUT', path, object: changed });

@@ -32,6 +32,8 @@ const REMOTES: readonly AlertCase[] = [
       [`${MESH}remote_cluster_rejected{target_cluster="north"}`]: '1+0x20',
       [`${MESH}remote_cluster_readiness_status{target_cluster="south"}`]: '0+0x20',
       [`${MESH}remote_cluster_stopped{target_cluster="south"}`]: '1+0x20',
+      [`${MESH}remote_cluster_readiness_status{target_cluster="coast"}`]: '0+0x20',
+      [`${MESH}remote_cluster_quarantined{target_cluster="coast", mode="freeze"}`]: '1+0x20',
     },
     at: '12m',
     labels: { ...warning, ...west },
@@ -40,7 +42,11 @@ const REMOTES: readonly AlertCase[] = [
   {
     alert: 'ClusterMeshRemoteStale',
     fires: { [`${MESH}remote_cluster_staleness_seconds${WEST}`]: '0+60x20' },
-    isQuiet: { [`${MESH}remote_cluster_staleness_seconds${WEST}`]: '0+45x20' },
+    isQuiet: {
+      [`${MESH}remote_cluster_staleness_seconds${WEST}`]: '0+45x20',
+      [`${MESH}remote_cluster_staleness_seconds{target_cluster="coast"}`]: '0+60x20',
+      [`${MESH}remote_cluster_quarantined{target_cluster="coast", mode="withdraw"}`]: '1+0x20',
+    },
     at: '20m',
     labels: { ...critical, ...west },
     summary: 'the mirror of remote cluster west was last up to date 20m 0s ago',
@@ -68,6 +74,14 @@ const REMOTES: readonly AlertCase[] = [
     at: '6m',
     labels: { ...warning, ...west },
     summary: 'mirroring of remote cluster west stopped: it exceeds a limit',
+  },
+  {
+    alert: 'ClusterMeshRemoteQuarantined',
+    fires: { [`${MESH}remote_cluster_quarantined{target_cluster="west", mode="freeze"}`]: '1+0x90' },
+    isQuiet: { [`${MESH}remote_cluster_quarantined{target_cluster="west", mode="freeze"}`]: '1+0x50 0+0x40' },
+    at: '70m',
+    labels: { ...warning, ...west, mode: 'freeze' },
+    summary: 'remote cluster west is in quarantine (freeze)',
   },
   ...['keys', 'bytes'].map((bound) => ({
     alert: 'ClusterMeshRemoteNearLimit',
