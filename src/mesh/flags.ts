@@ -8,7 +8,7 @@ import { bool, choice, duration, type Flag, type FlagValues, list, text, uint16 
 
 /** Which cluster a command is about. */
 export const placeFlags = {
-  context: text('', 'Context of the kubeconfig for this cluster; empty for the current context'),
+  context: text('', 'Context of the kubeconfig for this cluster; empty for the current context', { candidates: 'contexts' }),
   kubeconfig: text('', 'Path of the kubeconfig; empty for $KUBECONFIG or ~/.kube/config', { candidates: 'files' }),
   namespace: text('kube-system', 'Namespace of Cilium in all clusters', { shorthand: 'n' }),
 };
@@ -23,7 +23,7 @@ const clusterFlags = {
 
 const destinationFlags = {
   ...clusterFlags,
-  'destination-context': list('Contexts of the other clusters; repeatable, or separated by commas'),
+  'destination-context': list('Contexts of the other clusters; repeatable, or separated by commas', { candidates: 'contexts' }),
 };
 
 const changeFlags = {

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -9,6 +9,8 @@ import { installedShell, SHELLS, type Shell } from './shells.ts';
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 const directory = temporaryDirectory('completion');
+/** With a kubectl of the test. */
+const PATH = `${directory}/bin:${process.env.PATH}`;
 const scriptFile = (shell: Shell) => join(directory, `${shell}-script`);
 
 const program = (...args: string[]) => runChild(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args]);
@@ -17,7 +19,7 @@ const isInstalled = (shell: Shell) => installedShell(shell) !== undefined;
 /** Runs `shell` with nothing of the user's in its environment. */
 function runShell(shell: Shell, ...args: readonly string[]) {
   const { program: path = shell, env = {} } = installedShell(shell) ?? {};
-  return runChild(path, args, { cwd: directory, env: { HOME: directory, ...env } });
+  return runChild(path, args, { cwd: directory, env: { HOME: directory, PATH, ...env } });
 }
 
 beforeAll(async () => {
@@ -28,6 +30,14 @@ beforeAll(async () => {
   };
   await Promise.all(SHELLS.map(write));
   writeFileSync(join(directory, 'a file.yaml'), '');
+  mkdirSync(join(directory, 'bin'));
+  writeFileSync(
+    join(directory, 'bin/kubectl'),
+    '#!/bin/sh\n[ "$*" = "config get-contexts --output=name" ] && echo east && echo west\n',
+    {
+      mode: 0o755,
+    },
+  );
 });
 
 /** What a shell offers for the last of the words that follow the program's name. */
@@ -45,7 +55,7 @@ const inBash: Offers = async (...words) => {
     COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
     $name
     printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const { stdout, stderr } = await runChild('bash', ['--norc', '-c', code, 'bash', ...all], { cwd: directory });
+  const { stdout, stderr } = await runChild('bash', ['--norc', '-c', code, 'bash', ...all], { cwd: directory, env: { PATH } });
   expect(stderr).toBe('');
   return stdout.split('\n').filter((line) => line !== '');
 };
@@ -65,7 +75,7 @@ const suites: readonly (readonly [Shell, Offers])[] = [
 
 describe.each(suites)('%s', (shell, offers) => {
   test.skipIf(!isInstalled(shell))(`offers commands, those of commands too (needs ${shell})`, async () => {
-    expect((await offers('kv')).sort()).toEqual(['kvstoremesh', 'kvstoremesh-dbg']);
+    expect((await offers('kv')).sort()).toEqual(['kv', 'kvstoremesh', 'kvstoremesh-dbg']);
     expect(await offers('kvstoremesh-dbg', 'st')).toEqual(['status']);
     expect(await offers('kvstoremesh-dbg', '--host', 'localhost:1', 'tr')).toEqual(['troubleshoot']);
     expect(await offers('clustermesh-dbg', 'd')).toEqual(['doctor']);
@@ -97,6 +107,11 @@ describe.each(suites)('%s', (shell, offers) => {
     expect(await offers('combined', '--import-')).toEqual([]);
     expect(await offers('combined', '--debug', '--', '--import-')).toEqual(['--import-guard']);
     expect(await offers('combined', '--debug', '--', '--export-')).toEqual([]);
+  });
+
+  test.skipIf(!isInstalled(shell))(`offers the contexts that kubectl knows (needs ${shell})`, async () => {
+    expect(await offers('connect', '--context', 'ea')).toEqual(['east']);
+    expect((await offers('kv', 'get', '--context=')).sort()).toEqual(['east', 'west']);
   });
 
   test.skipIf(!isInstalled(shell))(`offers files where a flag takes a path (needs ${shell})`, async () => {

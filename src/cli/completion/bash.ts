@@ -5,7 +5,7 @@
  */
 
 import { PROGRAM } from '../command/help.ts';
-import { type CompletableCommand, shellQuoted, writtenNames } from './tree.ts';
+import { type CompletableCommand, LIST_CONTEXTS, shellQuoted, writtenNames } from './tree.ts';
 
 const FUNCTION = '_clustermesh_apiserver';
 
@@ -41,6 +41,7 @@ ${commands.map(wordCase).join('\n')}
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     else
+        [[ $words == @contexts ]] && words=$(${LIST_CONTEXTS})
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
     fi
     COMPREPLY=("\${COMPREPLY[@]/#/$prefix}")
@@ -54,7 +55,7 @@ function valueCases(commands: readonly CompletableCommand[]): string[] {
   const places = new Map<string, string[]>();
   for (const { path, flags } of commands) {
     for (const flag of flags.filter(({ value }) => value !== 'none')) {
-      const words = flag.candidates === 'files' ? '@files' : flag.candidates.join(' ');
+      const words = typeof flag.candidates === 'string' ? `@${flag.candidates}` : flag.candidates.join(' ');
       const written = writtenNames(flag).flatMap((name) => (flag.value === 'required' ? [name, `${name}=`] : [`${name}=`]));
       places.set(words, [...(places.get(words) ?? []), ...written.map((name) => `${path}:${name}`)]);
     }

@@ -1,7 +1,7 @@
 /** The completion script for fish, from version 3 on. */
 
 import { PROGRAM } from '../command/help.ts';
-import { type CompletableCommand, type CompletableFlag, isFurtherList, writtenNames } from './tree.ts';
+import { type CompletableCommand, type CompletableFlag, isFurtherList, LIST_CONTEXTS, writtenNames } from './tree.ts';
 
 const FUNCTION = '__clustermesh_apiserver_at';
 
@@ -42,6 +42,7 @@ function flagOptions({ name, shorthand, value, candidates }: CompletableFlag): s
   const names = `-l ${name}${shorthand === undefined ? '' : ` -s ${shorthand}`}`;
   if (value !== 'required') return names;
   if (candidates === 'files') return `${names} -r -F`;
+  if (candidates === 'contexts') return `${names} -x -a ${quoted(`(${LIST_CONTEXTS})`)}`;
   return `${names} -x${candidates.length === 0 ? '' : ` -a ${quoted(candidates.join(' '))}`}`;
 }
 

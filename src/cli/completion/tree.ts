@@ -23,9 +23,12 @@ export interface CompletableFlag {
   readonly shorthand: string | undefined;
   readonly usage: string;
   readonly value: 'none' | 'optional' | 'required';
-  readonly candidates: readonly string[] | 'files';
+  readonly candidates: readonly string[] | 'files' | 'contexts';
   readonly isRepeatable: boolean;
 }
+
+/** Prints the contexts of the kubeconfig; nothing where there is no kubectl. */
+export const LIST_CONTEXTS = 'kubectl config get-contexts --output=name 2>/dev/null';
 
 /** Between two lists of flags. */
 const SEPARATOR = '--';

@@ -1,7 +1,14 @@
 /** The completion script for zsh: a function for each command, by the rules of _arguments. */
 
 import { PROGRAM } from '../command/help.ts';
-import { type CompletableCommand, type CompletableFlag, type CompletableWord, shellQuoted, writtenNames } from './tree.ts';
+import {
+  type CompletableCommand,
+  type CompletableFlag,
+  type CompletableWord,
+  LIST_CONTEXTS,
+  shellQuoted,
+  writtenNames,
+} from './tree.ts';
 
 export function zshScript(commands: readonly CompletableCommand[]): string {
   return `#compdef ${PROGRAM}
@@ -78,5 +85,6 @@ function flagSpecs(flag: CompletableFlag): string[] {
 function valueSpec({ value, candidates }: CompletableFlag): string {
   if (value !== 'required') return '';
   if (candidates === 'files') return ': :_files';
+  if (candidates === 'contexts') return `: :{compadd -- \${(f)"$(${LIST_CONTEXTS})"}}`;
   return candidates.length === 0 ? ': : ' : `: :(${candidates.join(' ')})`;
 }

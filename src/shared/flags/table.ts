@@ -30,8 +30,8 @@ export interface FlagOptions {
   readonly hidden?: boolean;
   /** Accepted, so that existing manifests start; nothing reads it. */
   readonly inert?: boolean;
-  /** What a shell offers as its value; nothing where it is absent. */
-  readonly candidates?: readonly string[] | 'files';
+  /** What a shell offers as its value; nothing where it is absent. `contexts`: those of the kubeconfig, by kubectl. */
+  readonly candidates?: readonly string[] | 'files' | 'contexts';
 }
 
 export interface Flag<T, Suffix extends string = ''> extends FlagOptions {
