@@ -13,7 +13,7 @@ import { etcdinit } from './etcdinit.ts';
 import { kv } from './kv.ts';
 import { kvstoremesh } from './kvstoremesh.ts';
 import { mcsapiCorednsCfg } from './mcsapi-coredns-cfg.ts';
-import { connect, disconnect, quarantine, status, ui } from './mesh.ts';
+import { connect, disconnect, enable, quarantine, status, ui } from './mesh.ts';
 import { version } from './version.ts';
 
 export const commands: Readonly<Record<string, Command>> = {
@@ -25,6 +25,7 @@ export const commands: Readonly<Record<string, Command>> = {
   etcdinit,
   'mcsapi-coredns-cfg': mcsapiCorednsCfg,
   certs,
+  enable,
   connect,
   disconnect,
   status,

@@ -1,6 +1,13 @@
 /** Commands for a workstation with a kubeconfig, also as `kubectl clustermesh`. */
 
-import { connectFlagTable, disconnectFlagTable, quarantineFlagTable, statusFlagTable, uiFlagTable } from '../mesh/flags.ts';
+import {
+  connectFlagTable,
+  disconnectFlagTable,
+  enableFlagTable,
+  quarantineFlagTable,
+  statusFlagTable,
+  uiFlagTable,
+} from '../mesh/flags.ts';
 import { FlagError } from '../shared/flags/error.ts';
 import { interruption } from '../shared/process/interruption.ts';
 import { systemClock } from '../shared/time/clock.ts';
@@ -9,6 +16,10 @@ import { print } from './command/output.ts';
 import { examine } from './doctor.ts';
 
 // What they run is loaded there, so that no other command pays for it.
+
+/** Cursor to the first line, and everything is erased. */
+const CLEAR_SCREEN = '\u001b[H\u001b[2J';
+const WATCH_INTERVAL_MS = 2_000;
 
 export const connect = flagCommand({
   name: 'connect',
@@ -56,9 +67,24 @@ export const status = flagCommand({
         `⌛ Waiting (${Math.round(elapsedMs / 1_000)}s) for clusters to be connected: ${problems.join(', ')}\n`,
       );
     };
-    const report = await status(values, { ...surroundings(), clock: systemClock, onWait });
-    print(format === undefined ? statusText(report, namespace) : format(report));
-    return report.ready ? 0 : 1;
+    const show = (report: Awaited<ReturnType<typeof status>>) => {
+      print(format === undefined ? statusText(report, namespace) : format(report));
+      return report.ready ? 0 : 1;
+    };
+    if (!values.watch) return show(await status(values, { ...surroundings(), clock: systemClock, onWait }));
+    const signal = interruption();
+    let last = 0;
+    try {
+      for (;;) {
+        const report = await status(values, { signal, clock: systemClock, onWait });
+        if (format === undefined) print(process.stdout.isTTY ? CLEAR_SCREEN : `--- ${new Date().toISOString()}\n`);
+        last = show(report);
+        await systemClock.sleep(WATCH_INTERVAL_MS, signal);
+      }
+    } catch (thrown) {
+      if (!signal.aborted) throw thrown;
+      return last;
+    }
   },
 });
 
@@ -78,6 +104,20 @@ export const quarantine = flagCommand({
     const format =
       values.output === '' ? quarantineText : (await import('./command/structured-output.ts')).structuredOutput(values.output);
     print(format(await quarantine(remote, values, { ...surroundings(), clock: systemClock })));
+    return 0;
+  },
+});
+
+export const enable = flagCommand({
+  name: 'enable',
+  summary: 'Print the values that start clustermesh-apiserver in this cluster, or apply them with helm',
+  flags: enableFlagTable,
+  examples: ['enable --context=east', 'enable --context=east --service-type=LoadBalancer --helm'],
+  async run({ values }) {
+    const { enable, enableText } = await import('../mesh/verbs/enable.ts');
+    const format =
+      values.output === '' ? enableText : (await import('./command/structured-output.ts')).structuredOutput(values.output);
+    print(format(await enable(values, { signal: interruption() })));
     return 0;
   },
 });

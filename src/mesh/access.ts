@@ -5,7 +5,7 @@ import { type DestinationFacts, recordsOf } from './addresses.ts';
 import type { Cluster } from './cluster.ts';
 
 /** Nodes that are read for their addresses. */
-const MAX_NODES = 100;
+export const MAX_NODES = 100;
 
 const SERVICE = 'clustermesh-apiserver';
 const CA_SECRET = 'cilium-ca';

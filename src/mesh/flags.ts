@@ -57,6 +57,7 @@ export const disconnectFlagTable = {
 
 export const statusFlagTable = {
   ...clusterFlags,
+  watch: bool(false, 'Show the status again every 2 seconds, until it is interrupted'),
   wait: bool(false, 'Wait until this cluster is ready and connected to all clusters'),
   'wait-duration': duration('15m', 'Longest time to wait', { max: '24h' }),
 };
@@ -81,6 +82,26 @@ export const uiFlagTable = {
   open: bool(false, 'Open the page in the browser of this machine'),
 };
 
+export const enableFlagTable = {
+  ...clusterFlags,
+  chart: choice(['cilium', 'clustermesh-apiserver'], 'cilium', 'Chart whose values are printed'),
+  'service-type': choice(
+    ['', 'LoadBalancer', 'NodePort', 'ClusterIP'],
+    '',
+    'Type of the Service; empty for LoadBalancer in a known cloud, else NodePort',
+  ),
+  helm: bool(false, 'Apply the values with the helm in the PATH: helm upgrade --reuse-values'),
+  'helm-release-name': text('', 'Release to upgrade; empty for the name of the chart'),
+  'helm-chart': text(
+    '',
+    'Chart for --helm: a name, a directory or an archive; empty for that of Cilium in the version of the release',
+    {
+      candidates: 'files',
+    },
+  ),
+};
+
+export type EnableFlags = FlagValues<typeof enableFlagTable>;
 export type UiFlags = FlagValues<typeof uiFlagTable>;
 export type QuarantineFlags = FlagValues<typeof quarantineFlagTable>;
 export type ChangeFlags = FlagValues<typeof changeFlags>;
