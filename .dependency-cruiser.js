@@ -87,7 +87,7 @@ const KVSTOREMESH = [
   'run',
 ];
 const MESH = [
-  ['errors', 'flags', 'kubeconfig'],
+  ['errors', 'flags', 'kubeconfig', 'helm'],
   'cluster',
   ['addresses', 'clusters'],
   ['access', 'entries', 'pod', 'pods'],

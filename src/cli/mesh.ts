@@ -19,12 +19,18 @@ import { examine } from './doctor.ts';
 
 /** Cursor to the first line, and everything is erased. */
 const CLEAR_SCREEN = '\u001b[H\u001b[2J';
+/** Between two reads of `status --watch`, after each. */
 const WATCH_INTERVAL_MS = 2_000;
 
 export const connect = flagCommand({
   name: 'connect',
   summary: 'Connect this cluster with others; the exit status is 1 after a failed check, 2 if Helm manages the Secrets',
   flags: connectFlagTable,
+  examples: [
+    'connect --context=east --destination-context=west',
+    'connect --context=east --destination-context=west,north --connection-mode=mesh',
+    'connect --context=east --destination-context=west --dry-run=client',
+  ],
   async run({ values }) {
     if (values.check) return examine(values);
     const [{ connect }, { MESH_STATUS }, format] = await Promise.all([
@@ -42,6 +48,7 @@ export const disconnect = flagCommand({
   name: 'disconnect',
   summary: 'Disconnect this cluster from others; the exit status is 2 if Helm manages the Secrets',
   flags: disconnectFlagTable,
+  examples: ['disconnect --context=east --destination-context=west', 'disconnect --context=east --destination-name=west --force'],
   async run({ values }) {
     const [{ disconnect }, { MESH_STATUS }, format] = await Promise.all([
       import('../mesh/connect/disconnect.ts'),
@@ -58,6 +65,7 @@ export const status = flagCommand({
   name: 'status',
   summary: 'Show to which clusters this cluster is connected; the exit status is 1 if something is not ready',
   flags: statusFlagTable,
+  examples: ['status --context=east', 'status --context=east --wait --wait-duration=5m', 'status --context=east --watch'],
   async run({ values }) {
     const { output, namespace } = values;
     const [{ status }, { statusText }] = await Promise.all([import('../mesh/status/read.ts'), import('../mesh/status/text.ts')]);

@@ -40,8 +40,21 @@ const changeFlags = {
   ),
 };
 
+const helmFlags = {
+  'helm-release-name': text('', 'Release that --helm upgrades; empty for the name of the chart'),
+  'helm-chart': text(
+    '',
+    'Chart for --helm: a name, a directory or an archive; empty for that of Cilium in the version of the release',
+    {
+      candidates: 'files',
+    },
+  ),
+};
+
 export const connectFlagTable = {
   ...changeFlags,
+  ...helmFlags,
+  helm: bool(false, 'If Helm manages Secrets, upgrade the release with the helm in the PATH'),
   'source-endpoint': endpoints('Addresses of this cluster for the others, instead of those of its Service'),
   'destination-endpoint': endpoints('Addresses of the other cluster, if there is one, instead of those of its Service'),
   'allow-mismatching-ca': bool(false, 'Connect clusters that do not trust the CA of each other'),
@@ -91,14 +104,7 @@ export const enableFlagTable = {
     'Type of the Service; empty for LoadBalancer in a known cloud, else NodePort',
   ),
   helm: bool(false, 'Apply the values with the helm in the PATH: helm upgrade --reuse-values'),
-  'helm-release-name': text('', 'Release to upgrade; empty for the name of the chart'),
-  'helm-chart': text(
-    '',
-    'Chart for --helm: a name, a directory or an archive; empty for that of Cilium in the version of the release',
-    {
-      candidates: 'files',
-    },
-  ),
+  ...helmFlags,
 };
 
 export type EnableFlags = FlagValues<typeof enableFlagTable>;

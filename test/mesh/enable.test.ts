@@ -1,15 +1,17 @@
-/** `enable`: values by the facts about a cluster, and a helm that records how it is called. */
+/** `enable` and `connect --helm`: values by the facts about a cluster, and a helm that records how it is called. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { parse } from 'yaml';
+import { reportText } from '../../src/mesh/connect/report-text.ts';
 import { enableFlagTable } from '../../src/mesh/flags.ts';
+import { HelmError } from '../../src/mesh/helm.ts';
 import { enable, enableText } from '../../src/mesh/verbs/enable.ts';
 import { enableValues, exposureOf, identityProblem } from '../../src/mesh/verbs/enable-values.ts';
-import { HelmError } from '../../src/mesh/verbs/helm.ts';
 import { parseFlags } from '../../src/shared/flags/parse.ts';
 import { providerMissing } from '../support/kubernetes/kubernetes-provider.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { type Mesh, meshFixture } from './mesh-fixture.ts';
+import { HELM, type Mesh, meshFixture } from './mesh-fixture.ts';
 
 const EAST = { name: 'east', id: 1, maxConnectedClusters: 255 };
 
@@ -69,9 +71,9 @@ describe.skipIf(missing !== undefined)(`enable${missing === undefined ? '' : ` (
   }
 
   /** Its directory has what it received. */
-  function recordingHelm(listed: string): string {
+  function recordingHelm(listed: string, values: object = {}): string {
     const directory = temporaryDirectory('helm');
-    const script = `#!/bin/sh\nif [ "$1" = list ]; then echo '${listed}'; else printf '%s\\n' "$@" > ${directory}/argv; cat > ${directory}/values; fi\n`;
+    const script = `#!/bin/sh\nif [ "$1" = list ]; then echo '${listed}'; elif [ "$1" = get ]; then echo '${JSON.stringify(values)}'; else printf '%s\\n' "$@" > ${directory}/argv; cat > ${directory}/values; fi\n`;
     writeFileSync(join(directory, 'helm'), script, { mode: 0o755 });
     vi.stubEnv('PATH', `${directory}:${process.env.PATH}`);
     return directory;
@@ -95,6 +97,26 @@ describe.skipIf(missing !== undefined)(`enable${missing === undefined ? '' : ` (
       expect.arrayContaining(['upgrade', 'cilium', '--version=1.19.4', '--reuse-values', '--values=-', '--kube-context=east']),
     );
     expect(readFileSync(join(directory, 'values'), 'utf8')).toContain('type: LoadBalancer');
+  });
+
+  test('connect --helm adds the cluster to those that the release has', async () => {
+    const mesh = await meshes.installed();
+    for (const name of ['cilium-kvstoremesh', 'cilium-clustermesh'])
+      await mesh.create('east', 'secrets', { metadata: { name, ...HELM } });
+    const north = { name: 'north', ips: ['192.0.2.31'], port: 2379 };
+    const directory = recordingHelm('[{"name":"cilium","chart":"cilium-1.19.4"}]', {
+      clustermesh: { config: { clusters: [north] } },
+    });
+    await mesh.withNodePort('west', async () => {
+      const report = await mesh.connect('--helm');
+      expect(report.verdict).toBe('done');
+      expect(reportText(report)).toContain('cilium-kvstoremesh: changed by helm upgrade (set west)');
+    });
+    const west = { name: 'west', ips: ['192.0.2.21', '192.0.2.22'], port: 32_380 };
+    expect(parse(readFileSync(join(directory, 'values'), 'utf8'))).toEqual({
+      clustermesh: { config: { enabled: true, clusters: [north, west] } },
+    });
+    expect(await mesh.entries('east', 'cilium-kvstoremesh')).toEqual({});
   });
 
   test('says so where there is no release or no helm', async () => {

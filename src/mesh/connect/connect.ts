@@ -11,6 +11,7 @@ import { Clusters } from '../clusters.ts';
 import { CLUSTERMESH_SECRET, KVSTOREMESH_SECRET, localEntry, remoteEntry } from '../entries.ts';
 import { type ConnectFlags, endpointsOf } from '../flags.ts';
 import { changed, clusterLine, finished, type MeshReport, type MeshRun, type Work } from './changes.ts';
+import { upgradedByHelm } from './helm-upgrade.ts';
 import { type Link, linksOf, pairsOf } from './links.ts';
 import { type Check, clusterChecks, destinationChecks, pairChecks } from './prerequisites.ts';
 import { valuesFor } from './values.ts';
@@ -60,7 +61,9 @@ export async function connect(flags: ConnectFlags, { signal }: MeshRun): Promise
   };
   if (checks.some(({ severity }) => severity === 'error')) return { verdict: 'refused', ...report, secrets: [] };
   const work = members.flatMap((local) => connecting(local, links, destinations));
-  return finished(report, await changed(work, flags.dryRun));
+  const secrets = await changed(work, flags.dryRun);
+  const isApplied = flags.helm && flags.dryRun === 'none';
+  return finished(report, isApplied ? await upgradedByHelm(secrets, flags, signal) : secrets);
 }
 
 function connecting(local: Member, links: readonly Link<Member>[], destinations: ReadonlyMap<Member, Destination>): Work[] {

@@ -23,7 +23,8 @@ export interface SecretChange {
   readonly context: string;
   /** `namespace/name`. */
   readonly secret: string;
-  readonly outcome: 'written' | 'unchanged' | 'managed' | 'dry-run';
+  /** `upgraded`: Helm has changed it. */
+  readonly outcome: 'written' | 'unchanged' | 'managed' | 'upgraded' | 'dry-run';
   /** Clusters. */
   readonly set: readonly string[];
   readonly removed: readonly string[];

@@ -25,14 +25,16 @@ function secretLine({ context, secret, outcome, set, removed, managedBy }: MeshR
   ].join(', ');
   if (outcome === 'unchanged') return `${where}: unchanged`;
   if (outcome === 'written') return `${where}: changed (${what})`;
+  if (outcome === 'upgraded') return `${where}: changed by helm upgrade (${what})`;
   if (outcome === 'dry-run') return `${where}: would change (${what})`;
   return `${where}: not changed (${what}), because ${managedBy} manages it and would undo the change; change its values instead`;
 }
 
 /** Both Secrets of a cluster follow from the same values, which are printed once. */
 function documentsOf(secrets: MeshReport['secrets']): string {
-  const texts = secrets.flatMap(({ context, manifest, values, chart, removed }) => {
+  const texts = secrets.flatMap(({ context, outcome, manifest, values, chart, removed }) => {
     if (manifest !== undefined) return [`---\n# context ${context}; other keys of the Secret stay\n${yamlOf(manifest)}`];
+    if (outcome === 'upgraded') return [];
     if (values !== undefined) return [`---\n# values of the chart ${chart} for context ${context}\n${yamlOf(values)}`];
     if (chart !== 'cilium' || removed.length === 0) return [];
     return [`---\n# context ${context}: remove ${removed.join(', ')} from clustermesh.config.clusters of the chart cilium\n`];

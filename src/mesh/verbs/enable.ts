@@ -5,10 +5,14 @@ import { recordsOf } from '../addresses.ts';
 import { Cluster } from '../cluster.ts';
 import { ClusterContentError } from '../errors.ts';
 import type { EnableFlags } from '../flags.ts';
+import { chartSource, helm, REPOSITORY, type Release, upgradeArguments } from '../helm.ts';
 import { type Chart, type Exposure, enableValues, exposureOf, identityProblem } from './enable-values.ts';
-import { chartVersion, helm, type Release, upgradeArguments } from './helm.ts';
 
-const REPOSITORY = 'https://helm.cilium.io/';
+/** In the command that is printed. */
+const EXAMPLES: Readonly<Record<Chart, string>> = {
+  cilium: `cilium --repo=${REPOSITORY} --version=VERSION`,
+  'clustermesh-apiserver': 'charts/clustermesh-apiserver',
+};
 
 export interface EnableReport {
   readonly context: string;
@@ -31,14 +35,8 @@ export async function enable(flags: EnableFlags, { signal }: { readonly signal: 
   const service = exposureOf(recordsOf(nodes?.items), flags.serviceType);
   const values = enableValues(chart, cluster.identity, service);
   const release: Release = { name: flags.helmReleaseName || chart, namespace, context: cluster.context, kubeconfig };
-  const named = flags.helmChart;
-  const version = flags.helm && named === '' && chart === 'cilium' ? await chartVersion(release, signal) : '';
-  if (named === '' && chart !== 'cilium' && flags.helm)
-    throw new ClusterContentError('flag --helm-chart is required for the chart clustermesh-apiserver: its directory or archive');
-  const source =
-    named === '' && chart === 'cilium'
-      ? ['cilium', `--repo=${REPOSITORY}`, `--version=${version || 'VERSION'}`]
-      : [named || 'charts/clustermesh-apiserver'];
+  const { helmChart } = flags;
+  const source = flags.helm ? await chartSource(chart, helmChart, release, signal) : [helmChart || EXAMPLES[chart]];
   const argv = upgradeArguments(release, source);
   if (flags.helm) await helm(argv, stringify(values), signal);
   const { name, id } = cluster.identity;

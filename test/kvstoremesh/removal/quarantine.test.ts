@@ -1,12 +1,18 @@
 /** A mirror that an operator has frozen or withdrawn, on real etcds. */
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
+import { ConfigDirectory } from '../../../src/kvstoremesh/configuration/config-directory.ts';
 import { parseQuarantine, type Quarantine, QuarantineFiles } from '../../../src/kvstoremesh/configuration/quarantine.ts';
 import { DRAIN_GRACE_MS } from '../../../src/kvstoremesh/removal/drain.ts';
 import type { WatchEvent } from '../../../src/shared/etcd/types.ts';
+import { silentLogger } from '../../../src/shared/process/log.ts';
+import { systemClock } from '../../../src/shared/time/clock.ts';
 import { ManualClock } from '../../support/clocks.ts';
 import { history, soon } from '../../support/etcd/etcd-client.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { Mesh, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { until } from '../../support/until.ts';
 
 vi.setConfig({ maxConcurrency: 3 });
@@ -148,6 +154,32 @@ async function leaseOf(local: Store, key: string) {
 }
 
 describe('the file of a quarantine', () => {
+  test('in the configuration directory precedes its cluster, and is followed', async () => {
+    const path = temporaryDirectory('quarantine');
+    const file = join(path, 'west.quarantine');
+    writeFileSync(join(path, 'west'), 'endpoints: [https://west:2379]');
+    writeFileSync(file, JSON.stringify(FROZEN));
+    const stop = new AbortController();
+    const timing = { quietMs: 1, goneMs: 50, pollMs: 50 };
+    const directory = new ConfigDirectory({
+      path,
+      ownName: 'east',
+      clock: systemClock,
+      log: silentLogger,
+      signal: stop.signal,
+      timing,
+    });
+    const changes = directory.changes();
+    const frozen = { kind: 'quarantine', cluster: 'west', quarantine: FROZEN };
+    expect((await changes.next()).value).toEqual([frozen, { kind: 'added', cluster: 'west', path: join(path, 'west') }]);
+    writeFileSync(`${file}.new`, JSON.stringify(WITHDRAWN));
+    renameSync(`${file}.new`, file);
+    expect((await changes.next()).value).toEqual([{ ...frozen, quarantine: WITHDRAWN }]);
+    rmSync(file);
+    expect((await changes.next()).value).toEqual([{ ...frozen, quarantine: undefined }]);
+    stop.abort(new Error('the test is over'));
+  });
+
   test('that is not valid freezes the mirror', () => {
     expect(parseQuarantine('{"mode":"withdraw","reason":"a\\u001bb","since":"x"}')).toEqual({
       mode: 'withdraw',

@@ -1,10 +1,11 @@
 /** The program `helm`, with values on its standard input. */
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
-import { asError, ProgramError } from '../../shared/errors.ts';
-import { recordOf } from '../../shared/kubernetes/objects/json.ts';
-import { printable } from '../../shared/printable.ts';
+import { asError, ProgramError } from '../shared/errors.ts';
+import { recordOf } from '../shared/kubernetes/objects/json.ts';
+import { printable } from '../shared/printable.ts';
 
+export const REPOSITORY = 'https://helm.cilium.io/';
 /** Characters shown of what helm reports. */
 const MAX_REASON_LENGTH = 1_000;
 
@@ -30,12 +31,34 @@ function placeArguments({ namespace, context, kubeconfig }: Release): readonly s
 }
 
 /** The version of the chart of a release, such as `1.19.4`. Throws HelmError. */
-export async function chartVersion(release: Release, signal: AbortSignal): Promise<string> {
+async function chartVersion(release: Release, signal: AbortSignal): Promise<string> {
   const listed = await helm(['list', `--filter=^${release.name}$`, '--output=json', ...placeArguments(release)], '', signal);
   const [found] = JSON.parse(listed) as readonly unknown[];
   const version = /-v?(\d+\.\d+\.\S+)$/.exec(String(recordOf(found).chart))?.[1];
   if (version !== undefined) return version;
   throw new HelmError(`there is no release ${release.name} in namespace ${release.namespace}; set --helm-release-name`);
+}
+
+/**
+ * The chart as arguments of an upgrade: `named`, or that of Cilium in the version of the release. Throws HelmError for another chart, of which
+ * no repository is known.
+ */
+export async function chartSource(
+  chart: string,
+  named: string,
+  release: Release,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  if (named !== '') return [named];
+  if (chart === 'cilium') return ['cilium', `--repo=${REPOSITORY}`, `--version=${await chartVersion(release, signal)}`];
+  throw new HelmError(`flag --helm-chart is required for the chart ${chart}: its directory or archive`);
+}
+
+/** The values that a release has beside those of its chart. Throws HelmError. */
+export async function releaseValues(release: Release, signal: AbortSignal): Promise<unknown> {
+  return JSON.parse(
+    await helm(['get', 'values', release.name, '--output=json', ...placeArguments(release)], '', signal),
+  ) as unknown;
 }
 
 /** The arguments of an upgrade that changes the values of `--values=-` only. */
