@@ -6,6 +6,8 @@ import { recordOf } from '../shared/kubernetes/objects/json.ts';
 import { printable } from '../shared/printable.ts';
 
 export const REPOSITORY = 'https://helm.cilium.io/';
+/** In the name of a chart with its version: `cilium-1.19.4`. */
+const VERSION = /-v?\d{1,6}\.\d{1,6}\./;
 /** Characters shown of what helm reports. */
 const MAX_REASON_LENGTH = 1_000;
 
@@ -34,8 +36,9 @@ function placeArguments({ namespace, context, kubeconfig }: Release): readonly s
 async function chartVersion(release: Release, signal: AbortSignal): Promise<string> {
   const listed = await helm(['list', `--filter=^${release.name}$`, '--output=json', ...placeArguments(release)], '', signal);
   const [found] = JSON.parse(listed) as readonly unknown[];
-  const version = /-v?(\d+\.\d+\.\S+)$/.exec(String(recordOf(found).chart))?.[1];
-  if (version !== undefined) return version;
+  const chart = String(recordOf(found).chart ?? '');
+  const at = chart.search(VERSION);
+  if (at >= 0) return chart.slice(at + 1);
   throw new HelmError(`there is no release ${release.name} in namespace ${release.namespace}; set --helm-release-name`);
 }
 

@@ -30,7 +30,7 @@ export interface QuarantineChange {
 
 const SUFFIX = '.quarantine';
 /** Characters of the reason. */
-export const MAX_QUARANTINE_REASON_LENGTH = 256;
+const MAX_QUARANTINE_REASON_LENGTH = 256;
 const MAX_TIME_LENGTH = 32;
 
 /** Never throws: a file that cannot be understood freezes the mirror, because its writer wanted one or the other. */

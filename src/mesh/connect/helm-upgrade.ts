@@ -24,7 +24,7 @@ export async function upgradedByHelm(secrets: Secrets, flags: ConnectFlags, sign
 }
 
 /** Helm merges maps but replaces lists, and Cilium's chart takes its clusters as either. */
-export function mergedClusters(values: object, current: unknown): object {
+function mergedClusters(values: object, current: unknown): object {
   const config = recordOf(recordOf(recordOf(values).clustermesh).config);
   const present = recordOf(recordOf(recordOf(current).clustermesh).config).clusters;
   const added = recordsOf(config.clusters);

@@ -6,8 +6,15 @@ import type { Cluster } from '../cluster.ts';
 import { ClusterAccessError, ContainerNotRunningError, PodCommandError, PodForbiddenError, PodMissingError } from '../errors.ts';
 
 /** Texts of the API server, the kubelet and container runtimes. */
-const NOT_RUNNING = /container not found|is not valid for pod|not (?:in )?running|is terminated|not created/i;
-const NO_PROGRAM = /executable file not found|no such file or directory/i;
+const NOT_RUNNING = [
+  'container not found',
+  'is not valid for pod',
+  'not running',
+  'not in running',
+  'is terminated',
+  'not created',
+];
+const NO_PROGRAM = ['executable file not found', 'no such file or directory'];
 
 export interface PodSocketRequest {
   readonly pod: string;
@@ -40,11 +47,11 @@ export function podError(cluster: Cluster, { pod, subresource, signal }: PodRequ
   if (thrown instanceof KubeMissingError) {
     return new PodMissingError(`${place} does not exist; it was probably replaced: try again`);
   }
-  if (NOT_RUNNING.test(message)) {
+  if (hasAny(message, NOT_RUNNING)) {
     const remedy = `see 'kubectl --context ${cluster.context} -n ${cluster.namespace} describe pod ${pod}'`;
     return new ContainerNotRunningError(`${place}: ${message}; ${remedy}`);
   }
-  if (NO_PROGRAM.test(message)) {
+  if (hasAny(message, NO_PROGRAM)) {
     return new PodCommandError(
       `${place}: ${message}; does the Pod run the image of this project, of this version or a later one?`,
     );
@@ -54,3 +61,8 @@ export function podError(cluster: Cluster, { pod, subresource, signal }: PodRequ
 }
 
 type PodRequest = Pick<PodSocketRequest, 'pod' | 'subresource' | 'signal'>;
+
+function hasAny(message: string, texts: readonly string[]): boolean {
+  const lower = message.toLowerCase();
+  return texts.some((text) => lower.includes(text));
+}
