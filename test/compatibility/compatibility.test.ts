@@ -13,8 +13,13 @@ import {
   connectFlagTable,
   disconnectFlagTable,
   doctorFlagTable,
+  enableFlagTable,
   statusFlagTable as meshStatusFlagTable,
+  statusFlagTable as meshStatusFlagTable,
+  quarantineFlagTable,
+  uiFlagTable,
 } from '../../src/mesh/flags.ts';
+
 import { kubernetesFlags, logFlags } from '../../src/shared/flags/shared-flags.ts';
 import type { FlagTable } from '../../src/shared/flags/table.ts';
 import { CONTROLLER_GROUPS } from '../../src/shared/process/controller-runs.ts';
@@ -109,6 +114,8 @@ test('every flag of the other commands has its row', () => {
   expect(namesOf('Of connect and disconnect')).toEqual(flagsOf(connectFlagTable, disconnectFlagTable));
   expect(namesOf('Of doctor')).toEqual(flagsOf(doctorFlagTable));
   expect(namesOf('Of status')).toEqual(flagsOf(meshStatusFlagTable));
+  expect(namesOf('Of enable')).toEqual(flagsOf(enableFlagTable));
+  expect(namesOf('Of quarantine and ui')).toEqual(flagsOf(quarantineFlagTable, uiFlagTable));
   const ofCerts = flagsOf(generateFlagTable, rotateFlagTable, checkFlagTable);
   expect(namesOf('Of certs')).toEqual(ofCerts.filter((flag) => !(flag.slice(2) in { ...kubernetesFlags, ...logFlags })));
 });
