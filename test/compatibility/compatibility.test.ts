@@ -15,7 +15,6 @@ import {
   doctorFlagTable,
   enableFlagTable,
   statusFlagTable as meshStatusFlagTable,
-  statusFlagTable as meshStatusFlagTable,
   quarantineFlagTable,
   uiFlagTable,
 } from '../../src/mesh/flags.ts';

@@ -8,7 +8,6 @@
 
 import { generalRemedy } from '../../shared/diagnosis/pod-checks.ts';
 import { asError } from '../../shared/errors.ts';
-import type { EtcdConfig } from '../../shared/etcd/config.ts';
 import { EtcdError } from '../../shared/etcd/errors.ts';
 import { clusterConfigKey, HEARTBEAT_KEY } from '../../shared/etcd/keyspace.ts';
 import type { EtcdClient, EtcdKey } from '../../shared/etcd/types.ts';
@@ -33,7 +32,7 @@ import { Mirror } from '../mirror/mirror.ts';
 import type { Usage } from '../mirror/quota.ts';
 import { CacheTtl, withdrawServices } from '../removal/cache-ttl.ts';
 import { ConfigChanges, clusterConfigReadings } from './cluster-config-readings.ts';
-import { type OpenedSource, REMOTE_TIMING, type RemoteClusterContext, type RemoteTiming } from './context.ts';
+import { REMOTE_TIMING, type RemoteClusterContext, type RemoteTiming } from './context.ts';
 import { Freshness } from './freshness.ts';
 import { checkHeartbeat, Heartbeat } from './heartbeat-check.ts';
 import { runKeySource } from './key-source.ts';
@@ -41,6 +40,7 @@ import { Losses } from './loss.ts';
 import { MirrorQuarantine } from './mirror-quarantine.ts';
 import { newsOf } from './news.ts';
 import { runSession } from './session.ts';
+import { RemoteSource } from './source.ts';
 import { attemptResult, INITIAL_STATE, nextState, type RemoteEvent, type RemoteState } from './state.ts';
 
 export class RemoteCluster {
@@ -63,14 +63,11 @@ export class RemoteCluster {
   readonly #freshness: Freshness;
   #initialSyncMs: number | undefined;
   #state: RemoteState = INITIAL_STATE;
-  /** Of its file, as last read. */
-  #config: EtcdConfig | undefined;
   #connectedMs: number | undefined;
   readonly #losses: Losses;
   /** The present attempt or connection. */
   #scope: TaskScope | undefined;
-  /** Of the last connection, where the next one can go on with it. */
-  #source: OpenedSource | undefined;
+  readonly #source: RemoteSource;
 
   constructor(name: string, path: string, context: RemoteClusterContext) {
     this.name = name;
@@ -79,6 +76,7 @@ export class RemoteCluster {
     this.#log = context.log.child({ cluster: name });
     this.createdMs = context.clock.monotonicMs();
     this.#losses = new Losses(this.#log, context.clock);
+    this.#source = new RemoteSource({ path, cluster: name }, context.open);
     this.#freshness = new Freshness(context.clock);
     const { cacheTtlMs: ttlMs, brake, clock } = context;
     const [onExpired, onHeld] = [(heard: AbortSignal) => this.#withdraw(heard), () => this.#hold()];
@@ -103,7 +101,7 @@ export class RemoteCluster {
 
   /** Endpoints of its file, as last read. */
   get endpoints(): number {
-    return this.#config?.endpoints.length ?? 0;
+    return this.#source.endpoints;
   }
 
   /** What the local etcd holds of it, or is about to, of all kinds. */
@@ -136,8 +134,7 @@ export class RemoteCluster {
 
   /** Why its etcd cannot be reached at the moment, also while the state is still that of the connection that was lost. */
   get connectionError(): Error | undefined {
-    const { connected = true, lastError } = this.#source?.client.state ?? {};
-    return connected ? undefined : lastError;
+    return this.#source.error;
   }
 
   /** Why nothing can be written of what is read; undefined while writes succeed. */
@@ -173,14 +170,14 @@ export class RemoteCluster {
       scope.run((connectionSignal) => this.#connection(scope, connectionSignal));
       const reason = await scope.ended();
       for (const mirror of this.mirrors) mirror.disconnected();
-      if (!(reason instanceof SourceReplacedError)) this.#closeSource();
+      if (!(reason instanceof SourceReplacedError)) this.#source.close();
       if (signal.aborted) break;
       this.#cacheTtl.start();
       this.#onLost(reason);
       if (reason instanceof ReconfiguredError || this.#wasStable()) this.#backoff.reset();
       if (!(reason instanceof ReconfiguredError)) await this.#pause(begunMs, signal);
     }
-    this.#closeSource();
+    this.#source.close();
     this.#cacheTtl.stop();
     this.guard?.forget();
     this.#apply({ kind: 'lost', reason: undefined, counts: false, nowMs: 0 });
@@ -190,11 +187,6 @@ export class RemoteCluster {
   reconnect(): void {
     this.#context.reader?.news(this.name, { kind: 'reconfigured' });
     this.#scope?.abort(new ReconfiguredError());
-  }
-
-  #closeSource(): void {
-    this.#source?.client.close();
-    this.#source = undefined;
   }
 
   /** Its keys stay and are no longer maintained. Only while there is no connection. */
@@ -278,12 +270,12 @@ export class RemoteCluster {
     const restMs = begunMs + this.#backoff.nextMs() - clock.monotonicMs();
     await clock.sleep(Math.max(0, restMs) + spreadMs, scope.signal).catch(() => undefined);
     await scope.end();
-    if (scope.signal.reason instanceof ReconfiguredError) this.#closeSource();
+    if (scope.signal.reason instanceof ReconfiguredError) this.#source.close();
   }
 
   /** One connection, from the first attempt to its end. Never resolves; rejects with why it ended. */
   async #connection(scope: TaskScope, signal: AbortSignal): Promise<void> {
-    const { client } = await this.#opened();
+    const client = await this.#source.open((count) => this.#takeChanges(scope, count));
     try {
       await this.#firstAnswer(client, signal);
       this.#connectedMs = this.#context.clock.monotonicMs();
@@ -297,20 +289,6 @@ export class RemoteCluster {
       scope.abort(asError(thrown));
       throw thrown;
     }
-  }
-
-  /**
-   * Another store that answers over a connection is mirrored over the same one: a new connection to the address of a Service may
-   * still lead to the Pod that is gone.
-   */
-  async #opened(): Promise<OpenedSource> {
-    if (this.#source !== undefined) this.#source.client.forgetCluster();
-    else {
-      const onDropped = (count: number) => this.#scope === undefined || this.#takeChanges(this.#scope, count);
-      this.#source = await this.#context.open({ path: this.#path, cluster: this.name, last: this.#config, onDropped });
-      this.#config = this.#source.config;
-    }
-    return this.#source;
   }
 
   /** The same client reconnects while there is no response; other failures require a new one. */

@@ -310,7 +310,7 @@ const CHECKS_BY_TEXT: readonly (readonly [RegExp, PodCheckId])[] = [
   [/\b(ENOTFOUND|ENODATA|EAI_AGAIN)\b|DNS has no address/, 'dns'],
   [/\bECONNREFUSED\b/, 'tcp-refused'],
   [/\b(EHOSTUNREACH|ENETUNREACH)\b/, 'tcp-route'],
-  [/\bETIMEDOUT\b|no connection to \S+ (at \S+ )?within|no answer from \S+ within/, 'tcp-silent'],
+  [/\bETIMEDOUT\b|no connection to |no answer from /, 'tcp-silent'],
   [/CERT_HAS_EXPIRED/, 'tls-expired'],
   [/CERT_NOT_YET_VALID/, 'tls-not-yet-valid'],
   [/ERR_TLS_CERT_ALTNAME_INVALID/, 'tls-name'],
@@ -318,7 +318,7 @@ const CHECKS_BY_TEXT: readonly (readonly [RegExp, PodCheckId])[] = [
   [/alert number (4[2-689]|116)|tlsv1[23]? alert|sslv3 alert/, 'tls-client'],
   [/wrong version number|packet length too long/, 'tls-mismatch'],
   [/is not trusted|SELF_SIGNED_CERT|UNABLE_TO_(GET|VERIFY)/, 'tls-ca'],
-  [/connected to [^;]*, but no response|before secure TLS connection/, 'tls-handshake'],
+  [/, but no response within|before secure TLS connection/, 'tls-handshake'],
   [/\bECONNRESET\b|the connection was closed/, 'tcp-closed'],
 ];
 
