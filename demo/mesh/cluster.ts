@@ -6,7 +6,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startEmbeddedKubernetes } from '../kubernetes/embedded-kubernetes.ts';
 import { EtcdObserver } from './etcd-contents/etcd-observer.ts';
-import { Daemon, type DaemonOptions } from './processes/daemon.ts';
+import { Daemon, type DaemonOptions, PROGRAM } from './processes/daemon.ts';
 import { type Etcd, startEtcd } from './processes/etcd.ts';
 import type { EtcdBinary } from './processes/etcd-binary.ts';
 import { freePort } from './processes/free-port.ts';
@@ -45,7 +45,9 @@ export interface Cluster {
   readonly statusUrl: string;
   /** The status page of kvstoremesh, for a browser. */
   readonly pageUrl: string;
-  /** Configures the etcd of another cluster for kvstoremesh. */
+  /** Its command line, which names what is wrong with the etcds that kvstoremesh uses. */
+  readonly doctor: { readonly command: string; readonly args: readonly string[] };
+  /** Configures the etcd of another cluster for kvstoremesh, in the place of what was configured before. */
   addRemote(name: string, port: number): Promise<void>;
 }
 
@@ -102,6 +104,17 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     kvstoremesh,
     statusUrl: `http://${status}/v1/cluster`,
     pageUrl: `http://${status}/`,
+    doctor: {
+      command: PROGRAM,
+      args: [
+        'kvstoremesh-dbg',
+        'doctor',
+        `--clustermesh-config=${remotes}`,
+        `--etcd-config=${etcdFile}`,
+        `--cluster-name=${name}`,
+        `--cluster-id=${SITES[name].id}`,
+      ],
+    },
     addRemote: (remote, port) => writeFile(join(remotes, remote), etcdConfig(port)),
   };
 }

@@ -2,7 +2,7 @@
  * Two clusters, each of which mirrors the other over a link that can be cut. Everything is on the
  * loopback interface, below one temporary directory, and gone at the end.
  */
-import { mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Cluster, type ClusterName, startCluster } from './cluster.ts';
@@ -11,6 +11,7 @@ import { Link } from './link.ts';
 import type { EtcdBinary } from './processes/etcd-binary.ts';
 import { Guardian } from './processes/guardian.ts';
 import type { MeshProcess, ProcessHost } from './processes/mesh-process.ts';
+import { findPrometheus, Prometheus } from './processes/prometheus.ts';
 
 export interface MeshOptions {
   readonly etcd: EtcdBinary;
@@ -51,10 +52,7 @@ export class Mesh {
   /** Resolves when all but the daemons is up. `stop` has to be called in any case. */
   async start(): Promise<void> {
     const { etcd, path, kubeconfigs } = this.#options;
-    const host: ProcessHost = {
-      guardian: this.#guardian,
-      onUnexpectedEnd: (process, error) => this.#onEnd(process, error),
-    };
+    const host = this.#host;
     const start = (name: ClusterName) =>
       startCluster({
         name,
@@ -78,6 +76,29 @@ export class Mesh {
       this.#links.push(link);
       await cluster.addRemote(other.name, link.port);
     }
+  }
+
+  get #host(): ProcessHost {
+    return { guardian: this.#guardian, onUnexpectedEnd: (process, error) => this.#onEnd(process, error) };
+  }
+
+  /** Starts a Prometheus that scrapes the kvstoremesh of `cluster`; undefined where this machine has none. */
+  async prometheusOf({ kvstoremesh }: Cluster): Promise<Prometheus | undefined> {
+    const path = findPrometheus({ PATH: this.#options.path });
+    if (path === undefined) return undefined;
+    const directory = join(this.directory, 'prometheus');
+    mkdirSync(directory);
+    const { host: target } = new URL(kvstoremesh.metricsUrl);
+    const prometheus = await Prometheus.start({ path, directory, target, host: this.#host, signal: this.#signal });
+    this.#closing.defer(() => prometheus.process.kill());
+    return prometheus;
+  }
+
+  /** The port of the link that leads to the etcd of `cluster`. */
+  linkPort(cluster: Cluster): number {
+    const link = this.#links[this.clusters.indexOf(this.other(cluster))];
+    if (link === undefined) throw new TypeError('the mesh is not up');
+    return link.port;
   }
 
   /** Aborted when the demo is interrupted, or when a process of the mesh has ended although it should run. */

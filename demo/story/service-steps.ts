@@ -96,4 +96,4 @@ const remove: Step = {
 };
 
 export const SERVICE_STEPS: readonly Step[] = [start, deployGlobal, deployLocal, deployPrivate, scale, deletePod];
-export const LAST_STEP = remove;
+export const REMOVE_STEP = remove;

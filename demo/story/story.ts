@@ -2,11 +2,12 @@
 import type { Mesh } from '../mesh/mesh.ts';
 import type { MeshProcess } from '../mesh/processes/mesh-process.ts';
 import { FAILURE_STEPS } from './failure-steps.ts';
-import { LAST_STEP, SERVICE_STEPS } from './service-steps.ts';
+import { OPERATOR_STEP } from './operator-step.ts';
+import { REMOVE_STEP, SERVICE_STEPS } from './service-steps.ts';
 import { Stage, type Step, StepFailedError } from './stage.ts';
 import { duration, type Terminal } from './terminal.ts';
 
-const STORY: readonly Step[] = [...SERVICE_STEPS, ...FAILURE_STEPS, LAST_STEP];
+const STORY: readonly Step[] = [...SERVICE_STEPS, ...FAILURE_STEPS, REMOVE_STEP, OPERATOR_STEP];
 
 const LOG_LINES_READ = 200;
 const LOG_LINES_SHOWN = 4;

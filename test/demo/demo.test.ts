@@ -19,11 +19,14 @@ describe.skipIf(missing.length > 0)(`the demo (${missing.join(', ') || 'with rea
 
     expect(await demo.ended, demo.output + demo.errors).toBe(0);
 
-    expect(demo.output).toContain('All 11 steps succeeded');
+    expect(demo.output).toContain('All 12 steps succeeded');
     expect(demo.output).toContain('the restart caused 0 watch events');
     expect(demo.output).toMatch(/rebel-base +●●● ○○ +●● ○○○ +global/);
     expect(demo.output).toMatch(/rebel-base-private +●● +●● +shared: "false"/);
     expect(demo.output).toMatch(/GET \/v1\/cluster reports not connected, in both clusters: after \d+ s/);
+    expect(demo.output).toMatch(/the doctor names it, and what to do:\s+tcp-refused: .* → check the port/s);
+    if (!demo.output.includes('No Prometheus'))
+      expect(demo.output).toContain('ClusterMeshRemoteNotReady: west: remote cluster east');
     expect(demo.output).not.toContain('\x1b');
     expect(demo.output.split('\n').filter((line) => line.length > 100)).toEqual([]);
     await demo.leavesNothing();

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { until } from '../until.ts';
 import { MeshProcess, type ProcessHost } from './mesh-process.ts';
 
-const PROGRAM = join(import.meta.dirname, '../../../bin/clustermesh-apiserver');
+export const PROGRAM = join(import.meta.dirname, '../../../bin/clustermesh-apiserver');
 
 export interface DaemonOptions {
   readonly command: 'clustermesh' | 'kvstoremesh';

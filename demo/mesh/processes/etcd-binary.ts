@@ -54,7 +54,7 @@ function inPath({ PATH = '' }: SearchEnvironment, program: string): string[] {
     .map((directory) => join(directory, program));
 }
 
-function isExecutable(path: string): boolean {
+export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return true;
