@@ -17,6 +17,8 @@ function addAllStates(mesh: FakeMesh): void {
   mesh.add('gone', { phase: phase('connecting', REASON), isReady: false, stalenessMs: 125_000 });
   mesh.add('half', { phase: phase('waiting', 'the remote has no cluster config'), isReady: false });
   mesh.add('huge', { phase: phase('stopped', 'the remote has more than 10 keys'), isReady: false });
+  const quarantine = { mode: 'freeze', reason: 'wrong routes', since: '2026-11-30T12:00:00Z' } as const;
+  mesh.add('kept', { phase: phase('connecting', undefined), isReady: false, quarantine });
   mesh.add('twin', { phase: phase('refused', 'cluster ID 7 is in use by cluster east'), isReady: false });
   mesh.add('wild', { findings: { 'duplicate-ip': 3 } });
   mesh.draining.add('old');
@@ -59,13 +61,14 @@ describe.skipIf(findChromium() === undefined)('in a browser (needs chromium)', (
   test('each state has its word, problems come first, and the headline counts', async () => {
     addAllStates(mesh);
     const page = await open();
-    expect(await page.texts('#headline')).toEqual(['2 of 7 clusters ready']);
+    expect(await page.texts('#headline')).toEqual(['2 of 8 clusters ready']);
     const cards = (await page.texts('#cards .card-head')).map((text) => text.split('\n'));
     expect(cards).toEqual([
       ['twin', 'Refused'],
       ['huge', 'Stopped'],
       ['gone', 'Unreachable'],
       ['wild', 'Warning'],
+      ['kept', 'In quarantine'],
       ['old', 'Draining'],
       ['half', 'Loading'],
       ['first', 'Connecting'],
@@ -73,6 +76,7 @@ describe.skipIf(findChromium() === undefined)('in a browser (needs chromium)', (
     ]);
     expect(await page.cluster('wild').textContent()).toContain('check that the pod CIDRs of the clusters differ');
     expect(await page.cluster('gone').textContent()).toContain('Behind 2 min');
+    expect(await page.cluster('kept').textContent()).toContain('wrong routes');
     expect(await page.page.title()).toBe('4 problems – mesh of harbor');
   });
 
@@ -110,7 +114,7 @@ describe.skipIf(findChromium() === undefined)('in a browser (needs chromium)', (
     ]);
     expect(await page.texts('.event:first-child')).toEqual([expect.stringContaining('3 times since')]);
     await page.page.goBack();
-    await page.page.getByRole('heading', { name: '2 of 7 clusters ready' }).waitFor();
+    await page.page.getByRole('heading', { name: '2 of 8 clusters ready' }).waitFor();
   });
 
   test('names and reasons with markup are shown as text', async () => {
@@ -184,7 +188,7 @@ describe.skipIf(findChromium() === undefined)('in a browser (needs chromium)', (
     await page.page
       .getByText(/Connection to kvstoremesh lost since [\d:]+\. What is shown is of [\d:]+\. Trying again\./)
       .waitFor();
-    expect(await page.texts('#headline')).toEqual(['2 of 7 clusters ready']);
+    expect(await page.texts('#headline')).toEqual(['2 of 8 clusters ready']);
     mesh = new FakeMesh();
     mesh.add('north');
     await mesh.start(port);

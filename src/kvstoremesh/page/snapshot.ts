@@ -4,7 +4,16 @@
  * Texts may quote remote clusters: they are bounded, and the page shows them as text. Times are milliseconds since 1970.
  */
 
-export type RemoteCondition = 'ready' | 'warning' | 'loading' | 'connecting' | 'unreachable' | 'refused' | 'stopped' | 'draining';
+export type RemoteCondition =
+  | 'ready'
+  | 'warning'
+  | 'loading'
+  | 'connecting'
+  | 'unreachable'
+  | 'refused'
+  | 'stopped'
+  | 'quarantined'
+  | 'draining';
 
 export type Role = 'starting' | 'leader' | 'standby';
 

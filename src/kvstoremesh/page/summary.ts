@@ -94,7 +94,8 @@ export function remoteDetail(name: string, remote: RemoteCluster | undefined, co
   };
 }
 
-function conditionOf({ isReady, state: { phase } }: RemoteCluster, hasReason: boolean): RemoteCondition {
+function conditionOf({ isReady, state: { phase }, quarantine }: RemoteCluster, hasReason: boolean): RemoteCondition {
+  if (quarantine.current !== undefined) return 'quarantined';
   if (phase.kind === 'refused' || phase.kind === 'stopped') return phase.kind;
   if (phase.kind === 'connecting') return phase.reason === undefined ? 'connecting' : 'unreachable';
   if (!isReady) return 'loading';

@@ -83,7 +83,7 @@ export class RemoteCluster {
     this.#cacheTtl = new CacheTtl({ cluster: name, ttlMs, brake, clock, onExpired, onHeld });
     this.bounds = new RemoteBounds(context.limits, clock);
     this.guard = context.guard.remote(name, this.#log);
-    const [release, onBegun] = [() => this.release(), () => this.reconnect()];
+    const [release, onBegun] = [() => this.release(), () => this.#scope?.abort(new ReconfiguredError())];
     this.quarantine = new MirrorQuarantine({ cluster: name, context, release, onBegun, log: this.#log });
     const { relistMs } = this.#timing;
     const options = { ...context, cluster: name, guard: this.guard, relistMs, log: this.#log };

@@ -8,7 +8,7 @@ import type { RemoteClusterContext } from './context.ts';
 
 export interface MirrorQuarantineOptions {
   readonly cluster: string;
-  readonly context: Pick<RemoteClusterContext, 'publisher' | 'local' | 'clock' | 'drainGraceMs'>;
+  readonly context: Pick<RemoteClusterContext, 'publisher' | 'local' | 'clock' | 'drainGraceMs' | 'reader'>;
   /** The owner of the keys releases them. */
   readonly release: () => void;
   /** It begins, or its mode changes: a connection has to end. */
@@ -34,14 +34,19 @@ export class MirrorQuarantine {
 
   /** Begins, changes or ends it. */
   set(quarantine: Quarantine | undefined): void {
-    const { log, onBegun } = this.#options;
+    const { cluster, context, log, onBegun } = this.#options;
     const before = this.#current;
     this.#current = quarantine;
     this.#changed?.abort(new Error('the quarantine changed'));
     if (quarantine !== undefined) {
       log.warn({ ...quarantine }, 'remote cluster in quarantine; no change of it is mirrored until the quarantine is released');
+      context.reader?.news(cluster, {
+        kind: 'quarantined',
+        reason: [quarantine.mode, quarantine.reason].filter(Boolean).join(': '),
+      });
       onBegun();
     } else if (before !== undefined) {
+      context.reader?.news(cluster, { kind: 'released' });
       log.info({ mode: before.mode }, 'quarantine of the remote cluster released; connecting');
     }
   }

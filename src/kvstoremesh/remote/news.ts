@@ -25,6 +25,8 @@ export type NewsKind =
   | 'readable'
   | 'withdrawn'
   | 'held'
+  | 'quarantined'
+  | 'released'
   | 'removed'
   | 'returned';
 

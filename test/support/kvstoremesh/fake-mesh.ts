@@ -1,5 +1,6 @@
 /** The page over a mesh that a test makes up: for states and sizes that real clusters would take long to get into. */
 import { parseClusterConfig } from '../../../src/kvstoremesh/cluster-config.ts';
+import type { Quarantine } from '../../../src/kvstoremesh/configuration/quarantine.ts';
 import type { PageSource } from '../../../src/kvstoremesh/page/feed.ts';
 import { MeshHistory } from '../../../src/kvstoremesh/page/history.ts';
 import { statusPage } from '../../../src/kvstoremesh/page/page.ts';
@@ -19,6 +20,7 @@ export interface FakeRemote {
   changes: number;
   findings: Readonly<Record<string, number>>;
   serverExpires?: number;
+  quarantine?: Quarantine;
 }
 
 const CONFIG = parseClusterConfig(Buffer.from(JSON.stringify({ id: 7, capabilities: { syncedCanaries: true } })));
@@ -98,6 +100,7 @@ export class FakeMesh implements AsyncDisposable {
 /** The parts of a remote that the page reads. */
 function remoteOf(name: string, fake: FakeRemote): RemoteCluster {
   const { phase: now, isReady, nodes, stalenessMs, changes, findings } = fake;
+  const quarantine = { current: fake.quarantine };
   const state: RemoteState = { ...INITIAL_STATE, phase: now };
   const mirrors = KINDS.map((kind, index) => {
     const count = nodes * (index + 1);
@@ -105,6 +108,18 @@ function remoteOf(name: string, fake: FakeRemote): RemoteCluster {
   });
   const guard = { findings: { count: (kind: string) => findings[kind] ?? 0, [Symbol.iterator]: () => [][Symbol.iterator]() } };
   const held = { keys: nodes * 21, bytes: nodes * 9_000 };
-  const parts = { name, state, isReady, mirrors, guard, held, stalenessMs, endpoints: 1, bounds: { changes }, createdMs: 0 };
+  const parts = {
+    name,
+    state,
+    isReady,
+    mirrors,
+    guard,
+    held,
+    stalenessMs,
+    endpoints: 1,
+    bounds: { changes },
+    createdMs: 0,
+    quarantine,
+  };
   return parts as unknown as RemoteCluster;
 }

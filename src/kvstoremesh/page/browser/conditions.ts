@@ -19,6 +19,7 @@ const LOOKS: Readonly<Record<RemoteCondition, Look>> = {
   },
   unreachable: { word: 'Unreachable', sign: 'M3.2 3.2l9.6 9.6M12.8 3.2l-9.6 9.6', isProblem: true },
   warning: { word: 'Warning', sign: 'M8 2.2 14.4 13.4H1.6zM8 6.4v3.2M8 11.4v.2', isProblem: true },
+  quarantined: { word: 'In quarantine', sign: 'M3.4 7.2h9.2v6.6H3.4zM5.4 7.2V5a2.6 2.6 0 0 1 5.2 0v2.2', isProblem: false },
   draining: { word: 'Draining', sign: 'M8 2v8M4.6 7 8 10.4 11.4 7M3 14h10', isProblem: false },
   loading: { word: 'Loading', sign: 'M14 8a6 6 0 1 1-3-5.2M11.4.8v2.4H9', isProblem: false },
   connecting: { word: 'Connecting', sign: 'M3.2 8h.1M8 8h.1M12.8 8h.1', isProblem: false },

@@ -32,6 +32,8 @@ const EVENTS: Readonly<Record<string, string>> = {
   readable: 'Its file can be read again',
   withdrawn: 'Unreachable for too long; its services are withdrawn',
   held: 'Unreachable for too long, and so are most others; its services are kept',
+  quarantined: 'In quarantine',
+  released: 'Quarantine released; connecting',
   removed: 'Its file was removed; draining',
   returned: 'Its file has returned; connecting once its keys are removed',
 };
