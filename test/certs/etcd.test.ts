@@ -78,7 +78,7 @@ describe.skipIf(missing !== undefined)(
       'the commands of the document, word by word, create the Secrets and rotate the CA',
       async ({ version }) => {
         const cluster = await certs.world.namespace();
-        const text = readFileSync(join(import.meta.dirname, '../../docs/certificates.md'), 'utf8');
+        const text = readFileSync(join(import.meta.dirname, '../../docs/commands/certificates.md'), 'utf8');
         const commands = [...text.matchAll(/^ {4}clustermesh-apiserver (certs .*)$/gm)].map(([, command = '']) => command);
         const names = commands.map((command) => command.split(' --')[0]);
         const steps = ['prepare', 'switch', 'finish'].map((step) => `certs rotate-ca ${step}`);

@@ -25,7 +25,7 @@ import {
   SERVER,
 } from './certs-fixture.ts';
 
-const DOCUMENT = join(import.meta.dirname, '../../docs/certificates.md');
+const DOCUMENT = join(import.meta.dirname, '../../docs/commands/certificates.md');
 
 const missing = providerMissing('real');
 

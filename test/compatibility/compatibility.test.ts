@@ -42,7 +42,7 @@ interface Row {
 const sections = new Map<string, Row[]>();
 let heading = '';
 let columns: string[] | undefined;
-for (const line of readFileSync(join(ROOT, 'docs/compatibility.md'), 'utf8').split('\n')) {
+for (const line of readFileSync(join(ROOT, 'docs/reference/compatibility.md'), 'utf8').split('\n')) {
   if (line.startsWith('#')) heading = line.replace(/^#+ /, '');
   if (!line.startsWith('|')) columns = undefined;
   else if (columns === undefined) columns = cellsOf(line);

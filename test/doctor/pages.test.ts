@@ -1,9 +1,9 @@
-/** docs/doctor-pods.md has a row for each check, and no other. */
+/** docs/commands/doctor-pods.md has a row for each check, and no other. */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { groupOf, POD_CHECK_IDS, remedyWithCommand } from '../../src/shared/diagnosis/pod-checks.ts';
 
-const page = readFileSync(new URL('../../docs/doctor-pods.md', import.meta.url), 'utf8');
+const page = readFileSync(new URL('../../docs/commands/doctor-pods.md', import.meta.url), 'utf8');
 
 /** Check, group, meaning, remedy and command of each row. */
 const rows = [...page.matchAll(/^\| `([a-z-]+)` \| (.+) \|$/gm)].map(([, check, rest]) => [check, ...(rest ?? '').split(' | ')]);

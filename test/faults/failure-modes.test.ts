@@ -10,7 +10,7 @@ const NUMBERS = Array.from({ length: 44 }, (_, index) => index + 1);
 
 /** Rows by number. */
 const rows = new Map<number, string>();
-for (const line of readFileSync(join(ROOT, 'docs/failure-modes.md'), 'utf8').split('\n')) {
+for (const line of readFileSync(join(ROOT, 'docs/reference/failure-modes.md'), 'utf8').split('\n')) {
   const number = /^\|\s*(\d+)[.:]? /.exec(line)?.[1];
   if (number !== undefined) rows.set(Number(number), line);
 }

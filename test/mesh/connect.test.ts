@@ -116,9 +116,9 @@ describe.skipIf(missing !== undefined)(`connect${missing === undefined ? '' : ` 
     ]);
   });
 
-  test('the output in docs/connect.md is that of the command', async () => {
+  test('the output in docs/commands/connect.md is that of the command', async () => {
     const mesh = await meshes.installed();
-    const page = readFileSync(join(import.meta.dirname, '../../docs/connect.md'), 'utf8');
+    const page = readFileSync(join(import.meta.dirname, '../../docs/commands/connect.md'), 'utf8');
     const [, example = ''] = /^\$ clustermesh-apiserver connect .*\n([^`]*)```/m.exec(page) ?? [];
     const report = await mesh.withNodePort('east', () => mesh.withNodePort('west', () => mesh.connect()));
     expect(steady(reportText(report), mesh)).toBe(

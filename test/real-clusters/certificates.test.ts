@@ -1,5 +1,5 @@
 /**
- * docs/certificates.md on two real clusters, which docs/connect.md has joined: every certificate and the CA are replaced while
+ * docs/commands/certificates.md on two real clusters, which docs/commands/connect.md has joined: every certificate and the CA are replaced while
  * Services change.
  */
 import { X509Certificate } from 'node:crypto';

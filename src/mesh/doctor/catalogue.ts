@@ -1,4 +1,4 @@
-/** Every check of the doctor, and the findings that it makes. docs/doctor.md has a row for each. */
+/** Every check of the doctor, and the findings that it makes. docs/commands/doctor.md has a row for each. */
 import type { Finding, Verdict } from '../../shared/diagnosis/finding.ts';
 import { printable } from '../../shared/printable.ts';
 

@@ -1,6 +1,6 @@
 /**
  * The checks that are made inside the Pods, by `doctor` and by the daemons themselves: IDs, groups, and the command that shows more
- * or removes the cause. docs/doctor-pods.md has a row for each, and a test compares them.
+ * or removes the cause. docs/commands/doctor-pods.md has a row for each, and a test compares them.
  *
  * `CLUSTER` in a command stands for the remote cluster of the finding; a finding about the local etcd has another command then.
  */

@@ -9,7 +9,7 @@ import { NETWORK_FAULTS } from './faults/networks.ts';
 import { SERVICE_FAULTS } from './faults/services.ts';
 import { WORKLOAD_FAULTS } from './faults/workload.ts';
 
-const PAGE = readFileSync(join(import.meta.dirname, '../../../docs/doctor.md'), 'utf8');
+const PAGE = readFileSync(join(import.meta.dirname, '../../../docs/commands/doctor.md'), 'utf8');
 
 /** Tested elsewhere: they need other clocks, rights or Pods than those of two real API servers. */
 const OTHERS = ['cluster-access', 'read-access', 'clock-skew', 'equal-clocks', 'identity-count', 'pod-checks'];
