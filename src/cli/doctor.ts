@@ -9,6 +9,11 @@ export const doctor = flagCommand({
   name: 'doctor',
   summary: 'Check this cluster, or several clusters with each other; the exit status is 1 if there is an error',
   flags: doctorFlagTable,
+  examples: [
+    'doctor --context=east',
+    'doctor --context=east --destination-context=west,north',
+    'doctor --context=east --pods=false -o json',
+  ],
   run: ({ values }) => examine(values),
 });
 
