@@ -124,6 +124,8 @@ class Builder {
 
   build({ node, goRoot, goCache, goModules }: Tools, etcd: string): void {
     const lent = ['/usr', '/etc/alternatives', '/etc/ssl', '/var/lib/dpkg', node, goRoot].filter((path) => existsSync(path));
+    // Go makes them at its first build, which may be this one.
+    for (const directory of [goCache, goModules]) mkdirSync(directory, { recursive: true });
     const volumes = [
       ...new Set(lent.map((path) => `${path}:${path}:ro`)),
       `${join(ROOT, 'node_modules')}:/build/node_modules:ro`,
