@@ -12,7 +12,8 @@ import { providerMissing } from '../support/kubernetes/kubernetes-provider.ts';
 import { KvstoremeshProcess } from '../support/kvstoremesh/kvstoremesh-process.ts';
 import { startFullRemote, startLocal } from '../support/kvstoremesh/mesh-fixture.ts';
 import { freePort } from '../support/network/free-port.ts';
-import { runChild } from '../support/processes/child.ts';
+import { runChild, startChild } from '../support/processes/child.ts';
+import { until } from '../support/until.ts';
 import { type Mesh, meshFixture } from './mesh-fixture.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
@@ -33,6 +34,10 @@ async function agent(remotes: Readonly<Record<string, 0 | 1>>): Promise<number> 
     `cilium_clustermesh_remote_cluster_failures{target_cluster="${name}"} ${ready === 1 ? 0 : 3}`,
     `cilium_clustermesh_remote_cluster_last_failure_ts{target_cluster="${name}"} ${ready === 1 ? 0 : 1_790_000_000}`,
   ]);
+  return metrics(lines);
+}
+
+async function metrics(lines: readonly string[]): Promise<number> {
   const server = createServer((request, response) => {
     response.statusCode = request.url === '/metrics' ? 200 : 404;
     response.end(`${lines.join('\n')}\n`);
@@ -43,7 +48,9 @@ async function agent(remotes: Readonly<Record<string, 0 | 1>>): Promise<number> 
 }
 
 async function pod(mesh: Mesh, name: string, app: string, container: string, port?: { name: string; containerPort: number }) {
-  const containers = [{ name: container, image: 'none', ports: port === undefined ? [] : [port] }];
+  const image =
+    container === 'cilium-agent' ? 'example.org/cilium/cilium:v1.19.5' : `example.org/mesh:v0.1.0@sha256:${'0'.repeat(64)}`;
+  const containers = [{ name: container, image, ports: port === undefined ? [] : [port] }];
   await mesh.create('east', 'pods', {
     metadata: { name, labels: { 'k8s-app': app } },
     spec: { nodeName: 'east-0', containers },
@@ -114,8 +121,9 @@ describe.skipIf(missing !== undefined)(`status${missing === undefined ? '' : ` (
     await pod(mesh, 'cilium-good', 'cilium', 'cilium-agent', { name: 'prometheus', containerPort: good });
     const first = await read(mesh);
     expect(first.report).toMatchObject({ ready: true, problems: [] });
-    expect(first.text.split('\n').slice(-9)).toEqual([
+    expect(first.text.split('\n').slice(-10)).toEqual([
       '✅ Certificates are valid until TIME',
+      'ℹ️  Versions: cilium-agent v1.19.5; clustermesh-apiserver v0.1.0',
       '',
       '✅ All 1 nodes are connected to all clusters [min:1 / avg:1.0 / max:1]',
       '✅ All 1 KVStoreMesh replicas are connected to all clusters [min:1 / avg:1.0 / max:1]',
@@ -131,7 +139,7 @@ describe.skipIf(missing !== undefined)(`status${missing === undefined ? '' : ` (
     await pod(mesh, 'cilium-silent', 'cilium', 'cilium-agent');
     const second = await read(mesh);
     expect(second.report).toMatchObject({ ready: false, problems: ['1 nodes are not ready'] });
-    expect(second.text.split('\n').slice(7)).toEqual([
+    expect(second.text.split('\n').slice(8)).toEqual([
       '⚠️  1/2 nodes are not connected to all clusters [min:0 / avg:0.5 / max:1]',
       'ℹ️  Connections of 1 nodes are not known: enable prometheus.enabled of Cilium',
       '✅ All 1 KVStoreMesh replicas are connected to all clusters [min:1 / avg:1.0 / max:1]',
@@ -163,6 +171,31 @@ describe.skipIf(missing !== undefined)(`status${missing === undefined ? '' : ` (
     expect(text).toMatch(/❌ clustermesh-apiserver-0: status unknown: context east: cannot get metrics of Pod .*refused/);
   });
 
+  test('clusters that kvstoremesh rejects or no longer mirrors are named with the reason, and removed ones are counted', async () => {
+    const mesh = await meshes.installed();
+    await mesh.connect();
+    await deployed(mesh);
+    const of = (series: string, name: string, value: number) =>
+      `cilium_kvstoremesh_remote_cluster_${series}{target_cluster="${name}"} ${value}`;
+    const port = await metrics([
+      ...['west', 'north'].map((name) => of('readiness_status', name, 0)),
+      of('rejected', 'west', 1),
+      of('stopped', 'west', 0),
+      of('rejected', 'north', 0),
+      of('stopped', 'north', 1),
+      'cilium_kvstoremesh_remote_clusters_draining 2',
+    ]);
+    const named = { name: 'kvmesh-metrics', containerPort: port };
+    await pod(mesh, 'clustermesh-apiserver-0', 'clustermesh-apiserver', 'kvstoremesh', named);
+    const { report, text } = await read(mesh);
+    expect(report.kvstoremesh.status).toMatchObject({ draining: 2, not_ready: 1 });
+    expect(text).toContain(
+      'clustermesh-apiserver-0 is not connected to cluster west: rejected, because of its cluster ID for example\n',
+    );
+    expect(text).toContain('clustermesh-apiserver-0 is not connected to cluster north: mirroring stopped: it exceeds a limit\n');
+    expect(text).toContain('ℹ️  Keys of 2 removed clusters are about to be removed\n');
+  });
+
   test('waiting ends when the cluster is ready, and after its duration', async () => {
     const mesh = await meshes.installed();
     const late = await read(mesh, '--wait', '--wait-duration=1ms');
@@ -176,6 +209,15 @@ describe.skipIf(missing !== undefined)(`status${missing === undefined ? '' : ` (
     const signal = AbortSignal.timeout(50_000);
     expect((await status(waiting.values, { clock: systemClock, signal, onWait })).ready).toBe(true);
     expect(waits[0]).toEqual(['clustermesh-apiserver is not ready']);
+  });
+
+  test('--watch reports again and again until it is interrupted', async () => {
+    const mesh = await meshes.installed();
+    await using watching = startChild(process.execPath, [MAIN, 'status', ...mesh.argv('--watch')]);
+    const reports = () => watching.stdoutSoFar.split('Service "clustermesh-apiserver" of type').length - 1;
+    await until('there are two reports', () => reports() >= 2);
+    watching.kill('SIGINT');
+    expect(await watching.outcome).toMatchObject({ status: 1, stderr: '' });
   });
 
   test('certificates that expire are named', async () => {

@@ -8,6 +8,7 @@ import { until } from '../support/until.ts';
 import { OpenPage, PHONE, WIDE } from './open-page.ts';
 
 const REASON = 'ETCD_UNAVAILABLE: no answer for 15 s';
+const REMEDY = 'check firewalls, security groups and NetworkPolicies';
 const MARKUP = '<img src=x onerror="document.title=1"><b>bold</b>';
 
 /** One cluster in each state. */
@@ -103,7 +104,7 @@ describe.skipIf(findChromium() === undefined)('in a browser (needs chromium)', (
     await page.cluster('gone').click();
     await page.page.getByRole('heading', { name: 'gone', level: 1 }).waitFor();
     expect(await page.texts('.advice')).toEqual([
-      expect.stringMatching(/no answer for 15 s.*kvstoremesh-dbg troubleshoot gone/s),
+      expect.stringMatching(new RegExp(`no answer for 15 s; ${REMEDY}.*kvstoremesh-dbg doctor gone`, 's')),
     ]);
     await page.page.getByRole('img', { name: 'Changes per second: now 2/s, from 2/s to 2/s in the last 5 min' }).waitFor();
     expect(await page.texts('.event strong')).toEqual([

@@ -78,7 +78,7 @@ describe.skipIf(findChromium() === undefined)('in a browser (needs chromium)', (
       ];
       expect(events.filter((event) => inOrder.includes(event))).toEqual(inOrder);
       await page.page.getByRole('img', { name: /^Changes per second: now / }).waitFor();
-      expect(await page.texts('.advice code')).toEqual(['kvstoremesh-dbg troubleshoot berlin']);
+      expect(await page.texts('.advice code')).toEqual(['kvstoremesh-dbg doctor berlin']);
 
       await page.page.keyboard.press('Escape');
       mesh.remove('berlin');

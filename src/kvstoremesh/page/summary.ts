@@ -1,11 +1,13 @@
 /** A remote cluster as the status page shows it. */
 import { basename } from 'node:path';
+import { generalRemedy } from '../../shared/diagnosis/pod-checks.ts';
 import { keyText } from '../../shared/etcd/types.ts';
 import { HEALTH_EXPIRY_MS } from '../../shared/limits.ts';
 import { printable } from '../../shared/printable.ts';
 import { FINDING_KINDS, FINDING_PROBLEMS } from '../import-guard/findings.ts';
 import type { Mirror } from '../mirror/mirror.ts';
 import type { RemoteCluster } from '../remote/cluster.ts';
+import type { RemotePhase } from '../remote/state.ts';
 import type { RemoteClusterStatus } from '../status/status.ts';
 import type { RemoteRecord } from './history.ts';
 import { MAX_PAGE_CHART_VALUES, MAX_PAGE_FINDINGS, MAX_PAGE_TEXT_LENGTH, PAGE_FRESH_MS } from './limits.ts';
@@ -33,7 +35,7 @@ export function remoteSummary(
 ): RemoteSummary {
   const { name, stalenessMs, held, state } = remote;
   const expires = firstExpiry(certificates);
-  const reasons = reasonsOf(status, expires, nowMs);
+  const reasons = reasonsOf(status, remedyOf(state.phase), expires, nowMs);
   const condition = conditionOf(remote, reasons.length > 0);
   const findings = status['import-findings'];
   return {
@@ -42,7 +44,7 @@ export function remoteSummary(
     since: record.since(condition, nowMs),
     ...(status.config?.['cluster-id'] !== undefined && { id: status.config['cluster-id'] }),
     ...(reasons.length > 0 && { reasons }),
-    ...(condition === 'unreachable' && { command: `kvstoremesh-dbg troubleshoot ${name}` }),
+    ...(condition === 'unreachable' && { command: `kvstoremesh-dbg doctor ${name}` }),
     // Only what is out of date has a time: others would change with every answer of the remote.
     ...(stalenessMs > PAGE_FRESH_MS && { confirmed: roundedToSeconds(nowMs - stalenessMs) }),
     kinds: remote.mirrors.map(kindOf),
@@ -102,14 +104,19 @@ function conditionOf({ isReady, state: { phase }, quarantine }: RemoteCluster, h
   return hasReason ? 'warning' : 'ready';
 }
 
-function reasonsOf(status: RemoteClusterStatus, expires: number | undefined, nowMs: number): string[] {
+/** Errors of connections do not have it in their text. */
+function remedyOf(phase: RemotePhase): string {
+  return phase.kind === 'connecting' && phase.check !== undefined ? `; ${generalRemedy(phase.check)}` : '';
+}
+
+function reasonsOf(status: RemoteClusterStatus, remedy: string, expires: number | undefined, nowMs: number): string[] {
   const found = FINDING_KINDS.flatMap((kind) => {
     const count = status['import-findings']?.[kind];
     return count === undefined ? [] : [`import guard: ${count} × ${FINDING_PROBLEMS[kind]}`];
   });
   const isEnding = expires !== undefined && expires - nowMs < HEALTH_EXPIRY_MS;
   const ending = isEnding ? [`a certificate ends at ${new Date(expires).toISOString()}; renew it`] : [];
-  const reasons = [...(status.reason === undefined ? [] : [status.reason]), ...found, ...ending];
+  const reasons = [...(status.reason === undefined ? [] : [`${status.reason}${remedy}`]), ...found, ...ending];
   return reasons.map((reason) => printable(reason, MAX_PAGE_TEXT_LENGTH));
 }
 

@@ -17,6 +17,8 @@ export interface Connectivity {
   /** Pods without metrics. */
   readonly unknown: readonly UnknownPod[];
   readonly leaders: readonly string[];
+  /** Removed clusters whose keys are not removed yet. */
+  readonly draining: number;
 }
 
 /** `configured`: the clusters to which each Pod is to be connected. */
@@ -53,12 +55,19 @@ export function connectivityOf(states: readonly (PodState | UnknownPod)[], confi
     errors,
     unknown: states.filter((state) => 'cause' in state),
     leaders: known.filter(({ isLeader }) => isLeader === true).map(({ pod }) => pod),
+    draining: Math.max(0, ...active.map(({ draining }) => draining)),
   };
 }
+
+const REFUSALS = {
+  rejected: 'rejected, because of its cluster ID for example',
+  stopped: 'mirroring stopped: it exceeds a limit',
+};
 
 function reasonOf(state: RemoteState | undefined): string {
   if (state === undefined) return 'the Pod does not have the cluster in its configuration yet';
   if (state.quarantine !== undefined) return `in quarantine (${state.quarantine})`;
+  if (state.refusal !== undefined) return REFUSALS[state.refusal];
   if (state.failures === 0) return 'not ready';
   const last = state.lastFailureMs === 0 ? '' : `, the last at ${rfc3339Seconds(state.lastFailureMs)}`;
   return `not ready, ${state.failures} failures${last}`;

@@ -17,6 +17,8 @@ export interface RemoteState {
   readonly lastFailureMs: number;
   /** Maximum age of the mirror in seconds; undefined where the program does not export it. */
   readonly stalenessSeconds: number | undefined;
+  /** Why kvstoremesh does not mirror it: it must not be mirrored, or exceeds a limit. */
+  readonly refusal: 'rejected' | 'stopped' | undefined;
   /** An operator has frozen or withdrawn the mirror. */
   readonly quarantine: 'freeze' | 'withdraw' | undefined;
 }
@@ -27,6 +29,8 @@ export interface PodState {
   readonly remotes: ReadonlyMap<string, RemoteState>;
   /** False for a kvstoremesh that stands by; undefined without leader election. */
   readonly isLeader: boolean | undefined;
+  /** Removed clusters whose keys are not removed yet. */
+  readonly draining: number;
 }
 
 /** Why the state of a Pod is not known. */
@@ -73,11 +77,13 @@ const TARGET = /(?:^|,)target_cluster="([^"\\]{1,63})"/;
 function podState(pod: string, scrape: string, prefix: string): PodState {
   const values = new Map<string, Map<string, number>>();
   let isLeader: boolean | undefined;
+  let draining = 0;
   for (const line of scrape.split('\n')) {
     if (!line.startsWith(prefix)) continue;
     const [, name = '', labels = '', value] = SERIES.exec(line) ?? [];
     const series = name.slice(prefix.length);
     if (series === 'leader_election_master_status') isLeader = Number(value) === 1;
+    if (series === 'remote_clusters_draining') draining = Number(value);
     const target = TARGET.exec(labels)?.[1];
     if (target === undefined || !series.startsWith('remote_cluster_')) continue;
     const of = values.get(target) ?? new Map<string, number>();
@@ -86,7 +92,7 @@ function podState(pod: string, scrape: string, prefix: string): PodState {
   const remotes = [...values]
     .filter(([, of]) => of.has('readiness_status'))
     .map(([name, of]) => [name, remoteState(of)] as const);
-  return { pod, remotes: new Map(remotes), isLeader };
+  return { pod, remotes: new Map(remotes), isLeader, draining };
 }
 
 function remoteState(values: ReadonlyMap<string, number>): RemoteState {
@@ -95,6 +101,7 @@ function remoteState(values: ReadonlyMap<string, number>): RemoteState {
     failures: values.get('failures') ?? 0,
     lastFailureMs: (values.get('last_failure_ts') ?? 0) * 1_000,
     stalenessSeconds: values.get('staleness_seconds'),
+    refusal: (['rejected', 'stopped'] as const).find((what) => values.get(what) === 1),
     quarantine: (['freeze', 'withdraw'] as const).find((mode) => values.get(`quarantined${mode}`) === 1),
   };
 }

@@ -7,7 +7,7 @@
 import { type JsonRecord, recordOf } from '../../shared/kubernetes/objects/json.ts';
 import { type Clock, rfc3339Seconds } from '../../shared/time/clock.ts';
 import { type ClusterAccess, certificatesIn, containersOf, readAccess, readWorkload } from '../access.ts';
-import { type Destination, destinationOf } from '../addresses.ts';
+import { type Destination, destinationOf, recordsOf } from '../addresses.ts';
 import { Cluster } from '../cluster.ts';
 import { CLUSTERMESH_SECRET, KVSTOREMESH_SECRET } from '../entries.ts';
 import type { StatusFlags } from '../flags.ts';
@@ -41,6 +41,8 @@ export interface StatusReport {
   readonly deployment: { readonly kind: string; readonly ready: number; readonly wanted: number };
   readonly connectivity: Connectivity;
   readonly kvstoremesh: { readonly enabled: boolean; readonly status: Connectivity };
+  /** Tags of the images of running Pods. */
+  readonly versions: { readonly 'cilium-agent': readonly string[]; readonly 'clustermesh-apiserver': readonly string[] };
   readonly certificates: readonly {
     readonly secret: string;
     /** RFC 3339. */
@@ -90,6 +92,10 @@ async function readStatus(cluster: Cluster, nowMs: number): Promise<StatusReport
     deployment: deploymentOf(workload),
     connectivity,
     kvstoremesh: { enabled, status: mesh },
+    versions: {
+      'cilium-agent': tagsOf(agents, AGENT.container),
+      'clustermesh-apiserver': tagsOf(meshPods, KVSTOREMESH.container),
+    },
     certificates,
   };
   const problems = problemsOf(parts);
@@ -144,6 +150,17 @@ async function readConnectivity(
     states.push(...(await Promise.all(some.map((pod) => readPod(cluster, pod, source)))));
   }
   return connectivityOf(states, configured);
+}
+
+const TAG = /:([\w.-]{1,128})(?:@[\w:]{1,128})?$/;
+
+/** Each once. Without the container of the name, that of the Pod's first one. */
+function tagsOf(pods: readonly JsonRecord[], container: string): readonly string[] {
+  const images = pods.map(({ spec }) => {
+    const containers = recordsOf(recordOf(spec).containers);
+    return String((containers.find(({ name }) => name === container) ?? containers[0])?.image ?? '');
+  });
+  return [...new Set(images.flatMap((image) => TAG.exec(image)?.[1] ?? []))].sort();
 }
 
 /** The remote clusters that a Secret lists, as its readers count them: the values with `endpoints:`, without the own cluster. */

@@ -11,10 +11,17 @@ export function statusText(report: StatusReport, namespace: string): string {
   ];
   const count = connectivity.not_ready + kvstoremesh.status.not_ready;
   const blocks = [
-    [...accessLines(report), deploymentLine(report), meshLine(kvstoremesh.enabled), ...certificateLines(report)],
+    [
+      ...accessLines(report),
+      deploymentLine(report),
+      meshLine(kvstoremesh.enabled),
+      ...certificateLines(report),
+      ...versionLines(report),
+    ],
     [
       ...readyLines(connectivity, 'nodes', 'prometheus.enabled of Cilium'),
       ...(kvstoremesh.enabled ? readyLines(kvstoremesh.status, 'KVStoreMesh replicas', 'metrics of kvstoremesh') : []),
+      ...drainLines(kvstoremesh.status),
       ...kvstoremesh.status.leaders.map((pod) => `ℹ️  KVStoreMesh leader: ${pod}`),
     ],
     connectionLines(report),
@@ -61,6 +68,11 @@ function certificateLines({ certificates }: StatusReport): readonly string[] {
   );
 }
 
+function versionLines({ versions }: StatusReport): readonly string[] {
+  const known = Object.entries(versions).filter(([, tags]) => tags.length > 0);
+  return known.length === 0 ? [] : [`ℹ️  Versions: ${known.map(([what, tags]) => `${what} ${tags.join(', ')}`).join('; ')}`];
+}
+
 function readyLines(connectivity: Connectivity, what: string, setting: string): readonly string[] {
   const { total, not_ready: failing, connected, unknown } = connectivity;
   const { min, avg, max } = connected;
@@ -76,6 +88,10 @@ function readyLines(connectivity: Connectivity, what: string, setting: string): 
         ]),
     ...(hidden === 0 ? [] : [`ℹ️  Connections of ${hidden} ${what} are not known: enable ${setting}`]),
   ];
+}
+
+function drainLines({ draining }: Connectivity): readonly string[] {
+  return draining === 0 ? [] : [`ℹ️  Keys of ${draining} removed clusters are about to be removed`];
 }
 
 function connectionLines({ connectivity, kvstoremesh }: StatusReport): readonly string[] {

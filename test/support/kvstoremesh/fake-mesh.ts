@@ -29,8 +29,10 @@ function mirroring(): RemotePhase {
   return { kind: 'mirroring', etcdClusterId: 'c0ffee', config: CONFIG, reason: undefined };
 }
 
+/** A cluster that cannot be reached gives no answer. */
 export function phase(kind: 'connecting' | 'waiting' | 'refused' | 'stopped', reason: string | undefined): RemotePhase {
-  return { kind, etcdClusterId: 'c0ffee', config: CONFIG, bound: 'keys', reason } as unknown as RemotePhase;
+  const check = kind === 'connecting' && reason !== undefined ? 'tcp-silent' : undefined;
+  return { kind, etcdClusterId: 'c0ffee', config: CONFIG, bound: 'keys', reason, check } as unknown as RemotePhase;
 }
 
 export class FakeMesh implements AsyncDisposable {
