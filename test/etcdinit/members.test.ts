@@ -16,7 +16,8 @@ const ALL = ['mesh-0', 'mesh-1', 'mesh-2'];
 
 describe.skipIf(missing !== undefined).each(versions)(
   `a replicated etcd $version${missing === undefined ? '' : ` (${missing})`}`,
-  { timeout: 240_000 },
+  // They wait most of the time, for members to join and to catch up.
+  { timeout: 240_000, concurrent: true },
   (binary) => {
     test('grows from one to three members with the users of a mesh, and restarts with its data', async () => {
       await using rig = await MembersRig.create(binary);
