@@ -69,14 +69,16 @@ export const status = flagCommand({
   async run({ values }) {
     const { output, namespace } = values;
     const [{ status }, { statusText }] = await Promise.all([import('../mesh/status/read.ts'), import('../mesh/status/text.ts')]);
-    const format = output === '' ? undefined : (await import('./command/structured-output.ts')).structuredOutput(output);
+    const wide = output === 'wide';
+    const format =
+      output === '' || wide ? undefined : (await import('./command/structured-output.ts')).structuredOutput(output, ['wide']);
     const onWait = (elapsedMs: number, problems: readonly string[]) => {
       process.stderr.write(
         `⌛ Waiting (${Math.round(elapsedMs / 1_000)}s) for clusters to be connected: ${problems.join(', ')}\n`,
       );
     };
     const show = (report: Awaited<ReturnType<typeof status>>) => {
-      print(format === undefined ? statusText(report, namespace) : format(report));
+      print(format === undefined ? statusText(report, { namespace, wide }) : format(report));
       return report.ready ? 0 : 1;
     };
     if (!values.watch) return show(await status(values, { ...surroundings(), clock: systemClock, onWait }));

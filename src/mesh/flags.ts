@@ -21,6 +21,11 @@ const clusterFlags = {
   }),
 };
 
+const wideOutput = text('', "Another form of output: wide (all certificates and Pods), json, yaml or jsonpath='{…}'", {
+  shorthand: 'o',
+  candidates: ['wide', 'json', 'yaml', 'jsonpath='],
+});
+
 const destinationFlags = {
   ...clusterFlags,
   'destination-context': list('Contexts of the other clusters; repeatable, or separated by commas', { candidates: 'contexts' }),
@@ -70,6 +75,7 @@ export const disconnectFlagTable = {
 
 export const statusFlagTable = {
   ...clusterFlags,
+  output: wideOutput,
   watch: bool(false, 'Show the status again every 2 seconds, until it is interrupted'),
   wait: bool(false, 'Wait until this cluster is ready and connected to all clusters'),
   'wait-duration': duration('15m', 'Longest time to wait', { max: '24h' }),

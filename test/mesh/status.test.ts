@@ -70,7 +70,7 @@ async function read(mesh: Mesh, ...argv: readonly string[]): Promise<{ report: S
   const waits: string[] = [];
   const onWait = (_: number, problems: readonly string[]) => void waits.push(problems.join(', '));
   const report = await status(parsed.values, { clock: systemClock, signal: AbortSignal.timeout(50_000), onWait });
-  const text = statusText(report, mesh.namespace)
+  const text = statusText(report, { namespace: mesh.namespace, wide: parsed.values.output === 'wide' })
     .replaceAll(/10\.\d+\.\d+\.\d+/g, 'CLUSTER-IP')
     .replaceAll(mesh.namespace, 'NAMESPACE')
     .replaceAll(/\d{4}-\d\d-\d\dT[\d:]+Z/g, 'TIME')
@@ -137,6 +137,9 @@ describe.skipIf(missing !== undefined)(`status${missing === undefined ? '' : ` (
     const bad = await agent({ west: 0 });
     await pod(mesh, 'cilium-bad', 'cilium', 'cilium-agent', { name: 'prometheus', containerPort: bad });
     await pod(mesh, 'cilium-silent', 'cilium', 'cilium-agent');
+    const { text: wide } = await read(mesh, '-o=wide');
+    expect(wide).toContain('\n  - clustermesh-apiserver-remote-cert: until TIME\n');
+    expect(wide).toContain('\nℹ️  cilium-silent: connections not known: no port prometheus\n');
     const second = await read(mesh);
     expect(second.report).toMatchObject({ ready: false, problems: ['1 nodes are not ready'] });
     expect(second.text.split('\n').slice(8)).toEqual([

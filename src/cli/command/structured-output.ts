@@ -6,8 +6,11 @@ import { compileJsonPath } from './json-path.ts';
 
 const JSONPATH = 'jsonpath=';
 
-/** What prints an answer in the form that `option` names. Throws FlagError where there is no such form, or the path is none. */
-export function structuredOutput(option: string): (answer: unknown) => string {
+/**
+ * What prints an answer in the form that `option` names. Throws FlagError where there is no such form, or the path is none. `others`:
+ * forms that the caller has besides, for the message.
+ */
+export function structuredOutput(option: string, others: readonly string[] = []): (answer: unknown) => string {
   if (option === 'json') return (answer) => `${JSON.stringify(answer, null, 2)}\n`;
   // Readers of YAML 1.1 take a bare `no` for a boolean, and so may a cluster be named.
   if (option === 'yaml') return (answer) => stringify(answer, { version: '1.1', lineWidth: 0, sortMapEntries: true });
@@ -15,5 +18,6 @@ export function structuredOutput(option: string): (answer: unknown) => string {
     const evaluate = compileJsonPath(option.slice(JSONPATH.length));
     return (answer) => `${evaluate(answer)}\n`;
   }
-  throw new FlagError(`flag --output: ${quoted(option)} is not supported; allowed: json, yaml, jsonpath='{…}'`);
+  const allowed = [...others, 'json', 'yaml', "jsonpath='{…}'"].join(', ');
+  throw new FlagError(`flag --output: ${quoted(option)} is not supported; allowed: ${allowed}`);
 }

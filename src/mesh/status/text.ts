@@ -3,7 +3,13 @@ import { hostPort } from '../../shared/etcd/endpoint-address.ts';
 import type { Connectivity } from './connectivity.ts';
 import type { StatusReport } from './read.ts';
 
-export function statusText(report: StatusReport, namespace: string): string {
+export interface StatusLayout {
+  readonly namespace: string;
+  /** Also every certificate, and each Pod whose connections are not known. */
+  readonly wide: boolean;
+}
+
+export function statusText(report: StatusReport, { namespace, wide }: StatusLayout): string {
   const { connectivity, kvstoremesh } = report;
   const errors = [
     ...errorLines(connectivity, namespace, 'cilium-agent', 'cilium-dbg troubleshoot clustermesh'),
@@ -15,7 +21,7 @@ export function statusText(report: StatusReport, namespace: string): string {
       ...accessLines(report),
       deploymentLine(report),
       meshLine(kvstoremesh.enabled),
-      ...certificateLines(report),
+      ...certificateLines(report, wide),
       ...versionLines(report),
     ],
     [
@@ -26,6 +32,7 @@ export function statusText(report: StatusReport, namespace: string): string {
     ],
     connectionLines(report),
     errors.length === 0 ? [] : [`❌ ${count} Errors:`, ...errors],
+    wide ? [...unknownLines(connectivity), ...unknownLines(kvstoremesh.status)] : [],
   ];
   return `${blocks
     .filter((lines) => lines.length > 0)
@@ -56,16 +63,18 @@ function meshLine(isEnabled: boolean): string {
   return `ℹ️  KVStoreMesh is ${isEnabled ? 'enabled' : 'disabled'}`;
 }
 
-function certificateLines({ certificates }: StatusReport): readonly string[] {
+function certificateLines({ certificates }: StatusReport, wide: boolean): readonly string[] {
   const urgent = certificates.filter(({ state }) => state !== 'valid');
   const [first] = certificates;
   if (first === undefined) return ['⚠️  No certificates found'];
-  if (urgent.length === 0) return [`✅ Certificates are valid until ${first.not_after}`];
-  return urgent.map(({ secret, not_after: end, state }) =>
+  const all = wide ? certificates.map(({ secret, not_after: end }) => `  - ${secret}: until ${end}`) : [];
+  if (urgent.length === 0) return [`✅ Certificates are valid until ${first.not_after}`, ...all];
+  const named = urgent.map(({ secret, not_after: end, state }) =>
     state === 'expired'
       ? `❌ Certificate of Secret ${secret} expired ${end}`
       : `⚠️  Certificate of Secret ${secret} expires ${end}`,
   );
+  return [...named, ...all];
 }
 
 function versionLines({ versions }: StatusReport): readonly string[] {
@@ -92,6 +101,11 @@ function readyLines(connectivity: Connectivity, what: string, setting: string): 
 
 function drainLines({ draining }: Connectivity): readonly string[] {
   return draining === 0 ? [] : [`ℹ️  Keys of ${draining} removed clusters are about to be removed`];
+}
+
+/** Those that the errors do not name. */
+function unknownLines({ unknown }: Connectivity): readonly string[] {
+  return unknown.filter(({ cause }) => cause === 'no-port').map(({ pod, text }) => `ℹ️  ${pod}: connections not known: ${text}`);
 }
 
 function connectionLines({ connectivity, kvstoremesh }: StatusReport): readonly string[] {
