@@ -3,6 +3,7 @@ import { checkFlagTable, generateFlagTable, rotateFlagTable } from '../certs/fla
 import type { RotationStep } from '../certs/rotate.ts';
 import { silentLogger } from '../shared/process/log.ts';
 import { systemClock } from '../shared/time/clock.ts';
+import { answerForm } from './command/answer-form.ts';
 import type { Command } from './command/command.ts';
 import { commandGroup } from './command/command-group.ts';
 import { flagCommand, taskCommand } from './command/flag-command.ts';
@@ -31,7 +32,7 @@ const check = flagCommand({
   async run({ values }) {
     const { CHECK_STATUS, check, checkText } = await import('../certs/check.ts');
     const { output } = values;
-    const format = output === '' ? checkText : (await import('./command/structured-output.ts')).structuredOutput(output);
+    const format = await answerForm(output, checkText);
     const { signal } = new AbortController();
     const report = await check(values, { log: silentLogger, clock: systemClock, signal });
     print(format(report));

@@ -2,6 +2,7 @@
 import type { DoctorReport } from '../mesh/doctor/doctor.ts';
 import { type DoctorFlags, doctorFlagTable } from '../mesh/flags.ts';
 import { systemClock } from '../shared/time/clock.ts';
+import { answerForm, findingsForm } from './command/answer-form.ts';
 import { flagCommand } from './command/flag-command.ts';
 import { print } from './command/output.ts';
 
@@ -31,8 +32,6 @@ export async function examine(flags: DoctorFlags): Promise<number> {
 }
 
 async function formatOf(output: string): Promise<(report: DoctorReport) => string> {
-  if (output !== '') return (await import('./command/structured-output.ts')).structuredOutput(output);
-  const { findingsText } = await import('../shared/diagnosis/finding.ts');
-  const color = process.stdout.isTTY === true && (process.env.NO_COLOR ?? '') === '';
-  return ({ findings }) => findingsText(findings, { color });
+  const text = await findingsForm();
+  return answerForm(output, ({ findings }: DoctorReport) => text(findings));
 }

@@ -1,5 +1,6 @@
 /** Commands for a workstation with a kubeconfig, also as `kubectl clustermesh`. */
 
+import type { MeshReport } from '../mesh/connect/changes.ts';
 import {
   connectFlagTable,
   disconnectFlagTable,
@@ -8,9 +9,11 @@ import {
   statusFlagTable,
   uiFlagTable,
 } from '../mesh/flags.ts';
+import type { StatusReport } from '../mesh/status/read.ts';
 import { FlagError } from '../shared/flags/error.ts';
 import { interruption } from '../shared/process/interruption.ts';
 import { systemClock } from '../shared/time/clock.ts';
+import { answerForm } from './command/answer-form.ts';
 import { flagCommand } from './command/flag-command.ts';
 import { print } from './command/output.ts';
 import { examine } from './doctor.ts';
@@ -33,14 +36,8 @@ export const connect = flagCommand({
   ],
   async run({ values }) {
     if (values.check) return examine(values);
-    const [{ connect }, { MESH_STATUS }, format] = await Promise.all([
-      import('../mesh/connect/connect.ts'),
-      import('../mesh/connect/changes.ts'),
-      formatOf(values.output),
-    ]);
-    const report = await connect(values, surroundings());
-    print(format(report));
-    return MESH_STATUS[report.verdict];
+    const { connect } = await import('../mesh/connect/connect.ts');
+    return reported(values.output, () => connect(values, surroundings()));
   },
 });
 
@@ -50,14 +47,8 @@ export const disconnect = flagCommand({
   flags: disconnectFlagTable,
   examples: ['disconnect --context=east --destination-context=west', 'disconnect --context=east --destination-name=west --force'],
   async run({ values }) {
-    const [{ disconnect }, { MESH_STATUS }, format] = await Promise.all([
-      import('../mesh/connect/disconnect.ts'),
-      import('../mesh/connect/changes.ts'),
-      formatOf(values.output),
-    ]);
-    const report = await disconnect(values, surroundings());
-    print(format(report));
-    return MESH_STATUS[report.verdict];
+    const { disconnect } = await import('../mesh/connect/disconnect.ts');
+    return reported(values.output, () => disconnect(values, surroundings()));
   },
 });
 
@@ -70,15 +61,15 @@ export const status = flagCommand({
     const { output, namespace } = values;
     const [{ status }, { statusText }] = await Promise.all([import('../mesh/status/read.ts'), import('../mesh/status/text.ts')]);
     const wide = output === 'wide';
-    const format =
-      output === '' || wide ? undefined : (await import('./command/structured-output.ts')).structuredOutput(output, ['wide']);
+    const text = (report: StatusReport) => statusText(report, { namespace, wide });
+    const format = await answerForm(wide ? '' : output, text, ['wide']);
     const onWait = (elapsedMs: number, problems: readonly string[]) => {
       process.stderr.write(
         `⌛ Waiting (${Math.round(elapsedMs / 1_000)}s) for clusters to be connected: ${problems.join(', ')}\n`,
       );
     };
-    const show = (report: Awaited<ReturnType<typeof status>>) => {
-      print(format === undefined ? statusText(report, { namespace, wide }) : format(report));
+    const show = (report: StatusReport) => {
+      print(format(report));
       return report.ready ? 0 : 1;
     };
     if (!values.watch) return show(await status(values, { ...surroundings(), clock: systemClock, onWait }));
@@ -87,7 +78,7 @@ export const status = flagCommand({
     try {
       for (;;) {
         const report = await status(values, { signal, clock: systemClock, onWait });
-        if (format === undefined) print(process.stdout.isTTY ? CLEAR_SCREEN : `--- ${new Date().toISOString()}\n`);
+        if (format === text) print(process.stdout.isTTY ? CLEAR_SCREEN : `--- ${new Date().toISOString()}\n`);
         last = show(report);
         await systemClock.sleep(WATCH_INTERVAL_MS, signal);
       }
@@ -111,8 +102,7 @@ export const quarantine = flagCommand({
   async run({ values, operands: [remote, ...more] }) {
     if (remote === undefined || more.length > 0) throw new FlagError('expected the argument CLUSTER');
     const { quarantine, quarantineText } = await import('../mesh/verbs/quarantine.ts');
-    const format =
-      values.output === '' ? quarantineText : (await import('./command/structured-output.ts')).structuredOutput(values.output);
+    const format = await answerForm(values.output, quarantineText);
     print(format(await quarantine(remote, values, { ...surroundings(), clock: systemClock })));
     return 0;
   },
@@ -125,8 +115,7 @@ export const enable = flagCommand({
   examples: ['enable --context=east', 'enable --context=east --service-type=LoadBalancer --helm'],
   async run({ values }) {
     const { enable, enableText } = await import('../mesh/verbs/enable.ts');
-    const format =
-      values.output === '' ? enableText : (await import('./command/structured-output.ts')).structuredOutput(values.output);
+    const format = await answerForm(values.output, enableText);
     print(format(await enable(values, { signal: interruption() })));
     return 0;
   },
@@ -161,9 +150,16 @@ async function openInBrowser(url: string): Promise<void> {
   child.unref();
 }
 
-async function formatOf(output: string) {
-  if (output !== '') return (await import('./command/structured-output.ts')).structuredOutput(output);
-  return (await import('../mesh/connect/report-text.ts')).reportText;
+/** Prints what `change` reports, and resolves with the exit status. A wrong form is refused before anything is changed. */
+async function reported(output: string, change: () => Promise<MeshReport>): Promise<number> {
+  const [{ MESH_STATUS }, { reportText }] = await Promise.all([
+    import('../mesh/connect/changes.ts'),
+    import('../mesh/connect/report-text.ts'),
+  ]);
+  const format = await answerForm(output, reportText);
+  const report = await change();
+  print(format(report));
+  return MESH_STATUS[report.verdict];
 }
 
 /** A write is atomic, and another run completes what a signal interrupts. */

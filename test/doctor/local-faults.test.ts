@@ -1,35 +1,18 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { localProblems, memberProblems } from '../../src/shared/doctor/local-checks.ts';
 import type { MemberId } from '../../src/shared/etcd/types.ts';
-import { etcdVersions } from '../support/etcd/etcd-process.ts';
-import { canMakeCertificates } from '../support/tls/certificates.ts';
+import { examinedMesh, namesOnly, skipped } from './examined-mesh.ts';
 import { LOCAL_FAULTS } from './local-faults.ts';
-import { type ExamineOptions, Mesh, shown } from './mesh.ts';
-
-const skipped = !canMakeCertificates() || etcdVersions().length === 0;
 
 describe.skipIf(skipped)('the doctor names (needs etcd, and the openssl command, version 3)', () => {
-  let mesh: Mesh;
+  const mesh = examinedMesh();
 
-  beforeAll(async () => {
-    mesh = await Mesh.start();
-  });
-  afterAll(() => mesh[Symbol.asyncDispose]());
-  beforeEach(async () => {
-    for (const name of ['harbor', 'berlin', 'oslo'] as const) await mesh.of(name).beat();
-  });
-  afterEach(() => mesh.heal());
-
-  test.each(LOCAL_FAULTS)('$name, and nothing else', async ({ plant, finding, says }) => {
-    const findings = await mesh.examine((await plant(mesh)) as ExamineOptions | undefined);
-    expect(shown(findings)).toEqual([finding]);
-    const [named] = findings.filter(({ verdict }) => verdict !== 'ok');
-    expect(`${named?.evidence} → ${named?.remedy}`).toMatch(says);
-    expect(named?.remedy).toMatch(/run: \S+/);
+  test.each(LOCAL_FAULTS)('$name, and nothing else', async (fault) => {
+    await namesOnly(mesh(), fault);
   });
 
   test('nothing about an etcd that has recovered', async () => {
-    expect(await mesh.problems()).toEqual([]);
+    expect(await mesh().problems()).toEqual([]);
   });
 });
 

@@ -1,17 +1,14 @@
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Finding } from '../../src/shared/diagnosis/finding.ts';
-import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import { startTcpProxy } from '../support/network/tcp-proxy.ts';
 import { runChild } from '../support/processes/child.ts';
-import { canMakeCertificates } from '../support/tls/certificates.ts';
+import { examinedMesh, skipped } from './examined-mesh.ts';
 import { LOCAL_FAULTS } from './local-faults.ts';
-import { type FileOptions, Mesh } from './mesh.ts';
+import type { FileOptions, Mesh } from './mesh.ts';
 import { CONTENT_FAULTS, type Fault, TLS_FAULTS, WAY_FAULTS } from './remote-faults.ts';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const skipped = !canMakeCertificates() || etcdVersions().length === 0;
-
 const named = (faults: readonly Fault[], name: string) => faults.find((each) => each.name === name) as Fault;
 
 /** The file of berlin, as a fault beside one of oslo. */
@@ -41,37 +38,28 @@ const TRIPLES: readonly (readonly [Fault, Fault, Fault])[] = [
 ];
 
 describe.skipIf(skipped)('the doctor (needs etcd, and the openssl command, version 3)', () => {
-  let mesh: Mesh;
-
-  beforeAll(async () => {
-    mesh = await Mesh.start();
-  });
-  afterAll(() => mesh[Symbol.asyncDispose]());
-  beforeEach(async () => {
-    for (const name of ['harbor', 'berlin', 'oslo'] as const) await mesh.of(name).beat();
-  });
-  afterEach(() => mesh.heal());
+  const mesh = examinedMesh();
 
   test.each(TRIPLES.map((faults) => ({ title: faults.map(({ name }) => name).join(', '), faults })))(
     'names three faults at once: $title',
     async ({ faults }) => {
-      for (const { plant } of faults) await plant(mesh);
-      expect([...(await mesh.problems())].sort()).toEqual(faults.map(({ finding }) => finding).sort());
+      for (const { plant } of faults) await plant(mesh());
+      expect([...(await mesh().problems())].sort()).toEqual(faults.map(({ finding }) => finding).sort());
     },
   );
 
   const program = (args: readonly string[]) =>
     runChild(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args], { env: { CLUSTER_NAME: 'harbor' } });
   const flags = () => [
-    `--etcd-config=${mesh.localConfig}`,
-    `--etcd-metrics=${mesh.of('harbor').process.metricsEndpoint}/metrics`,
+    `--etcd-config=${mesh().localConfig}`,
+    `--etcd-metrics=${mesh().of('harbor').process.metricsEndpoint}/metrics`,
   ];
 
   test('says of a healthy mesh what it has seen, with status 0', async () => {
     const { status, stdout, stderr } = await program([
       'kvstoremesh-dbg',
       'doctor',
-      `--clustermesh-config=${mesh.directory}`,
+      `--clustermesh-config=${mesh().directory}`,
       ...flags(),
     ]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
@@ -92,8 +80,8 @@ describe.skipIf(skipped)('the doctor (needs etcd, and the openssl command, versi
   });
 
   test('exits with status 1 where there is an error, and prints findings for programs', async () => {
-    await named(CONTENT_FAULTS, 'ID 0').plant(mesh);
-    const all = ['kvstoremesh-dbg', 'doctor', `--clustermesh-config=${mesh.directory}`, ...flags()];
+    await named(CONTENT_FAULTS, 'ID 0').plant(mesh());
+    const all = ['kvstoremesh-dbg', 'doctor', `--clustermesh-config=${mesh().directory}`, ...flags()];
     const { status, stdout } = await program([...all, '-o', 'json', 'oslo']);
     expect(status).toBe(1);
     const { findings } = JSON.parse(stdout) as { findings: readonly Finding[] };
@@ -111,7 +99,7 @@ describe.skipIf(skipped)('the doctor (needs etcd, and the openssl command, versi
   });
 
   test('checks the local etcd alone', async () => {
-    mesh.write('oslo', { endpoints: ['https://127.0.0.1:1'] });
+    mesh().write('oslo', { endpoints: ['https://127.0.0.1:1'] });
     const { status, stdout } = await program(['clustermesh-dbg', 'doctor', ...flags(), '-o', 'yaml']);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^findings:\n {2}- check: etcd-leader\n/);
@@ -119,15 +107,15 @@ describe.skipIf(skipped)('the doctor (needs etcd, and the openssl command, versi
   });
 
   test('names many remotes that are silent within its time', async () => {
-    const proxy = await startTcpProxy(mesh.of('oslo').process.port);
-    mesh.onHeal(() => proxy.stop());
+    const proxy = await startTcpProxy(mesh().of('oslo').process.port);
+    mesh().onHeal(() => proxy.stop());
     proxy.blackHole();
     const names = Array.from({ length: 60 }, (_, index) => `silent-${index}`);
-    for (const name of names) mesh.writeFile(name, mesh.file('oslo', { endpoints: [`https://127.0.0.1:${proxy.port}`] }));
-    mesh.onHeal(() => {
-      for (const name of names) mesh.remove(name);
+    for (const name of names) mesh().writeFile(name, mesh().file('oslo', { endpoints: [`https://127.0.0.1:${proxy.port}`] }));
+    mesh().onHeal(() => {
+      for (const name of names) mesh().remove(name);
     });
-    const problems = await mesh.problems({ timeoutMs: 2_000 });
+    const problems = await mesh().problems({ timeoutMs: 2_000 });
     expect(problems).toHaveLength(60);
     expect(new Set(problems.map((each) => each.split(' ')[0]))).toEqual(new Set(['tls-handshake']));
   });

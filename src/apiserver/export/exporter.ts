@@ -22,7 +22,7 @@ import { WorkQueue } from './work-queue.ts';
 /** Nothing is exported, or no longer. */
 export const NOTHING: Conversion = { entries: [], rejected: [] };
 
-/** Unknown for now; the exported keys stay unchanged. */
+/** Not known yet; the exported keys stay unchanged. */
 export const UNDECIDED = 'undecided';
 
 export type Decision = Conversion | typeof UNDECIDED;

@@ -2,6 +2,7 @@
 import type { Finding } from '../../shared/diagnosis/finding.ts';
 import type { DoctorOptions } from '../../shared/doctor/doctor.ts';
 import type { FlagValues } from '../../shared/flags/table.ts';
+import { answerForm, findingsForm } from '../command/answer-form.ts';
 import type { Command } from '../command/command.ts';
 import { flagCommand } from '../command/flag-command.ts';
 import { print } from '../command/output.ts';
@@ -50,23 +51,10 @@ async function optionsOf(values: FlagValues<typeof localDoctorFlagTable>): Promi
 
 /** Prints the findings in the form that `output` names, and returns the exit status. Rejects with FlagError where there is no such form. */
 async function reporter(output: string): Promise<(findings: readonly Finding[]) => number> {
-  const format = output === '' ? await textForm() : await structuredForm(output);
+  const text = await findingsForm();
+  const format = await answerForm(output, (answer: { readonly findings: readonly Finding[] }) => text(answer.findings));
   return (findings) => {
-    print(format(findings));
+    print(format({ findings }));
     return findings.some(({ verdict }) => verdict === 'error') ? EXIT_ERRORS : 0;
   };
-}
-
-type Form = (findings: readonly Finding[]) => string;
-
-async function textForm(): Promise<Form> {
-  const { findingsText } = await import('../../shared/diagnosis/finding.ts');
-  const color = process.stdout.isTTY === true && !process.env.NO_COLOR;
-  return (findings) => findingsText(findings, { color });
-}
-
-async function structuredForm(output: string): Promise<Form> {
-  const { structuredOutput } = await import('../command/structured-output.ts');
-  const format = structuredOutput(output);
-  return (findings) => format({ findings });
 }
