@@ -178,7 +178,9 @@ function meshSummary(config: KvstoremeshConfig, health: Health, { isLeader, lead
     host: hostname(),
     role: isLeader ? 'leader' : leaderKey === undefined ? 'starting' : 'standby',
     ...(leaderKey !== undefined && { leader: leaderKey }),
-    problems: health.publicProblems().filter((problem) => !REMOTE_CHECKS.some((check) => problem.startsWith(`${check}: `))),
+    problems: health
+      .publicProblems(({ isOfRemote }) => isOfRemote !== true)
+      .filter((problem) => !REMOTE_CHECKS.some((check) => problem.startsWith(`${check}: `))),
     importGuard: remotes.importGuard,
     sampleMs,
   };

@@ -1,6 +1,8 @@
 /** The page of a real kvstoremesh with real etcds, in Chromium: what happens to remotes is seen on it. */
+
 import type { BrowserContext } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { MeshSummary } from '../../src/kvstoremesh/page/snapshot.ts';
 import { findChromium, startChromium } from '../support/browser/chromium.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import { KvstoremeshProcess } from '../support/kvstoremesh/kvstoremesh-process.ts';
@@ -79,6 +81,9 @@ describe.skipIf(findChromium() === undefined)('in a browser (needs chromium)', (
       expect(events.filter((event) => inOrder.includes(event))).toEqual(inOrder);
       await page.page.getByRole('img', { name: /^Changes per second: now / }).waitFor();
       expect(await page.texts('.advice code')).toEqual(['kvstoremesh-dbg doctor berlin']);
+      // What is wrong with a remote is shown there, and not as a problem of this cluster.
+      const { mesh: own } = (await (await fetch(new URL('/v1/page', page.page.url()))).json()) as { mesh: MeshSummary };
+      expect(own.problems).toEqual([]);
 
       await page.page.keyboard.press('Escape');
       mesh.remove('berlin');

@@ -7,7 +7,7 @@ import { generalProblem, type Problem, remedyWithCommand } from '../diagnosis/po
 import { ProblemLog, type SubjectProblem } from '../diagnosis/problem-log.ts';
 import type { EtcdAdminClient } from '../etcd/client.ts';
 import { expiringCertificates } from '../etcd/health.ts';
-import type { Health } from '../http/health.ts';
+import type { Health, Notice } from '../http/health.ts';
 import { SELF_CHECK_MS } from '../limits.ts';
 import type { Logger } from '../process/log.ts';
 import type { Clock } from '../time/clock.ts';
@@ -39,12 +39,10 @@ export class SelfCheck {
   constructor(options: SelfCheckOptions) {
     this.#options = options;
     this.#log = new ProblemLog(options.log);
-    options.health.addNotices(() =>
-      [...this.#ofEtcd(), ...this.#ofRemotes()].map(({ check, subject, evidence, remedy }) => ({
-        check,
-        text: `${subject}: ${evidence}; ${remedy}`,
-      })),
-    );
+    options.health.addNotices(() => [
+      ...this.#ofEtcd().map((each) => noticeOf(each, false)),
+      ...this.#ofRemotes().map((each) => noticeOf(each, true)),
+    ]);
   }
 
   /** Until the signal is aborted; then resolves. */
@@ -88,4 +86,8 @@ export class SelfCheck {
   #ofRemotes(): readonly RemoteProblem[] {
     return this.#options.remotes?.() ?? [];
   }
+}
+
+function noticeOf({ check, subject, evidence, remedy }: SubjectProblem, isOfRemote: boolean): Notice {
+  return { check, text: `${subject}: ${evidence}; ${remedy}`, isOfRemote };
 }

@@ -20,6 +20,8 @@ export interface Notice {
   readonly check: string;
   /** Never a secret. */
   readonly text: string;
+  /** It is about a remote cluster, not about this one. */
+  readonly isOfRemote?: boolean;
 }
 
 /** The readiness of a process: it is ready once all of its daemons are. */
@@ -93,16 +95,21 @@ export class Health {
   }
 
   /** `problems` for all clients of the port: files are named without their directories. */
-  publicProblems(): string[] {
-    return this.problems().map((problem) => problem.replaceAll(DIRECTORY, ''));
+  publicProblems(isShown?: (notice: Notice) => boolean): string[] {
+    return this.problems(isShown).map((problem) => problem.replaceAll(DIRECTORY, ''));
   }
 
-  /** `name: problem`, a line for each problem and notice. */
-  problems(): string[] {
+  /** `name: problem`, a line for each problem, and for each notice that `isShown` accepts. */
+  problems(isShown: (notice: Notice) => boolean = () => true): string[] {
     const problems: string[] = [];
     for (const [name, check] of this.#checks)
       for (const problem of problemsOf(check)) problems.push(oneLine(`${name}: ${problem}`));
-    return [...problems, ...this.#allNotices().map(({ check, text }) => oneLine(`${check}: ${text}`))];
+    return [
+      ...problems,
+      ...this.#allNotices()
+        .filter(isShown)
+        .map(({ check, text }) => oneLine(`${check}: ${text}`)),
+    ];
   }
 
   #allNotices(): readonly Notice[] {
