@@ -40,7 +40,7 @@ const SHARED = [
   'doctor',
 ];
 const ETCD = [
-  ['types', 'config-keys'],
+  ['types', 'config-keys', 'grpc-status'],
   ['errors', 'keyspace', 'observer', 'health'],
   ['wire', 'endpoint-address'],
   'config',
@@ -202,7 +202,6 @@ export default {
     ...layersOf('^src/kvstoremesh/', KVSTOREMESH),
     ...layersOf('^src/mesh/', MESH),
     ...layersOf('^src/cli/', CLI),
-    onlyIn('@grpc/grpc-js', '^src/shared/etcd/'),
     onlyIn('@kubernetes/client-node', '^src/shared/kubernetes/'),
     onlyIn('undici', '^src/shared/kubernetes/'),
     onlyIn('pino', '^src/shared/process/log\\.ts$'),

@@ -81,7 +81,7 @@ imageTest('the SBOM names everything that runs, and every file of it', () => {
     'libc6',
     'libstdc++6',
     'ca-certificates',
-    '@grpc/grpc-js',
+    'fastify',
     'yaml',
     'go.etcd.io/bbolt',
     'std',

@@ -21,6 +21,7 @@ import {
   MalformedResponseError,
   ReadOnlyError,
 } from './errors.ts';
+import { GRPC, GrpcStatusError } from './grpc-status.ts';
 import { type EtcdObserver, subjectOfTxn } from './observer.ts';
 import { EtcdAuth } from './operations/auth.ts';
 import { LeaseKeeper } from './operations/lease-keeper.ts';
@@ -204,7 +205,8 @@ class Client implements EtcdAdminClient {
       subject: { action: 'AcquireLease', kind: 'set', key: undefined },
       ...options,
     });
-    if (answer.error !== '') throw errorOfStatus({ details: answer.error }, { what: LEASE_GRANT.name, timeoutMs: 0 });
+    if (answer.error !== '')
+      throw errorOfStatus(new GrpcStatusError(GRPC.UNKNOWN, answer.error), { what: LEASE_GRANT.name, timeoutMs: 0 });
     return answer.id;
   }
 

@@ -6,11 +6,11 @@
  * etcd uses the same gRPC code for several causes; the text distinguishes them. The texts are those
  * of etcd 3.4 to 3.7, which differ only in a prefix.
  */
-import { type StatusObject, status } from '@grpc/grpc-js';
 import type { PodCheckId } from '../diagnosis/pod-checks.ts';
 import { ProgramError } from '../errors.ts';
 import { MAX_ETCD_TEXT_LENGTH } from '../limits.ts';
 import { printable } from '../printable.ts';
+import { GRPC, type GrpcStatusError, grpcCodeName } from './grpc-status.ts';
 import type { Revision } from './types.ts';
 
 export abstract class EtcdError extends ProgramError {
@@ -290,7 +290,7 @@ export class UnexpectedStatusError extends ConnectionError {
   readonly code = 'ETCD_UNEXPECTED_STATUS';
   readonly grpcCode: number;
   constructor(grpcCode: number, detail: string) {
-    super(`etcd answered ${status[grpcCode] ?? `status ${grpcCode}`}: ${detail}`);
+    super(`etcd answered ${grpcCodeName(grpcCode)}: ${detail}`);
     this.grpcCode = grpcCode;
   }
 }
@@ -341,7 +341,6 @@ const BY_TEXT: readonly (readonly [RegExp, Maker])[] = [
   [/database space exceeded/, () => new NoSpaceError()],
   [/too many operations in txn request/, () => new TooManyOperationsError()],
   [/request is too large|grpc: received message larger than max/, () => new RequestTooLargeError()],
-  [/Received message larger than max/, (detail) => new ResponseTooLargeError(detail)],
   [/too many requests/, () => new TooManyRequestsError()],
   [/requested lease not found/, () => new LeaseNotFoundError()],
   [/no leader|leader changed|not leader|unhealthy cluster/, (detail) => new NoLeaderError(detail)],
@@ -364,44 +363,30 @@ const BY_TEXT: readonly (readonly [RegExp, Maker])[] = [
 ];
 
 const BY_CODE: Readonly<Partial<Record<number, Maker>>> = {
-  [status.UNAVAILABLE]: (detail) => (TLS_TEXT.test(detail) ? new TlsError(detail) : new UnavailableError(detail)),
-  [status.CANCELLED]: (detail) => new UnavailableError(detail),
-  [status.DEADLINE_EXCEEDED]: (_, { what, timeoutMs }) => new DeadlineError(what, timeoutMs),
-  [status.PERMISSION_DENIED]: () => new PermissionDeniedError(),
-  [status.UNAUTHENTICATED]: (detail) => new UnauthenticatedError(detail),
+  [GRPC.UNAVAILABLE]: (detail) => (TLS_TEXT.test(detail) ? new TlsError(detail) : new UnavailableError(detail)),
+  [GRPC.CANCELLED]: (detail) => new UnavailableError(detail),
+  [GRPC.DEADLINE_EXCEEDED]: (_, { what, timeoutMs }) => new DeadlineError(what, timeoutMs),
+  [GRPC.PERMISSION_DENIED]: () => new PermissionDeniedError(),
+  [GRPC.UNAUTHENTICATED]: (detail) => new UnauthenticatedError(detail),
 };
 
 /** Texts of OpenSSL and Node for failed handshakes and certificates; the status of such a failure is UNAVAILABLE. */
 const TLS_TEXT = /certificate|SSL routines|\bTLS\b|altname|wrong version number|ssl3_|tls_/i;
 
-/** The typed error for a gRPC status that is not OK. The library leaves out code and details where its own work on an answer fails. */
-export function errorOfStatus(
-  { code = status.UNKNOWN, details = '' }: Partial<Pick<StatusObject, 'code' | 'details'>>,
-  context: CallContext,
-): EtcdError {
-  const detail = plainText(printable(details, MAX_ETCD_TEXT_LENGTH));
-  const make = makerFor(detail) ?? BY_CODE[code];
-  if (make !== undefined) return make(detail, context);
-  // A stream that was reset without a status: the server or a proxy closed it.
-  if (code === status.INTERNAL && detail.includes('RST_STREAM')) return new UnavailableError(detail);
-  return new UnexpectedStatusError(code, detail);
+/** The typed error for a gRPC status that is not OK. */
+export function errorOfStatus({ status, details }: Pick<GrpcStatusError, 'status' | 'details'>, context: CallContext): EtcdError {
+  const detail = printable(details, MAX_ETCD_TEXT_LENGTH);
+  const make = makerFor(detail) ?? BY_CODE[status];
+  return make === undefined ? new UnexpectedStatusError(status, detail) : make(detail, context);
 }
 
 /** The typed error for the reason that a watch was cancelled with; etcd gives a text there and no code. */
 export function errorOfCancelReason(reason: string, context: CallContext): EtcdError {
   const detail = printable(reason, MAX_ETCD_TEXT_LENGTH);
   const make = makerFor(detail);
-  return make === undefined ? new UnexpectedStatusError(status.CANCELLED, detail || 'no reason given') : make(detail, context);
+  return make === undefined ? new UnexpectedStatusError(GRPC.CANCELLED, detail || 'no reason given') : make(detail, context);
 }
 
 function makerFor(text: string): Maker | undefined {
   return BY_TEXT.find(([pattern]) => pattern.test(text))?.[1];
-}
-
-/** grpc-js adds the time and an empty note to connection errors, so that no two were alike. */
-function plainText(details: string): string {
-  return details
-    .replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)/g, '')
-    .replace(/\.? Resolution note: $/, '')
-    .replace(/^No connection established\. Last error: (Error: )?/, '');
 }

@@ -1,21 +1,20 @@
 /**
- * One channel to one endpoint, with a count of its users.
+ * One channel to one endpoint: its connection, made when it is needed and again after it was lost, with a count of its users.
  *
- * A retired channel (because certificates changed, or because dialing hangs) accepts no new users. Its streams
+ * While the first attempt is made, requests wait for it. After a failure they fail at once with its reason until a connection is made;
+ * attempts go on. A retired channel (because certificates changed, or because dialing hangs) accepts no new users. Its streams
  * are notified to move, requests in flight finish, and the connection is closed with the last user.
  */
-import { type ChannelOptions, Client, connectivityState as State } from '@grpc/grpc-js';
-import { ETCD_FLOW_CONTROL_WINDOW_BYTES, ETCD_KEEPALIVE_TIME_MS, MAX_ETCD_MESSAGE_BYTES } from '../../limits.ts';
+import { asError } from '../../errors.ts';
+import { ETCD_KEEPALIVE_TIME_MS, MAX_ETCD_MESSAGE_BYTES } from '../../limits.ts';
 import type { EtcdError } from '../errors.ts';
-import { refuseCompression } from '../wire/no-compression.ts';
+import { GRPC, GrpcStatusError } from '../grpc-status.ts';
+import { type GrpcSession, openSession } from '../wire/grpc-session.ts';
 import type { ReceiveLimits, Receiver } from '../wire/receive-budget.ts';
 import { ChannelSilence, type KeepaliveTimes } from './channel-silence.ts';
 import { Dialer, type DialerOptions } from './dialer.ts';
-import { CONNECT, type Connect } from './grpc-connector.ts';
 
-refuseCompression();
-
-export interface EndpointChannelOptions extends DialerOptions {
+export interface EndpointChannelOptions extends Omit<DialerOptions, 'open'> {
   /** `host:port` of the endpoint, for the `:authority` header. */
   readonly authority: string;
   readonly keepalive: KeepaliveTimes | undefined;
@@ -29,27 +28,24 @@ export interface EndpointChannelOptions extends DialerOptions {
   readonly onRecovered: () => void;
 }
 
-/** The library requires an address; the dialer has the right ones. */
-const TARGET = 'ipv4:0.0.0.0:2379';
-
-/** The dialer waits between attempts, the library needs not. */
-const LIBRARY_BACKOFF_MS = 1;
-
-/** `ChannelSilence` detects silence instead: it also counts data other than the answer to a ping. */
-const LIBRARY_KEEPALIVE_TIMEOUT_MS = 3_600_000;
-
 /** What HTTP/2 and TLS add to the bytes of a message, at most, and headers and trailers to each. */
 const FRAMING_SHARE = 0.05;
 const MESSAGE_OVERHEAD_BYTES = 1024;
 
 export class EndpointChannel implements Receiver {
   readonly name: string;
-  readonly grpc: Client;
+  /** Bytes of a message at most. */
+  readonly maxMessageBytes: number;
   readonly #dialer: Dialer;
   readonly #silence: ChannelSilence;
   readonly #onRecovered: () => void;
   readonly #leavers = new Set<() => void>();
   readonly #leaveBudget: (() => void) | undefined;
+  #session: GrpcSession | undefined;
+  /** The first attempt since there was a connection last. */
+  #connecting: Promise<GrpcSession> | undefined;
+  /** Why the last attempt failed, where none has succeeded since. */
+  #failure: GrpcStatusError | undefined;
   #users = 0;
   #settledBytes = 0;
   #refusal: EtcdError | undefined;
@@ -58,19 +54,32 @@ export class EndpointChannel implements Receiver {
   #isClosed = false;
 
   constructor(options: EndpointChannelOptions) {
-    this.#dialer = new Dialer(options);
+    const { authority, keepalive, receive, pacing } = options;
+    const keepaliveMs = keepalive?.timeMs ?? ETCD_KEEPALIVE_TIME_MS;
+    this.#dialer = new Dialer({ ...options, open: (secured) => openSession(secured, { authority, keepaliveMs }) });
     this.name = options.name;
-    this.#leaveBudget = options.receive?.budget.add(this);
-    this.#silence = new ChannelSilence(options.keepalive, options.pacing.clock, () => this.#users > 0);
+    this.maxMessageBytes = receive?.maxMessageBytes ?? MAX_ETCD_MESSAGE_BYTES;
+    this.#leaveBudget = receive?.budget.add(this);
+    this.#silence = new ChannelSilence(keepalive, pacing.clock, () => this.#users > 0);
     this.#onRecovered = options.onRecovered;
     this.#hasFailed = options.isReplacement === true;
-    this.grpc = new Client(TARGET, this.#dialer, this.#channelOptions(options));
-    this.#watchState(State.IDLE);
   }
 
-  /** Connected, according to the library. */
+  /** Connected. */
   get isReady(): boolean {
-    return !this.#isClosed && this.grpc.getChannel().getConnectivityState(false) === State.READY;
+    return this.#session?.isOpen === true;
+  }
+
+  /**
+   * The connection; a promise while it is being made, which rejects with a GrpcStatusError if it is not. Throws GrpcStatusError
+   * where the last attempt failed, and where the channel was closed.
+   */
+  session(): GrpcSession | Promise<GrpcSession> {
+    if (this.#isClosed) throw new GrpcStatusError(GRPC.UNAVAILABLE, 'the channel was closed');
+    if (this.#session?.isOpen === true) return this.#session;
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#connecting ??= this.#connect();
+    return this.#connecting;
   }
 
   /** Bytes received and not processed yet. */
@@ -136,40 +145,52 @@ export class EndpointChannel implements Receiver {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#leaveBudget?.();
-    this.grpc.close();
+    this.#session?.destroy();
     this.#dialer.close();
     this.#silence.end();
   }
 
-  #watchState(state: State): void {
-    this.grpc.getChannel().watchConnectivityState(state, Number.POSITIVE_INFINITY, () => {
-      if (this.#isClosed) return;
-      const next = this.grpc.getChannel().getConnectivityState(false);
-      this.#watchState(next);
-      if (state === State.READY || next === State.TRANSIENT_FAILURE) this.#hasFailed = true;
-      if (next !== State.READY) return;
-      this.#silence.watch(this.#dialer.socket);
-      if (this.#hasFailed) this.#onRecovered();
-      this.#hasFailed = false;
-    });
+  /** The first attempt; after a failure the next ones are made without anyone waiting for them. */
+  async #connect(): Promise<GrpcSession> {
+    try {
+      return await this.#attempt();
+    } catch (thrown) {
+      void this.#connectLater();
+      throw thrown;
+    }
   }
 
-  #channelOptions({ authority, keepalive, receive }: EndpointChannelOptions): ChannelOptions {
-    const connect: Connect = (open) => this.#dialer.connect(open);
-    return {
-      [CONNECT]: connect,
-      'grpc.default_authority': authority,
-      'grpc.use_local_subchannel_pool': 1,
-      'grpc.enable_retries': 0,
-      'grpc.enable_http_proxy': 0,
-      'grpc.enable_channelz': 0,
-      'grpc.service_config_disable_resolution': 1,
-      'grpc.keepalive_time_ms': keepalive?.timeMs ?? ETCD_KEEPALIVE_TIME_MS,
-      'grpc.keepalive_timeout_ms': LIBRARY_KEEPALIVE_TIMEOUT_MS,
-      'grpc.initial_reconnect_backoff_ms': LIBRARY_BACKOFF_MS,
-      'grpc.max_reconnect_backoff_ms': LIBRARY_BACKOFF_MS,
-      'grpc.max_receive_message_length': receive?.maxMessageBytes ?? MAX_ETCD_MESSAGE_BYTES,
-      'grpc-node.flow_control_window': ETCD_FLOW_CONTROL_WINDOW_BYTES,
+  async #connectLater(): Promise<void> {
+    let isConnected = false;
+    while (!isConnected && !this.#isClosed) {
+      isConnected = await this.#attempt().then(
+        () => true,
+        () => false,
+      );
+    }
+  }
+
+  async #attempt(): Promise<GrpcSession> {
+    try {
+      const session = await this.#dialer.connect();
+      this.#connected(session);
+      return session;
+    } catch (thrown) {
+      this.#hasFailed = true;
+      this.#failure = new GrpcStatusError(GRPC.UNAVAILABLE, asError(thrown).message);
+      throw this.#failure;
+    }
+  }
+
+  #connected(session: GrpcSession): void {
+    this.#session = session;
+    this.#connecting = undefined;
+    this.#failure = undefined;
+    session.onEnded = () => {
+      if (this.#session === session) this.#hasFailed = true;
     };
+    this.#silence.watch(this.#dialer.socket);
+    if (this.#hasFailed) this.#onRecovered();
+    this.#hasFailed = false;
   }
 }

@@ -17,10 +17,10 @@ import {
 import { LinkedAbort, unlessAborted } from '../../time/abort.ts';
 import type { Clock } from '../../time/clock.ts';
 import { hostPort } from '../endpoint-address.ts';
-import type { GrpcTransport, OpenSession, SecuredSocket } from './grpc-connector.ts';
+import type { GrpcSession, SecuredSocket } from '../wire/grpc-session.ts';
 
 export interface Connection {
-  readonly transport: GrpcTransport;
+  readonly session: GrpcSession;
   /** The TCP socket, below TLS. */
   readonly socket: Socket;
 }
@@ -32,7 +32,7 @@ export interface RoundOptions {
   readonly addresses: () => Promise<readonly string[]>;
   /** The TLS handshake, where the endpoint has TLS. */
   readonly secure: (socket: Socket) => Promise<SecuredSocket>;
-  readonly open: OpenSession;
+  readonly open: (secured: SecuredSocket) => Promise<GrpcSession>;
   readonly clock: Clock;
 }
 
@@ -111,7 +111,7 @@ async function dialAddress(options: RoundOptions, address: string, isOnly: boole
       return await open(secured);
     };
     const text = `connected to ${place}, but no response`;
-    return { transport: await withinTime(session(socket), clock, signal, ETCD_DIAL_TIMEOUT_MS, text), socket };
+    return { session: await withinTime(session(socket), clock, signal, ETCD_DIAL_TIMEOUT_MS, text), socket };
   } catch (thrown) {
     dialing.abort(thrown);
     secured?.socket.destroy();

@@ -7,7 +7,6 @@
  * tracks every socket, limits its time to become usable, and closes it at the end.
  */
 import type { Socket } from 'node:net';
-import { CallCredentials, ChannelCredentials } from '@grpc/grpc-js';
 import { asError } from '../../errors.ts';
 import {
   ETCD_CONNECT_TIMEOUT_MS,
@@ -21,15 +20,15 @@ import {
 import { Backoff } from '../../time/backoff.ts';
 import { handshake } from '../../tls/handshake.ts';
 import { hostPort } from '../endpoint-address.ts';
+import type { GrpcSession, SecuredSocket } from '../wire/grpc-session.ts';
 import type { Credentials } from './credentials.ts';
 import type { DialPacing } from './dial-pacing.ts';
 import { type Connection, dialRound } from './dial-round.ts';
-import type { GrpcTransport, OpenSession, SecuredSocket } from './grpc-connector.ts';
 import type { HostLookup } from './host-lookup.ts';
 
-type SecureConnector = ReturnType<ChannelCredentials['_createSecureConnector']>;
-
 export interface DialerOptions {
+  /** Begins gRPC over a socket; resolves when the server has responded. */
+  readonly open: (secured: SecuredSocket) => Promise<GrpcSession>;
   /** Absent for plain text. */
   readonly credentials: Credentials | undefined;
   /** The name that the server's certificate must carry. */
@@ -46,14 +45,13 @@ export interface DialerOptions {
 }
 
 interface Waiter {
-  readonly open: OpenSession;
-  resolve(transport: GrpcTransport): void;
+  resolve(session: GrpcSession): void;
   reject(error: Error): void;
 }
 
 const CLOSED = 'the connection is no longer needed';
 
-export class Dialer extends ChannelCredentials {
+export class Dialer {
   readonly #options: DialerOptions;
   readonly #backoff: Backoff;
   /** Attempts in flight. */
@@ -73,7 +71,6 @@ export class Dialer extends ChannelCredentials {
   #isSpare = false;
 
   constructor(options: DialerOptions) {
-    super();
     this.#options = options;
     const maxMs = () => (options.isNeeded() ? ETCD_REDIAL_MAX_MS : ETCD_SPARE_REDIAL_MAX_MS);
     this.#backoff = new Backoff({ minMs: ETCD_REDIAL_MIN_MS, maxMs });
@@ -85,22 +82,22 @@ export class Dialer extends ChannelCredentials {
   }
 
   /**
-   * For grpc-js, one call at a time. Resolves with the next connection; rejects with the cause as soon as an attempt
+   * One call at a time. Resolves with the next connection; rejects with the cause as soon as an attempt
    * fails, or after ETCD_CONNECT_TIMEOUT_MS. Attempts in flight continue for the next call.
    */
-  async connect(open: OpenSession): Promise<GrpcTransport> {
+  async connect(): Promise<GrpcSession> {
     if (this.#isClosed) throw new Error(CLOSED);
     const { clock } = this.#options.pacing;
     const spare = this.#isSpare ? this.#connection : undefined;
     this.#isSpare = false;
-    if (spare?.socket.destroyed === false) return spare.transport;
+    if (spare?.session.isOpen === true) return spare.session;
     const lastedMs = clock.monotonicMs() - (this.#connectedMs ?? Number.POSITIVE_INFINITY);
     if (lastedMs >= ETCD_USEFUL_CONNECTION_MS) this.#backoff.reset();
     this.#connectedMs = undefined;
     const answered = new AbortController();
     try {
       return await new Promise((resolve, reject) => {
-        this.#waiter = { open, resolve, reject };
+        this.#waiter = { resolve, reject };
         const { host, port } = this.#options;
         const late = `no answer from ${hostPort(host, port)} within ${ETCD_CONNECT_TIMEOUT_MS} ms`;
         void clock.sleep(ETCD_CONNECT_TIMEOUT_MS, answered.signal).then(
@@ -144,40 +141,21 @@ export class Dialer extends ChannelCredentials {
     this.socket?.destroy(error);
   }
 
-  override _isSecure(): boolean {
-    return this.#options.credentials !== undefined;
-  }
-
-  override _equals(other: ChannelCredentials): boolean {
-    return this === other;
-  }
-
-  /** `connect` makes sockets that are secured already. */
-  override _createSecureConnector(): SecureConnector {
-    return {
-      connect: (socket) => Promise.resolve({ socket, secure: this._isSecure() }),
-      waitForReady: () => Promise.resolve(),
-      getCallCredentials: () => CallCredentials.createEmpty(),
-      destroy: () => undefined,
-    };
-  }
-
   /** Starts the next attempt when it is due, if a connection is requested. */
   #schedule(): void {
     this.#wait.abort();
-    const waiter = this.#waiter;
-    if (waiter === undefined || this.#isClosed || this.#rounds.size >= MAX_DIAL_ROUNDS) return;
+    if (this.#waiter === undefined || this.#isClosed || this.#rounds.size >= MAX_DIAL_ROUNDS) return;
     const { clock } = this.#options.pacing;
     const dueMs = this.#rounds.size === 0 ? this.#dueMs : Math.max(this.#dueMs, this.#begunMs + ETCD_REDIAL_MS);
     this.#wait = new AbortController();
     void clock.sleep(Math.max(0, dueMs - clock.monotonicMs()), this.#wait.signal).then(
-      () => this.#begin(waiter.open),
+      () => this.#begin(),
       () => undefined,
     );
   }
 
-  #begin(open: OpenSession): void {
-    const { host, port, addresses, lookup, pacing, isNeeded } = this.#options;
+  #begin(): void {
+    const { host, port, addresses, lookup, pacing, isNeeded, open } = this.#options;
     const { clock } = pacing;
     this.#begunMs = clock.monotonicMs();
     const wantedMs = this.#begunMs + this.#backoff.nextMs();
@@ -208,7 +186,7 @@ export class Dialer extends ChannelCredentials {
     this.#connection = connection;
     this.#connectedMs = pacing.clock.monotonicMs();
     this.#isSpare = this.#waiter === undefined;
-    this.#waiter?.resolve(connection.transport);
+    this.#waiter?.resolve(connection.session);
     this.#waiter = undefined;
     for (const round of this.#rounds) round.abort(new Error('another attempt was faster'));
   }

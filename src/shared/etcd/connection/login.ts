@@ -4,13 +4,13 @@
  * A token is requested before the first call, before it expires, and after etcd rejected it: etcd drops tokens on a restart, and
  * JWTs on each change of users. A stream keeps the token it was opened with, which etcd accepts.
  */
-import { Metadata } from '@grpc/grpc-js';
 import { asError } from '../../errors.ts';
 import { AUTH_RETRY_MS, AUTH_TOKEN_RENEWAL_MS } from '../../limits.ts';
 import { unlessAborted } from '../../time/abort.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { EtcdLogin } from '../config.ts';
-import { AuthNotEnabledError, ClosedError } from '../errors.ts';
+import { AuthNotEnabledError, ClosedError, MalformedResponseError } from '../errors.ts';
+import type { CallHeaders } from '../wire/grpc-session.ts';
 
 export interface LoginOptions {
   /** Absent if the client uses only its certificate, or nothing. */
@@ -25,7 +25,7 @@ const RENEWAL_SHARE = 0.8;
 
 export class Login {
   readonly #options: LoginOptions;
-  #metadata = metadataOf('');
+  #headers = headersOf('');
   /** When the token is to be renewed, on the monotonic clock; undefined where there is none. */
   #dueMs: number | undefined;
   #askedMs = Number.NEGATIVE_INFINITY;
@@ -34,12 +34,12 @@ export class Login {
 
   constructor(options: LoginOptions) {
     this.#options = options;
-    if (options.login?.kind === 'token') this.#metadata = metadataOf(options.login.token);
+    if (options.login?.kind === 'token') this.#headers = headersOf(options.login.token);
   }
 
   /** What every call sends. */
-  get metadata(): Metadata {
-    return this.#metadata;
+  get headers(): CallHeaders {
+    return this.#headers;
   }
 
   /** Resolves once there is a token, where one is needed. Rejects with an EtcdError, or with the signal's reason. */
@@ -68,12 +68,12 @@ export class Login {
     this.#askedMs = nowMs;
     try {
       const token = await authenticate(username, password);
-      this.#metadata = metadataOf(token);
+      this.#headers = headersOf(token);
       this.#dueMs = nowMs + renewalMs(token, clock.nowMs());
       this.#failure = undefined;
     } catch (thrown) {
       if (thrown instanceof AuthNotEnabledError) {
-        this.#metadata = metadataOf('');
+        this.#headers = headersOf('');
         this.#dueMs = nowMs + AUTH_TOKEN_RENEWAL_MS;
       } else if (this.#dueMs !== undefined && !(thrown instanceof ClosedError)) {
         // The current token has not expired yet.
@@ -87,11 +87,10 @@ export class Login {
 }
 
 /** etcd answers immediately, without a timeout, if a member has no leader. */
-function metadataOf(token: string): Metadata {
-  const metadata = new Metadata();
-  metadata.set('hasleader', 'true');
-  if (token !== '') metadata.set('token', token);
-  return metadata;
+function headersOf(token: string): CallHeaders {
+  if (token === '') return { hasleader: 'true' };
+  if (!/^[!-~]+$/.test(token)) throw new MalformedResponseError('a token with characters that no header can have');
+  return { hasleader: 'true', token };
 }
 
 /** A JWT contains its expiry; etcd's simple tokens expire five minutes after their last use, by default. */

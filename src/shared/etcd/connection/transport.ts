@@ -3,11 +3,11 @@
  * cancellation, the request limiter, typed errors, the cluster pin, and the state of the connection.
  */
 
-import { Metadata, type ServiceError } from '@grpc/grpc-js';
 import { asError, errorCode } from '../../errors.ts';
 import { AUTH_REVISION_PAUSE_MS, ETCD_CALL_TIMEOUT_MS, MAX_AUTH_REVISION_ATTEMPTS } from '../../limits.ts';
+import { unlessAborted, withDeadline } from '../../time/abort.ts';
 import type { Backoff } from '../../time/backoff.ts';
-import type { Clock } from '../../time/clock.ts';
+import { type Clock, systemClock } from '../../time/clock.ts';
 import { pauseUntilRecovered } from '../../time/recovery.ts';
 import type { EtcdLogin } from '../config.ts';
 import {
@@ -20,13 +20,16 @@ import {
   ResponseTooLargeError,
   UnauthenticatedError,
 } from '../errors.ts';
+import { GRPC, GrpcStatusError } from '../grpc-status.ts';
 import type { CallSubject, EtcdObserver } from '../observer.ts';
 import type { Revision } from '../types.ts';
 import { ClusterPin } from '../wire/cluster-pin.ts';
 import type { ResponseHeader } from '../wire/codec.ts';
+import type { CallHeaders, GrpcSession } from '../wire/grpc-session.ts';
 import { MessageStream } from '../wire/message-stream.ts';
 import { decodeToken, encodeTexts } from '../wire/messages.ts';
 import { type Method, method as methodOf } from '../wire/methods.ts';
+import { type UnaryCallOptions, unaryCall } from '../wire/unary-call.ts';
 import type { EndpointChannel } from './channel.ts';
 import type { ConnectionTracker } from './connection-tracker.ts';
 import type { Endpoints } from './endpoints.ts';
@@ -75,9 +78,7 @@ export interface OpenStream {
 
 const AUTHENTICATE = methodOf('Auth', 'Authenticate');
 /** Sent by a client that has no token yet. */
-const ANONYMOUS = new Metadata();
-
-const identity = (bytes: Buffer): Buffer => bytes;
+const ANONYMOUS: CallHeaders = {};
 
 export class Transport {
   readonly #options: TransportOptions;
@@ -146,7 +147,13 @@ export class Transport {
   open(method: Method, onRetire: () => void): OpenStream {
     if (this.#isClosed) throw new ClosedError();
     const { channel } = this.#options.endpoints;
-    const stream = new MessageStream(channel.grpc, method.path, this.#login.metadata, (bytes) => channel.settle(bytes));
+    const stream = new MessageStream({
+      session: sessionOf(channel),
+      path: method.path,
+      headers: this.#login.headers,
+      maxMessageBytes: channel.maxMessageBytes,
+      onSettled: (bytes) => channel.settle(bytes),
+    });
     const leave = channel.use(onRetire);
     const cancel = () => stream.cancel();
     this.#cancels.add(cancel);
@@ -168,7 +175,9 @@ export class Transport {
   streamError(thrown: unknown, method: Method, channel: EndpointChannel | undefined, revision?: Revision): Error {
     if (this.#isClosed) return new ClosedError();
     if (channel?.refusal !== undefined) return channel.refusal;
-    return isServiceError(thrown) ? errorOfStatus(thrown, contextOf(method, ETCD_CALL_TIMEOUT_MS, revision)) : asError(thrown);
+    return thrown instanceof GrpcStatusError
+      ? errorOfStatus(thrown, contextOf(method, ETCD_CALL_TIMEOUT_MS, revision))
+      : asError(thrown);
   }
 
   /** A response or stream message arrived. Throws ClusterChangedError if its cluster ID differs from `pin`. */
@@ -260,12 +269,12 @@ export class Transport {
 
   async #invoke<T>(call: Invocation<T>): Promise<T> {
     await this.#login.ready(call.signal);
-    return this.#exchange(call, this.#login.metadata);
+    return this.#exchange(call, this.#login.headers);
   }
 
   async #exchange<T>(
     { method, request, decode, signal, timeoutMs = ETCD_CALL_TIMEOUT_MS, revision, channel: given }: Invocation<T>,
-    metadata: Metadata,
+    headers: CallHeaders,
   ): Promise<T> {
     if (this.#isClosed) throw new ClosedError();
     signal.throwIfAborted();
@@ -275,7 +284,7 @@ export class Transport {
     const channel = given ?? this.#options.endpoints.channel;
     const leave = channel.use();
     try {
-      const answer = await this.#send(channel, method, request, metadata, signal, timeoutMs);
+      const answer = await this.#send(channel, { path: method.path, headers, request, timeoutMs }, signal);
       channel.settle(answer.length);
       if (answer.length > (method.maxAnswerBytes ?? Number.POSITIVE_INFINITY))
         throw new ResponseTooLargeError(`${answer.length} bytes to ${method.name}`);
@@ -283,9 +292,10 @@ export class Transport {
     } catch (thrown) {
       signal.throwIfAborted();
       if (this.#isClosed) throw new ClosedError();
-      const error = isServiceError(thrown)
-        ? (channel.refusal ?? errorOfStatus(thrown, contextOf(method, timeoutMs, revision)))
-        : thrown;
+      const error =
+        thrown instanceof GrpcStatusError
+          ? (channel.refusal ?? errorOfStatus(thrown, contextOf(method, timeoutMs, revision)))
+          : thrown;
       if (error instanceof EtcdError) this.failed(channel, error);
       throw error;
     } finally {
@@ -293,28 +303,51 @@ export class Transport {
     }
   }
 
-  #send(
-    channel: EndpointChannel,
-    method: Method,
-    request: Buffer,
-    metadata: Metadata,
-    signal: AbortSignal,
-    timeoutMs: number,
-  ): Promise<Buffer> {
-    return new Promise((resolve, reject) => {
-      const done = (error: ServiceError | null, answer?: Buffer) => {
-        signal.removeEventListener('abort', cancel);
-        this.#cancels.delete(cancel);
-        if (answer === undefined) reject(error);
-        else resolve(answer);
-      };
-      // The library takes a deadline by the wall clock and turns it into a duration at once.
-      const deadline = Date.now() + timeoutMs;
-      const call = channel.grpc.makeUnaryRequest(method.path, identity, identity, request, metadata, { deadline }, done);
-      const cancel = () => call.cancel();
-      signal.addEventListener('abort', cancel, { once: true });
-      this.#cancels.add(cancel);
+  async #send(channel: EndpointChannel, call: Omit<UnaryCallOptions, 'maxMessageBytes'>, signal: AbortSignal): Promise<Buffer> {
+    const { maxMessageBytes } = channel;
+    const session = channel.session();
+    if (!(session instanceof Promise)) return this.#sendOver(session, { ...call, maxMessageBytes }, signal);
+    // The time to connect is part of the deadline.
+    const { timeoutMs } = call;
+    const startMs = performance.now();
+    const made = await withDeadline((limit) => unlessAborted(session, limit), {
+      ms: timeoutMs,
+      late: () => new GrpcStatusError(GRPC.DEADLINE_EXCEEDED, `no connection within ${timeoutMs} ms`),
+      clock: systemClock,
+      signal,
     });
+    const leftMs = Math.max(1, timeoutMs - (performance.now() - startMs));
+    return this.#sendOver(made, { ...call, timeoutMs: leftMs, maxMessageBytes }, signal);
+  }
+
+  #sendOver(session: GrpcSession, call: UnaryCallOptions, signal: AbortSignal): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        signal.removeEventListener('abort', onCancel);
+        this.#cancels.delete(onCancel);
+      };
+      const onCancel = () => {
+        leave();
+        cancel();
+        reject(new GrpcStatusError(GRPC.CANCELLED, 'the call was cancelled'));
+      };
+      const cancel = unaryCall(session, call, (error, answer) => {
+        leave();
+        if (error === undefined) resolve(answer);
+        else reject(error);
+      });
+      signal.addEventListener('abort', onCancel, { once: true });
+      this.#cancels.add(onCancel);
+    });
+  }
+}
+
+/** A stream reports at its first message that there is no connection. */
+function sessionOf(channel: EndpointChannel): GrpcSession | Promise<GrpcSession> {
+  try {
+    return channel.session();
+  } catch (thrown) {
+    return Promise.reject(asError(thrown));
   }
 }
 
@@ -329,8 +362,4 @@ function decoded<T>(decode: (answer: Buffer) => T, answer: Buffer): T {
 
 function contextOf(method: Method, timeoutMs: number, revision: Revision | undefined) {
   return { what: method.name, timeoutMs, ...(revision === undefined ? {} : { revision }) };
-}
-
-function isServiceError(thrown: unknown): thrown is ServiceError {
-  return thrown instanceof Error && 'code' in thrown && 'details' in thrown;
 }

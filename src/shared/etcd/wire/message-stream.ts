@@ -1,55 +1,60 @@
 /**
  * A bidirectional stream that holds one message at a time.
  *
- * The library reads ahead up to 16 messages, and one message of a watch may have hundreds of megabytes. Here
- * a message is accepted only on request; until then flow control stops the server.
+ * One message of a watch may have hundreds of megabytes. A message is read only on request; until then flow control stops
+ * the server.
  */
-import {
-  type Client,
-  type ClientDuplexStream,
-  InterceptingCall,
-  type Interceptor,
-  type Metadata,
-  type ServiceError,
-} from '@grpc/grpc-js';
+import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
+import { asError } from '../../errors.ts';
+import { errorOfResponse, errorOfTrailers, GRPC, GrpcStatusError } from '../grpc-status.ts';
+import { FrameReader, frameOf } from './grpc-frames.ts';
+import type { CallHeaders, GrpcSession } from './grpc-session.ts';
+
+export interface MessageStreamOptions {
+  /** The connection; a promise while it is being made. */
+  readonly session: GrpcSession | Promise<GrpcSession>;
+  readonly path: string;
+  readonly headers: CallHeaders;
+  readonly maxMessageBytes: number;
+  /** Called for each message once it is no longer in use. */
+  readonly onSettled: (messageBytes: number) => void;
+}
 
 interface Waiter {
   resolve(message: Buffer | undefined): void;
-  reject(error: ServiceError): void;
+  reject(error: Error): void;
 }
 
-const identity = (bytes: Buffer): Buffer => bytes;
-
 export class MessageStream {
-  readonly #call: ClientDuplexStream<Buffer, Buffer>;
-  /** Accepts the message that was received and not requested yet. */
-  #held: (() => void) | undefined;
+  readonly #options: MessageStreamOptions;
+  readonly #frames: FrameReader;
+  #stream: ClientHttp2Stream | undefined;
+  /** Messages that were sent before the connection was made. */
+  #unsent: Buffer[] = [];
   #waiter: Waiter | undefined;
-  #isWanted = false;
-  readonly #onSettled: (messageBytes: number) => void;
   /** Bytes of the messages that were handed over and are still in use. */
   readonly #usedBytes: number[] = [];
-  #ended: { readonly error: ServiceError | undefined } | undefined;
+  /** What the server said of the end; data that came before may not be read yet. */
+  #status: { readonly error: Error | undefined } | undefined;
+  /** How the stream ended. It is reported after everything that was received before. */
+  #ended: { readonly error: Error | undefined } | undefined;
 
-  /** `onSettled` is called for each message once it is no longer in use. */
-  constructor(client: Client, path: string, metadata: Metadata, onSettled: (messageBytes: number) => void) {
-    this.#onSettled = onSettled;
-    const gate: Interceptor = (options, nextCall) =>
-      new InterceptingCall(nextCall(options), {
-        start: (sent, _listener, next) =>
-          next(sent, { onReceiveMessage: (message, pass) => this.#received(() => pass(message)) }),
-      });
-    this.#call = client.makeBidiStreamRequest(path, identity, identity, metadata, { interceptors: [gate] });
-    this.#call.on('data', (message: Buffer) => {
-      this.#usedBytes.push(message.length);
-      this.#settle((waiter) => waiter.resolve(message));
-    });
-    this.#call.on('end', () => this.#end(undefined));
-    this.#call.on('error', (error: ServiceError) => this.#end(error));
+  constructor(options: MessageStreamOptions) {
+    this.#options = options;
+    this.#frames = new FrameReader(options.maxMessageBytes);
+    const { session } = options;
+    if (!(session instanceof Promise)) this.#begin(session);
+    else
+      session.then(
+        (made) => this.#begin(made),
+        (thrown: unknown) => this.#end(asError(thrown)),
+      );
   }
 
   send(message: Buffer): void {
-    if (this.#ended === undefined) this.#call.write(message);
+    if (this.#ended !== undefined) return;
+    if (this.#stream === undefined) this.#unsent.push(message);
+    else this.#stream.write(frameOf(message));
   }
 
   /**
@@ -59,51 +64,90 @@ export class MessageStream {
   next({ keepsLast = false } = {}): Promise<Buffer | undefined> {
     if (!keepsLast) this.#letGo();
     return new Promise((resolve, reject) => {
-      if (this.#ended !== undefined) {
-        if (this.#ended.error === undefined) resolve(undefined);
-        else reject(this.#ended.error);
-        return;
-      }
       this.#waiter = { resolve, reject };
-      this.#isWanted = true;
-      this.#letThrough();
+      this.#deliver();
     });
   }
 
   /** Ends the stream; a pending `next` rejects. Idempotent. */
   cancel(): void {
     this.#letGo();
-    this.#call.cancel();
-    // The end is reported after everything that was received before it.
-    this.#isWanted = true;
-    this.#letThrough();
+    this.#end(new GrpcStatusError(GRPC.CANCELLED, 'the stream was cancelled'));
+    this.#stream?.close(constants.NGHTTP2_CANCEL);
+  }
+
+  #begin(session: GrpcSession): void {
+    if (this.#ended !== undefined) return;
+    try {
+      this.#stream = this.#opened(session);
+    } catch (thrown) {
+      this.#end(asError(thrown));
+      return;
+    }
+    for (const message of this.#unsent) this.#stream.write(frameOf(message));
+    this.#unsent = [];
+  }
+
+  #opened(session: GrpcSession): ClientHttp2Stream {
+    const stream = session.request(this.#options.path, this.#options.headers);
+    stream.on('response', (response: IncomingHttpHeaders, flags: number) => {
+      const refusal = errorOfResponse(response);
+      if (refusal !== undefined) this.#fail(refusal);
+      else if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0) this.#status = { error: errorOfTrailers(response) };
+    });
+    stream.on('data', (chunk: Buffer) => {
+      this.#frames.feed(chunk);
+      if (this.#waiter === undefined) stream.pause();
+      else this.#deliver();
+    });
+    stream.on('trailers', (trailers: IncomingHttpHeaders) => {
+      this.#status = { error: errorOfTrailers(trailers) };
+    });
+    stream.on('end', () => this.#status !== undefined && this.#end(this.#status.error));
+    stream.on('close', () => this.#end(this.#status === undefined ? session.errorOfClosed(stream) : this.#status.error));
+    return stream;
   }
 
   #letGo(): void {
-    for (const bytes of this.#usedBytes.splice(0)) this.#onSettled(bytes);
+    for (const bytes of this.#usedBytes.splice(0)) this.#options.onSettled(bytes);
   }
 
-  #received(pass: () => void): void {
-    this.#held = pass;
-    this.#letThrough();
+  /** Serves the waiter with what has arrived. */
+  #deliver(): void {
+    const waiter = this.#waiter;
+    if (waiter === undefined) return;
+    let message: Buffer | undefined;
+    try {
+      message = this.#frames.read();
+    } catch (thrown) {
+      this.#fail(asError(thrown));
+      return;
+    }
+    if (message !== undefined) {
+      this.#waiter = undefined;
+      this.#usedBytes.push(message.length);
+      waiter.resolve(message);
+    } else if (this.#ended !== undefined) {
+      this.#waiter = undefined;
+      if (this.#ended.error === undefined) waiter.resolve(undefined);
+      else waiter.reject(this.#ended.error);
+    } else if (this.#stream?.isPaused() === true) {
+      this.#stream.resume();
+    }
   }
 
-  #letThrough(): void {
-    const pass = this.#held;
-    if (pass === undefined || !this.#isWanted) return;
-    this.#held = undefined;
-    this.#isWanted = false;
-    pass();
-  }
-
-  #end(error: ServiceError | undefined): void {
-    this.#ended ??= { error };
-    this.#settle((waiter) => (error === undefined ? waiter.resolve(undefined) : waiter.reject(error)));
-  }
-
-  #settle(tell: (waiter: Waiter) => void): void {
+  /** What has arrived cannot be read. */
+  #fail(error: Error): void {
+    this.#ended = { error };
+    this.#stream?.close(constants.NGHTTP2_CANCEL);
     const waiter = this.#waiter;
     this.#waiter = undefined;
-    if (waiter !== undefined) tell(waiter);
+    waiter?.reject(error);
+  }
+
+  #end(error: Error | undefined): void {
+    this.#ended ??= { error };
+    this.#unsent = [];
+    this.#deliver();
   }
 }

@@ -1,0 +1,124 @@
+/**
+ * Messages within the bytes of an HTTP/2 stream: each has a byte for compression and four for its length before it.
+ *
+ * Compression is not offered to the server and refused: a message of 64 kB could inflate to 64 MB.
+ */
+import { MAX_PREALLOCATED_MESSAGE_BYTES } from '../../limits.ts';
+import { ResponseTooLargeError } from '../errors.ts';
+import { GRPC, GrpcStatusError } from '../grpc-status.ts';
+
+const HEAD_BYTES = 5;
+
+/** `message` as it is sent. */
+export function frameOf(message: Buffer): Buffer {
+  const frame = Buffer.allocUnsafe(HEAD_BYTES + message.length);
+  frame[0] = 0;
+  frame.writeUInt32BE(message.length, 1);
+  frame.set(message, HEAD_BYTES);
+  return frame;
+}
+
+/** Takes the bytes of one stream in pieces and gives its messages, one for each call of `read`. */
+export class FrameReader {
+  readonly #maxMessageBytes: number;
+  readonly #head = Buffer.alloc(HEAD_BYTES);
+  #headBytes = 0;
+  /** Pieces that are not read yet. */
+  readonly #chunks: Buffer[] = [];
+  /** Of the first piece, how much was read. */
+  #offset = 0;
+  /** Of the message that is being read; undefined before its length is known. */
+  #length: number | undefined;
+  #parts: Buffer[] = [];
+  #whole: Buffer | undefined;
+  #received = 0;
+
+  constructor(maxMessageBytes: number) {
+    this.#maxMessageBytes = maxMessageBytes;
+  }
+
+  /** `chunk` is kept, and messages may be views of it. */
+  feed(chunk: Buffer): void {
+    if (chunk.length > 0) this.#chunks.push(chunk);
+  }
+
+  /** The bytes of a message have begun and are not complete. */
+  get isWithinMessage(): boolean {
+    return this.#headBytes > 0 || this.#length !== undefined || this.#chunks.length > 0;
+  }
+
+  /**
+   * The next message, undefined while it is not complete. Throws ResponseTooLargeError as soon as the length of a larger one is
+   * known, and GrpcStatusError for a compressed one: then nothing more can be read.
+   */
+  read(): Buffer | undefined {
+    for (;;) {
+      if (this.#length === undefined) {
+        if (!this.#readHead()) return undefined;
+        this.#begin();
+      }
+      const length = this.#length as number;
+      const chunk = this.#chunks[0];
+      if (chunk === undefined) return length === 0 ? this.#finish(Buffer.alloc(0)) : undefined;
+      const left = chunk.length - this.#offset;
+      if (this.#received === 0 && left >= length) {
+        const message = chunk.subarray(this.#offset, this.#offset + length);
+        this.#advance(length);
+        return this.#finish(message);
+      }
+      this.#take(chunk, Math.min(left, length - this.#received));
+      if (this.#received === length) return this.#finish(this.#whole ?? Buffer.concat(this.#parts, length));
+    }
+  }
+
+  /** False while bytes are missing. */
+  #readHead(): boolean {
+    for (let chunk = this.#chunks[0]; this.#headBytes < HEAD_BYTES; chunk = this.#chunks[0]) {
+      if (chunk === undefined) return false;
+      const count = Math.min(HEAD_BYTES - this.#headBytes, chunk.length - this.#offset);
+      chunk.copy(this.#head, this.#headBytes, this.#offset, this.#offset + count);
+      this.#headBytes += count;
+      this.#advance(count);
+    }
+    return true;
+  }
+
+  #begin(): void {
+    const length = this.#head.readUInt32BE(1);
+    if (this.#head[0] !== 0) throw new GrpcStatusError(GRPC.UNIMPLEMENTED, 'a compressed message, which was not requested');
+    if (length > this.#maxMessageBytes)
+      throw new ResponseTooLargeError(`${length} bytes, of ${this.#maxMessageBytes} that a message may have`);
+    this.#length = length;
+    this.#received = 0;
+    this.#parts = [];
+    this.#whole = undefined;
+  }
+
+  /** A server that announces a large message takes no memory before it sends it. */
+  #take(chunk: Buffer, count: number): void {
+    const length = this.#length as number;
+    if (length <= MAX_PREALLOCATED_MESSAGE_BYTES) {
+      this.#whole ??= Buffer.allocUnsafeSlow(length);
+      chunk.copy(this.#whole, this.#received, this.#offset, this.#offset + count);
+    } else {
+      this.#parts.push(chunk.subarray(this.#offset, this.#offset + count));
+    }
+    this.#received += count;
+    this.#advance(count);
+  }
+
+  #finish(message: Buffer): Buffer {
+    this.#headBytes = 0;
+    this.#length = undefined;
+    this.#parts = [];
+    this.#whole = undefined;
+    return message;
+  }
+
+  #advance(count: number): void {
+    this.#offset += count;
+    if (this.#offset < (this.#chunks[0]?.length ?? 0)) return;
+    this.#chunks.shift();
+    this.#offset = 0;
+  }
+}
