@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startTcpProxy } from '../../test/support/network/tcp-proxy.ts';
+import { etcdBinary } from '../etcd.ts';
 
 export interface InterruptibleLink {
   readonly endpoint: string;
@@ -76,7 +77,7 @@ export async function dropped(count: number): Promise<Links> {
   inside('link', 'set', 'bench-etcd', 'up');
   inside('link', 'set', 'lo', 'up');
   const urls = ['--listen-client-urls', 'http://0.0.0.0:2379', '--advertise-client-urls', 'http://127.0.0.1:2379'];
-  const words = ['netns', 'exec', SPACE, process.env.ETCD_BIN ?? 'etcd', '--data-dir', directory, '--unsafe-no-fsync', ...urls];
+  const words = ['netns', 'exec', SPACE, etcdBinary(), '--data-dir', directory, '--unsafe-no-fsync', ...urls];
   const child = spawn('ip', [...words, '--log-level', 'error'], { stdio: 'ignore' });
   return {
     endpoint: `http://${addressOf(-1)}:2379`,

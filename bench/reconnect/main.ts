@@ -1,10 +1,8 @@
 /**
- * How soon after an outage a change of a remote cluster is mirrored.
+ * The row `outages`: how soon after an outage a change of a remote cluster is mirrored.
  *
  * A change is written while the link is interrupted. The time runs from the restoration of the link until the change is in
  * the local etcd. Several links are interrupted at the same time and restored one after the other.
- *
- *   npm run bench -- --reconnect [--outages 20,60,180] [--tries 20]
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EtcdClient, keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
@@ -14,15 +12,10 @@ import { startTcpProxy } from '../../test/support/network/tcp-proxy.ts';
 import { connect, fill } from '../ceiling.ts';
 import { announcements } from '../dataset.ts';
 import { startEtcd } from '../etcd.ts';
-import { median, table } from '../report.ts';
+import type { Figure, Row, RunContext } from '../frame/row.ts';
+import { median } from '../report.ts';
 import { dropped, type Links, refused, silent } from './links.ts';
 import { MirroringProcess } from './mesh.ts';
-
-export interface ReconnectOptions {
-  /** Seconds. */
-  readonly outages: readonly number[];
-  readonly tries: number;
-}
 
 /** Links of one daemon that are interrupted at the same time. */
 const MOST_LINKS = 20;
@@ -33,13 +26,14 @@ const REPLACED_AFTER_MS = 4_000;
 
 type Report = (what: string, ms: readonly number[]) => void;
 
-export async function benchReconnect({ outages, tries }: ReconnectOptions): Promise<void> {
-  const rows: string[][] = [];
+async function runOutages({ options: { outages, tries }, note }: RunContext): Promise<Figure[]> {
+  const figures: Figure[] = [];
   const report: Report = (what, ms) => {
     const sorted = ms.map((each) => each / 1000).sort((a, b) => a - b);
     const [p50, p95] = [median(sorted), sorted[Math.ceil(sorted.length * 0.95) - 1] ?? Number.NaN];
-    rows.push([what, String(ms.length), p50.toFixed(2), p95.toFixed(2), (sorted.at(-1) ?? Number.NaN).toFixed(2)]);
-    process.stdout.write(`${rows.at(-1)?.join('  ')}\n`);
+    figures.push({ name: `${what}, p50 of ${ms.length}`, unit: 's', value: p50 });
+    figures.push({ name: `${what}, p95`, unit: 's', value: p95 });
+    figures.push({ name: `${what}, max`, unit: 's', value: sorted.at(-1) ?? Number.NaN });
   };
   const links = Math.min(MOST_LINKS, tries);
   await using etcd = await startEtcd();
@@ -48,13 +42,21 @@ export async function benchReconnect({ outages, tries }: ReconnectOptions): Prom
     interrupted('silent', await silent(etcd.port, links), outages, tries, report),
   ];
   if (process.getuid?.() === 0) kinds.push(interrupted('dropped', await dropped(links), outages, tries, report));
-  else process.stdout.write('dropped packets: only as root\n');
+  else note('dropped packets: only as root');
   await Promise.all(kinds);
   const between = ['refused', 'silent'] as const;
   await Promise.all(between.map(async (kind) => report(`replaced while ${kind}`, await replaced(kind, tries))));
-  const text = await crowd();
-  process.stdout.write(`${table(['outage', 'tries', 'p50 s', 'p95 s', 'max s'], rows)}${text}`);
+  note(await crowd());
+  return figures;
 }
+
+export const OUTAGES_ROW: Row = {
+  name: 'outages',
+  measures: 'restoration of an interrupted link until a change made behind it is mirrored, for --outages seconds of outage',
+  isExtra: true,
+  isInside: true,
+  run: runOutages,
+};
 
 async function put(client: EtcdClient, cluster: string, value: string): Promise<void> {
   const key = keyOf(`cilium/state/nodes/v1/${cluster}/probe`);
@@ -173,6 +175,6 @@ async function crowd(): Promise<string> {
   return [
     `${CROWD} remotes away for 30 s and back at once: the last change after ${(lastMs / 1000).toFixed(2)} s,`,
     `attempts a second: ${Math.max(...attempts.slice(1))} at most, ${median(attempts).toFixed(0)} in the median;`,
-    `transactions of the local etcd: ${written}; slowest answer of the status API: ${slowestMs.toFixed(0)} ms\n`,
+    `transactions of the local etcd: ${written}; slowest answer of the status API: ${slowestMs.toFixed(0)} ms`,
   ].join(' ');
 }

@@ -4,27 +4,27 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ImportGuard } from '../src/kvstoremesh/import-guard/guard.ts';
-import { ClusterIds } from '../src/kvstoremesh/remote/cluster-ids.ts';
-import { RemoteClusters } from '../src/kvstoremesh/remote/clusters.ts';
-import { registerMeshMetrics } from '../src/kvstoremesh/status/mesh-metrics.ts';
-import { registerRemoteMetrics } from '../src/kvstoremesh/status/remote-metrics.ts';
-import { remoteClusterStatuses } from '../src/kvstoremesh/status/status.ts';
-import { UnavailableError } from '../src/shared/etcd/errors.ts';
-import { type EtcdClient, keyOf } from '../src/shared/etcd/types.ts';
-import { joinInSlices, jsonPieces } from '../src/shared/http/in-slices.ts';
-import { Registry } from '../src/shared/http/metrics.ts';
-import { MAX_REMOTE_CLUSTERS } from '../src/shared/limits.ts';
-import { silentLogger } from '../src/shared/process/log.ts';
-import { PublisherMetrics } from '../src/shared/publisher/metrics.ts';
-import { createPublisher } from '../src/shared/publisher/publisher.ts';
-import { systemClock } from '../src/shared/time/clock.ts';
-import { median, spread, table } from './report.ts';
+import { ImportGuard } from '../../src/kvstoremesh/import-guard/guard.ts';
+import { ClusterIds } from '../../src/kvstoremesh/remote/cluster-ids.ts';
+import { RemoteClusters } from '../../src/kvstoremesh/remote/clusters.ts';
+import { registerMeshMetrics } from '../../src/kvstoremesh/status/mesh-metrics.ts';
+import { registerRemoteMetrics } from '../../src/kvstoremesh/status/remote-metrics.ts';
+import { remoteClusterStatuses } from '../../src/kvstoremesh/status/status.ts';
+import { UnavailableError } from '../../src/shared/etcd/errors.ts';
+import { type EtcdClient, keyOf } from '../../src/shared/etcd/types.ts';
+import { joinInSlices, jsonPieces } from '../../src/shared/http/in-slices.ts';
+import { Registry } from '../../src/shared/http/metrics.ts';
+import { MAX_REMOTE_CLUSTERS } from '../../src/shared/limits.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { PublisherMetrics } from '../../src/shared/publisher/metrics.ts';
+import { createPublisher } from '../../src/shared/publisher/publisher.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
+import type { Figure } from '../frame/row.ts';
 
 const OWN = { name: 'own', id: 1, maxConnectedClusters: 511 };
 const LIMITS = { keys: 0, bytes: 0, 'key-size': 0, 'value-size': 0, 'change-rate': 0 };
 
-export async function benchStatus({ rounds }: { readonly rounds: number }): Promise<void> {
+export async function runStatus(): Promise<Figure[]> {
   const registry = new Registry('bench_');
   const stop = new AbortController();
   const [clock, log, metrics] = [systemClock, silentLogger, new PublisherMetrics(registry, systemClock)];
@@ -43,21 +43,18 @@ export async function benchStatus({ rounds }: { readonly rounds: number }): Prom
   registerRemoteMetrics(registry, () => remotes.all, LIMITS);
   registerMeshMetrics(registry, { clusters: () => remotes.all, draining: () => remotes.draining, rejected: () => 0 });
   for (let at = 0; at < MAX_REMOTE_CLUSTERS; at += 1) remotes.apply({ kind: 'added', cluster: `c${at}`, path: '/none' });
-  const rows: number[][] = [];
-  for (let round = 0; round < rounds; round += 1) {
-    rows.push([
-      ...(await measured(async () => await joinInSlices(jsonPieces(remoteClusterStatuses(remotes.all))))),
-      ...(await measured(() => registry.metrics())),
-    ]);
-  }
-  const header = ['', 'status ms', 'longest block ms', 'scrape ms', 'longest block ms'];
-  const line = (name: string, of: (values: number[]) => string) => [
-    name,
-    ...[0, 1, 2, 3].map((column) => of(rows.map((row) => row[column] ?? 0))),
-  ];
-  process.stdout.write(table(header, [line('median', (all) => median(all).toFixed(1)), line('spread', (all) => spread(all))]));
+  const idle = await measured(() => sleep(20));
+  const status = await measured(async () => await joinInSlices(jsonPieces(remoteClusterStatuses(remotes.all))));
+  const scrape = await measured(() => registry.metrics());
   stop.abort(new Error('done'));
   await remotes.ended().catch(() => undefined);
+  const base = { name: 'the same loop, idle', value: idle[1] };
+  return [
+    { name: 'status request', unit: 'ms', value: status[0] },
+    { name: 'status request, longest block', unit: 'ms', value: status[1], base },
+    { name: 'scrape', unit: 'ms', value: scrape[0] },
+    { name: 'scrape, longest block', unit: 'ms', value: scrape[1], base },
+  ];
 }
 
 /** How long `work` takes, and the longest delay of the event loop during it. */

@@ -4,30 +4,20 @@
  * Processor time of this thread, so that other processes do not count.
  */
 import { Registry as PrometheusRegistry } from 'prom-client';
-import { Registry } from '../src/shared/http/metrics.ts';
-import { median, spread, table } from './report.ts';
+import { Registry } from '../../src/shared/http/metrics.ts';
+import type { Figure } from '../frame/row.ts';
 
 const CLUSTERS = 511;
 const SCOPES = ['nodes/v1', 'identities/v1', 'ip/v1', 'services/v1', 'endpointslices/v1', 'serviceexports/v1'];
 const GAUGES = 20;
 const HISTOGRAMS = 2;
 
-export async function benchScrape(rounds: number): Promise<void> {
+export async function runScrape(): Promise<Figure[]> {
   const registry = filled();
-  const rows: { library: number; ours: number }[] = [];
   await registry.render();
-  for (let round = 0; round < rounds; round += 1) {
-    const library = await longestBlock(() => PrometheusRegistry.prototype.metrics.call(registry));
-    rows.push({ library, ours: await longestBlock(() => registry.render()) });
-  }
-  process.stdout.write(
-    table(
-      ['round', 'library ms', 'here ms', 'here/library'],
-      rows.map(({ library, ours }, i) => [String(i + 1), library.toFixed(1), ours.toFixed(1), (ours / library).toFixed(3)]),
-    ),
-  );
-  const ratios = rows.map(({ library, ours }) => ours / library);
-  process.stdout.write(`longest block, here/library: median ${median(ratios).toFixed(3)} (${spread(ratios)})\n`);
+  const library = await longestBlock(() => PrometheusRegistry.prototype.metrics.call(registry));
+  const here = await longestBlock(() => registry.render());
+  return [{ name: 'longest block', unit: 'ms', value: here, base: { name: 'the library alone', value: library } }];
 }
 
 function filled(): Registry {

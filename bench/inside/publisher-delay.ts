@@ -8,11 +8,11 @@
 
 import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type EtcdKey, keyOf } from '../src/shared/etcd/types.ts';
-import type { Section } from '../src/shared/publisher/types.ts';
-import { memoryPublisher } from '../test/support/etcd/memory-etcd.ts';
-import { until } from '../test/support/until.ts';
-import { table } from './report.ts';
+import { type EtcdKey, keyOf } from '../../src/shared/etcd/types.ts';
+import type { Section } from '../../src/shared/publisher/types.ts';
+import { memoryPublisher } from '../../test/support/etcd/memory-etcd.ts';
+import { until } from '../../test/support/until.ts';
+import type { Figure, RowContext } from '../frame/row.ts';
 
 /** The most processor time of this thread, in milliseconds, between two turns of the event loop. */
 class TurnMeter {
@@ -20,8 +20,13 @@ class TurnMeter {
   #overs = 0;
   #lastMicros = 0;
 
-  get summary(): string[] {
-    return [this.#longestMs.toFixed(1), String(this.#overs)];
+  /** The most of one turn, in milliseconds, and turns of 20 ms and more. */
+  get longestMs(): number {
+    return this.#longestMs;
+  }
+
+  get overs(): number {
+    return this.#overs;
   }
 
   start(): void {
@@ -55,8 +60,8 @@ const CLUSTERS = 511;
 const KINDS = 5;
 const KEYS_PER_TURN = 500;
 
-export async function benchPublisherDelay(keys: number): Promise<void> {
-  const rows: string[][] = [];
+export async function runPublisherDelay({ options: { keys }, note }: RowContext): Promise<Figure[]> {
+  const figures: Figure[] = [];
   const delay = monitorEventLoopDelay({ resolution: 1 });
   const turns = new TurnMeter();
   turns.start();
@@ -85,16 +90,11 @@ export async function benchPublisherDelay(keys: number): Promise<void> {
     delay.disable();
     const milliseconds = (nanoseconds: number) => (nanoseconds / 1e6).toFixed(1);
     const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
-    rows.push([
-      name,
-      seconds,
-      milliseconds(delay.percentile(99)),
-      milliseconds(delay.percentile(99.9)),
-      milliseconds(delay.max),
-      longestGcMs.toFixed(1),
-      ...turns.summary,
-    ]);
-    process.stdout.write(`${rows.at(-1)?.join('  ')}\n`);
+    const base = { name: 'longest GC pause', value: longestGcMs };
+    figures.push({ name: `${name}, longest delay`, unit: 'ms', value: delay.max / 1e6, base });
+    figures.push({ name: `${name}, most CPU of a turn`, unit: 'ms', value: turns.longestMs, base });
+    const percentiles = [99, 99.9].map((each) => `p${each} ${milliseconds(delay.percentile(each))} ms`).join(', ');
+    note(`${name}: ${seconds} s, delay ${percentiles}, turns of 20 ms CPU: ${turns.overs}`);
   };
   const isWritten = () => section.stats.pending === 0 && etcd.size >= keys;
   const afterwards = async (work: () => void) => {
@@ -135,19 +135,14 @@ export async function benchPublisherDelay(keys: number): Promise<void> {
     () => section.release(),
     () => publisher.stats.reservedBytes < reserved / 100,
   );
-  process.stdout.write(
-    table(['phase', 's', 'p99 ms', 'p99.9 ms', 'max ms', 'longest GC ms', 'most CPU of a turn ms', 'turns of 20 ms CPU'], rows),
-  );
-
   const startMs = performance.now();
   for (let cluster = 0; cluster < CLUSTERS; cluster += 1) void publisher.stats.failing;
   const failingMs = performance.now() - startMs;
   void publisher.stats.pending;
   const pendingMs = performance.now() - startMs - failingMs;
-  process.stdout.write(
-    `stats: ${CLUSTERS} times why writes fail ${failingMs.toFixed(2)} ms, pending keys of all sections ${pendingMs.toFixed(2)} ms\n`,
-  );
+  note(`${CLUSTERS} times why writes fail ${failingMs.toFixed(2)} ms, pending keys of all sections ${pendingMs.toFixed(2)} ms`);
   await stop();
+  return figures;
 }
 
 function sectionOf(publisher: ReturnType<typeof memoryPublisher>['publisher'], prefix: string): Section {

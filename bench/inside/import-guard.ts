@@ -4,31 +4,29 @@
  * Times are processor times, so that other processes matter less.
  *
  * Also: the memory of an address that is compared, and the time for values that are slow to parse.
- *
- *   npm run bench -- --guard [--keys 100000] [--rounds 3]
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { addressKey } from '../src/kvstoremesh/import-guard/addresses.ts';
-import { foreignIdentity, nodeClaim, serviceClaim } from '../src/kvstoremesh/import-guard/claims.ts';
-import { DuplicateIps } from '../src/kvstoremesh/import-guard/duplicate-ips.ts';
-import { ImportGuard } from '../src/kvstoremesh/import-guard/guard.ts';
-import type { ImportGuardMode } from '../src/kvstoremesh/import-guard/remote-guard.ts';
-import { MAPPINGS } from '../src/kvstoremesh/mappings.ts';
-import { RemoteBounds } from '../src/kvstoremesh/mirror/bounds.ts';
-import { ListTurns } from '../src/kvstoremesh/mirror/list-turns.ts';
-import { Mirror } from '../src/kvstoremesh/mirror/mirror.ts';
-import { Quota } from '../src/kvstoremesh/mirror/quota.ts';
-import type { EtcdClient, EtcdKey, KeyValue, ListPage, Revision } from '../src/shared/etcd/types.ts';
-import { keyOf, NO_LEASE } from '../src/shared/etcd/types.ts';
-import { Registry } from '../src/shared/http/metrics.ts';
-import { REMOTE_RELIST_MS } from '../src/shared/limits.ts';
-import { silentLogger } from '../src/shared/process/log.ts';
-import { PublisherMetrics } from '../src/shared/publisher/metrics.ts';
-import { createPublisher } from '../src/shared/publisher/publisher.ts';
-import { systemClock } from '../src/shared/time/clock.ts';
-import { cluster } from './dataset.ts';
-import { median, spread, table } from './report.ts';
+import { addressKey } from '../../src/kvstoremesh/import-guard/addresses.ts';
+import { foreignIdentity, nodeClaim, serviceClaim } from '../../src/kvstoremesh/import-guard/claims.ts';
+import { DuplicateIps } from '../../src/kvstoremesh/import-guard/duplicate-ips.ts';
+import { ImportGuard } from '../../src/kvstoremesh/import-guard/guard.ts';
+import type { ImportGuardMode } from '../../src/kvstoremesh/import-guard/remote-guard.ts';
+import { MAPPINGS } from '../../src/kvstoremesh/mappings.ts';
+import { RemoteBounds } from '../../src/kvstoremesh/mirror/bounds.ts';
+import { ListTurns } from '../../src/kvstoremesh/mirror/list-turns.ts';
+import { Mirror } from '../../src/kvstoremesh/mirror/mirror.ts';
+import { Quota } from '../../src/kvstoremesh/mirror/quota.ts';
+import type { EtcdClient, EtcdKey, KeyValue, ListPage, Revision } from '../../src/shared/etcd/types.ts';
+import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
+import { Registry } from '../../src/shared/http/metrics.ts';
+import { REMOTE_RELIST_MS } from '../../src/shared/limits.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
+import { PublisherMetrics } from '../../src/shared/publisher/metrics.ts';
+import { createPublisher } from '../../src/shared/publisher/publisher.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
+import { cluster } from '../dataset.ts';
+import type { Figure, RowContext } from '../frame/row.ts';
 
 const PAGE = 1000;
 const OWN = { name: 'west', id: 2, maxConnectedClusters: 255 };
@@ -144,42 +142,31 @@ function hostile(): [string, string, () => unknown][] {
   });
 }
 
-export async function benchImportGuard({ keys, rounds }: { keys: number; rounds: number }): Promise<void> {
+export async function runImportGuard({ options: { keys } }: RowContext): Promise<Figure[]> {
   const entries = [...cluster('north', 7, keys)].map((entry) => ({ ...entry, modRevision: revision, lease: NO_LEASE }));
   const client = unchanging(entries);
-  process.stdout.write(`${keys} keys, ${rounds} rounds\n`);
+  // The code is compiled by a listing that does not count.
   await listing(client, keys, 'off');
   await listing(client, keys, 'warn');
-  const rows: { off: number; warn: number }[] = [];
-  for (let round = 0; round < rounds; round += 1)
-    rows.push({ off: await listing(client, keys, 'off'), warn: await listing(client, keys, 'warn') });
-  process.stdout.write(
-    table(
-      ['round', 'off ns/key', 'warn ns/key', 'warn/off'],
-      rows.map(({ off, warn }, i) => [String(i + 1), off.toFixed(0), warn.toFixed(0), (warn / off).toFixed(2)]),
-    ),
-  );
-  const ratios = rows.map(({ off, warn }) => warn / off);
-  process.stdout.write(`warn/off: median ${median(ratios).toFixed(2)} (${spread(ratios)})\n\n`);
-
+  const off = await listing(client, keys, 'off');
+  const warn = await listing(client, keys, 'warn');
+  const base = { name: 'without the guard', value: off };
   const kinds = [
     ['IPv4', addresses(keys, (i) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`)],
     ['IPv6', addresses(keys, (i) => `fd00:${(i >> 16).toString(16)}::${(i & 0xffff).toString(16)}`)],
   ] as const;
-  process.stdout.write(
-    table(
-      ['address', 'bytes', 'ns'],
-      kinds.map(([name, { bytes, nanoseconds }]) => [name, bytes.toFixed(0), nanoseconds.toFixed(0)]),
-    ),
-  );
-  const slow = hostile().map(([name, bytes, read]) => {
+  const slow = hostile().map(([name, bytes, read]): Figure => {
     read();
-    const times = Array.from({ length: rounds }, () => {
-      const startMs = processorMs();
-      read();
-      return processorMs() - startMs;
-    });
-    return [name, bytes, median(times).toFixed(1), spread(times)];
+    const startMs = processorMs();
+    read();
+    return { name: `${bytes} bytes of ${name}`, unit: 'ms', value: processorMs() - startMs };
   });
-  process.stdout.write(`\n${table(['value of', 'bytes', 'ms', 'spread'], slow)}`);
+  return [
+    { name: 'a key of a listing', unit: 'ns', value: warn, base },
+    ...kinds.flatMap(([name, { bytes, nanoseconds }]): Figure[] => [
+      { name: `an ${name} address, memory`, unit: 'bytes', value: bytes },
+      { name: `an ${name} address, time`, unit: 'ns', value: nanoseconds, base },
+    ]),
+    ...slow,
+  ];
 }

@@ -1,0 +1,29 @@
+/** Rows about modules of this checkout, inside the bench and without any etcd. */
+import type { Row } from '../frame/row.ts';
+import { runImportGuard } from './import-guard.ts';
+import { runPublisherDelay } from './publisher-delay.ts';
+import { runScrape } from './scrape.ts';
+import { runStatus } from './status.ts';
+
+export const INSIDE_ROWS: readonly Row[] = [
+  {
+    name: 'guard',
+    measures: 'processor time that the import guard adds to each key of a listing, and memory of an address that is compared',
+    ...{ isExtra: true, isInside: true, run: runImportGuard },
+  },
+  {
+    name: 'delay',
+    measures: 'how long a publisher of --keys keys blocks the event loop in each phase, with an etcd in memory',
+    ...{ isExtra: true, isInside: true, run: runPublisherDelay },
+  },
+  {
+    name: 'scrape',
+    measures: 'how long a scrape of the series of 511 remote clusters blocks the event loop',
+    ...{ isExtra: true, isInside: true, run: runScrape },
+  },
+  {
+    name: 'status',
+    measures: 'one status request and one scrape with 511 remote clusters that are not connected',
+    ...{ isExtra: true, isInside: true, run: runStatus },
+  },
+];

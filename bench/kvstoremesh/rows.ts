@@ -1,0 +1,6 @@
+/** Rows about a kvstoremesh that mirrors one cluster. */
+import type { Row } from '../frame/row.ts';
+import { ETCD_ROW } from './etcd-row.ts';
+import { FILL_ROW, MILLION_ROW } from './fill.ts';
+
+export const KVSTOREMESH_ROWS: readonly Row[] = [ETCD_ROW, FILL_ROW, MILLION_ROW];
