@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the programs that tests need, from the modules in test/tools, into .cache/tools: the programs of Kubernetes in one binary,
-# etcd-3.5, etcd-3.6, etcd-3.7, etcdctl, etcdctl-3.5, helm and actionlint. Unpacks packages of the distribution there: prometheus
+# etcd-3.5, etcd-3.6, etcd-3.7, etcdctl, etcdctl-3.5, etcd-benchmark, helm and actionlint. Unpacks packages of the distribution there: prometheus
 # with promtool and the shells of the completion tests where they are not in the PATH, podman where no container engine answers,
 # containerd with all that a Kubernetes node needs, for root, and Chromium where there is none. What is there and
 # newer than its module is kept without a word; each other tool is one line. A tool that cannot be had is skipped with the
@@ -131,6 +131,8 @@ build etcdctl etcd-3.6 go.etcd.io/etcd/etcdctl/v3
 # The last one that restores backups.
 build etcdctl-3.5 etcd-3.5 go.etcd.io/etcd/etcdctl/v3
 build etcd-3.7 etcd-3.7 go.etcd.io/etcd/server/v3
+# The same etcd minor as the bench measures with.
+build etcd-benchmark etcd-benchmark go.etcd.io/etcd/v3/tools/benchmark
 build actionlint actionlint github.com/rhysd/actionlint/cmd/actionlint
 helm=helm.sh/helm/v3
 # Without these variables, helm template assumes Kubernetes 1.20.
