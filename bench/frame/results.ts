@@ -47,8 +47,9 @@ export class RowResults {
 }
 
 /** Whether the median reaches the target; undefined without one. */
-export function isReached({ target, values, ratios }: Series): boolean | undefined {
+export function isReached({ target, values, baseValues, ratios }: Series): boolean | undefined {
   if (target === undefined) return undefined;
-  const value = median(target.of === 'ratio' ? ratios : values);
+  const differences = values.map((value, round) => value - (baseValues[round] ?? Number.NaN));
+  const value = median({ value: values, ratio: ratios, difference: differences }[target.of]);
   return value <= (target.atMost ?? Number.POSITIVE_INFINITY) && value >= (target.atLeast ?? Number.NEGATIVE_INFINITY);
 }

@@ -14,9 +14,9 @@ export interface Base {
   readonly value: number;
 }
 
-/** What a figure, or its ratio to the base, must reach. */
+/** What a figure, its ratio to the base, or its difference from it must reach. */
 export interface Target {
-  readonly of: 'value' | 'ratio';
+  readonly of: 'value' | 'ratio' | 'difference';
   readonly atMost?: number;
   readonly atLeast?: number;
 }

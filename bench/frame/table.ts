@@ -51,7 +51,7 @@ function ratioOf({ ratios }: Series): string {
 }
 
 function targetText({ of, atMost, atLeast }: Target): string {
-  const suffix = of === 'ratio' ? ' of base' : '';
+  const suffix = { value: '', ratio: ' of base', difference: ' above base' }[of];
   return [
     ...(atLeast === undefined ? [] : [`≥ ${atLeast}${suffix}`]),
     ...(atMost === undefined ? [] : [`≤ ${atMost}${suffix}`]),
