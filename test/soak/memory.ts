@@ -1,6 +1,5 @@
 /** The memory of the daemon at quiet moments, and whether it grows. */
 import type { KvstoremeshProcess } from '../support/kvstoremesh/kvstoremesh-process.ts';
-import { until } from '../support/until.ts';
 
 const MEGABYTE = 1024 * 1024;
 
@@ -14,21 +13,13 @@ export interface MemoryTrend {
   readonly residentMb: number;
 }
 
-interface Sample {
-  readonly usedBytes: number;
-  readonly rss: number;
-}
-
 /** Samples of one process; a restarted one needs its own samples. */
 export class MemorySamples {
   readonly #values: { readonly atMs: number; readonly mb: number }[] = [];
   #residentMb = 0;
 
   async take(daemon: KvstoremeshProcess): Promise<void> {
-    const told = () => daemon.lines.filter(({ msg }) => msg === 'memory') as unknown as Sample[];
-    const before = told().length;
-    daemon.process.send('SIGUSR2');
-    const sample = await until('the daemon tells its memory', () => told()[before]);
+    const sample = await daemon.memory();
     this.#values.push({ atMs: performance.now(), mb: sample.usedBytes / MEGABYTE });
     this.#residentMb = sample.rss / MEGABYTE;
   }

@@ -1,6 +1,6 @@
 /** Everything that the random faults act upon: three remotes, a local etcd, the daemon, and an oracle that looks on. */
 
-import { KvstoremeshProcess } from '../support/kvstoremesh/kvstoremesh-process.ts';
+import { KvstoremeshProcess, MEMORY_PROBE } from '../support/kvstoremesh/kvstoremesh-process.ts';
 import { type Store, startLocal } from '../support/kvstoremesh/mesh-fixture.ts';
 import { type Oracle, observe } from '../support/kvstoremesh/oracle.ts';
 import { startTcpProxy, type TcpProxy } from '../support/network/tcp-proxy.ts';
@@ -45,7 +45,7 @@ export class SoakMesh implements AsyncDisposable {
       endpoint: localProxy.endpoint,
       times: { speed: SPEED, lockTtlSeconds: LOCK_TTL_SECONDS, drainGraceMs: 500 },
       flags: [`--kvstore-opt=${KEEPALIVE}`],
-      preload: [new URL('memory-probe.ts', import.meta.url).href],
+      preload: [MEMORY_PROBE],
     });
     const oracle = await observe(
       local,

@@ -23,6 +23,17 @@ function logLines(log: string): ProcessLogLine[] {
     .map((line) => JSON.parse(line) as ProcessLogLine);
 }
 
+/** What MEMORY_PROBE tells. */
+export interface MemoryInUse {
+  /** Of the heap and of buffers, after a collection. */
+  readonly usedBytes: number;
+  /** Resident. */
+  readonly rss: number;
+}
+
+/** To be loaded before a program whose memory is asked for. */
+export const MEMORY_PROBE = new URL('../processes/memory-probe.ts', import.meta.url).href;
+
 export interface KvstoremeshProcessOptions {
   /** Where the local etcd is reached: its URL, or the path of a client configuration. */
   readonly endpoint: string;
@@ -97,6 +108,14 @@ export class KvstoremeshProcess implements AsyncDisposable {
     const text = await (await fetch(`http://127.0.0.1:${this.#ports.metrics}/metrics`)).text();
     const lines = text.split('\n').filter((line) => line.startsWith(`cilium_kvstoremesh_${name}`) || line.startsWith(name));
     return lines.map((line) => Number(line.slice(line.lastIndexOf(' ') + 1)));
+  }
+
+  /** Collects garbage first. Needs MEMORY_PROBE. */
+  async memory(): Promise<MemoryInUse> {
+    const told = () => this.lines.filter(({ msg }) => msg === 'memory') as unknown as MemoryInUse[];
+    const before = told().length;
+    this.process.send('SIGUSR2');
+    return until('the daemon tells its memory', () => told()[before]);
   }
 
   async status(name: string): Promise<RemoteClusterStatus | undefined> {

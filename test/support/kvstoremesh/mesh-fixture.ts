@@ -171,6 +171,8 @@ export interface MeshOptions {
   readonly relistMs?: number;
   /** Put between a remote's etcd and what reads it. */
   readonly around?: (client: EtcdClient) => EtcdClient;
+  /** The same for the local etcd. */
+  readonly aroundLocal?: (client: EtcdClient) => EtcdClient;
   /** Where the mirroring part reaches the local etcd, such as a proxy in front of it. */
   readonly localEndpoint?: string;
   /** Of every connection. Needs etcds that take so many pings. */
@@ -212,6 +214,7 @@ export class Mesh implements AsyncDisposable {
       limits,
       importGuard = 'warn',
       around = (client) => client,
+      aroundLocal = (client) => client,
     } = options;
     const { signal } = this.#stop;
     const {
@@ -227,7 +230,7 @@ export class Mesh implements AsyncDisposable {
     };
     this.local = local;
     this.limits = { ...NO_LIMITS, ...limits };
-    this.#client = openClient(localEndpoint, { clock, log, keepalive });
+    this.#client = aroundLocal(openClient(localEndpoint, { clock, log, keepalive }));
     const metrics = new PublisherMetrics(this.registry, clock);
     const etcdMetrics = new EtcdMetrics(this.registry);
     const budget = new ReceiveBudget(options.receivedBytes);
