@@ -24,11 +24,11 @@ const AUDIT_MS = 70_000;
 const RESOLUTION_MS = 10;
 const LAG = 'nodejs_eventloop_lag_max_seconds';
 
-/** `source` as it is reached through the proxy. */
-function through(proxy: TcpProxy, source: Etcd): Pick<Etcd, 'config'> {
+/** `etcd` as it is reached through the proxy. */
+function through(proxy: TcpProxy, etcd: Etcd): Pick<Etcd, 'config'> {
   return {
     config: (user) => {
-      const config = source.config(user);
+      const config = etcd.config(user);
       return { ...config, endpoints: config.endpoints.map((each) => each.replace(/:\d+$/, `:${proxy.port}`)) };
     },
   };
@@ -121,9 +121,14 @@ async function runBlocks(context: RunContext): Promise<Figure[]> {
   await using source = await filledSource(context, entries());
   await using proxy = await startTcpProxy(source.port);
   await using local = await benchEtcd(context, LOCAL);
+  await using localProxy = await startTcpProxy(local.port);
   using idle = idleLoop();
   await idle.worstMs();
-  await using daemon = await startMirror({ subject: context.subject, local, source: through(proxy, source) });
+  await using daemon = await startMirror({
+    subject: context.subject,
+    local: through(localProxy, local),
+    source: through(proxy, source),
+  });
   const signal = AbortSignal.any([context.signal, daemon.signal]);
   const figures: Figure[] = [];
   /** Of the time since the last one: a scrape resets the monitor. */
@@ -162,7 +167,10 @@ async function runBlocks(context: RunContext): Promise<Figure[]> {
   }
   {
     await using observer = await Observer.start(local);
+    // As leases expire: while the local etcd cannot be reached.
+    await localProxy.disconnect();
     await revokeAllLeases(local);
+    await localProxy.heal();
     await observer.untilKeys(keys, signal);
     await observer.untilQuiet();
     await add('all leases lost');

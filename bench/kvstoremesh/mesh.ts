@@ -41,8 +41,9 @@ export async function filledSource(context: RowContext, entries: Iterable<Entry>
 
 export interface MirrorOptions {
   readonly subject: Subject;
-  readonly local: Etcd;
-  /** Absent: no remote. Its port may be that of a proxy. */
+  /** Both may be reached through a proxy. */
+  readonly local: Pick<Etcd, 'config'>;
+  /** Absent: no remote. */
   readonly source?: Pick<Etcd, 'config'>;
 }
 
