@@ -34,7 +34,8 @@ export const USAGE = `npm run bench -- [flags]
   --fsync            etcd waits for the disk
   --mtls             etcd requires certificates and has users, as deployed
   --against DIR      measure another checkout in turns, which has to be built; may be repeated
-  --peer 'BINARY F'  measure another program with the same flags in turns: BINARY kvstoremesh ... F; may be repeated
+  --peer BINARY      measure another program with the same flags in turns: BINARY kvstoremesh FLAGS; may be repeated
+                     both as 'NAME=PATH FLAG FLAG' to name the columns and to add flags
   --beside 'ARGS'    load the remote etcd with etcd's own benchmark during fill and latency: 'put --rate=1000 --total=1000000'
   --json FILE        also write all figures of all rounds as JSON
   --outages S,S      seconds of the outages of the row outages (20,60,180)
@@ -50,12 +51,16 @@ export class UsageError extends Error {
 /** Throws UsageError. */
 export function parseOptions(words: readonly string[]): BenchOptions {
   const { values } = parse(words);
+  const subjects = [OWN, ...(values.against ?? []).map(againstCheckout), ...(values.peer ?? []).map(peer)];
+  const names = subjects.map(({ name }) => name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new UsageError(`two programs have the name ${twice}; give one another: NAME=PATH`);
   return {
     keys: whole('keys', values.keys),
     rounds: whole('rounds', values.rounds),
     seconds: whole('seconds', values.seconds),
     only: values.only?.split(','),
-    subjects: [OWN, ...(values.against ?? []).map(againstCheckout), ...(values.peer ?? []).map(peer)],
+    subjects,
     fsync: values.fsync,
     mtls: values.mtls,
     beside: values.beside?.split(/\s+/),

@@ -16,18 +16,24 @@ const ROOT = join(import.meta.dirname, '../..');
 
 export const OWN: Subject = { name: 'own', kind: 'own', binary: join(ROOT, 'bin/clustermesh-apiserver'), flags: [] };
 
-/** Throws if the checkout is not built: measuring it from its sources would compare different things. */
+/** `DIR FLAG…` or `NAME=DIR FLAG…`. Throws if the checkout is not built: its sources and a built program do not compare. */
 export function againstCheckout(text: string): Subject {
-  const [directory = '', ...flags] = text.split(/\s+/);
-  const root = resolve(directory);
-  if (!existsSync(join(root, 'dist/clustermesh-apiserver.js')))
-    throw new Error(`${root} has no dist/clustermesh-apiserver.js; build it: cd ${root} && npm run build`);
-  return { name: basename(root), kind: 'against', binary: join(root, 'bin/clustermesh-apiserver'), flags };
+  const { name, path, flags } = parsed(text);
+  if (!existsSync(join(path, 'dist/clustermesh-apiserver.js')))
+    throw new Error(`${path} has no dist/clustermesh-apiserver.js; build it: cd ${path} && npm run build`);
+  return { name, kind: 'against', binary: join(path, 'bin/clustermesh-apiserver'), flags };
 }
 
+/** `BINARY FLAG…` or `NAME=BINARY FLAG…`. */
 export function peer(text: string): Subject {
-  const [program = '', ...flags] = text.split(/\s+/);
-  const binary = resolve(program);
-  if (!existsSync(binary)) throw new Error(`--peer ${program}: there is no such program`);
-  return { name: [basename(binary), ...flags].join(' ').slice(0, 40), kind: 'peer', binary, flags };
+  const { name, path, flags } = parsed(text);
+  if (!existsSync(path)) throw new Error(`--peer ${text}: there is no ${path}`);
+  return { name, kind: 'peer', binary: path, flags };
+}
+
+function parsed(text: string): { name: string; path: string; flags: string[] } {
+  const [first = '', ...flags] = text.split(/\s+/);
+  const [, name, given = ''] = /^(?:([\w.-]+)=)?(.*)$/.exec(first) ?? [];
+  const path = resolve(given);
+  return { name: name ?? basename(path), path, flags };
 }

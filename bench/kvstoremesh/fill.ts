@@ -8,14 +8,14 @@ import { benchEtcd, checkMirrored, filledSource, LOCAL, ROOT_USER, SOURCE, SOURC
 
 const MILLION = 1_000_000;
 
-export interface Filled {
+interface Filled {
   readonly seconds: number;
   readonly cpuSeconds: number;
   readonly peakMegabytes: number;
 }
 
 /** One mirror of `source` into an empty etcd. */
-export async function mirrorOnce(context: RunContext, entries: Iterable<Entry>, keys: number): Promise<Filled> {
+async function mirrorOnce(context: RunContext, entries: Iterable<Entry>, keys: number): Promise<Filled> {
   const source = await context.keep(`source of ${keys}`, () => filledSource(context, entries));
   await using local = await benchEtcd(context, LOCAL);
   await using daemon = await startMirror({ subject: context.subject, local, source });
