@@ -14,7 +14,7 @@ export interface Etcd extends AsyncDisposable {
   readonly pid: number;
   /** Plain HTTP, also with TLS: `/metrics`. */
   readonly metricsEndpoint: string;
-  /** How a client connects as `user`; without credentials everybody is the same. */
+  /** How a client connects as `user`; without credentials the user does not matter. */
   config(user: string): EtcdConfig;
   stop(): Promise<void>;
 }

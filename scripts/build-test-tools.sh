@@ -1,8 +1,8 @@
 #!/bin/sh
 # Builds the programs that tests need, from the modules in test/tools, into .cache/tools: the programs of Kubernetes in one binary,
-# etcd-3.5, etcd-3.6, etcd-3.7, etcdctl, etcdctl-3.5, etcd-benchmark, helm and actionlint. Unpacks packages of the distribution there: prometheus
-# with promtool and the shells of the completion tests where they are not in the PATH, podman where no container engine answers,
-# containerd with all that a Kubernetes node needs, for root, and Chromium where there is none. What is there and
+# etcd-3.5, etcd-3.6, etcd-3.7, etcdctl, etcdctl-3.5, etcd-benchmark, helm and actionlint. Unpacks packages of the distribution
+# there: prometheus with promtool and the shells of the completion tests where they are not in the PATH, podman where no container
+# engine answers, containerd with all that a Kubernetes node needs, for root, and Chromium where there is none. What is there and
 # newer than its module is kept without a word; each other tool is one line. A tool that cannot be had is skipped with the
 # reason, and so are its tests later. With the argument `podman` only that is unpacked, also beside another engine.
 set -u
