@@ -101,6 +101,14 @@ const CLI = [
   ['combined', 'kv'],
   'commands',
 ];
+const BENCH = [
+  ['report', 'usage', 'dataset', 'credentials'],
+  ['etcd', 'frame'],
+  ['ceiling', 'etcd-benchmark', 'daemon'],
+  'load',
+  ['kvstoremesh', 'inside', 'reconnect'],
+  'main',
+];
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
@@ -202,6 +210,7 @@ export default {
     ...layersOf('^src/kvstoremesh/', KVSTOREMESH),
     ...layersOf('^src/mesh/', MESH),
     ...layersOf('^src/cli/', CLI),
+    ...layersOf('^bench/', BENCH),
     onlyIn('@kubernetes/client-node', '^src/shared/kubernetes/'),
     onlyIn('undici', '^src/shared/kubernetes/'),
     onlyIn('pino', '^src/shared/process/log\\.ts$'),

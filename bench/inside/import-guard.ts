@@ -104,6 +104,20 @@ async function listing(client: EtcdClient, keys: number, mode: ImportGuardMode):
   return nanoseconds;
 }
 
+/** The same texts as the keys of a Map. */
+function inMap(keys: number, text: (i: number) => string): { bytes: number; nanoseconds: number } {
+  const texts = Array.from({ length: keys }, (_, i) => text(i));
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  const startMs = processorMs();
+  const map = new Map(texts.map((each) => [each, 0]));
+  const nanoseconds = ((processorMs() - startMs) * 1e6) / keys;
+  collect();
+  const bytes = (process.memoryUsage().heapUsed - before) / map.size;
+  // The texts must live as long as the measurement.
+  return { bytes: texts.length > 0 ? bytes : 0, nanoseconds };
+}
+
 /** Bytes of an address, and nanoseconds to claim it. */
 function addresses(keys: number, text: (i: number) => string): { bytes: number; nanoseconds: number } {
   const texts = Array.from({ length: keys }, (_, i) => text(i));
@@ -152,21 +166,33 @@ export async function runImportGuard({ options: { keys } }: RowContext): Promise
   const warn = await listing(client, keys, 'warn');
   const base = { name: 'without the guard', value: off };
   const kinds = [
-    ['IPv4', addresses(keys, (i) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`)],
-    ['IPv6', addresses(keys, (i) => `fd00:${(i >> 16).toString(16)}::${(i & 0xffff).toString(16)}`)],
+    ['IPv4', (i: number) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`],
+    ['IPv6', (i: number) => `fd00:${(i >> 16).toString(16)}::${(i & 0xffff).toString(16)}`],
   ] as const;
   const slow = hostile().map(([name, bytes, read]): Figure => {
     read();
     const startMs = processorMs();
     read();
-    return { name: `${bytes} bytes of ${name}`, unit: 'ms', value: processorMs() - startMs };
+    const value = processorMs() - startMs;
+    const copyStartMs = processorMs();
+    Buffer.alloc(Number(bytes), 'x').toString('utf8');
+    return {
+      name: `${bytes} bytes of ${name}`,
+      unit: 'ms',
+      value,
+      base: { name: 'so many bytes as a string', value: processorMs() - copyStartMs },
+    };
   });
   return [
     { name: 'a key of a listing', unit: 'ns', value: warn, base },
-    ...kinds.flatMap(([name, { bytes, nanoseconds }]): Figure[] => [
-      { name: `an ${name} address, memory`, unit: 'bytes', value: bytes },
-      { name: `an ${name} address, time`, unit: 'ns', value: nanoseconds, base },
-    ]),
+    ...kinds.flatMap(([name, text]): Figure[] => {
+      const [compared, map] = [addresses(keys, text), inMap(keys, text)];
+      const ofMap = (value: number) => ({ name: 'a key of a Map', value });
+      return [
+        { name: `an ${name} address, memory`, unit: 'bytes', value: compared.bytes, base: ofMap(map.bytes) },
+        { name: `an ${name} address, time`, unit: 'ns', value: compared.nanoseconds, base: ofMap(map.nanoseconds) },
+      ];
+    }),
     ...slow,
   ];
 }

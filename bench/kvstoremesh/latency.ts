@@ -50,7 +50,7 @@ async function twoHops(context: RowContext): Promise<Readonly<Record<string, num
   for (const { rate } of RATES) {
     const hops: LoadResult[] = [];
     for (const etcd of pair) hops.push(await oneHop(context, etcd, rate, Math.max(3, Math.ceil(seconds / 2))));
-    for (const name of ['p50Ms', 'p99Ms', 'maxMs'] as const)
+    for (const name of ['p50Ms', 'p99Ms', 'maxMs', 'drainMs'] as const)
       bases[`two hops, ${name.slice(0, -2)} at ${rate}/s`] = hops.reduce((sum, hop) => sum + hop[name], 0);
   }
   return bases;
@@ -90,7 +90,7 @@ async function runLatency(context: RunContext): Promise<Figure[]> {
         target: p99Ms === undefined ? { of: 'ratio', atMost: 2 } : { of: 'value', atMost: p99Ms },
       },
       { name: `max ${at}`, unit: 'ms', value: load.maxMs, base: base('max') },
-      { name: `drained after the last put ${at}`, unit: 'ms', value: load.drainMs },
+      { name: `drained after the last put ${at}`, unit: 'ms', value: load.drainMs, base: base('drain') },
       { name: `left 100 ms after the last put ${at}`, unit: 'changes', value: load.left, target: { of: 'value', atMost: 0 } },
       { name: `lost ${at}`, unit: 'changes', value: load.lost, target: { of: 'value', atMost: 0 } },
     );

@@ -95,14 +95,15 @@ async function runIdle(context: RunContext): Promise<Figure[]> {
   await using daemon = await startMirror({ subject: context.subject, local });
   using bare = bareNode();
   await daemon.ready();
-  const before = await cpuSeconds(daemon.pid);
+  const [before, bareBefore] = [await cpuSeconds(daemon.pid), await cpuSeconds(bare.pid)];
   await sleep(IDLE_MS);
   const { residentMegabytes } = await memory(daemon.pid);
   const base = { name: 'Node alone', value: (await memory(bare.pid)).residentMegabytes };
-  const cpu = (((await cpuSeconds(daemon.pid)) - before) / (IDLE_MS / 1000)) * 100;
+  const percent = async (pid: number, since: number) => (((await cpuSeconds(pid)) - since) / (IDLE_MS / 1000)) * 100;
+  const cpu = { value: await percent(daemon.pid, before), base: { name: base.name, value: await percent(bare.pid, bareBefore) } };
   return [
     { name: 'resident', unit: 'MB', value: residentMegabytes, base, target: { of: 'value', atMost: 70 } },
-    { name: 'CPU', unit: '% of a core', value: cpu },
+    { name: 'CPU', unit: '% of a core', ...cpu },
   ];
 }
 
