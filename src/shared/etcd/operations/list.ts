@@ -57,12 +57,13 @@ export async function* listPrefix(transport: Transport, prefix: EtcdKey, options
 
 /** Keys from `start` on and before `end`, each after the one before it. Without `end`, which may be all keys, `start` alone. */
 function checkOrder(keyValues: readonly KeyValue[], start: EtcdKey, end: EtcdKey | undefined): void {
-  let least: string = start;
+  let before: string | undefined;
   for (const { key } of keyValues) {
-    if (key < least) throw new MalformedResponseError('a list page that does not continue the previous one');
+    if (before === undefined ? key < start : key <= before)
+      throw new MalformedResponseError('a list page that does not continue the previous one');
     const isAsked = end === undefined ? key === start : end === ALL_KEYS || key < end;
     if (!isAsked) throw new MalformedResponseError('a list page with keys that were not requested');
-    least = `${key}\0`;
+    before = key;
   }
 }
 

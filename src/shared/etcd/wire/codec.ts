@@ -65,9 +65,15 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
  * Keys and values are not checked: etcd rejects a key that is empty or occurs twice.
  */
 export function encodeTxn(operations: readonly TxnOperation[], conditions: readonly TxnCondition[] = []): Buffer {
-  const sizes = operations.map(operationSize);
-  const compares = conditions.reduce((sum, condition) => sum + sizeOfBytes(compareSize(condition)), 0);
-  const bytes = sizes.reduce((sum, size) => sum + sizeOfBytes(sizeOfBytes(size)), compares);
+  // Plain loops: this runs for each key, and iterators would leave more garbage than the message has bytes.
+  const count = operations.length;
+  const sizes = new Uint32Array(count);
+  let bytes = conditions.reduce((sum, condition) => sum + sizeOfBytes(compareSize(condition)), 0);
+  for (let index = 0; index < count; index += 1) {
+    const size = operationSize(operations[index] as TxnOperation);
+    sizes[index] = size;
+    bytes += sizeOfBytes(sizeOfBytes(size));
+  }
   // The writer keeps room for the longest varint behind what it has written.
   const writer = new ProtobufWriter(bytes + MAX_VARINT_BYTES);
   for (const condition of conditions) {
@@ -75,7 +81,8 @@ export function encodeTxn(operations: readonly TxnOperation[], conditions: reado
     writer.varint(compareSize(condition));
     writeCompare(writer, condition);
   }
-  for (const [index, operation] of operations.entries()) {
+  for (let index = 0; index < count; index += 1) {
+    const operation = operations[index] as TxnOperation;
     const size = sizes[index] as number;
     writer.varint(0x12);
     writer.varint(sizeOfBytes(size));

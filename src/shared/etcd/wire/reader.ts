@@ -83,16 +83,16 @@ export class WireReader {
       const byte = buffer[at] as number;
       const bits = byte & 0x7f;
       at += 1;
-      if (shift < 28) low += bits * 2 ** shift;
+      if (shift < 28) low |= bits << shift;
       else if (shift === 28) {
-        low += (bits & 0x0f) * 2 ** 28;
+        low |= bits << 28;
         high = bits >>> 4;
-      } else high += bits * 2 ** (shift - 32);
+      } else high |= bits << (shift - 32);
       if (byte < 0x80) {
         this.position = at;
-        this.low = low;
-        // Of the tenth byte one bit counts.
-        this.high = high % TWO_32;
+        // As numbers without a sign. Of the tenth byte one bit counts.
+        this.low = low >>> 0;
+        this.high = high >>> 0;
         return;
       }
     }

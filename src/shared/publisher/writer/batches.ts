@@ -49,15 +49,13 @@ const MAX_LOOKED_AT_BYTES = 1024 * 1024;
 
 /** How many of the next `operations` keys of `lane` need a lease, at most: those that are not attached to one of ours. */
 export function countUnleased(keys: BatchedKeys, lane: Lane, operations: number): number {
-  let count = 0;
-  for (const slot of lane.ahead(operations)) if (keys.needsMove(slot)) count += 1;
-  return count;
+  return lane.countAhead(operations, (slot) => keys.needsMove(slot));
 }
 
 /** See KeyGroup.take. */
 export function takeBatch(keys: BatchedKeys, lane: Lane, bounds: BatchBounds, room: LeaseRoom): Batch | undefined {
   const { table, settlement } = keys;
-  const draft = new Draft(keys, room.lease);
+  const draft = new Draft(keys, room.lease, bounds.operations);
   let unleased = 0;
   let lookedAt = 0;
   let lookedAtBytes = 0;
@@ -92,7 +90,7 @@ export function confirmBatch(keys: BatchedKeys, batch: Batch, revision: Revision
   const { leases } = keys.options;
   batch.lane.finish(batch);
   leases.release(batch.room.lease, batch.room.keys);
-  if (!keys.isReleased) for (const at of batch.slots.keys()) confirmOne(keys, batch, at, revision);
+  if (!keys.isReleased) for (let at = 0; at < batch.slots.length; at += 1) confirmOne(keys, batch, at, revision);
   keys.settlement.reach();
 }
 
@@ -125,20 +123,22 @@ export function refuseBatch(keys: BatchedKeys, batch: Batch, reason: RejectReaso
   keys.settlement.reach();
 }
 
-/** The operations of a batch under construction. */
+/** The operations of a batch under construction, `most` at most. */
 class Draft {
   readonly #keys: BatchedKeys;
   readonly #fresh: number;
   readonly #sent = { low: 0, high: 0 };
   readonly #slots: Slot[] = [];
   readonly #operations: TxnOperation[] = [];
-  readonly #digests: number[] = [];
-  readonly #leases: number[] = [];
+  readonly #digests: Uint32Array;
+  readonly #leases: Uint32Array;
   bytes = 0;
 
-  constructor(keys: BatchedKeys, fresh: number) {
+  constructor(keys: BatchedKeys, fresh: number, most: number) {
     this.#keys = keys;
     this.#fresh = fresh;
+    this.#digests = new Uint32Array(2 * most);
+    this.#leases = new Uint32Array(most);
   }
 
   get size(): number {
@@ -147,29 +147,26 @@ class Draft {
 
   add(slot: Slot, action: 'put' | 'delete'): void {
     const { table, options } = this.#keys;
+    const at = this.size;
     const key = table.key(slot);
     const current = table.lease[slot] as number;
     const lease = options.leases.isOurs(current) ? current : this.#fresh;
     this.bytes += bytesOf(table, slot, action);
-    if (action === 'put') digest(table.value(slot), this.#sent);
     this.#slots.push(slot);
-    this.#operations.push(action === 'put' ? this.#put(slot, key, lease) : { type: 'delete', key });
-    this.#digests.push(this.#sent.low, this.#sent.high);
-    this.#leases.push(lease);
+    this.#leases[at] = lease;
+    if (action === 'delete') {
+      this.#operations.push({ type: 'delete', key });
+      return;
+    }
+    const value = table.value(slot);
+    digest(value, this.#sent);
+    this.#digests[2 * at] = this.#sent.low;
+    this.#digests[2 * at + 1] = this.#sent.high;
+    this.#operations.push({ type: 'put', key, value, lease: options.leases.id(lease) });
   }
 
   finished(room: LeaseRoom): Omit<Batch, 'lane' | 'touches'> {
-    return {
-      slots: this.#slots,
-      operations: this.#operations,
-      digests: Uint32Array.from(this.#digests),
-      leases: Uint32Array.from(this.#leases),
-      room,
-    };
-  }
-
-  #put(slot: Slot, key: EtcdKey, lease: number): TxnOperation {
-    return { type: 'put', key, value: this.#keys.table.value(slot), lease: this.#keys.options.leases.id(lease) };
+    return { slots: this.#slots, operations: this.#operations, digests: this.#digests, leases: this.#leases, room };
   }
 }
 

@@ -78,14 +78,16 @@ export class Lane {
     return this.#head < this.#nextTicket ? this.#slotAt(this.#head) : undefined;
   }
 
-  /** The first keys that wait, at most `count`. */
-  *ahead(count: number): IterableIterator<Slot> {
+  /** How many of the first `count` keys that wait `matches` accepts. */
+  countAhead(count: number, matches: (slot: Slot) => boolean): number {
     let left = count;
+    let found = 0;
     for (let ticket = this.#head; ticket < this.#nextTicket && left > 0; ticket += 1) {
       if (!this.#counts(ticket)) continue;
       left -= 1;
-      yield this.#slotAt(ticket);
+      if (matches(this.#slotAt(ticket))) found += 1;
     }
+    return found;
   }
 
   add(slot: Slot): void {
