@@ -68,7 +68,9 @@ export function unaryCall(
   });
   // All data was read before: the stream is never paused.
   stream.on('trailers', (trailers: IncomingHttpHeaders) => end(errorOfTrailers(trailers)));
-  stream.on('close', () => end(session.errorOfClosed(stream)));
+  stream.on('close', () => {
+    if (!isDone) end(session.errorOfClosed(stream));
+  });
   stream.end(frameOf(request));
   return cancel;
 }
