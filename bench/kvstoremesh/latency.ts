@@ -99,9 +99,10 @@ async function runLatency(context: RunContext): Promise<Figure[]> {
   return figures;
 }
 
-function sent({ sentPerSecond, writerLateMs, superseded }: LoadResult): string {
+function sent({ sentPerSecond, writerLateMs, superseded, failed }: LoadResult): string {
   const replaced = superseded === 0 ? '' : `, ${superseded} changes superseded by a later one of the same key`;
-  return `${sentPerSecond.toFixed(0)} sent a second, the writer at most ${writerLateMs.toFixed(0)} ms late${replaced}`;
+  const rejected = failed === 0 ? '' : `, ${failed} changes rejected by the remote etcd`;
+  return `${sentPerSecond.toFixed(0)} sent a second, the writer at most ${writerLateMs.toFixed(0)} ms late${replaced}${rejected}`;
 }
 
 function shares({ cpus }: LoadResult): string {
@@ -123,7 +124,7 @@ async function highestRate(load: (rate: number) => Promise<LoadResult>): Promise
   let sustained = 0;
   for (let rate = FIRST_RATE; rate <= LAST_RATE; rate *= 2) {
     const result = await load(rate);
-    const isSent = result.sentPerSecond >= rate * SENT_SHARE;
+    const isSent = result.failed === 0 && result.sentPerSecond >= rate * SENT_SHARE;
     if (isSent && result.p99Ms <= TOO_LATE_MS) sustained = result.sentPerSecond;
     else
       return {

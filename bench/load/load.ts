@@ -26,6 +26,7 @@ export interface LoadOptions {
 export interface LoadResult extends WatcherReport {
   /** Changes a second that were really sent. */
   readonly sentPerSecond: number;
+  readonly failed: number;
   /** The latest that the writer was, in milliseconds. */
   readonly writerLateMs: number;
   /** Of one core, by name; with `writer` and `watcher`. */
@@ -51,7 +52,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const perTransaction = Math.ceil(rate / TRANSACTIONS_PER_SECOND);
   const written = writer.answer();
   writer.tell({ target, id, keys, run, rate, seconds: seconds + WARM_UP_SECONDS, perTransaction } satisfies WriterOrder);
-  const { changes, firstSentNs, lastSentNs, latestMs, cpu } = (await written) as WriterReport;
+  const { changes, failed, firstSentNs, lastSentNs, latestMs, cpu } = (await written) as WriterReport;
   const lasted = (lastSentNs - firstSentNs) / 1e9;
   const after = await times(pids);
   const ended = watcher.answer();
@@ -62,6 +63,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   return {
     ...report,
     sentPerSecond: changes / lasted,
+    failed,
     writerLateMs: latestMs,
     cpus: { ...Object.fromEntries(used), writer: cpu, watcher: report.cpu },
   };

@@ -17,6 +17,8 @@ export interface WriterOrder {
 
 export interface WriterReport {
   readonly changes: number;
+  /** Changes that the etcd rejected, or did not answer in time: they may arrive all the same. */
+  readonly failed: number;
   readonly firstSentNs: number;
   readonly lastSentNs: number;
   /** The latest that a change was sent after it was due. */
