@@ -22,6 +22,8 @@ import { OUTAGES_ROW } from './reconnect/main.ts';
 
 const ROWS: readonly Row[] = [...KVSTOREMESH_ROWS, OUTAGES_ROW, ...INSIDE_ROWS];
 
+const END_WITHIN_MS = 3_000;
+
 function selectRows(only: readonly string[] | undefined): readonly Row[] {
   if (only === undefined) return ROWS.filter(({ isExtra }) => isExtra !== true);
   return only.map((name) => {
@@ -49,7 +51,12 @@ async function main(words: readonly string[]): Promise<void> {
     return;
   }
   const stop = new AbortController();
-  process.once('SIGINT', () => stop.abort(new Error('interrupted')));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => {
+      stop.abort(new Error(`interrupted by ${signal}`));
+      // What does not notice that in time is ended with its processes.
+      setTimeout(() => process.exit(1), END_WITHIN_MS).unref();
+    });
   const build = { revision: gitRevision(), etcd: etcdVersion() };
   const setup = `${options.fsync ? 'with' : 'without'} fsync, ${options.mtls ? 'mTLS and users' : 'plain text'}`;
   process.stdout.write(`${build.revision}, etcd ${build.etcd}, ${setup}, ${options.keys} keys, ${options.rounds} rounds\n`);

@@ -158,7 +158,7 @@ async function runBlocks(context: RunContext): Promise<Figure[]> {
       return bytes < CATCH_UP_BYTES;
     };
     const changed = [...entries()]
-      .map((entry) => enlarged(entry, 1.7))
+      .map((entry) => enlarged(entry, 2))
       .filter(({ key, value }) => until(key.length + value.length));
     await fill(source.config(ROOT_USER), changed);
     await proxy.heal();

@@ -64,6 +64,8 @@ function report(end: WatcherEnd, cpu: number): WatcherReport {
   return { p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1), drainMs, left, superseded, lost, cpu };
 }
 
+// The bench has ended, or has what it wanted.
+process.once('disconnect', () => process.exit());
 const [order] = (await once(process, 'message')) as [WatcherOrder];
 const stop = new AbortController();
 const [before, startNs] = [process.cpuUsage(), nowNs()];

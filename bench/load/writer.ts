@@ -59,6 +59,8 @@ async function write(order: WriterOrder): Promise<WriterReport> {
   return { changes: total, failed, firstSentNs, lastSentNs, latestMs: latestNs / 1e6, cpu };
 }
 
+// The bench has ended, or has what it wanted.
+process.once('disconnect', () => process.exit());
 const [order] = (await once(process, 'message')) as [WriterOrder];
 process.send?.(await write(order));
 process.disconnect();
