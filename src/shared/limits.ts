@@ -120,6 +120,9 @@ export const LOCK_PROBE_MS = 1_000;
 /** Keys attached to one lease; older etcd releases slow down with many (etcd issue 15993). */
 export const MAX_KEYS_PER_LEASE = 1000;
 
+/** Questions about leases at a time, after a write failed because one was lost. */
+export const MAX_LEASE_QUERIES = 16;
+
 /** Transactions in flight over all lanes of a publisher. */
 export const MAX_TXNS_IN_FLIGHT = 8;
 

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createEtcdClient } from '../../../src/shared/etcd/client.ts';
-import { type EtcdClient, type EtcdKey, keyOf } from '../../../src/shared/etcd/types.ts';
+import { type EtcdClient, type EtcdKey, keyOf, type LeaseId, NO_LEASE } from '../../../src/shared/etcd/types.ts';
 import { type Logger, silentLogger } from '../../../src/shared/process/log.ts';
 import { createPublisher } from '../../../src/shared/publisher/publisher.ts';
 import type { Publisher, PublisherObserver, Section } from '../../../src/shared/publisher/types.ts';
@@ -42,6 +42,27 @@ describe.skipIf(etcdVersions().length === 0)('a publisher', () => {
     await nodes.whenSynced(AbortSignal.timeout(60_000));
     expect(await local.dump('cilium/cache/')).toEqual({ 'cilium/cache/nodes/v1/berlin/a': '1' });
     expect(published.publisher.stats.failing).toBeUndefined();
+  });
+
+  test('whose leases are all revoked while it is connected writes their keys again after one failure, however many leases there are', async () => {
+    await using local = await startLocal();
+    const clock = notingClock();
+    await using published = new Published(local.client, { clock, keysPerLease: 20 });
+    const nodes = published.section('nodes/v1');
+    const keys = Array.from({ length: 800 }, (_, at) => keyOf(`${nodes.options.prefix}${at}`));
+    for (const key of keys) nodes.upsert(key, Buffer.from('1'));
+    nodes.listed();
+    await nodes.whenSynced(AbortSignal.timeout(60_000));
+    const leases = await leasesBelow(local.client, 'cilium/');
+    expect(leases.size).toBeGreaterThanOrEqual(40);
+    const before = clock.backoffs.length;
+    for (const lease of leases) await local.client.revokeLease(lease, { signal: AbortSignal.timeout(60_000) });
+    nodes.upsert(keyOf(`${nodes.options.prefix}0`), Buffer.from('2'));
+    await until('all keys are back', async () => Object.keys(await local.dump('cilium/cache/')).length === keys.length, {
+      withinMs: 45_000,
+      status: () => published.publisher.stats,
+    });
+    expect(clock.backoffs.length - before).toBeLessThanOrEqual(8);
   });
 
   test.skipIf(!canMakeCertificates())(
@@ -100,6 +121,14 @@ interface PublishedOptions {
   readonly clock?: Clock;
   readonly log?: Logger;
   readonly observer?: Partial<PublisherObserver>;
+  readonly keysPerLease?: number;
+}
+
+async function leasesBelow(client: EtcdClient, prefix: string): Promise<Set<LeaseId>> {
+  const leases = new Set<LeaseId>();
+  for await (const page of client.list(keyOf(prefix), { signal: AbortSignal.timeout(60_000) }))
+    for (const { lease } of page.keyValues) if (lease !== NO_LEASE) leases.add(lease);
+  return leases;
 }
 
 /** A running publisher. */
@@ -108,11 +137,12 @@ class Published implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #ended: Promise<void>;
 
-  constructor(client: EtcdClient, { clock = systemClock, log = silentLogger, observer }: PublishedOptions) {
+  constructor(client: EtcdClient, { clock = systemClock, log = silentLogger, observer, keysPerLease }: PublishedOptions) {
     const nobody = () => undefined;
     const silent = { transaction: nobody, syncError: nobody, repair: nobody, rejected: nobody, synced: nobody };
     const parts = { client, clock, log, observer: { ...silent, ...observer } };
-    const publisher = createPublisher({ ...parts, root: keyOf('cilium/'), leaseTtlSeconds: 900 });
+    const leases = { leaseTtlSeconds: 900, ...(keysPerLease === undefined ? {} : { keysPerLease }) };
+    const publisher = createPublisher({ ...parts, root: keyOf('cilium/'), ...leases });
     this.publisher = publisher;
     this.#ended = publisher.run(this.#stop.signal);
   }

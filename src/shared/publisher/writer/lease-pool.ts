@@ -10,6 +10,7 @@
  */
 
 import { type EtcdClient, type LeaseId, NO_LEASE } from '../../etcd/types.ts';
+import { MAX_LEASE_QUERIES } from '../../limits.ts';
 import type { Logger } from '../../process/log.ts';
 
 /** Index of "no lease". */
@@ -47,6 +48,7 @@ export class LeasePool {
   readonly #needed = new Set<number>();
   #nextIndex = UNLEASED + 1;
   #granting: Promise<number> | undefined;
+  #searching: Promise<void> | undefined;
 
   constructor(options: LeasePoolOptions) {
     this.#options = options;
@@ -160,10 +162,15 @@ export class LeasePool {
     this.#options.onLost();
   }
 
-  /** The same by the lease's ID; no effect if it is already known to be lost. */
-  lostId(id: LeaseId): void {
-    const index = this.#byId.get(id);
-    if (index !== undefined) this.lost(index);
+  /**
+   * Asks etcd which leases it still has, and drops the others. All are asked for: they are often lost together, and a failed write
+   * names none. One search at a time; later calls share it. Rejects if etcd does not answer, or with the signal's reason.
+   */
+  findLost(signal: AbortSignal): Promise<void> {
+    this.#searching ??= this.#search(signal).finally(() => {
+      this.#searching = undefined;
+    });
+    return this.#searching;
   }
 
   /** Every lease belonged to a store that no longer exists. */
@@ -174,6 +181,18 @@ export class LeasePool {
   /** Stops keeping leases alive. They are left to expire: a successor adopts them. */
   close(): void {
     for (const lease of this.#leases.values()) lease.stopKeeping();
+  }
+
+  async #search(signal: AbortSignal): Promise<void> {
+    const unasked = [...this.#leases].filter(([, { kind }]) => kind !== 'foreign');
+    const askInTurn = async () => {
+      for (let next = unasked.pop(); next !== undefined; next = unasked.pop()) {
+        const [index, { id }] = next;
+        const left = await this.#options.client.leaseTimeToLive(id, { signal });
+        if (left === undefined || left.ttl <= 0) this.lost(index);
+      }
+    };
+    await Promise.all(Array.from({ length: MAX_LEASE_QUERIES }, askInTurn));
   }
 
   #fullest(keys: number): number | undefined {

@@ -204,8 +204,7 @@ export class Scheduler {
       this.#deny(group);
       return;
     }
-    if (error instanceof LeaseNotFoundError && batch !== undefined)
-      this.#asked = Promise.all([this.#asked, this.#findLostLeases(batch, signal)]);
+    if (error instanceof LeaseNotFoundError) this.#asked = Promise.all([this.#asked, this.#findLostLeases(signal)]);
     this.#backOff(signal);
   }
 
@@ -233,14 +232,10 @@ export class Scheduler {
   }
 
   /** Never rejects: if etcd cannot be queried, the next rejected write queries again. */
-  async #findLostLeases(batch: Batch, signal: AbortSignal): Promise<void> {
-    const { client, leases, log } = this.#options;
-    const used = new Set(batch.operations.flatMap((operation) => (operation.type === 'put' ? [operation.lease] : [])));
+  async #findLostLeases(signal: AbortSignal): Promise<void> {
+    const { leases, log } = this.#options;
     try {
-      for (const id of used) {
-        const left = await client.leaseTimeToLive(id, { signal });
-        if (left === undefined || left.ttl <= 0) leases.lostId(id);
-      }
+      await leases.findLost(signal);
     } catch (thrown) {
       if (!signal.aborted) log.debug({ code: errorCode(thrown) }, 'cannot determine which lease was lost');
     }
