@@ -140,7 +140,8 @@ const product: Component = {
   contains: [
     {
       ...own('clustermesh-apiserver-program'),
-      file: file(bundle, join(parts, 'bundle/clustermesh-apiserver.js')),
+      // The names of its parts, with digests of their contents, are in it.
+      file: file(bundle, join(parts, 'bundle/program/clustermesh-apiserver.js')),
       contains: licensed(
         join(parts, 'bundle/licences'),
         'npm',

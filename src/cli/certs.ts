@@ -1,7 +1,6 @@
 /** `certs`: creates, renews and checks the certificates of a cluster, and rotates their CA. */
 import { checkFlagTable, generateFlagTable, rotateFlagTable } from '../certs/flags.ts';
 import type { RotationStep } from '../certs/rotate.ts';
-import { silentLogger } from '../shared/process/log.ts';
 import { systemClock } from '../shared/time/clock.ts';
 import { answerForm } from './command/answer-form.ts';
 import type { Command } from './command/command.ts';
@@ -30,7 +29,10 @@ const check = flagCommand({
   summary: 'Check the certificates; the exit status is 0 without findings, 1 with warnings, 2 with errors',
   flags: checkFlagTable,
   async run({ values }) {
-    const { CHECK_STATUS, check, checkText } = await import('../certs/check.ts');
+    const [{ CHECK_STATUS, check, checkText }, { silentLogger }] = await Promise.all([
+      import('../certs/check.ts'),
+      import('../shared/process/log.ts'),
+    ]);
     const { output } = values;
     const format = await answerForm(output, checkText);
     const { signal } = new AbortController();

@@ -1,7 +1,7 @@
 /** `clustermesh`: the daemon that exports the own cluster. */
 import { apiserverFlagTable } from '../apiserver/flags.ts';
 import type { ParsedFlags } from '../shared/flags/parse.ts';
-import { type Daemon, runDaemon } from './command/daemon.ts';
+import type { Daemon } from './command/daemon.ts';
 import { flagCommand } from './command/flag-command.ts';
 import { requireKubernetes } from './command/require-kubernetes.ts';
 
@@ -25,5 +25,9 @@ export const clustermesh = flagCommand({
   name: NAME,
   summary: 'Export the services, nodes, identities and endpoints of this cluster to etcd for the other clusters',
   flags: apiserverFlagTable,
-  run: (flags) => runDaemon(clustermeshDaemon(flags), flags),
+  async run(flags) {
+    const daemon = clustermeshDaemon(flags);
+    const { runDaemon } = await import('./command/daemon.ts');
+    return runDaemon(daemon, flags);
+  },
 });

@@ -2,7 +2,6 @@
 import { EtcdinitError } from '../etcdinit/errors.ts';
 import { etcdinitFlagTable } from '../etcdinit/flags.ts';
 import { EXIT_FAILURE } from '../shared/process/lifecycle.ts';
-import { createLogger } from '../shared/process/log.ts';
 import { systemClock } from '../shared/time/clock.ts';
 import { flagCommand } from './command/flag-command.ts';
 import { logFormatOf } from './command/log-format.ts';
@@ -17,6 +16,7 @@ export const etcdinit = flagCommand({
   flags: etcdinitFlagTable,
   async run(flags) {
     const { debug, logOpt, clusterName: localCluster } = flags.values;
+    const { createLogger } = await import('../shared/process/log.ts');
     const log = createLogger({ debug, format: logFormatOf(logOpt), base: { command: NAME, localCluster } });
     logStart(log, flags);
     // Loaded here, so that no other command pays for it.

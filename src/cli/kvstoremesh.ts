@@ -1,7 +1,7 @@
 /** `kvstoremesh`: the daemon that mirrors the other clusters. */
 import { kvstoremeshFlagTable } from '../kvstoremesh/flags.ts';
 import type { ParsedFlags } from '../shared/flags/parse.ts';
-import { type Daemon, runDaemon } from './command/daemon.ts';
+import type { Daemon } from './command/daemon.ts';
 import { flagCommand } from './command/flag-command.ts';
 
 const NAME = 'kvstoremesh';
@@ -23,5 +23,8 @@ export const kvstoremesh = flagCommand({
   name: NAME,
   summary: 'Mirror the keys that the other clusters export into the local etcd',
   flags: kvstoremeshFlagTable,
-  run: (flags) => runDaemon(kvstoremeshDaemon(flags), flags),
+  async run(flags) {
+    const { runDaemon } = await import('./command/daemon.ts');
+    return runDaemon(kvstoremeshDaemon(flags), flags);
+  },
 });

@@ -6,7 +6,7 @@
  */
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { asError } from '../shared/errors.ts';
 import { FileReadError, readBoundedFile } from '../shared/files/bounded-file.ts';
 import { DataDirectoryError } from './errors.ts';

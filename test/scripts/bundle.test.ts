@@ -1,4 +1,4 @@
-import { statSync, writeFileSync } from 'node:fs';
+import { globSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -77,7 +77,47 @@ test('the bundle asks the exec plugin of a kubeconfig for a token, and has no AP
   api.closeAllConnections();
 
   expect(new Set(authorizations)).toEqual(new Set(['Bearer of-the-plugin']));
-  expect(statSync(join(directory, 'bundle.js')).size).toBeLessThan(6_000_000);
+  expect(filesOf().reduce((sum, file) => sum + statSync(file).size, 0)).toBeLessThan(5_000_000);
+});
+
+/** The bundle and its parts. */
+const filesOf = () => globSync(['bundle.js', 'parts/*.js'], { cwd: directory }).map((file) => join(directory, file));
+
+/** What the program has loaded before it ended, as files of the bundle or modules of Node. */
+async function loadedBy(...args: string[]): Promise<{ files: string[]; builtins: string[] }> {
+  const report = join(directory, 'loaded.json');
+  const hook = join(directory, 'report.cjs');
+  writeFileSync(
+    hook,
+    `const files = [];
+     require('node:module').registerHooks({ load(url, context, next) { files.push(url); return next(url, context); } });
+     process.once('exit', () => {
+       const builtins = process.moduleLoadList.map((name) => name.replace(/^NativeModule /, ''));
+       require('node:fs').writeFileSync(${JSON.stringify(report)}, JSON.stringify({ files, builtins }));
+     });`,
+  );
+  await runChild(process.execPath, ['--require', hook, join(directory, 'bundle.js'), ...args], { cwd: directory });
+  return JSON.parse(readFileSync(report, 'utf8'));
+}
+
+test('a command that connects to nothing loads no client', async () => {
+  const { files, builtins } = await loadedBy('version');
+  const bytes = files.filter((url) => url.startsWith('file:')).reduce((sum, url) => sum + statSync(new URL(url)).size, 0);
+  expect(bytes).toBeLessThan(300_000);
+  expect(builtins).not.toContain('http2');
+});
+
+test('no error class has lost its name, which is part of log lines', () => {
+  const sources = globSync('src/**/*.ts', { cwd: fileURLToPath(new URL('../..', import.meta.url)) });
+  expect(sources.length).toBeGreaterThan(100);
+  const text = filesOf()
+    .map((file) => readFileSync(file, 'utf8'))
+    .join('\n');
+  const named = new Set(text.match(/(?<=__name\(this,")\w+Error(?=")|(?<=,")\w+Error(?="\))|(?<=class )\w+Error\b/g));
+  const declared = sources.flatMap((file) => [
+    ...readFileSync(fileURLToPath(new URL(`../../${file}`, import.meta.url)), 'utf8').matchAll(/^export class (\w+Error)\b/gm),
+  ]);
+  expect(declared.map(([, name]) => name).filter((name) => !named.has(name ?? ''))).toEqual([]);
 });
 
 test('the bundle has the files of the status page, below 60 kB together', async () => {

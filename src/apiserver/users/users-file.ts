@@ -5,7 +5,7 @@
  * nothing is done to its user; a file that is no list of users is wrong as a whole. An empty list is a list; an empty file is
  * more likely one that is being written.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ProgramError } from '../../shared/errors.ts';
 import { keyText, parseYaml, type YamlDocument, YamlFileError } from '../../shared/files/yaml-file.ts';
 import { MAX_USERS_FILE_BYTES } from '../../shared/limits.ts';

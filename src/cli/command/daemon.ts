@@ -1,7 +1,5 @@
 /** The shared startup code of the commands that run a daemon, or both. */
 
-import { parseClusterInfo } from '../../shared/cluster-info.ts';
-import { parseKvstoreOptions } from '../../shared/flags/kvstore-options.ts';
 import type { ParsedFlags } from '../../shared/flags/parse.ts';
 import type { clusterFlags, kvstoreFlags, logFlags } from '../../shared/flags/shared-flags.ts';
 import { Readiness } from '../../shared/http/health.ts';
@@ -12,6 +10,7 @@ import { createLogger } from '../../shared/process/log.ts';
 import type { Runtime } from '../../shared/process/runtime.ts';
 import { systemClock } from '../../shared/time/clock.ts';
 import { VERSION } from '../../shared/version.ts';
+import { checkDaemonFlags } from './check-daemon-flags.ts';
 import { logFormatOf } from './log-format.ts';
 import { logStart } from './start-log.ts';
 
@@ -29,13 +28,6 @@ export interface Daemon {
 export interface ConfiguredDaemon {
   readonly daemon: Daemon;
   readonly flags: DaemonFlags;
-}
-
-/** Throws a ProgramError where the flags do not fit together. */
-export function checkDaemonFlags({ values }: DaemonFlags): void {
-  parseClusterInfo(values);
-  parseKvstoreOptions(values.kvstoreOpt);
-  logFormatOf(values.logOpt);
 }
 
 /**

@@ -2,7 +2,7 @@
 import { type ParsedFlags, parseFlags } from '../../shared/flags/parse.ts';
 import type { logFlags } from '../../shared/flags/shared-flags.ts';
 import type { FlagTable, FlagValues } from '../../shared/flags/table.ts';
-import { createLogger, type Logger } from '../../shared/process/log.ts';
+import type { Logger } from '../../shared/process/log.ts';
 import { type Clock, systemClock } from '../../shared/time/clock.ts';
 import type { Command } from './command.ts';
 import { commandHelp } from './help.ts';
@@ -51,6 +51,7 @@ export function taskCommand<Table extends FlagTable & typeof logFlags>(command: 
   const run = async (flags: ParsedFlags<Table>) => {
     check?.(flags.values);
     const { debug, logOpt } = flags.values as FlagValues<typeof logFlags>;
+    const { createLogger } = await import('../../shared/process/log.ts');
     const log = createLogger({ debug, format: logFormatOf(logOpt), base: { command: name } });
     logStart(log, flags);
     return untilSignalled({ log, stopping }, (signal) => task(flags.values, { log, clock: systemClock, signal }));

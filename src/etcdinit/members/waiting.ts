@@ -8,7 +8,7 @@
 import { once } from 'node:events';
 import { connect, isIP } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
-import { z } from 'zod';
+import * as z from 'zod';
 import { asError } from '../../shared/errors.ts';
 import { readBoundedFile } from '../../shared/files/bounded-file.ts';
 import { MAX_PEM_FILE_BYTES } from '../../shared/limits.ts';

@@ -4,7 +4,7 @@
  * The lines up to the notes are those of the original's command, byte by byte, because people and scripts
  * read them; the response may also be the original's. Additional notes follow them.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ProgramError } from '../../shared/errors.ts';
 import { MAX_REMOTE_CLUSTERS, MAX_STATUS_TEXT_LENGTH } from '../../shared/limits.ts';
 import { printable } from '../../shared/printable.ts';

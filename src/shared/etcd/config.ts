@@ -4,7 +4,7 @@
  * What etcd's clients pass over in silence, such as a misspelt key or a certificate without its key, is passed over here with a warning.
  */
 import { isIP } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 import { asError } from '../errors.ts';
 import { goText } from '../files/go-yaml.ts';
 import { keyText, parseYaml, readTextFile, type YamlDocument, YamlFileError } from '../files/yaml-file.ts';

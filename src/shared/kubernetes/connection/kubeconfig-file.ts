@@ -4,7 +4,7 @@
  * Embedded data takes precedence over file paths. Paths are relative to the kubeconfig.
  */
 import { dirname, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { goText } from '../../files/go-yaml.ts';
 import { keyText, parseYaml, readTextFile, YamlFileError } from '../../files/yaml-file.ts';
 import { KubeConfigError } from '../errors.ts';
