@@ -5,9 +5,9 @@ import { ProgramError } from '../shared/errors.ts';
 import { FlagError } from '../shared/flags/error.ts';
 import { parseFlags } from '../shared/flags/parse.ts';
 import { clustermeshDaemon } from './clustermesh.ts';
-import { checkDaemonFlags } from './command/check-daemon-flags.ts';
+import { checkDaemonFlags, type DaemonFlags } from './command/check-daemon-flags.ts';
 import type { Command } from './command/command.ts';
-import type { ConfiguredDaemon, Daemon, DaemonFlags } from './command/daemon.ts';
+import type { ConfiguredDaemon, Daemon } from './command/daemon.ts';
 import { combinedHelp } from './command/help.ts';
 import { kvstoremeshDaemon } from './kvstoremesh.ts';
 

@@ -17,6 +17,7 @@ import { type EarlierRun, KeyClaims } from './key-claims.ts';
 import type { NamespaceChange, Namespaces } from './namespaces.ts';
 import type { ObjectRejections } from './object-rejections.ts';
 import type { ObjectTraces } from './object-traces.ts';
+import { Pace } from './pace.ts';
 import { WorkQueue } from './work-queue.ts';
 
 /** Nothing is exported, or no longer. */
@@ -51,6 +52,7 @@ export class Exporter {
   readonly #options: ExporterOptions;
   readonly #claims: KeyClaims;
   readonly #queue: WorkQueue;
+  readonly #pace: Pace;
   readonly #traces: ObjectTraces | undefined;
 
   constructor(options: ExporterOptions) {
@@ -62,6 +64,7 @@ export class Exporter {
     const work =
       traces === undefined ? (id: string) => this.#update(id) : (id: string) => traces.evaluating(id, () => this.#update(id));
     this.#queue = new WorkQueue({ work, clock, signal });
+    this.#pace = new Pace({ due: (id) => this.#queue.add(id), clock, signal });
     whenAllListed(prerequisites, () => this.#queue.open());
     whenAllListed([...prerequisites, ...inputs], () => this.#queue.whenIdle(() => this.#decide(this.#claims.decide())));
   }
@@ -69,13 +72,14 @@ export class Exporter {
   /** What `id` exports may have changed. */
   changed(id: string): void {
     this.#traces?.changed(id);
-    this.#queue.add(id);
+    if (this.#pace.admits(id)) this.#queue.add(id);
   }
 
   /** Withdraws the keys of `id`, until it changes again. */
   withdraw(id: string): void {
     this.#traces?.dropped(id);
     this.#queue.drop(id);
+    this.#pace.drop(id);
     this.#claims.claim(id, []);
   }
 
@@ -109,12 +113,19 @@ export class Exporter {
       const conversion = evaluate(id);
       if (conversion === UNDECIDED) return;
       this.#claims.claim(id, conversion.entries);
+      this.#pace.wrote(id, valueBytes(conversion.entries));
       rejections.parts(scope, id, conversion.rejected);
     } catch (thrown) {
       // One unexpected object must not stop the others; its exported keys stay.
       rejections.failure(scope, id, asError(thrown));
     }
   }
+}
+
+function valueBytes(entries: readonly Entry[]): number {
+  let bytes = 0;
+  for (const { value } of entries) bytes += value.length;
+  return bytes;
 }
 
 /** Follows the switches of namespaces for the ids that `inNamespace` names; touches those of the namespace that changed alone. */

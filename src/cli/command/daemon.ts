@@ -1,7 +1,5 @@
 /** The shared startup code of the commands that run a daemon, or both. */
 
-import type { ParsedFlags } from '../../shared/flags/parse.ts';
-import type { clusterFlags, kvstoreFlags, logFlags } from '../../shared/flags/shared-flags.ts';
 import { Readiness } from '../../shared/http/health.ts';
 import { createRegistry } from '../../shared/http/metrics.ts';
 import { SHUTDOWN_TIMEOUT_MS } from '../../shared/limits.ts';
@@ -10,12 +8,9 @@ import { createLogger } from '../../shared/process/log.ts';
 import type { Runtime } from '../../shared/process/runtime.ts';
 import { systemClock } from '../../shared/time/clock.ts';
 import { VERSION } from '../../shared/version.ts';
-import { checkDaemonFlags } from './check-daemon-flags.ts';
+import { checkDaemonFlags, type DaemonFlags } from './check-daemon-flags.ts';
 import { logFormatOf } from './log-format.ts';
 import { logStart } from './start-log.ts';
-
-/** The flags that every daemon has, among others. */
-export type DaemonFlags = ParsedFlags<typeof clusterFlags & typeof kvstoreFlags & typeof logFlags>;
 
 export interface Daemon {
   /** The subcommand; on every line of the log. */

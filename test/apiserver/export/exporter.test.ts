@@ -6,10 +6,11 @@ import { ObjectRejections } from '../../../src/apiserver/export/object-rejection
 import { FirstListing } from '../../../src/apiserver/informers/listing.ts';
 import { keyOf } from '../../../src/shared/etcd/types.ts';
 import { Registry } from '../../../src/shared/http/metrics.ts';
-import { systemClock } from '../../../src/shared/time/clock.ts';
+import { type Clock, systemClock } from '../../../src/shared/time/clock.ts';
+import { ManualClock } from '../../support/clocks.ts';
 import { recordingSink } from '../recording-sink.ts';
 
-function setup() {
+function setup(clock: Clock = systemClock) {
   const sink = recordingSink();
   const metrics = new Registry('test_');
   const lines: string[] = [];
@@ -27,7 +28,7 @@ function setup() {
     prerequisites: [prerequisite],
     inputs: [input],
     rejections: new ObjectRejections(pino({}, { write: (line: string) => lines.push(line) }), metrics),
-    clock: systemClock,
+    clock,
     signal: new AbortController().signal,
   });
   const decide = async (decided: Readonly<Record<string, Decision | Error>>) => {
@@ -90,4 +91,68 @@ test('an object that cannot be evaluated keeps what it exported, is logged once,
   await decide({ a: one('a', '2') });
   await decide({ a: new Error('unheard of') });
   expect(lines).toHaveLength(2);
+});
+
+const sized = (id: string, bytes: number, fill: string): Decision => one(id, fill.repeat(bytes));
+
+test('while a large value changes all the time it is written twice a second, with the last change', async () => {
+  const clock = new ManualClock();
+  const { sink, prerequisite, decide } = setup(clock);
+  prerequisite.complete();
+  await decide({ large: sized('large', 300_000, 'x') });
+  await clock.advance(10_000);
+  const before = sink.words.length;
+  for (let change = 0; change < 100; change += 1) {
+    await decide({ large: sized('large', 300_000, String(change % 10)) });
+    if (change === 0) expect(sink.words.length).toBe(before + 1);
+    await clock.advance(100);
+  }
+  await clock.advance(1_000);
+  await decide({});
+  // In 10 seconds, and the first one, which does not wait.
+  expect(sink.words.length - before).toBeLessThanOrEqual(21);
+  expect(sink.words.length - before).toBeGreaterThanOrEqual(19);
+  expect(sink.texts().large?.at(0)).toBe('9');
+  expect(clock.sleeping).toBe(0);
+});
+
+test('a change of a large value after a while of rest does not wait, nor does a small value ever', async () => {
+  const clock = new ManualClock();
+  const { sink, prerequisite, decide } = setup(clock);
+  prerequisite.complete();
+  await decide({ large: sized('large', 300_000, '1'), small: sized('small', 10_000, '1') });
+  await decide({ large: sized('large', 300_000, '2'), small: sized('small', 10_000, '2') });
+  expect(sink.words).toEqual(['upsert large', 'upsert small', 'upsert small']);
+  await clock.advance(500);
+  await decide({});
+  expect(sink.words.slice(3)).toEqual(['upsert large']);
+  await clock.advance(500);
+  await decide({ large: sized('large', 300_000, '3') });
+  expect(sink.words.slice(4)).toEqual(['upsert large']);
+});
+
+test('the wait grows with the size of the value', async () => {
+  const clock = new ManualClock();
+  const { sink, prerequisite, decide } = setup(clock);
+  prerequisite.complete();
+  await decide({ a: sized('a', 32 * 1024, '1') });
+  await decide({ a: sized('a', 32 * 1024, '2') });
+  await clock.advance(124);
+  await decide({});
+  expect(sink.words).toEqual(['upsert a']);
+  await clock.advance(1);
+  await decide({});
+  expect(sink.words).toEqual(['upsert a', 'upsert a']);
+});
+
+test('what is withdrawn while its change waits is not written after the wait', async () => {
+  const clock = new ManualClock();
+  const { sink, prerequisite, exporter, decide } = setup(clock);
+  prerequisite.complete();
+  await decide({ a: sized('a', 300_000, '1') });
+  await decide({ a: sized('a', 300_000, '2') });
+  exporter.withdraw('a');
+  await clock.advance(1_000);
+  await decide({});
+  expect(sink.texts()).toEqual({});
 });
