@@ -10,6 +10,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { CLUSTERMESH_ROWS } from './clustermesh/rows.ts';
 import { etcdVersion } from './etcd.ts';
 import { parseOptions, USAGE, UsageError } from './frame/options.ts';
 import type { RowResults } from './frame/results.ts';
@@ -20,7 +21,7 @@ import { INSIDE_ROWS } from './inside/rows.ts';
 import { KVSTOREMESH_ROWS } from './kvstoremesh/rows.ts';
 import { OUTAGES_ROW } from './reconnect/main.ts';
 
-const ROWS: readonly Row[] = [...KVSTOREMESH_ROWS, OUTAGES_ROW, ...INSIDE_ROWS];
+const ROWS: readonly Row[] = [...KVSTOREMESH_ROWS, ...CLUSTERMESH_ROWS, OUTAGES_ROW, ...INSIDE_ROWS];
 
 const END_WITHIN_MS = 3_000;
 

@@ -48,7 +48,10 @@ test.each(['clustermesh', 'kvstoremesh'])('a port in use ends %s with one line t
   expect(status).toBe(255);
 });
 
-test('the bundle asks the exec plugin of a kubeconfig for a token, and has no APIs that it does not use', async () => {
+test.each([
+  ['the exec plugin of a kubeconfig', 'of-the-plugin'],
+  ['a kubeconfig', 'of-the-file'],
+])('the bundle takes a token from %s, and has no APIs that it does not use', async (_, token) => {
   const authorizations: (string | undefined)[] = [];
   const api = createHttpServer((request, response) => {
     authorizations.push(request.headers.authorization);
@@ -56,7 +59,8 @@ test('the bundle asks the exec plugin of a kubeconfig for a token, and has no AP
   });
   await new Promise<void>((resolve) => api.listen(0, '127.0.0.1', resolve));
   const apiVersion = 'client.authentication.k8s.io/v1';
-  const credential = JSON.stringify({ apiVersion, kind: 'ExecCredential', status: { token: 'of-the-plugin' } });
+  const credential = JSON.stringify({ apiVersion, kind: 'ExecCredential', status: { token } });
+  const plugin = { exec: { apiVersion, command: 'echo', args: [credential], interactiveMode: 'Never' } };
   const kubeconfig = join(directory, 'kubeconfig');
   writeFileSync(
     kubeconfig,
@@ -64,7 +68,7 @@ test('the bundle asks the exec plugin of a kubeconfig for a token, and has no AP
       apiVersion: 'v1',
       kind: 'Config',
       clusters: [{ name: 'a', cluster: { server: `http://127.0.0.1:${(api.address() as AddressInfo).port}` } }],
-      users: [{ name: 'u', user: { exec: { apiVersion, command: 'echo', args: [credential], interactiveMode: 'Never' } } }],
+      users: [{ name: 'u', user: token === 'of-the-file' ? { token } : plugin }],
       contexts: [{ name: 'c', context: { cluster: 'a', user: 'u' } }],
       'current-context': 'c',
     }),
@@ -76,7 +80,7 @@ test('the bundle asks the exec plugin of a kubeconfig for a token, and has no AP
   api.close();
   api.closeAllConnections();
 
-  expect(new Set(authorizations)).toEqual(new Set(['Bearer of-the-plugin']));
+  expect(new Set(authorizations)).toEqual(new Set([`Bearer ${token}`]));
   expect(filesOf().reduce((sum, file) => sum + statSync(file).size, 0)).toBeLessThan(5_000_000);
 });
 
