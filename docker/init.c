@@ -34,8 +34,8 @@
 /* What Node needs besides its heap before there is a key: its code, threads, and the buffers of a few connections. */
 #define OUTSIDE_OF_HEAP (48 * MIB)
 #define LEAST_HEAP (32 * MIB)
-/* Node's own default. Larger ones make it neither faster nor smaller. */
-#define MOST_SEMI_SPACE (16 * MIB)
+/* Node's own default is 16. With 2 a fill takes as much processor time, and an idle process 5 MB less. */
+#define MOST_SEMI_SPACE (2 * MIB)
 
 static void fail(const char *what) {
   fprintf(stderr, "clustermesh-apiserver: %s: %s\n", what, strerror(errno));

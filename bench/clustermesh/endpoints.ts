@@ -24,8 +24,10 @@ async function filled(context: RowContext): Promise<KubeApiserver> {
       value: Buffer.from(JSON.stringify(endpoint(i))),
     }));
     await fill({ endpoints: [server.etcd.endpoint] } as Parameters<typeof fill>[0], entries);
-    const name = `${PATH}?limit=1&resourceVersion=0`;
-    await until('the server has them', async () => JSON.stringify(await server.requests.get(name)).includes('shop-'));
+    const remaining = `"remainingItemCount":${ENDPOINTS - 1}`;
+    await until('the server has them', async () =>
+      JSON.stringify(await server.requests.get(`${PATH}?limit=1`)).includes(remaining),
+    );
     return { [Symbol.asyncDispose]: async () => undefined };
   });
   return server;

@@ -131,9 +131,9 @@ describe('the heap', () => {
   };
 
   imageTest('is about half of the memory of the container', async () => {
-    // (256 - 48) / 2 and three times 4; (1024 - 48) / 2 and three times 16.
-    expect(await limitOf('--memory=256m')).toBe(116);
-    expect(await limitOf('--memory=1024m')).toBe(536);
+    // (256 - 48) / 2 and (1024 - 48) / 2, and three times 2.
+    expect(await limitOf('--memory=256m')).toBe(110);
+    expect(await limitOf('--memory=1024m')).toBe(494);
   });
 
   imageTest('has a limit where the container has none', async () => {
