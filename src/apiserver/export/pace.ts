@@ -8,10 +8,10 @@
  */
 import type { Clock } from '../../shared/time/clock.ts';
 
-/** Values up to this size are written as often as they change: a service of some 250 backends. */
-const MAX_UNPACED_BYTES = 16 * 1024;
+/** Values up to this size are written as often as they change: a service of some 500 backends. */
+const MAX_UNPACED_BYTES = 64 * 1024;
 
-/** Bytes a second of one object, up to a size for which MAX_PACE_MS is reached: 128 KiB, some 2,000 backends. */
+/** Bytes a second of one object, up to a size for which MAX_PACE_MS is reached: 128 KiB, some 1,000 backends. */
 const MAX_PACED_BYTES_PER_SECOND = 256 * 1024;
 
 /** A change waits no longer, whatever the size: the agents of other clusters use backends that are gone until then. */

@@ -120,8 +120,8 @@ test('a change of a large value after a while of rest does not wait, nor does a 
   const clock = new ManualClock();
   const { sink, prerequisite, decide } = setup(clock);
   prerequisite.complete();
-  await decide({ large: sized('large', 300_000, '1'), small: sized('small', 10_000, '1') });
-  await decide({ large: sized('large', 300_000, '2'), small: sized('small', 10_000, '2') });
+  await decide({ large: sized('large', 300_000, '1'), small: sized('small', 60_000, '1') });
+  await decide({ large: sized('large', 300_000, '2'), small: sized('small', 60_000, '2') });
   expect(sink.words).toEqual(['upsert large', 'upsert small', 'upsert small']);
   await clock.advance(500);
   await decide({});
@@ -135,9 +135,9 @@ test('the wait grows with the size of the value', async () => {
   const clock = new ManualClock();
   const { sink, prerequisite, decide } = setup(clock);
   prerequisite.complete();
-  await decide({ a: sized('a', 32 * 1024, '1') });
-  await decide({ a: sized('a', 32 * 1024, '2') });
-  await clock.advance(124);
+  await decide({ a: sized('a', 96 * 1024, '1') });
+  await decide({ a: sized('a', 96 * 1024, '2') });
+  await clock.advance(374);
   await decide({});
   expect(sink.words).toEqual(['upsert a']);
   await clock.advance(1);
