@@ -1,0 +1,104 @@
+/** An etcd of one or more members on loopback, empty and without fsync, with its figures. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../test/support/network/free-port.ts';
+import { type Usage, usageOfAll } from './usage.ts';
+
+const BUILT = join(import.meta.dirname, '../../.cache/tools/etcd-3.6');
+const START_MS = 30_000;
+
+/** As in bench/etcd.ts: of $ETCD_BIN, else the 3.6 that tests use, else of the PATH. */
+function binary(): string {
+  const named = process.env.ETCD_BIN?.split(delimiter)[0] ?? '';
+  if (named !== '') return named;
+  return existsSync(BUILT) ? BUILT : 'etcd';
+}
+
+interface Member {
+  readonly endpoint: string;
+  readonly child: ChildProcess;
+}
+
+export class EtcdMembers implements AsyncDisposable {
+  readonly #members: readonly Member[];
+  readonly #directory: string;
+
+  private constructor(members: readonly Member[], directory: string) {
+    this.#members = members;
+    this.#directory = directory;
+  }
+
+  /** Resolves when all of them answer. */
+  static async start(count = 1): Promise<EtcdMembers> {
+    const directory = await mkdtemp(join(tmpdir(), 'bench-members-'));
+    const planned: { name: string; client: string; peer: string }[] = [];
+    for (let at = 0; at < count; at += 1) {
+      const [client, peer] = [await freePort(), await freePort()];
+      planned.push({ name: `m${at}`, client: `http://127.0.0.1:${client}`, peer: `http://127.0.0.1:${peer}` });
+    }
+    const peers = planned.map(({ name, peer }) => `${name}=${peer}`).join();
+    const members = planned.map(({ name, client, peer }) => {
+      const args = [
+        ...['--name', name, '--data-dir', join(directory, name), '--unsafe-no-fsync', '--log-level', 'error'],
+        ...['--listen-client-urls', client, '--advertise-client-urls', client],
+        ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
+        ...['--initial-cluster', peers, '--initial-cluster-token', directory],
+        ...['--quota-backend-bytes', String(8 * 1024 ** 3), '--max-concurrent-streams', '1000000'],
+        // Members share few cores with what loads them: a leader is not to be replaced because one is late.
+        ...(count > 1 ? ['--heartbeat-interval', '500', '--election-timeout', '5000'] : []),
+      ];
+      return { endpoint: client, child: spawn(binary(), args, { stdio: ['ignore', 'ignore', 'inherit'] }) };
+    });
+    const started = new EtcdMembers(members, directory);
+    for (const { endpoint, child } of members) await answers(endpoint, child);
+    return started;
+  }
+
+  get endpoints(): readonly string[] {
+    return this.#members.map(({ endpoint }) => endpoint);
+  }
+
+  usage(): Usage {
+    return usageOfAll(this.#members.map(({ child }) => child.pid ?? 0));
+  }
+
+  /** The sum of the series `name` over all members and labels. */
+  async metrics(...names: readonly string[]): Promise<number[]> {
+    const texts = await Promise.all(this.endpoints.map(async (endpoint) => (await fetch(`${endpoint}/metrics`)).text()));
+    const lines = texts.flatMap((text) => text.split('\n'));
+    return names.map((name) => {
+      const own = lines.filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
+      return own.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { child } of this.#members) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      const exit = once(child, 'exit');
+      child.kill('SIGKILL');
+      await exit;
+    }
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
+
+async function answers(endpoint: string, child: ChildProcess): Promise<void> {
+  const deadline = performance.now() + START_MS;
+  while (performance.now() < deadline) {
+    if (child.exitCode !== null)
+      throw new Error(`etcd ended with status ${child.exitCode}; is ETCD_BIN, or etcd in PATH, an etcd?`);
+    const isHealthy = await fetch(`${endpoint}/health`).then(
+      (response) => response.ok,
+      () => false,
+    );
+    if (isHealthy) return;
+    await sleep(50);
+  }
+  throw new Error(`etcd did not answer within ${START_MS / 1000} s`);
+}

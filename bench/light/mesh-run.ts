@@ -1,0 +1,193 @@
+/** A kvstoremesh process that mirrors light etcds into an empty etcd, and what it uses meanwhile. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type EtcdClient, keyOf, type Revision } from '../../src/shared/etcd/types.ts';
+import { freePort } from '../../test/support/network/free-port.ts';
+import { connect } from '../ceiling.ts';
+import { generationOf, nowGeneration } from './cluster-keys.ts';
+import { EtcdMembers } from './etcd-members.ts';
+import type { LoopBlocks } from './loop-probe.ts';
+import type { LightSources } from './sources.ts';
+import { type Usage, usageOf } from './usage.ts';
+
+const BINARY = new URL('../../bin/clustermesh-apiserver', import.meta.url).pathname;
+const PROBE = new URL('loop-probe.ts', import.meta.url).href;
+/** Canaries of a mirrored cluster, those of kinds that it does not export included. */
+const CANARIES = 6;
+const PATIENCE_MS = 1_200_000;
+
+export interface MeshRunOptions {
+  readonly sources: LightSources;
+  readonly binary?: string;
+  readonly flags?: readonly string[];
+  readonly members?: number;
+}
+
+/** Events that a watcher of all mirrored keys of the local etcd received. */
+export interface Arrivals {
+  readonly events: number;
+  /** From the change in the light etcd to the watcher, of changed values, ascending. */
+  readonly lagMs: readonly number[];
+}
+
+export interface Answer {
+  readonly ms: number;
+  readonly bytes: number;
+  readonly text: string;
+}
+
+export class MeshRun implements AsyncDisposable {
+  readonly etcd: EtcdMembers;
+  /** Of the local etcd. */
+  readonly client: EtcdClient;
+  readonly #child: ChildProcess;
+  readonly #directory: string;
+  readonly #ports: { readonly api: number; readonly metrics: number };
+  readonly #clusters: number;
+  readonly #startMs: number;
+  readonly #stop = new AbortController();
+  #events = 0;
+  #lagMs: number[] = [];
+
+  private constructor(parts: {
+    etcd: EtcdMembers;
+    child: ChildProcess;
+    directory: string;
+    ports: { api: number; metrics: number };
+    clusters: number;
+    startMs: number;
+  }) {
+    this.etcd = parts.etcd;
+    this.#child = parts.child;
+    this.#directory = parts.directory;
+    this.#ports = parts.ports;
+    this.#clusters = parts.clusters;
+    this.#startMs = parts.startMs;
+    this.client = connect(this.etcd.endpoints[0] ?? '');
+    this.#child.once('exit', (code, signal) => this.#stop.abort(new Error(`kvstoremesh ended: ${code ?? signal}`)));
+  }
+
+  static async start({ sources, binary = BINARY, flags = [], members = 1 }: MeshRunOptions): Promise<MeshRun> {
+    const etcd = await EtcdMembers.start(members);
+    const directory = await mkdtemp(join(tmpdir(), 'bench-mesh-'));
+    for (const cluster of sources.clusters)
+      await writeFile(join(directory, cluster.name), `endpoints:\n- ${sources.endpointOf(cluster)}\n`);
+    const ports = { api: await freePort(), metrics: await freePort() };
+    const startMs = performance.now();
+    const child = spawn(
+      binary,
+      [
+        'kvstoremesh',
+        // 511 remote clusters are more than there are IDs beside the own one.
+        ...['--cluster-name=own', '--cluster-id=511', '--max-connected-clusters=511', '--allow-id-conflicts'],
+        ...[`--clustermesh-config=${directory}`, `--kvstore-opt=etcd.address=${etcd.endpoints.join()}`, '--remote-max-keys=0'],
+        ...['--remote-max-bytes=0', '--health-port=0', `--api-serve-addr=127.0.0.1:${ports.api}`],
+        ...[`--prometheus-serve-addr=127.0.0.1:${ports.metrics}`, ...flags],
+      ],
+      {
+        stdio: ['ignore', 'ignore', process.env.BENCH_LOG === undefined ? 'ignore' : 'inherit', 'ipc'],
+        env: { ...process.env, NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=${PROBE}` },
+      },
+    );
+    return new MeshRun({ etcd, child, directory, ports, clusters: sources.clusters.length, startMs });
+  }
+
+  usage(): Usage {
+    return usageOf(this.#child.pid ?? 0);
+  }
+
+  /** Resolves with the seconds from the start of the process until every canary of every cluster is in the local etcd. */
+  async full(): Promise<number> {
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(PATIENCE_MS)]);
+    const seen = new Set<string>();
+    for await (const batch of this.client.watch(keyOf('cilium/synced/'), { signal, from: 1 as Revision })) {
+      if (batch.kind === 'events') for (const { key } of batch.events) seen.add(key);
+      if (seen.size >= this.#clusters * CANARIES) break;
+    }
+    this.#stop.signal.throwIfAborted();
+    signal.throwIfAborted();
+    return (performance.now() - this.#startMs) / 1000;
+  }
+
+  /** From now on all events below `cilium/cache/` are counted. */
+  async follow(): Promise<void> {
+    const revision = await this.revision();
+    void (async () => {
+      const { signal } = this.#stop;
+      for await (const batch of this.client.watch(keyOf('cilium/cache/'), { signal, from: (revision + 1) as Revision })) {
+        if (batch.kind !== 'events') continue;
+        const nowUs = nowGeneration();
+        this.#events += batch.events.length;
+        for (const event of batch.events) {
+          const changedUs = event.type === 'put' ? generationOf(Buffer.from(event.value)) : undefined;
+          if (changedUs !== undefined) this.#lagMs.push((nowUs - changedUs) / 1000);
+        }
+      }
+    })();
+  }
+
+  /** What arrived since the last call. */
+  arrivals(): Arrivals {
+    const arrivals = { events: this.#events, lagMs: this.#lagMs.sort((a, b) => a - b) };
+    [this.#events, this.#lagMs] = [0, []];
+    return arrivals;
+  }
+
+  async revision(): Promise<Revision> {
+    for await (const page of this.client.list(keyOf('none/'), { signal: this.#stop.signal })) return page.revision;
+    return 0 as Revision;
+  }
+
+  status(): Promise<Answer> {
+    return timed(`http://127.0.0.1:${this.#ports.api}/v1/cluster`);
+  }
+
+  metrics(): Promise<Answer> {
+    return timed(`http://127.0.0.1:${this.#ports.metrics}/metrics`);
+  }
+
+  /** Remote clusters that are connected and listed. */
+  async ready(): Promise<number> {
+    const clusters = JSON.parse((await this.status()).text) as readonly { readonly ready?: boolean }[];
+    return clusters.filter(({ ready }) => ready === true).length;
+  }
+
+  /** Resolves with the seconds until all remote clusters are ready. */
+  async allReady(): Promise<number> {
+    const startMs = performance.now();
+    while ((await this.ready()) < this.#clusters) {
+      if (performance.now() - startMs > PATIENCE_MS) throw new Error('not all remote clusters became ready');
+      await sleep(500, undefined, { signal: this.#stop.signal });
+    }
+    return (performance.now() - startMs) / 1000;
+  }
+
+  /** The longest blocks of the event loop of the process while `work` is done. */
+  async blocks<T>(work: () => Promise<T>): Promise<{ readonly result: T; readonly blocks: LoopBlocks }> {
+    this.#child.send('watch the loop');
+    const result = await work();
+    const answered = once(this.#child, 'message', { signal: this.#stop.signal });
+    this.#child.send('longest blocks');
+    const [blocks] = (await answered) as [LoopBlocks];
+    return { result, blocks };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.removeAllListeners('exit');
+    this.#stop.abort();
+    this.#child.kill('SIGKILL');
+    this.client.close();
+    await this.etcd[Symbol.asyncDispose]();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
+
+async function timed(url: string): Promise<Answer> {
+  const startMs = performance.now();
+  const text = await (await fetch(url)).text();
+  return { ms: performance.now() - startMs, bytes: text.length, text };
+}
