@@ -27,10 +27,15 @@ interface Member {
 export class EtcdMembers implements AsyncDisposable {
   readonly #members: readonly Member[];
   readonly #directory: string;
+  /** Of the process that measures, however it ends. */
+  readonly #onExit = () => {
+    for (const { child } of this.#members) child.kill('SIGKILL');
+  };
 
   private constructor(members: readonly Member[], directory: string) {
     this.#members = members;
     this.#directory = directory;
+    process.once('exit', this.#onExit);
   }
 
   /** Resolves when all of them answer. */
@@ -78,6 +83,7 @@ export class EtcdMembers implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    process.off('exit', this.#onExit);
     for (const { child } of this.#members) {
       if (child.exitCode !== null || child.signalCode !== null) continue;
       const exit = once(child, 'exit');

@@ -50,6 +50,7 @@ export class MeshRun implements AsyncDisposable {
   readonly #clusters: number;
   readonly #startMs: number;
   readonly #stop = new AbortController();
+  readonly #onExit = () => void this.#child.kill('SIGKILL');
   #events = 0;
   #lagMs: number[] = [];
 
@@ -68,6 +69,7 @@ export class MeshRun implements AsyncDisposable {
     this.#clusters = parts.clusters;
     this.#startMs = parts.startMs;
     this.client = connect(this.etcd.endpoints[0] ?? '');
+    process.once('exit', this.#onExit);
     this.#child.once('exit', (code, signal) => this.#stop.abort(new Error(`kvstoremesh ended: ${code ?? signal}`)));
   }
 
@@ -96,8 +98,12 @@ export class MeshRun implements AsyncDisposable {
     return new MeshRun({ etcd, child, directory, ports, clusters: sources.clusters.length, startMs });
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   usage(): Usage {
-    return usageOf(this.#child.pid ?? 0);
+    return usageOf(this.pid);
   }
 
   /** Resolves with the seconds from the start of the process until every canary of every cluster is in the local etcd. */
@@ -177,6 +183,7 @@ export class MeshRun implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    process.off('exit', this.#onExit);
     this.#child.removeAllListeners('exit');
     this.#stop.abort();
     this.#child.kill('SIGKILL');

@@ -63,7 +63,7 @@ export class LightSources implements AsyncDisposable {
   /** Clusters `c001`, `c002` and so on with the IDs from 1 on, at most 511. Resolves when all of them accept connections. */
   static async start(shapes: readonly Shape[]): Promise<LightSources> {
     const clusters = shapes.map((shape, at) => {
-      const host = `127.1.${at >> 8}.${(at & 255) + 1}`;
+      const host = `127.1.${at >> 6}.${(at & 63) + 1}`;
       return { name: `c${String(at + 1).padStart(3, '0')}`, id: at + 1, shape, host };
     });
     const options = { port: await freePort(), clusters };

@@ -25,7 +25,6 @@ export interface ReadinessLimits {
 export function isReady(clusters: readonly ClusterProgress[], limits: ReadinessLimits, startMs: number, nowMs: number): boolean {
   if (nowMs - startMs >= limits.globalMs) return true;
   return clusters.every(
-    ({ createdMs, hasBegun, isSynced, isRemoved }) =>
-      isRemoved || isSynced || (!hasBegun && nowMs - createdMs >= limits.perClusterMs),
+    (cluster) => cluster.isSynced || (!cluster.hasBegun && nowMs - cluster.createdMs >= limits.perClusterMs) || cluster.isRemoved,
   );
 }

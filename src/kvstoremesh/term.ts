@@ -230,16 +230,22 @@ async function untilReady(
   const timeout = clock.sleep(readiness.globalMs, signal).then((): readonly RemoteCluster[] => []);
   const configured = await Promise.race([first, timeout]);
   const startMs = clock.monotonicMs();
-  const progress = (): ClusterProgress[] => {
-    const present = new Set(remotes.all);
-    return configured.map((remote) => ({
+  // Read on demand: the first cluster that is not ready decides, and there may be hundreds of them.
+  const progress = configured.map(
+    (remote): ClusterProgress => ({
       createdMs: remote.createdMs,
-      hasBegun: remote.state.hasBegun,
-      isSynced: remote.isSynced,
-      isRemoved: !present.has(remote),
-    }));
-  };
-  while (!isReady(progress(), readiness, startMs, clock.monotonicMs())) await clock.sleep(READINESS_INTERVAL_MS, signal);
+      get hasBegun() {
+        return remote.state.hasBegun;
+      },
+      get isSynced() {
+        return remote.isSynced;
+      },
+      get isRemoved() {
+        return !remotes.all.includes(remote);
+      },
+    }),
+  );
+  while (!isReady(progress, readiness, startMs, clock.monotonicMs())) await clock.sleep(READINESS_INTERVAL_MS, signal);
   log.info(
     { clusters: configured.length, unsynced: configured.filter((each) => !each.isSynced).map(({ name }) => name) },
     'ready',
