@@ -274,6 +274,12 @@ export const REMOTE_STOPPED_RETRY_MS = 60_000;
 /** Shortest interval between two listings of a remote; the longest is three times this. */
 export const REMOTE_RELIST_MS = 20 * 60_000;
 
+/**
+ * Between two reads of cluster configs of remotes, all remotes together: 511 are read every 15 s each. Every 5 s took most of
+ * the processor time of an idle mesh.
+ */
+export const CONFIG_READING_SPACING_MS = 30;
+
 /** Prefixes of all remotes that are listed at the same time, and how long one may delay others. */
 export const MAX_CONCURRENT_REMOTE_LISTS = 32;
 export const LIST_TURN_MS = 10_000;

@@ -11,6 +11,7 @@ import { asError } from '../../shared/errors.ts';
 import { ClusterChangedError, PermissionDeniedError } from '../../shared/etcd/errors.ts';
 import { clusterConfigKey } from '../../shared/etcd/keyspace.ts';
 import type { EtcdClient } from '../../shared/etcd/types.ts';
+import { CONFIG_READING_SPACING_MS } from '../../shared/limits.ts';
 import type { RunObserver } from '../../shared/process/controller-runs.ts';
 import type { Sink } from '../../shared/publisher/types.ts';
 import type { Clock } from '../../shared/time/clock.ts';
@@ -33,12 +34,14 @@ export interface ReadingsOptions {
   readonly changes: ConfigChanges;
   /** The quorum has responded to a request sent at that time, monotonic milliseconds. */
   readonly onAnswer?: (askedMs: number) => void;
+  /** How many remote clusters are read. */
+  readonly remotes?: (() => number) | undefined;
   /** Receives for each read whether it found a valid cluster config. */
   readonly onRead?: RunObserver | undefined;
 }
 
 export interface ReadingsTiming {
-  /** Interval between two reads, while the cluster config is present and while it is absent. */
+  /** Interval between two reads, while the cluster config is present and while it is absent. With many remotes the first is longer. */
   readonly presentMs: number;
   readonly absentMs: number;
   /** Between two reads at least, however often the key changes. */
@@ -79,10 +82,13 @@ export class ConfigChanges implements Sink {
  * SourceReplacedError when the connection is no good, and the signal's reason when it is aborted.
  */
 export async function* clusterConfigReadings(options: ReadingsOptions): AsyncGenerator<ClusterConfigReading, never> {
-  const { clock, signal, timing, changes, onRead } = options;
+  const { clock, signal, timing, changes, remotes, onRead } = options;
   let last: ClusterConfigReading | undefined;
   let answeredMs = clock.monotonicMs();
+  /** When the first of the reads that have failed since then was sent. */
+  let failingMs: number | undefined;
   for (;;) {
+    const askedMs = clock.monotonicMs();
     try {
       const reading = await read(options);
       onRead?.(reading.kind === 'present');
@@ -91,18 +97,22 @@ export async function* clusterConfigReadings(options: ReadingsOptions): AsyncGen
         yield reading;
       }
       answeredMs = clock.monotonicMs();
+      failingMs = undefined;
     } catch (thrown) {
       signal.throwIfAborted();
       const error = asError(thrown);
       onRead?.(false);
       if (error instanceof ClusterChangedError) throw new SourceReplacedError(error.message);
-      const silentMs = clock.monotonicMs() - answeredMs;
+      failingMs ??= askedMs;
+      // Of the time before a read that failed no more counts than in a small mesh.
+      const silentMs = clock.monotonicMs() - Math.max(answeredMs, failingMs - timing.presentMs);
       if (silentMs >= timing.silenceMs) {
         throw new ConnectionLostError(`no answer for ${Math.round(silentMs / 1000)} s: ${error.message}`, { cause: error });
       }
     }
     await clock.sleep(timing.leastMs, signal);
-    const pauseMs = last?.kind === 'present' ? timing.presentMs : timing.absentMs;
+    const spacedMs = failingMs === undefined ? (remotes?.() ?? 0) * CONFIG_READING_SPACING_MS : 0;
+    const pauseMs = last?.kind === 'present' ? Math.max(timing.presentMs, spacedMs) : timing.absentMs;
     await changes.changed.wait(Math.max(0, pauseMs - timing.leastMs), clock, signal);
   }
 }

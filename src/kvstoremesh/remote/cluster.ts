@@ -332,8 +332,8 @@ export class RemoteCluster {
       const timing = this.#timing.readings;
       const { signal } = scope;
       const onAnswer = (askedMs: number) => this.#onAnswer(askedMs, signal);
-      const { onConfigRead: onRead } = this.#context;
-      const options = { client, cluster: this.name, clock, signal, timing, changes, onAnswer, onRead };
+      const { onConfigRead: onRead, remotes } = this.#context;
+      const options = { client, cluster: this.name, clock, signal, timing, changes, remotes, onAnswer, onRead };
       for await (const reading of clusterConfigReadings(options)) {
         const { kind } = this.#state.phase;
         const isMirroring = kind === 'mirroring' || kind === 'stopped';

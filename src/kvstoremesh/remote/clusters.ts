@@ -21,7 +21,7 @@ import type { RemoteClusterContext } from './context.ts';
 export type RemovalStep = 'kept' | 'draining' | 'drained';
 
 export interface RemoteClustersOptions {
-  readonly context: Omit<RemoteClusterContext, 'brake' | 'turns'>;
+  readonly context: Omit<RemoteClusterContext, 'brake' | 'turns' | 'remotes'>;
   /** Nothing of the cluster runs any more; called again when its keys are gone. */
   readonly onEnded?: (cluster: string) => void;
   /** The removal of a cluster has come to this step. */
@@ -59,7 +59,7 @@ export class RemoteClusters {
     this.#options = options;
     const { context } = options;
     const running = () => this.all.length;
-    this.#context = { ...context, brake: new WithdrawalBrake(running), turns: new ListTurns(context.clock) };
+    this.#context = { ...context, remotes: running, brake: new WithdrawalBrake(running), turns: new ListTurns(context.clock) };
     this.#scope = new TaskScope(options.signal);
   }
 

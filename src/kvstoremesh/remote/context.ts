@@ -44,6 +44,8 @@ export interface RemoteClusterContext extends Omit<MirrorOptions, 'relistMs' | '
   /** After so long without a remote its services are withdrawn; 0 for never. */
   readonly cacheTtlMs: number;
   readonly brake: WithdrawalBrake;
+  /** How many there are. */
+  readonly remotes: () => number;
   /** Between the removal of a withdrawn cluster's config and that of its keys; DRAIN_GRACE_MS where absent. */
   readonly drainGraceMs?: number | undefined;
   readonly clock: Clock;

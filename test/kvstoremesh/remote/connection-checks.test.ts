@@ -18,7 +18,7 @@ import { keyValue, scriptedClient } from '../scripted-client.ts';
 
 describe('the readings of a cluster config', () => {
   /** Answers the reads with `answers` in turn, the last one for ever. */
-  function readings(answers: readonly (string | undefined | Error)[]) {
+  function readings(answers: readonly (string | undefined | Error)[], remotes = 1) {
     const clock = new ManualClock();
     const stop = new AbortController();
     let reads = 0;
@@ -34,7 +34,7 @@ describe('the readings of a cluster config', () => {
     const changes = new ConfigChanges();
     const found: boolean[] = [];
     const onRead = (isFound: boolean) => found.push(isFound);
-    const options = { client, cluster: 'berlin', timing: READINGS_TIMING, changes, onRead };
+    const options = { client, cluster: 'berlin', timing: READINGS_TIMING, changes, remotes: () => remotes, onRead };
     const ended = (async () => {
       try {
         for await (const reading of clusterConfigReadings({ ...options, clock, signal: stop.signal })) {
@@ -97,6 +97,22 @@ describe('the readings of a cluster config', () => {
     await clock.advance(20_000);
     expect(seen).toEqual(['id 7']);
     await clock.advance(60_000);
+    expect(await ended).toBeInstanceOf(ConnectionLostError);
+  });
+
+  test('are fewer in a mesh of many remotes, but a silence ends them as soon', async () => {
+    const away = new UnavailableError('gone');
+    const { clock, ended, reads, changes } = readings(['{"id":7}', '{"id":7}', '{"id":7}', '{"id":7}', '{"id":7}', away], 511);
+    await clock.advance(60_000);
+    expect(reads()).toBe(4);
+    changes.upsert();
+    await clock.advance(0);
+    expect(reads()).toBe(5);
+    await clock.advance(15_400);
+    expect(reads()).toBe(6);
+    await clock.advance(8_000);
+    expect(await Promise.race([ended, Promise.resolve('still reading')])).toBe('still reading');
+    await clock.advance(3_000);
     expect(await ended).toBeInstanceOf(ConnectionLostError);
   });
 
