@@ -34,3 +34,20 @@ export async function scraped(endpoint: string, names: readonly string[]): Promi
     lines.filter((line) => line.startsWith(name)).reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0),
   );
 }
+
+export interface Usage {
+  readonly cpuSeconds: number;
+  readonly memoryMegabytes: number;
+  readonly peakMegabytes: number;
+}
+
+/** Of several processes together. */
+export async function usageOf(pids: readonly number[]): Promise<Usage> {
+  let [cpu, resident, peak] = [0, 0, 0];
+  for (const pid of pids) {
+    cpu += await cpuSeconds(pid);
+    const { residentMegabytes, peakMegabytes } = await memory(pid);
+    [resident, peak] = [resident + residentMegabytes, peak + peakMegabytes];
+  }
+  return { cpuSeconds: cpu, memoryMegabytes: resident, peakMegabytes: peak };
+}

@@ -1,7 +1,7 @@
 /** Simulated agents on an etcd: their first synchronization, their idle watches, and changes at rising rates. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '../ceiling.ts';
-import { EtcdMembers } from '../light/etcd-members.ts';
+import { EtcdMembers } from '../etcd-members.ts';
 import { type Shape, scaled } from '../light/shape.ts';
 import { AgentProcesses } from './processes.ts';
 import { change, load, mirroredClusters } from './store-load.ts';
@@ -84,7 +84,7 @@ export async function runAgents(options: AgentsOptions, progress: (line: string)
   const clusters = mirroredClusters(remotes, { ...scaled(options.shape, imported), nodes });
   await using etcd = await EtcdMembers.start(members);
   const keys = await load(etcd.endpoints[0] ?? '', clusters);
-  progress(`${keys} keys in etcd: ${etcd.usage().memoryMegabytes.toFixed(0)} MB`);
+  progress(`${keys} keys in etcd: ${(await etcd.usage()).memoryMegabytes.toFixed(0)} MB`);
   const names = clusters.map(({ name }) => name);
   await using processes = AgentProcesses.prepare({ endpoints: etcd.endpoints, agents, remotes: names, isShared }, perProcess);
   await sleep(2_000);
@@ -105,7 +105,7 @@ export async function runAgents(options: AgentsOptions, progress: (line: string)
 }
 
 async function synchronize(etcd: EtcdMembers, processes: AgentProcesses, agents: number, keys: number): Promise<Sync> {
-  const [before, agentsBefore] = [etcd.usage(), await processes.stats()];
+  const [before, agentsBefore] = [await etcd.usage(), await processes.stats()];
   const startMs = performance.now();
   processes.start();
   let stats = await processes.stats();
@@ -115,7 +115,7 @@ async function synchronize(etcd: EtcdMembers, processes: AgentProcesses, agents:
     if (performance.now() - startMs > SYNC_PATIENCE_MS || stats.failures >= agents) break;
   }
   const seconds = (performance.now() - startMs) / 1000;
-  const after = etcd.usage();
+  const after = await etcd.usage();
   const etcdCpuSeconds = after.cpuSeconds - before.cpuSeconds;
   return {
     keys,
@@ -136,9 +136,9 @@ async function synchronize(etcd: EtcdMembers, processes: AgentProcesses, agents:
 /** Nothing changes. */
 async function rest(etcd: EtcdMembers): Promise<Idle> {
   await sleep(5_000);
-  const before = etcd.usage();
+  const before = await etcd.usage();
   await sleep(IDLE_SECONDS * 1000);
-  const after = etcd.usage();
+  const after = await etcd.usage();
   return {
     etcdCpuPercent: ((after.cpuSeconds - before.cpuSeconds) / IDLE_SECONDS) * 100,
     etcdMemory: after.memoryMegabytes,
@@ -158,7 +158,7 @@ interface RateParts {
 }
 
 async function atRate({ etcd, processes, client, clusters, agents, wanted, seconds, ...rest }: RateParts): Promise<Rate> {
-  const [before, agentsBefore] = [etcd.usage(), await processes.stats()];
+  const [before, agentsBefore] = [await etcd.usage(), await processes.stats()];
   let [slowWatchers, pendingEvents, isOver] = [0, 0, false];
   const watching = (async () => {
     while (!isOver) {
@@ -168,7 +168,7 @@ async function atRate({ etcd, processes, client, clusters, agents, wanted, secon
     }
   })();
   const { changes, transactions } = await change(client, clusters, wanted, seconds);
-  const [during, agentsDuring] = [etcd.usage(), await processes.stats()];
+  const [during, agentsDuring] = [await etcd.usage(), await processes.stats()];
   const changedMs = performance.now();
   let stats = agentsDuring;
   while (stats.events - agentsBefore.events < changes * agents && performance.now() - changedMs < DRAIN_PATIENCE_MS) {
@@ -181,7 +181,7 @@ async function atRate({ etcd, processes, client, clusters, agents, wanted, secon
   const lagMs = [...agentsDuring.lagMs, ...stats.lagMs].sort((a, b) => a - b);
   const at = (part: number) => lagMs[Math.ceil(lagMs.length * part) - 1] ?? Number.NaN;
   const delivered = stats.events - agentsBefore.events;
-  const after = etcd.usage();
+  const after = await etcd.usage();
   return {
     wanted,
     changesPerSecond: changes / seconds,

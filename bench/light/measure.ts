@@ -27,7 +27,7 @@ export interface Fill {
 export async function measureFill(mesh: MeshRun, sources: LightSources): Promise<Fill> {
   const before = await sources.stats();
   const seconds = await mesh.full();
-  const [own, etcd, after] = [mesh.usage(), mesh.etcd.usage(), await sources.stats()];
+  const [own, etcd, after] = [await mesh.usage(), await mesh.etcd.usage(), await sources.stats()];
   const [dataBytes = 0] = await mesh.etcd.metrics('etcd_mvcc_db_total_size_in_bytes');
   return {
     seconds,
@@ -52,9 +52,10 @@ export interface Load {
 }
 
 async function measureLoad(mesh: MeshRun, seconds: number): Promise<Load & { readonly cpuSeconds: number }> {
-  const [own, etcd, startMs] = [mesh.usage(), mesh.etcd.usage(), performance.now()];
+  const [own, etcd, startMs] = [await mesh.usage(), await mesh.etcd.usage(), performance.now()];
   await sleep(seconds * 1000);
-  const [ownAfter, etcdAfter, tookSeconds] = [mesh.usage(), mesh.etcd.usage(), (performance.now() - startMs) / 1000];
+  const tookSeconds = (performance.now() - startMs) / 1000;
+  const [ownAfter, etcdAfter] = [await mesh.usage(), await mesh.etcd.usage()];
   const cpuSeconds = ownAfter.cpuSeconds - own.cpuSeconds;
   return {
     cpuSeconds,
@@ -135,7 +136,7 @@ export interface Return {
 /** Clusters are lost together and return together; nothing changes meanwhile. Call `mesh.follow` before. */
 export async function measureReturn(mesh: MeshRun, sources: LightSources, restart: Restart): Promise<Return> {
   mesh.arrivals();
-  const [{ connections }, revision, { cpuSeconds }] = [await sources.stats(), await mesh.revision(), mesh.usage()];
+  const [{ connections }, revision, { cpuSeconds }] = [await sources.stats(), await mesh.revision(), await mesh.usage()];
   const perSecond: number[] = [];
   const { result, blocks } = await mesh.blocks(async () => {
     await sources.restart(restart);
@@ -162,7 +163,7 @@ export async function measureReturn(mesh: MeshRun, sources: LightSources, restar
     mostConnectionsPerSecond: Math.max(...perSecond),
     transactions: (await mesh.revision()) - revision,
     events: mesh.arrivals().events,
-    cpuSeconds: mesh.usage().cpuSeconds - cpuSeconds,
+    cpuSeconds: (await mesh.usage()).cpuSeconds - cpuSeconds,
     blocks,
   };
 }

@@ -8,11 +8,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type EtcdClient, keyOf, type Revision } from '../../src/shared/etcd/types.ts';
 import { freePort } from '../../test/support/network/free-port.ts';
 import { connect } from '../ceiling.ts';
+import { EtcdMembers } from '../etcd-members.ts';
+import { type Usage, usageOf } from '../usage.ts';
 import { generationOf, nowGeneration } from './cluster-keys.ts';
-import { EtcdMembers } from './etcd-members.ts';
 import type { LoopBlocks } from './loop-probe.ts';
 import type { LightSources } from './sources.ts';
-import { type Usage, usageOf } from './usage.ts';
 
 const BINARY = new URL('../../bin/clustermesh-apiserver', import.meta.url).pathname;
 const PROBE = new URL('loop-probe.ts', import.meta.url).href;
@@ -102,8 +102,8 @@ export class MeshRun implements AsyncDisposable {
     return this.#child.pid ?? 0;
   }
 
-  usage(): Usage {
-    return usageOf(this.pid);
+  usage(): Promise<Usage> {
+    return usageOf([this.pid]);
   }
 
   /** Resolves with the seconds from the start of the process until every canary of every cluster is in the local etcd. */

@@ -1,23 +1,15 @@
 /** An etcd of one or more members on loopback, empty and without fsync, with its figures. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from '../../test/support/network/free-port.ts';
-import { type Usage, usageOfAll } from './usage.ts';
+import { freePort } from '../test/support/network/free-port.ts';
+import { etcdBinary } from './etcd.ts';
+import { type Usage, usageOf } from './usage.ts';
 
-const BUILT = join(import.meta.dirname, '../../.cache/tools/etcd-3.6');
 const START_MS = 30_000;
-
-/** As in bench/etcd.ts: of $ETCD_BIN, else the 3.6 that tests use, else of the PATH. */
-function binary(): string {
-  const named = process.env.ETCD_BIN?.split(delimiter)[0] ?? '';
-  if (named !== '') return named;
-  return existsSync(BUILT) ? BUILT : 'etcd';
-}
 
 interface Member {
   readonly endpoint: string;
@@ -57,7 +49,7 @@ export class EtcdMembers implements AsyncDisposable {
         // Members share few cores with what loads them: a leader is not to be replaced because one is late.
         ...(count > 1 ? ['--heartbeat-interval', '500', '--election-timeout', '5000'] : []),
       ];
-      return { endpoint: client, child: spawn(binary(), args, { stdio: ['ignore', 'ignore', 'inherit'] }) };
+      return { endpoint: client, child: spawn(etcdBinary(), args, { stdio: ['ignore', 'ignore', 'inherit'] }) };
     });
     const started = new EtcdMembers(members, directory);
     for (const { endpoint, child } of members) await answers(endpoint, child);
@@ -68,8 +60,8 @@ export class EtcdMembers implements AsyncDisposable {
     return this.#members.map(({ endpoint }) => endpoint);
   }
 
-  usage(): Usage {
-    return usageOfAll(this.#members.map(({ child }) => child.pid ?? 0));
+  usage(): Promise<Usage> {
+    return usageOf(this.#members.map(({ child }) => child.pid ?? 0));
   }
 
   /** The sum of the series `name` over all members and labels. */
