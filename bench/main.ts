@@ -11,6 +11,7 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { CLUSTERMESH_ROWS } from './clustermesh/rows.ts';
+import { AGENTS_ROWS } from './agents/rows.ts';
 import { etcdVersion } from './etcd.ts';
 import { parseOptions, USAGE, UsageError } from './frame/options.ts';
 import type { RowResults } from './frame/results.ts';
@@ -19,9 +20,19 @@ import { runRow } from './frame/run.ts';
 import { resultJson, resultTable } from './frame/table.ts';
 import { INSIDE_ROWS } from './inside/rows.ts';
 import { KVSTOREMESH_ROWS } from './kvstoremesh/rows.ts';
+import { LIGHT_ROWS } from './light/rows.ts';
+import { MESH_ROWS } from './mesh/rows.ts';
 import { OUTAGES_ROW } from './reconnect/main.ts';
 
-const ROWS: readonly Row[] = [...KVSTOREMESH_ROWS, ...CLUSTERMESH_ROWS, OUTAGES_ROW, ...INSIDE_ROWS];
+const ROWS: readonly Row[] = [
+  ...KVSTOREMESH_ROWS,
+  ...CLUSTERMESH_ROWS,
+  OUTAGES_ROW,
+  ...INSIDE_ROWS,
+  ...LIGHT_ROWS,
+  ...MESH_ROWS,
+  ...AGENTS_ROWS,
+];
 
 const END_WITHIN_MS = 3_000;
 

@@ -70,7 +70,13 @@ export class MeshRun implements AsyncDisposable {
     this.#startMs = parts.startMs;
     this.client = connect(this.etcd.endpoints[0] ?? '');
     process.once('exit', this.#onExit);
-    this.#child.once('exit', (code, signal) => this.#stop.abort(new Error(`kvstoremesh ended: ${code ?? signal}`)));
+    let lastLines = '';
+    this.#child.stderr?.on('data', (chunk) => {
+      lastLines = (lastLines + String(chunk)).slice(-2_000);
+    });
+    this.#child.once('exit', (code, signal) =>
+      this.#stop.abort(new Error(`kvstoremesh ended with ${code ?? signal}: ${lastLines}`)),
+    );
   }
 
   static async start({ sources, binary = BINARY, flags = [], members = 1 }: MeshRunOptions): Promise<MeshRun> {
@@ -91,7 +97,7 @@ export class MeshRun implements AsyncDisposable {
         ...[`--prometheus-serve-addr=127.0.0.1:${ports.metrics}`, ...flags],
       ],
       {
-        stdio: ['ignore', 'ignore', process.env.BENCH_LOG === undefined ? 'ignore' : 'inherit', 'ipc'],
+        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
         env: { ...process.env, NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=${PROBE}` },
       },
     );
