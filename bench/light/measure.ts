@@ -125,7 +125,7 @@ export interface Return {
   /** The same until every kind of every cluster was listed, where another store answers. */
   readonly readySeconds: number;
   readonly mostConnectionsPerSecond: number;
-  /** Transactions of the local etcd meanwhile. */
+  /** Transactions of the local etcd until then. */
   readonly transactions: number;
   /** Events below `cilium/cache/`: nothing has changed, so each is a write for an unchanged key. */
   readonly events: number;
@@ -133,7 +133,7 @@ export interface Return {
   readonly blocks: LoopBlocks;
 }
 
-/** Clusters are lost together and return together; nothing changes meanwhile. Call `mesh.follow` before. */
+/** Clusters are lost together and return together, and nothing changes. Call `mesh.follow` before. */
 export async function measureReturn(mesh: MeshRun, sources: LightSources, restart: Restart): Promise<Return> {
   mesh.arrivals();
   const [{ connections }, revision, { cpuSeconds }] = [await sources.stats(), await mesh.revision(), await mesh.usage()];

@@ -1,4 +1,4 @@
-/** A kvstoremesh process that mirrors light etcds into an empty etcd, and what it uses meanwhile. */
+/** A kvstoremesh process that mirrors light etcds into an empty etcd, and what it uses. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
