@@ -14,12 +14,16 @@ const OPTIONS = {
   perProcess: 500,
 };
 
-function figuresOf({ sync, idle, rates }: AgentsRun): readonly Figure[] {
+function figuresOf({ sync, rates, kept, keptBefore }: AgentsRun): readonly Figure[] {
   return [
     { name: 'watches', unit: '', value: sync.watches },
     { name: 'all synchronized', unit: 's', value: sync.seconds },
     { name: 'etcd CPU of a listed key', unit: 'µs', value: sync.etcdMicrosecondsPerListedKey },
-    { name: 'etcd memory of a watch', unit: 'kB', value: ((idle.etcdMemory - sync.etcdMemoryBefore) / sync.watches) * 1024 },
+    {
+      name: 'etcd memory of a watch',
+      unit: 'kB',
+      value: ((kept.liveMegabytes - keptBefore.liveMegabytes) / sync.watches) * 1024,
+    },
     { name: 'failures', unit: '', value: sync.failures, target: { of: 'value', atMost: 0 } },
     ...rates.flatMap(({ wanted, ...rate }): Figure[] => [
       { name: `delivered at ${wanted} changes/s`, unit: 'events/s', value: rate.deliveredPerSecond },

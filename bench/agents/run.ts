@@ -64,10 +64,20 @@ export interface Rate {
   readonly drainSeconds: number;
 }
 
+/** What etcd keeps for its clients after all changes; its resident memory is mostly what the first lists left behind. */
+export interface Kept {
+  /** Heap in use after the last collection, and stacks. */
+  readonly liveMegabytes: number;
+  readonly goroutines: number;
+}
+
 export interface AgentsRun {
   readonly sync: Sync;
   readonly idle: Idle;
   readonly rates: readonly Rate[];
+  readonly kept: Kept;
+  /** Before agents connected. */
+  readonly keptBefore: Kept;
 }
 
 const POLL_MS = 250;
@@ -88,6 +98,7 @@ export async function runAgents(options: AgentsOptions, progress: (line: string)
   const names = clusters.map(({ name }) => name);
   await using processes = AgentProcesses.prepare({ endpoints: etcd.endpoints, agents, remotes: names, isShared }, perProcess);
   await sleep(2_000);
+  const keptBefore = await keptBy(etcd);
   const sync = await synchronize(etcd, processes, agents, keys);
   progress(JSON.stringify(sync));
   const idle = await rest(etcd);
@@ -101,7 +112,16 @@ export async function runAgents(options: AgentsOptions, progress: (line: string)
     progress(JSON.stringify(result));
   }
   client.close();
-  return { sync, idle, rates: results };
+  const kept = await keptBy(etcd);
+  progress(JSON.stringify({ kept, keptBefore }));
+  return { sync, idle, rates: results, kept, keptBefore };
+}
+
+/** Go collects when the heap has doubled: what it aims at is twice of what was in use after the last collection. */
+async function keptBy(etcd: EtcdMembers): Promise<Kept> {
+  const names = ['go_memstats_next_gc_bytes', 'go_memstats_stack_inuse_bytes', 'go_goroutines'];
+  const [nextBytes = 0, stackBytes = 0, goroutines = 0] = await etcd.metrics(...names);
+  return { liveMegabytes: (nextBytes / 2 + stackBytes) / 2 ** 20, goroutines };
 }
 
 async function synchronize(etcd: EtcdMembers, processes: AgentProcesses, agents: number, keys: number): Promise<Sync> {

@@ -1,12 +1,12 @@
 /** The local etcd as agents find it: keys of mirrored clusters, and their changes. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EtcdClient, keyOf, NO_LEASE, type TxnOperation } from '../../src/shared/etcd/types.ts';
+import { MAX_TXN_OPERATIONS, MAX_TXNS_IN_FLIGHT } from '../../src/shared/limits.ts';
 import { fill } from '../ceiling.ts';
 import type { Entry } from '../dataset.ts';
 import { clusterKeys, type KeyKind, nowGeneration } from '../light/cluster-keys.ts';
 import type { Shape } from '../light/shape.ts';
 
-const MAX_OPERATIONS = 128;
 /** Changes within this time are in one transaction, as those of a busy mirror. */
 const ROUND_MS = 10;
 /** Of the changes: 1 of an endpoint to 0.2 of an identity. */
@@ -38,7 +38,10 @@ export async function load(endpoint: string, clusters: readonly MirroredCluster[
   return keys;
 }
 
-/** Rewrites endpoints and identities of all clusters at `perSecond` altogether. Resolves with how many, and in how many transactions. */
+/**
+ * Rewrites endpoints and identities of all clusters at `perSecond` altogether, with as many transactions in flight as the mirror
+ * has. Resolves with how many changes there were, and in how many transactions.
+ */
 export async function change(
   client: EtcdClient,
   clusters: readonly MirroredCluster[],
@@ -47,23 +50,29 @@ export async function change(
 ): Promise<{ readonly changes: number; readonly transactions: number }> {
   const signal = AbortSignal.timeout(seconds * 1000 + 120_000);
   const startMs = performance.now();
+  const inFlight = new Set<Promise<unknown>>();
   let [changes, transactions] = [0, 0];
   for (;;) {
     const elapsedSeconds = (performance.now() - startMs) / 1000;
-    if (elapsedSeconds >= seconds) return { changes, transactions };
-    const due = Math.min(MAX_OPERATIONS, Math.floor(elapsedSeconds * perSecond) - changes);
+    if (elapsedSeconds >= seconds) break;
+    const due = Math.min(MAX_TXN_OPERATIONS, Math.floor(elapsedSeconds * perSecond) - changes);
     if (due > 0) {
       const operations = new Map<string, TxnOperation>();
       while (operations.size < due) {
         const put = randomPut(clusters);
         operations.set(put.key, put);
       }
-      await client.txn([...operations.values()], { signal });
+      const transaction = client.txn([...operations.values()], { signal });
+      const settled = transaction.finally(() => inFlight.delete(settled));
+      inFlight.add(settled);
       changes += due;
       transactions += 1;
     }
-    if (due < MAX_OPERATIONS) await sleep(ROUND_MS);
+    if (inFlight.size >= MAX_TXNS_IN_FLIGHT) await Promise.race(inFlight);
+    else if (due < MAX_TXN_OPERATIONS) await sleep(ROUND_MS);
   }
+  await Promise.all(inFlight);
+  return { changes, transactions };
 }
 
 function randomPut(clusters: readonly MirroredCluster[]): TxnOperation {
