@@ -11,7 +11,7 @@ import { connect } from '../ceiling.ts';
 import { EtcdMembers } from '../etcd-members.ts';
 import { type Usage, usageOf } from '../usage.ts';
 import { generationOf, nowGeneration } from './cluster-keys.ts';
-import type { LoopBlocks } from './loop-probe.ts';
+import type { LiveMemory, LoopBlocks } from './loop-probe.ts';
 import type { LightSources } from './sources.ts';
 
 const BINARY = new URL('../../bin/clustermesh-apiserver', import.meta.url).pathname;
@@ -182,10 +182,18 @@ export class MeshRun implements AsyncDisposable {
   async blocks<T>(work: () => Promise<T>): Promise<{ readonly result: T; readonly blocks: LoopBlocks }> {
     this.#child.send('watch the loop');
     const result = await work();
+    return { result, blocks: (await this.#ask('longest blocks')) as LoopBlocks };
+  }
+
+  async live(): Promise<LiveMemory> {
+    return (await this.#ask('live memory')) as LiveMemory;
+  }
+
+  async #ask(question: string): Promise<unknown> {
     const answered = once(this.#child, 'message', { signal: this.#stop.signal });
-    this.#child.send('longest blocks');
-    const [blocks] = (await answered) as [LoopBlocks];
-    return { result, blocks };
+    this.#child.send(question);
+    const answers: unknown[] = await answered;
+    return answers[0];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -44,6 +44,7 @@ const rows: readonly (readonly [string, (result: MeshResult) => number])[] = [
   ['CPU s', ({ fill }) => fill.cpuSeconds],
   ['CPU µs of a key', ({ fill }) => fill.cpuMicrosecondsPerKey],
   ['memory MB', ({ idle }) => idle.memoryMegabytes],
+  ['memory in use MB', ({ live }) => live.megabytes],
   ['peak memory MB', ({ fill }) => fill.peakMegabytes],
   ['etcd: CPU s', ({ fill }) => fill.etcdCpuSeconds],
   ['etcd: memory MB', ({ fill }) => fill.etcdMemoryMegabytes],

@@ -5,7 +5,7 @@ import { type MeshResult, runMesh } from './run.ts';
 
 const OPTIONS = { scale: 0.1, seconds: 30, idleSeconds: 30, downMs: 10_000 };
 
-function figuresOf({ clusters, keys, fill, idle, churn, back, replaced }: MeshResult): readonly Figure[] {
+function figuresOf({ clusters, keys, fill, idle, live, churn, back, replaced }: MeshResult): readonly Figure[] {
   return [
     { name: 'remote clusters', unit: '', value: clusters },
     { name: 'keys', unit: '', value: keys },
@@ -13,6 +13,7 @@ function figuresOf({ clusters, keys, fill, idle, churn, back, replaced }: MeshRe
     { name: 'CPU of a key', unit: 'µs', value: fill.cpuMicrosecondsPerKey },
     { name: 'etcd CPU of a key', unit: 'µs', value: (fill.etcdCpuSeconds / keys) * 1e6 },
     { name: 'memory', unit: 'MB', value: idle.memoryMegabytes },
+    { name: 'memory in use', unit: 'MB', value: live.megabytes },
     { name: 'etcd memory', unit: 'MB', value: idle.etcdMemoryMegabytes },
     { name: 'etcd data', unit: 'MB', value: fill.etcdDataMegabytes },
     { name: 'CPU when idle', unit: '% of a core', value: idle.cpuPercent },

@@ -1,4 +1,6 @@
 /** A mesh through its life: the first load, no changes, changes, and all remote clusters lost and back at once. */
+
+import type { LiveMemory } from '../light/loop-probe.ts';
 import {
   type Churn,
   type Fill,
@@ -31,6 +33,8 @@ export interface MeshResult {
   readonly keys: number;
   readonly fill: Fill;
   readonly idle: Load;
+  /** After the idle time. */
+  readonly live: LiveMemory;
   readonly churn: Churn;
   readonly reports: {
     readonly statusMs: number;
@@ -56,6 +60,8 @@ export async function runMesh(mesh: MeshShape, options: MeshOptions, progress: (
   tell('full', fill);
   const idle = await measureIdle(running, idleSeconds);
   tell('idle', idle);
+  const live = await running.live();
+  tell('live', live);
   await running.follow();
   const churn = await measureChurn(running, sources, rates, seconds);
   tell('changes', churn);
@@ -67,5 +73,5 @@ export async function runMesh(mesh: MeshShape, options: MeshOptions, progress: (
   tell('back', back);
   const replaced = await measureReturn(running, sources, { count: clusters, downMs, isReplaced: true });
   tell('replaced', replaced);
-  return { name, clusters, keys: keysOf(shape) * clusters, fill, idle, churn, reports, back, replaced };
+  return { name, clusters, keys: keysOf(shape) * clusters, fill, idle, live, churn, reports, back, replaced };
 }
