@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../test/support/network/free-port.ts';
 import { etcdBinary } from './etcd.ts';
+import { getText } from './get-text.ts';
 import { type Usage, usageOf } from './usage.ts';
 
 const START_MS = 30_000;
@@ -66,7 +67,7 @@ export class EtcdMembers implements AsyncDisposable {
 
   /** The sum of the series `name` over all members and labels. */
   async metrics(...names: readonly string[]): Promise<number[]> {
-    const texts = await Promise.all(this.endpoints.map(async (endpoint) => (await fetch(`${endpoint}/metrics`)).text()));
+    const texts = await Promise.all(this.endpoints.map((endpoint) => getText(`${endpoint}/metrics`)));
     const lines = texts.flatMap((text) => text.split('\n'));
     return names.map((name) => {
       const own = lines.filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));

@@ -9,6 +9,8 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { runAgents } from './run.ts';
 
+// Its processes end with it.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 const { values } = parseArgs({
   options: {
     agents: { type: 'string', default: '1000' },

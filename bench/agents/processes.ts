@@ -44,6 +44,15 @@ export class AgentProcesses implements AsyncDisposable {
     for (const child of this.#children) child.send('start' satisfies WorkerCommand);
   }
 
+  /** Agents neither read nor answer until `resume`, as on nodes without processor time; `stats` waits for that too. */
+  pause(): void {
+    for (const child of this.#children) child.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    for (const child of this.#children) child.kill('SIGCONT');
+  }
+
   /** The sum of all processes. Rejects if one has ended. */
   async stats(): Promise<WorkerStats> {
     const all = await Promise.all(this.#children.map(statsOf));

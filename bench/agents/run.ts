@@ -71,10 +71,25 @@ export interface Kept {
   readonly goroutines: number;
 }
 
+/** All agents stop reading for a time while changes go on at the highest rate. */
+export interface Stall {
+  readonly seconds: number;
+  readonly changes: number;
+  readonly slowWatchers: number;
+  readonly pendingEvents: number;
+  readonly etcdMemory: number;
+  /** Watches that etcd ended. */
+  readonly canceled: number;
+  readonly deliveredPart: number;
+  /** From the moment when agents read again until all is delivered. */
+  readonly catchUpSeconds: number;
+}
+
 export interface AgentsRun {
   readonly sync: Sync;
   readonly idle: Idle;
   readonly rates: readonly Rate[];
+  readonly stall: Stall;
   readonly kept: Kept;
   /** Before agents connected. */
   readonly keptBefore: Kept;
@@ -111,10 +126,13 @@ export async function runAgents(options: AgentsOptions, progress: (line: string)
     results.push(result);
     progress(JSON.stringify(result));
   }
-  client.close();
   const kept = await keptBy(etcd);
   progress(JSON.stringify({ kept, keptBefore }));
-  return { sync, idle, rates: results, kept, keptBefore };
+  const parts = { etcd, processes, client, clusters, agents, seconds: options.seconds };
+  const stall = await stalled({ ...parts, wanted: Math.max(...rates), canceled: (await processes.stats()).canceled });
+  progress(JSON.stringify({ stall }));
+  client.close();
+  return { sync, idle, rates: results, stall, kept, keptBefore };
 }
 
 /** Go collects when the heap has doubled: what it aims at is twice of what was in use after the last collection. */
@@ -177,6 +195,36 @@ interface RateParts {
   readonly canceled: number;
 }
 
+async function stalled({ etcd, processes, client, clusters, agents, wanted, seconds, canceled }: RateParts): Promise<Stall> {
+  const before = await processes.stats();
+  processes.pause();
+  const { changes } = await change(client, clusters, wanted, seconds);
+  const [[slowWatchers = 0, pendingEvents = 0], { memoryMegabytes: etcdMemory }] = [
+    await etcd.metrics(SLOW, PENDING),
+    await etcd.usage(),
+  ];
+  processes.resume();
+  const { stats, drainSeconds: catchUpSeconds } = await drained(processes, before.events + changes * agents);
+  return {
+    ...{ seconds, changes, slowWatchers, pendingEvents, etcdMemory, catchUpSeconds },
+    canceled: stats.canceled - canceled,
+    deliveredPart: (stats.events - before.events) / (changes * agents),
+  };
+}
+
+/** Resolves when agents have received so many events, or after a time. */
+async function drained(processes: AgentProcesses, events: number) {
+  const startMs = performance.now();
+  let stats = await processes.stats();
+  const lagMs = [...stats.lagMs];
+  while (stats.events < events && performance.now() - startMs < DRAIN_PATIENCE_MS) {
+    await sleep(POLL_MS);
+    stats = await processes.stats();
+    lagMs.push(...stats.lagMs);
+  }
+  return { stats, lagMs, drainSeconds: (performance.now() - startMs) / 1000 };
+}
+
 async function atRate({ etcd, processes, client, clusters, agents, wanted, seconds, ...rest }: RateParts): Promise<Rate> {
   const [before, agentsBefore] = [await etcd.usage(), await processes.stats()];
   let [slowWatchers, pendingEvents, isOver] = [0, 0, false];
@@ -189,16 +237,10 @@ async function atRate({ etcd, processes, client, clusters, agents, wanted, secon
   })();
   const { changes, transactions } = await change(client, clusters, wanted, seconds);
   const [during, agentsDuring] = [await etcd.usage(), await processes.stats()];
-  const changedMs = performance.now();
-  let stats = agentsDuring;
-  while (stats.events - agentsBefore.events < changes * agents && performance.now() - changedMs < DRAIN_PATIENCE_MS) {
-    await sleep(POLL_MS);
-    stats = await processes.stats();
-  }
-  const drainSeconds = (performance.now() - changedMs) / 1000;
+  const { stats, drainSeconds, ...late } = await drained(processes, agentsBefore.events + changes * agents);
   [isOver] = [true];
   await watching;
-  const lagMs = [...agentsDuring.lagMs, ...stats.lagMs].sort((a, b) => a - b);
+  const lagMs = [...agentsDuring.lagMs, ...late.lagMs].sort((a, b) => a - b);
   const at = (part: number) => lagMs[Math.ceil(lagMs.length * part) - 1] ?? Number.NaN;
   const delivered = stats.events - agentsBefore.events;
   const after = await etcd.usage();

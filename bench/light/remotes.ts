@@ -97,6 +97,8 @@ export async function manyRemotes(options: RemotesOptions, one: Fill): Promise<r
 }
 
 if (import.meta.main) {
+  // Its processes end with it.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
   const { values } = parseArgs({
     options: {
       clusters: { type: 'string', default: '511' },

@@ -23,6 +23,8 @@ const { values } = parseArgs({
   },
 });
 
+// Its processes end with it.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 const results: MeshResult[] = [];
 for (const name of values.mesh.split(',')) {
   const mesh = MESHES.find((each) => each.name === name);
