@@ -275,8 +275,8 @@ export const REMOTE_STOPPED_RETRY_MS = 60_000;
 export const REMOTE_RELIST_MS = 20 * 60_000;
 
 /**
- * Between two reads of cluster configs of remotes, all remotes together: 511 are read every 15 s each. Every 5 s took most of
- * the processor time of an idle mesh.
+ * Between two reads of cluster configs of remotes, all remotes together: 511 are read every 15 s each, which keeps their staleness
+ * below the 30 s of its objective. Every 5 s would be a hundred requests a second.
  */
 export const CONFIG_READING_SPACING_MS = 30;
 
