@@ -137,6 +137,7 @@ export interface Return {
 export async function measureReturn(mesh: MeshRun, sources: LightSources, restart: Restart): Promise<Return> {
   mesh.arrivals();
   const [{ connections }, revision, { cpuSeconds }] = [await sources.stats(), await mesh.revision(), await mesh.usage()];
+  const earlier = new Set(await mesh.ready());
   const perSecond: number[] = [];
   const { result, blocks } = await mesh.blocks(async () => {
     await sources.restart(restart);
@@ -154,7 +155,7 @@ export async function measureReturn(mesh: MeshRun, sources: LightSources, restar
     }
     const connectedSeconds = (performance.now() - startMs) / 1000;
     // Of a store with the same cluster ID nothing is listed: watches go on.
-    if (restart.isReplaced === true) await mesh.allReady();
+    if (restart.isReplaced === true) await mesh.replaced(earlier, restart.count);
     return { connectedSeconds, readySeconds: (performance.now() - startMs) / 1000 };
   });
   await sleep(2_000);

@@ -20,6 +20,7 @@ const PROBE = new URL('loop-probe.ts', import.meta.url).href;
 /** Canaries of a mirrored cluster, those of kinds that it does not export included. */
 const CANARIES = 6;
 const PATIENCE_MS = 1_200_000;
+const CLUSTER_ID = /ID: ([0-9a-f]+)/;
 
 export interface MeshRunOptions {
   readonly sources: LightSources;
@@ -163,22 +164,23 @@ export class MeshRun implements AsyncDisposable {
     return timed(`http://127.0.0.1:${this.#ports.metrics}/metrics`);
   }
 
-  /** Remote clusters that are connected and listed. */
-  async ready(): Promise<number> {
+  /** Cluster IDs of the etcds of remote clusters that are connected and listed. */
+  async ready(): Promise<readonly string[]> {
     // A busy process may drop a request; then the next one tells.
     const answer = await this.status().catch(() => undefined);
-    const clusters = JSON.parse(answer?.text ?? '[]') as readonly { readonly ready?: boolean }[];
-    return clusters.filter(({ ready }) => ready === true).length;
+    const clusters = JSON.parse(answer?.text ?? '[]') as readonly { readonly ready?: boolean; readonly status?: string }[];
+    return clusters.filter(({ ready }) => ready === true).map(({ status = '' }) => CLUSTER_ID.exec(status)?.[1] ?? '');
   }
 
-  /** Resolves with the seconds until all remote clusters are ready. */
-  async allReady(): Promise<number> {
-    const startMs = performance.now();
-    while ((await this.ready()) < this.#clusters) {
-      if (performance.now() - startMs > PATIENCE_MS) throw new Error('not all remote clusters became ready');
+  /** Resolves when all remote clusters are ready, `count` of them with another etcd than one of `earlier`. */
+  async replaced(earlier: ReadonlySet<string>, count: number): Promise<void> {
+    const deadlineMs = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const ids = await this.ready();
+      if (ids.length === this.#clusters && ids.filter((id) => !earlier.has(id)).length >= count) return;
+      if (performance.now() > deadlineMs) throw new Error('not all remote clusters became ready');
       await sleep(500, undefined, { signal: this.#stop.signal });
     }
-    return (performance.now() - startMs) / 1000;
   }
 
   /** The longest blocks of the event loop of the process while `work` is done. */
