@@ -14,6 +14,7 @@ const START_MS = 30_000;
 
 interface Member {
   readonly endpoint: string;
+  readonly metrics: string;
   readonly child: ChildProcess;
 }
 
@@ -34,26 +35,30 @@ export class EtcdMembers implements AsyncDisposable {
   /** Resolves when all of them answer. */
   static async start(count = 1): Promise<EtcdMembers> {
     const directory = await mkdtemp(join(tmpdir(), 'bench-members-'));
-    const planned: { name: string; client: string; peer: string }[] = [];
+    const planned: { name: string; client: string; peer: string; metrics: string }[] = [];
     for (let at = 0; at < count; at += 1) {
-      const [client, peer] = [await freePort(), await freePort()];
-      planned.push({ name: `m${at}`, client: `http://127.0.0.1:${client}`, peer: `http://127.0.0.1:${peer}` });
+      const [client, peer, metrics] = [await freePort(), await freePort(), await freePort()].map(
+        (port) => `http://127.0.0.1:${port}`,
+      );
+      planned.push({ name: `m${at}`, client: client ?? '', peer: peer ?? '', metrics: metrics ?? '' });
     }
     const peers = planned.map(({ name, peer }) => `${name}=${peer}`).join();
-    const members = planned.map(({ name, client, peer }) => {
+    const members = planned.map(({ name, client, peer, metrics }) => {
       const args = [
         ...['--name', name, '--data-dir', join(directory, name), '--unsafe-no-fsync', '--log-level', 'error'],
         ...['--listen-client-urls', client, '--advertise-client-urls', client],
+        // The port of clients resets connections of others while it has thousands of theirs.
+        ...['--listen-metrics-urls', metrics],
         ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
         ...['--initial-cluster', peers, '--initial-cluster-token', directory],
         ...['--quota-backend-bytes', String(8 * 1024 ** 3), '--max-concurrent-streams', '1000000'],
         // Members share few cores with what loads them: a leader is not to be replaced because one is late.
         ...(count > 1 ? ['--heartbeat-interval', '500', '--election-timeout', '5000'] : []),
       ];
-      return { endpoint: client, child: spawn(etcdBinary(), args, { stdio: ['ignore', 'ignore', 'inherit'] }) };
+      return { endpoint: client, metrics, child: spawn(etcdBinary(), args, { stdio: ['ignore', 'ignore', 'inherit'] }) };
     });
     const started = new EtcdMembers(members, directory);
-    for (const { endpoint, child } of members) await answers(endpoint, child);
+    for (const { metrics, child } of members) await answers(metrics, child);
     return started;
   }
 
@@ -67,7 +72,7 @@ export class EtcdMembers implements AsyncDisposable {
 
   /** The sum of the series `name` over all members and labels. */
   async metrics(...names: readonly string[]): Promise<number[]> {
-    const texts = await Promise.all(this.endpoints.map((endpoint) => getText(`${endpoint}/metrics`)));
+    const texts = await Promise.all(this.#members.map(({ metrics }) => getText(`${metrics}/metrics`)));
     const lines = texts.flatMap((text) => text.split('\n'));
     return names.map((name) => {
       const own = lines.filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
