@@ -75,7 +75,7 @@ export async function manyRemotes(options: RemotesOptions, one: Fill): Promise<r
       target: { of: 'value', atMost: 20 },
     },
     { name: '/metrics', unit: 'ms', value: reports.metrics.ms, target: { of: 'value', atMost: 100 } },
-    { name: '/metrics', unit: 'MB', value: reports.metrics.bytes / 1e6 },
+    { name: '/metrics, size', unit: 'MB', value: reports.metrics.bytes / 1e6 },
     {
       name: '/metrics, longest block',
       unit: 'CPU ms',
