@@ -6,6 +6,7 @@
  */
 
 import {
+  labelledEndpointProjection,
   projectCiliumEndpoint,
   projectCiliumEndpointSlice,
   projectCiliumIdentity,
@@ -27,6 +28,9 @@ import { convertIdentity, namespaceOfIdentity } from './converters/identity.ts';
 import { convertPods, type Pods } from './converters/pods.ts';
 import { type ExportContext, exportNodes, exportOwned, type OwnedExport } from './export/export-rules.ts';
 import { NOTHING, UNDECIDED } from './export/exporter.ts';
+import type { LabelSelector } from './export/label-selector.ts';
+import type { EndpointCounts } from './export/selection/endpoint-counts.ts';
+import { exportSelected } from './export/selection/selected-exports.ts';
 import type { Informers, Kind } from './informers/informers.ts';
 import { ObjectStore } from './informers/object-store.ts';
 import type { Sections } from './sections.ts';
@@ -36,7 +40,7 @@ interface OwnedKind<T> extends Kind<T>, OwnedExport<T> {}
 
 const NODES: Kind<CiliumNode> = { resource: CILIUM_NODES, project: projectCiliumNode };
 
-const IDENTITIES: OwnedKind<CiliumIdentity> = {
+export const IDENTITIES: OwnedKind<CiliumIdentity> = {
   resource: CILIUM_IDENTITIES,
   project: projectCiliumIdentity,
   scope: 'identities/v1',
@@ -73,13 +77,28 @@ export interface CiliumKindsOptions {
   /** Addresses come from CiliumEndpointSlices instead of CiliumEndpoints. */
   readonly usesEndpointSlices: boolean;
   readonly crdWaitTimeoutMs: number;
+  /** Undefined where all endpoints of exported namespaces are exported. */
+  readonly selected: SelectedEndpoints | undefined;
+}
+
+export interface SelectedEndpoints {
+  readonly selector: LabelSelector;
+  readonly counts: EndpointCounts;
+}
+
+/** The kind with the addresses of pods; what `selector` selects by labels is part of its objects. */
+export function endpointKind(usesEndpointSlices: boolean, selector?: LabelSelector): Kind<Pods> & OwnedExport<Pods> {
+  if (usesEndpointSlices) return ENDPOINT_SLICES;
+  if (selector === undefined) return ENDPOINTS;
+  const project = labelledEndpointProjection(selector.labelNames);
+  return { ...ENDPOINTS, project: (raw) => podsOfEndpoint(project(raw), (labels) => selector.matches(labels)) };
 }
 
 /** Follows the kinds of Cilium once their CRDs exist. Rejects with a CrdTimeoutError if they are not created in time. */
 export async function exportCiliumKinds(options: CiliumKindsOptions, signal: AbortSignal): Promise<void> {
-  const { informers, context, sections, usesEndpointSlices, crdWaitTimeoutMs: timeoutMs } = options;
+  const { informers, context, sections, usesEndpointSlices, crdWaitTimeoutMs: timeoutMs, selected } = options;
   const { connection, metrics, clock, log } = informers.options;
-  const pods = usesEndpointSlices ? ENDPOINT_SLICES : ENDPOINTS;
+  const pods = endpointKind(usesEndpointSlices, selected?.selector);
   const resources = [NODES, IDENTITIES, pods].map(({ resource }) => resource);
   const observer = metrics.observe(CUSTOM_RESOURCE_DEFINITIONS);
   await waitForCrds({ connection, resources, timeoutMs, observer, clock, log, signal });
@@ -87,6 +106,14 @@ export async function exportCiliumKinds(options: CiliumKindsOptions, signal: Abo
   const nodes = new ObjectStore<CiliumNode>(() => '');
   exportNodes(context, sections['nodes/v1'], nodes);
   informers.follow(NODES, nodes);
+  if (selected !== undefined) {
+    const identities = new ObjectStore<CiliumIdentity>(IDENTITIES.namespaceOf);
+    const endpoints = new ObjectStore<Pods>(pods.namespaceOf);
+    exportSelected(context, { ...selected, identities, endpoints, sections });
+    informers.follow(IDENTITIES, identities);
+    informers.follow(pods, endpoints);
+    return;
+  }
   const follow = <T>(kind: OwnedKind<T>, earlier?: Section) => {
     const objects = new ObjectStore<T>(kind.namespaceOf);
     exportOwned(context, sections[kind.scope], objects, kind, earlier);

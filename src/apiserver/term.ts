@@ -34,6 +34,7 @@ import { namespaceFilter, tellUnknownNames } from './export/export-filter.ts';
 import { Namespaces } from './export/namespaces.ts';
 import { ObjectRejections } from './export/object-rejections.ts';
 import { ObjectTraces } from './export/object-traces.ts';
+import { EndpointCountMetrics, EndpointCounts } from './export/selection/endpoint-counts.ts';
 import type { ApiserverFlags } from './flags.ts';
 import { KubernetesHealth } from './informers/health.ts';
 import { Informers } from './informers/informers.ts';
@@ -52,6 +53,8 @@ export interface TermMetrics {
   readonly rejections: ObjectRejections;
   /** Undefined where the users of etcd are not synchronized. */
   readonly users: UsersMetrics | undefined;
+  /** Undefined where endpoints are not selected. */
+  readonly endpoints: EndpointCountMetrics | undefined;
   readonly runsOf: (group: ControllerGroup) => RunObserver | undefined;
 }
 
@@ -63,6 +66,7 @@ export function termMetrics(flags: ApiserverFlags, publisher: PublisherMetrics, 
     rejections: new ObjectRejections(log, registry),
     reflectors: new KubernetesMetrics(registry),
     users: flags.clusterUsersEnabled ? new UsersMetrics(registry) : undefined,
+    endpoints: flags.exportEndpointSelector.text === '' ? undefined : new EndpointCountMetrics(registry),
   };
 }
 
@@ -102,6 +106,7 @@ export async function runTerm(options: TermOptions, client: EtcdClient, signal: 
     metrics.publisher.setPublisher(undefined);
     for (const section of Object.values(sections)) metrics.publisher.removeSection(section);
     metrics.reflectors.forgetStates();
+    metrics.endpoints?.setCounts(undefined);
   }
 }
 
@@ -178,7 +183,9 @@ function startJobs(parts: Parts): void {
   start('Cilium kinds', async (signal) => {
     const usesEndpointSlices = flags.enableCiliumEndpointSlice;
     const crdWaitTimeoutMs = flags.crdWaitTimeoutMs;
-    await exportCiliumKinds({ informers, context, sections, usesEndpointSlices, crdWaitTimeoutMs }, signal);
+    const selected = metrics.endpoints && { selector: flags.exportEndpointSelector, counts: new EndpointCounts() };
+    metrics.endpoints?.setCounts(selected?.counts);
+    await exportCiliumKinds({ informers, context, sections, usesEndpointSlices, crdWaitTimeoutMs, selected }, signal);
     await untilAborted(signal);
   });
   if (flags.clustermeshEnableMcsApi && flags.clustermeshMcsApiInstallCrds) {

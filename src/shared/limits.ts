@@ -428,3 +428,9 @@ export const MAX_COREDNS_UPDATE_ATTEMPTS = 5;
 export const MAX_MCS_API_CRD_ATTEMPTS = 10;
 export const MCS_API_CRD_RETRY_MIN_MS = 1_000;
 export const MCS_API_CRD_RETRY_MAX_MS = 30_000;
+
+/** The lowest number that Cilium allocates to an identity; those below are reserved or well known, and have no object. */
+export const MIN_ALLOCATED_IDENTITY = 256;
+
+/** How long a selected endpoint waits for the object of its identity, which the agent creates before it. */
+export const IDENTITY_PATIENCE_MS = 5_000;

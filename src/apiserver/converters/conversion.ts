@@ -2,6 +2,9 @@
 import type { WideInteger } from '../../shared/kubernetes/objects/types.ts';
 import type { Entry } from '../encoding/keyspace.ts';
 
+/** The value of a key that its object claims and that must not exist: no other object may have it. Recognized as this very array. */
+export const WITHHELD = new Uint8Array(0);
+
 export interface Conversion {
   readonly entries: readonly Entry[];
   /** One text for each part left out because it is wrong, naming the field and the reason; the rest is exported. */

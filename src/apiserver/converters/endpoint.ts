@@ -3,8 +3,14 @@ import type { CiliumEndpoint } from '../../shared/kubernetes/objects/types.ts';
 import { lowBits } from './conversion.ts';
 import { addressesOf, createdMsOf, type Pods } from './pods.ts';
 
-/** Without an identity the addresses of the pod are exported with the number 0. */
-export function podsOfEndpoint({ metadata, status = {} }: CiliumEndpoint): Pods {
+/** Whether an object with these labels is selected. */
+export type MatchesLabels = (labels: Readonly<Record<string, string>>) => boolean;
+
+/**
+ * Without an identity the addresses of the pod are exported with the number 0. With `matches` the labels are judged: the agent copies
+ * those of the Pod into the metadata, and copies them again when they change.
+ */
+export function podsOfEndpoint({ metadata, status = {} }: CiliumEndpoint, matches?: MatchesLabels): Pods {
   const pod = {
     name: metadata.name,
     addresses: addressesOf(status.networking?.addressing),
@@ -14,5 +20,6 @@ export function podsOfEndpoint({ metadata, status = {} }: CiliumEndpoint): Pods 
     serviceAccount: status['service-account'] ?? '',
     namedPorts: status['named-ports'] ?? null,
   };
-  return { namespace: metadata.namespace ?? '', createdMs: createdMsOf(metadata), pods: [pod] };
+  const pods = { namespace: metadata.namespace ?? '', createdMs: createdMsOf(metadata), pods: [pod] };
+  return matches === undefined || !metadata.labels ? pods : { ...pods, isSelected: matches(metadata.labels) };
 }

@@ -8,7 +8,7 @@ import type { AddressPair, EndpointNamedPort, GoList, ObjectMeta } from '../../s
 import { JSON_NULL, type Json, jsonInteger, jsonList, jsonStruct, jsonText } from '../encoding/go-json.ts';
 import { canonicalAddress } from '../encoding/ip.ts';
 import { type Cluster, type Entry, ipKey } from '../encoding/keyspace.ts';
-import { type Conversion, isPort, quoted } from './conversion.ts';
+import { type Conversion, isPort, quoted, WITHHELD } from './conversion.ts';
 
 /** A pod as it is kept: flat, because there are a hundred thousand of them. */
 export interface Pod {
@@ -31,6 +31,8 @@ export interface Pods {
   /** Creation time of the object in milliseconds; 0 if absent. */
   readonly createdMs: number;
   readonly pods: readonly Pod[];
+  /** Whether the labels of the object are selected; absent where it has none, and where nothing is selected by labels. */
+  readonly isSelected?: boolean;
 }
 
 /** All addresses of the pairs, the IPv4 address of each first. */
@@ -43,10 +45,27 @@ export function createdMsOf({ creationTimestamp = '' }: ObjectMeta): number {
   return Date.parse(creationTimestamp) || 0;
 }
 
-/** What the pods export. A key occurs twice where two pods of an object have one address: the last one holds. */
-export function convertPods(cluster: Cluster, { namespace, pods }: Pods): Conversion {
+/**
+ * What the pods export. A key occurs twice where two pods of an object have one address: the last one holds. Addresses of pods that
+ * are not exported are withheld.
+ */
+export function convertPods(
+  cluster: Cluster,
+  { namespace, pods }: Pods,
+  isExported: (pod: Pod) => boolean = () => true,
+): Conversion {
   const rejected: string[] = [];
-  return { entries: pods.flatMap((pod) => podEntries(cluster, namespace, pod, rejected)), rejected };
+  const entries = pods.flatMap((pod) =>
+    isExported(pod) ? podEntries(cluster, namespace, pod, rejected) : withheldEntries(cluster, pod),
+  );
+  return { entries, rejected };
+}
+
+function withheldEntries(cluster: Cluster, { addresses }: Pod): Entry[] {
+  return addresses.flatMap((text) => {
+    const address = canonicalAddress(text);
+    return address === undefined ? [] : { key: ipKey(cluster, address), value: WITHHELD };
+  });
 }
 
 /**

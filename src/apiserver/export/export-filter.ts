@@ -4,7 +4,8 @@
  * They only restrict. An excluded namespace is treated as one that is not global: none of its services,
  * slices, service exports, identities and addresses is exported. A service that does not match is not requested:
  * the API server applies the selector, so that such a service does not exist for this daemon, and no key of any kind is
- * derived from it.
+ * derived from it. Pods are selected by the labels of their endpoints (`selection/`); a service keeps the backends that
+ * are not.
  */
 import { listKind } from '../../shared/flags/collections.ts';
 import { FlagError } from '../../shared/flags/error.ts';
@@ -46,6 +47,7 @@ const namespaces: Flag<readonly string[]> = {
 export const exportFilterFlags = {
   'export-namespaces': namespaces,
   'export-namespace-selector': selector('Label selector of the namespaces to export; empty for all'),
+  'export-endpoint-selector': selector('Label selector of the Pods whose addresses and identities to export; empty for all'),
   'export-selector': selector('Label selector of the services to export; empty for all'),
 };
 

@@ -92,7 +92,7 @@ export function exportOwned<T>(
 }
 
 /** A deleted object, which will release its claims, is older than all others. */
-function createdOr<T>(object: T | undefined, createdMs: (object: T) => number): number {
+export function createdOr<T>(object: T | undefined, createdMs: (object: T) => number): number {
   return object === undefined ? Number.NEGATIVE_INFINITY : createdMs(object);
 }
 
@@ -179,7 +179,8 @@ export function exportServiceExports(
   followNamespaces(exporter, context.namespaces, (namespace) => serviceExports.inNamespace(namespace));
 }
 
-function known({ signal }: ExportContext, section: Section): Listing {
+/** Listed when it is known what etcd has of the section. */
+export function known({ signal }: ExportContext, section: Section): Listing {
   const listing = new FirstListing();
   section.whenEtcdListed(signal).then(
     () => listing.complete(),
@@ -194,7 +195,7 @@ function known({ signal }: ExportContext, section: Section): Listing {
  * `whileUnknown` while the namespace is unknown: it was deleted, or the object's event arrived before that of its
  * namespace, which then causes another evaluation. By default nothing, as after a restart.
  */
-function whereExported(
+export function whereExported(
   namespaces: Namespaces,
   namespace: string,
   convert: () => Conversion,

@@ -41,6 +41,8 @@ export interface ExporterOptions {
   readonly earlier?: EarlierRun;
   /** The same: when the object of this id was created. Of several the youngest has the key. */
   readonly createdMs?: (id: string) => number;
+  /** Called after the object of this id was given what it exports now. */
+  readonly onExported?: (id: string, conversion: Conversion) => void;
   readonly rejections: ObjectRejections;
   /** Undefined where nothing is traced. */
   readonly tracesOf?: ((scope: Scope) => ObjectTraces) | undefined;
@@ -81,6 +83,12 @@ export class Exporter {
     this.#queue.drop(id);
     this.#pace.drop(id);
     this.#claims.claim(id, []);
+    this.#options.onExported?.(id, NOTHING);
+  }
+
+  /** Calls `listener` once, as soon as what objects export is known of all of them. */
+  whenIdle(listener: () => void): void {
+    this.#queue.whenIdle(listener);
   }
 
   /** In slices, as all work: after a long absence etcd may have other values for very many keys. */
@@ -108,12 +116,13 @@ export class Exporter {
   }
 
   #update(id: string): void {
-    const { scope, evaluate, rejections } = this.#options;
+    const { scope, evaluate, onExported, rejections } = this.#options;
     try {
       const conversion = evaluate(id);
       if (conversion === UNDECIDED) return;
       this.#claims.claim(id, conversion.entries);
       this.#pace.wrote(id, valueBytes(conversion.entries));
+      onExported?.(id, conversion);
       rejections.parts(scope, id, conversion.rejected);
     } catch (thrown) {
       // One unexpected object must not stop the others; its exported keys stay.

@@ -9,11 +9,15 @@
  * (The original publishes the first to claim a key, and its older releases the last to write it; both depend on history, and
  * both may leave the address of a running Pod with a terminated one.)
  *
+ * An object may claim a key without a value (`WITHHELD`): while it is the owner, the key does not exist. The address of a Pod that
+ * is not exported would else be exported with the identity of the terminated Pod that had it before.
+ *
  * During a first listing a key that has another value in etcd than the claim, or a second claim, stays unchanged
  * until all claims are known: readers see at most one change, and none if the owner is the same as before.
  */
 import type { EtcdKey } from '../../shared/etcd/types.ts';
 import type { Section, Sink } from '../../shared/publisher/types.ts';
+import { WITHHELD } from '../converters/conversion.ts';
 import { compareBytes } from '../encoding/go-json.ts';
 import type { Entry } from '../encoding/keyspace.ts';
 
@@ -86,7 +90,7 @@ export class KeyClaims {
     const holder = this.#holders.get(key);
     if (holder === owner || (holder === undefined && this.#earlier?.compare(key, value) !== 'other')) {
       this.#holders.set(key, owner);
-      this.#sink.upsert(key, value);
+      this.#publish(key, value);
       return;
     }
     if (this.#earlier !== undefined) this.#undecided.add(key);
@@ -117,7 +121,7 @@ export class KeyClaims {
       if (owner === contest.published && known === undefined) break;
       const value = known ?? this.#ask(owner, key);
       if (value !== undefined) {
-        this.#sink.upsert(key, value);
+        this.#publish(key, value);
         values.set(owner, undefined);
         contest.published = owner;
         break;
@@ -130,6 +134,11 @@ export class KeyClaims {
       this.#holders.delete(key);
       this.#sink.remove(key);
     } else if (values.size === 1) this.#holders.set(key, contest.published);
+  }
+
+  #publish(key: EtcdKey, value: Uint8Array): void {
+    if (value === WITHHELD) this.#sink.remove(key);
+    else this.#sink.upsert(key, value);
   }
 
   #ask(owner: string, key: EtcdKey): Uint8Array | undefined {

@@ -141,8 +141,8 @@ test.for(wrong)('%s is refused by name', ([message, project, raw]) => {
 });
 
 test('for any input, a projection returns or throws a ShapeError', () => {
-  const { namespaceProjection, ...others } = projections;
-  const all = [namespaceProjection(['a']), ...Object.values(others)];
+  const { namespaceProjection, labelledEndpointProjection, ...others } = projections;
+  const all = [namespaceProjection(['a']), labelledEndpointProjection(['a']), ...Object.values(others)];
   fc.assert(
     fc.property(fc.jsonValue(), fc.constantFrom(...all), (raw, project) => {
       try {

@@ -117,13 +117,19 @@ const endpointFields = {
   'named-ports': list(record({}, { name: text, port: number, protocol: text })),
 };
 
-const ciliumEndpoint = record(
-  { metadata: identityAndAge },
-  { status: record({}, { ...endpointFields, identity: record({}, { id: wideInteger }) }) },
-);
+const endpointStatus = record({}, { ...endpointFields, identity: record({}, { id: wideInteger }) });
+const ciliumEndpoint = record({ metadata: identityAndAge }, { status: endpointStatus });
 
 export function projectCiliumEndpoint(raw: unknown): CiliumEndpoint {
   return ciliumEndpoint(raw, '');
+}
+
+/** The same with the requested labels; without any where the object has no label at all. */
+export function labelledEndpointProjection(labelNames: readonly string[]): (raw: unknown) => CiliumEndpoint {
+  const labels = textMapOf((name) => labelNames.includes(name));
+  const metadata = record({ name: text }, { namespace: text, creationTimestamp: text, labels });
+  const endpoint = record({ metadata }, { status: endpointStatus });
+  return (raw) => endpoint(raw, '');
 }
 
 const ciliumEndpointSlice = record(

@@ -137,7 +137,7 @@ export interface EndpointNamedPort {
   readonly protocol?: string;
 }
 
-/** cilium.io/v2 CiliumEndpoint. Only its status is used. */
+/** cilium.io/v2 CiliumEndpoint. Of its labels, which are those of the Pod, only requested ones are kept. */
 export interface CiliumEndpoint {
   readonly metadata: ObjectMeta;
   readonly status?: {
