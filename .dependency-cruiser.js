@@ -70,7 +70,7 @@ const APISERVER = [
   'export',
   ['flags', 'sections'],
   ['cilium-kinds', 'service-kinds'],
-  'term',
+  ['plan', 'term'],
   'run',
 ];
 const KVSTOREMESH = [

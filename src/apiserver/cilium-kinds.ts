@@ -109,7 +109,7 @@ export async function exportCiliumKinds(options: CiliumKindsOptions, signal: Abo
   if (selected !== undefined) {
     const identities = new ObjectStore<CiliumIdentity>(IDENTITIES.namespaceOf);
     const endpoints = new ObjectStore<Pods>(pods.namespaceOf);
-    exportSelected(context, { ...selected, identities, endpoints, sections });
+    exportSelected(context, { ...selected, identities, endpoints, sections, log });
     informers.follow(IDENTITIES, identities);
     informers.follow(pods, endpoints);
     return;

@@ -37,6 +37,11 @@ function selector(usage: string): Flag<LabelSelector> {
   return { kind: selectorKind, default: parseLabelSelector(''), usage, suffix: '' };
 }
 
+/** For `--export-endpoint-selector` and what is compared with it. */
+export function endpointSelectorFlag(usage: string): Flag<LabelSelector> {
+  return selector(usage);
+}
+
 const namespaces: Flag<readonly string[]> = {
   kind: namespacesKind,
   default: [],
@@ -47,7 +52,9 @@ const namespaces: Flag<readonly string[]> = {
 export const exportFilterFlags = {
   'export-namespaces': namespaces,
   'export-namespace-selector': selector('Label selector of the namespaces to export; empty for all'),
-  'export-endpoint-selector': selector('Label selector of the Pods whose addresses and identities to export; empty for all'),
+  'export-endpoint-selector': endpointSelectorFlag(
+    'Label selector of the Pods whose addresses and identities to export; empty for all',
+  ),
   'export-selector': selector('Label selector of the services to export; empty for all'),
 };
 

@@ -54,7 +54,8 @@ export class SelectionModel {
     const rejections = new ObjectRejections(silentLogger, new Registry('test_'));
     const signal = new AbortController().signal;
     const context = { cluster: { name: 'east', id: 7 }, namespaces, rejections, clock: this.#clock, signal };
-    exportSelected(context, { selector, identities, endpoints, sections: this.sections, counts: this.counts });
+    const { sections, counts } = this;
+    exportSelected(context, { selector, identities, endpoints, sections, counts, log: silentLogger });
     const feed = <T>(project: (raw: unknown) => T, handler: ResourceHandler<T>) =>
       new ObjectFeed<T>({ project, handler, log: silentLogger, onRejected: () => undefined }) as ObjectFeed<never>;
     this.#feeds = {

@@ -6,6 +6,7 @@
  */
 
 import type { CiliumIdentity } from '../../../shared/kubernetes/objects/types.ts';
+import type { Logger } from '../../../shared/process/log.ts';
 import type { Section } from '../../../shared/publisher/types.ts';
 import { convertIdentity } from '../../converters/identity.ts';
 import { convertPods, type Pod, type Pods } from '../../converters/pods.ts';
@@ -26,6 +27,7 @@ export interface SelectedExports {
   readonly endpoints: ObjectStore<Pods>;
   readonly sections: Readonly<Record<'identities/v1' | 'ip/v1', Section>>;
   readonly counts: EndpointCounts;
+  readonly log: Logger;
 }
 
 export function exportSelected(context: ExportContext, parts: SelectedExports): void {
@@ -113,6 +115,8 @@ class SelectedExporters {
   #endpointsKnown(): void {
     this.#uses.beginOrder();
     this.#firstEndpoints.complete();
+    const { selector, counts, log } = this.#parts;
+    log.info({ selector: selector.text, ...counts.total }, 'endpoints selected');
   }
 
   #evaluateEndpoints(id: string): Decision {
