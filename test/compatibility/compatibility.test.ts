@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as annotations from '../../src/apiserver/annotations.ts';
 import { apiserverFlagTable } from '../../src/apiserver/flags.ts';
+import { exportPlanFlagTable } from '../../src/apiserver/plan/flags.ts';
 import { checkFlagTable, generateFlagTable, rotateFlagTable } from '../../src/certs/flags.ts';
 import { localTroubleshootFlagTable, meshTroubleshootFlagTable, statusFlagTable } from '../../src/cli/debug/flags.ts';
 import { etcdinitFlagTable } from '../../src/etcdinit/flags.ts';
@@ -108,6 +109,8 @@ test('every flag of the other commands has its row', () => {
   expect(namesOf('Of etcdinit')).toEqual(flagsOf(etcdinitFlagTable));
   const debugging = flagsOf(localTroubleshootFlagTable, meshTroubleshootFlagTable, statusFlagTable);
   expect(namesOf('Of clustermesh-dbg and kvstoremesh-dbg')).toEqual(debugging);
+  const ofPlan = flagsOf(exportPlanFlagTable).filter((flag) => !(flag.slice(2) in kubernetesFlags));
+  expect(namesOf('Of clustermesh-dbg export-plan')).toEqual(ofPlan);
   const ofItsOwn = flagsOf(corednsFlagTable).filter((flag) => !(flag.slice(2) in apiserverFlagTable));
   expect(namesOf('Of mcsapi-coredns-cfg')).toEqual(ofItsOwn);
   expect(namesOf('Of connect and disconnect')).toEqual(flagsOf(connectFlagTable, disconnectFlagTable));

@@ -147,7 +147,14 @@ const SWITCHES: Switches<Values> = {
   export: {
     all: {},
     narrow: {
-      apiserver: { export: { namespaces: ['shop', 'kiosk'], namespaceSelector: 'mesh,env notin (test)', selector: 'mesh=yes' } },
+      apiserver: {
+        export: {
+          namespaces: ['shop', 'kiosk'],
+          namespaceSelector: 'mesh,env notin (test)',
+          endpointSelector: 'clustermesh.cilium.io/sync in (true)',
+          selector: 'mesh=yes',
+        },
+      },
     },
   },
   more: {

@@ -46,6 +46,8 @@ export async function startScrapedDaemons(...flags: readonly string[]): Promise<
       ...shared,
       `--k8s-api-server-urls=${kubernetes.url}`,
       '--cluster-users-enabled',
+      // Its series exist only with a selector.
+      '--export-endpoint-selector=!private',
       `--cluster-users-config-path=${join(directory, 'users.yaml')}`,
     ]),
     startScraped('kvstoremesh', [

@@ -45,6 +45,9 @@ volumeMounts:
 {{- with $values.export.namespaceSelector }}
 - {{ printf "--export-namespace-selector=%s" . | quote }}
 {{- end }}
+{{- with $values.export.endpointSelector }}
+- {{ printf "--export-endpoint-selector=%s" . | quote }}
+{{- end }}
 {{- with $values.export.selector }}
 - {{ printf "--export-selector=%s" . | quote }}
 {{- end }}

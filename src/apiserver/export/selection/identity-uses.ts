@@ -8,7 +8,7 @@
  *   an endpoint needs it ──▶ identity is written ──confirmed──▶ the endpoint is exported
  *   no endpoint uses it ──▶ addresses are removed ──confirmed──▶ the identity is removed
  *
- * During the first load the publisher itself writes identities first. An identity that an earlier run exported and that nobody uses
+ * During the first load the publisher itself writes identities first. An identity that an earlier run exported and that no endpoint uses
  * stays until the first listing of addresses is in etcd.
  */
 import { IDENTITY_PATIENCE_MS, MIN_ALLOCATED_IDENTITY } from '../../../shared/limits.ts';

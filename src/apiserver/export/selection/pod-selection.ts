@@ -26,7 +26,7 @@ export function selectsIdentity(selector: LabelSelector, identity: CiliumIdentit
 }
 
 /** Whether the labels of `pod` are selected; false where they are not known. */
-export function isSelected(object: Pods, pod: Pod, selection: IdentitySelection): boolean {
+function isSelected(object: Pods, pod: Pod, selection: IdentitySelection): boolean {
   return object.isSelected ?? selection(identityOf(pod)) ?? false;
 }
 
