@@ -85,6 +85,7 @@ describe.each(suites)('%s', (shell, offers) => {
 
   test.skipIf(!isInstalled(shell))(`offers the flags of the command, but not hidden ones (needs ${shell})`, async () => {
     expect((await offers('clustermesh', '--export-')).sort()).toEqual([
+      '--export-endpoint-selector',
       '--export-namespace-selector',
       '--export-namespaces',
       '--export-selector',

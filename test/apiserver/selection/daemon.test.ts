@@ -1,7 +1,9 @@
 /** The daemon with a selector of endpoints, on an embedded and on a real Kubernetes API, over a real etcd; and its plan of exports. */
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { apiserverFlagTable } from '../../../src/apiserver/flags.ts';
 import type { EtcdClient, KeyValue } from '../../../src/shared/etcd/types.ts';
+import { parseFlags } from '../../../src/shared/flags/parse.ts';
 import { history, listAll, openClient, revisionOf } from '../../support/etcd/etcd-client.ts';
 import { type EtcdProcess, etcdVersions, startEtcd } from '../../support/etcd/etcd-process.ts';
 import { ClustermeshRun, EAST } from '../../support/kubernetes/clustermesh-run.ts';
@@ -51,6 +53,23 @@ function slice(name: string, ...pods: readonly (readonly [name: string, last: nu
   }));
   return { apiVersion: 'cilium.io/v2alpha1', kind: 'CiliumEndpointSlice', metadata: { name }, namespace: 'shop', endpoints };
 }
+
+test('a selector that is none is refused, and the message names flag, place and what is allowed', () => {
+  const parse = () => parseFlags(apiserverFlagTable, [`--export-endpoint-selector=${SYNC}=true,tier in x`], {});
+  expect(parse).toThrow(
+    `flag --export-endpoint-selector: "${SYNC}=true,tier in x" is not a label selector: unexpected "x" at character 41; allowed: (`,
+  );
+});
+
+test('export-plan names why it cannot read the objects', async () => {
+  const { status, stderr } = await runChild(process.execPath, [
+    MAIN,
+    'clustermesh-dbg',
+    'export-plan',
+    '--k8s-api-server-urls=http://127.0.0.1:9',
+  ]);
+  expect({ status, stderr }).toMatchObject({ status: 255, stderr: expect.stringContaining('list namespaces') });
+});
 
 const PROVIDERS: readonly ProviderName[] = ['embedded', 'real'];
 
@@ -116,6 +135,29 @@ describe.each(PROVIDERS)('%s Kubernetes', (name) => {
       });
       const [id, ip] = [idKey(1002), ipKey(2)];
       expect(changes).toEqual([`put ${id}`, `put ${ip}`, `delete ${ip}`, `delete ${id}`]);
+    });
+
+    test('changes while etcd does not answer are in order afterwards', async () => {
+      await using rig = await Rig.start(kubernetes);
+      await apply(namespace('shop'), identity(1001), identity(1002), endpoint('cart', 1, 1001, YES), endpoint('db', 2, 1002));
+      await rig.daemon(`--export-endpoint-selector=${SYNC}=true`);
+      await rig.holds(idKey(1001), ipKey(1));
+      const changes = await rig.changesOf(async () => {
+        rig.etcd.pause();
+        await apply(endpoint('db', 2, 1002, YES), endpoint('cart', 1, 1001, { [SYNC]: 'no' }));
+        const waiting = 'test_export_endpoints{decision="held_back"} 2';
+        await until('both changes to be known', async () => (await rig.metrics()).includes(waiting));
+        rig.etcd.resume();
+        await rig.holds(idKey(1002), ipKey(2));
+      });
+      expect(changes.toSorted()).toEqual([
+        `delete ${idKey(1001)}`,
+        `delete ${ipKey(1)}`,
+        `put ${idKey(1002)}`,
+        `put ${ipKey(2)}`,
+      ]);
+      expect(changes.indexOf(`put ${idKey(1002)}`)).toBeLessThan(changes.indexOf(`put ${ipKey(2)}`));
+      expect(changes.indexOf(`delete ${ipKey(1)}`)).toBeLessThan(changes.indexOf(`delete ${idKey(1001)}`));
     });
 
     test('entries of CiliumEndpointSlices follow the labels of their identities', async () => {
@@ -205,15 +247,15 @@ interface Plan extends Readonly<Record<'endpoints' | 'addresses' | 'identities',
 
 /** An etcd, and one daemon after the other. */
 class Rig implements AsyncDisposable {
+  readonly etcd: EtcdProcess;
   readonly #kubernetes: KubernetesProvider;
-  readonly #etcd: EtcdProcess;
   readonly #client: EtcdClient;
   #daemon: ClustermeshRun | undefined;
   lines: readonly LogLine[] = [];
 
   private constructor(kubernetes: KubernetesProvider, etcd: EtcdProcess) {
     this.#kubernetes = kubernetes;
-    this.#etcd = etcd;
+    this.etcd = etcd;
     this.#client = openClient(etcd.endpoint);
   }
 
@@ -227,7 +269,7 @@ class Rig implements AsyncDisposable {
     const { log, lines } = recordingLogger();
     this.lines = lines;
     const connection = [
-      `--kvstore-opt=etcd.address=${this.#etcd.endpoint}`,
+      `--kvstore-opt=etcd.address=${this.etcd.endpoint}`,
       `--k8s-kubeconfig-path=${this.#kubernetes.kubeconfigFile}`,
     ];
     const daemon = await ClustermeshRun.start([...EAST, ...connection, ...flags], { log });
@@ -277,6 +319,6 @@ class Rig implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#daemon?.stop();
     this.#client.close();
-    await this.#etcd.stop();
+    await this.etcd.stop();
   }
 }

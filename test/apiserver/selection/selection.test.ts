@@ -205,7 +205,23 @@ describe('order', () => {
     expect(wordsOf(model, from).filter((word) => word.startsWith('remove'))).toEqual([]);
   });
 
-  test('a restart removes what nobody uses after the addresses of the earlier run, and touches nothing else', async () => {
+  test('a restart removes an address that belongs to a Pod which is held back, and writes nothing first', async () => {
+    const objects = [namespace('shop'), identity(1000, YES), identity(1001, NO), endpoint('old', YES, 1000, '10.0.0.1', 1)];
+    const before = new SelectionModel({ selector: 'sync=true' });
+    before.apply(...objects);
+    before.listed();
+    await before.settled();
+    const earlier = { ...before.sections['identities/v1'].texts(), ...before.sections['ip/v1'].texts() };
+    const model = new SelectionModel({ selector: 'sync=true', earlier });
+    model.apply(...objects, endpoint('now', NO, 1001, '10.0.0.1', 2));
+    model.listed();
+    await model.settled();
+    expect(model.exported()).toEqual({ identities: ['1000'], addresses: {} });
+    const changes = model.journal.calls.filter(({ key, value }) => earlier[key] !== value);
+    expect(changes.map(({ verb, key }) => `${verb} ${key}`)).toEqual([`remove ${IP}10.0.0.1`]);
+  });
+
+  test('a restart removes what no endpoint uses after the addresses of the earlier run, and touches nothing else', async () => {
     const objects = [
       namespace('shop'),
       identity(1000),

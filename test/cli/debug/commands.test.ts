@@ -48,7 +48,13 @@ describe('the command line', () => {
   });
 
   test.each<[readonly string[], string]>([
-    [['clustermesh-dbg', 'status'], 'unknown command "status"; allowed: doctor, troubleshoot'],
+    [['clustermesh-dbg', 'status'], 'unknown command "status"; allowed: doctor, export-plan, troubleshoot'],
+    [
+      ['clustermesh-dbg', 'export-plan', '--selector=env in prod'],
+      'flag --selector: "env in prod" is not a label selector: unexpected "prod" at character 8; allowed: (',
+    ],
+    [['clustermesh-dbg', 'export-plan', '--enable-k8s=false'], 'this command reads Kubernetes objects'],
+    [['clustermesh-dbg', 'export-plan', '-o', 'table'], 'flag --output: "table" is not supported'],
     [['kvstoremesh-dbg', 'status', '--verbos'], 'unknown flag "--verbos"; did you mean --verbose?'],
     [['kvstoremesh-dbg', 'status', 'berlin'], 'unexpected argument "berlin"'],
     [['kvstoremesh-dbg', 'status', '-o', 'xml'], 'flag --output: "xml" is not supported; allowed: json, yaml, jsonpath='],
