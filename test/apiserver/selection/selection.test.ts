@@ -32,7 +32,7 @@ function slice(name: string, ...pods: readonly SlicePod[]): Manifest {
 
 async function running(selector: string, ...manifests: readonly Manifest[]): Promise<SelectionModel> {
   const usesEndpointSlices = manifests.some(({ kind }) => kind === 'CiliumEndpointSlice');
-  const model = new SelectionModel({ selector, usesEndpointSlices });
+  const model = new SelectionModel({ selector, usesEndpointSlices, turns: () => 3 });
   model.apply(namespace('shop'), ...manifests);
   model.listed();
   await model.settled();
@@ -169,9 +169,16 @@ describe('order', () => {
   test('the endpoints of an identity that is deleted leave before it, if its labels decided', async () => {
     const model = await running('sync=true', identity(1000, YES), slice('a', ['web', 1000, '10.0.0.1']));
     const from = model.journal.calls.length;
+    let inEtcd: ReadonlySet<string | undefined> | undefined;
+    model.journal.onCall = ({ key }) => {
+      if (key === `${ID}1000`) inEtcd = model.journal.possible(`${IP}10.0.0.1`);
+    };
+    // Another change, so that identities are evaluated before the endpoints.
+    model.apply(identity(1001));
     model.remove(identity(1000));
     await model.settled();
     expect(wordsOf(model, from)).toEqual([`remove ${IP}10.0.0.1`, `remove ${ID}1000`]);
+    expect(inEtcd).toEqual(new Set([undefined]));
   });
 
   test('an endpoint with labels of its own stays when its identity is deleted', async () => {
