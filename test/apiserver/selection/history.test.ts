@@ -224,9 +224,6 @@ describe.each([
         const carryOut = (change: Change) => carriedOut(model, change, present);
         for (const object of START) await carryOut({ type: 'apply', manifest: object });
         for (const step of before) if ('manifest' in step) await carryOut(step);
-        model.listed();
-        await model.settled();
-        expect(model.exported()).toEqual(expected(present));
 
         /** Identities that came, went or lost their namespace since everything was settled: no order is possible. */
         const excused = new Set<string>();
@@ -235,6 +232,9 @@ describe.each([
           checkedCalls += 1;
           problems.push(...dangling(call, model, (id) => hasNamespace(present, id) && !excused.has(id)));
         };
+        model.listed();
+        await model.settled();
+        expect(model.exported()).toEqual(expected(present));
         for (const step of after) {
           const { name = '' } = 'manifest' in step && step.manifest.kind === 'CiliumIdentity' ? step.manifest.metadata : {};
           const had = hasNamespace(present, name);

@@ -8,8 +8,8 @@
  *   an endpoint needs it ──▶ identity is written ──confirmed──▶ the endpoint is exported
  *   no endpoint uses it ──▶ addresses are removed ──confirmed──▶ the identity is removed
  *
- * During the first load the publisher itself writes identities first. An identity that an earlier run exported and that no endpoint uses
- * stays until the first listing of addresses is in etcd.
+ * That holds for the first load, too: the ranks of the publisher give an order only if both kinds start together. An identity that an
+ * earlier run exported and that no endpoint uses stays until the first listing of addresses is in etcd.
  */
 import { IDENTITY_PATIENCE_MS, MIN_ALLOCATED_IDENTITY } from '../../../shared/limits.ts';
 import type { Clock } from '../../../shared/time/clock.ts';
@@ -55,7 +55,9 @@ export class IdentityUses {
   #inherited: Set<string> | undefined = new Set();
   /** When to stop waiting for the object of an identity, in the order of these times. */
   readonly #missing = new Map<string, number>();
-  #isOrdering = false;
+  /** Objects that were waiting at a certain moment and still are, with what to call when none is. */
+  readonly #served = new Map<Set<string>, () => void>();
+  #isPatient = false;
   #isKeepingTime = false;
 
   constructor(options: IdentityUsesOptions) {
@@ -73,9 +75,15 @@ export class IdentityUses {
     });
   }
 
-  /** All endpoints of the first listing have been evaluated: from now on they wait for their identities. */
-  beginOrder(): void {
-    this.#isOrdering = true;
+  /** Identities may come later than endpoints that use them. Before, those without an object are not waited for. */
+  bePatient(): void {
+    this.#isPatient = true;
+  }
+
+  /** Calls `listener` once all objects that wait now do not any more. */
+  whenServed(listener: () => void): void {
+    if (this.#requests.size === 0) listener();
+    else this.#served.set(new Set(this.#requests.keys()), listener);
   }
 
   /** The first listing of addresses is in etcd: those that an earlier run exported besides are gone. */
@@ -112,7 +120,6 @@ export class IdentityUses {
    * evaluated again when one of them is in etcd. One without an object is waited for, but not for long: its endpoints work without.
    */
   request(user: string, identities: readonly string[]): boolean {
-    if (!this.#isOrdering) return true;
     const used = this.#byUser.get(user) ?? NO_IDENTITIES;
     const needed = identities.filter((identity) => Number(identity) >= MIN_ALLOCATED_IDENTITY && !used.includes(identity));
     if (needed.every((identity) => isReady(this.#uses.get(identity)))) return true;
@@ -133,6 +140,11 @@ export class IdentityUses {
     for (const identity of identities) if (!before.includes(identity)) this.#acquire(identity);
     for (const identity of before) if (!identities.includes(identity)) this.#abandon(identity);
     for (const identity of requested) this.#awaitNoMore(user, identity);
+    for (const [waiting, listener] of this.#served) {
+      if (!waiting.delete(user) || waiting.size > 0) continue;
+      this.#served.delete(waiting);
+      listener();
+    }
   }
 
   /** The section of identities was given what it shall have of this one. `isKnown`: its object exists. */
@@ -148,7 +160,7 @@ export class IdentityUses {
     if (use === undefined) return;
     use.key = 'absent';
     if (use.waiting !== undefined) {
-      if (isKnown) this.#settle(use, 'none');
+      if (isKnown || !this.#isPatient) this.#settle(use, 'none');
       else this.#expect(identity);
     }
     if (!isWanted(use) && use.key === 'absent') this.#uses.delete(identity);

@@ -41,7 +41,10 @@ class SelectedExporters {
   readonly #uses: IdentityUses;
   readonly #endpoints: Exporter;
   readonly #identities: Exporter;
+  /** Every endpoint of the first listing has claimed its addresses. */
   readonly #firstEndpoints = new FirstListing();
+  /** Identities that no endpoint uses so far; undefined after the first listing of endpoints. */
+  #unused: Set<string> | undefined = new Set();
   readonly #selection: IdentitySelection;
 
   constructor(context: ExportContext, parts: SelectedExports) {
@@ -69,7 +72,7 @@ class SelectedExporters {
       scope: 'ip/v1',
       sink: addressSection,
       prerequisites,
-      inputs: [endpoints.listing],
+      inputs: [this.#firstEndpoints],
       earlier: addressSection,
       createdMs: (id) => createdOr(endpoints.get(id), ({ createdMs }) => createdMs),
       evaluate: (id) => this.#evaluateEndpoints(id),
@@ -79,13 +82,15 @@ class SelectedExporters {
       ...context,
       scope: 'identities/v1',
       sink: identitySection,
-      prerequisites: [this.#firstEndpoints, known(context, identitySection)],
-      inputs: [identities.listing],
+      prerequisites: [identities.listing, known(context, identitySection)],
+      inputs: [this.#firstEndpoints],
       evaluate: (id) => this.#evaluateIdentity(id),
       onExported: (id, conversion) =>
         this.#uses.evaluated(id, { isKnown: identities.get(id) !== undefined, hasKey: conversion.entries.length > 0 }),
     });
-    whenAllListed([...prerequisites, endpoints.listing], () => this.#endpoints.whenIdle(() => this.#endpointsKnown()));
+    whenAllListed([...prerequisites, endpoints.listing], () =>
+      this.#endpoints.whenIdle(() => this.#uses.whenServed(() => this.#endpointsKnown())),
+    );
     addressSection.whenSynced(signal).then(
       () => this.#uses.endInheritance(),
       () => undefined, // The daemon is shutting down.
@@ -113,7 +118,10 @@ class SelectedExporters {
   }
 
   #endpointsKnown(): void {
-    this.#uses.beginOrder();
+    const unused = this.#unused ?? [];
+    this.#unused = undefined;
+    for (const identity of unused) this.#identities.changed(identity);
+    this.#uses.bePatient();
     this.#firstEndpoints.complete();
     const { selector, counts, log } = this.#parts;
     log.info({ selector: selector.text, ...counts.total }, 'endpoints selected');
@@ -136,6 +144,10 @@ class SelectedExporters {
     if (identity === undefined) return this.#uses.isHeld(id) ? UNDECIDED : NOTHING;
     const conversion = convertIdentity(this.#context.cluster, identity);
     if (this.#uses.isExported(id)) return conversion;
+    if (this.#unused !== undefined) {
+      this.#unused.add(id);
+      return UNDECIDED;
+    }
     const isInherited = conversion.entries.some(({ key, value }) => isInEtcd(sections['identities/v1'].compare(key, value)));
     return isInherited && this.#uses.inherit(id) ? conversion : NOTHING;
   }
@@ -146,9 +158,9 @@ class SelectedExporters {
     const object = this.#parts.endpoints.get(id);
     const exported = object === undefined ? [] : exportedPods(namespaces, object, this.#selection);
     const all = object === undefined ? [] : exportedPods(namespaces, object, undefined);
-    this.#uses.used(id, identitiesOf(exported));
     const count = withAddress(exported);
     this.#parts.counts.set(id, { exported: count, heldBack: withAddress(all) - count });
+    this.#uses.used(id, identitiesOf(exported));
   }
 }
 
