@@ -40,8 +40,8 @@ const MOVES_PER_STEP = 256;
 
 export class KeyTable {
   readonly #slabs: SlabStore;
-  readonly #index = new KeyIndex();
   readonly #keys: (EtcdKey | undefined)[] = [];
+  readonly #index = new KeyIndex((slot) => this.#keys[slot]);
   readonly #scratch: Digest = { low: 0, high: 0 };
   #freeSlots: Slot[] = [];
   #capacity = FIRST_CAPACITY;
