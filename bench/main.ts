@@ -10,8 +10,8 @@
  */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { CLUSTERMESH_ROWS } from './clustermesh/rows.ts';
 import { AGENTS_ROWS } from './agents/rows.ts';
+import { CLUSTERMESH_ROWS } from './clustermesh/rows.ts';
 import { etcdVersion } from './etcd.ts';
 import { parseOptions, USAGE, UsageError } from './frame/options.ts';
 import type { RowResults } from './frame/results.ts';

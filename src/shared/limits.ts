@@ -120,9 +120,6 @@ export const LOCK_PROBE_MS = 1_000;
 /** Keys attached to one lease; older etcd releases slow down with many (etcd issue 15993). */
 export const MAX_KEYS_PER_LEASE = 1000;
 
-/** Questions about leases at a time, after a write failed because one was lost. */
-export const MAX_LEASE_QUERIES = 16;
-
 /** Transactions in flight over all lanes of a publisher. */
 export const MAX_TXNS_IN_FLIGHT = 8;
 
@@ -206,15 +203,6 @@ export const ETCD_LIST_TIMEOUT_MS = 60_000;
 
 /** HTTP/2 flow control window per stream and per connection; the default of 64 KiB limits a round trip of 50 ms to 1.3 MB/s. */
 export const ETCD_FLOW_CONTROL_WINDOW_BYTES = 1024 * 1024;
-
-/** A message of an etcd up to this size gets its memory when its length is known; a larger one as its bytes arrive. */
-export const MAX_PREALLOCATED_MESSAGE_BYTES = 1024 * 1024;
-
-/** Requests over one connection, then another one is made: HTTP/2 has numbers for 2^30 streams of a client. */
-export const MAX_REQUESTS_PER_CONNECTION = 2 ** 29;
-
-/** How often the deadlines of requests to etcd are checked: a request may fail by so much later. */
-export const DEADLINE_CHECK_MS = 20;
 
 /** Requests queued because of `etcd.qps` or `etcd.maxInflight`. */
 export const MAX_QUEUED_ETCD_REQUESTS = 1000;

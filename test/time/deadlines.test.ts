@@ -1,6 +1,5 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { DEADLINE_CHECK_MS } from '../../src/shared/limits.ts';
-import { Deadlines } from '../../src/shared/time/deadlines.ts';
+import { DEADLINE_CHECK_MS, Deadlines } from '../../src/shared/time/deadlines.ts';
 
 function fakeTimers(): void {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });

@@ -1,7 +1,9 @@
 /**
  * Deadlines of many short operations: a timer for each would cost more than to look at all of them now and then.
  */
-import { DEADLINE_CHECK_MS } from '../limits.ts';
+
+/** How often the deadlines of requests to etcd are checked: a request may fail by so much later. */
+export const DEADLINE_CHECK_MS = 20;
 
 interface Deadline {
   readonly dueMs: number;

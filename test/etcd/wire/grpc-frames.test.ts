@@ -3,8 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ResponseTooLargeError } from '../../../src/shared/etcd/errors.ts';
 import { GrpcStatusError } from '../../../src/shared/etcd/grpc-status.ts';
-import { FrameReader, frameOf } from '../../../src/shared/etcd/wire/grpc-frames.ts';
-import { MAX_PREALLOCATED_MESSAGE_BYTES } from '../../../src/shared/limits.ts';
+import { FrameReader, frameOf, MAX_PREALLOCATED_MESSAGE_BYTES } from '../../../src/shared/etcd/wire/grpc-frames.ts';
 
 const LIMIT = 4 * MAX_PREALLOCATED_MESSAGE_BYTES;
 

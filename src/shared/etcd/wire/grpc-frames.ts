@@ -3,9 +3,11 @@
  *
  * Compression is not offered to the server and refused: a message of 64 kB could inflate to 64 MB.
  */
-import { MAX_PREALLOCATED_MESSAGE_BYTES } from '../../limits.ts';
 import { ResponseTooLargeError } from '../errors.ts';
 import { GRPC, GrpcStatusError } from '../grpc-status.ts';
+
+/** A message of an etcd up to this size gets its memory when its length is known; a larger one as its bytes arrive. */
+export const MAX_PREALLOCATED_MESSAGE_BYTES = 1024 * 1024;
 
 const HEAD_BYTES = 5;
 

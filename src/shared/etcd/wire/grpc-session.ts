@@ -6,9 +6,12 @@
  */
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
 import type { Socket } from 'node:net';
-import { ETCD_FLOW_CONTROL_WINDOW_BYTES, MAX_REQUESTS_PER_CONNECTION } from '../../limits.ts';
+import { ETCD_FLOW_CONTROL_WINDOW_BYTES } from '../../limits.ts';
 import { systemClock } from '../../time/clock.ts';
 import { GRPC, GrpcStatusError } from '../grpc-status.ts';
+
+/** Requests over one connection, then another one is made: HTTP/2 has numbers for 2^30 streams of a client. */
+export const MAX_REQUESTS_PER_CONNECTION = 2 ** 29;
 
 export interface SecuredSocket {
   readonly socket: Socket;
