@@ -77,6 +77,7 @@ const KVSTOREMESH = [
   ['errors', 'stage', 'cluster-config', 'configuration'],
   'mappings',
   ['import-guard', 'kv'],
+  'import-policy',
   'mirror',
   'removal',
   'remote',

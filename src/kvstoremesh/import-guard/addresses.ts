@@ -25,6 +25,17 @@ export function addressKey(text: string): AddressKey | undefined {
   return length === undefined ? undefined : keyOfPrefix({ bytes: masked(bytes, length), length });
 }
 
+/** A prefix in CIDR notation; what is wrong with it where it has further bits, undefined where it is none. */
+export function cidrPrefix(text: string): Prefix | string | undefined {
+  const slash = text.indexOf('/');
+  const bytes = slash < 0 ? undefined : addressBytes(text.slice(0, slash));
+  if (bytes === undefined || isMapped(bytes)) return undefined;
+  const length = lengthOf(text.slice(slash + 1), bytes.length * 8);
+  if (length === undefined) return undefined;
+  const network = { bytes: masked(Uint8Array.from(bytes), length), length };
+  return Buffer.compare(network.bytes, bytes) === 0 ? network : `the network, ${textOfBytes(network.bytes)}/${length}`;
+}
+
 /** How an address is written in a key. */
 export function addressText(key: AddressKey): string {
   if (typeof key === 'number') return [24, 16, 8, 0].map((shift) => (key >>> shift) & 0xff).join('.');

@@ -32,7 +32,7 @@ const NODE = new JsonMembers(
 const QUOTE = 0x22;
 
 /** A node has four members with CIDRs, each once. */
-const MAX_CIDR_MEMBERS = 16;
+export const MAX_CIDR_MEMBERS = 16;
 
 /** Buffer for a decoded name. A longer name belongs to no cluster. */
 const NAME = Buffer.alloc(MAX_CLUSTER_NAME_LENGTH);
@@ -121,7 +121,7 @@ class OwnerReader implements OwnerClaim {
 }
 
 /** One CIDR or a list of them, `{"IP":"10.7.0.0","Mask":"////AA=="}` each; false where one of them is invalid, or there are too many. */
-function readCidrs(value: Buffer, from: number, to: number, into: Prefix[]): boolean {
+export function readCidrs(value: Buffer, from: number, to: number, into: Prefix[]): boolean {
   if (to - from > MAX_POD_CIDR_BYTES) return false;
   let parsed: unknown;
   try {

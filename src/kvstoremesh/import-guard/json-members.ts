@@ -37,30 +37,20 @@ export class JsonMembers {
     this.#scratch = Buffer.alloc(Math.max(...names.map(({ length }) => length)));
   }
 
-  /** False where `json` is not a JSON object; members before the error may have been reported. Other values are not validated. */
-  scan(json: Buffer, visit: MemberVisitor): boolean {
-    let at = afterSpace(json, 0);
-    if (json[at] !== OPEN_OBJECT) return false;
-    at = afterSpace(json, at + 1);
-    if (json[at] === CLOSE_OBJECT) return afterSpace(json, at + 1) === json.length;
-    for (;;) {
-      if (json[at] !== QUOTE) return false;
-      const nameFrom = at + 1;
-      at = afterString(json, at);
-      if (at === BROKEN) return false;
-      const nameTo = at - 1;
-      at = afterSpace(json, at);
-      if (json[at] !== COLON) return false;
-      const from = afterSpace(json, at + 1);
-      at = afterValue(json, from);
-      if (at === BROKEN) return false;
-      const index = this.#find(json, nameFrom, nameTo);
-      if (index >= 0) visit(index, from, at);
-      at = afterSpace(json, at);
-      if (json[at] === CLOSE_OBJECT) return afterSpace(json, at + 1) === json.length;
-      if (json[at] !== COMMA) return false;
-      at = afterSpace(json, at + 1);
-    }
+  /**
+   * False where `json`, or its part from `start` to `end`, is not a JSON object; members before the error may have been
+   * reported. Other values are not validated.
+   */
+  scan(json: Buffer, visit: MemberVisitor, start = 0, end = json.length): boolean {
+    return eachMember(
+      json,
+      (nameFrom, nameTo, from, to) => {
+        const index = this.#find(json, nameFrom, nameTo);
+        if (index >= 0) visit(index, from, to);
+      },
+      start,
+      end,
+    );
   }
 
   #find(json: Buffer, from: number, to: number): number {
@@ -73,6 +63,58 @@ export class JsonMembers {
     const decoded = asciiOf(json, from, to, this.#scratch, true);
     return this.#names.findIndex((name) => name.length === decoded && isSameWord(this.#scratch, 0, name));
   }
+}
+
+/** Calls for each member of an object: its name, without the quotes, is `json[nameFrom, nameTo)`, its value `json[from, to)`. As `scan`. */
+export function eachMember(
+  json: Buffer,
+  visit: (nameFrom: number, nameTo: number, from: number, to: number) => void,
+  start = 0,
+  end = json.length,
+): boolean {
+  let at = afterSpace(json, start);
+  if (json[at] !== OPEN_OBJECT) return false;
+  at = afterSpace(json, at + 1);
+  if (json[at] === CLOSE_OBJECT) return isEnd(json, at + 1, end);
+  for (;;) {
+    if (json[at] !== QUOTE) return false;
+    const nameFrom = at + 1;
+    at = afterString(json, at);
+    if (at === BROKEN) return false;
+    const nameTo = at - 1;
+    at = afterSpace(json, at);
+    if (json[at] !== COLON) return false;
+    const from = afterSpace(json, at + 1);
+    at = afterValue(json, from);
+    if (at === BROKEN) return false;
+    visit(nameFrom, nameTo, from, at);
+    at = afterSpace(json, at);
+    if (json[at] === CLOSE_OBJECT) return isEnd(json, at + 1, end);
+    if (json[at] !== COMMA) return false;
+    at = afterSpace(json, at + 1);
+  }
+}
+
+/** Calls for each element of the list `json[start, end)`: it is `json[from, to)`. False where that is no list. */
+export function eachElement(json: Buffer, visit: (from: number, to: number) => void, start: number, end: number): boolean {
+  let at = afterSpace(json, start);
+  if (json[at] !== OPEN_LIST) return false;
+  at = afterSpace(json, at + 1);
+  if (json[at] === CLOSE_LIST) return isEnd(json, at + 1, end);
+  for (;;) {
+    const from = at;
+    at = afterValue(json, from);
+    if (at === BROKEN) return false;
+    visit(from, at);
+    at = afterSpace(json, at);
+    if (json[at] === CLOSE_LIST) return isEnd(json, at + 1, end);
+    if (json[at] !== COMMA) return false;
+    at = afterSpace(json, at + 1);
+  }
+}
+
+function isEnd(json: Buffer, at: number, end: number): boolean {
+  return at === end || afterSpace(json, at) === end;
 }
 
 /**

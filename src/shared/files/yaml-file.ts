@@ -35,6 +35,8 @@ export interface YamlDocument {
   readonly repeated: readonly string[];
   /** `file:line` of the value at `keys`, or of the nearest one around it. */
   place(keys: readonly PropertyKey[]): string;
+  /** `file:line:column` of the value at `keys`, or of the name of that member; of the nearest one around it where there is none. */
+  position(keys: readonly PropertyKey[], of?: 'value' | 'name'): string;
   /** The scalar at `keys` as written in the file: `010` for `010`. Undefined if there is none. */
   source(keys: readonly PropertyKey[]): string | undefined;
 }
@@ -42,6 +44,8 @@ export interface YamlDocument {
 export interface YamlRules {
   /** As `sigs.k8s.io/yaml` reads (see go-yaml.ts), and a repeated key is no error; else YAML 1.2, and one at the top is. */
   readonly isGoYaml?: boolean;
+  /** Errors name the column too, and any repeated key is one. */
+  readonly isExact?: boolean;
 }
 
 /** The content of `file`. Throws YamlFileError where it cannot be read, or has more than `maxBytes`. */
@@ -54,30 +58,34 @@ export async function readTextFile(file: string, maxBytes: number): Promise<stri
 }
 
 /** `text` is the content of `file`, whose name is for the messages of YamlFileError alone. */
-export function parseYaml(text: string, file: string, maxBytes: number, { isGoYaml = false }: YamlRules = {}): YamlDocument {
+export function parseYaml(text: string, file: string, maxBytes: number, { isGoYaml = false, isExact = false }: YamlRules = {}): YamlDocument {
   if (Buffer.byteLength(text) > maxBytes) throw new YamlFileError(`${file}: larger than ${maxBytes} bytes`);
   const lines = new LineCounter();
   try {
     const document = firstDocument(text, lines, isGoYaml);
+    const at = (offset: number) => {
+      const { line, col } = lines.linePos(offset);
+      return isExact ? `${file}:${line}:${col}` : `${file}:${line}`;
+    };
     const place = (keys: readonly PropertyKey[]) => `${file}:${lineOf(document, keys, lines)}`;
+    const position = (keys: readonly PropertyKey[], of: 'value' | 'name' = 'value') => {
+      const { line, col } = lines.linePos(offsetOf(document, keys, of) ?? 0);
+      return `${file}:${line}:${col}`;
+    };
     const error = document.errors[0];
-    if (error !== undefined) {
-      throw new YamlFileError(`${file}:${lines.linePos(error.pos[0]).line}: ${error.message.slice(0, 200)}`);
-    }
+    if (error !== undefined) throw new YamlFileError(`${at(error.pos[0])}: ${error.message.slice(0, 200)}`);
     const offset = collectionKeyOffset(document);
-    if (offset !== undefined) {
-      throw new YamlFileError(`${file}:${lines.linePos(offset).line}: a list or a mapping as a key; allowed: a text`);
-    }
+    if (offset !== undefined) throw new YamlFileError(`${at(offset)}: a list or a mapping as a key; allowed: a text`);
     const repeated = repeatedKeys(document);
-    const textOf = ({ name, offset }: RepeatedKey) => `${file}:${lines.linePos(offset).line}: ${name}: duplicate key`;
-    const wrong = isGoYaml ? undefined : repeated.find(({ isTopLevel }) => isTopLevel);
+    const textOf = ({ name, offset }: RepeatedKey) => `${at(offset)}: ${name}: duplicate key`;
+    const wrong = isGoYaml ? undefined : repeated.find(({ isTopLevel }) => isExact || isTopLevel);
     if (wrong !== undefined) throw new YamlFileError(`${textOf(wrong)}; allowed: once`);
     const content: unknown = document.toJS({ maxAliasCount: MAX_YAML_ALIASES });
     const source = (keys: readonly PropertyKey[]) => {
       const node: unknown = document.getIn(keys, true);
       return isScalar(node) ? node.source : undefined;
     };
-    return { content, repeated: repeated.map(textOf), place, source };
+    return { content, repeated: repeated.map(textOf), place, position, source };
   } catch (thrown) {
     if (thrown instanceof YamlFileError) throw thrown;
     // Too many aliases, or nested too deeply for the parser.
@@ -145,15 +153,21 @@ function repeatedKeys(document: Document): readonly RepeatedKey[] {
 }
 
 function lineOf(document: Document, keys: readonly PropertyKey[], lines: LineCounter): number {
+  const offset = offsetOf(document, keys, 'value');
+  return keys.length === 0 || offset === undefined ? 1 : lines.linePos(offset).line;
+}
+
+function offsetOf(document: Document, keys: readonly PropertyKey[], of: 'value' | 'name'): number | undefined {
   let node: unknown = document.contents;
   let offset = isNode(node) ? node.range?.[0] : undefined;
-  for (const key of keys) {
+  for (const [index, key] of keys.entries()) {
     const pair: Pair | undefined = isMap(node) ? node.items.findLast((each) => nameOf(each.key) === String(key)) : undefined;
+    if (of === 'name' && index === keys.length - 1 && isNode(pair?.key) && pair.key.range) return pair.key.range[0];
     node = isSeq(node) && typeof key === 'number' ? node.items[key] : pair?.value;
     if (!isNode(node) || !node.range) break;
     offset = node.range[0];
   }
-  return keys.length === 0 || offset === undefined ? 1 : lines.linePos(offset).line;
+  return offset;
 }
 
 function nameOf(key: unknown): string {
