@@ -1,0 +1,122 @@
+/**
+ * Third stage: keys pass that the rule of their cluster imports.
+ *
+ * A key that the rule keeps out is treated as absent, also where an earlier value of it was imported. So is a key whose value is
+ * too large where its value would decide: an earlier value may be one that the rule of that time let in.
+ */
+import type { EtcdKey } from '../../shared/etcd/types.ts';
+import type { Section } from '../../shared/publisher/types.ts';
+import type { MirroredKind } from '../kv/kinds.ts';
+import type { Mapping } from '../mappings.ts';
+import type { Stage } from '../stage.ts';
+import type { Judge, PolicyRefusal } from './judges.ts';
+import type { PolicyTally } from './tally.ts';
+import type { WithdrawalOrder } from './withdrawal-order.ts';
+
+export interface PolicyStageOptions {
+  readonly mapping: Mapping;
+  readonly kind: MirroredKind;
+  readonly prefix: EtcdKey;
+  readonly judge: Judge;
+  readonly tally: PolicyTally;
+  readonly section: Pick<Section, 'liveBytes' | 'stats' | 'flushed' | 'compare'>;
+  /** Undefined where removals need not wait for other kinds. */
+  readonly order: WithdrawalOrder | undefined;
+  /** Of the connection. */
+  readonly signal: AbortSignal;
+  readonly next: Stage;
+}
+
+export class PolicyStage implements Stage {
+  protected readonly options: PolicyStageOptions;
+  #listing = 0;
+
+  constructor(options: PolicyStageOptions) {
+    this.options = options;
+  }
+
+  upsert(key: EtcdKey, value: Uint8Array): void {
+    const { prefix, judge } = this.options;
+    const own = key.slice(prefix.length);
+    const byKey = judge.byKey(own);
+    if (byKey !== undefined) {
+      this.refuse(key, own, byKey);
+      return;
+    }
+    const bytes = Buffer.isBuffer(value) ? value : Buffer.from(value);
+    const verdict = judge.readsValue ? judge.byValue(bytes) : undefined;
+    if (verdict === undefined) this.accept(key, own, bytes);
+    else this.refuse(key, own, verdict);
+  }
+
+  keep(key: EtcdKey): void {
+    const { prefix, judge, kind, tally, next } = this.options;
+    const own = key.slice(prefix.length);
+    const verdict = judge.byKey(own) ?? (judge.readsValue ? 'unreadable' : undefined);
+    if (verdict !== undefined) {
+      this.refuse(key, own, verdict);
+      return;
+    }
+    tally.clear(kind, key);
+    next.keep(key);
+  }
+
+  remove(key: EtcdKey): void {
+    const { prefix, kind, tally } = this.options;
+    tally.clear(kind, key);
+    this.drop(key, key.slice(prefix.length));
+  }
+
+  interrupted(reason: string): void {
+    const { kind, tally, next } = this.options;
+    this.#listing = tally.begin(kind);
+    next.interrupted(reason);
+  }
+
+  listed(): void {
+    this.options.tally.listed(this.options.kind, this.#listing);
+    this.complete();
+  }
+
+  /** The rule imports the key. */
+  protected accept(key: EtcdKey, _own: string, value: Buffer): void {
+    const { kind, tally, next } = this.options;
+    tally.clear(kind, key);
+    next.upsert(key, value);
+  }
+
+  protected refuse(key: EtcdKey, own: string, reason: PolicyRefusal): void {
+    const { kind, judge, tally, section } = this.options;
+    tally.refuse(kind, key, reason, judge.address, this.#listing);
+    if (section.liveBytes(key) !== undefined) this.drop(key, own);
+    else this.forget(key, own);
+  }
+
+  /** The key goes, if it is there. */
+  protected drop(key: EtcdKey, own: string): void {
+    this.forget(key, own);
+    this.options.next.remove(key);
+  }
+
+  /** The key is neither imported nor about to be. */
+  protected forget(_key: EtcdKey, _own: string): void {}
+
+  /** What the listing did not name goes, in its turn. */
+  protected complete(): void {
+    const { mapping, order, section, signal, next } = this.options;
+    if (order === undefined) {
+      next.listed();
+      return;
+    }
+    const listing = this.#listing;
+    const finish = async () => {
+      await order.turn(mapping, signal);
+      if (this.#listing !== listing) return;
+      next.listed();
+      await section.flushed(signal);
+      order.done(mapping);
+    };
+    // Rejects when the connection ends: the next one lists again.
+    void finish().catch(() => undefined);
+  }
+}
