@@ -17,6 +17,26 @@ export class ConnectionLostError extends ProgramError {
   readonly retriable = true;
 }
 
+/** Keys of a remote are listed again because a value is needed that was not kept; not a failure. */
+export class RelistError extends ProgramError {
+  readonly code = 'RELIST';
+  readonly retriable = true;
+
+  constructor() {
+    super('the keys are listed again');
+  }
+}
+
+/** The import policy of the remote has changed; not a failure. */
+export class PolicyChangedError extends ProgramError {
+  readonly code = 'POLICY_CHANGED';
+  readonly retriable = true;
+
+  constructor() {
+    super('the import policy changed');
+  }
+}
+
 /** The configuration of the remote has changed; not a failure. */
 export class ReconfiguredError extends ProgramError {
   readonly code = 'RECONFIGURED';

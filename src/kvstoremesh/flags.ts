@@ -51,6 +51,11 @@ export const kvstoremeshFlagTable = {
     'warn',
     'How to handle addresses and identities that a remote cluster does not own: ignore, log, or also not mirror them',
   ),
+  'import-policy': text(
+    '',
+    'File that says what is imported from which remote cluster, followed while the daemon runs; empty to import everything',
+    { candidates: 'files' },
+  ),
   'k8s-api-server-urls': kubernetesFlags['k8s-api-server-urls'],
   'k8s-events': bool(
     false,
@@ -130,6 +135,8 @@ export function kvstoremeshConfig(flags: KvstoremeshFlags) {
     writesHeartbeat: flags.enableHeartbeat,
     /** With one file for each remote cluster. */
     directory: flags.clustermeshConfig,
+    /** The file of the import policy; '' for none. */
+    importPolicy: flags.importPolicy,
     readiness: { perClusterMs: flags.perClusterReadyTimeoutMs, globalMs: flags.globalReadyTimeoutMs },
     /** Those without an address are not started. */
     servers: {

@@ -21,6 +21,8 @@ import { VERSION } from '../shared/version.ts';
 import type { KvstoremeshConfig, KvstoremeshFlags, ReportsConfig } from './flags.ts';
 import { kvstoremeshConfig } from './flags.ts';
 import { importGuardReport } from './import-guard/report.ts';
+import { CurrentPolicy, followPolicyFile } from './import-policy/current-policy.ts';
+import { importPolicyReport } from './import-policy/report.ts';
 import { MeshHistory } from './page/history.ts';
 import { PAGE_SAMPLE_MS } from './page/limits.ts';
 import { type StatusPage, statusPage } from './page/page.ts';
@@ -86,6 +88,7 @@ async function runMirror(
   const rejected = publisherMetrics.rejectedKeys.bind(publisherMetrics);
   const { propagated } = registerMeshMetrics(metrics, { clusters: all, draining, rejected });
   const history = new MeshHistory(clock);
+  const policy = config.importPolicy === '' ? undefined : new CurrentPolicy();
   const leader = new Leader({
     config,
     reader: history,
@@ -98,6 +101,7 @@ async function runMirror(
     runsOf: countControllerRuns(metrics, config.controllerGroups),
     reports,
     tracer,
+    policy,
   });
   let local: EtcdClient | undefined;
   addEtcdChecks(health, {
@@ -122,6 +126,10 @@ async function runMirror(
   const certificatesOf = etcdMetrics.certificatesOf.bind(etcdMetrics);
   const page = statusPage({ mesh, remotes: all, draining, certificatesOf }, history, clock);
   await serve(config, runtime, { health, clusters: all, page }, signal);
+  if (policy !== undefined) {
+    const file = { path: config.importPolicy, policy, clock, log, metrics, health };
+    jobs.startJob('import policy', (jobSignal) => followPolicyFile(file, jobSignal));
+  }
   jobs.startJob('samples', (jobSignal) => history.run(all, timing.sampleMs, jobSignal));
 
   const { client, endBootstrap } = await openLocalEtcd(config.kvstore, { clock, log, metrics: etcdMetrics }, signal);
@@ -208,6 +216,7 @@ async function serve(
   const resources = {
     '/v1/cluster': () => remoteClusterStatuses(clusters()),
     '/v1/import-guard': () => importGuardReport(importGuard, findings()),
+    '/v1/import-policy': () => importPolicyReport(clusters()),
     '/swagger.json': () => OPENAPI,
     ...page.resources,
   };

@@ -28,6 +28,7 @@ import type { Tracer } from '../shared/tracing/tracer.ts';
 import { ConfigDirectory } from './configuration/config-directory.ts';
 import type { KvstoremeshConfig } from './flags.ts';
 import { ImportGuard } from './import-guard/guard.ts';
+import type { CurrentPolicy } from './import-policy/current-policy.ts';
 import { type ClusterProgress, isReady } from './readiness.ts';
 import type { RemoteCluster } from './remote/cluster.ts';
 import { ClusterIds } from './remote/cluster-ids.ts';
@@ -68,6 +69,8 @@ export interface LeaderOptions {
   /** Undefined where nothing is reported to Kubernetes. */
   readonly reports: Reports | undefined;
   readonly reader?: NewsReader;
+  /** Undefined without --import-policy. */
+  readonly policy: CurrentPolicy | undefined;
 }
 
 /** What a term has while it lasts. */
@@ -140,7 +143,7 @@ export class Leader {
 
   #remotes(local: EtcdClient, publisher: Publisher, reports: TermReports | undefined, signal: AbortSignal): RemoteClusters {
     const changes = reports?.changes;
-    const { config, timing, clock, log, metrics, etcdMetrics, onPropagated, tracer, runsOf, reader } = this.#options;
+    const { config, timing, clock, log, metrics, etcdMetrics, onPropagated, tracer, runsOf, reader, policy } = this.#options;
     const { own, kvstore, remotes } = config;
     const parts = { kvstore, budget: new ReceiveBudget(), pacing: new DialPacing(), clock, log, metrics: etcdMetrics };
     return new RemoteClusters({
@@ -160,6 +163,7 @@ export class Leader {
         serviceFormat: remotes.serviceFormat,
         limits: remotes.limits,
         guard: new ImportGuard(remotes.importGuard, own),
+        policy,
         cacheTtlMs: remotes.cacheTtlMs,
         clock,
         log,

@@ -82,7 +82,9 @@ export class AddressRanges {
     for (let word = 0; word < first.length; word += 1) {
       const at = word * 4;
       const bits =
-        (((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16) | ((bytes[at + 2] as number) << 8)) |
+        ((bytes[at] as number) << 24) |
+        ((bytes[at + 1] as number) << 16) |
+        ((bytes[at + 2] as number) << 8) |
         (bytes[at + 3] as number);
       const kept = Math.min(32, Math.max(0, length - word * 32));
       const host = kept === 32 ? 0 : 0xffff_ffff >>> kept;

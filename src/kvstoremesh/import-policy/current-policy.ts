@@ -103,7 +103,10 @@ class PolicyFile {
 
   constructor(options: PolicyFileOptions) {
     this.#options = options;
-    this.#failures = options.metrics.counter('import_policy_failures_total', 'Times that the import policy file could not be used');
+    this.#failures = options.metrics.counter(
+      'import_policy_failures_total',
+      'Times that the import policy file could not be used',
+    );
     this.#failures.inc(0);
   }
 
@@ -124,7 +127,8 @@ class PolicyFile {
       policy.set(rules);
     } catch (thrown) {
       if (thrown instanceof FileReadError && thrown.errno === 'ENOENT') this.#missing(`${path}: does not exist`);
-      else if (thrown instanceof FileReadError || thrown instanceof ImportPolicyError) this.#failed(thrown.message, errorCode(thrown));
+      else if (thrown instanceof FileReadError || thrown instanceof ImportPolicyError)
+        this.#failed(thrown.message, errorCode(thrown));
       else throw thrown;
     }
   }

@@ -377,6 +377,7 @@ const backendsOfSlice: Backends = (value, visit) => {
   } catch {
     return false;
   }
-  for (const { addresses = [] } of slice.endpoints ?? []) for (const address of addresses) visit(address.slice(0, MAX_ADDRESS_LENGTH));
+  for (const { addresses = [] } of slice.endpoints ?? [])
+    for (const address of addresses) visit(address.slice(0, MAX_ADDRESS_LENGTH));
   return true;
 };

@@ -114,7 +114,12 @@ function checkRepeats(policy: ImportPolicy, yaml: YamlDocument): void {
     if (same !== undefined) {
       const other = yaml.position(['clusters', same, 'match']).replace(/^.*:(?=\d+:\d+$)/, '');
       const what = policy[same]?.match === match ? 'has the same match' : 'matches every cluster';
-      throw told(yaml, keys, 'value', `${JSON.stringify(match)} never counts: the rule at ${other} ${what}; allowed: one rule each`);
+      throw told(
+        yaml,
+        keys,
+        'value',
+        `${JSON.stringify(match)} never counts: the rule at ${other} ${what}; allowed: one rule each`,
+      );
     }
     before.set(match, index);
     const twice = kinds?.findIndex((kind, at) => kinds.indexOf(kind) !== at) ?? -1;

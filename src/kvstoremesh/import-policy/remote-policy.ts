@@ -1,6 +1,7 @@
 /** The import policy of one remote: its rule, what that keeps out, and the stages that keys pass over one connection. */
-import type { Section } from '../../shared/publisher/types.ts';
+
 import type { Logger } from '../../shared/process/log.ts';
+import type { Section } from '../../shared/publisher/types.ts';
 import type { Clock } from '../../shared/time/clock.ts';
 import { MIRRORED_KINDS, type MirroredKind } from '../kv/kinds.ts';
 import { destinationPrefix, type Mapping } from '../mappings.ts';
@@ -138,7 +139,10 @@ export interface ImportedKind {
 }
 
 /** The kinds that the policy restricts. `imported`: the keys mirrored of a kind; undefined where the remote does not export it. */
-export function importedKinds(policy: RemotePolicy, imported: (kind: MirroredKind) => number | undefined): readonly ImportedKind[] {
+export function importedKinds(
+  policy: RemotePolicy,
+  imported: (kind: MirroredKind) => number | undefined,
+): readonly ImportedKind[] {
   const { rule, tally } = policy;
   if (rule === undefined) return [];
   return MIRRORED_KINDS.flatMap((kind): ImportedKind[] => {

@@ -21,8 +21,9 @@ export class BoundExceededError extends ProgramError {
   readonly retriable = true;
   readonly bound: StoppingBound;
 
-  constructor(bound: StoppingBound, limit: number) {
-    super(`${WHAT[bound](limit)}; its mirrored keys stay as they are. Check what ${LOOK[bound]}, or raise --remote-max-${bound}`);
+  /** `setting`: where the limit comes from. */
+  constructor(bound: StoppingBound, limit: number, setting = `--remote-max-${bound}`) {
+    super(`${WHAT[bound](limit)}; its mirrored keys stay as they are. Check what ${LOOK[bound]}, or raise ${setting}`);
     this.bound = bound;
   }
 }
@@ -39,8 +40,20 @@ const LOOK: Readonly<Record<StoppingBound, string>> = {
   'change-rate': 'writes to its etcd',
 };
 
+/** Limits of one remote instead of those of all, 0 for none; those that are undefined stay. */
+export type OwnLimits = Readonly<Record<StoppingBound, number | undefined>>;
+
+/** How the import policy names them. */
+const QUOTAS: Readonly<Record<StoppingBound, string>> = {
+  keys: 'quota.keys',
+  bytes: 'quota.bytes',
+  'change-rate': 'quota.changesPerSecond',
+};
+
 export class RemoteBounds {
-  readonly limits: RemoteLimits;
+  readonly #general: RemoteLimits;
+  #own: OwnLimits | undefined;
+  #limits: RemoteLimits;
   readonly #clock: Clock;
   readonly #exceeded = new Map<BoundName, number>(BOUND_NAMES.map((bound) => [bound, 0]));
   #changes = 0;
@@ -48,10 +61,30 @@ export class RemoteBounds {
   #filledMs: number;
 
   constructor(limits: RemoteLimits, clock: Clock) {
-    this.limits = limits;
+    this.#general = limits;
+    this.#limits = limits;
     this.#clock = clock;
     this.#tokens = limits['change-rate'] * REMOTE_CHANGES_BURST_SECONDS;
     this.#filledMs = clock.monotonicMs();
+  }
+
+  get limits(): RemoteLimits {
+    return this.#limits;
+  }
+
+  /** From now on; a new rate begins with its whole burst. */
+  setOwn(own: OwnLimits | undefined): void {
+    this.#own = own;
+    const given = Object.entries(own ?? {}).filter(([, limit]) => limit !== undefined);
+    const { 'change-rate': rate } = this.#limits;
+    this.#limits = { ...this.#general, ...Object.fromEntries(given) };
+    if (this.#limits['change-rate'] !== rate) this.#tokens = this.#limits['change-rate'] * REMOTE_CHANGES_BURST_SECONDS;
+  }
+
+  /** The remote exceeds `bound`. */
+  exceedance(bound: StoppingBound): BoundExceededError {
+    const isOwn = this.#own?.[bound] !== undefined;
+    return new BoundExceededError(bound, this.limits[bound], isOwn ? `${QUOTAS[bound]} in the import policy` : undefined);
   }
 
   /** Changes received, listings not counted. */

@@ -9,9 +9,13 @@ import type { EtcdClient } from '../../shared/etcd/types.ts';
 import type { Logger } from '../../shared/process/log.ts';
 import type { PublisherMetrics } from '../../shared/publisher/metrics.ts';
 import type { Publisher, Section } from '../../shared/publisher/types.ts';
+import { LinkedAbort } from '../../shared/time/abort.ts';
 import type { Clock } from '../../shared/time/clock.ts';
 import type { Tracer } from '../../shared/tracing/tracer.ts';
+import { RelistError } from '../errors.ts';
 import type { RemoteGuard } from '../import-guard/remote-guard.ts';
+import { IDENTITY_RELIST_MS } from '../import-policy/limits.ts';
+import type { PolicyRun, RemotePolicy } from '../import-policy/remote-policy.ts';
 import { destinationCanary, destinationPrefix, type Mapping, sourceCanary, sourcePrefix } from '../mappings.ts';
 import type { CanaryGate } from './canary-gate.ts';
 import { runEtcdSource } from './etcd-source.ts';
@@ -28,6 +32,8 @@ export interface MirrorOptions {
   readonly metrics: Pick<PublisherMetrics, 'addSection' | 'removeSection' | 'rejected'>;
   /** Undefined where nothing is guarded. */
   readonly guard: RemoteGuard | undefined;
+  /** Undefined without a policy file. */
+  readonly policy?: RemotePolicy | undefined;
   readonly turns: ListTurns;
   /** See `EtcdSourceOptions`. */
   readonly relistMs: number;
@@ -46,6 +52,8 @@ export interface FollowOptions {
   readonly gate: CanaryGate | undefined;
   /** Of this session. The signal is to be aborted once it is exceeded. */
   readonly quota: Quota;
+  /** Undefined where everything is imported. */
+  readonly policyRun?: PolicyRun | undefined;
   readonly signal: AbortSignal;
   /** A complete listing was read. */
   readonly onListed: () => void;
@@ -111,24 +119,41 @@ export class Mirror {
     return this.#problem ?? this.#refused.problem;
   }
 
-  /** Whether the kind is mirrored from now on. Otherwise its keys are removed and its canary is still written. */
-  enable(enabled: boolean): void {
+  /**
+   * Whether the kind is mirrored from now on. Otherwise its keys are removed, in the turn that the policy gives them, and its
+   * canary is still written.
+   */
+  enable(enabled: boolean, run?: { readonly policy: PolicyRun | undefined; readonly signal: AbortSignal }): void {
     const section = this.#ensureSection();
     this.#enabled = enabled;
     this.#listed = false;
     this.#problem = undefined;
-    if (!enabled) section.clear();
+    if (enabled) return;
+    const order = run?.policy?.order;
+    if (run === undefined || order === undefined) {
+      section.clear();
+      return;
+    }
+    const clear = async ({ signal }: { readonly signal: AbortSignal }) => {
+      await order.turn(this.mapping, signal);
+      section.clear();
+      await section.flushed(signal);
+      order.done(this.mapping);
+    };
+    // Rejects when the connection ends: the next one begins with the same.
+    void clear(run).catch(() => undefined);
   }
 
   /** Mirrors once the gate is open, until the signal is aborted; rejects as `runEtcdSource` does. */
-  async follow({ client, cached, gate, quota, signal, onListed }: FollowOptions): Promise<never> {
-    const { cluster, guard, turns, relistMs, tracer, clock, log, onPropagated = () => undefined } = this.#options;
+  async follow({ client, cached, gate, quota, policyRun, signal, onListed }: FollowOptions): Promise<never> {
+    const { cluster, guard, policy, turns, relistMs, tracer, clock, log, onPropagated = () => undefined } = this.#options;
     const canary = sourceCanary(this.mapping, cluster, cached);
     this.#problem = `waiting for ${canary}, which its writer sets once everything is exported`;
     await gate?.open(canary, signal);
     this.#problem = undefined;
     const prefix = sourcePrefix(this.mapping, cluster, cached);
     const section = this.#ensureSection();
+    let relist: () => void = () => undefined;
     const sink = mirrorPipeline({
       mapping: this.mapping,
       from: prefix,
@@ -136,6 +161,8 @@ export class Mirror {
       quota,
       refused: this.#refused,
       guard,
+      policy: policyRun,
+      relist: () => relist(),
       clock,
       signal,
       onListed: () => {
@@ -148,9 +175,26 @@ export class Mirror {
     const onFailing = (error: Error | undefined) => {
       this.#problem = error?.message;
     };
-    const onAnnounced = (keys: number) => sink.announced(keys);
+    // How many of the keys the policy lets in is known once they were read.
+    const isFiltered = policy?.decides(this.mapping) ?? false;
+    const onAnnounced = (keys: number) => sink.announced(isFiltered ? 0 : keys);
     const onProgress = () => sink.notified();
-    return runEtcdSource({ client, prefix, sink, turns, relistMs, clock, log, signal, onFailing, onAnnounced, onProgress });
+    const source = { client, prefix, sink, turns, relistMs, clock, log, onFailing, onAnnounced, onProgress };
+    let relistedMs = Number.NEGATIVE_INFINITY;
+    for (;;) {
+      const listing = new LinkedAbort(signal);
+      relist = () => listing.abort(new RelistError());
+      try {
+        await runEtcdSource({ ...source, signal: listing.signal });
+      } catch (thrown) {
+        if (!(thrown instanceof RelistError) || signal.aborted) throw thrown;
+      } finally {
+        listing.abort();
+      }
+      await clock.sleep(Math.max(0, relistedMs + IDENTITY_RELIST_MS - clock.monotonicMs()), signal);
+      relistedMs = clock.monotonicMs();
+      sink.interrupted('values are needed that were not kept');
+    }
   }
 
   /** The connection has ended. Keys stay. */

@@ -4,6 +4,7 @@
  *   runEtcdSource (etcd-source.ts) lists and watches the prefix
  *     → admit    (admit.ts)    sizes, rate, and the number of keys that a listing announces
  *     → rekey    (rekey.ts)    the key below the prefix that it is mirrored to
+ *     → policy   (../import-policy/policy-stage.ts) what the import policy keeps out, with --import-policy only
  *     → guard    (../import-guard/remote-guard.ts) identities, names and addresses of other clusters
  *     → measure  (measure.ts)  seconds until the local etcd confirms a change
  *     → trace    (trace.ts)    around all stages, with --trace-endpoint only
@@ -19,6 +20,7 @@ import type { Logger } from '../../shared/process/log.ts';
 import type { Section } from '../../shared/publisher/types.ts';
 import type { Clock } from '../../shared/time/clock.ts';
 import type { RemoteGuard } from '../import-guard/remote-guard.ts';
+import type { PolicyRun } from '../import-policy/remote-policy.ts';
 import type { Mapping } from '../mappings.ts';
 import type { Stage } from '../stage.ts';
 import { AdmitStage } from './admit.ts';
@@ -34,11 +36,15 @@ export interface PipelineOptions {
   readonly mapping: Mapping;
   /** The prefix in the remote's etcd. */
   readonly from: EtcdKey;
-  readonly section: Stage & Pick<Section, 'options' | 'stats' | 'liveBytes' | 'flushed'>;
+  readonly section: Stage & Pick<Section, 'options' | 'stats' | 'liveBytes' | 'flushed' | 'compare'>;
   readonly quota: Quota;
   readonly refused: RefusedKeys;
   /** Undefined where nothing is guarded. */
   readonly guard: RemoteGuard | undefined;
+  /** Undefined where everything is imported. */
+  readonly policy?: PolicyRun | undefined;
+  /** The prefix has to be listed again over this connection. */
+  readonly relist?: () => void;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly onListed: () => void;
@@ -50,13 +56,15 @@ export interface PipelineOptions {
 /** The first stage of the mirror of one kind of keys over one connection: a listing begins. */
 export function mirrorPipeline(options: PipelineOptions): AdmitStage {
   const { mapping, from, section, quota, refused, guard, clock, signal, onListed, onPropagated, traces } = options;
+  const { policy, relist = () => undefined } = options;
   const to = section.options.prefix;
   const part = quota.part();
   const store = new StoreStage({ section, prefixBytes: to.length, quota, part, onListed });
   const traced = traces === undefined ? store : new TracedStage(traces, store);
   const measure = new MeasureStage({ section, clock, signal, onPropagated, next: traced });
   const guarded = guard?.stage(mapping, measure) ?? measure;
-  const rekeyed = new RekeyStage({ from, to, section, refused, next: guarded });
+  const imported = policy?.stage(mapping, { section, next: guarded, relist }) ?? guarded;
+  const rekeyed = new RekeyStage({ from, to, section, refused, next: imported });
   const first = { quota, part, refused, next: rekeyed };
   const admit = traces === undefined ? new AdmitStage(first) : new TracedAdmitStage(first, traces);
   admit.interrupted('a connection to the remote begins');

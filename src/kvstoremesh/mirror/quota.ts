@@ -5,7 +5,7 @@
  * A new listing starts from zero, and so does a new session. A kind that is not mirrored counts nothing, however long the
  * local etcd takes to remove its keys.
  */
-import { BoundExceededError, type RemoteBounds, type StoppingBound } from './bounds.ts';
+import type { BoundExceededError, RemoteBounds, StoppingBound } from './bounds.ts';
 
 /** Keys, and the bytes of their own parts and values. */
 export interface Usage {
@@ -109,7 +109,7 @@ export class Quota {
     if (this.#isExceeded) return false;
     this.#isExceeded = true;
     this.bounds.count(bound);
-    this.#options.onExceeded(new BoundExceededError(bound, this.bounds.limits[bound]));
+    this.#options.onExceeded(this.bounds.exceedance(bound));
     return false;
   }
 }

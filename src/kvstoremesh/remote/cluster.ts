@@ -26,8 +26,9 @@ import { retry } from '../../shared/time/retry.ts';
 import { type ClusterConfig, sameClusterConfig } from '../cluster-config.ts';
 import { ReconfiguredError, SourceReplacedError } from '../errors.ts';
 import type { RemoteGuard } from '../import-guard/remote-guard.ts';
+import { RemotePolicy } from '../import-policy/remote-policy.ts';
 import { MAPPINGS } from '../mappings.ts';
-import { BoundExceededError, RemoteBounds } from '../mirror/bounds.ts';
+import { RemoteBounds } from '../mirror/bounds.ts';
 import { Mirror } from '../mirror/mirror.ts';
 import type { Usage } from '../mirror/quota.ts';
 import { CacheTtl, withdrawServices } from '../removal/cache-ttl.ts';
@@ -49,6 +50,8 @@ export class RemoteCluster {
   readonly bounds: RemoteBounds;
   /** Undefined where nothing is guarded. */
   readonly guard: RemoteGuard | undefined;
+  /** Undefined without a policy file. */
+  readonly policy: RemotePolicy | undefined;
   readonly quarantine: MirrorQuarantine;
   /** Monotonic milliseconds. */
   readonly createdMs: number;
@@ -83,10 +86,13 @@ export class RemoteCluster {
     this.#cacheTtl = new CacheTtl({ cluster: name, ttlMs, brake, clock, onExpired, onHeld });
     this.bounds = new RemoteBounds(context.limits, clock);
     this.guard = context.guard.remote(name, this.#log);
+    this.policy = context.policy && new RemotePolicy(name, this.#log);
+    this.policyChanged();
     const [release, onBegun] = [() => this.release(), () => this.#scope?.abort(new ReconfiguredError())];
     this.quarantine = new MirrorQuarantine({ cluster: name, context, release, onBegun, log: this.#log });
     const { relistMs } = this.#timing;
-    const options = { ...context, cluster: name, guard: this.guard, relistMs, log: this.#log };
+    const { guard, policy } = this;
+    const options = { ...context, cluster: name, guard, policy, relistMs, log: this.#log };
     this.mirrors = MAPPINGS.map((mapping) => new Mirror(mapping, options));
   }
 
@@ -187,6 +193,14 @@ export class RemoteCluster {
   reconnect(): void {
     this.#context.reader?.news(this.name, { kind: 'reconfigured' });
     this.#scope?.abort(new ReconfiguredError());
+  }
+
+  /** The rule that the policy has for it applies from now on. */
+  policyChanged(): void {
+    const rule = this.#context.policy?.ruleFor(this.name);
+    const quota = rule?.rule.quota;
+    this.bounds.setOwn(quota && { keys: quota.keys, bytes: quota.bytes, 'change-rate': quota.changesPerSecond });
+    this.policy?.set(rule);
   }
 
   /** Its keys stay and are no longer maintained. Only while there is no connection. */
@@ -374,7 +388,7 @@ export class RemoteCluster {
   #takeChanges(connection: TaskScope, count: number): boolean {
     if (this.bounds.takeChange(count)) return true;
     if (!connection.signal.aborted) this.bounds.count('change-rate');
-    connection.abort(new BoundExceededError('change-rate', this.bounds.limits['change-rate']));
+    connection.abort(this.bounds.exceedance('change-rate'));
     return false;
   }
 
@@ -383,7 +397,7 @@ export class RemoteCluster {
     this.#cacheTtl.stop();
     const { phase } = this.#state;
     if (phase.kind !== 'connecting') this.#apply({ kind: 'connected', etcdClusterId: phase.etcdClusterId });
-    const { name: cluster, mirrors, bounds, guard } = this;
+    const { name: cluster, mirrors, bounds, guard, policy } = this;
     const apply = (event: RemoteEvent) => this.#apply(event);
     const session = new TaskScope(connection.signal);
     const context = this.#context;
@@ -392,7 +406,8 @@ export class RemoteCluster {
       this.#context.reader?.news(this.name, { kind: 'listed' });
     };
     const held = () => this.held;
-    const options = { cluster, config, client, mirrors, bounds, held, guard, context, log: this.#log, apply, onListed, session };
+    const parts = { cluster, config, client, mirrors, bounds, held, guard, policy };
+    const options = { ...parts, context, log: this.#log, apply, onListed, session };
     session.run(() => runSession(options));
     void session.ended().then((reason) => {
       if (!(reason instanceof ScopeEnded)) connection.abort(reason);

@@ -9,6 +9,7 @@
 import { clusterConfigKey } from '../../shared/etcd/keyspace.ts';
 import type { Logger } from '../../shared/process/log.ts';
 import { TaskScope } from '../../shared/process/task-scope.ts';
+import { onAbort } from '../../shared/time/abort.ts';
 import type { ConfigChange } from '../configuration/config-directory.ts';
 import type { Quarantine } from '../configuration/quarantine.ts';
 import { ListTurns } from '../mirror/list-turns.ts';
@@ -61,6 +62,11 @@ export class RemoteClusters {
     const running = () => this.all.length;
     this.#context = { ...context, remotes: running, brake: new WithdrawalBrake(running), turns: new ListTurns(context.clock) };
     this.#scope = new TaskScope(options.signal);
+    const onPolicy = () => {
+      for (const remote of this.all) remote.policyChanged();
+    };
+    const forget = context.policy?.onChange(onPolicy);
+    if (forget !== undefined) onAbort(options.signal, forget);
   }
 
   /** Those that are configured, by name. One that is being drained is none of them. */

@@ -8,6 +8,8 @@ import type { RunObserver } from '../../shared/process/controller-runs.ts';
 import type { Logger } from '../../shared/process/log.ts';
 import type { Clock } from '../../shared/time/clock.ts';
 import type { ImportGuard } from '../import-guard/guard.ts';
+import type { CurrentPolicy } from '../import-policy/current-policy.ts';
+import { UNUSED_IDENTITY_MS } from '../import-policy/limits.ts';
 import type { ServiceFormat } from '../mappings.ts';
 import type { RemoteLimits } from '../mirror/bounds.ts';
 import type { MirrorOptions } from '../mirror/mirror.ts';
@@ -34,11 +36,13 @@ export interface OpenedSource {
   readonly config: EtcdConfig;
 }
 
-export interface RemoteClusterContext extends Omit<MirrorOptions, 'relistMs' | 'cluster' | 'guard'> {
+export interface RemoteClusterContext extends Omit<MirrorOptions, 'relistMs' | 'cluster' | 'guard' | 'policy'> {
   readonly own: ClusterInfo;
   readonly ids: ClusterIds;
   readonly serviceFormat: ServiceFormat;
   readonly guard: ImportGuard;
+  /** Undefined without --import-policy. */
+  readonly policy?: CurrentPolicy | undefined;
   /** Of each remote. */
   readonly limits: RemoteLimits;
   /** After so long without a remote its services are withdrawn; 0 for never. */
@@ -74,6 +78,8 @@ export interface RemoteTiming {
   readonly stableMs: number;
   /** A remote is listed again after this time at least, independent of its watches. */
   readonly relistMs: number;
+  /** See UNUSED_IDENTITY_MS; that where absent. */
+  readonly unusedIdentityMs?: number;
 }
 
 export const REMOTE_TIMING: RemoteTiming = {
@@ -82,4 +88,5 @@ export const REMOTE_TIMING: RemoteTiming = {
   stoppedMs: REMOTE_STOPPED_RETRY_MS,
   stableMs: 60_000,
   relistMs: REMOTE_RELIST_MS,
+  unusedIdentityMs: UNUSED_IDENTITY_MS,
 };

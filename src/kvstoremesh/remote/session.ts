@@ -13,10 +13,14 @@ import type { EtcdClient } from '../../shared/etcd/types.ts';
 import { REMOTE_BACKOFF_MIN_MS } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/process/log.ts';
 import { TaskScope } from '../../shared/process/task-scope.ts';
+import { LinkedAbort } from '../../shared/time/abort.ts';
 import { Backoff } from '../../shared/time/backoff.ts';
 import { pauseUntilRecovered, type Recoverable } from '../../shared/time/recovery.ts';
 import { type ClusterConfig, mirroredClusterConfig, shownClusterConfig } from '../cluster-config.ts';
+import { PolicyChangedError } from '../errors.ts';
 import type { RemoteGuard } from '../import-guard/remote-guard.ts';
+import { UNUSED_IDENTITY_MS } from '../import-policy/limits.ts';
+import type { RemotePolicy } from '../import-policy/remote-policy.ts';
 import { sourceCanary } from '../mappings.ts';
 import { BoundExceededError, type RemoteBounds, type StoppingBound } from '../mirror/bounds.ts';
 import { CanaryGate } from '../mirror/canary-gate.ts';
@@ -37,6 +41,7 @@ export interface SessionOptions {
   /** What the local etcd holds of the remote, or is about to. */
   readonly held: () => Usage;
   readonly guard: RemoteGuard | undefined;
+  readonly policy: RemotePolicy | undefined;
   readonly context: RemoteClusterContext;
   readonly log: Logger;
   readonly apply: (event: RemoteEvent) => void;
@@ -51,6 +56,7 @@ export async function runSession(options: SessionOptions): Promise<never> {
   const { cluster, config, context, log, guard, apply, session } = options;
   const { clock, publisher, timing = REMOTE_TIMING } = context;
   await untilAccepted(options);
+  await untilPolicyIsUsable(options);
   apply({ kind: 'retrieved', config });
   if (guard !== undefined) guard.clusterId = config.id;
   await publisher.singles.put(clusterConfigKey(cluster), mirroredClusterConfig(config), session.signal);
@@ -73,19 +79,50 @@ export async function runSession(options: SessionOptions): Promise<never> {
   };
   for (;;) {
     const startMs = clock.monotonicMs();
-    const { bound, message: reason } = await untilStopped(options, onComplete);
+    const end = await untilStopped(options, onComplete);
+    if (end instanceof PolicyChangedError) {
+      log.info('import policy of the remote cluster changed; reading it again');
+      continue;
+    }
+    const { bound, message: reason } = end;
     apply({ kind: 'stopped', bound, reason });
     if (stoppedBy !== bound) log.error({ bound, reason }, 'remote cluster exceeds a limit; mirroring stopped');
     stoppedBy = bound;
     if (clock.monotonicMs() - startMs >= timing.stableMs) pauses[bound].reset();
-    await clock.sleep(pauses[bound].nextMs(), session.signal);
+    await pause(options, pauses[bound].nextMs());
   }
 }
 
-/** Mirrors until the remote exceeds a bound: resolves with which. `onComplete` is called when every kind it has was listed. */
-async function untilStopped(options: SessionOptions, onComplete: () => void): Promise<BoundExceededError> {
-  const { cluster, config, client, mirrors, context, log, session, bounds, held } = options;
-  const { clock, serviceFormat } = context;
+/** For `ms`, or until the import policy gives the remote another rule. */
+async function pause({ policy, context, session }: SessionOptions, ms: number): Promise<void> {
+  const over = new LinkedAbort(session.signal);
+  const forget = policy?.onChange(() => over.abort());
+  try {
+    await context.clock.sleep(ms, over.signal);
+  } catch (thrown) {
+    session.signal.throwIfAborted();
+    if (!over.signal.aborted) throw thrown;
+  } finally {
+    forget?.();
+    over.abort();
+  }
+}
+
+/** Nothing of the remote changes before it is known what may be imported. */
+async function untilPolicyIsUsable({ context, apply, session }: SessionOptions): Promise<void> {
+  const { policy } = context;
+  if (policy === undefined || policy.isUsable) return;
+  apply({ kind: 'absent', reason: `import policy: ${policy.problem ?? 'it was not read yet'}` });
+  await policy.whenUsable(session.signal);
+}
+
+/**
+ * Mirrors until the remote exceeds a bound, or its rule in the import policy changes: resolves with which. `onComplete` is called
+ * when every kind it has was listed.
+ */
+async function untilStopped(options: SessionOptions, onComplete: () => void): Promise<BoundExceededError | PolicyChangedError> {
+  const { cluster, config, client, mirrors, context, log, session, bounds, held, policy } = options;
+  const { clock, serviceFormat, timing = REMOTE_TIMING } = context;
   const scope = new TaskScope(session.signal);
   const onExceeded = (reason: BoundExceededError) => scope.abort(reason);
   const quota = new Quota({ bounds, held, onExceeded });
@@ -96,10 +133,23 @@ async function untilStopped(options: SessionOptions, onComplete: () => void): Pr
     options.onListed();
     onComplete();
   };
-  for (const mirror of mirrors) mirror.enable(mirror.mapping.enabled(config, serviceFormat));
+  const forget = policy?.onChange((change) => {
+    if (change === 'decisions') scope.abort(new PolicyChangedError());
+  });
+  const policyRun = policy?.begin({
+    ordered: mirrors.every(({ synced }) => synced) ? mirrors.map(({ mapping }) => mapping) : undefined,
+    unusedMs: timing.unusedIdentityMs ?? UNUSED_IDENTITY_MS,
+    clock,
+    signal: scope.signal,
+  });
+  for (const mirror of mirrors) {
+    const { mapping } = mirror;
+    const isImported = policy?.imports(mapping) ?? true;
+    mirror.enable(mapping.enabled(config, serviceFormat) && isImported, { policy: policyRun, signal: scope.signal });
+  }
   for (const mirror of mirrors) {
     if (!mirror.enabled) continue;
-    scope.run((signal) => mirror.follow({ client, cached: config.cached, gate, quota, signal, onListed }));
+    scope.run((signal) => mirror.follow({ client, cached: config.cached, gate, quota, policyRun, signal, onListed }));
   }
   if (gate !== undefined) {
     const prefix = canaryPrefix(cluster);
@@ -110,7 +160,8 @@ async function untilStopped(options: SessionOptions, onComplete: () => void): Pr
     scope.run((signal) => runEtcdSource({ client, prefix, sink, clock, log, signal, onAnnounced, onProgress }));
   }
   const reason = await scope.ended();
-  if (!(reason instanceof BoundExceededError)) throw reason;
+  forget?.();
+  if (!(reason instanceof BoundExceededError || reason instanceof PolicyChangedError)) throw reason;
   for (const mirror of mirrors) mirror.disconnected();
   return reason;
 }

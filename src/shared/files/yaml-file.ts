@@ -58,7 +58,12 @@ export async function readTextFile(file: string, maxBytes: number): Promise<stri
 }
 
 /** `text` is the content of `file`, whose name is for the messages of YamlFileError alone. */
-export function parseYaml(text: string, file: string, maxBytes: number, { isGoYaml = false, isExact = false }: YamlRules = {}): YamlDocument {
+export function parseYaml(
+  text: string,
+  file: string,
+  maxBytes: number,
+  { isGoYaml = false, isExact = false }: YamlRules = {},
+): YamlDocument {
   if (Buffer.byteLength(text) > maxBytes) throw new YamlFileError(`${file}: larger than ${maxBytes} bytes`);
   const lines = new LineCounter();
   try {

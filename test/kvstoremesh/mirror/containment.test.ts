@@ -71,6 +71,7 @@ test('for any bytes in the keys of a remote, nothing is written or removed outsi
         interrupted: () => undefined,
         liveBytes: () => undefined,
         flushed: () => Promise.resolve(),
+        compare: () => undefined,
       };
       const guard = new ImportGuard(mode, OWN).remote('berlin', silentLogger);
       const refused = new RefusedKeys({ log: silentLogger, onRefused: () => undefined });
