@@ -52,6 +52,7 @@ export function judgeFor(kind: MirroredKind, rule: CompiledRule): Judge {
 }
 
 const QUOTE = 0x22;
+/** Characters of an address, and bytes of its mask in base64. */
 const MAX_ADDRESS_LENGTH = 64;
 const SCRATCH = Buffer.alloc(Math.max(MAX_NAMESPACE_LENGTH, MAX_ADDRESS_LENGTH));
 

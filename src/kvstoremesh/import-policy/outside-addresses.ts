@@ -22,6 +22,7 @@ interface Followed extends OutsideAddress {
   readonly listing: number;
 }
 
+/** Characters shown of an address. */
 const MAX_SHOWN_LENGTH = 64;
 
 export class OutsideAddresses {

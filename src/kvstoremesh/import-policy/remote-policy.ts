@@ -35,6 +35,12 @@ export class RemotePolicy {
     return this.#rule;
   }
 
+  /** Limits by the names of bounds; see RemoteBounds.setOwn. */
+  get limits(): Readonly<Record<'keys' | 'bytes' | 'change-rate', number | undefined>> | undefined {
+    const quota = this.#rule?.rule.quota;
+    return quota && { keys: quota.keys, bytes: quota.bytes, 'change-rate': quota.changesPerSecond };
+  }
+
   /** Tells the listeners what it changes. */
   set(rule: CompiledRule | undefined): void {
     const change = changeOf(this.#rule, rule);

@@ -34,6 +34,11 @@ export class PolicyTally {
     else this.outside.clear(key);
   }
 
+  /** The key is not imported so far; whether it is refused is not known yet. */
+  exclude(kind: MirroredKind, key: EtcdKey): void {
+    this.#of(kind).add(key);
+  }
+
   /** The key is imported, or gone. */
   clear(kind: MirroredKind, key: EtcdKey): void {
     this.#of(kind).delete(key);

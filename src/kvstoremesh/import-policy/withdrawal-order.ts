@@ -1,6 +1,6 @@
 /**
  * The order in which the kinds of one remote lose what the policy withdraws: that of a load reversed, services first, then
- * endpoints, then identities and nodes. Nobody reads an endpoint after its identity is gone.
+ * endpoints, then identities and nodes. An identity is there as long as an endpoint that uses it.
  *
  * A kind has its turn when the kinds before it are complete and the local etcd has confirmed that. A kind that cannot be read
  * delays the others for a while only.

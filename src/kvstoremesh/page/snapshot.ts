@@ -60,6 +60,8 @@ export interface RemoteSummary {
   readonly lastFailure?: number;
   /** Findings of the import guard by kind. */
   readonly findings?: Readonly<Record<string, number>>;
+  /** What the import policy leaves of it, as text. */
+  readonly imported?: string;
   /** The first expiry of the certificates of the connection. */
   readonly expires?: number;
   /** Changes per second and seconds of staleness in the last hour, the oldest first; each value is the largest of some samples. */

@@ -38,6 +38,7 @@ export function remoteSummary(
   const reasons = reasonsOf(status, remedyOf(state.phase), expires, nowMs);
   const condition = conditionOf(remote, reasons.length > 0);
   const findings = status['import-findings'];
+  const imported = status['import-policy']?.summary;
   return {
     name,
     condition,
@@ -53,6 +54,7 @@ export function remoteSummary(
     failures: state.failures,
     ...(state.lastFailureMs !== undefined && { lastFailure: state.lastFailureMs }),
     ...(findings !== undefined && { findings }),
+    ...(imported !== undefined && { imported }),
     ...(expires !== undefined && { expires }),
     rate: record.rate.values(MAX_PAGE_CHART_VALUES),
     lag: record.lag.values(MAX_PAGE_CHART_VALUES),

@@ -91,9 +91,8 @@ export class RemoteCluster {
     const [release, onBegun] = [() => this.release(), () => this.#scope?.abort(new ReconfiguredError())];
     this.quarantine = new MirrorQuarantine({ cluster: name, context, release, onBegun, log: this.#log });
     const { relistMs } = this.#timing;
-    const { guard, policy } = this;
-    const options = { ...context, cluster: name, guard, policy, relistMs, log: this.#log };
-    this.mirrors = MAPPINGS.map((mapping) => new Mirror(mapping, options));
+    const own = { cluster: name, guard: this.guard, policy: this.policy, relistMs, log: this.#log };
+    this.mirrors = MAPPINGS.map((mapping) => new Mirror(mapping, { ...context, ...own }));
   }
 
   /** The path of its file. */
@@ -197,10 +196,8 @@ export class RemoteCluster {
 
   /** The rule that the policy has for it applies from now on. */
   policyChanged(): void {
-    const rule = this.#context.policy?.ruleFor(this.name);
-    const quota = rule?.rule.quota;
-    this.bounds.setOwn(quota && { keys: quota.keys, bytes: quota.bytes, 'change-rate': quota.changesPerSecond });
-    this.policy?.set(rule);
+    this.policy?.set(this.#context.policy?.ruleFor(this.name));
+    this.bounds.setOwn(this.policy?.limits);
   }
 
   /** Its keys stay and are no longer maintained. Only while there is no connection. */
@@ -340,7 +337,8 @@ export class RemoteCluster {
   /** Mirrors according to the remote's cluster config, and starts over when it changes. */
   async #followConfig(client: EtcdClient, scope: TaskScope): Promise<void> {
     const { clock } = this.#context;
-    const changes = this.#watchConfig(client, scope);
+    const changes = new ConfigChanges();
+    this.#watchKey(clusterConfigKey(this.name), changes, client, scope);
     let session: { readonly scope: TaskScope; readonly config: ClusterConfig } | undefined;
     try {
       const timing = this.#timing.readings;
@@ -372,12 +370,6 @@ export class RemoteCluster {
     }
   }
 
-  #watchConfig(client: EtcdClient, scope: TaskScope): ConfigChanges {
-    const changes = new ConfigChanges();
-    this.#watchKey(clusterConfigKey(this.name), changes, client, scope);
-    return changes;
-  }
-
   #watchKey(key: EtcdKey, sink: Sink, client: EtcdClient, scope: TaskScope): void {
     const takeChange = () => this.#takeChanges(scope, 1);
     const source = { key, sink, client, takeChange, clock: this.#context.clock, log: this.#log };
@@ -400,15 +392,14 @@ export class RemoteCluster {
     const { name: cluster, mirrors, bounds, guard, policy } = this;
     const apply = (event: RemoteEvent) => this.#apply(event);
     const session = new TaskScope(connection.signal);
-    const context = this.#context;
+    const [context, log] = [this.#context, this.#log];
     const onListed = () => {
       this.#backoff.reset();
-      this.#context.reader?.news(this.name, { kind: 'listed' });
+      context.reader?.news(cluster, { kind: 'listed' });
     };
     const held = () => this.held;
     const parts = { cluster, config, client, mirrors, bounds, held, guard, policy };
-    const options = { ...parts, context, log: this.#log, apply, onListed, session };
-    session.run(() => runSession(options));
+    session.run(() => runSession({ ...parts, context, log, apply, onListed, session }));
     void session.ended().then((reason) => {
       if (!(reason instanceof ScopeEnded)) connection.abort(reason);
     });

@@ -8,7 +8,11 @@ import { MAX_LISTED_FINDINGS, MAX_REMOTE_CLUSTERS } from '../../shared/limits.ts
 import { VERSION } from '../../shared/version.ts';
 import { FINDING_KINDS } from '../import-guard/findings.ts';
 import type { FindingReport, ImportGuardReport } from '../import-guard/report.ts';
-import type { QuarantineStatus, RemoteClusterStatus, RemoteConfigStatus, RemoteSyncedStatus } from './status.ts';
+import { REFUSALS } from '../import-policy/judges.ts';
+import { MAX_LISTED_ADDRESSES } from '../import-policy/limits.ts';
+import type { ImportedKindReport, ImportPolicyReport, OutsideReport, PolicyClusterReport } from '../import-policy/report.ts';
+import { MIRRORED_KINDS } from '../kv/kinds.ts';
+import type { PolicyStatus, QuarantineStatus, RemoteClusterStatus, RemoteConfigStatus, RemoteSyncedStatus } from './status.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
 /** Every member has a schema, and nothing else has: a member that is added is a type error here. */
@@ -63,6 +67,17 @@ const REMOTE_CLUSTER: Schema = {
       properties: Object.fromEntries(FINDING_KINDS.map((kind) => [kind, count('Number of findings of this kind')])),
       additionalProperties: false,
     },
+    'import-policy': {
+      type: 'object',
+      description: 'What the import policy leaves of the cluster; not in the original',
+      required: ['kinds', 'match'],
+      properties: {
+        match: word('The match of the rule that applies'),
+        kinds: { type: 'array', maxItems: MIRRORED_KINDS.length, items: { $ref: '#/definitions/ImportedKind' } },
+        summary: word('The kinds as text; absent if everything is imported'),
+      } satisfies Members<PolicyStatus>,
+      additionalProperties: false,
+    },
     quarantine: {
       type: 'object',
       description: 'An operator has frozen or withdrawn the mirror; not in the original',
@@ -112,6 +127,58 @@ const IMPORT_FINDING: Schema = {
   additionalProperties: false,
 };
 
+const IMPORTED_KIND: Schema = {
+  type: 'object',
+  required: ['imported', 'kind'],
+  properties: {
+    kind: word(`One of ${MIRRORED_KINDS.join(', ')}`),
+    imported: count('Number of imported keys'),
+    of: count('Number of keys of the cluster; absent if the kind is not imported and not read'),
+  } satisfies Members<ImportedKindReport>,
+  additionalProperties: false,
+};
+
+const IMPORT_POLICY_REPORT: Schema = {
+  type: 'object',
+  required: ['clusters', 'outside'],
+  properties: {
+    clusters: { type: 'array', maxItems: MAX_REMOTE_CLUSTERS, items: { $ref: '#/definitions/PolicyCluster' } },
+    outside: { type: 'array', maxItems: MAX_LISTED_ADDRESSES, items: { $ref: '#/definitions/OutsideAddress' } },
+    truncated: flag('Whether addresses were omitted'),
+  } satisfies Members<ImportPolicyReport>,
+  additionalProperties: false,
+};
+
+const POLICY_CLUSTER: Schema = {
+  type: 'object',
+  required: ['cluster', 'kinds', 'refused'],
+  properties: {
+    cluster: word('Name of the cluster'),
+    match: word('The match of its rule; absent if everything is imported'),
+    kinds: { type: 'array', maxItems: MIRRORED_KINDS.length, items: { $ref: '#/definitions/ImportedKind' } },
+    refused: {
+      type: 'object',
+      description: 'Keys and values that were refused, by reason',
+      properties: Object.fromEntries(REFUSALS.map((reason) => [reason, count('Number of refused keys and values')])),
+      additionalProperties: false,
+    },
+  } satisfies Members<PolicyClusterReport>,
+  additionalProperties: false,
+};
+
+const OUTSIDE_ADDRESS: Schema = {
+  type: 'object',
+  required: ['address', 'cluster', 'key', 'kind', 'rule'],
+  properties: {
+    cluster: word('Name of the cluster'),
+    key: word('The mirrored key'),
+    kind: word('Kind of the key'),
+    rule: word('podCIDRs or nodeCIDRs'),
+    address: word('The first such address of the key'),
+  } satisfies Members<OutsideReport>,
+  additionalProperties: false,
+};
+
 const ERROR: Schema = {
   type: 'object',
   required: ['code', 'message'],
@@ -154,8 +221,22 @@ export const OPENAPI = {
         },
       },
     },
+    '/import-policy': {
+      get: {
+        summary: 'What the import policy keeps out; not in the original',
+        tags: ['cluster'],
+        responses: {
+          200: { description: 'Rules, counts and addresses', schema: { $ref: '#/definitions/ImportPolicyReport' } },
+          default: NO_ANSWER,
+        },
+      },
+    },
   },
   definitions: {
+    ImportPolicyReport: IMPORT_POLICY_REPORT,
+    ImportedKind: IMPORTED_KIND,
+    PolicyCluster: POLICY_CLUSTER,
+    OutsideAddress: OUTSIDE_ADDRESS,
     ImportGuardReport: IMPORT_GUARD_REPORT,
     ImportFinding: IMPORT_FINDING,
     RemoteCluster: REMOTE_CLUSTER,

@@ -6,6 +6,8 @@ import type { Registry } from '../../shared/http/metrics.ts';
 import { QUARANTINE_MODES } from '../configuration/quarantine.ts';
 import { FINDING_KINDS } from '../import-guard/findings.ts';
 import { UNCHECKED_REASONS } from '../import-guard/remote-guard.ts';
+import { REFUSALS } from '../import-policy/judges.ts';
+import { MIRRORED_KINDS } from '../kv/kinds.ts';
 import { BOUND_NAMES, type RemoteLimits } from '../mirror/bounds.ts';
 import type { RemoteCluster } from '../remote/cluster.ts';
 
@@ -33,6 +35,30 @@ function registerGuardMetrics(registry: Registry, clusters: () => readonly Remot
       counter.reset();
       for (const { name, guard } of guards())
         for (const reason of UNCHECKED_REASONS) counter.inc({ target_cluster: name, reason }, guard.unchecked(reason));
+    },
+  );
+}
+
+function registerPolicyMetrics(registry: Registry, clusters: () => readonly RemoteCluster[]): void {
+  const policies = () => clusters().flatMap(({ name, policy }) => (policy?.rule === undefined ? [] : [{ name, policy }]));
+  registry.gauge(
+    'import_policy_excluded_keys',
+    'Keys of the remote cluster that the import policy keeps out, without those of kinds that are not read',
+    ['target_cluster', 'kind'],
+    (gauge) => {
+      gauge.reset();
+      for (const { name, policy } of policies())
+        for (const kind of MIRRORED_KINDS) gauge.set({ target_cluster: name, kind }, policy.tally.refused(kind));
+    },
+  );
+  registry.counter(
+    'import_policy_refused_total',
+    'Keys and values of the remote cluster that the import policy did not let in',
+    ['target_cluster', 'rule'],
+    (counter) => {
+      counter.reset();
+      for (const { name, policy } of policies())
+        for (const rule of REFUSALS) counter.inc({ target_cluster: name, rule }, policy.tally.total(rule));
     },
   );
 }
@@ -99,6 +125,7 @@ export function registerRemoteMetrics(registry: Registry, clusters: () => readon
     },
   );
   registerGuardMetrics(registry, clusters);
+  registerPolicyMetrics(registry, clusters);
   const bounds = registry.gauge('remote_cluster_bounds', 'Limits that apply to every remote cluster; 0 for none', ['bound']);
   for (const bound of BOUND_NAMES) bounds.set({ bound }, limits[bound]);
 }

@@ -27,6 +27,7 @@ const CLUSTER = z.object({
   connected: flag,
   status: text.default(''),
   reason: text.optional(),
+  'import-policy': z.object({ summary: text.optional() }).optional(),
   config: z
     .object({
       required: flag,
@@ -152,8 +153,9 @@ function age(time: string, nowMs: number): string {
 }
 
 /** Why the cluster is not fully mirrored, and how to diagnose it. */
-function notesOn({ name, reason, connected, ready }: ShownCluster): readonly string[] {
+function notesOn({ name, reason, connected, ready, 'import-policy': policy }: ShownCluster): readonly string[] {
   const remedy = `run "kvstoremesh-dbg troubleshoot ${name}" to check the connection`;
-  if (reason !== undefined) return [connected ? `${name}: ${reason}` : `${name}: ${reason}; ${remedy}`];
-  return connected || ready ? [] : [`${name}: not connected; ${remedy}`];
+  const imported = policy?.summary === undefined ? [] : [`${name}: ${policy.summary}`];
+  if (reason !== undefined) return [connected ? `${name}: ${reason}` : `${name}: ${reason}; ${remedy}`, ...imported];
+  return connected || ready ? imported : [`${name}: not connected; ${remedy}`, ...imported];
 }

@@ -4,13 +4,14 @@
  * The presence of members is part of the form, because readers render what is present: zero, false and
  * empty are omitted, except for `last-failure`, which is always present, and for the kinds that a remote may not
  * have, which are present exactly when it has them. Additional members are `reason`, why a cluster is not fully mirrored,
- * `stopped-by`, `import-findings` and `quarantine`.
+ * `stopped-by`, `import-findings`, `import-policy` and `quarantine`.
  */
 import { MAX_STATUS_TEXT_LENGTH } from '../../shared/limits.ts';
 import { printable } from '../../shared/printable.ts';
 import { shownClusterConfig } from '../cluster-config.ts';
 import type { QuarantineMode } from '../configuration/quarantine.ts';
 import { FINDING_KINDS, type FindingKind } from '../import-guard/findings.ts';
+import { type ImportedKindReport, importedOf, importedTextOf } from '../import-policy/report.ts';
 import type { MappingName } from '../mappings.ts';
 import type { StoppingBound } from '../mirror/bounds.ts';
 import type { Mirror } from '../mirror/mirror.ts';
@@ -22,6 +23,8 @@ export interface RemoteClusterStatus {
   readonly connected?: true;
   /** What the import guard has found, by kind; kinds without a finding left out. */
   readonly 'import-findings'?: Partial<Record<FindingKind, number>>;
+  /** What the import policy leaves of the remote; absent where no rule matches it. */
+  readonly 'import-policy'?: PolicyStatus;
   /** RFC 3339 with milliseconds; the year 1 for never. */
   readonly 'last-failure': string;
   readonly name: string;
@@ -39,6 +42,15 @@ export interface RemoteClusterStatus {
   /** The bound that the remote exceeds. */
   readonly 'stopped-by'?: StoppingBound;
   readonly synced: RemoteSyncedStatus;
+}
+
+export interface PolicyStatus {
+  /** Of the rule that applies. */
+  readonly match: string;
+  /** Kinds of which not all keys are imported. */
+  readonly kinds: readonly ImportedKindReport[];
+  /** The same as text: `12,000 of 480,000 endpoints imported by policy`. */
+  readonly summary?: string;
 }
 
 /** An operator has frozen or withdrawn the mirror. */
@@ -101,6 +113,7 @@ function statusWith(remote: RemoteCluster, writeProblem: Error | undefined): Rem
     config: configOf(phase),
     connected: phase.kind !== 'connecting' || undefined,
     'import-findings': findingsOf(remote),
+    'import-policy': policyOf(remote),
     'last-failure': lastFailureMs === undefined ? NEVER : new Date(lastFailureMs).toISOString(),
     name: remote.name,
     'num-endpoint-slices': count('endpoint slices'),
@@ -119,7 +132,7 @@ function statusWith(remote: RemoteCluster, writeProblem: Error | undefined): Rem
     ),
     status: quarantine === undefined ? statusOf(phase, remote.endpoints) : IN_QUARANTINE[quarantine.mode],
     'stopped-by': phase.kind === 'stopped' ? phase.bound : undefined,
-    synced: syncedOf(byName),
+    synced: syncedOf(byName, remote),
   });
 }
 
@@ -139,6 +152,14 @@ function quarantineText({ quarantine: { current: quarantine }, name }: RemoteClu
 function findingsOf({ guard }: RemoteCluster): Partial<Record<FindingKind, number>> | undefined {
   const found = FINDING_KINDS.map((kind) => [kind, guard?.findings.count(kind) ?? 0] as const).filter(([, count]) => count > 0);
   return found.length === 0 ? undefined : Object.fromEntries(found);
+}
+
+function policyOf(remote: RemoteCluster): PolicyStatus | undefined {
+  const rule = remote.policy?.rule;
+  if (rule === undefined) return undefined;
+  const kinds = importedOf(remote).map(({ kind, imported, of }) => ({ kind, imported, ...(of === undefined ? {} : { of }) }));
+  const summary = importedTextOf(remote);
+  return { match: rule.rule.match, kinds, ...(summary === undefined ? {} : { summary }) };
 }
 
 function reasonOf({ state: { phase }, isWithdrawalHeld }: RemoteCluster): string | undefined {
@@ -173,8 +194,13 @@ function statusOf(phase: RemotePhase, endpoints: number): string {
   return `etcd: ${endpoints}/${endpoints} connected, ${quorum}, ID: ${phase.etcdClusterId}`;
 }
 
-function syncedOf(mirrors: ReadonlyMap<MappingName, Mirror>): RemoteSyncedStatus {
-  const listed = (name: MappingName) => mirrors.get(name)?.listed || undefined;
+function syncedOf(mirrors: ReadonlyMap<MappingName, Mirror>, { policy, state: { phase } }: RemoteCluster): RemoteSyncedStatus {
+  // What the policy leaves out lacks nothing, either.
+  const isLeftOut = (mirror: Mirror) => phase.kind === 'mirroring' && policy?.imports(mirror.mapping) === false;
+  const listed = (name: MappingName) => {
+    const mirror = mirrors.get(name);
+    return (mirror !== undefined && (mirror.listed || isLeftOut(mirror))) || undefined;
+  };
   const optional = (name: MappingName) => (mirrors.get(name)?.enabled ? (mirrors.get(name)?.listed ?? false) : undefined);
   const services = mirrors.get('services');
   return present<RemoteSyncedStatus>({

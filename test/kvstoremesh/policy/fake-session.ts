@@ -19,7 +19,7 @@ const MAPPING_OF: Readonly<Record<Kind, string>> = {
   serviceexports: 'serviceexports/v1',
 };
 
-export function mappingFor(kind: Kind): Mapping {
+function mappingFor(kind: Kind): Mapping {
   return MAPPINGS.find(({ scope }) => scope === MAPPING_OF[kind]) as Mapping;
 }
 

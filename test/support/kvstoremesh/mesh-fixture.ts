@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ImportGuard } from '../../../src/kvstoremesh/import-guard/guard.ts';
 import type { ImportGuardMode } from '../../../src/kvstoremesh/import-guard/remote-guard.ts';
+import type { CurrentPolicy } from '../../../src/kvstoremesh/import-policy/current-policy.ts';
 import type { RemoteLimits } from '../../../src/kvstoremesh/mirror/bounds.ts';
 import type { RemoteCluster } from '../../../src/kvstoremesh/remote/cluster.ts';
 import { ClusterIds } from '../../../src/kvstoremesh/remote/cluster-ids.ts';
@@ -163,6 +164,9 @@ export interface MeshOptions {
   /** The bounds of each remote; none by default. */
   readonly limits?: Partial<RemoteLimits>;
   readonly importGuard?: ImportGuardMode;
+  readonly policy?: CurrentPolicy;
+  /** How long an identity stays that nothing uses. */
+  readonly unusedIdentityMs?: number;
   /** Between two reads of a cluster config whose watch delivers nothing. */
   readonly readingsMs?: number;
   /** The clock of the remotes and the drain, at its ordinary pace; that of the etcd clients and of the publisher continues. */
@@ -256,6 +260,7 @@ export class Mesh implements AsyncDisposable {
         serviceFormat: 'prefer-legacy',
         limits: this.limits,
         guard: new ImportGuard(importGuard, OWN),
+        policy: options.policy,
         cacheTtlMs,
         clock: options.clock ?? clock,
         log,
@@ -263,7 +268,10 @@ export class Mesh implements AsyncDisposable {
           const opened = await openRemoteEtcd(file, { kvstore, pacing, clock, log, metrics: etcdMetrics, budget });
           return { ...opened, client: around(opened.client) };
         },
-        timing: options.clock === undefined ? hurried(readingsMs, silenceMs, relistMs) : REMOTE_TIMING,
+        timing:
+          options.clock === undefined
+            ? { ...hurried(readingsMs, silenceMs, relistMs), unusedIdentityMs: options.unusedIdentityMs ?? 60_000 }
+            : REMOTE_TIMING,
       },
       onEnded: (cluster) => etcdMetrics.forgetRemote(cluster),
       drainGraceMs: 'graceMs' in options ? options.graceMs : graceMs,
