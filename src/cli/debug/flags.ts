@@ -48,6 +48,13 @@ export const localDoctorFlagTable = {
 
 export const meshDoctorFlagTable = { ...localDoctorFlagTable, ...hostFlag, ...directoryFlag };
 
+export const importPlanFlagTable = {
+  ...directoryFlag,
+  'etcd-config': localTroubleshootFlagTable['etcd-config'],
+  timeout: { ...localTroubleshootFlagTable.timeout, usage: 'Longest time for all requests to one etcd', default: 60_000 },
+  output: localDoctorFlagTable.output,
+};
+
 /** The cluster of the pod, as its manifest has it. */
 export function ownClusterName(env: Readonly<Record<string, string | undefined>> = process.env): string | undefined {
   return env.CLUSTER_NAME?.trim() || env.CILIUM_CLUSTER_NAME?.trim() || undefined;

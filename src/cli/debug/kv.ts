@@ -4,13 +4,10 @@ import { buffer } from 'node:stream/consumers';
 import type { KindDiff } from '../../kvstoremesh/kv/diff.ts';
 import { KINDS, type Kind, MIRRORED_KINDS, type MirroredKind, placesOf } from '../../kvstoremesh/kv/kinds.ts';
 import { clusterNameProblem } from '../../shared/cluster-info.ts';
-import type { EtcdClient } from '../../shared/etcd/types.ts';
 import { FlagError } from '../../shared/flags/error.ts';
 import { quoted } from '../../shared/flags/kinds.ts';
 import type { FlagTable, FlagValues } from '../../shared/flags/table.ts';
 import { bool } from '../../shared/flags/table.ts';
-import { interruption } from '../../shared/process/interruption.ts';
-import { withDeadline } from '../../shared/time/abort.ts';
 import { systemClock } from '../../shared/time/clock.ts';
 import type { Command } from '../command/command.ts';
 import { commandGroup } from '../command/command-group.ts';
@@ -18,6 +15,7 @@ import { flagCommand } from '../command/flag-command.ts';
 import { KV_COMMANDS, type KvCommandName, kvExamples } from '../command/kv-flags.ts';
 import { print } from '../command/output.ts';
 import { localTroubleshootFlagTable, meshTroubleshootFlagTable, ownClusterName } from './flags.ts';
+import { withEtcd } from './with-etcd.ts';
 
 const NAME = 'kvstoremesh-dbg kv';
 /** The key does not exist, or the mirror differs. */
@@ -33,12 +31,6 @@ const endWithInput = {
     hidden: true,
   }),
 };
-
-/** Client and signal of a run. */
-interface Run {
-  readonly client: EtcdClient;
-  readonly signal: AbortSignal;
-}
 
 function command<Own extends FlagTable>(
   name: KvCommandName,
@@ -83,23 +75,6 @@ function clusterFrom(name: string): string | undefined {
 
 async function formatOf(output: string): Promise<((answer: unknown) => string) | undefined> {
   return output === '' ? undefined : (await import('../command/structured-output.ts')).structuredOutput(output);
-}
-
-/** Runs with a client of the etcd in that file, for at most that time or until it is interrupted. */
-async function withEtcd<T>(file: string, timeoutMs: number, run: (of: Run) => Promise<T>): Promise<T> {
-  const { KvTimeoutError, openForReading } = await import('../../kvstoremesh/kv/client.ts');
-  const client = await openForReading(file);
-  const late = () => new KvTimeoutError(file, timeoutMs, client.state.lastError);
-  try {
-    return await withDeadline((signal) => run({ client, signal }), {
-      ms: timeoutMs,
-      late,
-      clock: systemClock,
-      signal: interruption(),
-    });
-  } finally {
-    client.close();
-  }
 }
 
 const get = command('get', local, async ([kindText = '', name = ''], { cluster, output, etcdConfig, timeoutMs }) => {

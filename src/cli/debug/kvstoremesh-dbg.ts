@@ -6,6 +6,7 @@ import { flagCommand } from '../command/flag-command.ts';
 import { print } from '../command/output.ts';
 import { meshDoctor } from './doctor.ts';
 import { hostFlag, meshTroubleshootFlagTable, ownClusterName, statusFlagTable } from './flags.ts';
+import { importPlan } from './import-plan.ts';
 import { kv } from './kv.ts';
 
 const NAME = 'kvstoremesh-dbg';
@@ -63,6 +64,6 @@ const troubleshoot = flagCommand({
 export const kvstoremeshDbg = commandGroup({
   name: NAME,
   summary: 'Show the status of the kvstoremesh daemon and diagnose its connections to etcd',
-  commands: { doctor: meshDoctor(NAME), status, troubleshoot, kv },
+  commands: { doctor: meshDoctor(NAME), status, troubleshoot, kv, 'import-plan': importPlan(NAME) },
   leadingFlags: hostFlag,
 });

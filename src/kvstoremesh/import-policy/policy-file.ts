@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import { ProgramError } from '../../shared/errors.ts';
+import { readBoundedFile } from '../../shared/files/bounded-file.ts';
 import { keyText, parseYaml, type YamlDocument, YamlFileError } from '../../shared/files/yaml-file.ts';
 import { printable } from '../../shared/printable.ts';
 import { cidrPrefix } from '../import-guard/addresses.ts';
@@ -84,6 +85,12 @@ const RULE = z.strictObject(
 );
 const RULES = `clusters, a list of at most ${MAX_POLICY_RULES} rules; [] to import everything`;
 const FILE = z.strictObject({ clusters: z.array(RULE, RULES).max(MAX_POLICY_RULES, RULES) }, RULES);
+
+/** The policy in `file`; one without rules where it has no content. Rejects with ImportPolicyError or FileReadError. */
+export async function readImportPolicy(file: string): Promise<ImportPolicy> {
+  const text = (await readBoundedFile(file, MAX_IMPORT_POLICY_BYTES)).toString('utf8');
+  return parseImportPolicy(text, file) ?? [];
+}
 
 /** The policy in `text`; undefined where it has no content. Throws ImportPolicyError; `file` is for messages. */
 export function parseImportPolicy(text: string, file: string): ImportPolicy | undefined {
