@@ -64,7 +64,7 @@ export class IdentityStage extends FollowStage {
   use(identity: number): void {
     const held = this.#held.get(identity);
     if (held !== undefined) this.#pass(this.#keyOf(identity), identity, held);
-    else if (this.#isListed && (this.#forgotten.has(identity) || this.#isAnyForgotten) && !this.#isLive(identity)) this.#again();
+    else if (this.#isListed && !this.#isDue && this.#isForgotten(identity) && !this.#isLive(identity)) this.#again();
   }
 
   /** Nothing uses the identity any more. It may be needed again. */
@@ -144,6 +144,10 @@ export class IdentityStage extends FollowStage {
     this.#heldBytes -= this.#held.get(identity)?.length ?? 0;
     this.#held.delete(identity);
     this.#forgotten.delete(identity);
+  }
+
+  #isForgotten(identity: number): boolean {
+    return this.#forgotten.has(identity) || this.#isAnyForgotten;
   }
 
   #remember(identity: number): void {

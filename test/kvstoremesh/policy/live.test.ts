@@ -184,7 +184,8 @@ describe.skipIf(etcdVersions().length === 0)('the import policy of a running mir
     expect(seen).toEqual(['cilium/cache/services/v1/berlin/shop/new']);
     await mesh.synced('berlin');
     const after = await revisions(local);
-    for (const key of Object.keys(before).filter((each) => each.startsWith('cilium/cache/'))) expect(after[key], key).toBe(before[key]);
+    for (const key of Object.keys(before).filter((each) => each.startsWith('cilium/cache/')))
+      expect(after[key], key).toBe(before[key]);
     stop.abort(new Error('seen'));
   });
 
