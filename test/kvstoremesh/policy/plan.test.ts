@@ -67,7 +67,7 @@ describe.skipIf(etcdVersions().length === 0)('a policy file and its plan', { tim
 
     writeFileSync(policyFile, 'clusters: [{match: berlin, kinds: [endpoint]}]');
     await until('the daemon reports the file', async () =>
-      (await daemon.get('health', '/healthz')).body.includes('policy.yaml:1:35'),
+      /policy\.yaml:1:36: clusters/.test((await daemon.get('health', '/healthz')).body),
     );
     expect(await local.dump('cilium/cache/')).toEqual(everything);
     expect((await daemon.get('metrics', '/metrics')).body).toMatch(/^cilium_kvstoremesh_import_policy_failures_total 1$/m);
