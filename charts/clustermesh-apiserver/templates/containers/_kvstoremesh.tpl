@@ -21,6 +21,9 @@ volumeMounts:
 - --clustermesh-config=/var/lib/cilium/clustermesh
 - --clustermesh-cache-ttl={{ $values.cacheTTL }}
 - --import-guard={{ $values.importGuard }}
+{{- if $values.importPolicy.enabled }}
+- --import-policy=/var/lib/cilium/import-policy/policy.yaml
+{{- end }}
 - --per-cluster-ready-timeout={{ $values.perClusterReadyTimeout }}
 - --global-ready-timeout={{ $values.globalReadyTimeout }}
 - --health-port={{ $values.healthPort }}
@@ -81,6 +84,12 @@ volumeMounts:
 - name: kvstoremesh-secrets
   mountPath: /var/lib/cilium/clustermesh
   readOnly: true
+{{- if .Values.kvstoremesh.importPolicy.enabled }}
+# As a directory: a single file would not follow the ConfigMap.
+- name: import-policy
+  mountPath: /var/lib/cilium/import-policy
+  readOnly: true
+{{- end }}
 {{- if include "clustermesh.hasReports" . }}
 - name: kubernetes-api-access
   mountPath: /var/run/secrets/kubernetes.io/serviceaccount

@@ -82,6 +82,12 @@ projected:
           optional: true
       {{- $paths := dict "key" "common-etcd-client.key" "cert" "common-etcd-client.crt" "ca" "common-etcd-client-ca.crt" "optional" true }}
       {{- include "clustermesh.certificateSources" (list . "" "clustermesh-apiserver-remote-cert" $paths) | nindent 6 }}
+{{- if .Values.kvstoremesh.importPolicy.enabled }}
+- name: import-policy
+  configMap:
+    name: clustermesh-import-policy
+    defaultMode: 0400
+{{- end }}
 {{- end }}
 # The same content as the volume that Kubernetes adds by default.
 - name: kubernetes-api-access
