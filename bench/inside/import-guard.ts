@@ -12,6 +12,9 @@ import { foreignIdentity, nodeClaim, serviceClaim } from '../../src/kvstoremesh/
 import { DuplicateIps } from '../../src/kvstoremesh/import-guard/duplicate-ips.ts';
 import { ImportGuard } from '../../src/kvstoremesh/import-guard/guard.ts';
 import type { ImportGuardMode } from '../../src/kvstoremesh/import-guard/remote-guard.ts';
+import { ruleFor } from '../../src/kvstoremesh/import-policy/policy.ts';
+import { parseImportPolicy } from '../../src/kvstoremesh/import-policy/policy-file.ts';
+import { RemotePolicy } from '../../src/kvstoremesh/import-policy/remote-policy.ts';
 import { MAPPINGS } from '../../src/kvstoremesh/mappings.ts';
 import { RemoteBounds } from '../../src/kvstoremesh/mirror/bounds.ts';
 import { ListTurns } from '../../src/kvstoremesh/mirror/list-turns.ts';
@@ -60,7 +63,7 @@ function unchanging(entries: readonly KeyValue[]): EtcdClient {
 }
 
 /** Nanoseconds for each key of a listing of all kinds. */
-async function listing(client: EtcdClient, keys: number, mode: ImportGuardMode): Promise<number> {
+async function listing(client: EtcdClient, keys: number, mode: ImportGuardMode, file?: string): Promise<number> {
   const [clock, log] = [systemClock, silentLogger];
   const observer = new PublisherMetrics(new Registry('bench_'), clock);
   const idle = {} as EtcdClient;
@@ -68,6 +71,8 @@ async function listing(client: EtcdClient, keys: number, mode: ImportGuardMode):
   const bounds = new RemoteBounds(LIMITS, clock);
   const guard = new ImportGuard(mode, OWN).remote('north', log);
   if (guard !== undefined) guard.clusterId = 7;
+  const policy = file === undefined ? undefined : new RemotePolicy('north', log);
+  policy?.set(ruleFor(parseImportPolicy(file ?? '', 'policy') ?? [], 'north'));
   const shared = {
     local: idle,
     publisher,
@@ -75,6 +80,7 @@ async function listing(client: EtcdClient, keys: number, mode: ImportGuardMode):
     turns: new ListTurns(clock),
     relistMs: REMOTE_RELIST_MS,
     guard,
+    policy,
     clock,
     log,
   };
@@ -88,7 +94,9 @@ async function listing(client: EtcdClient, keys: number, mode: ImportGuardMode):
     left -= 1;
     if (left === 0) done.resolve();
   };
+  const policyRun = policy?.begin({ ordered: undefined, unusedMs: 60_000, clock, signal: stop.signal });
   const follow = {
+    policyRun,
     client: client as EtcdClient,
     cached: false,
     gate: undefined,
@@ -154,6 +162,32 @@ function hostile(): [string, string, () => unknown][] {
     if (kind === 'node') return [name, `${value.length}`, () => nodeClaim(value, 'north', 7)];
     return [name, `${value.length}`, () => serviceClaim(value, 'north', 7)];
   });
+}
+
+const RULES: readonly (readonly [string, string])[] = [
+  ['without keys left out', '{match: north}'],
+  ['namespaces, all in', '{match: north, namespaces: {allow: ["team-*"]}}'],
+  ['namespaces, a tenth in', '{match: north, namespaces: {allow: ["team-1*"]}}'],
+  ['podCIDRs, all in', '{match: north, podCIDRs: [10.0.0.0/8]}'],
+  ['podCIDRs, none in', '{match: north, podCIDRs: [192.168.0.0/16]}'],
+  ['all, all in', '{match: north, namespaces: {deny: [x]}, podCIDRs: [10.0.0.0/8], nodeCIDRs: [172.16.0.0/12]}'],
+];
+
+/** A key of a listing under each kind of rule. */
+export async function runImportPolicy({ options: { keys } }: RowContext): Promise<Figure[]> {
+  const entries = [...cluster('north', 7, keys)].map((entry) => ({ ...entry, modRevision: revision, lease: NO_LEASE }));
+  const client = unchanging(entries);
+  const figures: Figure[] = [];
+  await listing(client, keys, 'off');
+  for (const [name, rule] of RULES) {
+    const file = `clusters: [${rule}]`;
+    // The code is compiled by a listing that does not count.
+    await listing(client, keys, 'off', file);
+    const without = await listing(client, keys, 'off');
+    const value = await listing(client, keys, 'off', file);
+    figures.push({ name, unit: 'ns/key', value, base: { name: 'without a policy', value: without } });
+  }
+  return figures;
 }
 
 export async function runImportGuard({ options: { keys } }: RowContext): Promise<Figure[]> {

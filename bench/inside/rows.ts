@@ -1,6 +1,6 @@
 /** Rows about modules of this checkout, inside the bench and without any etcd. */
 import type { Row } from '../frame/row.ts';
-import { runImportGuard } from './import-guard.ts';
+import { runImportGuard, runImportPolicy } from './import-guard.ts';
 import { runPublisherDelay } from './publisher-delay.ts';
 import { runScrape } from './scrape.ts';
 import { runStatus } from './status.ts';
@@ -10,6 +10,11 @@ export const INSIDE_ROWS: readonly Row[] = [
     name: 'guard',
     measures: 'processor time that the import guard adds to each key of a listing, and memory of an address that is compared',
     ...{ isExtra: true, isInside: true, run: runImportGuard },
+  },
+  {
+    name: 'policy',
+    measures: 'processor time of each key of a listing under each kind of rule of an import policy',
+    ...{ isExtra: true, isInside: true, run: runImportPolicy },
   },
   {
     name: 'delay',

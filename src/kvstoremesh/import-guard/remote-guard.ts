@@ -1,5 +1,5 @@
 /**
- * Third stage: checks what the values of one remote claim.
+ * Fourth stage: checks what the values of one remote claim.
  *
  * A value that would mislead agents is a finding: an identity outside the remote's range, a node or a service of another
  * cluster. With mode `drop` such a key is treated as absent, since agents would take an older value for the current one.

@@ -1,5 +1,5 @@
 /**
- * Fourth stage: measures how long a change takes from here until the local etcd confirms it.
+ * Fifth stage: measures how long a change takes from here until the local etcd confirms it.
  *
  * One sample at a time for each kind of keys, so that measuring costs nothing under load. Listings are left out: the keys
  * that they name may have changed long before. So are changes after which the section has nothing new to write.

@@ -111,6 +111,11 @@ class Followed implements AsyncDisposable {
   }
 }
 
+function replaceByDirectory(path: string): void {
+  rmSync(path);
+  mkdirSync(path);
+}
+
 describe('a policy file that is followed', () => {
   test('is applied as it changes; a wrong one changes nothing, and is reported and counted', async () => {
     await using file = new Followed('clusters: [{match: west, kinds: []}]');
@@ -132,7 +137,7 @@ describe('a policy file that is followed', () => {
       (path: string) => writeFileSync(path, '# nothing\n'),
       /is empty; to import everything, write "clusters: \[\]"; the policy before/,
     ],
-    ['becomes a directory', (path: string) => (rmSync(path), mkdirSync(path)), /is a directory.*the policy before/],
+    ['becomes a directory', replaceByDirectory, /is a directory.*the policy before/],
   ])('that %s after it was read stays in force', async (_, harm, reason) => {
     await using file = new Followed('clusters: [{match: west}]');
     await file.has('west');

@@ -135,7 +135,7 @@ function kinds({ kinds: all, condition }: RemoteSummary): HTMLElement | false {
 }
 
 function facts(remote: RemoteSummary): HTMLElement | false {
-  const { keys, bytes: size, failures, lastFailure, condition } = remote;
+  const { keys, bytes: size, failures, lastFailure, condition, imported } = remote;
   if (condition === 'draining') return false;
   const losses = lastFailure === undefined ? 'none' : `${count(failures)}, last at ${clockTime(lastFailure)}`;
   return table(
@@ -146,6 +146,7 @@ function facts(remote: RemoteSummary): HTMLElement | false {
       ['Size', bytes(size)],
       ['Behind by at most', behind(remote)],
       ['Lost connections', losses],
+      ...(imported === undefined ? [] : [['Import policy', imported]]),
     ],
     'facts',
   );
