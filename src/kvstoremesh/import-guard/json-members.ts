@@ -27,9 +27,19 @@ const LOWER_CASE = 0x20;
 
 const BROKEN = -1;
 
+const NOTHING = Buffer.alloc(0);
+
+/** Not reentrant: a visitor may use another one. */
 export class JsonMembers {
   readonly #names: readonly string[];
   readonly #scratch: Buffer;
+  #json: Buffer = NOTHING;
+  #visit: MemberVisitor = () => undefined;
+  /** One function for all scans: a new one for each would cost as much as a short value. */
+  readonly #each = (nameFrom: number, nameTo: number, from: number, to: number) => {
+    const index = this.#find(this.#json, nameFrom, nameTo);
+    if (index >= 0) this.#visit(index, from, to);
+  };
 
   /** `names`: ASCII letters and digits, in lower case. */
   constructor(...names: readonly string[]) {
@@ -42,15 +52,9 @@ export class JsonMembers {
    * reported. Other values are not validated.
    */
   scan(json: Buffer, visit: MemberVisitor, start = 0, end = json.length): boolean {
-    return eachMember(
-      json,
-      (nameFrom, nameTo, from, to) => {
-        const index = this.#find(json, nameFrom, nameTo);
-        if (index >= 0) visit(index, from, to);
-      },
-      start,
-      end,
-    );
+    this.#json = json;
+    this.#visit = visit;
+    return eachMember(json, this.#each, start, end);
   }
 
   #find(json: Buffer, from: number, to: number): number {

@@ -45,6 +45,8 @@ export class IdentityFollow implements EndpointsInUse {
   #listed = Promise.withResolvers<void>();
   #areIdentitiesListed = false;
   #isEndpointListingDue = false;
+  /** At the start of the last listing of the endpoints. */
+  #wasSynced = false;
   readonly #unused = new Set<number>();
   #isSweeping = false;
 
@@ -120,13 +122,14 @@ export class IdentityFollow implements EndpointsInUse {
 
   /** The endpoint does not wait any more. */
   leave(key: EtcdKey): void {
-    const waiting = this.#waiting.get(key);
+    const waiting = this.#waiting.size === 0 ? undefined : this.#waiting.get(key);
     if (waiting === undefined) return;
     this.#waiting.delete(key);
     this.#waitingBytes -= waiting.value.length;
   }
 
   endpointsInterrupted(): void {
+    this.#wasSynced = this.#areSynced;
     this.#waiting.clear();
     this.#waitingBytes = 0;
     this.#isEndpointListingDue = false;
@@ -142,9 +145,13 @@ export class IdentityFollow implements EndpointsInUse {
     this.#identities?.decide();
   }
 
+  get #areSynced(): boolean {
+    return (this.#endpoints?.isSynced ?? false) && (this.#identities?.isSynced ?? false);
+  }
+
   #mustWait(identity: number, bytes: number): boolean {
     const identities = this.#identities;
-    if (identities === undefined || this.#endpoints?.isSynced !== true || !identities.isSynced) return false;
+    if (identities === undefined || !(this.#wasSynced || (this.areEndpointsListed && this.#areSynced))) return false;
     if (this.#waiting.size >= MAX_WAITING_ENDPOINTS || this.#waitingBytes + bytes > MAX_WAITING_ENDPOINT_BYTES) return false;
     return identities.isPending(identity);
   }
