@@ -106,7 +106,7 @@ describe.each(suites)('%s', (shell, offers) => {
   test.skipIf(!isInstalled(shell))(`offers the flags of either daemon on its side of -- (needs ${shell})`, async () => {
     expect((await offers('combined', '--export-n')).sort()).toEqual(['--export-namespace-selector', '--export-namespaces']);
     expect(await offers('combined', '--import-')).toEqual([]);
-    expect(await offers('combined', '--debug', '--', '--import-')).toEqual(['--import-guard']);
+    expect((await offers('combined', '--debug', '--', '--import-')).sort()).toEqual(['--import-guard', '--import-policy']);
     expect(await offers('combined', '--debug', '--', '--export-')).toEqual([]);
   });
 

@@ -54,7 +54,10 @@ export class JsonMembers {
   scan(json: Buffer, visit: MemberVisitor, start = 0, end = json.length): boolean {
     this.#json = json;
     this.#visit = visit;
-    return eachMember(json, this.#each, start, end);
+    const isObject = eachMember(json, this.#each, start, end);
+    // A value may be a small part of a large message.
+    this.#json = NOTHING;
+    return isObject;
   }
 
   #find(json: Buffer, from: number, to: number): number {

@@ -51,6 +51,7 @@ export function judgeFor(kind: MirroredKind, rule: CompiledRule): Judge {
   }
 }
 
+const NOTHING = Buffer.alloc(0);
 const QUOTE = 0x22;
 /** Characters of an address, and bytes of its mask in base64. */
 const MAX_ADDRESS_LENGTH = 64;
@@ -111,7 +112,7 @@ export class EndpointJudge implements Judge {
   readonly #pods: AddressRanges | undefined;
   readonly #nodes: AddressRanges | undefined;
   readonly #namespaces: Namespaces | undefined;
-  #value: Buffer = Buffer.alloc(0);
+  #value: Buffer = NOTHING;
   #ip: string | undefined;
   #mask: string | undefined;
   #hasNamespace = false;
@@ -146,6 +147,8 @@ export class EndpointJudge implements Judge {
     this.#mask = undefined;
     this.#hasNamespace = false;
     if (!ENDPOINT.scan(value, this.#visit)) findings.isUnreadable = true;
+    // It may be a small part of a large message.
+    this.#value = NOTHING;
     if (this.#namespaces !== undefined && !this.#hasNamespace && !this.#namespaces.allows('')) findings.foreignNamespace();
     if (this.#mask !== undefined && this.#ip !== undefined) this.#checkPrefix(this.#ip, this.#mask);
     return findings.verdict;

@@ -53,6 +53,7 @@ export async function startScrapedDaemons(...flags: readonly string[]): Promise<
     startScraped('kvstoremesh', [
       ...shared,
       `--clustermesh-config=${directory}`,
+      `--import-policy=${join(directory, 'import-policy.yaml')}`,
       `--api-serve-addr=127.0.0.1:${apiPort}`,
       ...flags,
     ]),
