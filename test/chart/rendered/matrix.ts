@@ -142,7 +142,15 @@ const SWITCHES: Switches<Values> = {
   },
   speed: {
     free: { debug: true },
-    limited: { apiserver: { etcdQPS: 50 }, kvstoremesh: { etcdQPS: 1_000_000, cacheTTL: '1h30m', importGuard: 'drop' } },
+    limited: {
+      apiserver: { etcdQPS: 50 },
+      kvstoremesh: {
+        etcdQPS: 1_000_000,
+        cacheTTL: '1h30m',
+        importGuard: 'drop',
+        importPolicy: { enabled: true, clusters: [{ match: 'eu-*', kinds: ['nodes'], quota: { bytes: '200Mi' } }] },
+      },
+    },
   },
   export: {
     all: {},
