@@ -17,6 +17,12 @@ const broken = fc.constantFrom(...BROKEN);
 const orBroken = (value: fc.Arbitrary<string>) => fc.oneof({ weight: 8, arbitrary: value }, { weight: 1, arbitrary: broken });
 const json = (value: fc.Arbitrary<unknown>) => orBroken(value.map((content) => JSON.stringify(content)));
 
+/** One that most rules let in. */
+const PLAIN_ENDPOINT = fc.record({
+  own: fc.constantFrom('10.8.0.1', '10.8.0.2'),
+  value: fc.constantFrom(458_753, 458_754, 458_755).map((ID) => JSON.stringify({ ID, K8sNamespace: 'shop' })),
+});
+
 const KEYS: Readonly<Record<Kind, fc.Arbitrary<{ readonly own: string; readonly value: string }>>> = {
   nodes: fc.record({
     own: fc.constantFrom('n1', 'n2', 'n3'),
@@ -45,24 +51,28 @@ const KEYS: Readonly<Record<Kind, fc.Arbitrary<{ readonly own: string; readonly 
   identities: fc.record({
     own: fc.constantFrom(...IDENTITIES.map(String), 'none', '0458753'),
     value: fc.oneof(
+      fc.constant('k8s:io.kubernetes.pod.namespace=shop;'),
       namespace.map((name) => `k8s:app=x;k8s:io.kubernetes.pod.namespace=${Buffer.from(name).toString('latin1')};`),
       fc.constantFrom('k8s:app=x;', '', 'k8s:xk8s:io.kubernetes.pod.namespace=shop;'),
     ),
   }),
-  endpoints: fc.record({
-    own: pod,
-    value: json(
-      fc.record(
-        {
-          IP: pod,
-          ID: fc.constantFrom(...IDENTITIES),
-          HostIP: nodeAddress,
-          K8sNamespace: namespace.map((name) => Buffer.from(name).toString('latin1')),
-        },
-        { requiredKeys: [] },
+  endpoints: fc.oneof(
+    { weight: 3, arbitrary: PLAIN_ENDPOINT },
+    fc.record({
+      own: pod,
+      value: json(
+        fc.record(
+          {
+            IP: pod,
+            ID: fc.constantFrom(...IDENTITIES),
+            HostIP: nodeAddress,
+            K8sNamespace: namespace.map((name) => Buffer.from(name).toString('latin1')),
+          },
+          { requiredKeys: [] },
+        ),
       ),
-    ),
-  }),
+    }),
+  ),
   services: fc.record({
     own: fc.tuple(namespace, fc.constantFrom('a', 'b')).map(([name, own]) => `${name}/${own}`),
     value: json(
@@ -100,7 +110,7 @@ type Step =
   | { readonly step: 'wait'; readonly ms: number };
 
 function steps(rule: fc.Arbitrary<RuleText>): fc.Arbitrary<readonly Step[]> {
-  const kind = fc.constantFrom(...KINDS);
+  const kind = fc.constantFrom<Kind>(...KINDS, 'endpoints', 'endpoints', 'identities', 'identities');
   const put = kind.chain((each) => KEYS[each].map(({ own, value }): Step => ({ step: 'put', kind: each, own, value })));
   const remove = kind.chain((each) => KEYS[each].map(({ own }): Step => ({ step: 'delete', kind: each, own })));
   const step = fc.oneof(
