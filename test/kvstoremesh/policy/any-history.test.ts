@@ -139,7 +139,43 @@ async function perform(session: FakeSession, each: Step): Promise<void> {
   else await session.settle();
 }
 
+/** Only what identities follow, with many listings that break off. */
+const FOLLOWING: fc.Arbitrary<readonly Step[]> = fc
+  .array(
+    fc.oneof(
+      { weight: 6, arbitrary: PLAIN_ENDPOINT.map(({ own, value }): Step => ({ step: 'put', kind: 'endpoints', own, value })) },
+      { weight: 3, arbitrary: PLAIN_ENDPOINT.map(({ own }): Step => ({ step: 'delete', kind: 'endpoints', own })) },
+      {
+        weight: 4,
+        arbitrary: fc
+          .constantFrom('458753', '458754', '458755')
+          .map((own): Step => ({ step: 'put', kind: 'identities', own, value: 'k8s:io.kubernetes.pod.namespace=shop;' })),
+      },
+      {
+        weight: 8,
+        arbitrary: fc.record({
+          step: fc.constantFrom('list' as const, 'break' as const, 'confirm' as const),
+          kind: fc.constantFrom('endpoints' as const, 'identities' as const),
+        }),
+      },
+      { weight: 2, arbitrary: fc.constantFrom<Step>({ step: 'connect' }, { step: 'wait', ms: 0 }, { step: 'wait', ms: 61_000 }) },
+    ),
+    { minLength: 10, maxLength: 40 },
+  )
+  .map((others) => [{ step: 'rule', rule: { namespaces: { allow: ['shop'] } } }, { step: 'settle' }, ...others]);
+
 describe('after any history, what is imported is what the rule leaves of the remote', () => {
+  test('of identities that follow endpoints over listings that break off', async () => {
+    const follow = async (history: readonly Step[]) => {
+      const session = new FakeSession();
+      for (const each of history) await perform(session, each);
+      await session.settle();
+      expect(session.held).toEqual(imported(session.store, { namespaces: { allow: ['shop'] } }));
+      session.stop();
+    };
+    await fc.assert(fc.asyncProperty(FOLLOWING, follow), { numRuns: 500 });
+  }, 120_000);
+
   test.each(Object.entries({ ...PARTS, 'all together': all, 'all but kinds': some } as Record<string, fc.Arbitrary<RuleText>>))(
     '%s',
     async (_, rule) => {
