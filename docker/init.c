@@ -29,7 +29,7 @@
 #define PATH_BYTES 4096
 #define EXIT_CANNOT_START 126
 
-/* Of a process without a limit. Five times what a mesh of a million keys needs: docs/image.md has the measurement. */
+/* Of a process without a limit. Five times what a mesh of a million keys needs: docs/reference/image.md has the measurement. */
 #define HEAP_WITHOUT_LIMIT (2048 * MIB)
 /* What Node needs besides its heap before there is a key: its code, threads, and the buffers of a few connections. */
 #define OUTSIDE_OF_HEAP (48 * MIB)

@@ -1,5 +1,5 @@
 /**
- * Takes the pictures of docs/page.md in Chromium: node scripts/page-images.ts. Run it by hand after the page has changed.
+ * Takes the pictures of docs/reference/page.md in Chromium: node scripts/page-images.ts. Run it by hand after the page has changed.
  *
  * They show a mesh that is made up, by the same files that kvstoremesh serves.
  */

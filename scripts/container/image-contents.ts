@@ -98,7 +98,7 @@ function node(root: string): Component {
     version: process.versions.node,
     purl: `pkg:generic/node@${process.versions.node}`,
     license: 'MIT',
-    comment: 'stripped; docs/image.md tells what else is left out',
+    comment: 'stripped; docs/reference/image.md tells what else is left out',
     file: file(join(HOME, 'node'), join(root, HOME, 'node')),
     contains: parts.map(([name, version]) => ({
       name,

@@ -11,7 +11,7 @@ import { systemClock } from '../../time/clock.ts';
 import { GRPC, GrpcStatusError } from '../grpc-status.ts';
 
 /** Requests over one connection, then another one is made: HTTP/2 has numbers for 2^30 streams of a client. */
-export const MAX_REQUESTS_PER_CONNECTION = 2 ** 29;
+const MAX_REQUESTS_PER_CONNECTION = 2 ** 29;
 
 export interface SecuredSocket {
   readonly socket: Socket;

@@ -13,7 +13,7 @@ import { type EtcdClient, type LeaseId, NO_LEASE } from '../../etcd/types.ts';
 import type { Logger } from '../../process/log.ts';
 
 /** Questions about leases at a time, after a write failed because one was lost. */
-export const MAX_LEASE_QUERIES = 16;
+const MAX_LEASE_QUERIES = 16;
 
 /** Index of "no lease". */
 export const UNLEASED = 0;
