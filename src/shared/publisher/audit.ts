@@ -5,7 +5,7 @@
  * the response.
  */
 import { type EtcdClient, type EtcdKey, type KeyValue, NO_LEASE, type Revision } from '../etcd/types.ts';
-import { ABSENT, FLAG_KEPT, FLAG_SEEN, type Slot, UNKNOWN } from './store/key-table.ts';
+import { ABSENT, FLAG_KEPT, FLAG_SEEN, type KeyTable, type Slot, UNKNOWN } from './store/key-table.ts';
 import { deletedAt, putAs } from './store/touch.ts';
 import type { Turns } from './store/turns.ts';
 import { walk } from './store/walk.ts';
@@ -64,23 +64,58 @@ export async function auditSection(
   return findings;
 }
 
+/** From so many single keys below a prefix on, the prefix is listed: with hundreds of remote clusters there are thousands of canaries. */
+const LISTED_SINGLES = 32;
+
 /** Compares every single key with what etcd holds. Calls `onRepair` for each that is written again. */
 export async function auditSingles(
   group: KeyGroup,
   onRepair: (reason: RepairReason, key: EtcdKey) => void,
   { client, signal }: AuditOptions,
 ): Promise<void> {
-  for (const slot of group.table.slots()) {
-    const before = group.table.revision[slot] as number;
-    const key = group.table.key(slot);
-    const keyValue = await client.get(key, { signal });
-    if (!group.isKnown) return;
-    if (keyValue !== undefined && saysTheSame(group, slot, keyValue)) continue;
+  const { table } = group;
+  const compare = (key: EtcdKey, before: number, keyValue: KeyValue | undefined) => {
+    const slot = table.slotOf(key);
+    if (slot === undefined || (keyValue !== undefined && saysTheSame(group, slot, keyValue))) return;
     // A deletion has no revision here: it was later than what was known before the key was read.
     const touch = keyValue === undefined ? deletedAt((before + 1) as Revision) : putAs(keyValue);
     const reason = keyValue === undefined && before <= ABSENT ? undefined : group.touched(key, touch);
     if (reason !== undefined) onRepair(reason, key);
+  };
+  for (const [prefix, slots] of byPrefix(table)) {
+    const before = new Map(slots.map((slot) => [table.key(slot), table.revision[slot] as number]));
+    if (prefix === '' || before.size < LISTED_SINGLES) {
+      for (const [key, revision] of before) {
+        const keyValue = await client.get(key, { signal });
+        if (!group.isKnown) return;
+        compare(key, revision, keyValue);
+      }
+      continue;
+    }
+    for await (const page of client.list(prefix, { signal })) {
+      if (!group.isKnown) return;
+      for (const keyValue of page.keyValues) {
+        const revision = before.get(keyValue.key);
+        if (revision === undefined) continue;
+        before.delete(keyValue.key);
+        compare(keyValue.key, revision, keyValue);
+      }
+    }
+    for (const [key, revision] of before) compare(key, revision, undefined);
   }
+}
+
+/** The slots of single keys by the first two parts of their keys, such as `cilium/synced/`; empty for a key that has no more. */
+function byPrefix(table: KeyTable): Map<EtcdKey, Slot[]> {
+  const found = new Map<EtcdKey, Slot[]>();
+  for (const slot of table.slots()) {
+    const key = table.key(slot);
+    const prefix = key.slice(0, key.indexOf('/', key.indexOf('/') + 1) + 1) as EtcdKey;
+    const slots = found.get(prefix) ?? [];
+    slots.push(slot);
+    found.set(prefix, slots);
+  }
+  return found;
 }
 
 /** RFC 3339 with seconds, as canaries and heartbeats have it. */

@@ -32,6 +32,8 @@ interface AddedSection {
 export class PublisherMetrics implements PublisherObserver {
   readonly #clock: Clock;
   readonly #sections = new Map<Section, AddedSection>();
+  /** The same by cluster: there may be thousands. */
+  readonly #sectionsOf = new Map<string, Set<Section>>();
   /** Those that are the source of no section. */
   readonly #watched = new Set<Watched>();
   /** Keys not taken, by cluster and reason. */
@@ -111,6 +113,8 @@ export class PublisherMetrics implements PublisherObserver {
     const { scope, cluster } = section.options;
     const source = isListed === undefined ? undefined : { scope, cluster, isListed };
     this.#sections.set(section, { addedAtMs: this.#clock.monotonicMs(), source });
+    const siblings = this.#sectionsOf.get(cluster) ?? new Set<Section>();
+    this.#sectionsOf.set(cluster, siblings.add(section));
     const labels = labelsOf(section.options);
     this.#syncErrors.inc(labels, 0);
     for (const reason of REJECT_REASONS) this.#rejected.inc({ ...labels, reason }, 0);
@@ -125,7 +129,11 @@ export class PublisherMetrics implements PublisherObserver {
     this.#initialSyncSeconds.remove(labels);
     for (const reason of REJECT_REASONS) this.#rejected.remove({ ...labels, reason });
     const { cluster } = section.options;
-    if (![...this.#sections.keys()].some(({ options }) => options.cluster === cluster)) this.#rejectedOf.delete(cluster);
+    const siblings = this.#sectionsOf.get(cluster);
+    siblings?.delete(section);
+    if (siblings !== undefined && siblings.size > 0) return;
+    this.#sectionsOf.delete(cluster);
+    this.#rejectedOf.delete(cluster);
   }
 
   /** Keys of `cluster`, of all its sections, that were rejected for `reason`. */
@@ -153,9 +161,10 @@ export class PublisherMetrics implements PublisherObserver {
   }
 
   synced(scope: string, cluster: string): void {
-    for (const [section, { addedAtMs }] of this.#sections) {
-      if (section.options.scope !== scope || section.options.cluster !== cluster) continue;
-      this.#initialSyncSeconds.set(labelsOf(section.options), (this.#clock.monotonicMs() - addedAtMs) / 1000);
+    for (const section of this.#sectionsOf.get(cluster) ?? []) {
+      const added = this.#sections.get(section);
+      if (section.options.scope !== scope || added === undefined) continue;
+      this.#initialSyncSeconds.set(labelsOf(section.options), (this.#clock.monotonicMs() - added.addedAtMs) / 1000);
     }
   }
 
