@@ -12,9 +12,9 @@ import { foreignIdentity, nodeClaim, serviceClaim } from '../../src/kvstoremesh/
 import { DuplicateIps } from '../../src/kvstoremesh/import-guard/duplicate-ips.ts';
 import { ImportGuard } from '../../src/kvstoremesh/import-guard/guard.ts';
 import type { ImportGuardMode } from '../../src/kvstoremesh/import-guard/remote-guard.ts';
-import { ruleFor } from '../../src/kvstoremesh/import-policy/policy.ts';
-import { parseImportPolicy } from '../../src/kvstoremesh/import-policy/policy-file.ts';
 import { RemotePolicy } from '../../src/kvstoremesh/import-policy/remote-policy.ts';
+import { ruleFor } from '../../src/kvstoremesh/import-policy/rules/policy.ts';
+import { parseImportPolicy } from '../../src/kvstoremesh/import-policy/rules/policy-file.ts';
 import { MAPPINGS } from '../../src/kvstoremesh/mappings.ts';
 import { RemoteBounds } from '../../src/kvstoremesh/mirror/bounds.ts';
 import { ListTurns } from '../../src/kvstoremesh/mirror/list-turns.ts';

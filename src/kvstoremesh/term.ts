@@ -28,7 +28,7 @@ import type { Tracer } from '../shared/tracing/tracer.ts';
 import { ConfigDirectory } from './configuration/config-directory.ts';
 import type { KvstoremeshConfig } from './flags.ts';
 import { ImportGuard } from './import-guard/guard.ts';
-import type { CurrentPolicy } from './import-policy/current-policy.ts';
+import type { CurrentPolicy } from './import-policy/rules/current-policy.ts';
 import { type ClusterProgress, isReady } from './readiness.ts';
 import type { RemoteCluster } from './remote/cluster.ts';
 import { ClusterIds } from './remote/cluster-ids.ts';

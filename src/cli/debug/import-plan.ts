@@ -30,7 +30,7 @@ export function importPlan(group: string): Command {
       // Loaded here, so that no other command pays for it.
       const [{ planCluster, planText }, { readImportPolicy }] = await Promise.all([
         import('../../kvstoremesh/import-policy/plan.ts'),
-        import('../../kvstoremesh/import-policy/policy-file.ts'),
+        import('../../kvstoremesh/import-policy/rules/policy-file.ts'),
       ]);
       const format = await answerForm(values.output, (answer: { readonly clusters: readonly ClusterPlan[] }) =>
         planText(answer.clusters),

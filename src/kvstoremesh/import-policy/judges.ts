@@ -11,9 +11,9 @@ import { MAX_CIDR_MEMBERS, readCidrs } from '../import-guard/claims.ts';
 import { asciiOf, eachElement, eachMember, isNull, JsonMembers, uint32Of } from '../import-guard/json-members.ts';
 import { decodedEndpointSlice } from '../kv/endpoint-slice.ts';
 import type { MirroredKind } from '../kv/kinds.ts';
-import type { AddressRanges } from './address-ranges.ts';
-import { MAX_NAMESPACE_LENGTH, Namespaces } from './namespaces.ts';
-import type { CompiledRule } from './policy.ts';
+import type { AddressRanges } from './rules/address-ranges.ts';
+import { MAX_NAMESPACE_LENGTH, Namespaces } from './rules/namespaces.ts';
+import type { CompiledRule } from './rules/policy.ts';
 
 export const REFUSALS = ['namespaces', 'podCIDRs', 'nodeCIDRs', 'unused', 'unreadable'] as const;
 /** Why a key is not imported: the member of the rule; no imported endpoint uses the identity; the value cannot be read. */

@@ -12,8 +12,8 @@ import { MIRRORED_KINDS, type MirroredKind, mappingOf } from '../kv/kinds.ts';
 import { KeyMissingError } from '../kv/read.ts';
 import { destinationPrefix, rekey, sourcePrefix } from '../mappings.ts';
 import type { Stage } from '../stage.ts';
-import { type ImportPolicy, ruleFor } from './policy.ts';
 import { RemotePolicy } from './remote-policy.ts';
+import { type ImportPolicy, ruleFor } from './rules/policy.ts';
 
 /** Keys named of each difference. */
 const MAX_PLAN_EXAMPLES = 5;

@@ -6,11 +6,11 @@ import type { Clock } from '../../shared/time/clock.ts';
 import { MIRRORED_KINDS, type MirroredKind } from '../kv/kinds.ts';
 import { destinationPrefix, type Mapping } from '../mappings.ts';
 import type { Stage } from '../stage.ts';
-import { IdentityFollow } from './identity-follow.ts';
-import { IdentityUses } from './identity-uses.ts';
+import { IdentityFollow } from './identities/identity-follow.ts';
+import { IdentityUses } from './identities/identity-uses.ts';
 import { EndpointJudge, type Judge, judgeFor } from './judges.ts';
-import { type CompiledRule, policyKind } from './policy.ts';
 import { PolicyStage } from './policy-stage.ts';
+import { type CompiledRule, policyKind } from './rules/policy.ts';
 import { PolicyTally } from './tally.ts';
 import { WithdrawalOrder } from './withdrawal-order.ts';
 

@@ -4,8 +4,8 @@ import type { MirroredKind } from '../kv/kinds.ts';
 import type { MappingName } from '../mappings.ts';
 import { REFUSALS } from './judges.ts';
 import { MAX_LISTED_ADDRESSES } from './limits.ts';
-import { policyKind } from './policy.ts';
 import { type ImportedKind, importedKinds, importedText, type RemotePolicy } from './remote-policy.ts';
+import { policyKind } from './rules/policy.ts';
 
 export interface ImportPolicyReport {
   readonly clusters: readonly PolicyClusterReport[];

@@ -1,8 +1,8 @@
 /** The stages of the import policy between a remote and sections, both in memory, with every step in the hands of a test. */
 import { setImmediate as turn } from 'node:timers/promises';
-import { ruleFor } from '../../../src/kvstoremesh/import-policy/policy.ts';
-import { parseImportPolicy } from '../../../src/kvstoremesh/import-policy/policy-file.ts';
 import { RemotePolicy } from '../../../src/kvstoremesh/import-policy/remote-policy.ts';
+import { ruleFor } from '../../../src/kvstoremesh/import-policy/rules/policy.ts';
+import { parseImportPolicy } from '../../../src/kvstoremesh/import-policy/rules/policy-file.ts';
 import { destinationPrefix, MAPPINGS, type Mapping } from '../../../src/kvstoremesh/mappings.ts';
 import type { Stage } from '../../../src/kvstoremesh/stage.ts';
 import type { EtcdKey } from '../../../src/shared/etcd/types.ts';

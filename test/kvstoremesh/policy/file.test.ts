@@ -1,10 +1,10 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { CurrentPolicy, followPolicyFile } from '../../../src/kvstoremesh/import-policy/current-policy.ts';
-import { Glob } from '../../../src/kvstoremesh/import-policy/glob.ts';
 import { MAX_IMPORT_POLICY_BYTES } from '../../../src/kvstoremesh/import-policy/limits.ts';
-import { parseImportPolicy } from '../../../src/kvstoremesh/import-policy/policy-file.ts';
+import { CurrentPolicy, followPolicyFile } from '../../../src/kvstoremesh/import-policy/rules/current-policy.ts';
+import { Glob } from '../../../src/kvstoremesh/import-policy/rules/glob.ts';
+import { parseImportPolicy } from '../../../src/kvstoremesh/import-policy/rules/policy-file.ts';
 import { Registry } from '../../../src/shared/http/metrics.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { CurrentPolicy } from '../../../src/kvstoremesh/import-policy/current-policy.ts';
-import { parseImportPolicy } from '../../../src/kvstoremesh/import-policy/policy-file.ts';
 import { importPolicyReport } from '../../../src/kvstoremesh/import-policy/report.ts';
+import { CurrentPolicy } from '../../../src/kvstoremesh/import-policy/rules/current-policy.ts';
+import { parseImportPolicy } from '../../../src/kvstoremesh/import-policy/rules/policy-file.ts';
 import { registerRemoteMetrics } from '../../../src/kvstoremesh/status/remote-metrics.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { Mesh, type Remote, type Store, startLocal, startRemote } from '../../support/kvstoremesh/mesh-fixture.ts';

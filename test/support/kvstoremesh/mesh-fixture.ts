@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ImportGuard } from '../../../src/kvstoremesh/import-guard/guard.ts';
 import type { ImportGuardMode } from '../../../src/kvstoremesh/import-guard/remote-guard.ts';
-import type { CurrentPolicy } from '../../../src/kvstoremesh/import-policy/current-policy.ts';
+import type { CurrentPolicy } from '../../../src/kvstoremesh/import-policy/rules/current-policy.ts';
 import type { RemoteLimits } from '../../../src/kvstoremesh/mirror/bounds.ts';
 import type { RemoteCluster } from '../../../src/kvstoremesh/remote/cluster.ts';
 import { ClusterIds } from '../../../src/kvstoremesh/remote/cluster-ids.ts';

@@ -3,7 +3,7 @@
  *
  * An endpoint takes about 50 bytes: its address, an IPv4 address as a number, and the number of its identity.
  */
-import { ipv4Bits } from '../../shared/ip.ts';
+import { ipv4Bits } from '../../../shared/ip.ts';
 
 type Endpoint = number | string;
 

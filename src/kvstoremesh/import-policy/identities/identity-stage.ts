@@ -1,8 +1,8 @@
 /** The stage of identities that follow the endpoints: what is used passes, what is not is held or forgotten. */
-import type { EtcdKey } from '../../shared/etcd/types.ts';
+import type { EtcdKey } from '../../../shared/etcd/types.ts';
+import { MAX_FORGOTTEN_IDENTITIES, MAX_HELD_IDENTITIES, MAX_HELD_IDENTITY_BYTES } from '../limits.ts';
+import { PolicyStage, type PolicyStageOptions } from '../policy-stage.ts';
 import type { IdentityUses } from './identity-uses.ts';
-import { MAX_FORGOTTEN_IDENTITIES, MAX_HELD_IDENTITIES, MAX_HELD_IDENTITY_BYTES } from './limits.ts';
-import { PolicyStage, type PolicyStageOptions } from './policy-stage.ts';
 
 const DECIMAL = /^[1-9]\d{0,14}$/;
 

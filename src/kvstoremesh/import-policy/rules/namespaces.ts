@@ -1,6 +1,7 @@
 /** Decides about names of namespaces as remotes write them, each once: there are many keys for one namespace. */
+
+import { MAX_REMEMBERED_NAMESPACES } from '../limits.ts';
 import type { NameRules } from './glob.ts';
-import { MAX_REMEMBERED_NAMESPACES } from './limits.ts';
 
 /** Of a namespace in Kubernetes. */
 export const MAX_NAMESPACE_LENGTH = 63;

@@ -6,13 +6,13 @@
  * written before the first endpoint that uses it, and removed after the last one: endpoints wait until the write of their
  * identity is confirmed. A first load needs none of that: the publisher has its own order for it.
  */
-import type { EtcdKey } from '../../shared/etcd/types.ts';
-import type { Clock } from '../../shared/time/clock.ts';
+import type { EtcdKey } from '../../../shared/etcd/types.ts';
+import type { Clock } from '../../../shared/time/clock.ts';
+import type { EndpointJudge } from '../judges.ts';
+import { ENDPOINT_WAIT_MS, MAX_WAITING_ENDPOINT_BYTES, MAX_WAITING_ENDPOINTS } from '../limits.ts';
+import type { PolicyStageOptions } from '../policy-stage.ts';
 import { type EndpointsInUse, FollowStage, IdentityStage } from './identity-stage.ts';
 import type { IdentityUses } from './identity-uses.ts';
-import type { EndpointJudge } from './judges.ts';
-import { ENDPOINT_WAIT_MS, MAX_WAITING_ENDPOINT_BYTES, MAX_WAITING_ENDPOINTS } from './limits.ts';
-import type { PolicyStageOptions } from './policy-stage.ts';
 
 /** Numbers below are the same in every cluster, and no cluster exports them. */
 const FIRST_OF_A_CLUSTER = 256;

@@ -1,14 +1,14 @@
 /** The import policy that is in force, and the file that it is read from, followed while the daemon runs. */
 import { dirname } from 'node:path';
-import { errorCode, isAbort } from '../../shared/errors.ts';
-import { FileReadError, readBoundedFile } from '../../shared/files/bounded-file.ts';
-import { DirectoryEvents } from '../../shared/files/directory-events.ts';
-import type { Health } from '../../shared/http/health.ts';
-import type { Counter, Registry } from '../../shared/http/metrics.ts';
-import type { Logger } from '../../shared/process/log.ts';
-import { unlessAborted } from '../../shared/time/abort.ts';
-import type { Clock } from '../../shared/time/clock.ts';
-import { MAX_IMPORT_POLICY_BYTES, POLICY_POLL_MS } from './limits.ts';
+import { errorCode, isAbort } from '../../../shared/errors.ts';
+import { FileReadError, readBoundedFile } from '../../../shared/files/bounded-file.ts';
+import { DirectoryEvents } from '../../../shared/files/directory-events.ts';
+import type { Health } from '../../../shared/http/health.ts';
+import type { Counter, Registry } from '../../../shared/http/metrics.ts';
+import type { Logger } from '../../../shared/process/log.ts';
+import { unlessAborted } from '../../../shared/time/abort.ts';
+import type { Clock } from '../../../shared/time/clock.ts';
+import { MAX_IMPORT_POLICY_BYTES, POLICY_POLL_MS } from '../limits.ts';
 import { type CompiledRule, type ImportPolicy, ruleFor } from './policy.ts';
 import { ImportPolicyError, parseImportPolicy } from './policy-file.ts';
 

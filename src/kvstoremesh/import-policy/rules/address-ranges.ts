@@ -2,8 +2,8 @@
  * Sets of addresses as sorted ranges that neither overlap nor touch, so that a search decides about an address or a prefix: 256
  * CIDRs take eight comparisons.
  */
-import { addressBytes, ipv4Bits, isMapped } from '../../shared/ip.ts';
-import type { Prefix } from '../import-guard/addresses.ts';
+import { addressBytes, ipv4Bits, isMapped } from '../../../shared/ip.ts';
+import type { Prefix } from '../../import-guard/addresses.ts';
 
 /** The ranges of one family. An address is one word of 32 bits, or four. */
 class Ranges {
