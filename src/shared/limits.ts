@@ -288,7 +288,7 @@ export const MAX_LOGGED_FINDINGS = 100;
 /** Findings in one response of the API. */
 export const MAX_LISTED_FINDINGS = 1000;
 
-/** Addresses of all remotes that are compared (50 bytes each), and addresses claimed by several remotes. */
+/** Addresses of all remotes that are compared (up to 21 bytes each, 50 where they are no IPv4 addresses), and addresses claimed by several remotes. */
 export const MAX_GUARDED_ADDRESSES = 4_000_000;
 export const MAX_SHARED_ADDRESSES = 100_000;
 
