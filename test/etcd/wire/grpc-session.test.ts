@@ -18,7 +18,7 @@ interface RawServer {
 /** An answer to a Range without keys. */
 const ANSWER = frameOf(RangeResponse.encode({ header: header(5), kvs: [], more: false, count: 0n }));
 
-async function serve(onStream: (stream: http2.ServerHttp2Stream, nth: number) => void): Promise<RawServer> {
+async function serve(onStream: (stream: http2.ServerHttp2Stream, nth: number) => void, host = '127.0.0.1'): Promise<RawServer> {
   const server = http2.createServer();
   const sessions: http2.ServerHttp2Session[] = [];
   const headers: http2.IncomingHttpHeaders[] = [];
@@ -28,7 +28,7 @@ async function serve(onStream: (stream: http2.ServerHttp2Stream, nth: number) =>
     headers.push(received);
     onStream(stream, headers.length);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   onTestFinished(() => {
     for (const session of sessions) session.destroy();
     server.close();
@@ -98,4 +98,11 @@ test('a request carries its deadline, so that etcd gives up when the client does
   const [{ 'grpc-timeout': timeout } = {}] = headers;
   expect(timeout).toMatch(/^\d{1,8}m$/);
   expect(Number.parseInt(String(timeout), 10)).toBeLessThanOrEqual(4321);
+});
+
+test('an endpoint may be an address with a zone, which no URL has', async () => {
+  const { endpoint, headers } = await serve(succeed, '::1');
+  const { port } = new URL(endpoint);
+  expect(await connect(`http://[::1%lo]:${port}`).get(keyOf('a'), soon())).toBeUndefined();
+  expect(headers).toEqual([expect.objectContaining({ ':authority': `[::1%lo]:${port}` })]);
 });

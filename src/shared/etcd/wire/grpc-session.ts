@@ -31,6 +31,9 @@ export type CallHeaders = Readonly<Record<string, string>>;
 
 const USER_AGENT = 'clustermesh-apiserver';
 
+/** Node requires one. The socket is connected already, and requests name their authority, which need not be part of a URL: `[fe80::1%eth0]`. */
+const UNUSED_URL = 'http://localhost';
+
 const CLOSED = 'the connection was closed';
 
 const NO_ERROR = new Error('');
@@ -41,8 +44,7 @@ const STREAM_ERRORS = new Set(['ERR_HTTP2_STREAM_ERROR', 'ERR_HTTP2_STREAM_CANCE
 /** Resolves when the server has sent its first frame. Rejects with why it did not; the socket is destroyed then. */
 export function openSession({ socket, secure }: SecuredSocket, options: SessionOptions): Promise<GrpcSession> {
   return new Promise((resolve, reject) => {
-    const scheme = secure ? 'https' : 'http';
-    const session = connect(`${scheme}://${options.authority}`, {
+    const session = connect(UNUSED_URL, {
       createConnection: () => socket,
       settings: { enablePush: false, initialWindowSize: ETCD_FLOW_CONTROL_WINDOW_BYTES },
       // Node rejects streams above its default of 10 MB; received bytes are limited by the receive budget.
