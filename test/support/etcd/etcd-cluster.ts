@@ -1,5 +1,5 @@
 /**
- * A real etcd of three members, each a process of its own, whose connections to each other can be cut.
+ * A real etcd of three members at first, each a process of its own, whose connections to each other can be cut.
  *
  * The members reach each other through proxies. A member sends over connections that it opened and over such that were opened
  * to it, but each of them carries a request that names the sender: so a proxy can tell between which two members it is.
@@ -24,31 +24,39 @@ export function etcdClusterMissing(): string | undefined {
 }
 
 export class EtcdCluster implements AsyncDisposable {
-  readonly members: readonly EtcdProcess[];
-  readonly #proxies: readonly PeerProxy[];
+  readonly #options: EtcdOptions;
+  readonly #members: EtcdProcess[];
+  readonly #proxies: PeerProxy[];
 
-  private constructor(members: readonly EtcdProcess[], proxies: readonly PeerProxy[]) {
-    this.members = members;
+  private constructor(options: EtcdOptions, members: EtcdProcess[], proxies: PeerProxy[]) {
+    this.#options = options;
+    this.#members = members;
     this.#proxies = proxies;
   }
 
-  static async start(options: Pick<EtcdOptions, 'version'> = {}): Promise<EtcdCluster> {
+  /** All that were started, in that order: those that were removed, too. */
+  get members(): readonly EtcdProcess[] {
+    return this.#members;
+  }
+
+  static async start({ args = [], ...options }: Pick<EtcdOptions, 'version' | 'args'> = {}): Promise<EtcdCluster> {
     const ports = await Promise.all(NAMES.map(() => freePort()));
     const proxies = await Promise.all(ports.map((port) => PeerProxy.start(port)));
-    const peers = Object.fromEntries(NAMES.map((name, index) => [name, `http://127.0.0.1:${proxies[index]?.port}`]));
+    const peers = Object.fromEntries(NAMES.map((name, index) => [name, peerUrl(proxies[index])]));
     const clusterToken = `test-cluster-${ports.join('-')}`;
+    const shared = { ...options, clusterToken, args: [...CALM, ...args] };
     const members = await Promise.all(
       NAMES.map((name, index) => {
         const member = { name, peerListenUrl: `http://127.0.0.1:${ports[index]}`, peers };
-        return startEtcd({ ...options, clusterToken, args: CALM, member });
+        return startEtcd({ ...shared, member });
       }),
     );
     for (const [index, member] of members.entries())
       proxies[index]?.belongsTo(await until('the member names itself', () => memberId(member)));
-    return new EtcdCluster(members, proxies);
+    return new EtcdCluster(shared, members, proxies);
   }
 
-  /** The member by its place: 0, 1 or 2. */
+  /** The member by its place: 0, 1 or 2, and more for those that were added. */
   member(index: number): EtcdProcess {
     return this.members[index] as EtcdProcess;
   }
@@ -74,6 +82,42 @@ export class EtcdCluster implements AsyncDisposable {
     await until(`member ${to} leads`, moved);
   }
 
+  /** Adds a member with a vote, and resolves when it serves; `asked` is a member that is in the quorum. */
+  async add(asked: number): Promise<EtcdProcess> {
+    const { endpoint } = this.member(asked);
+    const port = await freePort();
+    const proxy = await PeerProxy.start(port);
+    const url = peerUrl(proxy);
+    // An answer that was lost is found in the list. The members elect a leader after each change, and reject others until then.
+    const isListed = async () => {
+      if ((await listed(endpoint)).some(({ peerURLs }) => peerURLs.includes(url))) return true;
+      await callEtcd(endpoint, 'cluster/member/add', { peerURLs: [url] });
+      return false;
+    };
+    await until('the member is added', isListed);
+    const name = `added-${this.#members.length}`;
+    const peers = Object.fromEntries((await listed(endpoint)).map((each) => [each.name ?? name, each.peerURLs[0] ?? '']));
+    const member = { name, peerListenUrl: `http://127.0.0.1:${port}`, peers };
+    const added = await startEtcd({ ...this.#options, args: [...(this.#options.args ?? []), '--initial-cluster-state=existing'], member });
+    this.#members.push(added);
+    this.#proxies.push(proxy);
+    proxy.belongsTo(await memberId(added));
+    return added;
+  }
+
+  /** Removes the member for good, and resolves when it has ended; `asked` is another one that is in the quorum. */
+  async remove(index: number, asked: number): Promise<void> {
+    const { endpoint } = this.member(asked);
+    const id = String(this.#proxies[index]?.id);
+    const isGone = async () => {
+      if ((await listed(endpoint)).every((each) => each.ID !== id)) return true;
+      await callEtcd(endpoint, 'cluster/member/remove', { ID: id });
+      return false;
+    };
+    await until('the member is removed', isGone);
+    await this.member(index).kill();
+  }
+
   /** SIGTERM, and waits for the end; the data stays for `restart`. */
   async terminate(index: number): Promise<void> {
     const { pid } = this.member(index);
@@ -93,8 +137,24 @@ export class EtcdCluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.members.map((member) => member.stop()), ...this.#proxies.map((proxy) => proxy.stop())]);
+    await Promise.all([...this.#members.map((member) => member.stop()), ...this.#proxies.map((proxy) => proxy.stop())]);
   }
+}
+
+interface Listed {
+  readonly ID: string;
+  /** A member that has not started yet has none. */
+  readonly name?: string;
+  readonly peerURLs: readonly string[];
+}
+
+async function listed(endpoint: string): Promise<readonly Listed[]> {
+  const { members } = (await callEtcd(endpoint, 'cluster/member/list', {})) as { readonly members: readonly Listed[] };
+  return members;
+}
+
+function peerUrl(proxy: PeerProxy | undefined): string {
+  return `http://127.0.0.1:${proxy?.port}`;
 }
 
 interface Status {
