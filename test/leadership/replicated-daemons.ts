@@ -101,8 +101,11 @@ export class Replicas {
     });
   }
 
-  /** The first one leads and has written ten keys; the others stand by, ready. */
-  static async start(name: DaemonName): Promise<Replicas> {
+  /**
+   * The first one leads and has written ten keys; the others stand by, ready. With `leases`, the durations that operators give
+   * the leases of the lock, they run as operators run them.
+   */
+  static async start(name: DaemonName, leases?: readonly [string, string, string]): Promise<Replicas> {
     const etcd = await EtcdCluster.start();
     onTestFinished(() => etcd[Symbol.asyncDispose]());
     const source = await sourceOf(name);
@@ -110,16 +113,19 @@ export class Replicas {
     const daemons: Daemon[] = [];
     const ports = [await freePort(), await freePort(), await freePort()];
     const replicas = new Replicas({ etcd, source, daemons }, name, ports);
+    const program = leases === undefined ? quickProgram({ lockTtlSeconds: SHORT_TTL_SECONDS }) : undefined;
     for (const [index, { endpoint }] of etcd.members.entries()) {
       const servers = [`--prometheus-serve-addr=127.0.0.1:${ports[index]}`];
       if (name === 'kvstoremesh') servers.push('--api-serve-addr=');
-      const program = quickProgram({ lockTtlSeconds: SHORT_TTL_SECONDS });
+      if (leases !== undefined) servers.push(`--leader-election-lease-duration=${leases[index]}`);
       const daemon = await startDaemon(name, [...source.flags(endpoint), ...servers], program);
       daemons.push(daemon);
       onTestFinished(() => daemon.kill());
+      if (index > 0) continue;
       await daemon.ready();
-      if (index === 0) await replicas.untilLeaderIs([0]);
+      await replicas.untilLeaderIs([0]);
     }
+    await Promise.all(daemons.map((daemon) => daemon.ready()));
     await replicas.untilQueued(3);
     await until('the leader knows of them', () => daemons[0]?.log.includes('other replicas wait for the leader lock'));
     return replicas;

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { soon } from '../support/etcd/etcd-client.ts';
 import type { Store } from '../support/kvstoremesh/mesh-fixture.ts';
+import type { Read } from './agent-reader.ts';
 
 const KEYS = 1_000;
 const PER_TRANSACTION = 100;
@@ -57,7 +58,18 @@ export class SteadyLoad {
   }
 }
 
-/** Between the time that a value names, when it was written at the source, and `atMs`. */
-export function lagOf({ value, atMs }: { readonly value: string; readonly atMs: number }): number {
-  return atMs - Number.parseInt(value, 10);
+/**
+ * How old the newest value that had arrived was at most, between `sinceMs` and the last of `events`, in milliseconds. At a source
+ * that changes all the time this is how far behind a reader was.
+ */
+export function longestLag(events: readonly Read[], sinceMs: number): number {
+  let newestMs = Number.POSITIVE_INFINITY;
+  let longest = 0;
+  for (const { type, value, atMs } of events) {
+    if (type === 'delete') continue;
+    if (atMs >= sinceMs) longest = Math.max(longest, atMs - newestMs);
+    const writtenMs = Number.parseInt(value, 10);
+    newestMs = newestMs === Number.POSITIVE_INFINITY ? writtenMs : Math.max(newestMs, writtenMs);
+  }
+  return longest;
 }

@@ -96,9 +96,14 @@ export class EtcdCluster implements AsyncDisposable {
     };
     await until('the member is added', isListed);
     const name = `added-${this.#members.length}`;
-    const peers = Object.fromEntries((await listed(endpoint)).map((each) => [each.name ?? name, each.peerURLs[0] ?? '']));
+    const all = await until('the members are listed', () => listed(endpoint));
+    const peers = Object.fromEntries(all.map((each) => [each.name ?? name, each.peerURLs[0] ?? '']));
     const member = { name, peerListenUrl: `http://127.0.0.1:${port}`, peers };
-    const added = await startEtcd({ ...this.#options, args: [...(this.#options.args ?? []), '--initial-cluster-state=existing'], member });
+    const added = await startEtcd({
+      ...this.#options,
+      args: [...(this.#options.args ?? []), '--initial-cluster-state=existing'],
+      member,
+    });
     this.#members.push(added);
     this.#proxies.push(proxy);
     proxy.belongsTo(await memberId(added));
