@@ -150,6 +150,16 @@ export class Replicas {
     return leader as number;
   }
 
+  /** Resolves with the first of `replicas` that says so of itself, and when that was. */
+  async untilOneLeads(replicas: readonly number[]): Promise<{ readonly leader: number; readonly atMs: number }> {
+    const probe = async () => {
+      const states = await Promise.all(replicas.map((index) => this.leads(index)));
+      const leader = replicas.find((_, at) => states[at]);
+      return leader !== undefined && { leader, atMs: performance.now() };
+    };
+    return until(`one of the replicas ${replicas.join()} leads`, probe, { withinMs: 60_000 });
+  }
+
   /** What its metric says. */
   async leads(index: number): Promise<boolean> {
     const text = await (await fetch(`http://127.0.0.1:${this.#metricPorts[index]}/metrics`)).text();

@@ -106,7 +106,7 @@ export class EtcdCluster implements AsyncDisposable {
     });
     this.#members.push(added);
     this.#proxies.push(proxy);
-    proxy.belongsTo(await memberId(added));
+    proxy.belongsTo(await until('the member names itself', () => memberId(added)));
     return added;
   }
 
