@@ -50,7 +50,8 @@ async function filled(mesh: Mesh, mebibytes: number): Promise<{ readonly etcd: M
   mesh.onHeal(() => etcd[Symbol.asyncDispose]());
   const { endpoint, metricsEndpoint } = etcd.process;
   writeFileSync(mesh.localConfig, mesh.file('harbor', { endpoints: [endpoint], files: mesh.pki.client('admin-harbor') }));
-  for (let index = 0; index < mebibytes; index += 1) await etcd.put(`unrelated/${index}`, Buffer.alloc(MIB, 'x'));
+  // Pages with larger values are rewritten when a neighbour is added: the database would have more than these bytes.
+  for (let index = 0; index < 4 * mebibytes; index += 1) await etcd.put(`unrelated/${index}`, Buffer.alloc(MIB / 4, 'x'));
   // The size is that of the last commit.
   const isCommitted = async () => (await etcd.admin.maintenance.status(soon())).dbSize > mebibytes * MIB;
   await until('the database has its size', isCommitted);

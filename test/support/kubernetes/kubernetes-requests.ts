@@ -4,6 +4,7 @@
 import { type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { text } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
 
 export interface ApiAddress {
   readonly url: string;
@@ -18,6 +19,13 @@ export interface ApiAnswer {
 }
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+const MAX_ATTEMPTS = 200;
+const RETRY_MS = 50;
+
+function isOfEndingNamespace({ code, body }: ApiAnswer): boolean {
+  return code === 403 && JSON.stringify(body).includes('NamespaceTerminating');
+}
 
 export class KubernetesRequests {
   readonly #address: ApiAddress;
@@ -37,8 +45,14 @@ export class KubernetesRequests {
     return answer.code === 404 ? undefined : succeeded('GET', path, answer).body;
   }
 
+  /** Waits where the namespace was deleted and exists again: the server learns of both a moment later than it answers. */
   async create(path: string, object: unknown): Promise<unknown> {
-    return succeeded('POST', path, await this.send('POST', path, object)).body;
+    let answer = await this.send('POST', path, object);
+    for (let attempt = 1; isOfEndingNamespace(answer) && attempt < MAX_ATTEMPTS; attempt += 1) {
+      await pause(RETRY_MS);
+      answer = await this.send('POST', path, object);
+    }
+    return succeeded('POST', path, answer).body;
   }
 
   async replace(path: string, object: unknown): Promise<unknown> {
