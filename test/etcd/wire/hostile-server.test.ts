@@ -116,6 +116,22 @@ test('a page that is larger than a message may be is asked for in smaller ones',
   expect(asked.slice(0, 2)).toEqual([32, 4]);
 });
 
+test('pages of a large prefix grow, as etcd counts all remaining keys for each', async () => {
+  const all = Array.from({ length: 2_000 }, (_, at) => kv(`k/${String(at).padStart(4, '0')}`));
+  const asked: number[] = [];
+  const { endpoint } = await faultyEtcd({
+    range: ({ key, limit }) => {
+      asked.push(Number(limit));
+      const from = all.filter((each) => Buffer.compare(each.key, key) >= 0);
+      return { ...page(from.slice(0, Number(limit)), from.length > Number(limit)), count: BigInt(from.length) };
+    },
+  });
+  const listed = await listAll(connect(endpoint, { pageSize: 4 }), 'k/');
+  expect(listed.map(({ key }) => key)).toEqual(all.map(({ key }) => key.toString()));
+  expect(asked.slice(0, 2)).toEqual([4, 20]);
+  expect(Math.max(...asked)).toBe(20);
+});
+
 test('a value that no message can carry is an error by name', async () => {
   const { endpoint } = await faultyEtcd({ range: () => page([kv('k/1', 'v'.repeat(200_000))]) });
   const list = listAll(connect(endpoint, limits(100_000)), 'k/');

@@ -9,6 +9,13 @@ import { ALL_KEYS, type EtcdKey, type KeyValue, type ListOptions, type ListPage,
 import { decodeRange, type RangeAnswer } from '../wire/codec.ts';
 import { encodeRange, firstBelow, RANGE } from '../wire/methods.ts';
 
+/**
+ * etcd counts all remaining keys for each page, so many small pages of a large prefix take quadratic time: a million keys in pages of a
+ * thousand took a hundred seconds. Pages grow up to this factor, and to a hundredth of the keys.
+ */
+const MAX_PAGE_GROWTH = 5;
+const LEAST_PAGES = 100;
+
 /** The factor by which the next attempt is smaller if a page is too large. */
 const PAGE_DIVISOR = 8;
 
@@ -26,6 +33,7 @@ export async function* listPrefix(transport: Transport, prefix: EtcdKey, options
   let revision: Revision | undefined;
   let listed = 0;
   let limit = pageSize;
+  let mayGrow = pageSize > 0;
   for (;;) {
     let answer: RangeAnswer;
     try {
@@ -42,6 +50,7 @@ export async function* listPrefix(transport: Transport, prefix: EtcdKey, options
     } catch (thrown) {
       if (!(thrown instanceof ResponseTooLargeError) || limit === 1) throw thrown;
       limit = Math.max(1, Math.floor((limit || DEFAULT_LIST_PAGE) / PAGE_DIVISOR));
+      mayGrow = false;
       continue;
     }
     checkOrder(answer.keyValues, key, end);
@@ -49,6 +58,7 @@ export async function* listPrefix(transport: Transport, prefix: EtcdKey, options
     yield* partsOf(answer.keyValues, revision, listed + answer.count);
     listed += answer.keyValues.length;
     if (!answer.more) return;
+    if (mayGrow) limit = Math.max(limit, Math.min(MAX_PAGE_GROWTH * pageSize, Math.floor(answer.count / LEAST_PAGES)));
     const last = answer.keyValues.at(-1);
     if (last === undefined) throw new MalformedResponseError('an empty list page although more keys remain');
     key = `${last.key}\0` as EtcdKey;
