@@ -39,19 +39,6 @@ const FAULTS: Faults = {
   }),
 };
 
-const SILENCES: Faults = {
-  'the member in use hangs': (at) => ({
-    at,
-    happens: async ({ etcd }) => etcd.member(at).pause(),
-    ends: async ({ etcd }) => etcd.member(at).resume(),
-  }),
-  'the connection to it drops all packets': (at) => ({
-    at,
-    happens: async ({ proxies }) => proxies[at]?.blackHole(),
-    ends: async ({ proxies }) => proxies[at]?.heal(),
-  }),
-};
-
 async function suffer(members: LoadedMembers, faults: readonly (readonly [string, MakeFault])[]): Promise<void> {
   for (const [name, make] of faults) {
     const fault = make(await members.used());
@@ -89,14 +76,6 @@ describe.skipIf(missing !== undefined).each(versions)(
       const leaving = leader > 2 ? 0 : leader;
       const other = members.lookPast(leaving);
       await members.during('a member leaves, the leader where possible', () => etcd.remove(leaving, other));
-      await members.verify();
-      process.stdout.write(`etcd ${version}: ${members.measured}`);
-    });
-
-    test.runIf(isWhole)('the same, while the member in use hangs or its connection drops all packets', async () => {
-      // A member that hung carries out what it had received, although the same keys were written through another one since.
-      const members = await LoadedMembers.start(version, { hasSeveralWriters: true });
-      await suffer(members, Object.entries(SILENCES));
       await members.verify();
       process.stdout.write(`etcd ${version}: ${members.measured}`);
     });
