@@ -7,7 +7,7 @@ import { EtcdCluster } from '../support/etcd/etcd-cluster.ts';
 import { proxyForTest } from '../support/etcd/etcd-fixture.ts';
 import { ConfigDirectory, harborFlags } from '../support/kvstoremesh/config-directory.ts';
 import { startFullRemote } from '../support/kvstoremesh/mesh-fixture.ts';
-import { type Oracle, type OracleOptions, observe } from '../support/kvstoremesh/oracle.ts';
+import { type Oracle, observe } from '../support/kvstoremesh/oracle.ts';
 import type { TcpProxy } from '../support/network/tcp-proxy.ts';
 import { type Daemon, startDaemon } from '../support/processes/daemon.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -49,14 +49,14 @@ export class LoadedMembers {
   }
 
   /** Its parts end when the test has finished. */
-  static async start(version: string, options?: OracleOptions): Promise<LoadedMembers> {
+  static async start(version: string): Promise<LoadedMembers> {
     const etcd = await EtcdCluster.start({ version, args: PINGS });
     onTestFinished(() => etcd[Symbol.asyncDispose]());
     const proxies = await Promise.all(etcd.members.map(({ port }) => proxyForTest(port)));
     const view = await proxyForTest(etcd.member(1).port);
     const berlin = await startFullRemote('berlin', 7);
     onTestFinished(() => berlin[Symbol.asyncDispose]());
-    const oracle = await observe({ process: view }, [berlin], options);
+    const oracle = await observe({ process: view }, [berlin]);
     onTestFinished(() => oracle[Symbol.asyncDispose]());
     const config = join(temporaryDirectory('etcd'), 'etcd-config.yaml');
     writeFileSync(config, `endpoints: ${JSON.stringify(proxies.map(({ endpoint }) => endpoint))}\n`);

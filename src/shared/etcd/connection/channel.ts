@@ -6,7 +6,7 @@
  * are notified to move, requests in flight finish, and the connection is closed with the last user.
  */
 import { asError } from '../../errors.ts';
-import { ETCD_KEEPALIVE_TIME_MS, MAX_ETCD_MESSAGE_BYTES } from '../../limits.ts';
+import { ETCD_KEEPALIVE_TIME_MS } from '../../limits.ts';
 import type { EtcdError } from '../errors.ts';
 import { GRPC, GrpcStatusError } from '../grpc-status.ts';
 import { type GrpcSession, openSession } from '../wire/grpc-session.ts';
@@ -34,8 +34,6 @@ const MESSAGE_OVERHEAD_BYTES = 1024;
 
 export class EndpointChannel implements Receiver {
   readonly name: string;
-  /** Bytes of a message at most. */
-  readonly maxMessageBytes: number;
   readonly #dialer: Dialer;
   readonly #silence: ChannelSilence;
   readonly #onRecovered: () => void;
@@ -58,7 +56,6 @@ export class EndpointChannel implements Receiver {
     const keepaliveMs = keepalive?.timeMs ?? ETCD_KEEPALIVE_TIME_MS;
     this.#dialer = new Dialer({ ...options, open: (secured) => openSession(secured, { authority, keepaliveMs }) });
     this.name = options.name;
-    this.maxMessageBytes = receive?.maxMessageBytes ?? MAX_ETCD_MESSAGE_BYTES;
     this.#leaveBudget = receive?.budget.add(this);
     this.#silence = new ChannelSilence(keepalive, pacing.clock, () => this.#users > 0);
     this.#onRecovered = options.onRecovered;

@@ -151,7 +151,7 @@ export class Transport {
       session: sessionOf(channel),
       path: method.path,
       headers: this.#login.headers,
-      maxMessageBytes: channel.maxMessageBytes,
+      maxMessageBytes: this.maxMessageBytes,
       onSettled: (bytes) => channel.settle(bytes),
     });
     const leave = channel.use(onRetire);
@@ -304,7 +304,7 @@ export class Transport {
   }
 
   async #send(channel: EndpointChannel, call: Omit<UnaryCallOptions, 'maxMessageBytes'>, signal: AbortSignal): Promise<Buffer> {
-    const { maxMessageBytes } = channel;
+    const { maxMessageBytes } = this;
     const session = channel.session();
     if (!(session instanceof Promise)) return this.#sendOver(session, { ...call, maxMessageBytes }, signal);
     // The time to connect is part of the deadline.

@@ -44,11 +44,6 @@ export class FrameReader {
     if (chunk.length > 0) this.#chunks.push(chunk);
   }
 
-  /** The bytes of a message have begun and are not complete. */
-  get isWithinMessage(): boolean {
-    return this.#headBytes > 0 || this.#length !== undefined || this.#chunks.length > 0;
-  }
-
   /**
    * The next message, undefined while it is not complete. Throws ResponseTooLargeError as soon as the length of a larger one is
    * known, and GrpcStatusError for a compressed one: then nothing more can be read.
