@@ -2,6 +2,7 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2';
 import { type EtcdKey, prefixEnd, type Revision } from '../../src/shared/etcd/types.ts';
 import { decodeWatch } from '../../src/shared/etcd/wire/codec.ts';
+import { frameOf } from '../../src/shared/etcd/wire/grpc-frames.ts';
 import { encodeWatchCreate } from '../../src/shared/etcd/wire/messages.ts';
 import { encodeRange, RANGE, WATCH } from '../../src/shared/etcd/wire/methods.ts';
 import { WireReader } from '../../src/shared/etcd/wire/reader.ts';
@@ -59,7 +60,7 @@ function unary(session: ClientHttp2Session, path: string, message: Buffer): Prom
       if (bytes < PREFIX_BYTES) reject(new Error(`${path}: no answer`));
       else resolve((chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes)).subarray(PREFIX_BYTES));
     });
-    stream.end(framed(message));
+    stream.end(frameOf(message));
   });
 }
 
@@ -144,14 +145,6 @@ export class WatchStream {
 
   /** Watches everything below `prefix` from the revision on. */
   create(prefix: EtcdKey, startRevision: number): void {
-    this.#stream.write(framed(encodeWatchCreate({ key: prefix, end: prefixEnd(prefix), startRevision, deletesOnly: false })));
+    this.#stream.write(frameOf(encodeWatchCreate({ key: prefix, end: prefixEnd(prefix), startRevision, deletesOnly: false })));
   }
-}
-
-function framed(message: Buffer): Buffer {
-  const frame = Buffer.allocUnsafe(PREFIX_BYTES + message.length);
-  frame[0] = 0;
-  frame.writeUInt32BE(message.length, 1);
-  message.copy(frame, PREFIX_BYTES);
-  return frame;
 }

@@ -4,6 +4,7 @@
  */
 import { createServer, type Http2Server, type Http2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import { frameOf } from '../../src/shared/etcd/wire/grpc-frames.ts';
 import {
   decodeRangeRequest,
   decodeWatchRequest,
@@ -117,7 +118,7 @@ export class LightEtcd {
         return;
       }
       respond(stream);
-      stream.end(framed(answer));
+      stream.end(frameOf(answer));
     });
   }
 
@@ -255,13 +256,5 @@ function refuse(stream: ServerHttp2Stream, { status, message }: Refusal): void {
 }
 
 function send(stream: ServerHttp2Stream, message: Buffer): void {
-  if (!stream.destroyed && !stream.writableEnded) stream.write(framed(message));
-}
-
-function framed(message: Buffer): Buffer {
-  const frame = Buffer.allocUnsafe(PREFIX_BYTES + message.length);
-  frame[0] = 0;
-  frame.writeUInt32BE(message.length, 1);
-  message.copy(frame, PREFIX_BYTES);
-  return frame;
+  if (!stream.destroyed && !stream.writableEnded) stream.write(frameOf(message));
 }
