@@ -132,8 +132,6 @@ const { metafile: contents } = await build({
   format: 'esm',
   minifySyntax: true,
   minifyWhitespace: true,
-  // Names of error classes are part of log lines.
-  keepNames: true,
   legalComments: 'linked',
   define: { BUILD_REVISION: JSON.stringify(revision), PAGE_FILES: JSON.stringify(await pageFiles()) },
   // Bundled CommonJS modules use these.
