@@ -29,23 +29,35 @@ export async function readBoundedFile(file: string, maxBytes: number): Promise<B
     const status = await handle.stat();
     if (status.isDirectory()) throw new FileReadError(`${file}: is a directory; name a file`);
     if (!status.isFile()) throw new FileReadError(`${file}: is not a regular file; name a file`);
-    return await readUpTo(handle, file, maxBytes);
+    return await readUpTo(handle, { file, maxBytes, reportedBytes: status.size });
   } catch (thrown) {
     if (thrown instanceof FileReadError) throw thrown;
     throw new FileReadError(`${file}: cannot be read: ${asError(thrown).message}`, thrown);
   }
 }
 
-/** The reported size of a file is no limit: it may grow while it is read. */
-async function readUpTo(handle: FileHandle, file: string, maxBytes: number): Promise<Buffer> {
+interface ReadLimits {
+  readonly file: string;
+  readonly maxBytes: number;
+  /** No limit: a file may grow while it is read. A byte more shows the end of one that has not. */
+  readonly reportedBytes: number;
+}
+
+async function readUpTo(handle: FileHandle, { file, maxBytes, reportedBytes }: ReadLimits): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
+  let chunkBytes = Math.min(CHUNK_BYTES, reportedBytes + 1, maxBytes + 1);
   for (;;) {
-    const buffer = Buffer.alloc(Math.min(CHUNK_BYTES, maxBytes + 1 - length));
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length);
-    if (bytesRead === 0) return Buffer.concat(chunks, length);
-    chunks.push(buffer.subarray(0, bytesRead));
-    length += bytesRead;
+    const buffer = Buffer.alloc(chunkBytes);
+    let filled = 0;
+    while (filled < buffer.length) {
+      const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled);
+      if (bytesRead === 0) return Buffer.concat([...chunks, buffer.subarray(0, filled)], length + filled);
+      filled += bytesRead;
+    }
+    chunks.push(buffer);
+    length += filled;
     if (length > maxBytes) throw new FileReadError(`${file}: larger than ${maxBytes} bytes`);
+    chunkBytes = Math.min(CHUNK_BYTES, maxBytes + 1 - length);
   }
 }
