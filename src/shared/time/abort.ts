@@ -11,8 +11,8 @@ export function onAbort(signal: AbortSignal, listener: () => void): () => void {
   return () => signal.removeEventListener('abort', listener);
 }
 
-/** The reason of an abort without one, as a controller has it; its own records a stack each time, which costs more than the abort. */
-const ABORTED = new DOMException('This operation was aborted', 'AbortError');
+/** The reason of an abort without another one. A controller makes its own for each abort, with a stack, which costs more than the abort. */
+export const ENDED = new DOMException('This operation was aborted', 'AbortError');
 
 /** A controller that its parent aborts too, with the parent's reason. */
 export class LinkedAbort {
@@ -28,7 +28,7 @@ export class LinkedAbort {
   }
 
   /** Aborts the signal with `reason`; the parent is not listened to any more. Idempotent: the first reason counts. */
-  abort(reason: unknown = ABORTED): void {
+  abort(reason: unknown = ENDED): void {
     this.#unlink();
     this.#controller.abort(reason);
   }
@@ -69,7 +69,7 @@ export async function withDeadline<T>(
   try {
     return await work(limit.signal);
   } finally {
-    timer.abort();
-    limit.abort(new Error('ended'));
+    timer.abort(ENDED);
+    limit.abort();
   }
 }

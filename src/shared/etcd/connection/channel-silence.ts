@@ -7,6 +7,7 @@
 import type { Socket } from 'node:net';
 import { ETCD_KEEPALIVE_TIME_MS, ETCD_KEEPALIVE_TIMEOUT_MS } from '../../limits.ts';
 import type { Clock } from '../../time/clock.ts';
+import { roundsOf } from '../../time/rounds.ts';
 
 export interface KeepaliveTimes {
   /** Between two HTTP/2 pings. etcd closes connections that ping more often than every 5 s, unless configured otherwise. */
@@ -15,14 +16,15 @@ export interface KeepaliveTimes {
   readonly timeoutMs: number;
 }
 
-/** Checks per timeout. */
+/** Looks at a connection until it counts as lost. */
 const LOOKS = 20;
 
 export class ChannelSilence {
   readonly #times: KeepaliveTimes;
   readonly #clock: Clock;
   readonly #isInUse: () => boolean;
-  #watching = new AbortController();
+  #leave: () => void = () => undefined;
+  #bytes = -1;
   #heardMs = 0;
 
   constructor(times: KeepaliveTimes | undefined, clock: Clock, isInUse: () => boolean) {
@@ -41,29 +43,25 @@ export class ChannelSilence {
   watch(socket: Socket | undefined): void {
     this.end();
     if (socket === undefined) return;
-    this.#watching = new AbortController();
-    const { signal } = this.#watching;
-    socket.once('close', () => this.#watching.signal === signal && this.end());
-    void this.#watch(socket, signal).catch(() => undefined);
+    this.#bytes = -1;
+    this.#look(socket);
+    const { timeMs, timeoutMs } = this.#times;
+    const leave = roundsOf(this.#clock, (timeMs + timeoutMs) / LOOKS).join(() => this.#look(socket));
+    this.#leave = leave;
+    socket.once('close', leave);
   }
 
   end(): void {
-    this.#watching.abort();
+    this.#leave();
   }
 
-  /** Rejects when the signal is aborted. */
-  async #watch(socket: Socket, signal: AbortSignal): Promise<void> {
-    const limitMs = this.#times.timeMs + this.#times.timeoutMs;
-    let bytes = -1;
-    for (;;) {
-      if (bytes !== socket.bytesRead || !this.#isInUse()) this.#heardMs = this.#clock.monotonicMs();
-      bytes = socket.bytesRead;
-      const silentMs = this.#clock.monotonicMs() - this.#heardMs;
-      if (silentMs >= limitMs) {
-        socket.destroy(new Error(`nothing arrived for ${Math.round(silentMs)} ms`));
-        return;
-      }
-      await this.#clock.sleep(Math.min(limitMs / LOOKS, limitMs - silentMs), signal);
-    }
+  #look(socket: Socket): void {
+    const { bytesRead } = socket;
+    if (bytesRead !== this.#bytes || !this.#isInUse()) this.#heardMs = this.#clock.monotonicMs();
+    this.#bytes = bytesRead;
+    const silentMs = this.#clock.monotonicMs() - this.#heardMs;
+    if (silentMs < this.#times.timeMs + this.#times.timeoutMs) return;
+    this.end();
+    socket.destroy(new Error(`nothing arrived for ${Math.round(silentMs)} ms`));
   }
 }

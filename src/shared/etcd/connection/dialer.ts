@@ -6,6 +6,7 @@
  * packets to a host that is gone are never answered, even if another host has taken over its address. The dialer
  * tracks every socket, limits its time to become usable, and closes it at the end.
  */
+
 import type { Socket } from 'node:net';
 import { asError } from '../../errors.ts';
 import {
@@ -17,6 +18,7 @@ import {
   ETCD_USEFUL_CONNECTION_MS,
   MAX_DIAL_ROUNDS,
 } from '../../limits.ts';
+import { ENDED } from '../../time/abort.ts';
 import { Backoff } from '../../time/backoff.ts';
 import { handshake } from '../../tls/handshake.ts';
 import { hostPort } from '../endpoint-address.ts';
@@ -108,7 +110,7 @@ export class Dialer {
       });
     } finally {
       this.#waiter = undefined;
-      answered.abort();
+      answered.abort(ENDED);
     }
   }
 
@@ -123,7 +125,7 @@ export class Dialer {
   /** Destroys every socket, whatever the state of its connection. */
   close(): void {
     this.#isClosed = true;
-    this.#wait.abort();
+    this.#wait.abort(ENDED);
     const error = new Error(CLOSED);
     this.#waiter?.reject(error);
     for (const round of this.#rounds) round.abort(error);
@@ -143,7 +145,7 @@ export class Dialer {
 
   /** Starts the next attempt when it is due, if a connection is requested. */
   #schedule(): void {
-    this.#wait.abort();
+    this.#wait.abort(ENDED);
     if (this.#waiter === undefined || this.#isClosed || this.#rounds.size >= MAX_DIAL_ROUNDS) return;
     const { clock } = this.#options.pacing;
     const dueMs = this.#rounds.size === 0 ? this.#dueMs : Math.max(this.#dueMs, this.#begunMs + ETCD_REDIAL_MS);

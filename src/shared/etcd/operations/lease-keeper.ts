@@ -9,6 +9,7 @@
 import { asError } from '../../errors.ts';
 import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, ETCD_CALL_TIMEOUT_MS } from '../../limits.ts';
 import type { Logger } from '../../process/log.ts';
+import { ENDED } from '../../time/abort.ts';
 import { Backoff } from '../../time/backoff.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { OpenStream, Transport } from '../connection/transport.ts';
@@ -55,19 +56,19 @@ export class LeaseKeeper {
     kept.periodMs = (ttlSeconds * 1000) / 3;
     kept.dueMs = this.#parts.clock.monotonicMs();
     this.#kept.set(lease, kept);
-    this.#wake.abort();
+    this.#wake.abort(ENDED);
     if (!this.#isRunning && !this.#stop.signal.aborted) void this.#run();
     return () => {
       kept.listeners.delete(listener);
       if (kept.listeners.size === 0 && this.#kept.get(lease) === kept) this.#kept.delete(lease);
-      this.#wake.abort();
+      this.#wake.abort(ENDED);
     };
   }
 
   close(): void {
     this.#kept.clear();
     this.#stop.abort(new Error('the etcd client was closed'));
-    this.#wake.abort();
+    this.#wake.abort(ENDED);
   }
 
   async #run(): Promise<void> {
@@ -108,7 +109,7 @@ export class LeaseKeeper {
     } finally {
       open.close();
       // Ends the other one of the two.
-      this.#wake.abort();
+      this.#wake.abort(ENDED);
     }
   }
 
@@ -151,7 +152,7 @@ export class LeaseKeeper {
         kept.dueMs = clock.monotonicMs() + kept.periodMs;
       }
       kept.sentMs = undefined;
-      this.#wake.abort();
+      this.#wake.abort(ENDED);
     }
   }
 }

@@ -6,6 +6,7 @@
  */
 
 import { MAX_QUEUED_ETCD_REQUESTS } from '../../limits.ts';
+import { ENDED } from '../../time/abort.ts';
 import type { Clock } from '../../time/clock.ts';
 import { QueueFullError } from '../errors.ts';
 
@@ -55,7 +56,7 @@ export class RequestLimiter {
     this.#refill();
     this.#qps = qps ?? Number.POSITIVE_INFINITY;
     this.#tokens = Math.min(this.#tokens, this.#burst);
-    this.#timer?.abort();
+    this.#timer?.abort(ENDED);
     this.#timer = undefined;
     this.#grantWaiting();
   }
@@ -67,7 +68,7 @@ export class RequestLimiter {
       if (this.#waiting.size >= MAX_QUEUED_ETCD_REQUESTS) throw new QueueFullError(this.#waiting.size);
       const onAbort = () => {
         this.#waiting.delete(waiter);
-        if (this.#waiting.size === 0) this.#timer?.abort();
+        if (this.#waiting.size === 0) this.#timer?.abort(ENDED);
         reject(signal.reason as Error);
       };
       const waiter: Waiter = {

@@ -6,6 +6,7 @@
  * has not reached that revision. A store that was compacted at exactly the next revision accepts the watch,
  * although older releases of etcd have lost the deletions of that revision.
  */
+
 import { setImmediate as turn } from 'node:timers/promises';
 import { asError, errorCode } from '../../errors.ts';
 import {
@@ -16,6 +17,7 @@ import {
   MIN_FRAGMENT_BYTES,
 } from '../../limits.ts';
 import type { Logger } from '../../process/log.ts';
+import { ENDED } from '../../time/abort.ts';
 import { Backoff } from '../../time/backoff.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { OpenStream, Transport } from '../connection/transport.ts';
@@ -198,7 +200,7 @@ class WatchSession {
     } catch (thrown) {
       throw isLate ? new DeadlineError(WATCH.name, ETCD_CALL_TIMEOUT_MS) : thrown;
     } finally {
-      answered.abort();
+      answered.abort(ENDED);
       await late;
     }
   }

@@ -4,9 +4,11 @@
  * Node's HTTP/2 does the framing and the flow control. What gRPC adds to it is little: headers, a prefix before each message, and a
  * status in the trailers. A client library for it costs twice the time per call.
  */
+
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
 import type { Socket } from 'node:net';
 import { ETCD_FLOW_CONTROL_WINDOW_BYTES } from '../../limits.ts';
+import { ENDED } from '../../time/abort.ts';
 import { systemClock } from '../../time/clock.ts';
 import { GRPC, GrpcStatusError } from '../grpc-status.ts';
 
@@ -154,7 +156,7 @@ export class GrpcSession {
 
   /** After each answer: a server counts pings that come too soon, and a slow link delivers those that wait together. */
   #pingLater(): void {
-    this.#ping?.abort();
+    this.#ping?.abort(ENDED);
     if (this.#streams === 0 || this.#session.destroyed) return;
     this.#ping = new AbortController();
     void systemClock.sleep(this.#keepaliveMs, this.#ping.signal).then(
@@ -166,7 +168,7 @@ export class GrpcSession {
   }
 
   #rest(): void {
-    this.#ping?.abort();
+    this.#ping?.abort(ENDED);
     if (this.#isOpen) this.#session.unref();
     else this.#session.close();
   }
