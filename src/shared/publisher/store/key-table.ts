@@ -33,10 +33,42 @@ export const FLAG_SEEN = 64;
 /** The key was abandoned while it was being written: the response is ignored for it. */
 export const FLAG_ABANDONED = 128;
 
-const FIRST_CAPACITY = 64;
+/** Of a table with a key. With hundreds of remote clusters there are thousands of tables with none or few. */
+const FIRST_CAPACITY = 16;
 
 /** Slots moved at a time while a table shrinks. */
 const MOVES_PER_STEP = 256;
+
+const BYTES_PER_SLOT = 2 * 8 + 6 * 4 + 1;
+
+type Columns = ReturnType<typeof columnsOf>;
+
+/** Columns of `capacity` slots. They share a buffer: one for each column would take more memory than a small table. */
+function columnsOf(capacity: number) {
+  const buffer = new ArrayBuffer(capacity * BYTES_PER_SLOT);
+  let used = 0;
+  const next = (bytes: number): number => {
+    const at = used;
+    used += bytes * capacity;
+    return at;
+  };
+  const doubles = () => new Float64Array(buffer, next(8), capacity);
+  const words = () => new Uint32Array(buffer, next(4), capacity);
+  // The widest come first, so that each begins at a multiple of its width.
+  return {
+    block: doubles(),
+    revision: doubles(),
+    length: words(),
+    digestLow: words(),
+    digestHigh: words(),
+    lease: words(),
+    listing: words(),
+    place: words(),
+    flags: new Uint8Array(buffer, next(1), capacity),
+  };
+}
+
+const NONE = columnsOf(0);
 
 export class KeyTable {
   readonly #slabs: SlabStore;
@@ -44,27 +76,27 @@ export class KeyTable {
   readonly #index = new KeyIndex((slot) => this.#keys[slot]);
   readonly #scratch: Digest = { low: 0, high: 0 };
   #freeSlots: Slot[] = [];
-  #capacity = FIRST_CAPACITY;
+  #capacity = 0;
   /** While the table shrinks: slots from here on are not used again. */
   #limit = Number.POSITIVE_INFINITY;
-  #block = new Float64Array(FIRST_CAPACITY).fill(NO_BLOCK);
-  #length = new Uint32Array(FIRST_CAPACITY);
-  #digestLow = new Uint32Array(FIRST_CAPACITY);
-  #digestHigh = new Uint32Array(FIRST_CAPACITY);
+  #block = NONE.block;
+  #length = NONE.length;
+  #digestLow = NONE.digestLow;
+  #digestHigh = NONE.digestHigh;
   #desired = 0;
   #desiredBytes = 0;
   #kept = 0;
   #keptBytes = 0;
 
   /** Mod revision in etcd, ABSENT or UNKNOWN. */
-  revision = new Float64Array(FIRST_CAPACITY);
+  revision = NONE.revision;
   /** Index into the lease pool; 0 is no lease. */
-  lease = new Uint32Array(FIRST_CAPACITY);
+  lease = NONE.lease;
   /** The listing that last named the key. */
-  listing = new Uint32Array(FIRST_CAPACITY);
+  listing = NONE.listing;
   /** The number of its entry in its lane. */
-  place = new Uint32Array(FIRST_CAPACITY);
-  flags = new Uint8Array(FIRST_CAPACITY);
+  place = NONE.place;
+  flags = NONE.flags;
   /** Walks over the slots in progress: until they end no key changes its slot. */
   walks = 0;
 
@@ -106,7 +138,7 @@ export class KeyTable {
     const known = this.#index.get(key);
     if (known !== undefined) return known;
     const slot = this.#freeSlots.pop() ?? this.#keys.length;
-    if (slot >= this.#capacity) this.#resize(this.#capacity * 2);
+    if (slot >= this.#capacity) this.#resize(Math.max(FIRST_CAPACITY, this.#capacity * 2));
     this.#keys[slot] = key;
     this.#index.set(key, slot);
     return slot;
@@ -291,7 +323,7 @@ export class KeyTable {
     return true;
   }
 
-  get #columns(): (Float64Array | Uint32Array | Uint8Array)[] {
+  get #columns(): Columns[keyof Columns][] {
     const { revision, lease, listing, place, flags } = this;
     return [this.#block, this.#length, this.#digestLow, this.#digestHigh, revision, lease, listing, place, flags];
   }
@@ -299,20 +331,21 @@ export class KeyTable {
   #resize(capacity: number): void {
     const before = this.#capacity;
     this.#capacity = capacity;
-    this.#block = resized(this.#block, new Float64Array(capacity));
+    const columns = columnsOf(capacity);
+    this.#block = resized(this.#block, columns.block);
     if (capacity > before) this.#block.fill(NO_BLOCK, before);
-    this.#length = resized(this.#length, new Uint32Array(capacity));
-    this.#digestLow = resized(this.#digestLow, new Uint32Array(capacity));
-    this.#digestHigh = resized(this.#digestHigh, new Uint32Array(capacity));
-    this.revision = resized(this.revision, new Float64Array(capacity));
-    this.lease = resized(this.lease, new Uint32Array(capacity));
-    this.listing = resized(this.listing, new Uint32Array(capacity));
-    this.place = resized(this.place, new Uint32Array(capacity));
-    this.flags = resized(this.flags, new Uint8Array(capacity));
+    this.#length = resized(this.#length, columns.length);
+    this.#digestLow = resized(this.#digestLow, columns.digestLow);
+    this.#digestHigh = resized(this.#digestHigh, columns.digestHigh);
+    this.revision = resized(this.revision, columns.revision);
+    this.lease = resized(this.lease, columns.lease);
+    this.listing = resized(this.listing, columns.listing);
+    this.place = resized(this.place, columns.place);
+    this.flags = resized(this.flags, columns.flags);
   }
 }
 
-function resized<T extends Float64Array | Uint32Array | Uint8Array>(from: T, to: T): T {
+function resized<T extends Columns[keyof Columns]>(from: T, to: T): T {
   to.set(from.length > to.length ? (from.subarray(0, to.length) as T) : from);
   return to;
 }

@@ -24,7 +24,10 @@ export interface Batch {
   readonly touches: Map<Slot, Touch>;
 }
 
-const FIRST_CAPACITY = 64;
+const FIRST_CAPACITY = 16;
+
+/** Of a lane where nothing waits: there are thousands of them with hundreds of remote clusters. */
+const NO_RING = new Uint32Array(0);
 
 export class Lane {
   readonly #table: KeyTable;
@@ -32,7 +35,7 @@ export class Lane {
    * A ring of slots, by ticket. An entry counts where its slot waits and has its ticket as its place; others are left over
    * from keys that were dropped, or that wait again at an earlier place.
    */
-  #ring = new Uint32Array(FIRST_CAPACITY);
+  #ring = NO_RING;
   /** The first ticket of the batch that is being made or written; that of the first key that waits, where there is none. */
   #tail = 0;
   /** No key waits with a lower ticket. */
@@ -156,7 +159,7 @@ export class Lane {
   /** Nothing below the head is needed any more. */
   #release(): void {
     this.#tail = this.#head;
-    if (this.#tail === this.#nextTicket && this.#ring.length > FIRST_CAPACITY) this.#ring = new Uint32Array(FIRST_CAPACITY);
+    if (this.#tail === this.#nextTicket && this.#ring.length > FIRST_CAPACITY) this.#ring = NO_RING;
   }
 
   #slotAt(ticket: number): Slot {
@@ -170,7 +173,7 @@ export class Lane {
   }
 
   #grow(): void {
-    const grown = new Uint32Array(this.#ring.length * 2);
+    const grown = new Uint32Array(Math.max(FIRST_CAPACITY, this.#ring.length * 2));
     for (let ticket = this.#tail; ticket < this.#nextTicket; ticket += 1) {
       grown[ticket & (grown.length - 1)] = this.#slotAt(ticket);
     }
