@@ -145,6 +145,8 @@ export class WatchStream {
 
   /** Watches everything below `prefix` from the revision on. */
   create(prefix: EtcdKey, startRevision: number): void {
-    this.#stream.write(frameOf(encodeWatchCreate({ key: prefix, end: prefixEnd(prefix), startRevision, deletesOnly: false })));
+    this.#stream.write(
+      frameOf(encodeWatchCreate({ key: prefix, end: prefixEnd(prefix), startRevision, deletesOnly: false, watchId: 0 })),
+    );
   }
 }

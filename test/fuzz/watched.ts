@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { asError, ProgramError } from '../../src/shared/errors.ts';
 import type { Transport } from '../../src/shared/etcd/connection/transport.ts';
 import { watchPrefix } from '../../src/shared/etcd/operations/watch.ts';
+import { WatchStreams } from '../../src/shared/etcd/operations/watch-streams.ts';
 import { keyOf, type Revision } from '../../src/shared/etcd/types.ts';
 import { ClusterPin } from '../../src/shared/etcd/wire/cluster-pin.ts';
 import type { ResponseHeader } from '../../src/shared/etcd/wire/codec.ts';
@@ -29,7 +30,9 @@ const CREATED = WatchResponse.encode({
 export async function watched(input: Buffer): Promise<number> {
   const end = new AbortController();
   const messages = [CREATED, ...messagesOf(input)][Symbol.iterator]();
-  const parts = { transport: transportOf(messages, end), clock: systemClock, log: silentLogger, observer: undefined };
+  const transport = transportOf(messages, end);
+  const streams = new WatchStreams({ transport, clock: systemClock });
+  const parts = { transport, streams, clock: systemClock, log: silentLogger, observer: undefined };
   let last = FROM;
   let delivered = 0;
   try {
@@ -74,15 +77,14 @@ function transportOf(messages: Iterator<Buffer>, end: AbortController): Transpor
     open: () => ({
       stream: {
         send: () => undefined,
-        next: async () => {
-          const { value } = messages.next();
-          return (value as Buffer | undefined) ?? giveUp();
-        },
+        settle: () => undefined,
+        next: async () => messages.next().value as Buffer | undefined,
       },
       link: {},
       isClosed: () => false,
       close: () => undefined,
     }),
+    isCurrent: () => true,
     call: async () => ({ header: { clusterId: HEADER.clusterId, revision: 50 } }),
     contact: (pin: ClusterPin, { clusterId }: ResponseHeader) => pin.check(clusterId),
     streamError: asError,

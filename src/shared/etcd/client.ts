@@ -29,6 +29,7 @@ import { listPrefix } from './operations/list.ts';
 import { type EtcdMaintenance, maintenanceOver } from './operations/maintenance.ts';
 import { type EtcdMembers, membersOver } from './operations/members.ts';
 import { watchPrefix } from './operations/watch.ts';
+import { WatchStreams } from './operations/watch-streams.ts';
 import {
   type CallOptions,
   type EtcdClient,
@@ -100,6 +101,7 @@ class Client implements EtcdAdminClient {
   readonly #tracker: ConnectionTracker;
   readonly #transport: Transport;
   readonly #keeper: LeaseKeeper;
+  readonly #watchStreams: WatchStreams;
   readonly #log: Logger;
   readonly #closing = new AbortController();
 
@@ -134,6 +136,7 @@ class Client implements EtcdAdminClient {
       maxMessageBytes,
       login,
     });
+    this.#watchStreams = new WatchStreams({ transport: this.#transport, clock });
     this.#keeper = new LeaseKeeper({ transport: this.#transport, clock, log });
     if (config.endpoints.some((url) => !url.startsWith('http://'))) void this.#reloadCredentials(credentials, endpoints);
   }
@@ -176,7 +179,8 @@ class Client implements EtcdAdminClient {
 
   watch(prefix: EtcdKey, options: WatchOptions): AsyncIterable<WatchBatch> {
     const { clock, observer } = this.#options;
-    return watchPrefix({ transport: this.#transport, clock, log: this.#log, observer }, prefix, options);
+    const parts = { transport: this.#transport, streams: this.#watchStreams, clock, log: this.#log, observer };
+    return watchPrefix(parts, prefix, options);
   }
 
   async txn(operations: readonly TxnOperation[], { onlyIf, ...options }: TxnOptions): Promise<Revision> {

@@ -125,12 +125,14 @@ test('an answer of a watch is decoded as protobufjs does it, in slices of the si
         compactRevision: anyRevision,
         cancelReason: fc.string(),
       }),
+      fc.bigInt(-1n, 2n ** 40n),
       fc.integer({ min: 1, max: 20 }),
-      (header, events, rest, perSlice) => {
-        const answer = decodeWatch(WatchResponse.encode({ header, watchId: 7n, events, ...rest }));
+      (header, events, rest, watchId, perSlice) => {
+        const answer = decodeWatch(WatchResponse.encode({ header, watchId, events, ...rest }));
         const slices = [...readEvents(answer.events, perSlice)];
         expect({ ...answer, events: slices.flat() }).toEqual({
           header: headerOf(header),
+          watchId: Number(watchId),
           ...rest,
           compactRevision: Number(rest.compactRevision),
           events: events.map(({ type, kv }): unknown => {

@@ -121,12 +121,13 @@ test('a range and a watch are asked for as etcd defines them', () => {
         countOnly: false,
         minModRevision: BigInt(least),
       });
-      const watch = encodeWatch(key, { start: revision, deletesOnly: flag, exact: true });
+      const watch = encodeWatch(key, { start: revision, deletesOnly: flag, exact: true, watchId: limit });
       expect(WatchRequest.decode(watch).createRequest).toMatchObject({
         key: keyBytes(key),
         rangeEnd: Buffer.alloc(0),
         startRevision: BigInt(revision),
         progressNotify: true,
+        watchId: BigInt(limit),
         filters: flag ? [0] : [],
       });
     }),

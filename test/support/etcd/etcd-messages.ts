@@ -95,7 +95,9 @@ export interface WatchRequestMessage {
     readonly startRevision: bigint;
     readonly progressNotify: boolean;
     readonly filters: readonly number[];
+    readonly watchId: bigint;
   };
+  readonly cancelRequest?: { readonly watchId: bigint };
 }
 
 export interface WatchResponseMessage {

@@ -11,6 +11,8 @@ export interface Script {
   range(request: Buffer, done: RangeDone): void;
   /** Called for each watch that is to be created on `call`. */
   watch(call: WatchCall, request: WatchCreateRequest): void;
+  /** Called for each watch that is to be ended. */
+  cancel?(call: WatchCall, watchId: number): void;
 }
 
 export interface ScriptedEtcd {
@@ -33,8 +35,9 @@ export async function scriptedEtcd(script: Script): Promise<ScriptedEtcd> {
       watch: (call: WatchCall) => {
         call.on('error', () => undefined);
         call.on('data', (message: Buffer) => {
-          const { createRequest } = WatchRequest.decode(message);
+          const { createRequest, cancelRequest } = WatchRequest.decode(message);
           if (createRequest !== undefined) script.watch(call, createRequest);
+          if (cancelRequest !== undefined) script.cancel?.(call, Number(cancelRequest.watchId));
         });
       },
     },

@@ -71,6 +71,7 @@ export interface UnaryCall<T extends { readonly header: ResponseHeader }> extend
 export interface OpenStream {
   readonly stream: MessageStream;
   readonly channel: EndpointChannel;
+  readonly headers: CallHeaders;
   isClosed(): boolean;
   /** Cancels the stream. Idempotent. */
   close(): void;
@@ -147,10 +148,11 @@ export class Transport {
   open(method: Method, onRetire: () => void): OpenStream {
     if (this.#isClosed) throw new ClosedError();
     const { channel } = this.#options.endpoints;
+    const { headers } = this.#login;
     const stream = new MessageStream({
       session: sessionOf(channel),
       path: method.path,
-      headers: this.#login.headers,
+      headers,
       maxMessageBytes: this.maxMessageBytes,
       onSettled: (bytes) => channel.settle(bytes),
     });
@@ -161,6 +163,7 @@ export class Transport {
     return {
       stream,
       channel,
+      headers,
       isClosed: () => isClosed,
       close: () => {
         isClosed = true;
@@ -169,6 +172,11 @@ export class Transport {
         leave();
       },
     };
+  }
+
+  /** A stream that was opened now would be to the same endpoint and with the same token. */
+  isCurrent({ channel, headers }: OpenStream): boolean {
+    return channel === this.#options.endpoints.channel && headers === this.#login.headers;
   }
 
   /** The typed error for a rejection of a stream's `next`. */

@@ -140,6 +140,7 @@ export class LeaseKeeper {
       const message = await stream.next();
       if (message === undefined) throw new UnavailableError('the server ended the keep-alive stream');
       const { header, id: lease, ttl } = decodeLease(message);
+      stream.settle(message.length);
       transport.contact(pin, header);
       onAnswer();
       const kept = this.#kept.get(lease);

@@ -1,7 +1,7 @@
 /**
  * A watch that survives its connections.
  *
- * Each connection is a session: a stream that starts after the last delivered event. Before its first
+ * Each connection is a session: a watch that starts after the last delivered event. Before its first
  * event a range at that revision proves that the store still has it. A store that was emptied or restored
  * has not reached that revision. A store that was compacted at exactly the next revision accepts the watch,
  * although older releases of etcd have lost the deletions of that revision.
@@ -20,7 +20,8 @@ import type { Logger } from '../../process/log.ts';
 import { ENDED } from '../../time/abort.ts';
 import { Backoff } from '../../time/backoff.ts';
 import type { Clock } from '../../time/clock.ts';
-import type { OpenStream, Transport } from '../connection/transport.ts';
+import type { EndpointChannel } from '../connection/channel.ts';
+import type { Transport } from '../connection/transport.ts';
 import {
   ClusterChangedError,
   CompactedError,
@@ -34,12 +35,14 @@ import {
 import type { EtcdObserver } from '../observer.ts';
 import { type EtcdKey, keyText, NO_REVISION, type WatchBatch, type WatchEvent, type WatchOptions } from '../types.ts';
 import type { ClusterPin } from '../wire/cluster-pin.ts';
-import { decodeRange, decodeWatch, type EncodedEvents, readEvents, type WatchAnswer } from '../wire/codec.ts';
+import { decodeRange, type EncodedEvents, readEvents, type WatchAnswer } from '../wire/codec.ts';
 import { encodeRange, encodeWatch, firstBelow, RANGE, WATCH } from '../wire/methods.ts';
 import { WatchCursor } from './watch-cursor.ts';
+import type { WatchStreams, WatchSubscription } from './watch-streams.ts';
 
 export interface WatchParts {
   readonly transport: Transport;
+  readonly streams: WatchStreams;
   readonly clock: Clock;
   readonly log: Logger;
   readonly observer: EtcdObserver | undefined;
@@ -54,17 +57,18 @@ export async function* watchPrefix(parts: WatchParts, prefix: EtcdKey, options: 
   const cursor = new WatchCursor(options.from);
   const { pin } = transport;
   let trouble: string | undefined;
+  let isAlone = false;
   while (!signal.aborted && !transport.isClosed) {
     const session = new WatchSession(parts, prefix, options, cursor, pin);
     try {
-      await session.begin();
+      await session.begin(isAlone);
       for await (const batch of session.batches()) {
         if (trouble !== undefined) log.info({ revision: cursor.delivered }, 'watch resumed');
         trouble = undefined;
         backoff.reset();
         yield batch;
       }
-      if (!session.isRetired) throw new UnavailableError('the server ended the watch');
+      if (session.retired === undefined) throw new UnavailableError('the server ended the watch');
     } catch (thrown) {
       if (signal.aborted || transport.isClosed) return;
       const error = asError(thrown);
@@ -74,7 +78,7 @@ export async function* watchPrefix(parts: WatchParts, prefix: EtcdKey, options: 
         return;
       }
       session.failed(error);
-      if (!session.isRetired) {
+      if (session.retired === undefined) {
         // What concerns the connection is logged once for all of its users.
         const isOwn = !(error instanceof EtcdError && error.concernsConnection);
         const code = errorCode(error);
@@ -86,6 +90,7 @@ export async function* watchPrefix(parts: WatchParts, prefix: EtcdKey, options: 
         await transport.pause(backoff, signal).catch(() => undefined);
       }
     } finally {
+      isAlone = session.retired === 'alone';
       session.close();
     }
   }
@@ -102,17 +107,17 @@ function lastBatch(error: Error): WatchBatch | undefined {
   return undefined;
 }
 
-/** One stream of a watch. */
+/** One subscription of a watch. */
 class WatchSession {
   readonly #parts: WatchParts;
   readonly #prefix: EtcdKey;
   readonly #options: WatchOptions;
   readonly #cursor: WatchCursor;
   readonly #pin: ClusterPin;
-  readonly #onAbort = () => this.#open?.close();
+  readonly #onAbort = () => this.#subscription?.close();
   readonly #startMs: number;
-  #open: OpenStream | undefined;
-  #isRetired = false;
+  #subscription: WatchSubscription | undefined;
+  #retired: 'connection' | 'alone' | undefined;
 
   constructor(parts: WatchParts, prefix: EtcdKey, options: WatchOptions, cursor: WatchCursor, pin: ClusterPin) {
     this.#parts = parts;
@@ -127,25 +132,26 @@ class WatchSession {
     return this.#parts.clock.monotonicMs() - this.#startMs >= ETCD_CALL_TIMEOUT_MS;
   }
 
-  /** The stream was ended because the connection is replaced by another one. */
-  get isRetired(): boolean {
-    return this.#isRetired;
+  /** It was ended because the connection is replaced by another one, or because it is to have a stream of its own. */
+  get retired(): 'connection' | 'alone' | undefined {
+    return this.#retired;
   }
 
   /** Resolves when the server watches and still has what is to be resumed from. */
-  async begin(): Promise<void> {
+  async begin(alone: boolean): Promise<void> {
     const { signal, deletesOnly = false, exact = false } = this.#options;
     await this.#parts.transport.ready(signal);
     signal.throwIfAborted();
-    const open = this.#parts.transport.open(WATCH, () => {
-      this.#isRetired = true;
-      open.close();
+    this.#subscription = this.#parts.streams.subscribe({
+      request: (watchId) => encodeWatch(this.#prefix, { start: this.#cursor.start, deletesOnly, exact, watchId }),
+      alone,
+      onRetire: (reason) => {
+        this.#retired = reason;
+      },
     });
-    this.#open = open;
     signal.addEventListener('abort', this.#onAbort, { once: true });
-    open.stream.send(encodeWatch(this.#prefix, { start: this.#cursor.start, deletesOnly, exact }));
-    await this.#created(open);
-    await this.#verify(open);
+    await this.#created(this.#subscription);
+    await this.#verify(this.#subscription.channel);
   }
 
   /** Everything the stream brings, from its next message on; returns when the server ends it. */
@@ -172,24 +178,24 @@ class WatchSession {
   }
 
   failed(error: Error): void {
-    if (this.#open === undefined || this.#isRetired || !(error instanceof EtcdError)) return;
-    this.#parts.transport.failed(this.#open.channel, error);
+    if (this.#subscription === undefined || this.#retired !== undefined || !(error instanceof EtcdError)) return;
+    this.#parts.transport.failed(this.#subscription.channel, error);
     this.#parts.transport.streamRefused(error);
   }
 
   close(): void {
     this.#options.signal.removeEventListener('abort', this.#onAbort);
-    this.#open?.close();
+    this.#subscription?.close();
   }
 
-  async #created(open: OpenStream): Promise<void> {
+  async #created(subscription: WatchSubscription): Promise<void> {
     const { clock } = this.#parts;
     const answered = new AbortController();
     let isLate = false;
     const late = clock.sleep(ETCD_CALL_TIMEOUT_MS, answered.signal).then(
       () => {
         isLate = true;
-        open.close();
+        subscription.close();
       },
       () => undefined,
     );
@@ -206,7 +212,7 @@ class WatchSession {
   }
 
   /** Reads a key below the prefix, which a user with access to the prefix may read; it need not exist. */
-  async #verify({ channel }: OpenStream): Promise<void> {
+  async #verify(channel: EndpointChannel): Promise<void> {
     const revision = this.#cursor.delivered;
     if (revision === NO_REVISION) return;
     await this.#parts.transport.call({
@@ -225,14 +231,13 @@ class WatchSession {
   async #next(keepsLast = false): Promise<WatchAnswer | undefined> {
     const { transport } = this.#parts;
     const revision = this.#cursor.start;
-    let message: Buffer | undefined;
+    let answer: WatchAnswer | undefined;
     try {
-      message = await this.#open?.stream.next({ keepsLast });
+      answer = await this.#subscription?.next({ keepsLast });
     } catch (thrown) {
-      throw transport.streamError(thrown, WATCH, this.#open?.channel, revision);
+      throw transport.streamError(thrown, WATCH, this.#subscription?.channel, revision);
     }
-    if (message === undefined) return undefined;
-    const answer = decodeWatch(message);
+    if (answer === undefined) return undefined;
     transport.contact(this.#pin, answer.header);
     if (answer.compactRevision > 0) throw new CompactedError(revision, answer.compactRevision);
     if (answer.canceled) {

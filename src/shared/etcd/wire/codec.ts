@@ -41,6 +41,8 @@ export interface TxnAnswer {
 
 export interface WatchAnswer {
   readonly header: ResponseHeader;
+  /** The watch on its stream; negative where the server created none. */
+  readonly watchId: number;
   readonly created: boolean;
   readonly canceled: boolean;
   readonly compactRevision: Revision;
@@ -199,6 +201,7 @@ export function decodeRange(message: Buffer, maxKeys = 0): RangeAnswer {
 export function decodeWatch(message: Buffer): WatchAnswer {
   const reader = new WireReader(message, 0, message.length, MAX_EVENTS_PER_MESSAGE + MAX_OTHER_FIELDS);
   let header = NO_HEADER;
+  let watchId = 0;
   let created = false;
   let canceled = false;
   let compactRevision = NO_REVISION;
@@ -215,6 +218,7 @@ export function decodeWatch(message: Buffer): WatchAnswer {
       if (count > MAX_EVENTS_PER_MESSAGE) throw new ResponseTooLargeError(`more than ${MAX_EVENTS_PER_MESSAGE} events`);
       reader.skip(tag);
     } else if (tag === 0x0a) header = readHeader(reader);
+    else if (tag === 0x10) watchId = reader.int64();
     else if (tag === 0x18) created = reader.bool();
     else if (tag === 0x20) canceled = reader.bool();
     else if (tag === 0x28) compactRevision = reader.revision();
@@ -222,7 +226,7 @@ export function decodeWatch(message: Buffer): WatchAnswer {
     else if (tag === 0x38) fragment = reader.bool();
     else reader.skip(tag);
   }
-  return { header, created, canceled, compactRevision, cancelReason, fragment, events: { message, count, first } };
+  return { header, watchId, created, canceled, compactRevision, cancelReason, fragment, events: { message, count, first } };
 }
 
 /** The events of a message that are not decoded yet. */

@@ -16,7 +16,7 @@ export interface MessageStreamOptions {
   readonly path: string;
   readonly headers: CallHeaders;
   readonly maxMessageBytes: number;
-  /** Called for each message once it is no longer in use. */
+  /** Called for messages once they are no longer in use. */
   readonly onSettled: (messageBytes: number) => void;
 }
 
@@ -33,7 +33,7 @@ export class MessageStream {
   #unsent: Buffer[] = [];
   #waiter: Waiter | undefined;
   /** Bytes of the messages that were handed over and are still in use. */
-  readonly #usedBytes: number[] = [];
+  #usedBytes = 0;
   /** What the server said of the end; data that came before may not be read yet. */
   #status: { readonly error: Error | undefined } | undefined;
   /** How the stream ended. It is reported after everything that was received before. */
@@ -57,21 +57,24 @@ export class MessageStream {
     else this.#stream.write(frameOf(message));
   }
 
-  /**
-   * The next message, undefined when the server ended the stream. Rejects with the status. Await it before the next call.
-   * Earlier messages are no longer in use, unless `keepsLast` is set.
-   */
-  next({ keepsLast = false } = {}): Promise<Buffer | undefined> {
-    if (!keepsLast) this.#letGo();
+  /** The next message, undefined when the server ended the stream. Rejects with the status. Await it before the next call. */
+  next(): Promise<Buffer | undefined> {
     return new Promise((resolve, reject) => {
       this.#waiter = { resolve, reject };
       this.#deliver();
     });
   }
 
+  /** A message of so many bytes is no longer in use. Those that are when the stream is cancelled count as settled then. */
+  settle(messageBytes: number): void {
+    if (messageBytes > this.#usedBytes) return;
+    this.#usedBytes -= messageBytes;
+    this.#options.onSettled(messageBytes);
+  }
+
   /** Ends the stream; a pending `next` rejects. Idempotent. */
   cancel(): void {
-    this.#letGo();
+    this.settle(this.#usedBytes);
     this.#end(new GrpcStatusError(GRPC.CANCELLED, 'the stream was cancelled'));
     this.#stream?.close(constants.NGHTTP2_CANCEL);
   }
@@ -108,10 +111,6 @@ export class MessageStream {
     return stream;
   }
 
-  #letGo(): void {
-    for (const bytes of this.#usedBytes.splice(0)) this.#options.onSettled(bytes);
-  }
-
   /** Serves the waiter with what has arrived. */
   #deliver(): void {
     const waiter = this.#waiter;
@@ -125,7 +124,7 @@ export class MessageStream {
     }
     if (message !== undefined) {
       this.#waiter = undefined;
-      this.#usedBytes.push(message.length);
+      this.#usedBytes += message.length;
       waiter.resolve(message);
     } else if (this.#ended !== undefined) {
       this.#waiter = undefined;

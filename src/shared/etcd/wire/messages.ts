@@ -33,19 +33,26 @@ export interface WatchCreateRequest {
   readonly end: EtcdKey | '';
   readonly startRevision: number;
   readonly deletesOnly: boolean;
+  /** Unused on the stream; the server chooses one where it is 0. Releases before 3.4 choose one always. */
+  readonly watchId: number;
 }
 
 const FILTER_NOPUT = 0;
 
 /** Creates a watch with notifications of progress. */
-export function encodeWatchCreate({ key, end, startRevision, deletesOnly }: WatchCreateRequest): Buffer {
+export function encodeWatchCreate({ key, end, startRevision, deletesOnly, watchId }: WatchCreateRequest): Buffer {
   const create = new ProtobufWriter().key(1, key);
   if (end !== '') create.key(2, end);
   if (startRevision !== 0) create.integer(3, startRevision);
   create.boolean(4, true);
   // A repeated number, packed: one field with one byte in it.
   if (deletesOnly) create.key(5, String.fromCharCode(FILTER_NOPUT));
+  if (watchId !== 0) create.integer(7, watchId);
   return new ProtobufWriter().message(1, create).finish();
+}
+
+export function encodeWatchCancel(watchId: number): Buffer {
+  return new ProtobufWriter().message(2, new ProtobufWriter().integer(1, watchId)).finish();
 }
 
 /** LeaseGrantRequest; the server chooses an ID where `id` is 0. */

@@ -59,12 +59,14 @@ export interface WatchRequestOptions {
   readonly deletesOnly: boolean;
   /** The key alone rather than everything below it. */
   readonly exact: boolean;
+  /** Of the watch on its stream. */
+  readonly watchId: number;
 }
 
 /** Watches `prefix`. Fragments are not requested: they cost the server quadratic time. */
-export function encodeWatch(prefix: EtcdKey, { start, deletesOnly, exact }: WatchRequestOptions): Buffer {
+export function encodeWatch(prefix: EtcdKey, { start, deletesOnly, exact, watchId }: WatchRequestOptions): Buffer {
   const end = exact ? '' : prefixEnd(prefix);
-  return encodeWatchCreate({ key: firstBelow(prefix), end, startRevision: start, deletesOnly });
+  return encodeWatchCreate({ key: firstBelow(prefix), end, startRevision: start, deletesOnly, watchId });
 }
 
 /** The first key that starts with `prefix`; etcd has no empty key. */

@@ -107,6 +107,14 @@ export class WireReader {
     return value as Revision;
   }
 
+  /** From -2^53 to 2^53. */
+  int64(): number {
+    this.varint64();
+    const value = (this.high | 0) * TWO_32 + this.low;
+    if (!Number.isSafeInteger(value)) throw new MalformedResponseError('a number beyond 2^53');
+    return value;
+  }
+
   uint64(): bigint {
     this.varint64();
     return (BigInt(this.high) << 32n) | BigInt(this.low);
