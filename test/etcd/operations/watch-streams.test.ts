@@ -28,11 +28,11 @@ describe('with a real etcd', () => {
     const gauge = (name: string) => seriesOf(etcd.metricsEndpoint, `etcd_debugging_mvcc_${name}`);
     expect([await gauge('watch_stream_total'), await gauge('watcher_total')]).toEqual([1, 8]);
 
-    for (const watch of watches.slice(1)) watch.stop();
+    for (const watch of watches.slice(1)) await watch.stop();
     await until('seven watches have ended at etcd', async () => (await gauge('watcher_total')) === 1);
     await put(client, `${PREFIXES[0]}b`);
     await seen(watches[0] ?? expect.fail(), 2);
-    watches[0]?.stop();
+    await watches[0]?.stop();
     await until('the stream has ended', async () => (await gauge('watch_stream_total')) === 0);
   });
 
@@ -178,7 +178,7 @@ describe('with a scripted etcd', () => {
     await until('it is asked for', () => asked.length === 1);
     const ends = record(client, 'late/', 5);
     await until('both are asked for', () => asked.length === 2);
-    ends.stop();
+    await ends.stop();
     await until('it has ended', ends.hasEnded);
     const [one] = late;
     one?.send({ watchId: one.request.watchId, created: true });

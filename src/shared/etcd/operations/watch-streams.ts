@@ -75,7 +75,13 @@ class WatchStream {
 
   /** It takes another watch, and is what a new stream would be. */
   get isOpen(): boolean {
-    return this.#isShared && !this.#isEnded && !this.#isDoubtful && this.#members.length < MAX_WATCHES && this.#transport.isCurrent(this.#open);
+    return (
+      this.#isShared &&
+      !this.#isEnded &&
+      !this.#isDoubtful &&
+      this.#members.length < MAX_WATCHES &&
+      this.#transport.isCurrent(this.#open)
+    );
   }
 
   get channel(): OpenStream['channel'] {
