@@ -21,9 +21,9 @@ import { holdClusterConfigMarker } from '../shared/publisher/cluster-config-mark
 import { runHeartbeat } from '../shared/publisher/heartbeat.ts';
 import type { PublisherMetrics } from '../shared/publisher/metrics.ts';
 import { createPublisher } from '../shared/publisher/publisher.ts';
-import type { Publisher } from '../shared/publisher/types.ts';
 import { Backoff } from '../shared/time/backoff.ts';
 import type { Clock } from '../shared/time/clock.ts';
+import { Turns } from '../shared/time/turns.ts';
 import type { Tracer } from '../shared/tracing/tracer.ts';
 import { ConfigDirectory } from './configuration/config-directory.ts';
 import type { KvstoremeshConfig } from './flags.ts';
@@ -33,6 +33,7 @@ import { type ClusterProgress, isReady } from './readiness.ts';
 import type { RemoteCluster } from './remote/cluster.ts';
 import { ClusterIds } from './remote/cluster-ids.ts';
 import { RemoteClusters } from './remote/clusters.ts';
+import type { RemoteClusterContext } from './remote/context.ts';
 import { openRemoteEtcd } from './remote/etcd-client.ts';
 import type { NewsReader } from './remote/news.ts';
 import { DRAIN_GRACE_MS } from './removal/drain.ts';
@@ -103,6 +104,7 @@ export class Leader {
     const { config, timing, metrics, clock, log } = this.#options;
     const jobs = new JobGroup({ signal: term.signal, log });
     const { signal } = jobs;
+    const turns = new Turns(clock);
     const publisher = createPublisher({
       client: term.client,
       root: ROOT,
@@ -110,6 +112,7 @@ export class Leader {
       clock,
       log,
       observer: metrics,
+      turns,
     });
     metrics.setPublisher(publisher);
     jobs.startJob('publisher', (jobSignal) => publisher.run(jobSignal));
@@ -118,7 +121,7 @@ export class Leader {
     if (config.writesHeartbeat) jobs.startJob('heartbeat', (jobSignal) => runHeartbeat(publisher.singles, clock, log, jobSignal));
 
     const reports = this.#options.reports?.begin();
-    const remotes = this.#remotes(term.client, publisher, reports, signal);
+    const remotes = this.#remotes({ local: term.client, publisher, slices: turns }, reports, signal);
     jobs.startJob('remote clusters', () => remotes.ended());
     const directory = new ConfigDirectory({ path: config.directory, ownName: config.own.name, clock, log, signal });
     this.#current = { remotes, directory };
@@ -141,16 +144,19 @@ export class Leader {
     }
   }
 
-  #remotes(local: EtcdClient, publisher: Publisher, reports: TermReports | undefined, signal: AbortSignal): RemoteClusters {
+  #remotes(
+    shared: Pick<RemoteClusterContext, 'local' | 'publisher' | 'slices'>,
+    reports: TermReports | undefined,
+    signal: AbortSignal,
+  ): RemoteClusters {
     const changes = reports?.changes;
     const { config, timing, clock, log, metrics, etcdMetrics, onPropagated, tracer, runsOf, reader, policy } = this.#options;
     const { own, kvstore, remotes } = config;
     const parts = { kvstore, budget: new ReceiveBudget(), pacing: new DialPacing(), clock, log, metrics: etcdMetrics };
     return new RemoteClusters({
       context: {
+        ...shared,
         own,
-        local,
-        publisher,
         metrics,
         onPropagated,
         tracer,

@@ -154,8 +154,8 @@ export const MAX_CONCURRENT_LOADS = 4;
 /** Changes of different keys that are buffered while a section is listed in etcd; more of them restart the listing. */
 export const MAX_BUFFERED_TOUCHES = 1_000_000;
 
-/** Work of a publisher on many keys per turn of the event loop. */
-export const PUBLISHER_SLICE_MS = 5;
+/** Work on many keys per turn of the event loop: of the publisher, and on what remotes send. */
+export const SLICE_MS = 5;
 
 /** How often a publisher checks whether memory can be released. */
 export const COMPACTION_INTERVAL_MS = 1_000;
@@ -300,9 +300,6 @@ export const MAX_OVERLAPS_PER_POD_CIDR = 16;
 
 /** Bytes of the pod CIDR list of a node's value. */
 export const MAX_POD_CIDR_BYTES = 16 * 1024;
-
-/** Bytes of a remote's values that are processed per turn of the event loop: 20 ms per megabyte in the worst case. */
-export const BYTES_PER_SLICE = 2 * 1024 * 1024;
 
 /** Bytes of a response of the status API, and the timeout of the debugging command: 511 clusters take 500 kB. */
 export const MAX_STATUS_BYTES = 8 * 1024 * 1024;

@@ -8,23 +8,17 @@
  * and has grown since.
  */
 
-import { setImmediate as turn } from 'node:timers/promises';
 import { asError, errorCode } from '../../shared/errors.ts';
 import { ClusterChangedError, EtcdError } from '../../shared/etcd/errors.ts';
 import type { EtcdClient, EtcdKey, Revision, WatchEvent } from '../../shared/etcd/types.ts';
-import {
-  BYTES_PER_SLICE,
-  ETCD_BACKOFF_MAX_MS,
-  ETCD_BACKOFF_MIN_MS,
-  EVENTS_PER_SLICE,
-  RELIST_BACKOFF_MAX_MS,
-} from '../../shared/limits.ts';
+import { ETCD_BACKOFF_MAX_MS, ETCD_BACKOFF_MIN_MS, RELIST_BACKOFF_MAX_MS } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/process/log.ts';
 import type { Sink } from '../../shared/publisher/types.ts';
 import { LinkedAbort } from '../../shared/time/abort.ts';
 import { Backoff } from '../../shared/time/backoff.ts';
 import type { Clock } from '../../shared/time/clock.ts';
 import { pauseUntilRecovered } from '../../shared/time/recovery.ts';
+import { Turns } from '../../shared/time/turns.ts';
 import { SourceReplacedError } from '../errors.ts';
 import type { ListTurns } from './list-turns.ts';
 
@@ -37,6 +31,8 @@ export interface EtcdSourceOptions {
   readonly relistMs?: number;
   /** If set, listings wait for their turn. */
   readonly turns?: ListTurns;
+  /** What else takes part in the budget of a turn of the event loop. @default a budget of its own */
+  readonly slices?: Turns | undefined;
   readonly sink: Sink;
   readonly clock: Clock;
   readonly log: Logger;
@@ -100,19 +96,24 @@ async function listInTurn(options: EtcdSourceOptions): Promise<Revision> {
 }
 
 /** Passes on every key of the prefix. Resolves with the revision of the listing. */
-async function list({ client, prefix, exact = false, sink, signal, onAnnounced }: EtcdSourceOptions): Promise<Revision> {
+async function list({
+  client,
+  prefix,
+  exact = false,
+  sink,
+  signal,
+  clock,
+  slices,
+  onAnnounced,
+}: EtcdSourceOptions): Promise<Revision> {
+  const slicer = new Slicer(slices ?? new Turns(clock), signal);
   // A list has one page at least.
   let revision = 0 as Revision;
   for await (const page of client.list(prefix, { signal, exact })) {
     onAnnounced?.(page.total);
-    let bytes = 0;
     for (const { key, value } of page.keyValues) {
+      if (slicer.isOver(value.length)) await slicer.turn();
       sink.upsert(key, value);
-      bytes += value.length;
-      if (bytes < BYTES_PER_SLICE) continue;
-      bytes = 0;
-      await turn();
-      signal.throwIfAborted();
     }
     revision = page.revision;
   }
@@ -147,11 +148,13 @@ async function follow(options: EtcdSourceOptions, revision: Revision): Promise<s
 
 /** As `follow`, until `watching` is aborted. */
 async function pass(options: EtcdSourceOptions, revision: Revision, watching: AbortSignal): Promise<string> {
-  const { client, prefix, exact = false, sink, signal, onProgress } = options;
+  const { client, prefix, exact = false, sink, signal, clock, slices, onProgress } = options;
+  const slicer = new Slicer(slices ?? new Turns(clock), signal);
   for await (const batch of client.watch(prefix, { signal: watching, exact, from: (revision + 1) as Revision })) {
     switch (batch.kind) {
       case 'events':
-        await deliver(batch.events, sink, signal);
+        signal.throwIfAborted();
+        await deliver(batch.events, sink, slicer);
         break;
       case 'progress':
         onProgress?.();
@@ -166,22 +169,42 @@ async function pass(options: EtcdSourceOptions, revision: Revision, watching: Ab
 }
 
 /** In order, with a turn of the event loop between slices. */
-async function deliver(events: readonly WatchEvent[], sink: Sink, signal: AbortSignal): Promise<void> {
-  let count = 0;
-  let bytes = 0;
-  signal.throwIfAborted();
+async function deliver(events: readonly WatchEvent[], sink: Sink, slicer: Slicer): Promise<void> {
   for (const event of events) {
-    if (count >= EVENTS_PER_SLICE || bytes >= BYTES_PER_SLICE) {
-      [count, bytes] = [0, 0];
-      await turn();
-      signal.throwIfAborted();
-    }
-    count += 1;
-    if (event.type === 'put') {
-      sink.upsert(event.key, event.value);
-      bytes += event.value.length;
-    } else {
-      sink.remove(event.key);
-    }
+    if (slicer.isOver(event.type === 'put' ? event.value.length : 0)) await slicer.turn();
+    if (event.type === 'put') sink.upsert(event.key, event.value);
+    else sink.remove(event.key);
+  }
+}
+
+/** Keys between two looks at the clock, and bytes of values that take as long. */
+const KEYS_PER_CHECK = 16;
+const BYTES_PER_CHECK = 16 * 1024;
+
+/** Tells when a source has to wait for the next turn of the event loop. */
+class Slicer {
+  readonly #turns: Turns;
+  readonly #signal: AbortSignal;
+  #keys = 0;
+  #bytes = 0;
+
+  constructor(turns: Turns, signal: AbortSignal) {
+    this.#turns = turns;
+    this.#signal = signal;
+  }
+
+  /** Asked before each key, with the bytes of its value. */
+  isOver(bytes: number): boolean {
+    this.#keys += 1;
+    this.#bytes += bytes;
+    if (this.#keys < KEYS_PER_CHECK && this.#bytes < BYTES_PER_CHECK) return false;
+    [this.#keys, this.#bytes] = [0, 0];
+    return this.#turns.isOver();
+  }
+
+  /** Rejects with the reason of the signal once that is aborted. */
+  async turn(): Promise<void> {
+    await this.#turns.turn();
+    this.#signal.throwIfAborted();
   }
 }

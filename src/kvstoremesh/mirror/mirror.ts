@@ -11,6 +11,7 @@ import type { PublisherMetrics } from '../../shared/publisher/metrics.ts';
 import type { Publisher, Section } from '../../shared/publisher/types.ts';
 import { LinkedAbort } from '../../shared/time/abort.ts';
 import type { Clock } from '../../shared/time/clock.ts';
+import type { Turns } from '../../shared/time/turns.ts';
 import type { Tracer } from '../../shared/tracing/tracer.ts';
 import { RelistError } from '../errors.ts';
 import type { RemoteGuard } from '../import-guard/remote-guard.ts';
@@ -35,6 +36,8 @@ export interface MirrorOptions {
   /** Undefined without a policy file. */
   readonly policy?: RemotePolicy | undefined;
   readonly turns: ListTurns;
+  /** See `EtcdSourceOptions`. */
+  readonly slices?: Turns | undefined;
   /** See `EtcdSourceOptions`. */
   readonly relistMs: number;
   /** Called with the seconds from reading a change until the local etcd confirmed it, for one change at a time. */
@@ -146,7 +149,7 @@ export class Mirror {
 
   /** Mirrors once the gate is open, until the signal is aborted; rejects as `runEtcdSource` does. */
   async follow({ client, cached, gate, quota, policyRun, signal, onListed }: FollowOptions): Promise<never> {
-    const { cluster, guard, policy, turns, relistMs, tracer, clock, log, onPropagated = () => undefined } = this.#options;
+    const { cluster, guard, policy, turns, slices, relistMs, tracer, clock, log, onPropagated = () => undefined } = this.#options;
     const canary = sourceCanary(this.mapping, cluster, cached);
     this.#problem = `waiting for ${canary}, which its writer sets once everything is exported`;
     await gate?.open(canary, signal);
@@ -179,7 +182,7 @@ export class Mirror {
     const isFiltered = policy?.decides(this.mapping) ?? false;
     const onAnnounced = (keys: number) => sink.announced(isFiltered ? 0 : keys);
     const onProgress = () => sink.notified();
-    const source = { client, prefix, sink, turns, relistMs, clock, log, onFailing, onAnnounced, onProgress };
+    const source = { client, prefix, sink, turns, slices, relistMs, clock, log, onFailing, onAnnounced, onProgress };
     let relistedMs = Number.NEGATIVE_INFINITY;
     for (;;) {
       const listing = new LinkedAbort(signal);

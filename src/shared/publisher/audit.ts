@@ -5,9 +5,9 @@
  * the response.
  */
 import { type EtcdClient, type EtcdKey, type KeyValue, NO_LEASE, type Revision } from '../etcd/types.ts';
+import type { Turns } from '../time/turns.ts';
 import { ABSENT, FLAG_KEPT, FLAG_SEEN, type KeyTable, type Slot, UNKNOWN } from './store/key-table.ts';
 import { deletedAt, putAs } from './store/touch.ts';
-import type { Turns } from './store/turns.ts';
 import { walk } from './store/walk.ts';
 import type { RepairReason, SectionOptions } from './types.ts';
 import type { KeyGroup } from './writer/key-group.ts';

@@ -2,8 +2,8 @@
 
 import { LEASE_MOVES_PER_SECOND } from '../limits.ts';
 import type { Clock } from '../time/clock.ts';
+import type { Turns } from '../time/turns.ts';
 import { FLAG_REFUSED } from './store/key-table.ts';
-import type { Turns } from './store/turns.ts';
 import type { KeyGroup } from './writer/key-group.ts';
 import type { LeasePool } from './writer/lease-pool.ts';
 

@@ -5,8 +5,8 @@
  * unexpected deletion or mod revision.
  */
 import { type EtcdClient, type EtcdKey, keyOf, type Revision } from '../etcd/types.ts';
+import type { Turns } from '../time/turns.ts';
 import { FLAG_KEPT } from './store/key-table.ts';
-import type { Turns } from './store/turns.ts';
 import { walk } from './store/walk.ts';
 import type { SectionOptions } from './types.ts';
 import type { KeyGroup } from './writer/key-group.ts';

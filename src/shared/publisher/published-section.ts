@@ -7,8 +7,8 @@
  */
 import type { EtcdKey } from '../etcd/types.ts';
 import { LOAD_ORDER_GRACE_MS, LOAD_ORDER_HOLD_MS } from '../limits.ts';
+import type { Turns } from '../time/turns.ts';
 import { ABSENT, FLAG_KEPT, type Slot } from './store/key-table.ts';
-import type { Turns } from './store/turns.ts';
 import { walk } from './store/walk.ts';
 import type { Section, SectionOptions, SectionStats } from './types.ts';
 import type { KeyGroup } from './writer/key-group.ts';

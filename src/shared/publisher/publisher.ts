@@ -19,13 +19,13 @@ import type { Logger } from '../process/log.ts';
 import { Backoff } from '../time/backoff.ts';
 import { type Clock, rfc3339Seconds } from '../time/clock.ts';
 import { pauseUntilRecovered } from '../time/recovery.ts';
+import { Turns } from '../time/turns.ts';
 import { Epoch, type EpochEnd } from './epoch.ts';
 import { currentRevision } from './observed-keys.ts';
 import { PublishedSection } from './published-section.ts';
 import { PublishedSingleKeys } from './single-keys.ts';
 import { runCompaction } from './store/compaction.ts';
 import { SlabStore } from './store/slab.ts';
-import { Turns } from './store/turns.ts';
 import type { Publisher, PublisherObserver, PublisherStats, Section, SectionOptions } from './types.ts';
 import { KeyGroup } from './writer/key-group.ts';
 import type { Lane } from './writer/lane.ts';
@@ -48,6 +48,8 @@ export interface PublisherOptions {
   readonly keysPerLease?: number;
   /** @default AUDIT_INTERVAL_MS */
   readonly auditIntervalMs?: number;
+  /** What else takes part in the budget of a turn of the event loop. @default a budget of its own */
+  readonly turns?: Turns;
 }
 
 /** A publisher. Sections take words at once; nothing is written before `run`, which ends when `signal` is aborted and leaves every key and lease in place. */
@@ -78,7 +80,7 @@ class EtcdPublisher implements Publisher {
     const { client, clock, log, observer } = options;
     const keysPerLease = options.keysPerLease ?? MAX_KEYS_PER_LEASE;
     const ttlSeconds = options.leaseTtlSeconds;
-    this.#turns = new Turns(clock);
+    this.#turns = options.turns ?? new Turns(clock);
     this.#leases = new LeasePool({ client, ttlSeconds, keysPerLease, log, onLost: () => this.#leaseLost() });
     this.#scheduler = new Scheduler({
       client,

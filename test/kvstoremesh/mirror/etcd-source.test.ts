@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { SourceReplacedError } from '../../../src/kvstoremesh/errors.ts';
 import { runEtcdSource } from '../../../src/kvstoremesh/mirror/etcd-source.ts';
@@ -5,7 +6,10 @@ import { ClusterChangedError, UnavailableError } from '../../../src/shared/etcd/
 import { keyOf, type Revision } from '../../../src/shared/etcd/types.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import type { Sink } from '../../../src/shared/publisher/types.ts';
+import type { Clock } from '../../../src/shared/time/clock.ts';
+import { Turns } from '../../../src/shared/time/turns.ts';
 import { ManualClock } from '../../support/clocks.ts';
+import { until } from '../../support/until.ts';
 import { keyValue, page, put, removed, type Script, scriptedClient } from '../scripted-client.ts';
 
 const PREFIX = keyOf('k/');
@@ -137,4 +141,54 @@ describe('a prefix of a remote etcd', () => {
     expect(await ended).toBeInstanceOf(SourceReplacedError);
     expect(words).not.toContain('interrupted');
   });
+});
+
+test('many prefixes together take no longer in a turn of the event loop than one', async () => {
+  const [prefixes, keysEach, keysPerCheck] = [8, 1_000, 16];
+  let upserts = 0;
+  // Each key takes a millisecond.
+  const slowClock: Clock = { nowMs: () => 0, monotonicMs: () => upserts, sleep: () => new Promise(() => undefined) };
+  const slices = new Turns(slowClock);
+  const sink: Sink = {
+    upsert: () => {
+      upserts += 1;
+    },
+    remove: () => undefined,
+    listed: () => undefined,
+    interrupted: () => undefined,
+  };
+  const names = Array.from({ length: keysEach }, (_, at) => `k/${String(at).padStart(4, '0')}`);
+  const client = scriptedClient({
+    list: () => [page(7, ...names.map((name) => keyValue(name, '1')))],
+    watch: () => [
+      {
+        kind: 'events',
+        events: names.map((name) => ({ type: 'put', ...keyValue(name, '2', 8), isCreation: false }) as const),
+        revision: 8 as Revision,
+      },
+    ],
+  });
+  const ended = Array.from({ length: prefixes }, () =>
+    runEtcdSource({ client, prefix: PREFIX, sink, clock: slowClock, slices, log: silentLogger, signal: stop.signal }).catch(
+      () => undefined,
+    ),
+  );
+  let [most, before] = [0, 0];
+  const look = () => {
+    most = Math.max(most, upserts - before);
+    before = upserts;
+  };
+  const turns = async () => {
+    while (!stop.signal.aborted) {
+      look();
+      await nextTurn();
+    }
+  };
+  const looking = turns();
+  await until('every key is passed on twice', () => upserts === 2 * prefixes * keysEach);
+  look();
+  stop.abort();
+  await Promise.all([...ended, looking]);
+  // Each looks at the clock after some keys, and the first look of a turn begins it.
+  expect(most).toBeLessThanOrEqual((prefixes + 2) * keysPerCheck);
 });

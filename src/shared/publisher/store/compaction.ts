@@ -2,9 +2,9 @@
 
 import { COMPACTION_INTERVAL_MS } from '../../limits.ts';
 import type { Clock } from '../../time/clock.ts';
+import type { Turns } from '../../time/turns.ts';
 import type { KeyTable } from './key-table.ts';
 import type { SlabStore } from './slab.ts';
-import type { Turns } from './turns.ts';
 import { walk } from './walk.ts';
 
 export interface CompactionOptions {

@@ -1,6 +1,7 @@
 /** A walk over all keys of a table, in slices. */
+
+import type { Turns } from '../../time/turns.ts';
 import type { KeyTable, Slot } from './key-table.ts';
-import type { Turns } from './turns.ts';
 
 /** Slots visited between two checks whether a slice is over. */
 const VISITS_PER_CHECK = 16;

@@ -11,6 +11,7 @@ import type { EtcdKey, KeyValue, Revision } from '../../etcd/types.ts';
 import { LANES_PER_SECTION, MAX_BUFFERED_TOUCHES } from '../../limits.ts';
 import type { Logger } from '../../process/log.ts';
 import { systemClock } from '../../time/clock.ts';
+import { Turns } from '../../time/turns.ts';
 import {
   ABSENT,
   FLAG_ABANDONED,
@@ -25,7 +26,6 @@ import {
 } from '../store/key-table.ts';
 import type { SlabStore } from '../store/slab.ts';
 import { KeyReads, type Touch, TouchBuffer } from '../store/touch.ts';
-import { Turns } from '../store/turns.ts';
 import { walk } from '../store/walk.ts';
 import type { PublisherObserver, RejectReason, RepairReason } from '../types.ts';
 import { confirmBatch, failBatch, refuseBatch, takeBatch } from './batches.ts';

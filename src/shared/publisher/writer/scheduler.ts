@@ -22,7 +22,7 @@ import type { Logger } from '../../process/log.ts';
 import { Backoff } from '../../time/backoff.ts';
 import type { Clock } from '../../time/clock.ts';
 import { pauseUntilRecovered } from '../../time/recovery.ts';
-import type { Turns } from '../store/turns.ts';
+import type { Turns } from '../../time/turns.ts';
 import type { PublisherObserver, PublisherStats } from '../types.ts';
 import { countUnleased } from './batches.ts';
 import { Concurrency } from './concurrency.ts';

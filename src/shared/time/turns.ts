@@ -1,12 +1,11 @@
 /**
  * Long work over many keys, in slices, so that keepalives, health checks and new changes get their turn.
  *
- * All slices of a publisher share one budget per turn of the event loop: many walks together do not
- * block it longer than one.
+ * All that share an instance share one budget per turn of the event loop: many walks, lists and watches together do not block it
+ * longer than one.
  */
-
-import { PUBLISHER_SLICE_MS } from '../../limits.ts';
-import type { Clock } from '../../time/clock.ts';
+import { SLICE_MS } from '../limits.ts';
+import type { Clock } from './clock.ts';
 
 export class Turns {
   readonly #clock: Clock;
@@ -23,7 +22,7 @@ export class Turns {
       this.#start();
       return false;
     }
-    return this.#clock.monotonicMs() - this.#startedMs >= PUBLISHER_SLICE_MS;
+    return this.#clock.monotonicMs() - this.#startedMs >= SLICE_MS;
   }
 
   /** Resolves in a later turn of the event loop, a separate one per caller, in the order of the calls. Never rejects. */
