@@ -27,7 +27,7 @@ const layersOf = (root, layers) =>
   );
 
 const SHARED = [
-  ['errors', 'limits', 'nearest', 'printable', 'builtin-users', 'version', 'ip', 'protobuf'],
+  ['errors', 'limits', 'nearest', 'printable', 'builtin-users', 'version', 'ip', 'protobuf', 'tag-table'],
   ['cluster-info', 'diagnosis'],
   'time',
   'files',

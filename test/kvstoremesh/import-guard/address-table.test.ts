@@ -28,14 +28,15 @@ test('it holds what a Map holds, for any changes', () => {
         expect(table.size).toBe(model.size);
       }
       const isOver = (value: number) => Math.abs(value) % 8 === remainder;
-      const asked = new Set<AddressKey>();
+      const asked: AddressKey[] = [];
       table.deleteWhere((key, value) => {
-        asked.add(key);
+        asked.push(key);
         // The value may change without the address being deleted.
         if (!isOver(value)) table.set(key, value);
         return isOver(value);
       });
-      expect(asked).toEqual(new Set(model.keys()));
+      expect(new Set(asked)).toEqual(new Set(model.keys()));
+      expect(asked).toHaveLength(model.size);
       for (const [key, value] of model) expect(table.get(key)).toBe(isOver(value) ? undefined : value);
     }),
     { numRuns: 50 },
