@@ -58,7 +58,7 @@ const KUBERNETES = [
   'heartbeat',
 ];
 const PUBLISHER = [
-  ['types', 'store'],
+  ['types', 'store', 'audit-ranges'],
   ['writer', 'metrics', 'heartbeat', 'cluster-config-marker'],
   ['published-section', 'observed-keys', 'audit', 'lease-moves'],
   ['epoch', 'single-keys'],

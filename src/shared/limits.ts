@@ -145,6 +145,9 @@ export const LOAD_ORDER_GRACE_MS = 2_000;
 export const AUDIT_INTERVAL_MS = 60_000;
 export const AUDITS_PER_FULL_AUDIT = 10;
 
+/** Keys of sections that an audit reads with one list; a larger section has a list of its own. */
+export const MAX_SHARED_AUDIT_KEYS = 5_000;
+
 /** Keys per second that move to a lease with the configured TTL: readers receive an event for each. */
 export const LEASE_MOVES_PER_SECOND = 1000;
 

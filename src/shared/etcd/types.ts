@@ -92,7 +92,9 @@ export interface ListOptions {
   /** Only the key that equals the prefix: a user with access to a single key may not read a range. */
   readonly exact?: boolean;
   /** Starts at this key instead of the first one. */
-  readonly start?: EtcdKey;
+  readonly start?: EtcdKey | undefined;
+  /** Ends before this key, which is not beyond the prefix, instead of after the last one. */
+  readonly end?: EtcdKey | undefined;
 }
 
 export type WatchEvent =

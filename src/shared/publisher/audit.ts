@@ -6,6 +6,7 @@
  */
 import { type EtcdClient, type EtcdKey, type KeyValue, NO_LEASE, type Revision } from '../etcd/types.ts';
 import type { Turns } from '../time/turns.ts';
+import { rangeOf } from './audit-ranges.ts';
 import { ABSENT, FLAG_KEPT, FLAG_SEEN, type KeyTable, type Slot, UNKNOWN } from './store/key-table.ts';
 import { deletedAt, putAs } from './store/touch.ts';
 import { walk } from './store/walk.ts';
@@ -34,34 +35,58 @@ export interface AuditedSection {
   readonly isComplete: boolean;
 }
 
+/** `since`: keys written before it were compared; undefined to compare all. */
+export interface SectionAudit {
+  readonly section: AuditedSection;
+  readonly since: Revision | undefined;
+}
+
 /**
- * Compares a section in etcd with its known state, for keys written since a revision or, if that is undefined, for all, and
- * repairs differences. Returns what it found and the revision up to which it compared.
+ * Compares sections in etcd with their known state and repairs differences, with one list for all: they are ordered as
+ * `sharedRanges` orders them, and all or none have `since`. A section that is released in the course of it is left alone, as are keys of no
+ * section. Returns what was found in each, and the revision up to which they were compared.
  */
-export async function auditSection(
-  section: AuditedSection,
-  since: Revision | undefined,
+export async function auditSections(
+  audits: readonly SectionAudit[],
   options: AuditOptions,
-): Promise<AuditFindings & { revision: Revision }> {
+): Promise<{ readonly revision: Revision; readonly findings: readonly AuditFindings[] }> {
   const { client, turns, signal } = options;
-  const { group } = section;
-  const { table } = group;
-  const findings = { overwritten: 0, deleted: 0, foreign: 0, revision: 0 as Revision };
-  const isFull = since === undefined;
-  if (isFull) await walk(table, turns, (slot) => table.clear(slot, FLAG_SEEN));
-  const list = isFull ? { signal, keysOnly: true } : { signal, keysOnly: true, minModRevision: since };
-  for await (const page of client.list(section.options.prefix, list)) {
-    findings.revision = page.revision;
+  const findings = audits.map(() => ({ overwritten: 0, deleted: 0, foreign: 0 }));
+  const isFull = audits.some(({ since }) => since === undefined);
+  const { prefix, start, end } = rangeOf(audits.map(({ section }) => section.options.prefix));
+  const oldest = Math.min(...audits.map(({ since = 0 }) => since)) as Revision;
+  let revision = 0 as Revision;
+  if (isFull)
+    for (const { section } of audits) {
+      const { table } = section.group;
+      await walk(table, turns, (slot) => table.clear(slot, FLAG_SEEN));
+    }
+  const list = { signal, keysOnly: true, start, end };
+  let at = 0;
+  for await (const page of client.list(prefix, isFull ? list : { ...list, minModRevision: oldest })) {
+    revision = page.revision;
     for (const keyValue of page.keyValues) {
-      const slot = table.slotOf(keyValue.key);
-      if (slot !== undefined) table.set(slot, FLAG_SEEN);
-      const found = isNews(section, slot, keyValue) ? await inspect(section, keyValue, options) : undefined;
-      if (found !== undefined) findings[found] += 1;
+      at = sectionAt(audits, at, keyValue.key);
+      const audit = audits[at];
+      if (audit === undefined) continue;
+      const found = see(audit, keyValue) ? await inspect(audit.section, keyValue, options) : undefined;
+      if (found !== undefined) (findings[at] as AuditFindings)[found] += 1;
       if (turns.isOver()) await turns.turn();
     }
   }
-  if (isFull) findings.deleted = await findVanished(group, findings.revision, turns);
-  return findings;
+  if (isFull)
+    for (const [place, { section }] of audits.entries())
+      (findings[place] as AuditFindings).deleted = await findVanished(section.group, revision, turns);
+  return { revision, findings };
+}
+
+/** The place, from `from` on, of the section that may have `key`: the first one that does not end before it. */
+function sectionAt(audits: readonly SectionAudit[], from: number, key: EtcdKey): number {
+  for (let at = from; at < audits.length; at += 1) {
+    const { prefix } = (audits[at] as SectionAudit).section.options;
+    if (key.startsWith(prefix) || key < prefix) return at;
+  }
+  return audits.length;
 }
 
 /** From so many single keys below a prefix on, the prefix is listed: with hundreds of remote clusters there are thousands of canaries. */
@@ -134,8 +159,13 @@ function isTime(value: Uint8Array): boolean {
   return value.length === TIME_BYTES && TIME.test(Buffer.from(value).toString('latin1'));
 }
 
-/** The key was written externally since its last known state, or this cannot be determined. */
-function isNews({ group, isComplete }: AuditedSection, slot: Slot | undefined, seen: KeyValue): boolean {
+/** Marks the key. True where it was written externally since its last known state, or this cannot be determined. */
+function see({ section, since }: SectionAudit, seen: KeyValue): boolean {
+  const { group, options, isComplete } = section;
+  if (!seen.key.startsWith(options.prefix) || !group.isKnown) return false;
+  const slot = group.table.slotOf(seen.key);
+  if (slot !== undefined) group.table.set(slot, FLAG_SEEN);
+  if (since !== undefined && seen.modRevision < since) return false;
   if (slot === undefined) return group.options.owns === 'prefix' && isComplete;
   const known = group.table.revision[slot] as number;
   return known < seen.modRevision && (known !== UNKNOWN || !group.isMoving(slot));
@@ -163,6 +193,7 @@ async function inspect(
 /** Keys that etcd held at `revision` as far as we knew, and that were not found there. */
 async function findVanished(group: KeyGroup, revision: Revision, turns: Turns): Promise<number> {
   const { table } = group;
+  if (!group.isKnown) return 0;
   let deleted = 0;
   await walk(
     table,

@@ -14,7 +14,8 @@ import { Backoff } from '../time/backoff.ts';
 import type { Clock } from '../time/clock.ts';
 import { retry } from '../time/retry.ts';
 import type { Turns } from '../time/turns.ts';
-import { auditSection, auditSingles } from './audit.ts';
+import { type AuditFindings, auditSections, auditSingles } from './audit.ts';
+import { type Auditable, sharedRanges } from './audit-ranges.ts';
 import { LeaseMoves } from './lease-moves.ts';
 import { loadCanary, loadSection, loadSingles, type Reading } from './observed-keys.ts';
 import type { PublishedSection } from './published-section.ts';
@@ -94,7 +95,7 @@ export class Epoch {
   /** Compares all keys of the section with what etcd holds, and sees to what differs. False where the epoch ends before that is done. */
   compare(section: PublishedSection): Promise<boolean> {
     if (this.#abort.signal.aborted) return Promise.resolve(false);
-    const compared = this.#retried(() => this.#auditInTurn(section, true));
+    const compared = this.#retried(() => this.#auditInTurn([section], true));
     this.#start(compared);
     return compared.then(
       () => true,
@@ -219,37 +220,52 @@ export class Epoch {
       await clock.sleep(auditIntervalMs, this.#abort.signal);
       const full = round % AUDITS_PER_FULL_AUDIT === 0;
       await this.#auditSingles();
-      for (const section of [...sections.values()]) if (section.group.isKnown) await this.#auditOne(section, full);
+      const known = [...sections.values()].filter(({ group }) => group.isKnown);
+      const [partly, fully] = [
+        known.filter(({ group }) => !full && this.#audited.has(group)),
+        known.filter(({ group }) => full || !this.#audited.has(group)),
+      ];
+      for (const range of sharedRanges(partly, auditable)) await this.#auditRange(range, false);
+      for (const range of sharedRanges(fully, auditable)) await this.#auditRange(range, true);
     }
   }
 
-  async #auditOne(section: PublishedSection, full: boolean): Promise<void> {
+  async #auditRange(sections: readonly PublishedSection[], full: boolean): Promise<void> {
     try {
-      await this.#auditInTurn(section, full);
+      await this.#auditInTurn(sections, full);
     } catch (thrown) {
       this.#abort.signal.throwIfAborted();
-      this.#options.log.debug({ code: errorCode(thrown), scope: section.options.scope }, 'audit postponed');
+      const [scope, prefix] = [sections[0]?.options.scope, sections[0]?.options.prefix];
+      this.#options.log.debug({ code: errorCode(thrown), scope, prefix, sections: sections.length }, 'audit postponed');
     }
   }
 
   /** One audit at a time: two of one section would take each other's marks for their own. */
-  #auditInTurn(section: PublishedSection, full: boolean): Promise<void> {
-    const audit = this.#lastAudit.then(() => this.#auditNow(section, full));
+  #auditInTurn(sections: readonly PublishedSection[], full: boolean): Promise<void> {
+    const audit = this.#lastAudit.then(() => this.#auditNow(sections, full));
     this.#lastAudit = audit.catch(() => undefined);
     return audit;
   }
 
-  async #auditNow(section: PublishedSection, full: boolean): Promise<void> {
+  /** `sections`: as `sharedRanges` orders them. Unless `full`, all of them were audited before. */
+  async #auditNow(sections: readonly PublishedSection[], full: boolean): Promise<void> {
+    // One of them may have been released while the audit waited for its turn.
+    const audits = sections
+      .filter(({ group }) => group.isKnown)
+      .map((section) => ({ section, since: full ? undefined : this.#audited.get(section.group) }));
+    if (audits.length === 0) return;
+    const { revision, findings } = await auditSections(audits, this.#reading);
+    for (const [at, { section }] of audits.entries()) {
+      this.#audited.set(section.group, (revision + 1) as Revision);
+      this.#report(section, findings[at] as AuditFindings);
+    }
+  }
+
+  #report({ options }: PublishedSection, { overwritten, deleted, foreign }: AuditFindings): void {
     const { log, observer } = this.#options;
-    const { group, options } = section;
-    if (!group.isKnown) return;
-    const since = full ? undefined : this.#audited.get(group);
-    const findings = await auditSection(section, since, this.#reading);
-    this.#audited.set(group, (findings.revision + 1) as Revision);
-    const { overwritten, deleted, foreign } = findings;
     if (overwritten + deleted + foreign === 0) return;
     for (const [reason, keys] of Object.entries({ overwritten, deleted, foreign } as const)) {
-      if (keys > 0) observer.repair(reason as keyof typeof findings & ('overwritten' | 'deleted' | 'foreign'), keys);
+      if (keys > 0) observer.repair(reason as keyof AuditFindings, keys);
     }
     log.warn(
       { scope: options.scope, cluster: options.cluster, overwritten, deleted, foreign },
@@ -270,4 +286,8 @@ export class Epoch {
       log.debug({ code: errorCode(thrown), scope: singles.options.scope }, 'audit postponed');
     }
   }
+}
+
+function auditable({ group, options }: PublishedSection): Auditable {
+  return { prefix: options.prefix, keys: group.table.end };
 }

@@ -220,6 +220,17 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     expect(empty).toEqual([{ keyValues: [], revision: await revisionOf(client), total: 0 }]);
   });
 
+  test('a list may start at a key and end before another one', async () => {
+    const client = connect(etcd.endpoint);
+    await putMany(client, 'list/part/', 30, 30);
+    const [start, end] = [keyOf('list/part/00007'), keyOf('list/part/00021')];
+    const keys = [];
+    for await (const page of client.list(keyOf('list/part/'), { ...soon(), start, end, pageSize: 5 }))
+      keys.push(...page.keyValues.map(({ key }) => key));
+    expect(keys).toHaveLength(14);
+    expect([keys[0], keys.at(-1)]).toEqual([start, 'list/part/00020']);
+  });
+
   test('the whole store is listed and watched by the empty prefix', async () => {
     const own = await etcdForTest({ version });
     const client = connect(own.endpoint);

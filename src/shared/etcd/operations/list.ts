@@ -28,7 +28,7 @@ const PAGE_DIVISOR = 8;
 export async function* listPrefix(transport: Transport, prefix: EtcdKey, options: ListOptions): AsyncGenerator<ListPage, void> {
   const { signal, pageSize = DEFAULT_LIST_PAGE, keysOnly, minModRevision, exact = false, start } = options;
   const { pin } = transport;
-  const end = exact ? undefined : prefixEnd(prefix);
+  const end = exact ? undefined : (options.end ?? prefixEnd(prefix));
   let key = start ?? firstBelow(prefix);
   let revision: Revision | undefined;
   let listed = 0;
