@@ -14,7 +14,9 @@ import { publisherFixture, signal, sync } from './publisher-fixture.ts';
 
 const fixture = publisherFixture();
 
-const prefixOf = (cluster: string, kind = 'nodes') => keyOf(`cilium/cache/${kind}/v1/${cluster}/`);
+/** As the mirror has them: those of identities have one part more. */
+const prefixOf = (cluster: string, kind = 'nodes') =>
+  keyOf(`cilium/cache/${kind}/v1/${cluster}/${kind === 'identities' ? 'id/' : ''}`);
 
 /** A publisher without events, and the lists that it asks for to audit sections. */
 function startBlind(meddling: Meddling = () => ({})) {
@@ -50,7 +52,7 @@ async function heldBy(client: EtcdClient): Promise<Record<string, string>> {
 const NAMES = ['a', 'b', 'c'];
 const cluster = fc.record({
   name: fc.constantFrom('a', 'ab', 'b', 'c', 'c-1', 'c.1', 'd', 'zz'),
-  kind: fc.constantFrom('nodes', 'services'),
+  kind: fc.constantFrom('nodes', 'identities'),
   names: fc.subarray(NAMES),
   /** Whether there is a section, and whether the source has named all of its keys. */
   state: fc.constantFrom('complete', 'complete', 'incomplete', 'none'),
@@ -117,23 +119,21 @@ test('any mix of sections: what others write and delete is found in those, and n
   );
 }, 120_000);
 
-test('many small sections share a list', async () => {
+test.each(['nodes', 'identities'])('many small sections of %s share a list', async (kind) => {
   const { real, publisher, lists } = startBlind();
   const clusters = Array.from({ length: 200 }, (_, at) => `remote-${at}`);
   await Promise.all(
     clusters.map((name) => {
-      const section = open(publisher, name);
-      section.upsert(keyOf(`${prefixOf(name)}a`), bytes('1'));
+      const section = open(publisher, name, kind);
+      section.upsert(keyOf(`${prefixOf(name, kind)}a`), bytes('1'));
       return sync(section);
     }),
   );
   const before = lists.length;
   for (const name of ['remote-0', 'remote-77', 'remote-199']) {
-    await real.txn([put(keyOf(`${prefixOf(name)}foreign`), 'x')], { signal: signal() });
-    await until(
-      'it is gone',
-      async () => (await real.get(keyOf(`${prefixOf(name)}foreign`), { signal: signal() })) === undefined,
-    );
+    const foreign = keyOf(`${prefixOf(name, kind)}foreign`);
+    await real.txn([put(foreign, 'x')], { signal: signal() });
+    await until('it is gone', async () => (await real.get(foreign, { signal: signal() })) === undefined);
   }
   expect(lists.length - before).toBeLessThan(clusters.length);
 });
@@ -177,16 +177,16 @@ test('a section that is released while an audit reads is left alone, and one tha
   });
 });
 
-test('a range has siblings in the order of their keys, and a bound', () => {
+test('a range has sections of one scope in the order of their keys, and a bound', () => {
   const auditable = fc.record({
     name: fc.string({ unit: fc.constantFrom('a', 'b', '-', '.', '0', 'z'), minLength: 1, maxLength: 4 }),
-    kind: fc.constantFrom('nodes', 'services'),
+    kind: fc.constantFrom('nodes', 'identities'),
     keys: fc.oneof(fc.nat(100), fc.nat(2 * MAX_SHARED_AUDIT_KEYS)),
   });
   const sections = fc.uniqueArray(auditable, { selector: ({ name, kind }) => `${kind}/${name}`, maxLength: 40 });
   fc.assert(
     fc.property(sections, (all) => {
-      const described = all.map(({ name, kind, keys }) => ({ prefix: prefixOf(name, kind), keys }));
+      const described = all.map(({ name, kind, keys }) => ({ scope: kind, prefix: prefixOf(name, kind), keys }));
       const ranges = [...sharedRanges(described, (each) => each)];
       const byPrefix = (each: readonly { readonly prefix: EtcdKey }[]) => each.map(({ prefix }) => prefix).sort();
       expect(byPrefix(ranges.flat())).toEqual(byPrefix(described));

@@ -8,6 +8,7 @@ import { MAX_SHARED_AUDIT_KEYS } from '../limits.ts';
 
 /** What has to be known of a section. `keys`: about how many it has. */
 export interface Auditable {
+  readonly scope: string;
   readonly prefix: EtcdKey;
   readonly keys: number;
 }
@@ -20,21 +21,20 @@ export interface AuditRange {
 }
 
 /**
- * Sections that differ in the last part of their prefixes only, in the order of their keys, and no more together than the bound
- * where it is more than one.
+ * Sections of one scope in the order of their keys, with no more keys together than the bound where there are several.
  */
 export function* sharedRanges<Section>(
   sections: Iterable<Section>,
   describe: (section: Section) => Auditable,
 ): Generator<readonly Section[], void> {
-  const byParent = Map.groupBy(
+  const byScope = Map.groupBy(
     Array.from(sections, (section) => ({ section, ...describe(section) })),
-    ({ prefix }) => parentOf(prefix),
+    ({ scope }) => scope,
   );
-  for (const siblings of byParent.values()) {
+  for (const ofScope of byScope.values()) {
     let range: Section[] = [];
     let rangeKeys = 0;
-    for (const { section, keys } of siblings.toSorted((a, b) => (a.prefix < b.prefix ? -1 : 1))) {
+    for (const { section, keys } of ofScope.toSorted((a, b) => (a.prefix < b.prefix ? -1 : 1))) {
       if (range.length > 0 && rangeKeys + keys > MAX_SHARED_AUDIT_KEYS) {
         yield range;
         [range, rangeKeys] = [[], 0];
@@ -50,10 +50,11 @@ export function* sharedRanges<Section>(
 export function rangeOf(prefixes: readonly EtcdKey[]): AuditRange {
   const [first, last] = [prefixes[0] as EtcdKey, prefixes.at(-1) as EtcdKey];
   if (first === last) return { prefix: first, start: undefined, end: undefined };
-  return { prefix: parentOf(first), start: first, end: prefixEnd(last) };
+  return { prefix: commonStart(first, last), start: first, end: prefixEnd(last) };
 }
 
-/** `cilium/cache/nodes/v1/` of `cilium/cache/nodes/v1/west/`. */
-function parentOf(prefix: EtcdKey): EtcdKey {
-  return prefix.slice(0, prefix.lastIndexOf('/', prefix.length - 2) + 1) as EtcdKey;
+function commonStart(first: EtcdKey, last: EtcdKey): EtcdKey {
+  let length = 0;
+  while (length < first.length && first[length] === last[length]) length += 1;
+  return first.slice(0, length) as EtcdKey;
 }

@@ -289,5 +289,5 @@ export class Epoch {
 }
 
 function auditable({ group, options }: PublishedSection): Auditable {
-  return { prefix: options.prefix, keys: group.table.end };
+  return { scope: options.scope, prefix: options.prefix, keys: group.table.end };
 }
