@@ -181,7 +181,12 @@ const RULES: readonly (readonly [string, string])[] = [
 
 /** A key of a listing under each kind of rule. */
 export async function runImportPolicy({ options: { keys } }: RowContext): Promise<Figure[]> {
-  const entries = [...cluster('north', 7, keys)].map((entry) => ({ ...entry, modRevision: revision, lease: NO_LEASE }));
+  const entries = [...cluster('north', 7, keys)].map((entry) => ({
+    ...entry,
+    createRevision: revision,
+    modRevision: revision,
+    lease: NO_LEASE,
+  }));
   const client = unchanging(entries);
   const figures: Figure[] = [];
   await listing(client, keys, 'off');
@@ -197,7 +202,12 @@ export async function runImportPolicy({ options: { keys } }: RowContext): Promis
 }
 
 export async function runImportGuard({ options: { keys } }: RowContext): Promise<Figure[]> {
-  const entries = [...cluster('north', 7, keys)].map((entry) => ({ ...entry, modRevision: revision, lease: NO_LEASE }));
+  const entries = [...cluster('north', 7, keys)].map((entry) => ({
+    ...entry,
+    createRevision: revision,
+    modRevision: revision,
+    lease: NO_LEASE,
+  }));
   const client = unchanging(entries);
   // The code is compiled by a listing that does not count.
   await listing(client, keys, 'off');

@@ -35,8 +35,9 @@ export function scriptedClient(script: Script): EtcdClient {
   return readable as EtcdClient;
 }
 
-export function keyValue(key: string, value: string, revision = 1): KeyValue {
-  return { key: keyOf(key), value: Buffer.from(value), modRevision: revision as Revision, lease: NO_LEASE };
+export function keyValue(key: string, value: string, at = 1): KeyValue {
+  const revision = at as Revision;
+  return { key: keyOf(key), value: Buffer.from(value), createRevision: revision, modRevision: revision, lease: NO_LEASE };
 }
 
 export function page(revision: number, ...keyValues: readonly KeyValue[]): ListPage {

@@ -5,6 +5,7 @@ import { ConditionFailedError } from '../../src/shared/etcd/errors.ts';
 import { KVSTOREMESH_LOCKS } from '../../src/shared/etcd/keyspace.ts';
 import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { FencedClient } from '../../src/shared/leadership/fenced-client.ts';
+import { silentLogger } from '../../src/shared/process/log.ts';
 import { bytes, soon } from '../support/etcd/etcd-client.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import { ETCDCTL, etcdctlMissing } from '../support/etcd/etcdctl.ts';
@@ -114,10 +115,16 @@ test('a leader for which no other replica waits keeps its term while etcd is awa
 
 test('a former leader writes nothing, even before it detects the loss', async () => {
   await using store = await startLocal();
-  await store.put({ lock: '' });
+  const createRevision = await store.put({ lock: '' });
   let fenced = 0;
-  const client = new FencedClient(store.client, keyOf('lock'), () => {
-    fenced += 1;
+  const client = new FencedClient({
+    client: store.client,
+    lock: { key: keyOf('lock'), lease: NO_LEASE, createRevision },
+    onLost: () => {
+      fenced += 1;
+    },
+    log: silentLogger,
+    signal: soon().signal,
   });
   const operations = [{ type: 'put', key: keyOf('cilium/x'), value: bytes('1'), lease: NO_LEASE }] as const;
   await client.txn(operations, soon());

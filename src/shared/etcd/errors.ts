@@ -16,12 +16,19 @@ import type { Revision } from './types.ts';
 export abstract class EtcdError extends ProgramError {
   readonly retriable: boolean = false;
   readonly concernsConnection: boolean = false;
+  /** False where the request may have been applied, or may be later. */
+  readonly changesNothing: boolean = false;
 }
 
 /** The connection or the member failed, not the request: another endpoint may succeed. */
 abstract class ConnectionError extends EtcdError {
   override readonly retriable = true;
   override readonly concernsConnection = true;
+}
+
+/** The request was not applied and never will be. */
+abstract class RejectedError extends EtcdError {
+  override readonly changesNothing = true;
 }
 
 /** The requested revision was compacted; a new listing is required. */
@@ -105,7 +112,7 @@ export class CredentialsError extends ConnectionError {
   readonly code = 'ETCD_CREDENTIALS';
 }
 
-export class TooManyRequestsError extends EtcdError {
+export class TooManyRequestsError extends RejectedError {
   readonly code = 'ETCD_TOO_MANY_REQUESTS';
   override readonly retriable = true;
   constructor() {
@@ -114,7 +121,7 @@ export class TooManyRequestsError extends EtcdError {
 }
 
 /** Our own queue of requests is full (see the request limiter). */
-export class QueueFullError extends EtcdError {
+export class QueueFullError extends RejectedError {
   readonly code = 'ETCD_QUEUE_FULL';
   override readonly retriable = true;
   constructor(waiting: number) {
@@ -122,7 +129,7 @@ export class QueueFullError extends EtcdError {
   }
 }
 
-export class NoSpaceError extends EtcdError {
+export class NoSpaceError extends RejectedError {
   readonly code = 'ETCD_NO_SPACE';
   override readonly retriable = true;
   constructor() {
@@ -130,14 +137,14 @@ export class NoSpaceError extends EtcdError {
   }
 }
 
-export class RequestTooLargeError extends EtcdError {
+export class RequestTooLargeError extends RejectedError {
   readonly code = 'ETCD_REQUEST_TOO_LARGE';
   constructor() {
     super('the request exceeds the size limit of etcd: write less at once, or raise --max-request-bytes');
   }
 }
 
-export class TooManyOperationsError extends EtcdError {
+export class TooManyOperationsError extends RejectedError {
   readonly code = 'ETCD_TOO_MANY_OPERATIONS';
   constructor() {
     super('the transaction exceeds the operation limit of etcd: write less at once, or raise --max-txn-ops');
@@ -162,7 +169,7 @@ export class ReceiveBudgetError extends ConnectionError {
   }
 }
 
-export class LeaseNotFoundError extends EtcdError {
+export class LeaseNotFoundError extends RejectedError {
   readonly code = 'ETCD_LEASE_NOT_FOUND';
   constructor() {
     super('lease not found: it expired or was revoked; grant a new one');
@@ -170,14 +177,14 @@ export class LeaseNotFoundError extends EtcdError {
 }
 
 /** The condition of a transaction failed; nothing was applied. */
-export class ConditionFailedError extends EtcdError {
+export class ConditionFailedError extends RejectedError {
   readonly code = 'ETCD_CONDITION_FAILED';
   constructor() {
     super('etcd did not apply the transaction: its condition failed');
   }
 }
 
-export class PermissionDeniedError extends EtcdError {
+export class PermissionDeniedError extends RejectedError {
   readonly code = 'ETCD_PERMISSION_DENIED';
   override readonly retriable = true;
   constructor() {
@@ -187,7 +194,7 @@ export class PermissionDeniedError extends EtcdError {
   }
 }
 
-export class UnauthenticatedError extends EtcdError {
+export class UnauthenticatedError extends RejectedError {
   readonly code = 'ETCD_UNAUTHENTICATED';
   override readonly retriable = true;
   constructor(detail: string) {
@@ -199,7 +206,7 @@ export class UnauthenticatedError extends EtcdError {
 }
 
 /** Users or roles changed during the request; it was not applied. */
-export class AuthRevisionError extends EtcdError {
+export class AuthRevisionError extends RejectedError {
   readonly code = 'ETCD_AUTH_REVISION';
   override readonly retriable = true;
   constructor() {
@@ -271,7 +278,7 @@ export class MalformedResponseError extends ConnectionError {
   }
 }
 
-export class ReadOnlyError extends EtcdError {
+export class ReadOnlyError extends RejectedError {
   readonly code = 'ETCD_READ_ONLY';
   constructor(name: string) {
     super(`the client of etcd ${name} is read-only`);

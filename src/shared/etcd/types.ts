@@ -69,6 +69,8 @@ export function prefixEnd(prefix: EtcdKey): EtcdKey {
 export interface KeyValue {
   readonly key: EtcdKey;
   readonly value: Buffer;
+  /** Of the put that created it; later puts keep it, a deletion ends it. */
+  readonly createRevision: Revision;
   readonly modRevision: Revision;
   readonly lease: LeaseId;
 }
@@ -154,11 +156,10 @@ export interface GrantOptions extends CallOptions {
   readonly id?: LeaseId;
 }
 
-/** A condition that must hold when the transaction is applied. */
-export interface TxnCondition {
-  readonly key: EtcdKey;
-  readonly exists: boolean;
-}
+/** A condition that must hold when the transaction is applied: the key exists or not, or was last changed at that revision. */
+export type TxnCondition =
+  | { readonly key: EtcdKey; readonly exists: boolean }
+  | { readonly key: EtcdKey; readonly modRevision: Revision };
 
 export interface TxnOptions extends CallOptions {
   /** If one of them fails, nothing is applied. */

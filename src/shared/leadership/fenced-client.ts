@@ -1,10 +1,18 @@
 /**
- * A client of the local etcd that writes only while the key of the leader lock exists.
+ * A client of the local etcd whose transactions are applied only while the leader lock is held, and in no other order than that
+ * of the calls.
  *
- * etcd checks for the key in each transaction. A process that was suspended, or whose last write is still under way, can
- * therefore never write after another replica has taken over.
+ * etcd compares the mod revision of the lock key in each transaction. A process that was suspended, or whose last write is still
+ * under way, can therefore never write after another replica has taken over: the key is gone.
+ *
+ * The same comparison prevents late writes of this process. A transaction whose response did not arrive may be applied
+ * at any time: a member that hung proposes what it had received, a network delivers what it held back. Newer values were then
+ * written through another member or connection. So after such a transaction, and before any other, the lock key is
+ * rewritten: its mod revision rises, and etcd rejects everything that was sent before. What was rejected only because it was under way at that moment is
+ * reported as FenceRenewedError, and the caller retries it. Without such a failure nothing is rewritten, and no transaction costs a request more.
  */
-import { ConditionFailedError } from '../etcd/errors.ts';
+import { ConditionFailedError, EtcdError, LeaseNotFoundError } from '../etcd/errors.ts';
+import { FenceRenewedError } from '../etcd/fence-renewed-error.ts';
 import type {
   CallOptions,
   EtcdClient,
@@ -22,34 +30,47 @@ import type {
   WatchBatch,
   WatchOptions,
 } from '../etcd/types.ts';
+import type { Logger } from '../process/log.ts';
+import { unlessAborted } from '../time/abort.ts';
+import type { LeaderKey } from './leader-lock.ts';
+
+export interface FencedClientOptions {
+  readonly client: EtcdClient;
+  readonly lock: LeaderKey;
+  /** etcd does not hold the lock key of this term any more. May be called more than once. */
+  readonly onLost: () => void;
+  readonly log: Logger;
+  /** Of the term. */
+  readonly signal: AbortSignal;
+}
 
 /** Only `txn` writes keys. The owner of the wrapped client closes it. */
 export class FencedClient implements EtcdClient {
   readonly #client: EtcdClient;
-  readonly #key: EtcdKey;
-  readonly #onFenced: () => void;
+  readonly #options: FencedClientOptions;
+  /** The mod revision of the lock key that transactions depend on. */
+  #fence: Revision;
+  /** A transaction that depends on `#fence` may be applied later, or is already. */
+  #isInDoubt = false;
+  #renewal: Promise<void> | undefined;
 
-  /** `onFenced` is called when etcd refused a transaction because `key` does not exist. */
-  constructor(client: EtcdClient, key: EtcdKey, onFenced: () => void) {
-    this.#client = client;
-    this.#key = key;
-    this.#onFenced = onFenced;
+  constructor(options: FencedClientOptions) {
+    this.#client = options.client;
+    this.#options = options;
+    this.#fence = options.lock.createRevision;
   }
 
   get state(): EtcdConnectionState {
     return this.#client.state;
   }
 
+  /** Rejects with FenceRenewedError where the transaction has to be repeated. */
   async txn(operations: readonly TxnOperation[], options: TxnOptions): Promise<Revision> {
-    const { onlyIf = [] } = options;
-    try {
-      return await this.#client.txn(operations, { ...options, onlyIf: [...onlyIf, { key: this.#key, exists: true }] });
-    } catch (thrown) {
-      if (thrown instanceof ConditionFailedError && onlyIf.length === 0) this.#onFenced();
-      // A caller that is aborted because of it must not see a failure.
-      options.signal.throwIfAborted();
-      throw thrown;
-    }
+    if (!this.#isInDoubt) return this.#send(operations, options);
+    // The caller may reuse the buffers during the wait.
+    const copies = operations.map((each) => (each.type === 'put' ? { ...each, value: Buffer.from(each.value) } : each));
+    while (this.#isInDoubt) await this.#renewed(options.signal);
+    return this.#send(copies, options);
   }
 
   /** Always rejects: etcd does not report which of the two conditions failed. */
@@ -94,4 +115,68 @@ export class FencedClient implements EtcdClient {
   }
 
   close(): void {}
+
+  async #send(operations: readonly TxnOperation[], options: TxnOptions): Promise<Revision> {
+    const { onlyIf = [], signal } = options;
+    const fence = this.#fence;
+    const { key } = this.#options.lock;
+    try {
+      return await this.#client.txn(operations, { ...options, onlyIf: [...onlyIf, { key, modRevision: fence }] });
+    } catch (thrown) {
+      const isOver = thrown instanceof EtcdError && thrown.changesNothing;
+      if (!isOver && fence === this.#fence) this.#isInDoubt = true;
+      const error = thrown instanceof ConditionFailedError ? await this.#causeOf(thrown, fence, options) : thrown;
+      // A caller that is aborted because of it must not see a failure.
+      signal.throwIfAborted();
+      throw error;
+    }
+  }
+
+  /** Why a transaction that depended on `fence` was rejected: it depends on the wrong revision, the lock is lost, or the caller's condition failed. */
+  async #causeOf(failure: ConditionFailedError, fence: Revision, { signal }: CallOptions): Promise<Error> {
+    if (fence !== this.#fence || this.#isInDoubt) return new FenceRenewedError();
+    const found = await this.#lockRevision({ signal });
+    if (found === undefined || found <= fence) return failure;
+    if (found > this.#fence) this.#fence = found;
+    return new FenceRenewedError();
+  }
+
+  /** One attempt at a time, which all callers share. */
+  #renewed(signal: AbortSignal): Promise<void> {
+    this.#renewal ??= this.#renew().finally(() => {
+      this.#renewal = undefined;
+    });
+    return unlessAborted(this.#renewal, signal);
+  }
+
+  /**
+   * Rewrites the lock key. That the outcome of an attempt is unknown does no harm: of all attempts that depend on one revision etcd
+   * applies one, and rejects it for good once the key has another one.
+   */
+  async #renew(): Promise<void> {
+    const { lock, log, onLost, signal } = this.#options;
+    const { key, lease } = lock;
+    const fence = this.#fence;
+    try {
+      const put = { type: 'put', key, value: new Uint8Array(), lease } as const;
+      this.#fence = await this.#client.txn([put], { signal, onlyIf: [{ key, modRevision: fence }] });
+    } catch (thrown) {
+      if (thrown instanceof LeaseNotFoundError) onLost();
+      if (!(thrown instanceof ConditionFailedError)) throw thrown;
+      const found = await this.#lockRevision({ signal });
+      if (found === undefined || found <= fence) throw thrown;
+      this.#fence = found;
+    }
+    this.#isInDoubt = false;
+    log.info({ lock: key }, 'a write to the local etcd has an unknown outcome; it cannot be applied any more');
+  }
+
+  /** The mod revision of the lock key; undefined where that is gone. */
+  async #lockRevision(options: CallOptions): Promise<Revision | undefined> {
+    const { lock, onLost } = this.#options;
+    const found = await this.#client.get(lock.key, options);
+    if (found?.createRevision === lock.createRevision) return found.modRevision;
+    onLost();
+    return undefined;
+  }
 }

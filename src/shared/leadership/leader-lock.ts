@@ -115,6 +115,13 @@ function lockKey(locks: EtcdKey, lease: LeaseId): EtcdKey {
   return keyOf(`${locks}${lease.toString(16)}`);
 }
 
+/** The lock key of a leader. */
+export interface LeaderKey {
+  readonly key: EtcdKey;
+  readonly lease: LeaseId;
+  readonly createRevision: Revision;
+}
+
 interface GrantedLease {
   readonly lease: LeaseId;
   /** Not later than etcd granted it, by the monotonic clock. */
@@ -130,7 +137,7 @@ export class Candidacy {
   readonly #options: LeaderLockOptions;
   readonly #scope: TaskScope;
   readonly #stopKeeping: () => void;
-  readonly #election = Promise.withResolvers<void>();
+  readonly #election = Promise.withResolvers<LeaderKey>();
   /** The first key in the queue. */
   #leader: EtcdKey | undefined;
   /** This replica led and others were in the queue when it was read last. */
@@ -162,8 +169,8 @@ export class Candidacy {
     return this.#scope.signal;
   }
 
-  /** Resolves when the place is the first one; rejects with the reason of `signal`. The current leader is logged. */
-  elected(): Promise<void> {
+  /** Resolves with the own key when it is the first one; rejects with the reason of `signal`. The current leader is logged. */
+  elected(): Promise<LeaderKey> {
     return this.#election.promise;
   }
 
@@ -233,35 +240,36 @@ export class Candidacy {
     }
   }
 
-  #judge(queue: readonly EtcdKey[]): void {
-    const [first] = queue;
+  #judge(queue: readonly KeyValue[]): void {
+    const first = queue[0]?.key;
     const before = this.#leader;
     this.#leader = first;
     if (first !== undefined && first !== before) this.#options.onLeader?.(first);
     const wasAwaited = this.#isAwaited;
     this.#isAwaited = first === this.key && queue.length > 1;
-    if (!queue.includes(this.key)) this.lose('its key was deleted');
+    const own = queue.find(({ key }) => key === this.key);
+    if (own === undefined) this.lose('its key was deleted');
     else if (first === this.key) {
-      this.#election.resolve();
+      this.#election.resolve({ key: this.key, lease: this.#lease, createRevision: own.createRevision });
       if (this.#isAwaited && !wasAwaited) this.#options.log.info('other replicas wait for the leader lock');
     } else if (before === this.key) this.lose(`${first} precedes it now`);
     else if (before !== first) this.#options.log.info({ leader: first, own: this.key }, 'another replica leads; standing by');
   }
 }
 
-/** The keys in the order of their creation. A key of the queue is written once, so its mod revision is its create revision. */
+/** The keys in the order of their creation: a leader may have rewritten its own (fenced-client.ts). */
 async function readQueue(
   client: EtcdClient,
   locks: EtcdKey,
   signal: AbortSignal,
-): Promise<{ queue: EtcdKey[]; revision: Revision }> {
+): Promise<{ queue: KeyValue[]; revision: Revision }> {
   const keyValues: KeyValue[] = [];
   let revision = 0 as Revision;
   for await (const page of client.list(locks, { signal, keysOnly: true })) {
     keyValues.push(...page.keyValues);
     revision = page.revision;
   }
-  return { queue: keyValues.sort((a, b) => a.modRevision - b.modRevision).map(({ key }) => key), revision };
+  return { queue: keyValues.sort((a, b) => a.createRevision - b.createRevision), revision };
 }
 
 async function untilQueueChanges(client: EtcdClient, locks: EtcdKey, seen: Revision, signal: AbortSignal): Promise<void> {

@@ -9,7 +9,7 @@ import type { Registry } from '../http/metrics.ts';
 import { onAbort } from '../time/abort.ts';
 import { LockLostError } from './errors.ts';
 import { FencedClient } from './fenced-client.ts';
-import { type Candidacy, type LeaderLockOptions, releaseEnded, standForLeader } from './leader-lock.ts';
+import { type Candidacy, type LeaderKey, type LeaderLockOptions, releaseEnded, standForLeader } from './leader-lock.ts';
 
 export interface LeadershipTiming {
   /** After this time in the queue a replica is a standby and reports ready. */
@@ -52,10 +52,11 @@ export async function runLeadership(options: LeadershipOptions, signal: AbortSig
       if (reason instanceof LockLostError) log.warn({ reason: reason.message }, 'leader lock lost; standing by');
     });
     try {
-      await elected(candidacy, options);
+      const lock = await elected(candidacy, options);
       isLeader(true);
       log.info({ lock: candidacy.key }, 'this replica is the leader');
-      const fenced = new FencedClient(client, candidacy.key, () => candidacy.lose('its key was deleted'));
+      const onLost = () => candidacy.lose('its key was deleted');
+      const fenced = new FencedClient({ client, lock, onLost, log, signal: candidacy.signal });
       await lead({ client: fenced, signal: candidacy.signal });
     } catch (thrown) {
       if (!candidacy.signal.aborted) throw thrown;
@@ -66,11 +67,11 @@ export async function runLeadership(options: LeadershipOptions, signal: AbortSig
   }
 }
 
-async function elected(candidacy: Candidacy, { clock, timing, onStandby }: LeadershipOptions): Promise<void> {
+async function elected(candidacy: Candidacy, { clock, timing, onStandby }: LeadershipOptions): Promise<LeaderKey> {
   const election = new AbortController();
   clock.sleep(timing.standbyMs, election.signal).then(onStandby, () => undefined);
   try {
-    await candidacy.elected();
+    return await candidacy.elected();
   } finally {
     election.abort();
   }

@@ -14,7 +14,7 @@ import {
   UnexpectedStatusError,
 } from '../../../src/shared/etcd/errors.ts';
 import { RequestLimiter } from '../../../src/shared/etcd/operations/request-limiter.ts';
-import { type EtcdKey, keyOf, type LeaseId, NO_LEASE, type TxnOperation } from '../../../src/shared/etcd/types.ts';
+import { type EtcdKey, keyOf, type LeaseId, NO_LEASE, NO_REVISION, type TxnOperation } from '../../../src/shared/etcd/types.ts';
 import { systemClock } from '../../../src/shared/time/clock.ts';
 import { bytes, connect, listAll, revisionOf, soon } from '../../support/etcd/etcd-client.ts';
 import { etcdForTest, proxyForTest, put, putMany, record, remove, seen } from '../../support/etcd/etcd-fixture.ts';
@@ -45,7 +45,13 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
     const client = connect(etcd.endpoint);
     const lease = await client.grantLease(60, soon());
     const revision = await client.txn([{ type: 'put', key: keyOf('get/a'), value: bytes('v'), lease }], soon());
-    expect(await client.get(keyOf('get/a'), soon())).toEqual({ key: 'get/a', value: bytes('v'), modRevision: revision, lease });
+    expect(await client.get(keyOf('get/a'), soon())).toEqual({
+      key: 'get/a',
+      value: bytes('v'),
+      createRevision: revision,
+      modRevision: revision,
+      lease,
+    });
     expect(await client.get(keyOf('get/'), soon())).toBeUndefined();
   });
 
@@ -102,6 +108,15 @@ describe.each(etcdVersions())('with etcd $version', ({ version }) => {
       await expect(client.txn([put('a'), put('c')], { ...soon(), onlyIf })).rejects.toThrow(ConditionFailedError);
     }
     expect((await listAll(client, 'if/')).map(({ key }) => key)).toEqual(['if/a', 'if/b']);
+
+    const [key, absent] = [keyOf('if/a'), keyOf('if/c')];
+    const first = (await client.get(key, soon()))?.modRevision ?? NO_REVISION;
+    const second = await client.txn([put('a')], { ...soon(), onlyIf: [{ key, modRevision: first }] });
+    for (const onlyIf of [[{ key, modRevision: first }], [{ key: absent, modRevision: first }]]) {
+      await expect(client.txn([put('c')], { ...soon(), onlyIf })).rejects.toThrow(ConditionFailedError);
+    }
+    await client.txn([put('c')], { ...soon(), onlyIf: [{ key, modRevision: second }] });
+    expect(await client.get(key, soon())).toMatchObject({ createRevision: first, modRevision: second });
   });
 
   test('leases are granted, listed and revoked, and a missing one is undefined', async () => {

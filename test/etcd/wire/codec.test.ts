@@ -1,12 +1,20 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { EtcdError } from '../../../src/shared/etcd/errors.ts';
-import { type EtcdKey, keyBytes, type LeaseId, type TxnOperation, type WatchEvent } from '../../../src/shared/etcd/types.ts';
+import {
+  type EtcdKey,
+  keyBytes,
+  type LeaseId,
+  type Revision,
+  type TxnCondition,
+  type TxnOperation,
+  type WatchEvent,
+} from '../../../src/shared/etcd/types.ts';
 import { decodeHeader, decodeRange, decodeTxn, decodeWatch, encodeTxn, readEvents } from '../../../src/shared/etcd/wire/codec.ts';
 import { type KeyValueMessage, RangeResponse, TxnRequest, TxnResponse, WatchResponse } from '../../support/etcd/etcd-messages.ts';
 
 /** As etcd numbers them. */
-const [EQUAL, GREATER, CREATE, PUT, DELETE] = [0, 1, 1, 0, 1];
+const [EQUAL, GREATER, CREATE, MOD, PUT, DELETE] = [0, 1, 1, 2, 0, 1];
 
 const MAX_REVISION = BigInt(Number.MAX_SAFE_INTEGER);
 
@@ -35,9 +43,10 @@ const headerOf = (header: { clusterId: bigint; revision: bigint } | undefined) =
   clusterId: header?.clusterId ?? 0n,
   revision: Number(header?.revision ?? 0n),
 });
-const keyValueOf = ({ key, value, modRevision, lease }: KeyValueMessage) => ({
+const keyValueOf = ({ key, value, createRevision, modRevision, lease }: KeyValueMessage) => ({
   key: key.toString('latin1'),
   value: Buffer.from(value),
+  createRevision: Number(createRevision),
   modRevision: Number(modRevision),
   lease,
 });
@@ -54,7 +63,10 @@ test('a transaction is encoded as protobufjs does it', () => {
     fc.record({ type: fc.constant('delete' as const), key: anyKey, end: anyKey }),
     fc.record({ type: fc.constant('delete' as const), key: anyKey }),
   );
-  const anyCondition = fc.record({ key: anyKey, exists: fc.boolean() });
+  const anyCondition: fc.Arbitrary<TxnCondition> = fc.oneof(
+    fc.record({ key: anyKey, exists: fc.boolean() }),
+    fc.record({ key: anyKey, modRevision: anyRevision.map((revision) => Number(revision) as Revision) }),
+  );
   fc.assert(
     fc.property(
       fc.array(anyOperation, { maxLength: 200 }),
@@ -70,12 +82,12 @@ test('a transaction is encoded as protobufjs does it', () => {
         const decoded = TxnRequest.decode(encodeTxn(operations, conditions));
         expect(decoded.success).toMatchObject(success);
         expect(decoded.compare).toEqual(
-          conditions.map(({ key, exists }) => ({
-            result: exists ? GREATER : EQUAL,
-            target: CREATE,
-            key: keyBytes(key),
-            createRevision: 0n,
+          conditions.map((condition) => ({
+            key: keyBytes(condition.key),
             rangeEnd: Buffer.alloc(0),
+            ...('exists' in condition
+              ? { result: condition.exists ? GREATER : EQUAL, target: CREATE, createRevision: 0n }
+              : { result: EQUAL, target: MOD, modRevision: BigInt(condition.modRevision) }),
           })),
         );
         if (conditions.length === 0) expect(encodeTxn(operations)).toEqual(TxnRequest.encode({ success }));

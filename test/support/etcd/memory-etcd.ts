@@ -127,11 +127,14 @@ export class MemoryEtcd {
       const { key } = operation;
       if (operation.type === 'put') {
         const value = operation.value as Buffer;
-        const isCreation = this.#get(key) === undefined;
+        const before = this.#get(key);
+        const isCreation = before === undefined;
+        const createRevision = before?.createRevision ?? modRevision;
+        const { lease } = operation;
         if (isCreation) this.#size += 1;
         const directory = this.#directories.get(directoryOf(key)) ?? new Map<EtcdKey, KeyValue>();
-        this.#directories.set(directoryOf(key), directory.set(key, { key, value, modRevision, lease: operation.lease }));
-        this.#tell({ type: 'put', key, value, modRevision, lease: operation.lease, isCreation });
+        this.#directories.set(directoryOf(key), directory.set(key, { key, value, createRevision, modRevision, lease }));
+        this.#tell({ type: 'put', key, value, modRevision, lease, isCreation });
       } else if (this.#directories.get(directoryOf(key))?.delete(key) === true) {
         this.#size -= 1;
         this.#tell({ type: 'delete', key, modRevision });

@@ -95,22 +95,25 @@ export function encodeTxn(operations: readonly TxnOperation[], conditions: reado
   return writer.finish();
 }
 
-/** A key that does not exist has the create_revision 0: equal to it (the default) or greater. */
-function writeCompare(writer: ProtobufWriter, { key, exists }: TxnCondition): void {
-  if (exists) {
+/** A key that does not exist has the create_revision 0: equal to it (the default) or greater. A mod_revision is equal. */
+function writeCompare(writer: ProtobufWriter, condition: TxnCondition): void {
+  const isOfRevision = 'modRevision' in condition;
+  if (!isOfRevision && condition.exists) {
     writer.varint(0x08);
     writer.varint(1);
   }
   writer.varint(0x10);
-  writer.varint(1);
+  writer.varint(isOfRevision ? 2 : 1);
   writer.varint(0x1a);
-  writer.latin1(key);
-  writer.varint(0x28);
-  writer.varint(0);
+  writer.latin1(condition.key);
+  writer.varint(isOfRevision ? 0x30 : 0x28);
+  writer.varint(isOfRevision ? condition.modRevision : 0);
 }
 
-function compareSize({ key, exists }: TxnCondition): number {
-  return sizeOfBytes(key.length) + (exists ? 6 : 4);
+function compareSize(condition: TxnCondition): number {
+  const key = sizeOfBytes(condition.key.length);
+  if ('modRevision' in condition) return key + 3 + varintSize(condition.modRevision);
+  return key + (condition.exists ? 6 : 4);
 }
 
 function writeOperation(writer: ProtobufWriter, operation: TxnOperation): void {
@@ -291,9 +294,9 @@ function readEvent(reader: WireReader, keyValues: KeyValueReader): WatchEvent {
   }
   reader.end = end;
   if (keyValue === undefined) throw new MalformedResponseError('an event without a key');
-  const { key, value, modRevision, lease } = keyValue;
+  const { key, value, createRevision, modRevision, lease } = keyValue;
   if (isDelete) return { type: 'delete', key, modRevision };
-  return { type: 'put', key, value, modRevision, lease, isCreation: keyValues.createRevision === modRevision };
+  return { type: 'put', key, value, modRevision, lease, isCreation: createRevision === modRevision };
 }
 
 function readIsDelete(reader: WireReader): boolean {
@@ -304,8 +307,6 @@ function readIsDelete(reader: WireReader): boolean {
 
 /** Reads keys with their values one by one. Most keys of a message share few leases: a bigint is created only if the lease differs. */
 class KeyValueReader {
-  /** Of the key that was read last. */
-  createRevision = NO_REVISION;
   #low = 0;
   #high = 0;
   #lease = NO_LEASE;
@@ -315,20 +316,20 @@ class KeyValueReader {
     reader.end = reader.limit();
     let key = '';
     let value = NO_BYTES;
+    let createRevision = NO_REVISION;
     let modRevision = NO_REVISION;
     let lease = NO_LEASE;
-    this.createRevision = NO_REVISION;
     while (!reader.done) {
       const tag = reader.tag();
       if (tag === 0x0a) key = reader.latin1();
       else if (tag === 0x2a) value = reader.bytes();
-      else if (tag === 0x10) this.createRevision = reader.revision();
+      else if (tag === 0x10) createRevision = reader.revision();
       else if (tag === 0x18) modRevision = reader.revision();
       else if (tag === 0x30) lease = this.#readLease(reader);
       else reader.skip(tag);
     }
     reader.end = end;
-    return { key: key as EtcdKey, value, modRevision, lease };
+    return { key: key as EtcdKey, value, createRevision, modRevision, lease };
   }
 
   #readLease(reader: WireReader): LeaseId {

@@ -14,7 +14,7 @@ export function deletedAt(revision: Revision): Touch {
 }
 
 /** The key was put; of the value only its digest is kept. */
-export function putAs({ value, modRevision, lease }: Omit<KeyValue, 'key'>): Touch {
+export function putAs({ value, modRevision, lease }: Pick<KeyValue, 'value' | 'modRevision' | 'lease'>): Touch {
   const { low, high } = digest(value, { low: 0, high: 0 });
   return { revision: modRevision, found: { low, high, lease } };
 }

@@ -16,6 +16,7 @@ import {
   TooManyOperationsError,
   TooManyRequestsError,
 } from '../../etcd/errors.ts';
+import { FenceRenewedError } from '../../etcd/fence-renewed-error.ts';
 import type { EtcdClient } from '../../etcd/types.ts';
 import { MAX_TXN_BYTES, MAX_TXNS_IN_FLIGHT, PUBLISH_BACKOFF_MAX_MS, PUBLISH_BACKOFF_MIN_MS } from '../../limits.ts';
 import type { Logger } from '../../process/log.ts';
@@ -187,6 +188,8 @@ export class Scheduler {
 
   #failed(group: KeyGroup, batch: Batch | undefined, error: Error, signal: AbortSignal): void {
     const { observer, onStoreReplaced } = this.#options;
+    // No fault: its keys are queued again and written at once.
+    if (error instanceof FenceRenewedError) return;
     observer.syncError(group.options.scope, group.options.cluster, error);
     if (error instanceof TooManyOperationsError && this.#maxOperations > 1) {
       this.#maxOperations = Math.max(1, (batch?.operations.length ?? this.#maxOperations) >> 1);
@@ -284,10 +287,13 @@ export class Scheduler {
   }
 }
 
-/** The response of etcd guarantees that nothing was applied. */
+/** The response of etcd guarantees that nothing was applied, and says nothing else about the state of the keys. */
 function isRefusal(error: Error): boolean {
   return (
-    error instanceof RequestTooLargeError || error instanceof TooManyOperationsError || error instanceof PermissionDeniedError
+    error instanceof RequestTooLargeError ||
+    error instanceof TooManyOperationsError ||
+    error instanceof PermissionDeniedError ||
+    error instanceof FenceRenewedError
   );
 }
 
