@@ -61,6 +61,7 @@ const PUBLISHER = [
   ['types', 'store', 'audit-ranges'],
   ['writer', 'metrics', 'heartbeat', 'cluster-config-marker'],
   ['published-section', 'observed-keys', 'audit', 'lease-moves'],
+  'late-writes',
   ['epoch', 'single-keys'],
   'publisher',
 ];

@@ -89,7 +89,8 @@ export async function runTerm(options: TermOptions, client: EtcdClient, signal: 
   const jobs = new JobGroup({ signal, log });
   const cluster = { name: flags.clusterName, id: flags.clusterId };
   const leaseTtlSeconds = Math.floor(flags.kvstoreLeaseTtlMs / 1000);
-  const publisher = createPublisher({ client, root: ROOT, leaseTtlSeconds, clock, log, observer: metrics.publisher });
+  const isFenced = flags.leaderElection;
+  const publisher = createPublisher({ client, root: ROOT, leaseTtlSeconds, clock, log, observer: metrics.publisher, isFenced });
   metrics.publisher.setPublisher(publisher);
   const isListed = () => publisher.stats.singlesListed;
   const forgetWatched = metrics.publisher.addWatched({ scope: scopeOf(CLUSTER_CONFIGS), cluster: cluster.name, isListed });

@@ -113,6 +113,7 @@ export class Leader {
       log,
       observer: metrics,
       turns,
+      isFenced: true,
     });
     metrics.setPublisher(publisher);
     jobs.startJob('publisher', (jobSignal) => publisher.run(jobSignal));

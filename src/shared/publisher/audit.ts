@@ -4,7 +4,7 @@
  * Mod revisions are compared with our own, values only if these differ. Keys that are being written are compared with
  * the response.
  */
-import { type EtcdClient, type EtcdKey, type KeyValue, NO_LEASE, type Revision } from '../etcd/types.ts';
+import { type EtcdClient, type EtcdKey, type KeyValue, type LeaseId, NO_LEASE, type Revision } from '../etcd/types.ts';
 import type { Turns } from '../time/turns.ts';
 import { rangeOf } from './audit-ranges.ts';
 import { ABSENT, FLAG_KEPT, FLAG_SEEN, type KeyTable, type Slot, UNKNOWN } from './store/key-table.ts';
@@ -18,7 +18,7 @@ export interface AuditFindings {
   overwritten: number;
   /** Desired keys that disappeared without an event of the watch. */
   deleted: number;
-  /** Keys below an exclusive prefix that are not desired. */
+  /** Keys that are not desired: all of those below an exclusive prefix, elsewhere those on leases of ours. */
   foreign: number;
 }
 
@@ -166,23 +166,30 @@ function see({ section, since }: SectionAudit, seen: KeyValue): boolean {
   const slot = group.table.slotOf(seen.key);
   if (slot !== undefined) group.table.set(slot, FLAG_SEEN);
   if (since !== undefined && seen.modRevision < since) return false;
-  if (slot === undefined) return group.options.owns === 'prefix' && isComplete;
+  if (slot === undefined) return isComplete && mayRemoveFrom(seen.lease, group);
   const known = group.table.revision[slot] as number;
   return known < seen.modRevision && (known !== UNKNOWN || !group.isMoving(slot));
 }
 
-async function inspect(
+/** A key that the source does not name may be removed where it was found on this lease. */
+export function mayRemoveFrom(lease: LeaseId, { options }: KeyGroup): boolean {
+  return options.owns === 'prefix' || options.leases.hasOurs(lease);
+}
+
+/** Reads a key that was written externally, and repairs it where it is not as desired. */
+export async function inspect(
   section: AuditedSection,
-  seen: KeyValue,
-  { client, signal }: AuditOptions,
+  seen: Pick<KeyValue, 'key'>,
+  { client, signal }: Pick<AuditOptions, 'client' | 'signal'>,
 ): Promise<'overwritten' | 'foreign' | undefined> {
   const { group } = section;
   const { table } = group;
   const current = await client.get(seen.key, { signal });
   if (current === undefined || !group.isKnown) return undefined;
   const slot = table.slotOf(seen.key);
-  if (slot !== undefined && group.touched(seen.key, putAs(current)) !== undefined) return 'overwritten';
-  if (group.options.owns !== 'prefix' || !section.isComplete) return undefined;
+  const reason = slot === undefined ? undefined : group.touched(seen.key, putAs(current));
+  if (reason !== undefined) return reason === 'foreign' ? 'foreign' : 'overwritten';
+  if (!section.isComplete || !mayRemoveFrom(current.lease, group)) return undefined;
   if (slot !== undefined && (table.isDesired(slot) || table.has(slot, FLAG_KEPT) || group.isMoving(slot))) return undefined;
   const foreign = slot ?? group.observe(current);
   table.set(foreign, FLAG_SEEN);

@@ -16,6 +16,7 @@ import { retry } from '../time/retry.ts';
 import type { Turns } from '../time/turns.ts';
 import { type AuditFindings, auditSections, auditSingles } from './audit.ts';
 import { type Auditable, sharedRanges } from './audit-ranges.ts';
+import { type LateWrites, watchLateWrites } from './late-writes.ts';
 import { LeaseMoves } from './lease-moves.ts';
 import { loadCanary, loadSection, loadSingles, type Reading } from './observed-keys.ts';
 import type { PublishedSection } from './published-section.ts';
@@ -40,6 +41,7 @@ export interface EpochOptions {
   readonly sections: ReadonlyMap<EtcdKey, PublishedSection>;
   readonly turns: Turns;
   readonly auditIntervalMs: number;
+  readonly lateWrites: LateWrites;
   readonly storeWasReplaced: boolean;
 }
 
@@ -71,6 +73,7 @@ export class Epoch {
       for (const section of this.#options.sections.values()) this.load(section);
       this.#start(this.#watchDeletions(next));
       this.#start(this.#watchConfigs(next));
+      this.#start(this.#watchLateWrites());
       this.#start(this.#moves.run(this.#abort.signal));
       this.#start(this.#audit());
       while (this.#tasks.size > 0) await Promise.allSettled(this.#tasks);
@@ -195,6 +198,14 @@ export class Epoch {
     }
   }
 
+  async #watchLateWrites(): Promise<void> {
+    const { client, root, lateWrites, observer, log } = this.#options;
+    const { signal } = this.#abort;
+    const sectionOf = (key: EtcdKey) => this.#sectionOf(key);
+    const reason = await watchLateWrites(lateWrites, { client, root, sectionOf, observer, log, signal });
+    this.end({ kind: 'replaced', reason });
+  }
+
   #overwritten(key: EtcdKey): void {
     this.#options.observer.repair('overwritten', 1);
     this.#options.log.warn({ key }, 'key overwritten externally; restoring it');
@@ -215,10 +226,11 @@ export class Epoch {
   }
 
   async #audit(): Promise<void> {
-    const { clock, sections, auditIntervalMs } = this.#options;
+    const { clock, sections, auditIntervalMs, lateWrites } = this.#options;
     for (let round = 1; ; round += 1) {
       await clock.sleep(auditIntervalMs, this.#abort.signal);
       const full = round % AUDITS_PER_FULL_AUDIT === 0;
+      lateWrites.audited();
       await this.#auditSingles();
       const known = [...sections.values()].filter(({ group }) => group.isKnown);
       const [partly, fully] = [

@@ -21,6 +21,7 @@ import { type Clock, rfc3339Seconds } from '../time/clock.ts';
 import { pauseUntilRecovered } from '../time/recovery.ts';
 import { Turns } from '../time/turns.ts';
 import { Epoch, type EpochEnd } from './epoch.ts';
+import { LateWrites } from './late-writes.ts';
 import { currentRevision } from './observed-keys.ts';
 import { PublishedSection } from './published-section.ts';
 import { PublishedSingleKeys } from './single-keys.ts';
@@ -50,6 +51,8 @@ export interface PublisherOptions {
   readonly auditIntervalMs?: number;
   /** What else takes part in the budget of a turn of the event loop. @default a budget of its own */
   readonly turns?: Turns;
+  /** The client prevents that a transaction is applied after later ones (FencedClient); otherwise such writes are found and repaired. */
+  readonly isFenced?: boolean;
 }
 
 /** A publisher. Sections take words at once; nothing is written before `run`, which ends when `signal` is aborted and leaves every key and lease in place. */
@@ -69,6 +72,7 @@ class EtcdPublisher implements Publisher {
   readonly #canaries = new Map<EtcdKey, PublishedSection>();
   readonly #stopped = new AbortController();
   readonly #turns: Turns;
+  readonly #lateWrites: LateWrites;
   readonly #stats: PublisherStats;
   #epoch: Epoch | undefined;
   #reconnects = 0;
@@ -81,6 +85,7 @@ class EtcdPublisher implements Publisher {
     const keysPerLease = options.keysPerLease ?? MAX_KEYS_PER_LEASE;
     const ttlSeconds = options.leaseTtlSeconds;
     this.#turns = options.turns ?? new Turns(clock);
+    this.#lateWrites = new LateWrites(clock);
     this.#leases = new LeasePool({ client, ttlSeconds, keysPerLease, log, onLost: () => this.#leaseLost() });
     this.#scheduler = new Scheduler({
       client,
@@ -92,6 +97,9 @@ class EtcdPublisher implements Publisher {
       keysPerLease,
       maxOperations: options.maxTxnOperations ?? MAX_TXN_OPERATIONS,
       onStoreReplaced: (reason) => this.#epoch?.end({ kind: 'replaced', reason }),
+      onUnknownOutcome: (confirmed) => {
+        if (options.isFenced !== true) this.#lateWrites.expect(confirmed);
+      },
     });
     this.#singlesGroup = this.#group({ scope: 'singles', cluster: '', prefix: undefined, owns: 'prefix' }, () => singles, 1);
     const singles: Scheduled = { group: this.#singlesGroup, priority: () => 0, heldMs: () => 0 };
@@ -181,6 +189,7 @@ class EtcdPublisher implements Publisher {
       log.warn({ reason: end.reason }, 'local etcd was replaced; comparing and writing all keys again');
       client.forgetCluster();
       this.#leases.forgetAll();
+      this.#lateWrites.forget();
       // Readers of a new store must not see "synced" before the data.
       for (const canary of this.#canaries.keys()) this.#singlesGroup.abandon(canary);
     } else if (end.kind === 'compacted') {
@@ -203,10 +212,11 @@ class EtcdPublisher implements Publisher {
       singles: this.#singlesGroup,
       sections: this.#sections,
       turns: this.#turns,
+      lateWrites: this.#lateWrites,
       storeWasReplaced: previous.kind === 'replaced',
     });
     this.#epoch = epoch;
-    this.#scheduler.resume();
+    this.#scheduler.resume(from);
     try {
       return await epoch.run(from, signal);
     } finally {

@@ -379,8 +379,10 @@ export class KeyGroup {
     this.options.leases.moved(table.lease[slot] as number, lease);
     table.observeDigest(slot, found.low, found.high, revision, lease);
     if (!table.isDesired(slot) || table.has(slot, FLAG_REFUSED)) {
-      this.options.leases.need(lease);
-      return undefined;
+      const isBack = table.has(slot, FLAG_REMOVE);
+      if (isBack) this.enqueue(slot);
+      else this.options.leases.need(lease);
+      return isBack ? 'foreign' : undefined;
     }
     if (table.holdsDesired(slot) && !this.needsMove(slot)) return undefined;
     this.requestMove(slot);

@@ -80,6 +80,12 @@ export class LeasePool {
     return this.#leases.get(index)?.kind === 'ours';
   }
 
+  /** The same by ID. */
+  hasOurs(id: LeaseId): boolean {
+    const index = this.#byId.get(id);
+    return index !== undefined && this.isOurs(index);
+  }
+
   /** False where the lease is lost, and what hung on it with it. */
   exists(index: number): boolean {
     return this.#leases.has(index);

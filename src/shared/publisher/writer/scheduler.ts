@@ -9,6 +9,7 @@
 import { asError, errorCode, isAbort } from '../../errors.ts';
 import {
   ClusterChangedError,
+  EtcdError,
   LeaseNotFoundError,
   NoSpaceError,
   PermissionDeniedError,
@@ -17,7 +18,7 @@ import {
   TooManyRequestsError,
 } from '../../etcd/errors.ts';
 import { FenceRenewedError } from '../../etcd/fence-renewed-error.ts';
-import type { EtcdClient } from '../../etcd/types.ts';
+import { type EtcdClient, NO_REVISION, type Revision } from '../../etcd/types.ts';
 import { MAX_TXN_BYTES, MAX_TXNS_IN_FLIGHT, PUBLISH_BACKOFF_MAX_MS, PUBLISH_BACKOFF_MIN_MS } from '../../limits.ts';
 import type { Logger } from '../../process/log.ts';
 import { Backoff } from '../../time/backoff.ts';
@@ -43,6 +44,8 @@ export interface SchedulerOptions {
   readonly observer: PublisherObserver;
   readonly turns: Turns;
   readonly onStoreReplaced: (reason: string) => void;
+  /** A transaction failed that etcd may carry out later; everything that was confirmed before is not newer than `confirmed`. */
+  readonly onUnknownOutcome: (confirmed: Revision) => void;
 }
 
 export class Scheduler {
@@ -59,6 +62,8 @@ export class Scheduler {
   /** Resolves once it is known which leases are lost, of those that etcd did not know. */
   #asked: Promise<unknown> = Promise.resolve();
   #paused = true;
+  /** The highest revision of a confirmed transaction. */
+  #confirmed = NO_REVISION;
   #backingOff = false;
   #pumpQueued = false;
   /** When lanes that have to wait are looked at again; monotonic milliseconds. */
@@ -96,7 +101,9 @@ export class Scheduler {
     while (this.#busy.size > 0) await this.#idle.wait(signal);
   }
 
-  resume(): void {
+  /** `known`: the revision of the store when what it holds is read. */
+  resume(known: Revision): void {
+    this.#confirmed = known;
     this.#paused = false;
     this.pump();
   }
@@ -167,6 +174,7 @@ export class Scheduler {
   #end(group: KeyGroup, batch: Batch, error: Error): void {
     if (error instanceof RequestTooLargeError && batch.operations.length === 1) group.refuse(batch, 'value_too_large');
     else group.fail(batch, isRefusal(error));
+    if (!(error instanceof EtcdError && error.changesNothing)) this.#options.onUnknownOutcome(this.#confirmed);
   }
 
   /** Room on a lease for those of the next keys that need one. */
@@ -181,6 +189,7 @@ export class Scheduler {
     const startMs = clock.monotonicMs();
     observer.transaction(batch.operations.length);
     const revision = await client.txn(batch.operations, { signal });
+    if (revision > this.#confirmed) this.#confirmed = revision;
     group.confirm(batch, revision);
     this.#concurrency.success(clock.monotonicMs() - startMs);
     if (this.#showsRecovery(batch)) this.#recovered(group);
