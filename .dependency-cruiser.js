@@ -202,7 +202,10 @@ export default {
       name: 'the publisher and the checks know the vocabulary of etcd, not its client',
       severity: 'error',
       from: { path: '^src/shared/(publisher|troubleshoot)/' },
-      to: { path: '^src/shared/etcd/', pathNot: '^src/shared/etcd/(types|errors|fence-renewed-error|keyspace|endpoint-address)\\.ts$' },
+      to: {
+        path: '^src/shared/etcd/',
+        pathNot: '^src/shared/etcd/(types|errors|fence-renewed-error|keyspace|endpoint-address)\\.ts$',
+      },
     },
     ...layersOf('^src/shared/', SHARED),
     ...layersOf('^src/shared/etcd/', ETCD),

@@ -39,6 +39,20 @@ const FAULTS: Faults = {
   }),
 };
 
+/** The member executes later what it had received, unless etcd rejects it: the same keys have been written through another one since. */
+const SILENCES: Faults = {
+  'the member in use hangs': (at) => ({
+    at,
+    happens: async ({ etcd }) => etcd.member(at).pause(),
+    ends: async ({ etcd }) => etcd.member(at).resume(),
+  }),
+  'the connection to it drops all packets': (at) => ({
+    at,
+    happens: async ({ proxies }) => proxies[at]?.blackHole(),
+    ends: async ({ proxies }) => proxies[at]?.heal(),
+  }),
+};
+
 async function suffer(members: LoadedMembers, faults: readonly (readonly [string, MakeFault])[]): Promise<void> {
   for (const [name, make] of faults) {
     const fault = make(await members.used());
@@ -79,5 +93,15 @@ describe.skipIf(missing !== undefined).each(versions)(
       await members.verify();
       process.stdout.write(`etcd ${version}: ${members.measured}`);
     });
+
+    test.runIf(isWhole)(
+      'the same, and no value is ever followed by an older one, while the member in use hangs or cannot be reached',
+      async () => {
+        const members = await LoadedMembers.start(version);
+        await suffer(members, [...Object.entries(SILENCES), ...Object.entries(SILENCES)]);
+        await members.verify();
+        process.stdout.write(`etcd ${version}: ${members.measured}`);
+      },
+    );
   },
 );
