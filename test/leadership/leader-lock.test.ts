@@ -6,6 +6,7 @@ import { KVSTOREMESH_LOCKS } from '../../src/shared/etcd/keyspace.ts';
 import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { FencedClient } from '../../src/shared/leadership/fenced-client.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
+import { systemClock } from '../../src/shared/time/clock.ts';
 import { bytes, soon } from '../support/etcd/etcd-client.ts';
 import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import { ETCDCTL, etcdctlMissing } from '../support/etcd/etcdctl.ts';
@@ -123,6 +124,7 @@ test('a former leader writes nothing, even before it detects the loss', async ()
     onLost: () => {
       fenced += 1;
     },
+    clock: systemClock,
     log: silentLogger,
     signal: soon().signal,
   });

@@ -50,7 +50,7 @@ import {
   type WatchOptions,
 } from './types.ts';
 import { decodeHeader, decodeRange, decodeTxn, encodeTxn } from './wire/codec.ts';
-import { decodeLeaseGrant, decodeLeaseTimeToLive, encodeLeaseGrant, encodeLeaseId } from './wire/messages.ts';
+import { decodeLeaseGrant, decodeLeaseTimeToLive, decodeRaftTerm, encodeLeaseGrant, encodeLeaseId } from './wire/messages.ts';
 import { encodeRange, LEASE_GRANT, LEASE_REVOKE, LEASE_TIME_TO_LIVE, RANGE, TXN } from './wire/methods.ts';
 import type { ReceiveLimits } from './wire/receive-budget.ts';
 
@@ -170,6 +170,17 @@ class Client implements EtcdAdminClient {
     const [found] = keyValues;
     if (found !== undefined && found.key !== key) throw new MalformedResponseError('a key that was not requested');
     return found;
+  }
+
+  async leaderTerm(key: EtcdKey, options: CallOptions): Promise<bigint> {
+    const { term } = await this.#transport.call({
+      method: RANGE,
+      request: encodeRange({ key, keysOnly: true }),
+      decode: (answer) => ({ header: decodeHeader(answer), term: decodeRaftTerm(answer) }),
+      subject: { action: 'Get', kind: 'read', key },
+      ...options,
+    });
+    return term;
   }
 
   list(prefix: EtcdKey, options: ListOptions): AsyncIterable<ListPage> {

@@ -201,6 +201,9 @@ export interface EtcdClient {
    */
   get(key: EtcdKey, options: GetOptions): Promise<KeyValue | undefined>;
 
+  /** The raft term of etcd's leader: another leader has a higher one. By a linearizable read of `key`, which need not exist. */
+  leaderTerm(key: EtcdKey, options: CallOptions): Promise<bigint>;
+
   /** All keys below `prefix`, page by page at one revision. At least one page is yielded, also of an empty prefix. */
   list(prefix: EtcdKey, options: ListOptions): AsyncIterable<ListPage>;
 

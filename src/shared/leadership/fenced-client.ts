@@ -32,13 +32,16 @@ import type {
 } from '../etcd/types.ts';
 import type { Logger } from '../process/log.ts';
 import { unlessAborted } from '../time/abort.ts';
+import type { Clock } from '../time/clock.ts';
 import type { LeaderKey } from './leader-lock.ts';
+import { LostTransactions } from './lost-transactions.ts';
 
 export interface FencedClientOptions {
   readonly client: EtcdClient;
   readonly lock: LeaderKey;
   /** etcd does not hold the lock key of this term any more. May be called more than once. */
   readonly onLost: () => void;
+  readonly clock: Clock;
   readonly log: Logger;
   /** Of the term. */
   readonly signal: AbortSignal;
@@ -53,10 +56,13 @@ export class FencedClient implements EtcdClient {
   /** A transaction that depends on `#fence` may be applied later, or is already. */
   #isInDoubt = false;
   #renewal: Promise<void> | undefined;
+  readonly #lost: LostTransactions;
 
   constructor(options: FencedClientOptions) {
     this.#client = options.client;
     this.#options = options;
+    const { client, lock, clock, signal } = options;
+    this.#lost = new LostTransactions({ client, key: lock.key, clock, signal });
     this.#fence = options.lock.createRevision;
   }
 
@@ -76,6 +82,10 @@ export class FencedClient implements EtcdClient {
   /** Always rejects: etcd does not report which of the two conditions failed. */
   putIfAbsent(): Promise<boolean> {
     return Promise.reject(new Error('a fenced client puts by transactions only'));
+  }
+
+  leaderTerm(key: EtcdKey, options: CallOptions): Promise<bigint> {
+    return this.#client.leaderTerm(key, options);
   }
 
   get(key: EtcdKey, options: CallOptions): Promise<KeyValue | undefined> {
@@ -121,7 +131,9 @@ export class FencedClient implements EtcdClient {
     const fence = this.#fence;
     const { key } = this.#options.lock;
     try {
-      return await this.#client.txn(operations, { ...options, onlyIf: [...onlyIf, { key, modRevision: fence }] });
+      const depending = [...onlyIf, { key, modRevision: fence }];
+      const send = (limit: AbortSignal) => this.#client.txn(operations, { ...options, signal: limit, onlyIf: depending });
+      return await this.#lost.run(send, signal);
     } catch (thrown) {
       const isOver = thrown instanceof EtcdError && thrown.changesNothing;
       if (!isOver && fence === this.#fence) this.#isInDoubt = true;
@@ -159,7 +171,8 @@ export class FencedClient implements EtcdClient {
     const fence = this.#fence;
     try {
       const put = { type: 'put', key, value: new Uint8Array(), lease } as const;
-      this.#fence = await this.#client.txn([put], { signal, onlyIf: [{ key, modRevision: fence }] });
+      const onlyIf = [{ key, modRevision: fence }];
+      this.#fence = await this.#lost.run((limit) => this.#client.txn([put], { signal: limit, onlyIf }), signal);
     } catch (thrown) {
       if (thrown instanceof LeaseNotFoundError) onLost();
       if (!(thrown instanceof ConditionFailedError)) throw thrown;

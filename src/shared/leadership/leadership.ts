@@ -38,7 +38,7 @@ export interface LeadershipOptions extends LeaderLockOptions {
 
 /** Runs until the signal is aborted, then gives up the lock and resolves. Rejects with what `lead` rejects with. */
 export async function runLeadership(options: LeadershipOptions, signal: AbortSignal): Promise<void> {
-  const { name, client, log, metrics, lead } = options;
+  const { name, client, clock, log, metrics, lead } = options;
   const status = metrics.gauge('leader_election_master_status', 'Whether this replica leads', ['name']);
   const isLeader = (value: boolean) => status.set({ name }, Number(value));
   isLeader(false);
@@ -56,7 +56,7 @@ export async function runLeadership(options: LeadershipOptions, signal: AbortSig
       isLeader(true);
       log.info({ lock: candidacy.key }, 'this replica is the leader');
       const onLost = () => candidacy.lose('its key was deleted');
-      const fenced = new FencedClient({ client, lock, onLost, log, signal: candidacy.signal });
+      const fenced = new FencedClient({ client, lock, onLost, clock, log, signal: candidacy.signal });
       await lead({ client: fenced, signal: candidacy.signal });
     } catch (thrown) {
       if (!candidacy.signal.aborted) throw thrown;

@@ -93,6 +93,12 @@ export function decodeLeaseTimeToLive(message: Buffer): LeaseAnswer & { readonly
   return { ...decodeLease(message), grantedTtl: integer64Of(message, 4) };
 }
 
+/** The term in the header of any answer; 0 where it has none. */
+export function decodeRaftTerm(message: Buffer): bigint {
+  const header = fieldsOf(message, 1, BYTES, (reader) => reader.bytes()).at(-1);
+  return header === undefined ? 0n : integer64Of(header, 4);
+}
+
 /** The texts of AuthUserGetResponse, AuthUserListResponse and AuthRoleListResponse, in etcd's order. */
 export function decodeNames(message: Buffer): readonly string[] {
   return fieldsOf(message, 2, BYTES, (reader) => reader.text(MAX_SMALL_ANSWER_BYTES));
