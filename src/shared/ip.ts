@@ -64,6 +64,29 @@ export function ipv4Bits(text: string, from = 0, to = text.length): number | und
   return dots === 3 && part >= 0 ? (bits << 8) | part : undefined;
 }
 
+/** As `ipv4Bits`, for the characters `bytes[from, to)`: an address in a message costs no string. */
+export function ipv4BitsOfBytes(bytes: Uint8Array, from: number, to: number): number | undefined {
+  if (to - from > 15) return undefined;
+  let bits = 0;
+  let part = -1;
+  let dots = 0;
+  for (let at = from; at < to; at += 1) {
+    const code = bytes[at] as number;
+    if (code === 0x2e) {
+      if (part < 0) return undefined;
+      bits = (bits << 8) | part;
+      part = -1;
+      dots += 1;
+    } else {
+      const digit = code - 0x30;
+      if (digit < 0 || digit > 9 || part === 0) return undefined;
+      part = part < 0 ? digit : part * 10 + digit;
+      if (part > 255) return undefined;
+    }
+  }
+  return dots === 3 && part >= 0 ? (bits << 8) | part : undefined;
+}
+
 /** Eight groups of four hexadecimal digits, one run of zeros left out, the last two perhaps as an IPv4 address (RFC 4291). No zone. */
 function ipv6Bytes(text: string): Uint8Array | undefined {
   const bytes = new Uint8Array(16);

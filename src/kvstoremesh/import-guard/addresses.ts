@@ -75,8 +75,15 @@ function lengthOf(text: string, bits: number): number | undefined {
 
 /** The ones of a mask, all of which come first. */
 function lengthOfMask(mask: Uint8Array): number | undefined {
-  const ones = [...mask].map((byte) => byte.toString(2).padStart(8, '0')).join('');
-  return /^(1*)0*$/.exec(ones)?.[1]?.length;
+  let [length, hasEnded] = [0, false];
+  for (const byte of mask) {
+    const ones = Math.clz32(~(byte << 24));
+    // Behind the ones of a byte there are zeros only, and behind the first zero no ones.
+    if (((byte << ones) & 0xff) !== 0 || (hasEnded && ones > 0)) return undefined;
+    length += ones;
+    hasEnded = ones < 8;
+  }
+  return length;
 }
 
 /** `bytes` with nothing beyond the first `length` bits. */

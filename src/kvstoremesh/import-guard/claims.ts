@@ -1,4 +1,5 @@
 /** Reads what values of a remote claim, as far as the guard needs it; undefined for values that the agents cannot read. */
+import { ipv4BitsOfBytes } from '../../shared/ip.ts';
 import { MAX_CLUSTER_NAME_LENGTH, MAX_POD_CIDR_BYTES, MAX_POD_CIDRS_PER_NODE } from '../../shared/limits.ts';
 import { maskedPrefix, type Prefix } from './addresses.ts';
 import { asciiOf, isNull, JsonMembers, uint32Of } from './json-members.ts';
@@ -123,6 +124,13 @@ class OwnerReader implements OwnerClaim {
 /** One CIDR or a list of them, `{"IP":"10.7.0.0","Mask":"////AA=="}` each; false where one of them is invalid, or there are too many. */
 export function readCidrs(value: Buffer, from: number, to: number, into: Prefix[]): boolean {
   if (to - from > MAX_POD_CIDR_BYTES) return false;
+  if (isNull(value, from, to)) return true;
+  const plain = plainPrefix(value, from, to);
+  if (plain !== undefined) {
+    if (into.length >= MAX_POD_CIDRS_PER_NODE) return false;
+    into.push(plain);
+    return true;
+  }
   let parsed: unknown;
   try {
     parsed = JSON.parse(value.toString('utf8', from, to));
@@ -138,6 +146,52 @@ export function readCidrs(value: Buffer, from: number, to: number, into: Prefix[
   }
   return isComplete;
 }
+
+const BEFORE_ADDRESS = Buffer.from('{"IP":"');
+const BETWEEN = Buffer.from('","Mask":"');
+const AFTER_MASK = Buffer.from('=="}');
+/** Of 4 bytes in base64, without what fills it up. */
+const MASK_DIGITS = 6;
+
+/** An IPv4 prefix as Go writes it; undefined for anything else, which may be a prefix as well. */
+function plainPrefix(value: Buffer, from: number, to: number): Prefix | undefined {
+  const addressFrom = from + BEFORE_ADDRESS.length;
+  const maskTo = to - AFTER_MASK.length;
+  const maskFrom = maskTo - MASK_DIGITS;
+  const addressTo = maskFrom - BETWEEN.length;
+  if (addressTo <= addressFrom || !hasAt(value, from, BEFORE_ADDRESS) || !hasAt(value, addressTo, BETWEEN)) return undefined;
+  if (!hasAt(value, maskTo, AFTER_MASK)) return undefined;
+  const bits = ipv4BitsOfBytes(value, addressFrom, addressTo);
+  const mask = bits === undefined ? undefined : mask32Of(value, maskFrom);
+  if (bits === undefined || mask === undefined) return undefined;
+  const length = Math.clz32(~mask);
+  if (length < 32 && mask << length !== 0) return undefined;
+  const network = bits & mask;
+  return { bytes: Uint8Array.of(network >>> 24, (network >>> 16) & 0xff, (network >>> 8) & 0xff, network & 0xff), length };
+}
+
+function hasAt(value: Buffer, at: number, text: Buffer): boolean {
+  for (let i = 0; i < text.length; i += 1) if (value[at + i] !== text[i]) return false;
+  return true;
+}
+
+/** 32 bits of base64: five digits, and two bits of a sixth. Undefined where one of them is none, or has further bits. */
+function mask32Of(value: Buffer, from: number): number | undefined {
+  let mask = 0;
+  for (let i = 0; i < MASK_DIGITS; i += 1) {
+    const digit = DIGIT_OF[value[from + i] as number] as number;
+    if (digit === NO_DIGIT) return undefined;
+    if (i < MASK_DIGITS - 1) mask = (mask << 6) | digit;
+    else if ((digit & 0x0f) !== 0) return undefined;
+    else mask = (mask << 2) | (digit >> 4);
+  }
+  return mask;
+}
+
+const NO_DIGIT = 0xff;
+const DIGIT_OF = new Uint8Array(256).fill(NO_DIGIT);
+for (const [digit, letter] of [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'].entries())
+  DIGIT_OF[letter.charCodeAt(0)] = digit;
 
 function prefixOf(cidr: unknown): Prefix | undefined {
   if (typeof cidr !== 'object' || cidr === null) return undefined;

@@ -27,24 +27,90 @@ const LOWER_CASE = 0x20;
 
 const BROKEN = -1;
 
-const NOTHING = Buffer.alloc(0);
+/**
+ * The members of an object, one after another: a loop over them calls nothing for a member that it does not want. The name of the
+ * present one, without the quotes, is `json[nameFrom, nameTo)`, its value `json[from, to)`.
+ */
+export class MemberCursor {
+  nameFrom = 0;
+  nameTo = 0;
+  /** The name is ASCII without escapes. */
+  isPlainName = true;
+  from = 0;
+  to = 0;
+  /** All was read, and it was an object; its values are not validated. */
+  isComplete = false;
+  #at = 0;
+  #end = 0;
+  #isFirst = true;
+
+  /** The object is `json[start, end)`. */
+  open(json: Buffer, start: number, end: number): void {
+    const from = afterSpace(json, start);
+    this.#at = json[from] === OPEN_OBJECT ? afterSpace(json, from + 1) : BROKEN;
+    this.#end = end;
+    this.#isFirst = true;
+    this.isComplete = false;
+  }
+
+  /** False where there is none left, or no further one can be read. `json` as for `open`. */
+  next(json: Buffer): boolean {
+    let at = this.#at;
+    if (at === BROKEN) return false;
+    this.#at = BROKEN;
+    if (json[at] === CLOSE_OBJECT) {
+      this.isComplete = isEnd(json, at + 1, this.#end);
+      return false;
+    }
+    if (this.#isFirst) this.#isFirst = false;
+    else {
+      if (json[at] !== COMMA) return false;
+      at = afterSpace(json, at + 1);
+    }
+    if (json[at] !== QUOTE) return false;
+    const nameFrom = at + 1;
+    let bits = 0;
+    let hasEscape = false;
+    for (at = nameFrom; json[at] !== QUOTE; at += 1) {
+      if (at >= json.length) return false;
+      const byte = json[at] as number;
+      bits |= byte;
+      if (byte !== BACKSLASH) continue;
+      hasEscape = true;
+      at += 1;
+    }
+    const nameTo = at;
+    at = afterSpace(json, at + 1);
+    if (json[at] !== COLON) return false;
+    const from = afterSpace(json, at + 1);
+    at = afterValue(json, from);
+    if (at === BROKEN) return false;
+    this.isPlainName = bits < 0x80 && !hasEscape;
+    this.nameFrom = nameFrom;
+    this.nameTo = nameTo;
+    this.from = from;
+    this.to = at;
+    this.#at = afterSpace(json, at);
+    return true;
+  }
+}
 
 /** Not reentrant: a visitor may use another one. */
 export class JsonMembers {
   readonly #names: readonly string[];
+  /** The places of the names with that many letters. */
+  readonly #ofLength: readonly (readonly number[])[];
   readonly #scratch: Buffer;
-  #json: Buffer = NOTHING;
-  #visit: MemberVisitor = () => undefined;
-  /** One function for all scans: a new one for each would cost as much as a short value. */
-  readonly #each = (nameFrom: number, nameTo: number, from: number, to: number) => {
-    const index = this.#find(this.#json, nameFrom, nameTo);
-    if (index >= 0) this.#visit(index, from, to);
-  };
+  readonly #members = new MemberCursor();
 
   /** `names`: ASCII letters and digits, in lower case. */
   constructor(...names: readonly string[]) {
     this.#names = names;
-    this.#scratch = Buffer.alloc(Math.max(...names.map(({ length }) => length)));
+    const longest = Math.max(...names.map(({ length }) => length));
+    this.#ofLength = Array.from({ length: longest + 1 }, (_, length) =>
+      names.flatMap((name, index) => (name.length === length ? [index] : [])),
+    );
+    this.#scratch = Buffer.alloc(longest);
   }
 
   /**
@@ -52,53 +118,28 @@ export class JsonMembers {
    * reported. Other values are not validated.
    */
   scan(json: Buffer, visit: MemberVisitor, start = 0, end = json.length): boolean {
-    this.#json = json;
-    this.#visit = visit;
-    const isObject = eachMember(json, this.#each, start, end);
-    // A value may be a small part of a large message.
-    this.#json = NOTHING;
-    return isObject;
-  }
-
-  #find(json: Buffer, from: number, to: number): number {
-    const length = to - from;
-    for (let index = 0; index < this.#names.length; index += 1) {
-      const name = this.#names[index] as string;
-      if (name.length === length && isSameWord(json, from, name)) return index;
+    const members = this.#members;
+    members.open(json, start, end);
+    while (members.next(json)) {
+      const index = this.#find(json);
+      if (index >= 0) visit(index, members.from, members.to);
     }
-    if (isPlain(json, from, to)) return -1;
-    const decoded = asciiOf(json, from, to, this.#scratch, true);
-    return this.#names.findIndex((name) => name.length === decoded && isSameWord(this.#scratch, 0, name));
+    return members.isComplete;
   }
-}
 
-/** Calls for each member of an object: its name, without the quotes, is `json[nameFrom, nameTo)`, its value `json[from, to)`. As `scan`. */
-export function eachMember(
-  json: Buffer,
-  visit: (nameFrom: number, nameTo: number, from: number, to: number) => void,
-  start = 0,
-  end = json.length,
-): boolean {
-  let at = afterSpace(json, start);
-  if (json[at] !== OPEN_OBJECT) return false;
-  at = afterSpace(json, at + 1);
-  if (json[at] === CLOSE_OBJECT) return isEnd(json, at + 1, end);
-  for (;;) {
-    if (json[at] !== QUOTE) return false;
-    const nameFrom = at + 1;
-    at = afterString(json, at);
-    if (at === BROKEN) return false;
-    const nameTo = at - 1;
-    at = afterSpace(json, at);
-    if (json[at] !== COLON) return false;
-    const from = afterSpace(json, at + 1);
-    at = afterValue(json, from);
-    if (at === BROKEN) return false;
-    visit(nameFrom, nameTo, from, at);
-    at = afterSpace(json, at);
-    if (json[at] === CLOSE_OBJECT) return isEnd(json, at + 1, end);
-    if (json[at] !== COMMA) return false;
-    at = afterSpace(json, at + 1);
+  #find(json: Buffer): number {
+    const { nameFrom, nameTo, isPlainName } = this.#members;
+    const length = nameTo - nameFrom;
+    if (length < this.#ofLength.length) {
+      const candidates = this.#ofLength[length] as readonly number[];
+      for (let at = 0; at < candidates.length; at += 1) {
+        const index = candidates[at] as number;
+        if (isSameWord(json, nameFrom, this.#names[index] as string)) return index;
+      }
+    }
+    if (isPlainName) return -1;
+    const decoded = asciiOf(json, nameFrom, nameTo, this.#scratch, true);
+    return this.#names.findIndex((name) => name.length === decoded && isSameWord(this.#scratch, 0, name));
   }
 }
 
@@ -189,11 +230,11 @@ export function uint32Of(json: Buffer, from: number, to: number): number | undef
 
 /** Go treats `null` like an absent member. */
 export function isNull(json: Buffer, from: number, to: number): boolean {
-  return to - from === 4 && json[from] === 0x6e && json.toString('latin1', from, to) === 'null';
+  return to - from === 4 && json[from] === 0x6e && json[from + 1] === 0x75 && json[from + 2] === 0x6c && json[from + 3] === 0x6c;
 }
 
 /** ASCII without escapes. */
-function isPlain(json: Buffer, from: number, to: number): boolean {
+export function isPlain(json: Buffer, from: number, to: number): boolean {
   for (let at = from; at < to; at += 1) {
     const byte = json[at] as number;
     if (byte === BACKSLASH || byte >= 0x80) return false;

@@ -16,6 +16,7 @@ import type { DuplicateIps } from './duplicate-ips.ts';
 import { type FindingKind, Findings } from './findings.ts';
 import type { IdentityRange } from './identity-range.ts';
 import type { PodCidrs } from './pod-cidrs.ts';
+import type { ReadIdentities } from './read-identities.ts';
 
 export const UNCHECKED_REASONS = ['undecodable', 'no-room'] as const;
 export type UncheckedReason = (typeof UNCHECKED_REASONS)[number];
@@ -64,6 +65,10 @@ export class RemoteGuard {
   clusterId = 0;
   readonly #options: RemoteGuardOptions;
   readonly #unchecked = new Map<UncheckedReason, number>();
+  readonly #isAllowed = (id: number) => {
+    const { identities } = this.#options.guard;
+    return identities.isReserved(id) || identities.isOf(this.clusterId, id);
+  };
   #dropped = 0;
   /** Listings of all kinds so far. */
   #listings = 0;
@@ -89,13 +94,16 @@ export class RemoteGuard {
     return mapping && (`${destinationPrefix(mapping, this.cluster)}${own}` as EtcdKey);
   }
 
-  /** The stage before `next`, which receives mirrored keys; `next` itself for kinds that are not checked. */
-  stage(mapping: Mapping, next: Stage): Stage {
+  /**
+   * The stage before `next`, which receives mirrored keys; `next` itself for kinds that are not checked. `read`: of the value
+   * that a stage before this one has read.
+   */
+  stage(mapping: Mapping, next: Stage, read?: ReadIdentities): Stage {
     switch (mapping.name) {
       case 'identities':
         return this.#guarded(mapping, next, 'identity-range', (key, own, _, listing) => this.#judgeIdentity(key, own, listing));
       case 'endpoints':
-        return this.#guardedEndpoints(mapping, next);
+        return this.#guardedEndpoints(mapping, next, read);
       case 'nodes':
         return this.#guardedNodes(mapping, next);
       case 'services':
@@ -113,7 +121,7 @@ export class RemoteGuard {
     this.findings.clearAll();
   }
 
-  #guardedEndpoints(mapping: Mapping, next: Stage): Stage {
+  #guardedEndpoints(mapping: Mapping, next: Stage, read: ReadIdentities | undefined): Stage {
     const { guard, owner } = this.#options;
     const { duplicateIps } = guard;
     const release = (own: string, listing: number) => {
@@ -121,7 +129,7 @@ export class RemoteGuard {
       if (address !== undefined) duplicateIps.release(owner, address, listing);
     };
     const judge: Judge = (key, own, value, listing) => {
-      const isFine = this.#judgeEndpoint(key, value, listing);
+      const isFine = this.#judgeEndpoint(key, value, listing, read);
       const address = addressKey(own);
       if (!isFine && guard.mode === 'drop') release(own, listing);
       else if (address === undefined) this.#count('undecodable');
@@ -208,9 +216,8 @@ export class RemoteGuard {
     return identities.isOf(this.clusterId, identity) || this.#foundIdentity(key, identity, listing);
   }
 
-  #judgeEndpoint(key: EtcdKey, value: Buffer, listing: number): boolean {
-    const { identities } = this.#options.guard;
-    const foreign = foreignIdentity(value, (id) => identities.isReserved(id) || identities.isOf(this.clusterId, id));
+  #judgeEndpoint(key: EtcdKey, value: Buffer, listing: number, read: ReadIdentities | undefined): boolean {
+    const foreign = read?.has(value) ? read.foreign(this.#isAllowed) : foreignIdentity(value, this.#isAllowed);
     if (foreign === undefined) this.#count('undecodable');
     return typeof foreign !== 'number' || this.#foundIdentity(key, foreign, listing);
   }

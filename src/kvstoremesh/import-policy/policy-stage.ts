@@ -6,10 +6,11 @@
  */
 import type { EtcdKey } from '../../shared/etcd/types.ts';
 import type { Section } from '../../shared/publisher/types.ts';
+import type { ReadIdentities } from '../import-guard/read-identities.ts';
 import type { MirroredKind } from '../kv/kinds.ts';
 import type { Mapping } from '../mappings.ts';
 import type { Stage } from '../stage.ts';
-import type { Judge, PolicyRefusal } from './judges.ts';
+import type { Judge, PolicyRefusal } from './judge.ts';
 import type { PolicyTally } from './tally.ts';
 import type { WithdrawalOrder } from './withdrawal-order.ts';
 
@@ -18,6 +19,8 @@ export interface PolicyStageOptions {
   readonly kind: MirroredKind;
   readonly prefix: EtcdKey;
   readonly judge: Judge;
+  /** What the judge has read of the value that is passed on. */
+  readonly read: ReadIdentities;
   readonly tally: PolicyTally;
   readonly section: Pick<Section, 'liveBytes' | 'stats' | 'flushed' | 'compare'>;
   /** Undefined where removals need not wait for other kinds. */
@@ -36,25 +39,24 @@ export class PolicyStage implements Stage {
   }
 
   upsert(key: EtcdKey, value: Uint8Array): void {
-    const { prefix, judge } = this.options;
-    const own = key.slice(prefix.length);
-    const byKey = judge.byKey(own);
+    const { prefix, judge, read } = this.options;
+    const byKey = judge.byKey(key, prefix.length);
     if (byKey !== undefined) {
-      this.refuse(key, own, byKey);
+      this.refuse(key, byKey);
       return;
     }
     const bytes = Buffer.isBuffer(value) ? value : Buffer.from(value);
     const verdict = judge.readsValue ? judge.byValue(bytes) : undefined;
-    if (verdict === undefined) this.accept(key, own, bytes);
-    else this.refuse(key, own, verdict);
+    if (verdict === undefined) this.accept(key, bytes);
+    else this.refuse(key, verdict);
+    read.end();
   }
 
   keep(key: EtcdKey): void {
     const { prefix, judge, kind, tally, next } = this.options;
-    const own = key.slice(prefix.length);
-    const verdict = judge.byKey(own) ?? (judge.readsValue ? 'unreadable' : undefined);
+    const verdict = judge.byKey(key, prefix.length) ?? (judge.readsValue ? 'unreadable' : undefined);
     if (verdict !== undefined) {
-      this.refuse(key, own, verdict);
+      this.refuse(key, verdict);
       return;
     }
     tally.clear(kind, key);
@@ -62,9 +64,9 @@ export class PolicyStage implements Stage {
   }
 
   remove(key: EtcdKey): void {
-    const { prefix, kind, tally } = this.options;
+    const { kind, tally } = this.options;
     tally.clear(kind, key);
-    this.drop(key, key.slice(prefix.length));
+    this.drop(key);
   }
 
   interrupted(reason: string): void {
@@ -79,27 +81,27 @@ export class PolicyStage implements Stage {
   }
 
   /** The rule imports the key. */
-  protected accept(key: EtcdKey, _own: string, value: Buffer): void {
+  protected accept(key: EtcdKey, value: Buffer): void {
     const { kind, tally, next } = this.options;
     tally.clear(kind, key);
     next.upsert(key, value);
   }
 
-  protected refuse(key: EtcdKey, own: string, reason: PolicyRefusal): void {
+  protected refuse(key: EtcdKey, reason: PolicyRefusal): void {
     const { kind, judge, tally, section } = this.options;
     tally.refuse(kind, key, reason, judge.address, this.#listing);
-    if (section.liveBytes(key) !== undefined) this.drop(key, own);
-    else this.forget(key, own);
+    if (section.liveBytes(key) !== undefined) this.drop(key);
+    else this.forget(key);
   }
 
   /** The key goes, if it is there. */
-  protected drop(key: EtcdKey, own: string): void {
-    this.forget(key, own);
+  protected drop(key: EtcdKey): void {
+    this.forget(key);
     this.options.next.remove(key);
   }
 
   /** The key is neither imported nor about to be. */
-  protected forget(_key: EtcdKey, _own: string): void {}
+  protected forget(_key: EtcdKey): void {}
 
   /** What the listing did not name goes, in its turn. */
   protected complete(): void {

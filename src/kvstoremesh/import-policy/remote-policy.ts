@@ -3,12 +3,15 @@
 import type { Logger } from '../../shared/process/log.ts';
 import type { Section } from '../../shared/publisher/types.ts';
 import type { Clock } from '../../shared/time/clock.ts';
+import { ReadIdentities } from '../import-guard/read-identities.ts';
 import { MIRRORED_KINDS, type MirroredKind } from '../kv/kinds.ts';
 import { destinationPrefix, type Mapping } from '../mappings.ts';
 import type { Stage } from '../stage.ts';
+import { EndpointJudge } from './endpoint-judge.ts';
 import { IdentityFollow } from './identities/identity-follow.ts';
 import { IdentityUses } from './identities/identity-uses.ts';
-import { EndpointJudge, type Judge, judgeFor } from './judges.ts';
+import type { Judge } from './judge.ts';
+import { judgeFor } from './judges.ts';
 import { PolicyStage } from './policy-stage.ts';
 import { type CompiledRule, policyKind } from './rules/policy.ts';
 import { PolicyTally } from './tally.ts';
@@ -100,6 +103,8 @@ export interface PolicyRunOptions {
 export interface PolicyStageParts {
   readonly section: Pick<Section, 'liveBytes' | 'stats' | 'flushed' | 'compare'>;
   readonly next: Stage;
+  /** For the guard behind this stage; undefined where nothing is guarded. */
+  readonly read?: ReadIdentities | undefined;
   /** Lists the kind again over the same connection. */
   readonly relist: () => void;
 }
@@ -124,12 +129,12 @@ export class PolicyRun {
   }
 
   /** The stage before `next`, which receives mirrored keys. */
-  stage(mapping: Mapping, { section, next, relist }: PolicyStageParts): Stage {
+  stage(mapping: Mapping, { section, next, relist, read = new ReadIdentities() }: PolicyStageParts): Stage {
     const { policy, rule, signal } = this.#options;
     const kind = policyKind(mapping.name);
-    const judge: Judge = judgeFor(kind, rule);
+    const judge: Judge = judgeFor(kind, rule, read);
     const prefix = destinationPrefix(mapping, policy.cluster);
-    const options = { mapping, kind, prefix, judge, tally: policy.tally, section, order: this.order, signal, next };
+    const options = { mapping, kind, prefix, judge, read, tally: policy.tally, section, order: this.order, signal, next };
     if (!rule.followsEndpoints) return new PolicyStage(options);
     if (kind === 'identities') return this.follow.identityStage(options, relist);
     return judge instanceof EndpointJudge ? this.follow.endpointStage(options, judge) : new PolicyStage(options);

@@ -2,7 +2,7 @@
 import { keyText } from '../../shared/etcd/types.ts';
 import type { MirroredKind } from '../kv/kinds.ts';
 import type { MappingName } from '../mappings.ts';
-import { REFUSALS } from './judges.ts';
+import { REFUSALS } from './judge.ts';
 import { MAX_LISTED_ADDRESSES } from './limits.ts';
 import { type ImportedKind, importedKinds, importedText, type RemotePolicy } from './remote-policy.ts';
 import { policyKind } from './rules/policy.ts';

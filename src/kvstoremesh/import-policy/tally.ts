@@ -2,7 +2,7 @@
 import type { EtcdKey } from '../../shared/etcd/types.ts';
 import type { Logger } from '../../shared/process/log.ts';
 import { MIRRORED_KINDS, type MirroredKind } from '../kv/kinds.ts';
-import type { PolicyRefusal } from './judges.ts';
+import type { PolicyRefusal } from './judge.ts';
 import { KeyCount } from './key-count.ts';
 import { OutsideAddresses } from './outside-addresses.ts';
 

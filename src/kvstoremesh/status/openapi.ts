@@ -8,7 +8,7 @@ import { MAX_LISTED_FINDINGS, MAX_REMOTE_CLUSTERS } from '../../shared/limits.ts
 import { VERSION } from '../../shared/version.ts';
 import { FINDING_KINDS } from '../import-guard/findings.ts';
 import type { FindingReport, ImportGuardReport } from '../import-guard/report.ts';
-import { REFUSALS } from '../import-policy/judges.ts';
+import { REFUSALS } from '../import-policy/judge.ts';
 import { MAX_LISTED_ADDRESSES } from '../import-policy/limits.ts';
 import type { ImportedKindReport, ImportPolicyReport, OutsideReport, PolicyClusterReport } from '../import-policy/report.ts';
 import { MIRRORED_KINDS } from '../kv/kinds.ts';

@@ -6,7 +6,7 @@ import type { Registry } from '../../shared/http/metrics.ts';
 import { QUARANTINE_MODES } from '../configuration/quarantine.ts';
 import { FINDING_KINDS } from '../import-guard/findings.ts';
 import { UNCHECKED_REASONS } from '../import-guard/remote-guard.ts';
-import { REFUSALS } from '../import-policy/judges.ts';
+import { REFUSALS } from '../import-policy/judge.ts';
 import { MIRRORED_KINDS } from '../kv/kinds.ts';
 import { BOUND_NAMES, type RemoteLimits } from '../mirror/bounds.ts';
 import type { RemoteCluster } from '../remote/cluster.ts';

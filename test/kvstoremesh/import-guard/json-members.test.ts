@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { foreignIdentity, nodeClaim, serviceClaim } from '../../../src/kvstoremesh/import-guard/claims.ts';
 import { JsonMembers } from '../../../src/kvstoremesh/import-guard/json-members.ts';
+import { ReadIdentities } from '../../../src/kvstoremesh/import-guard/read-identities.ts';
 
 const reader = new JsonMembers('id', 'cluster', 'clusterid');
 
@@ -159,4 +160,41 @@ describe('what values claim', () => {
     expect(service(json)).toMatchObject({ isForeign: true });
     expect(Object.hasOwn(Object.prototype, 'cluster')).toBe(false);
   });
+});
+
+test('an identity that the import policy has read counts for the guard like one that the guard reads itself', () => {
+  const allowed = (identity: number) => identity < 256 || identity >> 16 === 7;
+  const identities = fc.array(fc.oneof(fc.constantFrom(2, 458_790, 70_000), fc.nat(0xffff_ffff)), { maxLength: 7 });
+  fc.assert(
+    fc.property(identities, (found) => {
+      const value = Buffer.from(`{"IP":"10.0.0.1"${found.map((each) => `,"ID":${each}`).join('')}}`);
+      const read = new ReadIdentities();
+      read.begin(value);
+      for (const each of found) read.add(each);
+      expect(read.has(value)).toBe(found.length <= 4);
+      if (read.has(value)) expect(read.foreign(allowed)).toBe(foreignIdentity(value, allowed));
+      expect(read.has(Buffer.from(value))).toBe(false);
+      read.end();
+      expect(read.has(value)).toBe(false);
+    }),
+  );
+});
+
+test('a prefix as Go writes it is read like any other spelling of it', () => {
+  const octet = fc.nat(255);
+  const mask = fc.oneof(
+    fc.nat(32).map((length) => [24, 16, 8, 0].map((shift) => (length === 0 ? 0 : (-1 << (32 - length)) >>> shift) & 0xff)),
+    fc.tuple(octet, octet, octet, octet),
+  );
+  fc.assert(
+    fc.property(fc.tuple(octet, octet, octet, octet), mask, (address, bytes) => {
+      const cidr = { IP: address.join('.'), Mask: Buffer.from(bytes).toString('base64') };
+      const claimed = (text: string) => nodeClaim(Buffer.from(`{"IPv4AllocCIDR":${text}}`), 'berlin', 7);
+      const plain = claimed(JSON.stringify(cidr));
+      const spaced = claimed(JSON.stringify(cidr, undefined, 1));
+      expect(plain).toEqual(spaced);
+      const ones = bytes.map((byte) => byte.toString(2).padStart(8, '0')).join('');
+      expect(plain?.isPartial).toBe(!/^1*0*$/.test(ones));
+    }),
+  );
 });

@@ -8,7 +8,7 @@
  */
 import type { EtcdKey } from '../../../shared/etcd/types.ts';
 import type { Clock } from '../../../shared/time/clock.ts';
-import type { EndpointJudge } from '../judges.ts';
+import type { EndpointJudge } from '../endpoint-judge.ts';
 import { ENDPOINT_WAIT_MS, MAX_WAITING_ENDPOINT_BYTES, MAX_WAITING_ENDPOINTS } from '../limits.ts';
 import type { PolicyStageOptions } from '../policy-stage.ts';
 import { type EndpointsInUse, FollowStage, IdentityStage } from './identity-stage.ts';
@@ -28,7 +28,6 @@ export interface IdentityFollowOptions {
 }
 
 interface Waiting {
-  readonly own: string;
   readonly value: Buffer;
   readonly round: number;
 }
@@ -100,18 +99,18 @@ export class IdentityFollow implements EndpointsInUse {
     this.#listed.resolve();
   }
 
-  /** An endpoint that uses `identity` is imported. */
-  admit(key: EtcdKey, own: string, identity: number, value: Buffer): void {
+  /** An endpoint that uses `identity` is imported. Its address is `key` from `from` on. */
+  admit(key: EtcdKey, from: number, identity: number, value: Buffer): void {
     this.leave(key);
-    if (identity < FIRST_OF_A_CLUSTER) this.uses.delete(own);
+    if (identity < FIRST_OF_A_CLUSTER) this.uses.delete(key, from);
     else {
-      const isNew = this.uses.set(own, identity);
+      const isNew = this.uses.set(key, from, identity);
       if (isNew) {
         this.#unused.delete(identity);
         this.#identities?.use(identity);
       }
       if (this.#mustWait(identity, value.length)) {
-        this.#waiting.set(key, { own, value: Buffer.from(value), round: this.#round });
+        this.#waiting.set(key, { value: Buffer.from(value), round: this.#round });
         this.#waitingBytes += value.length;
         this.#startDraining();
         return;
@@ -221,7 +220,7 @@ export class EndpointStage extends FollowStage {
 
   /** The identity of the endpoint is written. */
   pass(key: EtcdKey, value: Buffer): void {
-    super.accept(key, '', value);
+    super.accept(key, value);
   }
 
   /** No endpoint waits. */
@@ -231,13 +230,13 @@ export class EndpointStage extends FollowStage {
     this.#follow.endpointsListed();
   }
 
-  protected override accept(key: EtcdKey, own: string, value: Buffer): void {
-    this.#follow.admit(key, own, this.#judge.identity, value);
+  protected override accept(key: EtcdKey, value: Buffer): void {
+    this.#follow.admit(key, this.options.prefix.length, this.#judge.identity, value);
   }
 
-  protected override forget(key: EtcdKey, own: string): void {
+  protected override forget(key: EtcdKey): void {
     this.#follow.leave(key);
-    this.#follow.uses.delete(own);
+    this.#follow.uses.delete(key, this.options.prefix.length);
   }
 
   protected override complete(): void {

@@ -83,7 +83,7 @@ export class IdentityStage extends FollowStage {
   }
 
   override keep(key: EtcdKey): void {
-    this.refuse(key, key.slice(this.options.prefix.length), 'unreadable');
+    this.refuse(key, 'unreadable');
   }
 
   override interrupted(reason: string): void {
@@ -98,8 +98,8 @@ export class IdentityStage extends FollowStage {
     super.interrupted(reason);
   }
 
-  protected override accept(key: EtcdKey, own: string, value: Buffer): void {
-    const identity = identityOf(own);
+  protected override accept(key: EtcdKey, value: Buffer): void {
+    const identity = this.#identityOf(key);
     if (this.#follow.uses.isUsed(identity) || this.#follow.isLeaving(identity)) {
       this.#pass(key, identity, value);
       return;
@@ -108,8 +108,8 @@ export class IdentityStage extends FollowStage {
     if (identity > 0) this.#hold(key, identity, value);
   }
 
-  protected override forget(_key: EtcdKey, own: string): void {
-    this.#forget(identityOf(own));
+  protected override forget(key: EtcdKey): void {
+    this.#forget(this.#identityOf(key));
   }
 
   protected override complete(): void {
@@ -169,11 +169,17 @@ export class IdentityStage extends FollowStage {
 
   #pass(key: EtcdKey, identity: number, value: Buffer): void {
     this.#forget(identity);
-    super.accept(key, '', value);
+    super.accept(key, value);
   }
 
   #isLive(identity: number): boolean {
     return this.options.section.liveBytes(this.#keyOf(identity)) !== undefined;
+  }
+
+  /** 0 where the name of the key is no identity. */
+  #identityOf(key: EtcdKey): number {
+    const own = key.slice(this.options.prefix.length);
+    return DECIMAL.test(own) ? Number(own) : 0;
   }
 
   #keyOf(identity: number): EtcdKey {
@@ -182,8 +188,3 @@ export class IdentityStage extends FollowStage {
 }
 
 const NO_VALUE = Buffer.alloc(0);
-
-/** 0 where the name of the key is no identity. */
-function identityOf(own: string): number {
-  return DECIMAL.test(own) ? Number(own) : 0;
-}

@@ -31,6 +31,17 @@ class Ranges {
     return low < this.#count && this.#compare(this.#first, low, first) <= 0 && this.#compare(this.#last, low, last) >= 0;
   }
 
+  /** As `covers`, for one address of one word. */
+  has(address: number): boolean {
+    let [low, high] = [0, this.#count];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#last[middle] as number) < address) low = middle + 1;
+      else high = middle;
+    }
+    return low < this.#count && (this.#first[low] as number) <= address;
+  }
+
   #compare(bounds: Uint32Array, range: number, address: Uint32Array): number {
     for (let word = 0; word < this.#words; word += 1) {
       const difference = (bounds[range * this.#words + word] as number) - (address[word] as number);
@@ -71,8 +82,7 @@ export class AddressRanges {
 
   /** `bits`: see ipv4Bits. */
   hasIpv4(bits: number): boolean {
-    this.#first4[0] = bits;
-    return this.#ipv4.covers(this.#first4, this.#first4);
+    return this.#ipv4.has(bits >>> 0);
   }
 
   /** All addresses of the prefix are in the set. */

@@ -5,6 +5,7 @@ import { MIRRORED_KINDS } from '../../kv/kinds.ts';
 import type { MappingName } from '../../mappings.ts';
 import { AddressRanges } from './address-ranges.ts';
 import { Glob, NameRules } from './glob.ts';
+import { Namespaces } from './namespaces.ts';
 
 /** Limits of a cluster; undefined where the flags decide, 0 for none. */
 export interface PolicyQuota {
@@ -35,7 +36,7 @@ export type ImportPolicy = readonly ClusterRule[];
 export class CompiledRule {
   readonly rule: ClusterRule;
   /** Undefined where any passes; so are the others. */
-  readonly namespaces: NameRules | undefined;
+  readonly namespaces: Namespaces | undefined;
   readonly pods: AddressRanges | undefined;
   readonly nodes: AddressRanges | undefined;
   /** Of backends: Pods of the host network have the address of their node. Undefined where any address may be a Pod's. */
@@ -46,7 +47,8 @@ export class CompiledRule {
     this.rule = rule;
     const { namespaces, podCIDRs, nodeCIDRs } = rule;
     const globs = (texts: readonly string[]) => texts.map((text) => new Glob(text));
-    this.namespaces = namespaces && new NameRules(namespaces.allow && globs(namespaces.allow), globs(namespaces.deny));
+    this.namespaces =
+      namespaces && new Namespaces(new NameRules(namespaces.allow && globs(namespaces.allow), globs(namespaces.deny)));
     this.pods = rangesOf(podCIDRs);
     this.nodes = rangesOf(nodeCIDRs);
     this.backends = podCIDRs && rangesOf([...podCIDRs, ...(nodeCIDRs ?? [])]);
