@@ -14,6 +14,10 @@ import type { Judge, PolicyRefusal } from './judge.ts';
 import type { PolicyTally } from './tally.ts';
 import type { WithdrawalOrder } from './withdrawal-order.ts';
 
+export type PolicySection = Pick<Section, 'liveBytes' | 'stats' | 'flushed' | 'compare' | 'keep' | 'remove'>;
+
+const NO_VALUE = Buffer.alloc(0);
+
 export interface PolicyStageOptions {
   readonly mapping: Mapping;
   readonly kind: MirroredKind;
@@ -22,9 +26,11 @@ export interface PolicyStageOptions {
   /** What the judge has read of the value that is passed on. */
   readonly read: ReadIdentities;
   readonly tally: PolicyTally;
-  readonly section: Pick<Section, 'liveBytes' | 'stats' | 'flushed' | 'compare'>;
+  readonly section: PolicySection;
   /** Undefined where removals need not wait for other kinds. */
   readonly order: WithdrawalOrder | undefined;
+  /** Of a first load; see PolicyRunOptions. */
+  readonly hasRoom: (() => boolean) | undefined;
   /** Of the connection. */
   readonly signal: AbortSignal;
   readonly next: Stage;
@@ -32,6 +38,8 @@ export interface PolicyStageOptions {
 
 export class PolicyStage implements Stage {
   protected readonly options: PolicyStageOptions;
+  /** Keys that etcd holds from an earlier run, and that stay until the turn of the kind. Only the section knows them. */
+  readonly #withheld = new Set<EtcdKey>();
   #listing = 0;
 
   constructor(options: PolicyStageOptions) {
@@ -59,6 +67,7 @@ export class PolicyStage implements Stage {
       this.refuse(key, verdict);
       return;
     }
+    this.#claim(key);
     tally.clear(kind, key);
     next.keep(key);
   }
@@ -71,6 +80,7 @@ export class PolicyStage implements Stage {
 
   interrupted(reason: string): void {
     const { kind, tally, next } = this.options;
+    this.#withheld.clear();
     this.#listing = tally.begin(kind);
     next.interrupted(reason);
   }
@@ -83,6 +93,7 @@ export class PolicyStage implements Stage {
   /** The rule imports the key. */
   protected accept(key: EtcdKey, value: Buffer): void {
     const { kind, tally, next } = this.options;
+    this.#claim(key);
     tally.clear(kind, key);
     next.upsert(key, value);
   }
@@ -90,31 +101,55 @@ export class PolicyStage implements Stage {
   protected refuse(key: EtcdKey, reason: PolicyRefusal): void {
     const { kind, judge, tally, section } = this.options;
     tally.refuse(kind, key, reason, judge.address, this.#listing);
-    if (section.liveBytes(key) !== undefined) this.drop(key);
+    if (this.withhold(key)) this.forget(key);
+    else if (section.liveBytes(key) !== undefined) this.drop(key);
     else this.forget(key);
   }
 
   /** The key goes, if it is there. */
   protected drop(key: EtcdKey): void {
     this.forget(key);
-    this.options.next.remove(key);
+    if (!this.#claim(key)) this.options.next.remove(key);
   }
 
   /** The key is neither imported nor about to be. */
   protected forget(_key: EtcdKey): void {}
 
-  /** What the listing did not name goes, in its turn. */
+  /** True where the key, which the rule keeps out, stays in etcd until the turn of its kind. */
+  protected withhold(key: EtcdKey): boolean {
+    if (this.isWithheld(key)) return true;
+    const { section, hasRoom } = this.options;
+    if (hasRoom === undefined) return false;
+    const held = section.compare(key, NO_VALUE);
+    if (held === undefined || held === 'absent' || section.liveBytes(key) !== undefined || !hasRoom()) return false;
+    section.keep(key);
+    this.#withheld.add(key);
+    return true;
+  }
+
+  protected isWithheld(key: EtcdKey): boolean {
+    return this.#withheld.size > 0 && this.#withheld.has(key);
+  }
+
+  /** False where the key was not withheld. The section forgets it: the stages behind this one have never seen it. */
+  #claim(key: EtcdKey): boolean {
+    if (this.#withheld.size === 0 || !this.#withheld.delete(key)) return false;
+    this.options.section.remove(key);
+    return true;
+  }
+
+  /** What the listing did not name goes, in its turn; in a first load, what was withheld. */
   protected complete(): void {
-    const { mapping, order, section, signal, next } = this.options;
-    if (order === undefined) {
-      next.listed();
-      return;
-    }
+    const { mapping, order, hasRoom, section, signal, next } = this.options;
+    const isFirstLoad = hasRoom !== undefined;
+    if (order === undefined || isFirstLoad) next.listed();
+    if (order === undefined) return;
     const listing = this.#listing;
     const finish = async () => {
       await order.turn(mapping, signal);
       if (this.#listing !== listing) return;
-      next.listed();
+      if (isFirstLoad) for (const key of this.#withheld) this.#claim(key);
+      else next.listed();
       await section.flushed(signal);
       order.done(mapping);
     };

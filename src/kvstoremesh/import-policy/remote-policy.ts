@@ -1,7 +1,6 @@
 /** The import policy of one remote: its rule, what that keeps out, and the stages that keys pass over one connection. */
 
 import type { Logger } from '../../shared/process/log.ts';
-import type { Section } from '../../shared/publisher/types.ts';
 import type { Clock } from '../../shared/time/clock.ts';
 import { ReadIdentities } from '../import-guard/read-identities.ts';
 import { MIRRORED_KINDS, type MirroredKind } from '../kv/kinds.ts';
@@ -12,7 +11,7 @@ import { IdentityFollow } from './identities/identity-follow.ts';
 import { IdentityUses } from './identities/identity-uses.ts';
 import type { Judge } from './judge.ts';
 import { judgeFor } from './judges.ts';
-import { PolicyStage } from './policy-stage.ts';
+import { type PolicySection, PolicyStage } from './policy-stage.ts';
 import { type CompiledRule, policyKind } from './rules/policy.ts';
 import { PolicyTally } from './tally.ts';
 import { WithdrawalOrder } from './withdrawal-order.ts';
@@ -92,8 +91,14 @@ function changeOf(before: CompiledRule | undefined, rule: CompiledRule | undefin
 }
 
 export interface PolicyRunOptions {
-  /** Kinds whose removals wait for each other; undefined in a first load, whose order is the publisher's. */
+  /** Kinds whose removals wait for each other; undefined where nothing is removed. */
   readonly ordered: readonly Mapping[] | undefined;
+  /**
+   * Of a first load, in which the publisher orders the listings: each is passed on at once, and a key that the rule keeps out and that
+   * etcd holds from an earlier run stays until the turn of its kind, while this says that there is room for one more. Undefined
+   * otherwise: a listing is passed on in the turn of its kind.
+   */
+  readonly hasRoom?: (() => boolean) | undefined;
   /** See UNUSED_IDENTITY_MS. */
   readonly unusedMs: number;
   readonly clock: Clock;
@@ -101,7 +106,7 @@ export interface PolicyRunOptions {
 }
 
 export interface PolicyStageParts {
-  readonly section: Pick<Section, 'liveBytes' | 'stats' | 'flushed' | 'compare'>;
+  readonly section: PolicySection;
   readonly next: Stage;
   /** For the guard behind this stage; undefined where nothing is guarded. */
   readonly read?: ReadIdentities | undefined;
@@ -111,6 +116,8 @@ export interface PolicyStageParts {
 
 /** One rule over one connection. */
 export class PolicyRun {
+  /** See PolicyRunOptions. */
+  readonly hasRoom: (() => boolean) | undefined;
   readonly order: WithdrawalOrder | undefined;
   readonly follow: IdentityFollow;
   readonly #options: PolicyRunOptions & {
@@ -124,17 +131,30 @@ export class PolicyRun {
   ) {
     const { ordered, clock, uses, unusedMs, signal } = options;
     this.#options = options;
+    this.hasRoom = options.hasRoom;
     this.order = ordered && new WithdrawalOrder(ordered, clock);
     this.follow = new IdentityFollow({ uses, unusedMs, clock, signal });
   }
 
   /** The stage before `next`, which receives mirrored keys. */
   stage(mapping: Mapping, { section, next, relist, read = new ReadIdentities() }: PolicyStageParts): Stage {
-    const { policy, rule, signal } = this.#options;
+    const { policy, rule, hasRoom, signal } = this.#options;
     const kind = policyKind(mapping.name);
     const judge: Judge = judgeFor(kind, rule, read);
     const prefix = destinationPrefix(mapping, policy.cluster);
-    const options = { mapping, kind, prefix, judge, read, tally: policy.tally, section, order: this.order, signal, next };
+    const options = {
+      mapping,
+      kind,
+      prefix,
+      judge,
+      read,
+      tally: policy.tally,
+      section,
+      order: this.order,
+      hasRoom,
+      signal,
+      next,
+    };
     if (!rule.followsEndpoints) return new PolicyStage(options);
     if (kind === 'identities') return this.follow.identityStage(options, relist);
     return judge instanceof EndpointJudge ? this.follow.endpointStage(options, judge) : new PolicyStage(options);

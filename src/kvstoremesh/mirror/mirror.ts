@@ -132,12 +132,13 @@ export class Mirror {
     this.#listed = false;
     this.#problem = undefined;
     if (enabled) return;
-    const order = run?.policy?.order;
+    const [order, hasRoom] = [run?.policy?.order, run?.policy?.hasRoom];
     if (run === undefined || order === undefined) {
       section.clear();
       return;
     }
     const clear = async ({ signal }: { readonly signal: AbortSignal }) => {
+      if (hasRoom !== undefined) await this.#withhold(section, hasRoom, signal);
       await order.turn(this.mapping, signal);
       section.clear();
       await section.flushed(signal);
@@ -156,6 +157,8 @@ export class Mirror {
     this.#problem = undefined;
     const prefix = sourcePrefix(this.mapping, cluster, cached);
     const section = this.#ensureSection();
+    // What etcd holds decides what the policy withdraws, and in which order.
+    if (policyRun?.hasRoom !== undefined) await section.whenEtcdListed(signal);
     let relist: () => void = () => undefined;
     const sink = mirrorPipeline({
       mapping: this.mapping,
@@ -231,6 +234,16 @@ export class Mirror {
     this.#section.release();
     this.#options.metrics.removeSection(this.#section);
     this.#section = undefined;
+  }
+
+  /** Keys of an earlier run stay for now, as far as there is room; the first load of the kind is over. */
+  async #withhold(section: Section, hasRoom: () => boolean, signal: AbortSignal): Promise<void> {
+    await section.whenEtcdListed(signal);
+    section.interrupted('the kind is not imported');
+    for await (const page of this.#options.local.list(section.options.prefix, { signal, keysOnly: true })) {
+      for (const { key } of page.keyValues) if (hasRoom()) section.keep(key);
+    }
+    section.listed();
   }
 
   #ensureSection(): Section {

@@ -66,6 +66,13 @@ export class Quota {
     return this.#isExceeded;
   }
 
+  /** The local etcd may hold as much again: see `announce`. */
+  get hasRoom(): boolean {
+    const { keys: maxKeys, bytes: maxBytes } = this.bounds.limits;
+    const { keys, bytes } = this.#options.held();
+    return (maxKeys === 0 || keys < maxKeys) && (maxBytes === 0 || bytes < maxBytes);
+  }
+
   /** The part of one more kind of keys. */
   part(): QuotaPart {
     const part = new QuotaPart();

@@ -137,7 +137,8 @@ async function untilStopped(options: SessionOptions, onComplete: () => void): Pr
     if (change === 'decisions') scope.abort(new PolicyChangedError());
   });
   const policyRun = policy?.begin({
-    ordered: mirrors.every(({ synced }) => synced) ? mirrors.map(({ mapping }) => mapping) : undefined,
+    ordered: mirrors.map(({ mapping }) => mapping),
+    hasRoom: mirrors.every(({ synced }) => synced) ? undefined : () => quota.hasRoom,
     unusedMs: timing.unusedIdentityMs ?? UNUSED_IDENTITY_MS,
     clock,
     signal: scope.signal,

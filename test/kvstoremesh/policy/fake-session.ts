@@ -136,8 +136,8 @@ export class FakeSession {
     this.#watched.clear();
     this.#stages = new Map();
     const isSynced = KINDS.every((kind) => this.sections[kind].stats.synced);
-    const ordered = isSynced ? KINDS.map(mappingFor) : undefined;
-    const run = this.policy.begin({ ordered, unusedMs: 60_000, clock: this.clock, signal });
+    const hasRoom = isSynced ? undefined : () => true;
+    const run = this.policy.begin({ ordered: KINDS.map(mappingFor), hasRoom, unusedMs: 60_000, clock: this.clock, signal });
     for (const kind of KINDS) {
       const [mapping, section] = [mappingFor(kind), this.sections[kind]];
       if (!this.policy.imports(mapping)) {

@@ -189,6 +189,76 @@ describe.skipIf(etcdVersions().length === 0)('the import policy of a running mir
     stop.abort(new Error('seen'));
   });
 
+  test.each<readonly [string, RuleText, readonly string[], readonly string[]]>([
+    ['other namespaces', { namespaces: { allow: ['shop'] } }, SHOP, ['services', 'ip', 'ip', 'identities']],
+    [
+      'fewer kinds',
+      { kinds: ['nodes'] },
+      ['nodes/v1/berlin/n1'],
+      [...'ss']
+        .map(() => 'services')
+        .concat(
+          [...'iiii'].map(() => 'ip'),
+          'identities',
+          'identities',
+        ),
+    ],
+  ])(
+    'a policy with %s after a restart withdraws services first and identities last, and nothing else changes',
+    async (_, rule, left, order) => {
+      await using local = await startLocal();
+      await using berlin = await startBerlin();
+      const first = await Mesh.mirroring(local, [berlin], { policy: policyOf(undefined) });
+      await first.holds(mirrored(ALL));
+      await first.stop();
+      const before = await revisions(local);
+      const stop = new AbortController();
+      const seen = await recorded(local, await local.revision(), stop.signal);
+      await using mesh = await Mesh.mirroring(local, [berlin], { policy: policyOf(rule) });
+      await mesh.holds(mirrored(left));
+      await until('all removals are seen', () => seen.length >= order.length);
+      expect(seen.every((key) => key.startsWith('-'))).toBe(true);
+      expect(seen.map((key) => /cache\/([a-z]+)/.exec(key)?.[1])).toEqual(order);
+      stop.abort(new Error('seen'));
+      await mesh.until('berlin is ready', 'berlin', ({ ready }) => ready);
+      for (const name of left) expect(await local.revision(cacheKey(name))).toBe(before[cacheKey(name)]);
+      expect(Object.keys(await local.dump('cilium/synced/berlin/'))).toHaveLength(6);
+    },
+  );
+
+  test('a policy with a quota below what an earlier run has mirrored is carried out after a restart', async () => {
+    await using local = await startLocal();
+    await using berlin = await startBerlin();
+    const more = Object.fromEntries(
+      Array.from({ length: 40 }, (_, i) => [`ip/v1/default/10.8.2.${i}`, endpoint(`10.8.2.${i}`, RANGE + 2, 'bank')]),
+    );
+    await berlin.put(Object.fromEntries(Object.entries(more).map(([name, value]) => [stateKey(name), value])));
+    const first = await Mesh.mirroring(local, [berlin], { policy: policyOf(undefined) });
+    await first.holds({ ...mirrored(ALL), ...mirrored(Object.keys(more), more) });
+    await first.stop();
+    await using mesh = await Mesh.mirroring(local, [berlin], {
+      policy: policyOf({ namespaces: { allow: ['shop'] }, quota: { keys: 6 } }),
+    });
+    await mesh.holds(mirrored(SHOP));
+    await mesh.until('berlin is ready', 'berlin', ({ ready }) => ready);
+  });
+
+  test('what was about to go after a restart stays where the policy lets it in again', async () => {
+    await using local = await startLocal();
+    await using berlin = await startBerlin();
+    const first = await Mesh.mirroring(local, [berlin], { policy: policyOf(undefined) });
+    await first.holds(mirrored(ALL));
+    await first.stop();
+    const policy = policyOf({ podCIDRs: ['10.8.0.0/24'] });
+    await using mesh = new Mesh(local, { policy });
+    mesh.add(berlin);
+    await mesh.until('berlin is connected', 'berlin', ({ connected }) => connected);
+    setRule(policy, { namespaces: { allow: ['bank'] } });
+    await mesh.holds(mirrored(ALL.filter((name) => name.startsWith('nodes') || !SHOP.includes(name))));
+    setRule(policy, undefined);
+    await mesh.holds(mirrored(ALL));
+  });
+
   test('nothing is written or removed before the policy is usable', async () => {
     await using local = await startLocal();
     await using berlin = await startBerlin();

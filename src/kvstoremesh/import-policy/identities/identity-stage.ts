@@ -123,7 +123,7 @@ export class IdentityStage extends FollowStage {
     const { kind, tally, section, next } = this.options;
     if (this.#follow.areEndpointsListed) tally.refuse(kind, key, 'unused', '', 0);
     else tally.exclude(kind, key);
-    if (section.liveBytes(key) !== undefined) next.remove(key);
+    if (!this.withhold(key) && section.liveBytes(key) !== undefined) next.remove(key);
   }
 
   #hold(key: EtcdKey, identity: number, value: Buffer): void {
@@ -137,7 +137,7 @@ export class IdentityStage extends FollowStage {
     if (this.#follow.areEndpointsListed) return;
     this.#isUndecided = true;
     // An endpoint that was not read yet may use it.
-    this.options.next.keep(key);
+    if (!this.isWithheld(key)) this.options.next.keep(key);
   }
 
   #forget(identity: number): void {
@@ -173,7 +173,8 @@ export class IdentityStage extends FollowStage {
   }
 
   #isLive(identity: number): boolean {
-    return this.options.section.liveBytes(this.#keyOf(identity)) !== undefined;
+    const key = this.#keyOf(identity);
+    return this.options.section.liveBytes(key) !== undefined && !this.isWithheld(key);
   }
 
   /** 0 where the name of the key is no identity. */
