@@ -21,6 +21,7 @@ import { VERSION } from '../shared/version.ts';
 import type { KvstoremeshConfig, KvstoremeshFlags, ReportsConfig } from './flags.ts';
 import { kvstoremeshConfig } from './flags.ts';
 import { importGuardReport } from './import-guard/report.ts';
+import { type PolicyInForce, policyFindings } from './import-policy/problems.ts';
 import { importPolicyReport } from './import-policy/report.ts';
 import { CurrentPolicy, followPolicyFile } from './import-policy/rules/current-policy.ts';
 import { MeshHistory } from './page/history.ts';
@@ -125,7 +126,8 @@ async function runMirror(
     meshSummary(config, health, { isLeader: leader.current !== undefined, leaderKey, sampleMs: timing.sampleMs });
   const certificatesOf = etcdMetrics.certificatesOf.bind(etcdMetrics);
   const page = statusPage({ mesh, remotes: all, draining, certificatesOf }, history, clock);
-  await serve(config, runtime, { health, clusters: all, page }, signal);
+  const inForce = { path: config.importPolicy, policy };
+  await serve(config, runtime, { health, clusters: all, page, policy: inForce }, signal);
   if (policy !== undefined) {
     const file = { path: config.importPolicy, policy, clock, log, metrics, health };
     jobs.startJob('import policy', (jobSignal) => followPolicyFile(file, jobSignal));
@@ -201,12 +203,13 @@ interface Served {
   readonly health: Health;
   readonly clusters: () => readonly RemoteCluster[];
   readonly page: StatusPage;
+  readonly policy: PolicyInForce;
 }
 
 async function serve(
   { servers, remotes: { limits, importGuard } }: KvstoremeshConfig,
   { log, metrics }: Runtime,
-  { health, clusters, page }: Served,
+  { health, clusters, page, policy }: Served,
   signal: AbortSignal,
 ): Promise<void> {
   registerRemoteMetrics(metrics, clusters, limits);
@@ -216,7 +219,7 @@ async function serve(
   const resources = {
     '/v1/cluster': () => remoteClusterStatuses(clusters()),
     '/v1/import-guard': () => importGuardReport(importGuard, findings()),
-    '/v1/import-policy': () => importPolicyReport(clusters()),
+    '/v1/import-policy': () => importPolicyReport(clusters(), policyFindings(policy, clusters())),
     '/swagger.json': () => OPENAPI,
     ...page.resources,
   };

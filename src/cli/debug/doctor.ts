@@ -6,26 +6,36 @@ import { answerForm, findingsForm } from '../command/answer-form.ts';
 import type { Command } from '../command/command.ts';
 import { flagCommand } from '../command/flag-command.ts';
 import { print } from '../command/output.ts';
-import { localDoctorFlagTable, meshDoctorFlagTable, ownClusterName } from './flags.ts';
+import { exportDoctorFlagTable, type localDoctorFlagTable, meshDoctorFlagTable, ownClusterName } from './flags.ts';
 
 const EXIT_ERRORS = 1;
 
-/** Checks the local etcd. `group`: the command that it belongs to. */
+/** Characters of a member of a finding: a line of the output has fewer. */
+const MAX_FINDING_TEXT_LENGTH = 8_000;
+
+/** Checks the local etcd, and the selector of endpoints. `group`: the command that it belongs to. */
 export function localDoctor(group: string): Command {
   return flagCommand({
     name: `${group} doctor`,
-    summary: 'Name what is wrong with the local etcd and its certificates, and what to do',
-    flags: localDoctorFlagTable,
+    summary: 'Name what is wrong with the local etcd, its certificates and the selector of endpoints, and what to do',
+    flags: exportDoctorFlagTable,
     async run({ values }) {
       const report = await reporter(values.output);
       // Loaded here, so that no other command pays for it.
-      const { examineLocal } = await import('../../shared/doctor/doctor.ts');
-      return report(await examineLocal(await optionsOf(values)));
+      const [{ examineLocal }, { metricsText }, { selectorFindings }] = await Promise.all([
+        import('../../shared/doctor/doctor.ts'),
+        import('../../shared/doctor/etcd-series.ts'),
+        import('../../apiserver/plan/selector-findings.ts'),
+      ]);
+      const { exportEndpointSelector: selector, daemonMetrics, timeoutMs } = values;
+      const asked = metricsText(daemonMetrics, AbortSignal.timeout(timeoutMs));
+      const [findings, metrics] = await Promise.all([optionsOf(values).then(examineLocal), asked]);
+      return report([...selectorFindings({ selector, metrics }), ...findings]);
     },
   });
 }
 
-/** Checks the remote clusters too. */
+/** Checks the remote clusters and the import policy too. */
 export function meshDoctor(group: string): Command {
   return flagCommand({
     name: `${group} doctor`,
@@ -36,9 +46,27 @@ export function meshDoctor(group: string): Command {
       const report = await reporter(values.output);
       const { examineMesh } = await import('../../shared/doctor/doctor.ts');
       const options = { ...(await optionsOf(values)), directory: values.clustermeshConfig, clusters };
-      return report(await examineMesh(options));
+      const [findings, policy] = await Promise.all([examineMesh(options), policyFindings(values.host)]);
+      return report([...policy, ...findings]);
     },
   });
+}
+
+/** What the daemon says of its import policy; nothing where it does not answer, or is the original. */
+async function policyFindings(host: string): Promise<readonly Finding[]> {
+  const [{ fetchAnswer }, { z }] = await Promise.all([import('../../kvstoremesh/status/status-client.ts'), import('zod')]);
+  const text = z.string().max(MAX_FINDING_TEXT_LENGTH);
+  const finding = z.object({
+    check: text,
+    group: text,
+    verdict: z.enum(['warning', 'error', 'unknown']),
+    subject: text,
+    evidence: text,
+    remedy: text,
+  });
+  const answer = await fetchAnswer(host, '/v1/import-policy').catch(() => undefined);
+  const parsed = z.object({ problems: z.array(finding) }).safeParse(answer);
+  return parsed.success ? parsed.data.problems : [];
 }
 
 async function optionsOf(values: FlagValues<typeof localDoctorFlagTable>): Promise<DoctorOptions> {

@@ -46,6 +46,12 @@ export const localDoctorFlagTable = {
   'etcd-metrics': text('', 'URL of the metrics of the local etcd; port 9963 of this Pod if empty'),
 };
 
+export const exportDoctorFlagTable = {
+  ...localDoctorFlagTable,
+  'export-endpoint-selector': text('', 'Label selector of the clustermesh daemon; no selector if empty'),
+  'daemon-metrics': text('http://localhost:9962/metrics', 'URL of the metrics of the clustermesh daemon'),
+};
+
 export const meshDoctorFlagTable = { ...localDoctorFlagTable, ...hostFlag, ...directoryFlag };
 
 export const importPlanFlagTable = {

@@ -1,4 +1,5 @@
 /** `GET /v1/import-policy`: the rule of each remote, what it keeps out, and addresses outside of it. The original has no such path. */
+import type { Finding } from '../../shared/diagnosis/finding.ts';
 import { keyText } from '../../shared/etcd/types.ts';
 import type { MirroredKind } from '../kv/kinds.ts';
 import type { MappingName } from '../mappings.ts';
@@ -12,6 +13,8 @@ export interface ImportPolicyReport {
   readonly outside: readonly OutsideReport[];
   /** There are more such addresses than listed. */
   readonly truncated?: true;
+  /** What is wrong, or probably not meant: as the doctor prints it. */
+  readonly problems: readonly Finding[];
 }
 
 export interface PolicyClusterReport {
@@ -57,16 +60,16 @@ export function importedTextOf(remote: PolicyRemote): string | undefined {
   return importedText(importedOf(remote));
 }
 
-export function importPolicyReport(remotes: readonly PolicyRemote[]): ImportPolicyReport {
+export function importPolicyReport(remotes: readonly PolicyRemote[], problems: readonly Finding[] = []): ImportPolicyReport {
   const clusters = remotes.flatMap((remote) => (remote.policy === undefined ? [] : [clusterReport(remote, remote.policy)]));
   const outside: OutsideReport[] = [];
   for (const { name: cluster, policy } of remotes) {
     for (const { key, kind, list: rule, address } of policy?.tally.outside ?? []) {
-      if (outside.length >= MAX_LISTED_ADDRESSES) return { clusters, outside, truncated: true };
+      if (outside.length >= MAX_LISTED_ADDRESSES) return { clusters, outside, truncated: true, problems };
       outside.push({ cluster, key: keyText(key), kind, rule, address });
     }
   }
-  return { clusters, outside };
+  return { clusters, outside, problems };
 }
 
 function clusterReport(remote: PolicyRemote, { rule, tally }: RemotePolicy): PolicyClusterReport {

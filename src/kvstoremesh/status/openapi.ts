@@ -4,6 +4,7 @@
  * It describes the answers of status.ts, the members of the original and ours; a test holds both against each other. The data
  * of the status page is not part of it: its form belongs to the page and may change.
  */
+import type { Finding } from '../../shared/diagnosis/finding.ts';
 import { MAX_LISTED_FINDINGS, MAX_REMOTE_CLUSTERS } from '../../shared/limits.ts';
 import { VERSION } from '../../shared/version.ts';
 import { FINDING_KINDS } from '../import-guard/findings.ts';
@@ -140,12 +141,27 @@ const IMPORTED_KIND: Schema = {
 
 const IMPORT_POLICY_REPORT: Schema = {
   type: 'object',
-  required: ['clusters', 'outside'],
+  required: ['clusters', 'outside', 'problems'],
   properties: {
     clusters: { type: 'array', maxItems: MAX_REMOTE_CLUSTERS, items: { $ref: '#/definitions/PolicyCluster' } },
     outside: { type: 'array', maxItems: MAX_LISTED_ADDRESSES, items: { $ref: '#/definitions/OutsideAddress' } },
     truncated: flag('Whether addresses were omitted'),
+    problems: { type: 'array', items: { $ref: '#/definitions/Finding' } },
   } satisfies Members<ImportPolicyReport>,
+  additionalProperties: false,
+};
+
+const FINDING: Schema = {
+  type: 'object',
+  required: ['check', 'evidence', 'group', 'remedy', 'subject', 'verdict'],
+  properties: {
+    check: word('ID of the check'),
+    group: word('Heading of the check'),
+    verdict: word('error, warning or unknown'),
+    subject: word('The cluster, or what else it is about'),
+    evidence: word('What was found'),
+    remedy: word('What is to be done, and the command to run'),
+  } satisfies Members<Finding>,
   additionalProperties: false,
 };
 
@@ -237,6 +253,7 @@ export const OPENAPI = {
     ImportedKind: IMPORTED_KIND,
     PolicyCluster: POLICY_CLUSTER,
     OutsideAddress: OUTSIDE_ADDRESS,
+    Finding: FINDING,
     ImportGuardReport: IMPORT_GUARD_REPORT,
     ImportFinding: IMPORT_FINDING,
     RemoteCluster: REMOTE_CLUSTER,

@@ -10,10 +10,15 @@ export class StatusUnavailableError extends ProgramError {
 }
 
 /** The parsed body. `host` is `host:port`, with or without `http://`. Rejects with StatusUnavailableError. */
-export async function fetchStatus(host: string): Promise<unknown> {
+export function fetchStatus(host: string): Promise<unknown> {
+  return fetchAnswer(host, '/v1/cluster');
+}
+
+/** As fetchStatus, of another path of the API. */
+export async function fetchAnswer(host: string, path: string): Promise<unknown> {
   const signal = AbortSignal.timeout(STATUS_TIMEOUT_MS);
   try {
-    const answer = await request(urlOf(host), signal);
+    const answer = await request(urlOf(host, path), signal);
     const body = await bodyOf(answer);
     if (answer.statusCode !== 200) throw new StatusUnavailableError(`${host} answered ${answer.statusCode}; is it KVStoreMesh?`);
     return JSON.parse(body) as unknown;
@@ -24,11 +29,11 @@ export async function fetchStatus(host: string): Promise<unknown> {
   }
 }
 
-function urlOf(host: string): URL {
+function urlOf(host: string, path: string): URL {
   const url = URL.parse(host.includes('://') ? host : `http://${host}`);
   if (url?.protocol !== 'http:')
     throw new StatusUnavailableError(`${JSON.stringify(host)} is not an address; allowed: host:port, such as localhost:9889`);
-  url.pathname = '/v1/cluster';
+  url.pathname = path;
   return url;
 }
 

@@ -27,7 +27,7 @@ export interface FindingsLayout {
 }
 
 /** Characters of a line. */
-const MAX_LINE_LENGTH = 1_200;
+export const MAX_LINE_LENGTH = 1_200;
 
 const COLORS: Readonly<Record<Verdict, number>> = { ok: 32, warning: 33, error: 31, unknown: 35 };
 

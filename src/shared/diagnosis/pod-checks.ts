@@ -17,6 +17,7 @@ const ETCD_LOG = `${KUBECTL} logs deployment/clustermesh-apiserver --container e
 const RESTART = `${KUBECTL} rollout restart deployment/clustermesh-apiserver`;
 const helm = (value: string) => `helm upgrade cilium cilium/cilium --namespace kube-system --reuse-values --set ${value}`;
 const LOCAL = 'clustermesh-apiserver clustermesh-dbg troubleshoot';
+const IMPORT_POLICY = `${KUBECTL} get configmap clustermesh-import-policy --output yaml`;
 const MESH_ETCD = 'meshetcd of docs/operate.md';
 
 interface PodCheck {
@@ -33,6 +34,13 @@ const CHECKS = {
     group: 'Configuration',
     remedy: 'rename the file to the name of its cluster',
     command: `${KUBECTL} edit secret cilium-kvstoremesh`,
+  },
+  'import-policy-file': { group: 'Configuration', remedy: 'correct the file', command: IMPORT_POLICY },
+  'import-policy-rule': { group: 'Configuration', remedy: 'correct its match, or its place', command: IMPORT_POLICY },
+  'export-selector': {
+    group: 'Configuration',
+    remedy: 'correct --export-endpoint-selector',
+    command: 'clustermesh-apiserver clustermesh-dbg export-plan --selector=SELECTOR',
   },
   dns: { group: 'Reachability', remedy: 'check the spelling and DNS, or set cilium-host-aliases', command: ENTRY },
   'tcp-refused': {
@@ -79,6 +87,21 @@ const CHECKS = {
     group: 'Remote clusters',
     remedy: 'check the name of the file, and the clustermesh daemon of the remote',
     command: `in cluster CLUSTER: ${KUBECTL} logs deployment/clustermesh-apiserver --container apiserver`,
+  },
+  'import-policy-empty': {
+    group: 'Remote clusters',
+    remedy: 'correct namespaces, podCIDRs and nodeCIDRs of the rule',
+    command: IMPORT_POLICY,
+  },
+  'import-policy-addresses': {
+    group: 'Remote clusters',
+    remedy: 'add the CIDR to the rule if it belongs to the cluster',
+    command: IMPORT_POLICY,
+  },
+  'remote-quota': {
+    group: 'Remote clusters',
+    remedy: 'check what fills its etcd, or raise the limit',
+    command: 'clustermesh-apiserver kvstoremesh-dbg status',
   },
   'cluster-id': { group: 'Remote clusters', remedy: 'set a unique ID', command: `in cluster CLUSTER: ${helm('cluster.id=ID')}` },
   'max-clusters': {

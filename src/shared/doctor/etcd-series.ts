@@ -27,7 +27,7 @@ export function metricsUrls(url: string): readonly string[] {
 
 /** Of the first of `urls` that serves them; undefined where none does. Never rejects. */
 export async function readEtcdSeries(urls: readonly string[], signal: AbortSignal): Promise<EtcdSeries | undefined> {
-  const texts = await Promise.all(urls.map((url) => textAt(url, signal)));
+  const texts = await Promise.all(urls.map((url) => metricsText(url, signal)));
   return texts.map((text) => text && seriesOf(text)).find((series) => series !== undefined && series !== '') || undefined;
 }
 
@@ -45,7 +45,8 @@ function seriesOf(text: string): EtcdSeries | undefined {
   return Object.values(series).every((each) => each === undefined) ? undefined : series;
 }
 
-async function textAt(url: string, signal: AbortSignal): Promise<string | undefined> {
+/** The answer of `url`, up to a bound; undefined where there is none. Never rejects. */
+export async function metricsText(url: string, signal: AbortSignal): Promise<string | undefined> {
   try {
     const answer = await fetch(url, { signal });
     if (!answer.ok || answer.body === null) return undefined;

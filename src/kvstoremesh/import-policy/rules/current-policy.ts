@@ -16,6 +16,7 @@ import { ImportPolicyError, parseImportPolicy } from './policy-file.ts';
 export class CurrentPolicy {
   #policy: ImportPolicy = [];
   #problem: string | undefined;
+  #absence: string | undefined;
   readonly #usable = Promise.withResolvers<void>();
   #isUsable = false;
   readonly #listeners = new Set<() => void>();
@@ -28,6 +29,16 @@ export class CurrentPolicy {
   /** Why the file cannot be used at the moment; the policy before stays in force. */
   get problem(): string | undefined {
     return this.#problem;
+  }
+
+  /** Why there is no policy although there should be one; everything is imported then. */
+  get absence(): string | undefined {
+    return this.#absence;
+  }
+
+  /** Those in force. */
+  get rules(): ImportPolicy {
+    return this.#policy;
   }
 
   /** Resolves when it is usable; rejects when `signal` is aborted first. */
@@ -45,8 +56,10 @@ export class CurrentPolicy {
     return () => this.#listeners.delete(listener);
   }
 
-  set(policy: ImportPolicy): void {
+  /** `absence`: why there are no rules. */
+  set(policy: ImportPolicy, absence?: string): void {
     this.#policy = policy;
+    this.#absence = absence;
     this.#problem = undefined;
     this.#isUsable = true;
     for (const listener of [...this.#listeners]) listener();
@@ -141,7 +154,7 @@ class PolicyFile {
     }
     if (this.#told !== reason) log.warn({ reason }, 'no import policy; everything is imported until there is one');
     this.#told = reason;
-    if (!policy.isUsable || policy.problem !== undefined) policy.set([]);
+    if (!policy.isUsable || policy.problem !== undefined || policy.absence !== reason) policy.set([], reason);
   }
 
   #failed(reason: string, code: string): void {

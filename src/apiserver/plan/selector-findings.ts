@@ -1,0 +1,37 @@
+/**
+ * What the doctor says about the selector of endpoints: it is wrong, or it selects none. How many are exported is what the daemon
+ * counts (`export_endpoints`); without a selector, and in a replica that does not lead, it has no such series.
+ */
+import type { Finding } from '../../shared/diagnosis/finding.ts';
+import { findingOf, problem } from '../../shared/diagnosis/pod-checks.ts';
+import { FlagError } from '../../shared/flags/error.ts';
+import { parseLabelSelector } from '../export/label-selector.ts';
+
+const SUBJECT = '--export-endpoint-selector';
+const COUNTS =
+  /^cilium_clustermesh_apiserver_export_endpoints\{[^}\n]{0,200}decision="(exported|held_back)"[^}\n]{0,200}\} (\d{1,15})$/gm;
+
+export interface SelectorSources {
+  /** The flag of the daemon; '' where it is not known. */
+  readonly selector: string;
+  /** The series of the daemon; undefined where they cannot be read. */
+  readonly metrics: string | undefined;
+}
+
+export function selectorFindings({ selector, metrics }: SelectorSources): readonly Finding[] {
+  const told = (evidence: string, remedy: string) => [findingOf(problem('export-selector', evidence, remedy), SUBJECT)];
+  try {
+    parseLabelSelector(selector);
+  } catch (thrown) {
+    if (!(thrown instanceof FlagError)) throw thrown;
+    return told(`${thrown.message}; the daemon does not start with it`, 'correct the selector');
+  }
+  const counts = new Map([...(metrics ?? '').matchAll(COUNTS)].map(([, decision, count]) => [decision, Number(count)]));
+  const heldBack = counts.get('held_back') ?? 0;
+  if (counts.get('exported') !== 0 || heldBack === 0) return [];
+  const endpoints = new Intl.NumberFormat('en-US').format(heldBack);
+  return told(
+    `it matches none of ${endpoints} endpoints: no address of a Pod is exported`,
+    'compare it with the labels of the Pods',
+  );
+}
