@@ -8,8 +8,8 @@ import { FlagError } from '../../shared/flags/error.ts';
 import { parseLabelSelector } from '../export/label-selector.ts';
 
 const SUBJECT = '--export-endpoint-selector';
-const COUNTS =
-  /^cilium_clustermesh_apiserver_export_endpoints\{[^}\n]{0,200}decision="(exported|held_back)"[^}\n]{0,200}\} (\d{1,15})$/gm;
+const SERIES = 'cilium_clustermesh_apiserver_export_endpoints{';
+/^cilium_clustermesh_apiserver_export_endpoints\{[^}\n]{0,200}decision="(exported|held_back)"[^}\n]{0,200}\} (\d{1,15})$/gm;
 
 export interface SelectorSources {
   /** The flag of the daemon; '' where it is not known. */
@@ -26,12 +26,20 @@ export function selectorFindings({ selector, metrics }: SelectorSources): readon
     if (!(thrown instanceof FlagError)) throw thrown;
     return told(`${thrown.message}; the daemon does not start with it`, 'correct the selector');
   }
-  const counts = new Map([...(metrics ?? '').matchAll(COUNTS)].map(([, decision, count]) => [decision, Number(count)]));
-  const heldBack = counts.get('held_back') ?? 0;
-  if (counts.get('exported') !== 0 || heldBack === 0) return [];
+  const exported = countOf(metrics, 'exported');
+  const heldBack = countOf(metrics, 'held_back');
+  if (exported !== 0 || heldBack === undefined || heldBack === 0) return [];
   const endpoints = new Intl.NumberFormat('en-US').format(heldBack);
   return told(
     `it matches none of ${endpoints} endpoints: no address of a Pod is exported`,
     'compare it with the labels of the Pods',
   );
+}
+
+/** Undefined where `metrics` does not have it. */
+function countOf(metrics: string | undefined, decision: string): number | undefined {
+  const lines = metrics?.split('\n') ?? [];
+  const line = lines.find((each) => each.startsWith(SERIES) && each.includes(`decision="${decision}"`));
+  const count = Number(line?.slice(line.lastIndexOf(' ') + 1));
+  return Number.isFinite(count) ? count : undefined;
 }

@@ -2,6 +2,7 @@
 import type { Finding } from '../../shared/diagnosis/finding.ts';
 import type { DoctorOptions } from '../../shared/doctor/doctor.ts';
 import type { FlagValues } from '../../shared/flags/table.ts';
+import { STATUS_TIMEOUT_MS } from '../../shared/limits.ts';
 import { answerForm, findingsForm } from '../command/answer-form.ts';
 import type { Command } from '../command/command.ts';
 import { flagCommand } from '../command/flag-command.ts';
@@ -27,8 +28,8 @@ export function localDoctor(group: string): Command {
         import('../../shared/doctor/etcd-series.ts'),
         import('../../apiserver/plan/selector-findings.ts'),
       ]);
-      const { exportEndpointSelector: selector, daemonMetrics, timeoutMs } = values;
-      const asked = metricsText(daemonMetrics, AbortSignal.timeout(timeoutMs));
+      const { exportEndpointSelector: selector, daemonMetrics } = values;
+      const asked = metricsText(daemonMetrics, AbortSignal.timeout(STATUS_TIMEOUT_MS));
       const [findings, metrics] = await Promise.all([optionsOf(values).then(examineLocal), asked]);
       return report([...selectorFindings({ selector, metrics }), ...findings]);
     },

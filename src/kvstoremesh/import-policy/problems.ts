@@ -6,7 +6,6 @@ import { type Finding, MAX_LINE_LENGTH } from '../../shared/diagnosis/finding.ts
 import { findingOf, problem } from '../../shared/diagnosis/pod-checks.ts';
 import { keyText } from '../../shared/etcd/types.ts';
 import { printable } from '../../shared/printable.ts';
-import type { RemoteState } from '../remote/state.ts';
 import { importedOf, importedTextOf, type PolicyRemote } from './report.ts';
 import type { CurrentPolicy } from './rules/current-policy.ts';
 import { Glob } from './rules/glob.ts';
@@ -21,7 +20,7 @@ export interface PolicyInForce {
 
 /** A remote, and what it is up to. */
 export interface ExaminedRemote extends PolicyRemote {
-  readonly state: Pick<RemoteState, 'phase'>;
+  readonly state: { readonly phase: { readonly kind: string; readonly reason?: string | undefined } };
 }
 
 const PLAN = 'see what a rule imports with kvstoremesh-dbg import-plan';
@@ -75,7 +74,7 @@ function remoteFindings(remote: ExaminedRemote): readonly Finding[] {
   const { phase } = state;
   const about = (...args: Parameters<typeof problem>) => findingOf(problem(...args), name, name);
   const found: Finding[] = [];
-  if (phase.kind === 'stopped') found.push(about('remote-quota', shown(phase.reason), ''));
+  if (phase.kind === 'stopped') found.push(about('remote-quota', shown(phase.reason ?? ''), ''));
   if (policy?.rule === undefined) return found;
   const rule = `rule ${JSON.stringify(policy.rule.rule.match)}`;
   const imported = importedTextOf(remote);

@@ -152,6 +152,14 @@ const REMOTES: readonly AlertCase[] = [
     summary: 'one of a hundred changes of remote clusters takes 9.5s or longer to be written',
   },
   {
+    alert: 'ClusterMeshImportPolicyRefused',
+    fires: { [`${MESH}health_problems{check="import policy"}`]: '1+0x20' },
+    isQuiet: { [`${MESH}health_problems{check="import policy"}`]: '1+0x5 0+0x20' },
+    at: '12m',
+    labels: { ...warning, check: 'import policy' },
+    summary: 'kvstoremesh cannot use its import policy',
+  },
+  {
     alert: 'ClusterMeshConfigurationUnreadable',
     fires: { [`${MESH}health_problems{check="configuration files"}`]: '1+0x20' },
     isQuiet: {
@@ -274,6 +282,23 @@ const EXPORTS: readonly AlertCase[] = [
     labels: { ...warning, [label]: value },
     summary: `objects of ${value} were not exported, or not completely`,
   })),
+  {
+    alert: 'ClusterMeshNoEndpointSelected',
+    fires: {
+      'cilium_clustermesh_apiserver_export_endpoints{decision="exported"}': '0+0x20',
+      'cilium_clustermesh_apiserver_export_endpoints{decision="held_back"}': '1204+0x20',
+    },
+    isQuiet: {
+      // A cluster without Pods, and one of which one Pod is exported.
+      'cilium_clustermesh_apiserver_export_endpoints{pod="a", decision="exported"}': '0+0x20',
+      'cilium_clustermesh_apiserver_export_endpoints{pod="a", decision="held_back"}': '0+0x20',
+      'cilium_clustermesh_apiserver_export_endpoints{pod="b", decision="exported"}': '1+0x20',
+      'cilium_clustermesh_apiserver_export_endpoints{pod="b", decision="held_back"}': '1204+0x20',
+    },
+    at: '12m',
+    labels: { ...warning, decision: 'exported' },
+    summary: 'the selector of endpoints matches none of them',
+  },
   {
     alert: 'ClusterMeshUsersOutOfSync',
     fires: { 'cilium_clustermesh_apiserver_health_problems{check="users"}': '2+0x20' },

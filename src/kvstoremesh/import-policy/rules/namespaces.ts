@@ -11,6 +11,7 @@ import type { NameRules } from './glob.ts';
 export const MAX_NAMESPACE_LENGTH = 63;
 const PRINTABLE = /^[\x20-\x7e]*$/;
 const FIRST_PLACES = 16;
+/** Places in which a decision about a namespace is looked for. */
 const MAX_PROBES = 8;
 const HASH_BASIS = 0x811c9dc5;
 const HASH_PRIME = 0x0100_0193;
