@@ -9,7 +9,6 @@ import { parseLabelSelector } from '../export/label-selector.ts';
 
 const SUBJECT = '--export-endpoint-selector';
 const SERIES = 'cilium_clustermesh_apiserver_export_endpoints{';
-/^cilium_clustermesh_apiserver_export_endpoints\{[^}\n]{0,200}decision="(exported|held_back)"[^}\n]{0,200}\} (\d{1,15})$/gm;
 
 export interface SelectorSources {
   /** The flag of the daemon; '' where it is not known. */
