@@ -56,7 +56,7 @@ export class ReflectorRun implements AsyncDisposable {
   private constructor(connection: KubeConnection, clock: Clock, options: RunOptions) {
     this.connection = connection;
     this.clock = clock;
-    const key = ({ namespace, name }: ObjectId) => (namespace === '' ? name : `${namespace}/${name}`);
+    const key = ({ text }: ObjectId) => text;
     this.#ended = runReflector<unknown>({
       connection,
       clock,

@@ -1,7 +1,6 @@
 /** CiliumEndpoint → its pod, whose addresses are exported. */
 import type { CiliumEndpoint } from '../../shared/kubernetes/objects/types.ts';
-import { lowBits } from './conversion.ts';
-import { addressesOf, createdMsOf, type Pods } from './pods.ts';
+import { createdMsOf, type Pods, podOf } from './pods.ts';
 
 /** Whether an object with these labels is selected. */
 export type MatchesLabels = (labels: Readonly<Record<string, string>>) => boolean;
@@ -11,15 +10,7 @@ export type MatchesLabels = (labels: Readonly<Record<string, string>>) => boolea
  * those of the Pod into the metadata, and copies them again when they change.
  */
 export function podsOfEndpoint({ metadata, status = {} }: CiliumEndpoint, matches?: MatchesLabels): Pods {
-  const pod = {
-    name: metadata.name,
-    addresses: addressesOf(status.networking?.addressing),
-    nodeAddress: status.networking?.node ?? '',
-    identity: lowBits(status.identity?.id ?? 0, 32),
-    encryptionKey: lowBits(status.encryption?.key ?? 0, 8),
-    serviceAccount: status['service-account'] ?? '',
-    namedPorts: status['named-ports'] ?? null,
-  };
+  const pod = podOf(metadata.name, status.identity?.id, status);
   const pods = { namespace: metadata.namespace ?? '', createdMs: createdMsOf(metadata), pods: [pod] };
   return matches === undefined || !metadata.labels ? pods : { ...pods, isSelected: matches(metadata.labels) };
 }

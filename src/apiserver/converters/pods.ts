@@ -4,11 +4,19 @@
  * Both kinds with pods, CiliumEndpoint and CiliumEndpointSlice, are converted to this form. Several objects may
  * claim one address; `key-claims.ts` selects the one that is published.
  */
-import type { AddressPair, EndpointNamedPort, GoList, ObjectMeta } from '../../shared/kubernetes/objects/types.ts';
+import type {
+  AddressPair,
+  EndpointNamedPort,
+  EndpointNetworking,
+  GoList,
+  ObjectMeta,
+  WideInteger,
+} from '../../shared/kubernetes/objects/types.ts';
 import { JSON_NULL, type Json, jsonInteger, jsonList, jsonStruct, jsonText } from '../encoding/go-json.ts';
 import { canonicalAddress } from '../encoding/ip.ts';
 import { type Cluster, type Entry, ipKey } from '../encoding/keyspace.ts';
-import { type Conversion, isPort, quoted, WITHHELD } from './conversion.ts';
+import { type Conversion, isPort, lowBits, quoted, WITHHELD } from './conversion.ts';
+import { Repeated } from './repeated.ts';
 
 /** A pod as it is kept: flat, because there are a hundred thousand of them. */
 export interface Pod {
@@ -35,9 +43,37 @@ export interface Pods {
   readonly isSelected?: boolean;
 }
 
+/** The fields that both kinds with pods have. */
+interface PodFields {
+  readonly networking?: EndpointNetworking;
+  readonly encryption?: { readonly key?: WideInteger };
+  readonly 'service-account'?: string;
+  readonly 'named-ports'?: GoList<EndpointNamedPort>;
+}
+
+const texts = new Repeated<string>();
+const portLists = new Repeated<readonly EndpointNamedPort[]>();
+
+/** A pod as it is kept. What many pods have in common is kept once. `identity` is cut to 32 bits. */
+export function podOf(name: string, identity: WideInteger | undefined, fields: PodFields): Pod {
+  const { networking = {}, encryption = {}, 'service-account': account = '', 'named-ports': ports = null } = fields;
+  const { addressing = null, node = '' } = networking;
+  return {
+    name,
+    addresses: addressesOf(addressing),
+    nodeAddress: texts.first(node, node),
+    identity: lowBits(identity ?? 0, 32),
+    encryptionKey: lowBits(encryption.key ?? 0, 8),
+    serviceAccount: texts.first(account, account),
+    namedPorts: ports && portLists.first(JSON.stringify(ports), ports),
+  };
+}
+
 /** All addresses of the pairs, the IPv4 address of each first. */
-export function addressesOf(pairs: GoList<AddressPair> | undefined): string[] {
-  return (pairs ?? []).flatMap(({ ipv4 = '', ipv6 = '' }) => [ipv4, ipv6]).filter((text) => text !== '');
+function addressesOf(pairs: GoList<AddressPair>): string[] {
+  const addresses = (pairs ?? []).flatMap(({ ipv4 = '', ipv6 = '' }) => [ipv4, ipv6]).filter((text) => text !== '');
+  // A list that has grown has room for 17 values; a copy of it has none to spare.
+  return addresses.slice();
 }
 
 /** The creation time of an object. Kubernetes has a resolution of seconds. */

@@ -43,7 +43,8 @@ interface Contest {
 export class KeyClaims {
   readonly #sink: Pick<Sink, 'upsert' | 'remove'>;
   readonly #claimants: Claimants;
-  readonly #keysOf = new Map<string, readonly EtcdKey[]>();
+  /** A single key, which is the normal case, is not in a list. */
+  readonly #keysOf = new Map<string, EtcdKey | readonly EtcdKey[]>();
   /** The only claim, which is the normal case, or a contest. */
   readonly #holders = new Map<EtcdKey, string | Contest>();
   /** Until the first listing is complete. */
@@ -63,10 +64,11 @@ export class KeyClaims {
   /** `owner` claims exactly `entries` from now on; its other claims are released. Of equal keys the last one is used. */
   claim(owner: string, entries: readonly Entry[]): void {
     const claimed = byKey(entries);
-    for (const key of this.#keysOf.get(owner) ?? []) if (!claimed.has(key)) this.#letGo(owner, key);
+    const before = listOf(this.#keysOf.get(owner));
+    for (const key of before) if (!claimed.has(key)) this.#letGo(owner, key);
     for (const [key, value] of claimed) this.#take(owner, key, value);
-    if (claimed.size === 0) this.#keysOf.delete(owner);
-    else this.#keysOf.set(owner, [...claimed.keys()]);
+    // Equal keys of a later evaluation are other strings: those of the first one are kept.
+    if (before.length !== claimed.size || !before.every((key) => claimed.has(key))) this.#remember(owner, [...claimed.keys()]);
     this.#asked.clear();
   }
 
@@ -84,6 +86,12 @@ export class KeyClaims {
       yield key;
     }
     this.#earlier = undefined;
+  }
+
+  #remember(owner: string, keys: readonly EtcdKey[]): void {
+    const [first] = keys;
+    if (first === undefined) this.#keysOf.delete(owner);
+    else this.#keysOf.set(owner, keys.length === 1 ? first : keys);
   }
 
   #take(owner: string, key: EtcdKey, value: Uint8Array): void {
@@ -169,6 +177,13 @@ function contestOf(holder: string | Contest | undefined): Contest {
   if (holder === undefined) return { published: undefined, values: new Map() };
   return { published: holder, values: new Map([[holder, undefined]]) };
 }
+
+function listOf(keys: EtcdKey | readonly EtcdKey[] | undefined): readonly EtcdKey[] {
+  if (keys === undefined) return NO_KEYS;
+  return typeof keys === 'string' ? [keys] : keys;
+}
+
+const NO_KEYS: readonly EtcdKey[] = [];
 
 function byKey(entries: readonly Entry[]): ReadonlyMap<EtcdKey, Uint8Array> {
   return new Map(entries.map(({ key, value }) => [key, value]));

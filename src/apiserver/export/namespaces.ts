@@ -43,14 +43,14 @@ export class Namespaces {
     this.#listeners.push(listener);
   }
 
-  upsert(namespace: Namespace, { name }: ObjectId): void {
+  upsert(namespace: Namespace, { name }: Pick<ObjectId, 'name'>): void {
     const isExported = (isGlobalNamespace(namespace) ?? this.#isGlobalByDefault) && this.#filter(namespace);
     if (this.#isExported.get(name) === isExported) return;
     this.#isExported.set(name, isExported);
     this.#notify(name, 'switched');
   }
 
-  remove({ name }: ObjectId): void {
+  remove({ name }: Pick<ObjectId, 'name'>): void {
     if (this.#isExported.delete(name)) this.#notify(name, 'gone');
   }
 

@@ -15,11 +15,6 @@ export interface Change<T> {
   readonly now: T | undefined;
 }
 
-/** `namespace/name`, as kubectl and logs name an object; just the name where the kind has no namespace. */
-function idText({ namespace, name }: ObjectId): string {
-  return namespace === '' ? name : `${namespace}/${name}`;
-}
-
 export class ObjectStore<T> {
   readonly #namespaceOf: (object: T) => string;
   readonly #objects = new Map<string, T>();
@@ -50,8 +45,7 @@ export class ObjectStore<T> {
     this.#listeners.push(listener);
   }
 
-  upsert(object: T, objectId: ObjectId): void {
-    const id = idText(objectId);
+  upsert(object: T, { text: id }: ObjectId): void {
     const before = this.#objects.get(id);
     this.#objects.set(id, object);
     this.#byNamespace.move(id, before && this.#namespaceOf(before), this.#namespaceOf(object));
@@ -59,8 +53,7 @@ export class ObjectStore<T> {
   }
 
   /** An unknown object is no change. */
-  remove(objectId: ObjectId): void {
-    const id = idText(objectId);
+  remove({ text: id }: ObjectId): void {
     const before = this.#objects.get(id);
     if (before === undefined) return;
     this.#objects.delete(id);

@@ -50,7 +50,7 @@ async function read(flags: ExportPlanFlags, reader: Reader): Promise<ExportPlanR
   const namespaceOf = namespaceProjection(exportNamespaceSelector.labelNames);
   await reader.list(NAMESPACES, (raw) => {
     const namespace = namespaceOf(raw);
-    namespaces.upsert(namespace, { namespace: '', name: namespace.metadata.name });
+    namespaces.upsert(namespace, { name: namespace.metadata.name });
   });
   const { exportEndpointSelector: present, selector: planned, examples } = flags;
   const plan = new ExportPlan({ namespaces, usesEndpointSlices, present, planned, examples });

@@ -66,7 +66,7 @@ test.each([false, true])('with CiliumEndpointSlices: %s', async (usesEndpointSli
         }),
       );
       const namespaces = new Namespaces(true);
-      for (const object of NAMESPACES) namespaces.upsert(object, { namespace: '', name: object.metadata.name });
+      for (const object of NAMESPACES) namespaces.upsert(object, { name: object.metadata.name });
       const plan = new ExportPlan({
         namespaces,
         usesEndpointSlices,

@@ -71,7 +71,15 @@ export function recordOf(value: unknown): JsonRecord {
 export function objectId(raw: unknown): ObjectId {
   const { name, namespace } = recordOf(recordOf(raw).metadata);
   if (typeof name !== 'string' || name === '') throw new KubeDecodeError('an object has no metadata.name');
-  return { name, namespace: typeof namespace === 'string' ? namespace : '' };
+  if (typeof namespace !== 'string' || namespace === '') return { name, namespace: '', text: name };
+  // Not a template: V8 would keep its parts too, as long as the text is the key of a map.
+  return { name, namespace, text: [namespace, name].join('/') };
+}
+
+/** The id with this text. */
+export function objectIdOf(text: string): ObjectId {
+  const slash = text.indexOf('/');
+  return { namespace: text.slice(0, Math.max(slash, 0)), name: text.slice(slash + 1), text };
 }
 
 /** The resource version of an object or of a list. Throws KubeDecodeError where it has none. */

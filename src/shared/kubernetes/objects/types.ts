@@ -18,6 +18,8 @@ export type WideInteger = number | bigint;
 export interface ObjectId {
   readonly namespace: string;
   readonly name: string;
+  /** `namespace/name`, as kubectl and logs name an object; just the name where the kind has no namespace. */
+  readonly text: string;
 }
 
 export interface ObjectMeta {

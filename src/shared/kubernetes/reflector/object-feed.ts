@@ -7,7 +7,7 @@
 import { asError } from '../../errors.ts';
 import { MAX_LOGGED_REJECTIONS } from '../../limits.ts';
 import type { Logger } from '../../process/log.ts';
-import { objectId } from '../objects/json.ts';
+import { objectId, objectIdOf } from '../objects/json.ts';
 import type { ObjectId } from '../objects/types.ts';
 
 /** Called synchronously, in the order of each object's states. Must not throw. */
@@ -66,18 +66,17 @@ export class ObjectFeed<T> {
   /** An object as it now is; the result is that of `list`. Throws KubeDecodeError where it has no name. */
   upsert(raw: unknown): boolean {
     const id = objectId(raw);
-    const key = keyOfId(id);
     let object: T;
     try {
       object = this.#options.project(raw);
     } catch (thrown) {
-      if (this.#held.has(key)) this.#held.set(key, this.#listing);
-      this.#reject(key, id, asError(thrown));
+      if (this.#held.has(id.text)) this.#held.set(id.text, this.#listing);
+      this.#reject(id, asError(thrown));
       return true;
     }
-    this.#loggedRejections.delete(key);
-    const isNew = this.#held.get(key) !== this.#listing;
-    this.#held.set(key, this.#listing);
+    this.#loggedRejections.delete(id.text);
+    const isNew = this.#held.get(id.text) !== this.#listing;
+    this.#held.set(id.text, this.#listing);
     this.#options.handler.upsert(object, id);
     return isNew;
   }
@@ -85,36 +84,27 @@ export class ObjectFeed<T> {
   /** An object was deleted; unknown ones are ignored. Throws KubeDecodeError if it has no name. */
   remove(raw: unknown): void {
     const id = objectId(raw);
-    const key = keyOfId(id);
-    this.#loggedRejections.delete(key);
-    if (this.#held.delete(key)) this.#options.handler.remove(id);
+    this.#loggedRejections.delete(id.text);
+    if (this.#held.delete(id.text)) this.#options.handler.remove(id);
   }
 
   /** Completes a listing: removes missing objects step by step. The caller may pause between the steps. */
   *removeVanished(): Generator<void, void, void> {
-    for (const [key, listing] of this.#held) {
+    for (const [text, listing] of this.#held) {
       if (listing !== this.#listing) {
-        this.#held.delete(key);
-        this.#options.handler.remove(idOfKey(key));
+        this.#held.delete(text);
+        this.#options.handler.remove(objectIdOf(text));
       }
       yield;
     }
     this.#isPartial = false;
   }
 
-  #reject(key: string, id: ObjectId, error: Error): void {
+  #reject(id: ObjectId, error: Error): void {
     this.#options.onRejected(id, error);
-    if (this.#loggedRejections.has(key) || this.#loggedRejections.size >= MAX_LOGGED_REJECTIONS) return;
-    this.#loggedRejections.add(key);
-    this.#options.log.warn({ ...id, reason: error.message }, 'skipping an object that cannot be decoded');
+    const { namespace, name, text } = id;
+    if (this.#loggedRejections.has(text) || this.#loggedRejections.size >= MAX_LOGGED_REJECTIONS) return;
+    this.#loggedRejections.add(text);
+    this.#options.log.warn({ name, namespace, reason: error.message }, 'skipping an object that cannot be decoded');
   }
-}
-
-function keyOfId({ namespace, name }: ObjectId): string {
-  return `${namespace}/${name}`;
-}
-
-function idOfKey(key: string): ObjectId {
-  const slash = key.indexOf('/');
-  return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
 }
