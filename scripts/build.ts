@@ -52,13 +52,6 @@ const builtinsByRequire: Plugin = {
 
 /** The parts of packages that are used; their index loads much besides. */
 const USED_PARTS: Readonly<Record<string, string>> = {
-  // No fetch, no WebSocket, no mocks, no caches.
-  undici: [
-    "import api from './node_modules/undici/lib/api/index.js';",
-    "import Dispatcher from './node_modules/undici/lib/dispatcher/dispatcher.js';",
-    "export { default as Agent } from './node_modules/undici/lib/dispatcher/agent.js';",
-    'Object.assign(Dispatcher.prototype, api);',
-  ].join('\n'),
   // No cluster of processes, no gateway to push to.
   'prom-client': [
     "export { default as Registry } from './node_modules/prom-client/lib/registry.js';",

@@ -1,7 +1,9 @@
 /** Credentials, servers and the ways to lose them. */
 
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chmod, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, expect, vi } from 'vitest';
 import { type ConnectionOptions, openConnection } from '../../../src/shared/kubernetes/connection/connection.ts';
@@ -53,6 +55,35 @@ test('a token, a password and our name are sent as headers', async ({ api, direc
   await askVersion({ kubeconfigPath: await kubeconfig(directory, `${api.url}/`, { username: 'me', password: 'pw' }) });
   expect(authorizations(api)).toEqual(['Bearer secret', `Basic ${Buffer.from('me:pw').toString('base64')}`]);
   expect(api.requests[0]?.headers['user-agent']).toBe('mesh/1.2');
+});
+
+test('a request on an idle connection that the server has just closed is sent on another one', async ({ api }) => {
+  const known = new Set<unknown>();
+  api.faults.push((_, { socket }) => {
+    const isReused = known.has(socket);
+    known.add(socket);
+    if (isReused) socket?.destroy();
+    return isReused;
+  });
+  const connection = await openConnection(connectionOptions({ serverUrls: [api.url] }));
+  const first = await readVersion(connection, signal);
+  await expect(readVersion(connection, signal)).resolves.toBe(first);
+  expect(api.requests).toHaveLength(3);
+  await connection.close();
+});
+
+test('a request that still connects ends at once when the connection is closed', async ({ directory }) => {
+  const silent = createServer().listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { port } = silent.address() as AddressInfo;
+  const kubeconfigPath = await kubeconfig(directory, `https://127.0.0.1:${port}`, {});
+  const connection = await openConnection(connectionOptions({ kubeconfigPath, connectTimeoutMs: 0 }));
+  const answer = expect(readVersion(connection, signal)).rejects.toThrow('was closed');
+  const [socket] = (await once(silent, 'connection')) as [Socket];
+  await connection.close();
+  await within('the request has ended', answer);
+  socket.destroy();
+  silent.close();
 });
 
 test('the path of a server behind a gateway is kept', async ({ api, directory }) => {

@@ -4,22 +4,22 @@
  * Nothing is read ahead of the consumer: while it works on a chunk the socket fills up and the server
  * waits.
  */
-import type { Dispatcher } from 'undici';
+import type { IncomingMessage } from 'node:http';
 import { asError, ProgramError } from '../../errors.ts';
 import { KubeUnreachableError } from '../errors.ts';
 import type { SilenceWatchdog } from './silence.ts';
 
 export class KubeBody {
-  readonly #stream: Dispatcher.ResponseData['body'];
+  readonly #answer: IncomingMessage;
   readonly #watchdog: SilenceWatchdog;
   readonly #what: string;
   /** The clock of the server when it answered, milliseconds since 1970, cut to seconds; undefined where it sent none. */
   readonly serverTimeMs: number | undefined;
 
-  constructor(stream: Dispatcher.ResponseData['body'], watchdog: SilenceWatchdog, what: string, date?: string | string[]) {
-    const timeMs = typeof date === 'string' ? Date.parse(date) : Number.NaN;
+  constructor(answer: IncomingMessage, watchdog: SilenceWatchdog, what: string) {
+    const timeMs = Date.parse(answer.headers.date ?? '');
     this.serverTimeMs = Number.isNaN(timeMs) ? undefined : timeMs;
-    this.#stream = stream;
+    this.#answer = answer;
     this.#watchdog = watchdog;
     this.#what = what;
   }
@@ -27,7 +27,7 @@ export class KubeBody {
   /** Every chunk until the end. Throws a KubeError where the connection breaks, or the signal's reason. */
   async *chunks(): AsyncGenerator<Buffer, void, void> {
     try {
-      for await (const chunk of this.#stream) {
+      for await (const chunk of this.#answer) {
         yield chunk as Buffer;
         this.#watchdog.heard();
       }

@@ -7,7 +7,6 @@
  * that was rejected with 401, once, with reloaded credentials.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { Agent } from 'undici';
 import { asError } from '../../errors.ts';
 import { printable } from '../../printable.ts';
 import type { Logger } from '../../process/log.ts';
@@ -34,9 +33,9 @@ import { connectorOf, isAskedInAbsoluteForm, proxyAuthorization } from './connec
 import { loadKubeConfig } from './kubeconfig.ts';
 import { type Environment, proxyFromEnvironment } from './proxy.ts';
 import { RequestRate } from './request-rate.ts';
+import { Requests } from './requests.ts';
 import { hostOf, serverUrlOf } from './server-url.ts';
 import { SilenceWatchdog } from './silence.ts';
-import { upgrade } from './upgrade.ts';
 
 /** Characters shown of the text of a refused WebSocket. */
 const MAX_REFUSAL_LENGTH = 300;
@@ -123,9 +122,9 @@ export class KubeConnection {
   readonly #warned = new Set<string>();
   #current = 0;
   #moveLoggedMs = Number.NEGATIVE_INFINITY;
-  #agent: { readonly way: Way; readonly dispatcher: Agent } | undefined;
-  /** Replaced agents whose watches have not ended yet. */
-  readonly #retired = new Set<Agent>();
+  #present: { readonly way: Way; readonly requests: Requests } | undefined;
+  /** Of earlier ways, whose watches have not ended yet. */
+  readonly #retired = new Set<Requests>();
 
   constructor(options: ConnectionOptions, servers: readonly URL[], credentials: Credentials) {
     this.#options = options;
@@ -177,11 +176,11 @@ export class KubeConnection {
 
   /** Aborts every request in flight with `reason`; callers retry over a new socket. */
   async reset(reason: KubeError): Promise<void> {
-    const agents = [...this.#retired];
-    if (this.#agent !== undefined) agents.push(this.#agent.dispatcher);
-    this.#agent = undefined;
+    const all = [...this.#retired];
+    if (this.#present !== undefined) all.push(this.#present.requests);
+    this.#present = undefined;
     this.#retired.clear();
-    await Promise.all(agents.map((agent) => agent.destroy(reason)));
+    await Promise.all(all.map((requests) => requests.destroy(reason)));
   }
 
   /** Turns to the next server, where `failed` is still the one in use. */
@@ -240,26 +239,22 @@ export class KubeConnection {
     const { watchdog, what } = attempt;
     const { content, contentType } = request;
     const described = contentType === undefined ? {} : { 'content-type': contentType };
-    const { dispatcher, headers, ...place } = this.#placeOf(request.path, attempt);
-    const answer = await dispatcher.request({
-      ...place,
-      method: request.method ?? 'GET',
-      headers: { ...headers, ...described, accept: request.accept },
-      ...(content === undefined ? {} : { body: content }),
-      signal: watchdog.signal,
-    });
-    const body = new KubeBody(answer.body, watchdog, what, answer.headers.date);
-    if (answer.statusCode === 200 || answer.statusCode === 201) return body;
+    const { requests, headers, ...place } = this.#placeOf(request.path, attempt);
+    const { method = 'GET', accept } = request;
+    const sent = { ...place, method, content, headers: { ...headers, ...described, accept } };
+    const answer = await requests.send(sent, watchdog.signal);
+    const body = new KubeBody(answer, watchdog, what);
+    const { statusCode: status = 0 } = answer;
+    if (status === 200 || status === 201) return body;
     const text = await body.text(MAX_KUBE_ENVELOPE_BYTES);
-    throw refusal(request.purpose, answer.statusCode, jsonOrNothing(text), answer.headers);
+    throw refusal(request.purpose, status, jsonOrNothing(text), answer.headers);
   }
 
   async #upgrade(request: SocketRequest, attempt: Attempt) {
     const { watchdog, what } = attempt;
     const { accept, headers: asked } = handshake(request.protocols);
-    const { dispatcher, headers, ...place } = this.#placeOf(request.path, attempt);
-    const upgrading = { ...place, headers: { ...headers, ...asked }, protocol: 'websocket' };
-    const answer = await upgrade(dispatcher, upgrading, watchdog.signal);
+    const { requests, headers, ...place } = this.#placeOf(request.path, attempt);
+    const answer = await requests.upgrade({ ...place, headers: { ...headers, ...asked } }, 'websocket', watchdog.signal);
     if (answer.socket === undefined) {
       // A kubelet behind the API server answers with text.
       const body = jsonOrNothing(answer.text) ?? { message: printable(answer.text, MAX_REFUSAL_LENGTH) };
@@ -279,8 +274,8 @@ export class KubeConnection {
     const trusted = this.#isTrusted(server, proxy, access) ? access.headers : {};
     const isAbsolute = isAskedInAbsoluteForm(server, proxy);
     return {
-      dispatcher: this.#dispatcher(access.tls, proxy),
-      origin: server.origin,
+      requests: this.#requestsBy(access.tls, proxy),
+      server,
       path: `${isAbsolute ? server.origin : ''}${server.pathname.replace(/\/$/, '')}${path}`,
       headers: {
         ...trusted,
@@ -320,12 +315,12 @@ export class KubeConnection {
   }
 
   /**
-   * The agent for `tls` and `proxy`. One of other material is retired: it takes no new request and closes once its watches have
-   * ended. Throws KubeCredentialsError where no TLS can be made of the material.
+   * Requests by `tls` and `proxy`. Those by other material are retired: no new one is made, and their connections close once their
+   * watches have ended. Throws KubeCredentialsError where no TLS can be made of the material.
    */
-  #dispatcher(tls: TlsMaterial, proxy: URL | undefined): Agent {
+  #requestsBy(tls: TlsMaterial, proxy: URL | undefined): Requests {
     const way = { tls, proxy: proxy?.href };
-    if (this.#agent !== undefined && isDeepStrictEqual(this.#agent.way, way)) return this.#agent.dispatcher;
+    if (this.#present !== undefined && isDeepStrictEqual(this.#present.way, way)) return this.#present.requests;
     const { connectTimeoutMs, keepAliveMs, strictServerNames = false } = this.#options;
     const connect = connectorOf({
       trust: trustOf(tls),
@@ -337,18 +332,15 @@ export class KubeConnection {
       keepAliveMs,
       onLegacyName: (host) => this.#warnOnce({ server: host }, LEGACY_NAME),
     });
-    if (this.#agent !== undefined) this.#retire(this.#agent.dispatcher);
-    const dispatcher = new Agent({ allowH2: false, headersTimeout: 0, bodyTimeout: 0, connect });
-    this.#agent = { way, dispatcher };
-    return dispatcher;
+    if (this.#present !== undefined) this.#retire(this.#present.requests);
+    const requests = new Requests(connect, keepAliveMs);
+    this.#present = { way, requests };
+    return requests;
   }
 
-  #retire(agent: Agent): void {
-    this.#retired.add(agent);
-    agent.close().then(
-      () => this.#retired.delete(agent),
-      () => this.#retired.delete(agent),
-    );
+  #retire(requests: Requests): void {
+    this.#retired.add(requests);
+    void requests.close().then(() => this.#retired.delete(requests));
   }
 }
 

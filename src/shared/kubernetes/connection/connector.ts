@@ -5,7 +5,6 @@ import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { SocksClient } from 'socks';
-import type { buildConnector } from 'undici';
 import { asError } from '../../errors.ts';
 import { onAbort } from '../../time/abort.ts';
 import { MAX_TIMER_MS, systemClock } from '../../time/clock.ts';
@@ -29,9 +28,11 @@ export interface ConnectorOptions {
   readonly onLegacyName: (host: string) => void;
 }
 
-/** The connect function of an undici Agent; errors have no class of this program. */
-export function connectorOf(options: ConnectorOptions): buildConnector.connector {
-  return ({ hostname, port, protocol }, callback) => {
+/** Connects to a server. Rejects with what went wrong; errors have no class of this program. */
+export type Connector = (server: URL) => Promise<Socket>;
+
+export function connectorOf(options: ConnectorOptions): Connector {
+  return async (server) => {
     const { timeoutMs } = options;
     const [deadline, settled] = [new AbortController(), new AbortController()];
     if (timeoutMs > 0) {
@@ -41,19 +42,19 @@ export function connectorOf(options: ConnectorOptions): buildConnector.connector
         () => undefined,
       );
     }
-    const host = hostname.replace(/^\[|\]$/g, '');
-    const isSecure = protocol === 'https:';
-    new Attempt(options, deadline.signal).open(host, Number(port || (isSecure ? 443 : 80)), isSecure).then(
-      (socket) => {
-        settled.abort();
-        callback(null, socket);
-      },
-      (thrown: unknown) => {
-        settled.abort();
-        const late = `no connection to ${hostname} within ${timeoutMs} ms`;
-        callback(deadline.signal.aborted ? new Error(late, { cause: thrown }) : failureOf(thrown), null);
-      },
-    );
+    const isSecure = server.protocol === 'https:';
+    try {
+      return await new Attempt(options, deadline.signal).open(
+        hostOf(server),
+        Number(server.port || (isSecure ? 443 : 80)),
+        isSecure,
+      );
+    } catch (thrown) {
+      const late = `no connection to ${server.hostname} within ${timeoutMs} ms`;
+      throw deadline.signal.aborted ? new Error(late, { cause: thrown }) : failureOf(thrown);
+    } finally {
+      settled.abort();
+    }
   };
 }
 

@@ -1,7 +1,7 @@
 /**
  * A WebSocket to an API server, on a connection that was upgraded for it.
  *
- * Undici's WebSocket hides the response to a refused handshake, which has the cause, and has no backpressure.
+ * Node's WebSocket hides the response to a refused handshake, which has the cause, and has no backpressure.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
