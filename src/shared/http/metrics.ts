@@ -6,21 +6,18 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as PrometheusRegistry } from 'prom-client';
 import type { Version } from '../version.ts';
 import { sliced } from './in-slices.ts';
+import { type Family, familyHeader, seriesLine } from './text-format.ts';
 
 export type { Counter, Gauge, Histogram };
 
-/** Series that are formatted in one go, some milliseconds. */
-const SERIES_PER_PIECE = 500;
+/** Series that are formatted before the time is looked at, a fraction of a millisecond. */
+const SERIES_PER_LOOK = 100;
 
-/** The library's internal data for the lines of a family; not part of its types. */
-interface FamilyContent {
-  readonly values: readonly unknown[];
-}
-
-interface Family {
-  get(): Promise<FamilyContent>;
+/** The library's access to the series of a family; not part of its types. */
+interface Collected {
+  get(): Promise<Family>;
   /** The same in fewer objects, where the family has it. */
-  getForPromString?(): Promise<FamilyContent>;
+  getForPromString?(): Promise<Family>;
 }
 
 /** The series of one process; each name gets the daemon's prefix. */
@@ -41,22 +38,24 @@ export class Registry extends PrometheusRegistry {
   async render(): Promise<Buffer> {
     const turn = sliced();
     const pieces: Buffer[] = [];
-    for (const family of this.getMetricsAsArray() as unknown as readonly Family[]) {
-      const content = await (family.getForPromString?.() ?? family.get());
-      await turn();
-      for (let from = 0; from === 0 || from < content.values.length; from += SERIES_PER_PIECE) {
-        const text = await this.#format({ ...content, values: content.values.slice(from, from + SERIES_PER_PIECE) });
-        if (from > 0) pieces.push(Buffer.from(text.slice(endOfSecondLine(text))));
-        else pieces.push(Buffer.from(pieces.length === 0 ? text : `\n\n${text}`));
-        await turn();
+    for (const collected of this.getMetricsAsArray() as unknown as readonly Collected[]) {
+      const family = await (collected.getForPromString?.() ?? collected.get());
+      let text = `${pieces.length === 0 ? '' : '\n\n'}${familyHeader(family)}`;
+      for (const [index, series] of family.values.entries()) {
+        if (index % SERIES_PER_LOOK === 0) {
+          const pause = turn();
+          if (pause !== undefined) {
+            pieces.push(Buffer.from(text));
+            text = '';
+            await pause;
+          }
+        }
+        text += seriesLine(family.name, series);
       }
+      pieces.push(Buffer.from(text));
+      await turn();
     }
     return Buffer.concat([...pieces, Buffer.from('\n')]);
-  }
-
-  #format(content: FamilyContent): Promise<string> {
-    const family = { get: () => Promise.resolve(content) };
-    return (this as unknown as { getMetricsAsString(family: unknown): Promise<string> }).getMetricsAsString(family);
   }
 
   /** `name` without the prefix; ends with `_total`. `collect` is called at each scrape, as for a gauge. */
@@ -103,11 +102,6 @@ export class Registry extends PrometheusRegistry {
     const configuration = { name: this.prefix + name, help, labelNames, registers: [this] };
     return new Histogram(buckets === undefined ? configuration : { ...configuration, buckets: [...buckets] });
   }
-}
-
-/** Where the first two lines of `text`, help and type, end; its own line break is kept. */
-function endOfSecondLine(text: string): number {
-  return text.indexOf('\n', text.indexOf('\n') + 1);
 }
 
 /**

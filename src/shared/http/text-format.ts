@@ -1,0 +1,76 @@
+/**
+ * The text format of Prometheus, a line for each series, from what prom-client has of a family: the same text as the library
+ * makes, with neither a list nor an object for each line.
+ */
+
+type Labels = Readonly<Record<string, string | number>>;
+
+/** A series of a family. */
+export interface Series {
+  readonly value: number;
+  readonly labels?: Labels;
+  /** Of several lines of one histogram, the same object. They win over labels. */
+  readonly sharedLabels?: Labels;
+  /** Where it is not that of the family. */
+  readonly metricName?: string;
+}
+
+export interface Family {
+  readonly name: string;
+  readonly help: string;
+  readonly type: string;
+  readonly values: readonly Series[];
+}
+
+/** The two lines before those of the series, without the last line break. */
+export function familyHeader({ name, help, type }: Family): string {
+  return `# HELP ${name} ${escaped(help)}\n# TYPE ${name} ${type}`;
+}
+
+/** The line of `series`, with the line break before it. */
+export function seriesLine(family: string, { value, labels = NONE, sharedLabels = NONE, metricName = family }: Series): string {
+  const own = labelText(labels, sharedLabels);
+  const shared = sharedLabels === NONE ? '' : sharedText(sharedLabels);
+  const text = own === '' || shared === '' ? own + shared : `${own},${shared}`;
+  return text === '' ? `\n${metricName} ${valueText(value)}` : `\n${metricName}{${text}} ${valueText(value)}`;
+}
+
+const NONE: Labels = {};
+
+function labelText(labels: Labels, without: Labels): string {
+  let text = '';
+  for (const name in labels) {
+    if (Object.hasOwn(without, name)) continue;
+    text += `${text === '' ? '' : ','}${name}="${escapedLabel(labels[name])}"`;
+  }
+  return text;
+}
+
+/** A histogram has a dozen lines with the same labels. */
+const sharedTexts = new WeakMap<Labels, string>();
+
+function sharedText(labels: Labels): string {
+  let text = sharedTexts.get(labels);
+  if (text === undefined) {
+    text = labelText(labels, NONE);
+    sharedTexts.set(labels, text);
+  }
+  return text;
+}
+
+function escapedLabel(value: string | number | undefined): string {
+  if (typeof value !== 'string' || !TO_ESCAPE.test(value)) return String(value);
+  return escaped(value).replaceAll('"', '\\"');
+}
+
+const TO_ESCAPE = /["\\\n]/;
+
+function escaped(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
+}
+
+function valueText(value: number): string {
+  if (Number.isFinite(value)) return String(value);
+  if (Number.isNaN(value)) return 'Nan';
+  return value < 0 ? '-Inf' : '+Inf';
+}
