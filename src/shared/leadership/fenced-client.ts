@@ -8,8 +8,9 @@
  * The same comparison prevents late writes of this process. A transaction whose response did not arrive may be applied
  * at any time: a member that hung proposes what it had received, a network delivers what it held back. Newer values were then
  * written through another member or connection. So after such a transaction, and before any other, the lock key is
- * rewritten: its mod revision rises, and etcd rejects everything that was sent before. What was rejected only because it was under way at that moment is
- * reported as FenceRenewedError, and the caller retries it. Without such a failure nothing is rewritten, and no transaction costs a request more.
+ * rewritten: its mod revision rises, and etcd rejects everything that was sent before. What was rejected only because it was
+ * under way at that moment is reported as FenceRenewedError, and the caller retries it. Without such a failure nothing is
+ * rewritten, and no transaction costs a request more.
  */
 import { ConditionFailedError, EtcdError, LeaseNotFoundError } from '../etcd/errors.ts';
 import { FenceRenewedError } from '../etcd/fence-renewed-error.ts';
