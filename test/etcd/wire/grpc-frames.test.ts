@@ -5,7 +5,7 @@ import { ResponseTooLargeError } from '../../../src/shared/etcd/errors.ts';
 import { GrpcStatusError } from '../../../src/shared/etcd/grpc-status.ts';
 import { FrameReader, frameOf, MAX_PREALLOCATED_MESSAGE_BYTES } from '../../../src/shared/etcd/wire/grpc-frames.ts';
 
-const LIMIT = 4 * MAX_PREALLOCATED_MESSAGE_BYTES;
+const LIMIT = 8 * MAX_PREALLOCATED_MESSAGE_BYTES;
 
 /** What a reader gives that gets `stream` in pieces of these sizes, in turns. */
 function readIn(stream: Buffer, sizes: readonly number[]): Buffer[] {
@@ -35,10 +35,12 @@ test('the messages are those that were sent, in their order, for any pieces', ()
 });
 
 test.each([
-  ['whole', 4 * MAX_PREALLOCATED_MESSAGE_BYTES],
-  ['in frames of HTTP/2', 16_384],
-])('a message that gets its memory as it arrives is the same, %s', (_, size) => {
-  const large = Buffer.alloc(MAX_PREALLOCATED_MESSAGE_BYTES + 7, 'abc');
+  ['whole', MAX_PREALLOCATED_MESSAGE_BYTES + 7, LIMIT],
+  ['in frames of HTTP/2', MAX_PREALLOCATED_MESSAGE_BYTES + 7, 16_384],
+  ['with room for more twice', 5 * MAX_PREALLOCATED_MESSAGE_BYTES, 16_384],
+  ['with room for all of it at once', 5 * MAX_PREALLOCATED_MESSAGE_BYTES, 3 * MAX_PREALLOCATED_MESSAGE_BYTES],
+])('a message that gets its memory as it arrives is the same, %s', (_, length, size) => {
+  const large = Buffer.alloc(length, 'abc');
   const small = Buffer.from('after it');
   expect(readIn(Buffer.concat([frameOf(large), frameOf(small)]), [size])).toEqual([large, small]);
 });

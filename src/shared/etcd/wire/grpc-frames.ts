@@ -6,8 +6,9 @@
 import { ResponseTooLargeError } from '../errors.ts';
 import { GRPC, GrpcStatusError } from '../grpc-status.ts';
 
-/** A message of an etcd up to this size gets its memory when its length is known; a larger one as its bytes arrive. */
+/** A message of an etcd up to this size gets its memory when its length is known; a larger one gets four times as much whenever so much has arrived. */
 export const MAX_PREALLOCATED_MESSAGE_BYTES = 1024 * 1024;
+const GROWTH = 4;
 
 const HEAD_BYTES = 5;
 
@@ -31,7 +32,6 @@ export class FrameReader {
   #offset = 0;
   /** Of the message that is being read; undefined before its length is known. */
   #length: number | undefined;
-  #parts: Buffer[] = [];
   #whole: Buffer | undefined;
   #received = 0;
 
@@ -64,7 +64,7 @@ export class FrameReader {
         return this.#finish(message);
       }
       this.#take(chunk, Math.min(left, length - this.#received));
-      if (this.#received === length) return this.#finish(this.#whole ?? Buffer.concat(this.#parts, length));
+      if (this.#received === length) return this.#finish(this.#whole as Buffer);
     }
   }
 
@@ -87,27 +87,34 @@ export class FrameReader {
       throw new ResponseTooLargeError(`${length} bytes, of ${this.#maxMessageBytes} that a message may have`);
     this.#length = length;
     this.#received = 0;
-    this.#parts = [];
     this.#whole = undefined;
   }
 
-  /** A server that announces a large message takes no memory before it sends it. */
+  /**
+   * Copies at once: joining the pieces of a message of many megabytes at its end would block the event loop. A server that
+   * announces a large message takes little memory before it sends it.
+   */
   #take(chunk: Buffer, count: number): void {
-    const length = this.#length as number;
-    if (length <= MAX_PREALLOCATED_MESSAGE_BYTES) {
-      this.#whole ??= Buffer.allocUnsafeSlow(length);
-      chunk.copy(this.#whole, this.#received, this.#offset, this.#offset + count);
-    } else {
-      this.#parts.push(chunk.subarray(this.#offset, this.#offset + count));
-    }
+    const whole = this.#withRoomFor(this.#received + count);
+    chunk.copy(whole, this.#received, this.#offset, this.#offset + count);
     this.#received += count;
     this.#advance(count);
+  }
+
+  #withRoomFor(bytes: number): Buffer {
+    const whole = this.#whole;
+    if (whole !== undefined && bytes <= whole.length) return whole;
+    let capacity = MAX_PREALLOCATED_MESSAGE_BYTES;
+    while (capacity < bytes) capacity *= GROWTH;
+    const grown = Buffer.allocUnsafeSlow(Math.min(this.#length as number, capacity));
+    whole?.copy(grown, 0, 0, this.#received);
+    this.#whole = grown;
+    return grown;
   }
 
   #finish(message: Buffer): Buffer {
     this.#headBytes = 0;
     this.#length = undefined;
-    this.#parts = [];
     this.#whole = undefined;
     return message;
   }

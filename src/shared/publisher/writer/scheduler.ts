@@ -152,6 +152,7 @@ export class Scheduler {
     const { group } = scheduled;
     let batch: Batch | undefined;
     try {
+      if (this.#options.turns.isOver()) await this.#options.turns.turn();
       const room = await this.#reserve(group, lane, signal);
       // Nothing may come between these two: the batch has views of values that may change with the next turn.
       batch = group.isWritable ? group.take(lane, this.#maxOperations, this.#maxBytes, room) : undefined;
