@@ -41,50 +41,58 @@ function longestZeroRun(groups: readonly string[]): { start: number; length: num
   return best;
 }
 
+/** Takes the characters of an IPv4 address one by one; one instance serves all, as nothing else runs between them. */
+class Ipv4Reader {
+  #bits = 0;
+  /** The number being read; below 0 before its first digit. */
+  #part = -1;
+  #dots = 0;
+
+  begin(): this {
+    this.#bits = 0;
+    this.#part = -1;
+    this.#dots = 0;
+    return this;
+  }
+
+  /** False where no address continues with this character. */
+  takes(code: number): boolean {
+    const part = this.#part;
+    if (code === 0x2e) {
+      if (part < 0) return false;
+      this.#bits = (this.#bits << 8) | part;
+      this.#part = -1;
+      this.#dots += 1;
+      return true;
+    }
+    const digit = code - 0x30;
+    if (digit < 0 || digit > 9 || part === 0) return false;
+    this.#part = part < 0 ? digit : part * 10 + digit;
+    return this.#part <= 255;
+  }
+
+  end(): number | undefined {
+    return this.#dots === 3 && this.#part >= 0 ? (this.#bits << 8) | this.#part : undefined;
+  }
+}
+
+const ipv4Reader = new Ipv4Reader();
+const MAX_IPV4_LENGTH = 15;
+
 /** Four decimal numbers, by default all of `text`, as 32 bits with a sign; undefined for anything else. */
 export function ipv4Bits(text: string, from = 0, to = text.length): number | undefined {
-  if (to - from > 15) return undefined;
-  let bits = 0;
-  let part = -1;
-  let dots = 0;
-  for (let at = from; at < to; at += 1) {
-    const code = text.charCodeAt(at);
-    if (code === 0x2e) {
-      if (part < 0) return undefined;
-      bits = (bits << 8) | part;
-      part = -1;
-      dots += 1;
-    } else {
-      const digit = code - 0x30;
-      if (digit < 0 || digit > 9 || part === 0) return undefined;
-      part = part < 0 ? digit : part * 10 + digit;
-      if (part > 255) return undefined;
-    }
-  }
-  return dots === 3 && part >= 0 ? (bits << 8) | part : undefined;
+  if (to - from > MAX_IPV4_LENGTH) return undefined;
+  const reader = ipv4Reader.begin();
+  for (let at = from; at < to; at += 1) if (!reader.takes(text.charCodeAt(at))) return undefined;
+  return reader.end();
 }
 
 /** As `ipv4Bits`, for the characters `bytes[from, to)`: an address in a message costs no string. */
 export function ipv4BitsOfBytes(bytes: Uint8Array, from: number, to: number): number | undefined {
-  if (to - from > 15) return undefined;
-  let bits = 0;
-  let part = -1;
-  let dots = 0;
-  for (let at = from; at < to; at += 1) {
-    const code = bytes[at] as number;
-    if (code === 0x2e) {
-      if (part < 0) return undefined;
-      bits = (bits << 8) | part;
-      part = -1;
-      dots += 1;
-    } else {
-      const digit = code - 0x30;
-      if (digit < 0 || digit > 9 || part === 0) return undefined;
-      part = part < 0 ? digit : part * 10 + digit;
-      if (part > 255) return undefined;
-    }
-  }
-  return dots === 3 && part >= 0 ? (bits << 8) | part : undefined;
+  if (to - from > MAX_IPV4_LENGTH) return undefined;
+  const reader = ipv4Reader.begin();
+  for (let at = from; at < to; at += 1) if (!reader.takes(bytes[at] as number)) return undefined;
+  return reader.end();
 }
 
 /** Eight groups of four hexadecimal digits, one run of zeros left out, the last two perhaps as an IPv4 address (RFC 4291). No zone. */

@@ -117,26 +117,8 @@ describe.each(OWNS)('an old value that is put externally, in a section that owns
   const leaseOf = async (client: EtcdClient, key: EtcdKey): Promise<LeaseId> =>
     (await client.get(key, { signal: signal() }))?.lease ?? NO_LEASE;
 
-  test.each(['before', 'after', 'lost'] as const)(
-    '%s etcd applies a write of the key, is repaired by an audit',
-    async (moment) => {
-      const putOld = async (client: EtcdClient) => {
-        const lease = await leaseOf(client, below('b'));
-        await client.txn([{ type: 'put', key: below('a'), value: bytes('first'), lease }], { signal: signal() });
-      };
-      const { meddling, arm } = during(putOld, moment);
-      const { real, publisher } = startMeddled(fixture.etcd.endpoint, meddling, { auditIntervalMs: 50 });
-      const section = publisher.section(SECTION);
-      for (const name of ['a', 'b']) section.upsert(below(name), bytes('first'));
-      await sync(section);
-      arm();
-      section.upsert(below('a'), bytes('new'));
-      await section.flushed(signal());
-      await settledAs(real, { a: 'new', b: 'first' });
-    },
-  );
-
-  test.each(['before', 'after', 'lost'] as const)('%s etcd removes the key, is removed by an audit', async (moment) => {
+  /** Two keys are written; an old value of the first one is put by the lease of the second at `moment` of a change made after `arm`. */
+  const withOldPut = async (moment: 'before' | 'after' | 'lost') => {
     const putOld = async (client: EtcdClient) => {
       const lease = await leaseOf(client, below('b'));
       await client.txn([{ type: 'put', key: below('a'), value: bytes('first'), lease }], { signal: signal() });
@@ -147,6 +129,21 @@ describe.each(OWNS)('an old value that is put externally, in a section that owns
     for (const name of ['a', 'b']) section.upsert(below(name), bytes('first'));
     await sync(section);
     arm();
+    return { real, section };
+  };
+
+  test.each(['before', 'after', 'lost'] as const)(
+    '%s etcd applies a write of the key, is repaired by an audit',
+    async (moment) => {
+      const { real, section } = await withOldPut(moment);
+      section.upsert(below('a'), bytes('new'));
+      await section.flushed(signal());
+      await settledAs(real, { a: 'new', b: 'first' });
+    },
+  );
+
+  test.each(['before', 'after', 'lost'] as const)('%s etcd removes the key, is removed by an audit', async (moment) => {
+    const { real, section } = await withOldPut(moment);
     section.remove(below('a'));
     await section.flushed(signal());
     await settledAs(real, { b: 'first' });

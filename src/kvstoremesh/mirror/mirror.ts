@@ -236,7 +236,7 @@ export class Mirror {
     this.#section = undefined;
   }
 
-  /** Keys of an earlier run stay for now, as far as there is room; the first load of the kind is over. */
+  /** The first load of the kind is over. Keys of an earlier run stay until the turn of their kind, as far as there is room. */
   async #withhold(section: Section, hasRoom: () => boolean, signal: AbortSignal): Promise<void> {
     await section.whenEtcdListed(signal);
     section.interrupted('the kind is not imported');
