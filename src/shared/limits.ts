@@ -250,6 +250,10 @@ export const REMOTE_CHANGES_BURST_SECONDS = 200;
  */
 export const MAX_CANARY_SCOPES = 1024;
 
+/** Canaries of a remote, and their bytes, that its limits for keys and bytes do not apply to: Cilium writes six of a hundred bytes. */
+export const MAX_UNCOUNTED_CANARIES = 64;
+export const MAX_UNCOUNTED_CANARY_BYTES = 64 * 1024;
+
 /** Bytes of a remote heartbeat that are compared: it is a timestamp. */
 export const MAX_HEARTBEAT_BYTES = 1024;
 

@@ -15,6 +15,14 @@ export type StoppingBound = Exclude<BoundName, 'key-size' | 'value-size'>;
 /** The bounds of every remote by name; 0 for none. Sizes in bytes, the rate in changes per second. */
 export type RemoteLimits = Readonly<Record<BoundName, number>>;
 
+/** Keys, and the bytes of their own parts and values. */
+export interface Usage {
+  readonly keys: number;
+  readonly bytes: number;
+}
+
+export const NO_USAGE: Usage = { keys: 0, bytes: 0 };
+
 /** The remote exceeds a bound: mirroring stops, and its mirrored keys stay as they are. */
 export class BoundExceededError extends ProgramError {
   readonly code = 'REMOTE_BOUND_EXCEEDED';
@@ -54,6 +62,7 @@ export class RemoteBounds {
   readonly #general: RemoteLimits;
   #own: OwnLimits | undefined;
   #limits: RemoteLimits;
+  #heldBefore = NO_USAGE;
   readonly #clock: Clock;
   readonly #exceeded = new Map<BoundName, number>(BOUND_NAMES.map((bound) => [bound, 0]));
   #changes = 0;
@@ -72,13 +81,25 @@ export class RemoteBounds {
     return this.#limits;
   }
 
-  /** From now on; a new rate begins with its whole burst. */
-  setOwn(own: OwnLimits | undefined): void {
+  /** From now on; a new rate begins with its whole burst. `held`: what the local etcd holds of the remote. */
+  setOwn(own: OwnLimits | undefined, held: Usage): void {
     this.#own = own;
     const given = Object.entries(own ?? {}).filter(([, limit]) => limit !== undefined);
-    const { 'change-rate': rate } = this.#limits;
+    const { keys, bytes, 'change-rate': rate } = this.#limits;
     this.#limits = { ...this.#general, ...Object.fromEntries(given) };
     if (this.#limits['change-rate'] !== rate) this.#tokens = this.#limits['change-rate'] * REMOTE_CHANGES_BURST_SECONDS;
+    if (this.#limits.keys !== keys || this.#limits.bytes !== bytes) this.#heldBefore = held;
+  }
+
+  /**
+   * What the local etcd may hold while a listing replaces its keys: as much as the limits allow, or as it held when they were
+   * lowered and has not been withdrawn since; and beside that as much as the limits allow. `held`: what it holds now.
+   */
+  ceiling(held: Usage): Usage {
+    const { keys, bytes } = this.#limits;
+    const before = this.#heldBefore;
+    this.#heldBefore = { keys: Math.min(before.keys, held.keys), bytes: Math.min(before.bytes, held.bytes) };
+    return { keys: Math.max(this.#heldBefore.keys, keys) + keys, bytes: Math.max(this.#heldBefore.bytes, bytes) + bytes };
   }
 
   /** The remote exceeds `bound`. */

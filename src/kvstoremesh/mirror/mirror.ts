@@ -18,11 +18,12 @@ import type { RemoteGuard } from '../import-guard/remote-guard.ts';
 import { IDENTITY_RELIST_MS } from '../import-policy/limits.ts';
 import type { PolicyRun, RemotePolicy } from '../import-policy/remote-policy.ts';
 import { destinationCanary, destinationPrefix, type Mapping, sourceCanary, sourcePrefix } from '../mappings.ts';
+import { NO_USAGE, type Usage } from './bounds.ts';
 import type { CanaryGate } from './canary-gate.ts';
 import { runEtcdSource } from './etcd-source.ts';
 import type { ListTurns } from './list-turns.ts';
 import { mirrorPipeline } from './pipeline.ts';
-import type { Quota, Usage } from './quota.ts';
+import type { Quota } from './quota.ts';
 import { RefusedKeys } from './refused-keys.ts';
 import { KeyTraces } from './trace.ts';
 
@@ -112,7 +113,7 @@ export class Mirror {
 
   /** Keys, and bytes of their own parts and values, that the local etcd holds, or is about to. */
   get held(): Usage {
-    if (this.#section === undefined) return { keys: 0, bytes: 0 };
+    if (this.#section === undefined) return NO_USAGE;
     const { desired: keys, bytes } = this.#section.stats;
     return { keys, bytes: bytes - keys * this.#section.options.prefix.length };
   }

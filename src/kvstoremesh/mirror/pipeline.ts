@@ -76,7 +76,7 @@ export function mirrorPipeline(options: PipelineOptions): AdmitStage {
 export interface CanaryPipelineOptions {
   readonly gate: CanaryGate;
   readonly prefix: EtcdKey;
-  /** Of the canaries alone: they are as many as the keys may be, beside the keys. */
+  /** Of the canaries alone, which do not count as keys. */
   readonly quota: Quota;
   readonly log: Logger;
 }

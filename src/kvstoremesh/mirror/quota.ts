@@ -5,13 +5,7 @@
  * A new listing starts from zero, and so does a new session. A kind that is not mirrored counts nothing, however long the
  * local etcd takes to remove its keys.
  */
-import type { BoundExceededError, RemoteBounds, StoppingBound } from './bounds.ts';
-
-/** Keys, and the bytes of their own parts and values. */
-export interface Usage {
-  readonly keys: number;
-  readonly bytes: number;
-}
+import { type BoundExceededError, NO_USAGE, type RemoteBounds, type StoppingBound, type Usage } from './bounds.ts';
 
 /** What one kind of keys takes of the quota. */
 export class QuotaPart {
@@ -44,8 +38,10 @@ export class QuotaPart {
 
 export interface QuotaOptions {
   readonly bounds: RemoteBounds;
-  /** What the local etcd holds of the remote, or is about to. */
-  readonly held: () => Usage;
+  /** What the local etcd holds of the remote, or is about to; undefined where it holds nothing of what is counted. */
+  readonly held?: () => Usage;
+  /** Lower limits do not count. @default none */
+  readonly minimum?: Usage;
   /** Called once, with the first bound that the remote exceeds. */
   readonly onExceeded: (reason: BoundExceededError) => void;
 }
@@ -69,7 +65,7 @@ export class Quota {
   /** The local etcd may hold as much again: see `announce`. */
   get hasRoom(): boolean {
     const { keys: maxKeys, bytes: maxBytes } = this.bounds.limits;
-    const { keys, bytes } = this.#options.held();
+    const { keys, bytes } = this.#options.held?.() ?? NO_USAGE;
     return (maxKeys === 0 || keys < maxKeys) && (maxBytes === 0 || bytes < maxBytes);
   }
 
@@ -88,7 +84,7 @@ export class Quota {
       keys += each.keysWith(each === part ? growth.keys : 0);
       bytes += each.bytes;
     }
-    return this.#isWithin({ keys, bytes }, 1);
+    return this.#isWithin({ keys, bytes }, this.bounds.limits);
   }
 
   /** The listing of `part` has `keys` keys, as the remote says before it names them. False where that exceeds a bound. */
@@ -97,7 +93,8 @@ export class Quota {
     if (!this.admits(part, { keys: 0, bytes: 0 })) return false;
     // Until a listing is complete, the local etcd also holds the keys that it replaces. It holds no more than that:
     // listings that never complete, each with other keys, must not fill the local etcd.
-    return this.#isWithin(this.#options.held(), 2);
+    const held = this.#options.held?.();
+    return held === undefined || this.#isWithin(held, this.bounds.ceiling(held));
   }
 
   /** One change more. False where the remote exceeds its rate. */
@@ -105,10 +102,11 @@ export class Quota {
     return this.bounds.takeChange() || this.#exceed('change-rate');
   }
 
-  #isWithin(usage: Usage, times: number): boolean {
-    const { keys, bytes } = this.bounds.limits;
-    if (keys > 0 && usage.keys > keys * times) return this.#exceed('keys');
-    if (bytes > 0 && usage.bytes > bytes * times) return this.#exceed('bytes');
+  #isWithin(usage: Usage, most: Usage): boolean {
+    const { limits } = this.bounds;
+    const { minimum = NO_USAGE } = this.#options;
+    if (limits.keys > 0 && usage.keys > Math.max(most.keys, minimum.keys)) return this.#exceed('keys');
+    if (limits.bytes > 0 && usage.bytes > Math.max(most.bytes, minimum.bytes)) return this.#exceed('bytes');
     return true;
   }
 

@@ -6,7 +6,8 @@
 import type { EtcdKey } from '../../shared/etcd/types.ts';
 import type { Section } from '../../shared/publisher/types.ts';
 import type { Stage } from '../stage.ts';
-import type { Quota, QuotaPart, Usage } from './quota.ts';
+import type { Usage } from './bounds.ts';
+import type { Quota, QuotaPart } from './quota.ts';
 
 export interface StoreOptions {
   readonly section: Stage & Pick<Section, 'liveBytes'>;

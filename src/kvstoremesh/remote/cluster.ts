@@ -28,9 +28,8 @@ import { ReconfiguredError, SourceReplacedError } from '../errors.ts';
 import type { RemoteGuard } from '../import-guard/remote-guard.ts';
 import { RemotePolicy } from '../import-policy/remote-policy.ts';
 import { MAPPINGS } from '../mappings.ts';
-import { RemoteBounds } from '../mirror/bounds.ts';
+import { NO_USAGE, RemoteBounds, type Usage } from '../mirror/bounds.ts';
 import { Mirror } from '../mirror/mirror.ts';
-import type { Usage } from '../mirror/quota.ts';
 import { CacheTtl, withdrawServices } from '../removal/cache-ttl.ts';
 import { ConfigChanges, clusterConfigReadings } from './cluster-config-readings.ts';
 import { REMOTE_TIMING, type RemoteClusterContext, type RemoteTiming } from './context.ts';
@@ -87,7 +86,7 @@ export class RemoteCluster {
     this.bounds = new RemoteBounds(context.limits, clock);
     this.guard = context.guard.remote(name, this.#log);
     this.policy = context.policy && new RemotePolicy(name, this.#log);
-    this.policyChanged();
+    this.policyChanged(NO_USAGE);
     const [release, onBegun] = [() => this.release(), () => this.#scope?.abort(new ReconfiguredError())];
     this.quarantine = new MirrorQuarantine({ cluster: name, context, release, onBegun, log: this.#log });
     const { relistMs } = this.#timing;
@@ -195,9 +194,9 @@ export class RemoteCluster {
   }
 
   /** The rule that the policy has for it applies from now on. */
-  policyChanged(): void {
+  policyChanged(held = this.held): void {
     this.policy?.set(this.#context.policy?.ruleFor(this.name));
-    this.bounds.setOwn(this.policy?.limits);
+    this.bounds.setOwn(this.policy?.limits, held);
   }
 
   /** Its keys stay and are no longer maintained. Only while there is no connection. */

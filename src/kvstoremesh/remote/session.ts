@@ -10,7 +10,7 @@ import { asError, errorCode } from '../../shared/errors.ts';
 import { checkOf } from '../../shared/etcd/errors.ts';
 import { canaryPrefix, clusterConfigKey } from '../../shared/etcd/keyspace.ts';
 import type { EtcdClient } from '../../shared/etcd/types.ts';
-import { REMOTE_BACKOFF_MIN_MS } from '../../shared/limits.ts';
+import { MAX_UNCOUNTED_CANARIES, MAX_UNCOUNTED_CANARY_BYTES, REMOTE_BACKOFF_MIN_MS } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/process/log.ts';
 import { TaskScope } from '../../shared/process/task-scope.ts';
 import { LinkedAbort } from '../../shared/time/abort.ts';
@@ -22,15 +22,17 @@ import type { RemoteGuard } from '../import-guard/remote-guard.ts';
 import { UNUSED_IDENTITY_MS } from '../import-policy/limits.ts';
 import type { RemotePolicy } from '../import-policy/remote-policy.ts';
 import { sourceCanary } from '../mappings.ts';
-import { BoundExceededError, type RemoteBounds, type StoppingBound } from '../mirror/bounds.ts';
+import { BoundExceededError, type RemoteBounds, type StoppingBound, type Usage } from '../mirror/bounds.ts';
 import { CanaryGate } from '../mirror/canary-gate.ts';
 import { runEtcdSource } from '../mirror/etcd-source.ts';
 import type { Mirror } from '../mirror/mirror.ts';
 import { canaryPipeline } from '../mirror/pipeline.ts';
-import { Quota, type Usage } from '../mirror/quota.ts';
+import { Quota } from '../mirror/quota.ts';
 import { REMOTE_TIMING, type RemoteClusterContext } from './context.ts';
 import { selfReferenceProblem } from './self-reference.ts';
 import type { RemoteEvent } from './state.ts';
+
+const CANARIES: Usage = { keys: MAX_UNCOUNTED_CANARIES, bytes: MAX_UNCOUNTED_CANARY_BYTES };
 
 export interface SessionOptions {
   readonly cluster: string;
@@ -154,7 +156,7 @@ async function untilStopped(options: SessionOptions, onComplete: () => void): Pr
   }
   if (gate !== undefined) {
     const prefix = canaryPrefix(cluster);
-    const canaryQuota = new Quota({ bounds, held: () => ({ keys: 0, bytes: 0 }), onExceeded });
+    const canaryQuota = new Quota({ bounds, minimum: CANARIES, onExceeded });
     const sink = canaryPipeline({ gate, prefix, quota: canaryQuota, log });
     const onAnnounced = (keys: number) => sink.announced(keys);
     const onProgress = () => sink.notified();

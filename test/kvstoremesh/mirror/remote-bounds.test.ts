@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { AdmitStage } from '../../../src/kvstoremesh/mirror/admit.ts';
-import { type BoundExceededError, RemoteBounds, type RemoteLimits } from '../../../src/kvstoremesh/mirror/bounds.ts';
-import { Quota, type Usage } from '../../../src/kvstoremesh/mirror/quota.ts';
+import { type BoundExceededError, RemoteBounds, type RemoteLimits, type Usage } from '../../../src/kvstoremesh/mirror/bounds.ts';
+import { Quota } from '../../../src/kvstoremesh/mirror/quota.ts';
 import { RefusedKeys } from '../../../src/kvstoremesh/mirror/refused-keys.ts';
 import { StoreStage } from '../../../src/kvstoremesh/mirror/store.ts';
 import type { Stage } from '../../../src/kvstoremesh/stage.ts';
@@ -164,6 +164,46 @@ describe('the bounds of a remote', () => {
     }
     expect(a.held.usage.keys).toBeLessThanOrEqual(22);
     expect(a.stops.length).toBeGreaterThan(0);
+  });
+
+  test('lowered below what is held let it be withdrawn, but do not let it be exceeded by more than the new limit', () => {
+    const { bounds, held, kind } = start({ keys: 40 });
+    const [a, b] = [kind(), kind()];
+    a.list(names(20));
+    a.sink.listed();
+    b.list(names(20));
+    b.sink.listed();
+    bounds.setOwn({ keys: 5, bytes: undefined, 'change-rate': undefined }, held());
+    for (let round = 0; round < 20; round += 1) {
+      const sink = a.open();
+      sink.interrupted('a listing');
+      sink.announced(5);
+      for (const name of names(5, `${round}-`)) sink.upsert(keyOf(`k/${name}`), Buffer.from('v'));
+      if (round === 0) expect(a.stops).toEqual([]);
+    }
+    expect(a.stops.length).toBeGreaterThan(0);
+    expect(held().keys).toBeLessThanOrEqual(50);
+  });
+
+  test('count what was held before they were lowered no longer once it was withdrawn', () => {
+    const { bounds, held, kind } = start({ keys: 40 });
+    const a = kind();
+    a.list(names(40));
+    a.sink.listed();
+    bounds.setOwn({ keys: 5, bytes: undefined, 'change-rate': undefined }, held());
+    let sink = a.open();
+    sink.interrupted('a listing');
+    sink.announced(5);
+    for (const name of names(5)) sink.upsert(keyOf(`k/${name}`), Buffer.from('v'));
+    sink.listed();
+    expect(held().keys).toBe(5);
+    for (let round = 0; round < 20; round += 1) {
+      sink = a.open();
+      sink.interrupted('a listing');
+      sink.announced(5);
+      for (const name of names(5, `${round}-`)) sink.upsert(keyOf(`k/${name}`), Buffer.from('v'));
+    }
+    expect(held().keys).toBeLessThanOrEqual(15);
   });
 
   test('skip a key or a value that is too large, keep the last valid value, and report it until it is corrected', () => {

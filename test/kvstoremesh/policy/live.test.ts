@@ -348,6 +348,33 @@ describe.skipIf(etcdVersions().length === 0)('the import policy of a running mir
     await mesh.holds({ ...mirrored(SHOP), ...mirrored(Object.keys(added), added) });
   });
 
+  test('a change that restricts kinds and lowers the quota below half of what is mirrored is carried out', async () => {
+    await using local = await startLocal();
+    await using berlin = await startBerlin();
+    const policy = policyOf(undefined);
+    await using mesh = await Mesh.mirroring(local, [berlin], { policy });
+    await mesh.holds(mirrored(ALL));
+    setRule(policy, { kinds: ['nodes', 'services'], quota: { keys: 3 } });
+    await mesh.holds(mirrored(ALL.filter((name) => /^(nodes|services)/.test(name))));
+    await mesh.until('berlin is ready', 'berlin', ({ ready }) => ready);
+    const [remote] = mesh.remotes.all;
+    expect(remote?.bounds.exceeded('keys')).toBe(0);
+  });
+
+  test.each<RuleText['quota'] & object>([{ keys: 1 }, { bytes: '120' }])(
+    'a quota of %o for a node needs no room for canaries, the cluster config and the heartbeat',
+    async (quota) => {
+      await using local = await startLocal();
+      await using berlin = await startBerlin();
+      const policy = policyOf({ kinds: ['nodes'], quota });
+      await using mesh = await Mesh.mirroring(local, [berlin], { policy });
+      await mesh.holds(mirrored(['nodes/v1/berlin/n1']));
+      await berlin.put({ [stateKey('nodes/v1/berlin/n2')]: STATE['nodes/v1/berlin/n1'].padEnd(300) });
+      await mesh.until('berlin is stopped', 'berlin', ({ 'stopped-by': bound }) => bound === Object.keys(quota)[0]);
+      await mesh.holds(mirrored(['nodes/v1/berlin/n1']));
+    },
+  );
+
   test('a policy that cannot be carried out completely removes nothing', async () => {
     await using local = await startLocal();
     await using berlin = await startBerlin();
