@@ -11,6 +11,7 @@ import { etcdVersions } from '../support/etcd/etcd-process.ts';
 import { ConfigDirectory } from '../support/kvstoremesh/config-directory.ts';
 import { KvstoremeshRun } from '../support/kvstoremesh/kvstoremesh-run.ts';
 import { type Remote, type Store, startLocal, startRemote } from '../support/kvstoremesh/mesh-fixture.ts';
+import { freePort } from '../support/network/free-port.ts';
 import { runChild } from '../support/processes/child.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
@@ -99,10 +100,9 @@ describe.skipIf(etcdVersions().length === 0)('kvstoremesh-dbg doctor names', { t
     await local?.[Symbol.asyncDispose]();
   });
 
-  const doctor = async () => {
+  const doctor = async (api = `127.0.0.1:${daemon.ports.api}`) => {
     const flags = [`--etcd-config=${localConfig}`, `--clustermesh-config=${directory.path}`, '--cluster-name=harbor'];
-    const host = `--host=127.0.0.1:${daemon.ports.api}`;
-    const { stdout } = await runChild('node', [main, 'kvstoremesh-dbg', 'doctor', ...flags, host, '-o', 'json']);
+    const { stdout } = await runChild('node', [main, 'kvstoremesh-dbg', 'doctor', ...flags, `--host=${api}`, '-o', 'json']);
     const { findings } = JSON.parse(stdout) as { findings: readonly Finding[] };
     return findings.filter(({ check }) => check.startsWith('import-policy') || check === 'remote-quota');
   };
@@ -131,6 +131,36 @@ describe.skipIf(etcdVersions().length === 0)('kvstoremesh-dbg doctor names', { t
     const findings = await doctor();
     expect(shown(findings)).toEqual([finding]);
     expect(`${findings[0]?.evidence} → ${findings[0]?.remedy}`).toMatch(says);
+  });
+
+  test('that the checks of the policy could not be made, where the daemon does not answer', async () => {
+    const api = `127.0.0.1:${await freePort()}`;
+    expect(await doctor(api)).toEqual([
+      {
+        check: 'import-policy-file',
+        group: 'Configuration',
+        verdict: 'unknown',
+        subject: api,
+        evidence: `is KVStoreMesh running and serving the API on ${api}? The import policy and the limits of remote clusters are not checked`,
+        remedy: expect.stringMatching(/^start kvstoremesh, or set --host; run: kubectl/),
+      },
+    ]);
+  });
+
+  test('nothing of a daemon that has no import policy, and that the answer of another server cannot be read', async () => {
+    let status = 404;
+    const server = createServer((_, answer) => {
+      answer.statusCode = status;
+      answer.end('{"code": 404}');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const api = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    expect(await doctor(api)).toEqual([]);
+    status = 200;
+    const [found] = await doctor(api);
+    server.close();
+    expect(found).toMatchObject({ check: 'import-policy-file', verdict: 'unknown', subject: api });
+    expect(found?.evidence).toMatch(/^its answer is not that of kvstoremesh/);
   });
 
   test('a file that goes, while the policy before stays in force', async () => {

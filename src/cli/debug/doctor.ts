@@ -1,8 +1,10 @@
 /** The `doctor` commands: what is wrong with the etcds of a Pod, with evidence and remedy. */
 import type { Finding } from '../../shared/diagnosis/finding.ts';
 import type { DoctorOptions } from '../../shared/doctor/doctor.ts';
+import { asError } from '../../shared/errors.ts';
 import type { FlagValues } from '../../shared/flags/table.ts';
-import { STATUS_TIMEOUT_MS } from '../../shared/limits.ts';
+import { MAX_STATUS_TEXT_LENGTH, STATUS_TIMEOUT_MS } from '../../shared/limits.ts';
+import { printable } from '../../shared/printable.ts';
 import { answerForm, findingsForm } from '../command/answer-form.ts';
 import type { Command } from '../command/command.ts';
 import { flagCommand } from '../command/flag-command.ts';
@@ -10,6 +12,8 @@ import { print } from '../command/output.ts';
 import { exportDoctorFlagTable, type localDoctorFlagTable, meshDoctorFlagTable, ownClusterName } from './flags.ts';
 
 const EXIT_ERRORS = 1;
+/** HTTP. */
+const NOT_FOUND = 404;
 
 /** Characters of a member of a finding: a line of the output has fewer. */
 const MAX_FINDING_TEXT_LENGTH = 8_000;
@@ -53,9 +57,17 @@ export function meshDoctor(group: string): Command {
   });
 }
 
-/** What the daemon says of its import policy; nothing where it does not answer, or is the original. */
+/** What the daemon says of its import policy; nothing where it is the original, which has none. */
 async function policyFindings(host: string): Promise<readonly Finding[]> {
-  const [{ fetchAnswer }, { z }] = await Promise.all([import('../../kvstoremesh/status/status-client.ts'), import('zod')]);
+  const [{ fetchAnswer, StatusUnavailableError }, { findingOf, problem }, { z }] = await Promise.all([
+    import('../../kvstoremesh/status/status-client.ts'),
+    import('../../shared/diagnosis/pod-checks.ts'),
+    import('zod'),
+  ]);
+  const unknown = (cause: string, remedy: string) => {
+    const evidence = `${cause} The import policy and the limits of remote clusters are not checked`;
+    return [findingOf(problem('import-policy-file', evidence, remedy, 'unknown'), printable(host, MAX_STATUS_TEXT_LENGTH))];
+  };
   const text = z.string().max(MAX_FINDING_TEXT_LENGTH);
   const finding = z.object({
     check: text,
@@ -65,9 +77,14 @@ async function policyFindings(host: string): Promise<readonly Finding[]> {
     evidence: text,
     remedy: text,
   });
-  const answer = await fetchAnswer(host, '/v1/import-policy').catch(() => undefined);
-  const parsed = z.object({ problems: z.array(finding) }).safeParse(answer);
-  return parsed.success ? parsed.data.problems : [];
+  try {
+    const parsed = z.object({ problems: z.array(finding) }).safeParse(await fetchAnswer(host, '/v1/import-policy'));
+    return parsed.success ? parsed.data.problems : unknown('its answer is not that of kvstoremesh.', 'correct --host');
+  } catch (thrown) {
+    if (thrown instanceof StatusUnavailableError && thrown.httpStatus === NOT_FOUND) return [];
+    const reason = printable(asError(thrown).message, MAX_STATUS_TEXT_LENGTH);
+    return unknown(reason.endsWith('?') ? reason : `${reason}.`, 'start kvstoremesh, or set --host');
+  }
 }
 
 async function optionsOf(values: FlagValues<typeof localDoctorFlagTable>): Promise<DoctorOptions> {

@@ -7,6 +7,13 @@ import { MAX_STATUS_BYTES, STATUS_TIMEOUT_MS } from '../../shared/limits.ts';
 export class StatusUnavailableError extends ProgramError {
   readonly code = 'STATUS_UNAVAILABLE';
   readonly retriable = true;
+  /** Of the response; undefined without one. */
+  readonly httpStatus: number | undefined;
+
+  constructor(message: string, { httpStatus, ...options }: ErrorOptions & { readonly httpStatus?: number | undefined } = {}) {
+    super(message, options);
+    this.httpStatus = httpStatus;
+  }
 }
 
 /** The parsed body. `host` is `host:port`, with or without `http://`. Rejects with StatusUnavailableError. */
@@ -20,7 +27,9 @@ export async function fetchAnswer(host: string, path: string): Promise<unknown> 
   try {
     const answer = await request(urlOf(host, path), signal);
     const body = await bodyOf(answer);
-    if (answer.statusCode !== 200) throw new StatusUnavailableError(`${host} answered ${answer.statusCode}; is it KVStoreMesh?`);
+    const { statusCode: httpStatus } = answer;
+    if (httpStatus !== 200)
+      throw new StatusUnavailableError(`${host} answered ${httpStatus}; is it KVStoreMesh?`, { httpStatus });
     return JSON.parse(body) as unknown;
   } catch (thrown) {
     throw thrown instanceof StatusUnavailableError
