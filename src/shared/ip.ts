@@ -77,6 +77,7 @@ class Ipv4Reader {
 }
 
 const ipv4Reader = new Ipv4Reader();
+/** Characters of an IPv4 address. */
 const MAX_IPV4_LENGTH = 15;
 
 /** Four decimal numbers, by default all of `text`, as 32 bits with a sign; undefined for anything else. */
