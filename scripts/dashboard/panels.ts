@@ -189,6 +189,28 @@ const REJECTED: Row = {
   ],
 };
 
+const SELECTION: Row = {
+  title: 'Import policy and endpoint selection',
+  panels: [
+    graph('Imported keys', 'short', 'Mirrored keys of the remote clusters that have a rule in the import policy.', [
+      `${perRemote('remote_cluster_keys')} and on (target_cluster) ${mesh('import_policy_excluded_keys')}`,
+      '{{target_cluster}}',
+    ]),
+    graph('Excluded keys', 'short', 'Keys that the import policy excludes, without kinds that are not read.', [
+      `max by (target_cluster, kind) (${mesh('import_policy_excluded_keys')})`,
+      '{{target_cluster}} {{kind}}',
+    ]),
+    graph('Refused keys', 'short', 'Keys and values in an hour that the import policy refused, by the part of the rule.', [
+      `sum by (target_cluster, rule) (increase(${mesh('import_policy_refused_total')}[1h]))`,
+      '{{target_cluster}} {{rule}}',
+    ]),
+    graph('Selected endpoints', 'short', 'Endpoints that the selector exports or holds back.', [
+      `max by (decision) (${exporting('export_endpoints')})`,
+      '{{decision}}',
+    ]),
+  ],
+};
+
 const ETCD: Row = {
   title: 'etcd and certificates',
   panels: [
@@ -249,4 +271,4 @@ const DAEMONS: Row = {
   ],
 };
 
-export const ROWS: readonly Row[] = [GLANCE, REMOTES, LAG, KINDS, REJECTED, ETCD, DAEMONS];
+export const ROWS: readonly Row[] = [GLANCE, REMOTES, LAG, KINDS, REJECTED, SELECTION, ETCD, DAEMONS];

@@ -89,7 +89,11 @@ describe.skipIf(missing !== undefined)(`with a mesh${missing === undefined ? '' 
   let prometheus: Prometheus;
 
   beforeAll(async () => {
-    daemons = await startScrapedDaemons();
+    const policy = join(temporaryDirectory('policy'), 'import-policy.yaml');
+    // The second rule matches no cluster, which is a problem for the panel of them.
+    writeFileSync(policy, 'clusters: [{match: berlin, namespaces: {deny: [scratch]}}, {match: "eu-*", kinds: [nodes]}]');
+    daemons = await startScrapedDaemons(`--import-policy=${policy}`);
+    await daemons.remote.put({ 'cilium/state/services/v1/berlin/scratch/cart': '{}' });
     const rules = join(temporaryDirectory('rules'), 'rules.json');
     writeFileSync(rules, JSON.stringify({ groups: await renderedGroups(helm) }));
     const targets = [
