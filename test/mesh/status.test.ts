@@ -174,7 +174,7 @@ describe.skipIf(missing !== undefined)(`status${missing === undefined ? '' : ` (
     expect(text).toMatch(/❌ clustermesh-apiserver-0: status unknown: context east: cannot get metrics of Pod .*refused/);
   });
 
-  test('clusters that kvstoremesh rejects or no longer mirrors are named with the reason, and removed ones are counted', async () => {
+  test('clusters that kvstoremesh rejects or no longer mirrors are named with the reason, with what its policy imports, and removed ones are counted', async () => {
     const mesh = await meshes.installed();
     await mesh.connect();
     await deployed(mesh);
@@ -186,6 +186,11 @@ describe.skipIf(missing !== undefined)(`status${missing === undefined ? '' : ` (
       of('stopped', 'west', 0),
       of('rejected', 'north', 0),
       of('stopped', 'north', 1),
+      'cilium_kvstoremesh_import_policy_excluded_keys{target_cluster="west",kind="nodes"} 0',
+      'cilium_kvstoremesh_import_policy_excluded_keys{target_cluster="west",kind="endpoints"} 468000',
+      'cilium_kvstoremesh_publisher_section_keys{scope="ip/v1",source_cluster="west"} 12000',
+      'cilium_kvstoremesh_publisher_section_keys{scope="nodes/v1",source_cluster="west"} 40',
+      'cilium_kvstoremesh_publisher_section_keys{scope="ip/v1",source_cluster="north"} 5',
       'cilium_kvstoremesh_remote_clusters_draining 2',
     ]);
     const named = { name: 'kvmesh-metrics', containerPort: port };
@@ -196,6 +201,9 @@ describe.skipIf(missing !== undefined)(`status${missing === undefined ? '' : ` (
       'clustermesh-apiserver-0 is not connected to cluster west: rejected, because of its cluster ID for example\n',
     );
     expect(text).toContain('clustermesh-apiserver-0 is not connected to cluster north: mirroring stopped: it exceeds a limit\n');
+    expect(report.kvstoremesh.status.import_policy).toEqual({ west: '12,000 of 480,000 endpoints imported by policy' });
+    expect(text).toMatch(/^ {2}- west: .*0\/1 connected, 12,000 of 480,000 endpoints imported by policy$/m);
+    expect(text).toMatch(/^ {2}- north: .*0\/1 connected$/m);
     expect(text).toContain('ℹ️  Keys of 2 removed clusters are about to be removed\n');
   });
 

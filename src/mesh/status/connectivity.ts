@@ -1,4 +1,5 @@
 /** From the states of Pods to what is connected. Pure. */
+import { importedText } from '../../shared/imported-text.ts';
 import { rfc3339Seconds } from '../../shared/time/clock.ts';
 import type { PodState, RemoteState, UnknownPod } from './metrics.ts';
 
@@ -13,6 +14,8 @@ export interface Connectivity {
   readonly clusters: Readonly<Record<string, { readonly configured: number; readonly connected: number }>>;
   /** Maximum age of the mirrors by cluster, seconds; where it is exported. */
   readonly staleness_seconds: Readonly<Record<string, number>>;
+  /** `12,000 of 480,000 endpoints imported by policy`, by cluster; without kinds that are not read, and clusters without a policy. */
+  readonly import_policy: Readonly<Record<string, string>>;
   readonly errors: readonly { readonly pod: string; readonly cluster: string; readonly reason: string }[];
   /** Pods without metrics. */
   readonly unknown: readonly UnknownPod[];
@@ -52,6 +55,7 @@ export function connectivityOf(states: readonly (PodState | UnknownPod)[], confi
       ]),
     ),
     staleness_seconds: stalenessOf(active, names),
+    import_policy: importedBy(active, names),
     errors,
     unknown: states.filter((state) => 'cause' in state),
     leaders: known.filter(({ isLeader }) => isLeader === true).map(({ pod }) => pod),
@@ -78,6 +82,16 @@ function stalenessOf(active: readonly PodState[], names: readonly string[]): Rea
     names.flatMap((name) => {
       const ages = active.flatMap(({ remotes }) => remotes.get(name)?.stalenessSeconds ?? []);
       return ages.length === 0 ? [] : [[name, Math.max(...ages)]];
+    }),
+  );
+}
+
+/** Of the first Pod that counts: a standby does not mirror. */
+function importedBy(active: readonly PodState[], names: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const [text] = active.flatMap(({ remotes }) => importedText(remotes.get(name)?.imported ?? []) ?? []);
+      return text === undefined ? [] : [[name, text]];
     }),
   );
 }

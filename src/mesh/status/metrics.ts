@@ -1,5 +1,6 @@
 /** The series of agents and of kvstoremesh that tell about remote clusters, read through the pod proxy of the API server. */
 import { asError } from '../../shared/errors.ts';
+import type { ImportedCount } from '../../shared/imported-text.ts';
 import { type JsonRecord, recordOf } from '../../shared/kubernetes/objects/json.ts';
 import { printable } from '../../shared/printable.ts';
 import { recordsOf } from '../addresses.ts';
@@ -21,6 +22,8 @@ export interface RemoteState {
   readonly refusal: 'rejected' | 'stopped' | undefined;
   /** An operator has frozen or withdrawn the mirror. */
   readonly quarantine: 'freeze' | 'withdraw' | undefined;
+  /** The kinds of which an import policy keeps keys out. */
+  readonly imported: readonly ImportedCount[];
 }
 
 export interface PodState {
@@ -72,6 +75,19 @@ export async function readPod(cluster: Cluster, pod: JsonRecord, source: Metrics
 
 const SERIES = /^([a-z_]+)(?:\{([^}]*)\})? (\S+)/;
 const MODE = /(?:^|,)mode="(freeze|withdraw)"/;
+const KIND = /(?:^|,)kind="([a-z]+)"/;
+const SCOPE = /(?:^|,)scope="([a-z]+\/v1)"/;
+const SOURCE = /(?:^|,)source_cluster="([^"\\]{1,63})"/;
+/** Scopes of keys by kind. */
+const SCOPES = {
+  nodes: 'nodes/v1',
+  identities: 'identities/v1',
+  endpoints: 'ip/v1',
+  services: 'services/v1',
+  endpointslices: 'endpointslices/v1',
+  serviceexports: 'serviceexports/v1',
+} as const;
+const KINDS = Object.keys(SCOPES) as readonly (keyof typeof SCOPES)[];
 const TARGET = /(?:^|,)target_cluster="([^"\\]{1,63})"/;
 
 function podState(pod: string, scrape: string, prefix: string): PodState {
@@ -84,15 +100,31 @@ function podState(pod: string, scrape: string, prefix: string): PodState {
     const series = name.slice(prefix.length);
     if (series === 'leader_election_master_status') isLeader = Number(value) === 1;
     if (series === 'remote_clusters_draining') draining = Number(value);
-    const target = TARGET.exec(labels)?.[1];
-    if (target === undefined || !series.startsWith('remote_cluster_')) continue;
+    const target = (TARGET.exec(labels) ?? SOURCE.exec(labels))?.[1];
+    if (target === undefined) continue;
+    const counted = countedAs(series, labels);
+    if (counted === undefined && !series.startsWith('remote_cluster_')) continue;
     const of = values.get(target) ?? new Map<string, number>();
-    values.set(target, of.set(`${series.slice('remote_cluster_'.length)}${MODE.exec(labels)?.[1] ?? ''}`, Number(value)));
+    const own = counted ?? `${series.slice('remote_cluster_'.length)}${MODE.exec(labels)?.[1] ?? ''}`;
+    values.set(target, of.set(own, Number(value)));
   }
   const remotes = [...values]
     .filter(([, of]) => of.has('readiness_status'))
     .map(([name, of]) => [name, remoteState(of)] as const);
   return { pod, remotes: new Map(remotes), isLeader, draining };
+}
+
+/** How a series of the import policy and of its keys is told apart by kind. */
+function countedAs(series: string, labels: string): string | undefined {
+  if (series === 'import_policy_excluded_keys') return `excluded ${KIND.exec(labels)?.[1]}`;
+  return series === 'publisher_section_keys' ? `keys ${SCOPE.exec(labels)?.[1]}` : undefined;
+}
+
+function importedOf(values: ReadonlyMap<string, number>): readonly ImportedCount[] {
+  return KINDS.flatMap((kind) => {
+    const [imported, excluded] = [values.get(`keys ${SCOPES[kind]}`) ?? 0, values.get(`excluded ${kind}`) ?? 0];
+    return excluded === 0 ? [] : [{ kind, imported, of: imported + excluded }];
+  });
 }
 
 function remoteState(values: ReadonlyMap<string, number>): RemoteState {
@@ -103,5 +135,6 @@ function remoteState(values: ReadonlyMap<string, number>): RemoteState {
     stalenessSeconds: values.get('staleness_seconds'),
     refusal: (['rejected', 'stopped'] as const).find((what) => values.get(what) === 1),
     quarantine: (['freeze', 'withdraw'] as const).find((mode) => values.get(`quarantined${mode}`) === 1),
+    imported: importedOf(values),
   };
 }

@@ -122,7 +122,12 @@ function connectionLines({ connectivity, kvstoremesh }: StatusReport): readonly 
     ...names.map((name) => {
       const age = mesh.staleness_seconds[name];
       const mirrored = kvstoremesh.enabled ? ` - KVStoreMesh: ${part(mesh, name)}` : '';
-      return `  - ${name}: ${part(connectivity, name)}${mirrored}${age === undefined ? '' : `, at most ${age.toFixed(1)} s old`}`;
+      const policy = mesh.import_policy[name];
+      const parts = [
+        ...(age === undefined ? [] : [`at most ${age.toFixed(1)} s old`]),
+        ...(policy === undefined ? [] : [policy]),
+      ];
+      return [`  - ${name}: ${part(connectivity, name)}${mirrored}`, ...parts].join(', ');
     }),
   ];
 }
