@@ -5,7 +5,7 @@
  */
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { keyOf } from '../../src/shared/etcd/types.ts';
-import { exists, list, WatchStream } from './calls.ts';
+import { exists, list, type WatchPosition, WatchStream } from './calls.ts';
 
 /** What all agents of a process have done. */
 export interface Counts {
@@ -20,6 +20,8 @@ export interface Counts {
   failures: number;
   /** Agents that have listed and watch everything. */
   synced: number;
+  /** Agents that watch everything again after all connections were lost. */
+  resumed: number;
 }
 
 export interface AgentOptions {
@@ -39,7 +41,8 @@ const WATCHES = KINDS.length + 2;
 export class Agent {
   readonly #options: AgentOptions;
   readonly #sessions = new Set<ClientHttp2Session>();
-  #isStopped = false;
+  #streams: WatchStream[] = [];
+  #isCutting = false;
 
   constructor(options: AgentOptions) {
     this.#options = options;
@@ -53,9 +56,19 @@ export class Agent {
     counts.synced += 1;
   }
 
-  stop(): void {
-    this.#isStopped = true;
+  /** Loses all connections, makes new ones and goes on with the watches, without a list. Resolves when everything is watched. */
+  async resume(): Promise<void> {
+    const { isShared, counts } = this.#options;
+    const before = this.#streams.map(({ positions }) => positions);
+    this.#streams = [];
+    this.#isCutting = true;
+    const closed = [...this.#sessions].map((session) => new Promise((resolve) => session.once('close', resolve)));
     for (const session of this.#sessions) session.destroy();
+    await Promise.all(closed);
+    this.#isCutting = false;
+    const shared = isShared ? this.#connect() : undefined;
+    await Promise.all(before.map((positions) => this.#watchAgain(positions, shared ?? this.#connect())));
+    counts.resumed += 1;
   }
 
   #connect(): ClientHttp2Session {
@@ -67,12 +80,23 @@ export class Agent {
     session.once('close', () => {
       this.#sessions.delete(session);
       counts.connections -= 1;
-      if (!this.#isStopped) counts.failures += 1;
+      if (!this.#isCutting) counts.failures += 1;
     });
     return session;
   }
 
-  async #follow(remote: string, session: ClientHttp2Session): Promise<void> {
+  #follow(remote: string, session: ClientHttp2Session): Promise<void> {
+    return this.#watching(session, (stream) => this.#watchAll(remote, session, stream));
+  }
+
+  #watchAgain(positions: readonly WatchPosition[], session: ClientHttp2Session): Promise<void> {
+    return this.#watching(session, async (stream) => {
+      for (const position of positions) stream.create(position);
+    });
+  }
+
+  /** Resolves when the server has created all watches that `create` asks for. */
+  async #watching(session: ClientHttp2Session, create: (stream: WatchStream) => Promise<void>): Promise<void> {
     const { counts, onEvents } = this.#options;
     let created = 0;
     await new Promise<void>((resolve, reject) => {
@@ -96,7 +120,8 @@ export class Agent {
           reject(new Error('the stream of watches ended'));
         },
       });
-      this.#watchAll(remote, session, stream).catch(reject);
+      this.#streams.push(stream);
+      create(stream).catch(reject);
     });
   }
 
@@ -112,7 +137,7 @@ export class Agent {
     const { keys, bytes, revision } = await list(session, keyOf(prefix));
     counts.listedKeys += keys;
     counts.listedBytes += bytes;
-    stream.create(keyOf(prefix), revision + 1);
+    stream.create({ prefix: keyOf(prefix), startRevision: revision + 1 });
   }
 }
 

@@ -118,9 +118,17 @@ export interface WatchListener {
   ended(): void;
 }
 
+/** What is watched, and from which revision on it has to be watched again. */
+export interface WatchPosition {
+  readonly prefix: EtcdKey;
+  readonly startRevision: number;
+}
+
 /** All watches of a client, on one stream as those of etcd's Go client. */
 export class WatchStream {
   readonly #stream: ClientHttp2Stream;
+  /** By the ID of the watch. */
+  readonly #positions = new Map<number, WatchPosition>();
   #received: Buffer = Buffer.alloc(0);
 
   constructor(session: ClientHttp2Session, listener: WatchListener) {
@@ -138,15 +146,24 @@ export class WatchStream {
         const answer = decodeWatch(message);
         if (answer.created) listener.created();
         if (answer.canceled) listener.canceled(answer.cancelReason);
-        if (answer.events.count > 0) listener.events(answer.events.count, message);
+        if (answer.events.count === 0) continue;
+        listener.events(answer.events.count, message);
+        const watched = this.#positions.get(answer.watchId);
+        if (watched !== undefined) this.#positions.set(answer.watchId, { ...watched, startRevision: answer.header.revision + 1 });
       }
     });
   }
 
-  /** Watches everything below `prefix` from the revision on. */
-  create(prefix: EtcdKey, startRevision: number): void {
+  get positions(): readonly WatchPosition[] {
+    return [...this.#positions.values()];
+  }
+
+  /** Watches everything below the prefix from the revision on. */
+  create({ prefix, startRevision }: WatchPosition): void {
+    const watchId = this.#positions.size + 1;
+    this.#positions.set(watchId, { prefix, startRevision });
     this.#stream.write(
-      frameOf(encodeWatchCreate({ key: prefix, end: prefixEnd(prefix), startRevision, deletesOnly: false, watchId: 0 })),
+      frameOf(encodeWatchCreate({ key: prefix, end: prefixEnd(prefix), startRevision, deletesOnly: false, watchId })),
     );
   }
 }

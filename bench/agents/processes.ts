@@ -11,7 +11,7 @@ export interface WorkerOptions {
   readonly isShared: boolean;
 }
 
-export type WorkerCommand = 'start' | 'stats';
+export type WorkerCommand = 'start' | 'reconnect' | 'stats';
 
 export interface WorkerStats extends Readonly<Counts> {
   /** From a change to its arrival, of a sample since the last call. */
@@ -44,6 +44,11 @@ export class AgentProcesses implements AsyncDisposable {
     for (const child of this.#children) child.send('start' satisfies WorkerCommand);
   }
 
+  /** All agents lose all connections and make new ones at once. */
+  reconnect(): void {
+    for (const child of this.#children) child.send('reconnect' satisfies WorkerCommand);
+  }
+
   /** Agents neither read nor answer until `resume`, as on nodes without processor time; `stats` waits for that too. */
   pause(): void {
     for (const child of this.#children) child.kill('SIGSTOP');
@@ -67,6 +72,7 @@ export class AgentProcesses implements AsyncDisposable {
       canceled: sum(({ canceled }) => canceled),
       failures: sum(({ failures }) => failures),
       synced: sum(({ synced }) => synced),
+      resumed: sum(({ resumed }) => resumed),
       cpuSeconds: sum(({ cpuSeconds }) => cpuSeconds),
       memoryMegabytes: sum(({ memoryMegabytes }) => memoryMegabytes),
       lagMs: all.flatMap(({ lagMs }) => lagMs).sort((a, b) => a - b),

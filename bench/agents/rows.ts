@@ -14,7 +14,7 @@ const OPTIONS = {
   perProcess: 500,
 };
 
-function figuresOf({ sync, rates, kept, keptBefore }: AgentsRun): readonly Figure[] {
+function figuresOf({ sync, reconnect, rates, kept, keptBefore }: AgentsRun): readonly Figure[] {
   return [
     { name: 'watches', unit: '', value: sync.watches },
     { name: 'all synchronized', unit: 's', value: sync.seconds },
@@ -24,6 +24,9 @@ function figuresOf({ sync, rates, kept, keptBefore }: AgentsRun): readonly Figur
       unit: 'kB',
       value: ((kept.liveMegabytes - keptBefore.liveMegabytes) / sync.watches) * 1024,
     },
+    { name: 'all back at once', unit: 's', value: reconnect.seconds },
+    { name: 'all back at once, etcd CPU of a watch', unit: 'µs', value: reconnect.etcdMicrosecondsPerWatch },
+    { name: 'all back at once, watches canceled', unit: '', value: reconnect.canceled, target: { of: 'value', atMost: 0 } },
     { name: 'failures', unit: '', value: sync.failures, target: { of: 'value', atMost: 0 } },
     ...rates.flatMap(({ wanted, ...rate }): Figure[] => [
       { name: `delivered at ${wanted} changes/s`, unit: 'events/s', value: rate.deliveredPerSecond },

@@ -37,6 +37,18 @@ export interface Sync {
   readonly failures: number;
 }
 
+/** All agents lose all connections in one moment, and go on with their watches. */
+export interface Reconnect {
+  /** Until all watches are there again. */
+  readonly seconds: number;
+  readonly etcdCpuSeconds: number;
+  readonly etcdMicrosecondsPerWatch: number;
+  readonly etcdPeak: number;
+  /** Watches that etcd ended. */
+  readonly canceled: number;
+  readonly failures: number;
+}
+
 export interface Idle {
   readonly etcdCpuPercent: number;
   readonly etcdMemory: number;
@@ -88,6 +100,7 @@ export interface Stall {
 export interface AgentsRun {
   readonly sync: Sync;
   readonly idle: Idle;
+  readonly reconnect: Reconnect;
   readonly rates: readonly Rate[];
   readonly stall: Stall;
   readonly kept: Kept;
@@ -118,6 +131,8 @@ export async function runAgents(options: AgentsOptions, progress: (line: string)
   progress(JSON.stringify(sync));
   const idle = await rest(etcd);
   progress(JSON.stringify(idle));
+  const reconnect = await reconnected(etcd, processes, agents);
+  progress(JSON.stringify({ reconnect }));
   const client = connect(etcd.endpoints[0] ?? '');
   const results: Rate[] = [];
   for (const wanted of rates) {
@@ -132,7 +147,7 @@ export async function runAgents(options: AgentsOptions, progress: (line: string)
   const stall = await stalled({ ...parts, wanted: Math.max(...rates), canceled: (await processes.stats()).canceled });
   progress(JSON.stringify({ stall }));
   client.close();
-  return { sync, idle, rates: results, stall, kept, keptBefore };
+  return { sync, idle, reconnect, rates: results, stall, kept, keptBefore };
 }
 
 /** Go collects when the heap has doubled: what it aims at is twice of what was in use after the last collection. */
@@ -168,6 +183,28 @@ async function synchronize(etcd: EtcdMembers, processes: AgentProcesses, agents:
     etcdPeak: after.peakMegabytes,
     agentsCpuSeconds: stats.cpuSeconds - agentsBefore.cpuSeconds,
     failures: stats.failures,
+  };
+}
+
+async function reconnected(etcd: EtcdMembers, processes: AgentProcesses, agents: number): Promise<Reconnect> {
+  const [before, agentsBefore] = [await etcd.usage(), await processes.stats()];
+  const startMs = performance.now();
+  processes.reconnect();
+  let stats = await processes.stats();
+  while (stats.resumed < agents && performance.now() - startMs < SYNC_PATIENCE_MS && stats.failures < agents) {
+    await sleep(POLL_MS);
+    stats = await processes.stats();
+  }
+  const seconds = (performance.now() - startMs) / 1000;
+  const after = await etcd.usage();
+  const etcdCpuSeconds = after.cpuSeconds - before.cpuSeconds;
+  return {
+    seconds,
+    etcdCpuSeconds,
+    etcdMicrosecondsPerWatch: (etcdCpuSeconds / stats.watches) * 1e6,
+    etcdPeak: after.peakMegabytes,
+    canceled: stats.canceled - agentsBefore.canceled,
+    failures: stats.failures - agentsBefore.failures,
   };
 }
 

@@ -10,7 +10,7 @@ const MAX_LAGS = 20_000;
 const { endpoints, agents, remotes, isShared } = JSON.parse(process.argv[2] ?? '{}') as WorkerOptions;
 const counts: Counts = {
   ...{ connections: 0, watches: 0, listedKeys: 0, listedBytes: 0, events: 0 },
-  ...{ messages: 0, canceled: 0, failures: 0, synced: 0 },
+  ...{ messages: 0, canceled: 0, failures: 0, synced: 0, resumed: 0 },
 };
 let lagMs: number[] = [];
 
@@ -20,12 +20,13 @@ function onEvents(message: Buffer): void {
   if (changedUs !== undefined) lagMs.push((nowGeneration() - changedUs) / 1000);
 }
 
-async function start(): Promise<void> {
-  const all = Array.from({ length: agents }, (_, at) => {
-    const endpoint = endpoints[at % endpoints.length] ?? '';
-    return new Agent({ endpoint, remotes, isShared, counts, onEvents });
-  });
-  const results = await Promise.allSettled(all.map((agent) => agent.start()));
+const all = Array.from({ length: agents }, (_, at) => {
+  const endpoint = endpoints[at % endpoints.length] ?? '';
+  return new Agent({ endpoint, remotes, isShared, counts, onEvents });
+});
+
+async function together(work: (agent: Agent) => Promise<void>): Promise<void> {
+  const results = await Promise.allSettled(all.map(work));
   counts.failures += results.filter(({ status }) => status === 'rejected').length;
 }
 
@@ -37,7 +38,8 @@ function stats(): WorkerStats {
 }
 
 process.on('message', (command: WorkerCommand) => {
-  if (command === 'start') void start();
+  if (command === 'start') void together((agent) => agent.start());
+  else if (command === 'reconnect') void together((agent) => agent.resume());
   else process.send?.(stats());
 });
 process.on('disconnect', () => process.exit());
