@@ -58,6 +58,11 @@ test('a section has its series from its addition to its removal', async () => {
   // What does not come from an etcd is not read.
   expect(await registry.metrics()).not.toContain('source_cluster="west",action="read"');
   expect(await registry.metrics()).toContain('t_kvstore_sync_errors_total{scope="nodes/v1",source_cluster="east"} 0');
+  // Rejections of a mirrored section begin with the first one.
+  expect(await registry.metrics()).not.toContain('t_publisher_rejected_keys_total{scope="nodes/v1",source_cluster="east"');
+  expect(await registry.metrics()).toContain(
+    't_publisher_rejected_keys_total{scope="nodes/v1",source_cluster="west",reason="key_too_large"} 0',
+  );
 
   nowMs = 3_500;
   Object.assign(nodes.stats, { pending: 7, listed: true, synced: true });

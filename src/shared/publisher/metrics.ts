@@ -117,7 +117,8 @@ export class PublisherMetrics implements PublisherObserver {
     this.#sectionsOf.set(cluster, siblings.add(section));
     const labels = labelsOf(section.options);
     this.#syncErrors.inc(labels, 0);
-    for (const reason of REJECT_REASONS) this.#rejected.inc({ ...labels, reason }, 0);
+    // With hundreds of remote clusters these zeros would be most of all series; `remote_cluster_rejected_keys_total` has one for each cluster.
+    if (isListed === undefined) for (const reason of REJECT_REASONS) this.#rejected.inc({ ...labels, reason }, 0);
   }
 
   /** Idempotent. */
