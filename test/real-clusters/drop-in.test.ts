@@ -77,6 +77,17 @@ describe.skipIf(missing !== undefined)(`Cilium's charts with the image${missing 
     return status;
   }
 
+  /** The canaries, which make a cluster ready, are written after the keys. */
+  const isJoined = () =>
+    until(
+      'east is mirrored',
+      async () => {
+        const { ready, connected } = await statusOfEast();
+        return ready && connected;
+      },
+      READY,
+    );
+
   const storeIn = ({ status }: RemoteStatus) => /ID: (\w+)/.exec(status)?.[1] ?? '';
 
   /** The milliseconds from the readiness of the new Pod of east until west mirrors its etcd. */
@@ -115,7 +126,7 @@ describe.skipIf(missing !== undefined)(`Cilium's charts with the image${missing 
 
   test('are ready, and a global Service of one is in the etcd of the other', async () => {
     await reader.hasAll(changes);
-    expect(await statusOfEast()).toMatchObject({ ready: true, connected: true });
+    await isJoined();
   });
 
   test('after a rollout the other cluster mirrors the new etcd, and loses nothing', { timeout: ROLLS * 120_000 }, async () => {
@@ -136,7 +147,7 @@ describe.skipIf(missing !== undefined)(`Cilium's charts with the image${missing 
       await applyChart(joined, 'east', version);
       await joined.rolledOut(['east']);
       await reader.hasAll(changes);
-      expect(await statusOfEast(), version).toMatchObject({ ready: true, connected: true });
+      await isJoined();
     }
     expect(reader.deletions).toEqual([]);
   });

@@ -94,14 +94,12 @@ describe.skipIf(missing !== undefined).each(versions)(
       process.stdout.write(`etcd ${version}: ${members.measured}`);
     });
 
-    test.runIf(isWhole)(
-      'the same, and no value is ever followed by an older one, while the member in use hangs or cannot be reached',
-      async () => {
-        const members = await LoadedMembers.start(version);
-        await suffer(members, [...Object.entries(SILENCES), ...Object.entries(SILENCES)]);
-        await members.verify();
-        process.stdout.write(`etcd ${version}: ${members.measured}`);
-      },
-    );
+    test('the same, and no value is ever followed by an older one, while the member in use hangs or cannot be reached', async () => {
+      const members = await LoadedMembers.start(version);
+      const faults = Object.entries(SILENCES);
+      await suffer(members, isWhole ? [...faults, ...faults] : faults);
+      await members.verify();
+      process.stdout.write(`etcd ${version}: ${members.measured}`);
+    });
   },
 );
