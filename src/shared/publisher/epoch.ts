@@ -233,10 +233,8 @@ export class Epoch {
       lateWrites.audited();
       await this.#auditSingles();
       const known = [...sections.values()].filter(({ group }) => group.isKnown);
-      const [partly, fully] = [
-        known.filter(({ group }) => !full && this.#audited.has(group)),
-        known.filter(({ group }) => full || !this.#audited.has(group)),
-      ];
+      const isPartly = ({ group }: PublishedSection) => !full && this.#audited.has(group);
+      const [partly, fully] = [known.filter(isPartly), known.filter((section) => !isPartly(section))];
       for (const range of sharedRanges(partly, auditable)) await this.#auditRange(range, false);
       for (const range of sharedRanges(fully, auditable)) await this.#auditRange(range, true);
     }
