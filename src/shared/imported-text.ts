@@ -1,8 +1,10 @@
 /** How much of a remote cluster is imported by policy, as `status` of the daemon and of the cluster say it. */
 
+import type { MirroredKind } from './etcd/keyspace.ts';
+
 /** Made with the first text: it takes 5 MB of memory. */
 let numbers: Intl.NumberFormat | undefined;
-const NAMES = {
+const NAMES: Readonly<Record<MirroredKind, string>> = {
   nodes: 'nodes',
   identities: 'identities',
   endpoints: 'endpoints',
@@ -12,7 +14,7 @@ const NAMES = {
 };
 
 export interface ImportedCount {
-  readonly kind: keyof typeof NAMES;
+  readonly kind: MirroredKind;
   readonly imported: number;
   /** Keys that the remote has; undefined where the kind is not imported. */
   readonly of: number | undefined;

@@ -2,8 +2,9 @@
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import type { KindDiff } from '../../kvstoremesh/kv/diff.ts';
-import { KINDS, type Kind, MIRRORED_KINDS, type MirroredKind, placesOf } from '../../kvstoremesh/kv/kinds.ts';
+import { KINDS, type Kind, placesOf } from '../../kvstoremesh/kv/kinds.ts';
 import { clusterNameProblem } from '../../shared/cluster-info.ts';
+import { MIRRORED_KINDS, type MirroredKind } from '../../shared/etcd/keyspace.ts';
 import { FlagError } from '../../shared/flags/error.ts';
 import { quoted } from '../../shared/flags/kinds.ts';
 import type { FlagTable, FlagValues } from '../../shared/flags/table.ts';

@@ -5,12 +5,13 @@
  * and cannot be is not imported: it may be anything. Of a member that occurs more than once each occurrence has to pass. Docs
  * list which addresses of which kind are checked (docs/commands/import-policy.md).
  */
+
+import type { MirroredKind } from '../../shared/etcd/keyspace.ts';
 import type { Prefix } from '../import-guard/addresses.ts';
 import { MAX_CIDR_MEMBERS, readCidrs } from '../import-guard/claims.ts';
 import { eachElement, isNull, JsonMembers, MemberCursor } from '../import-guard/json-members.ts';
 import type { ReadIdentities } from '../import-guard/read-identities.ts';
 import { decodedEndpointSlice } from '../kv/endpoint-slice.ts';
-import type { MirroredKind } from '../kv/kinds.ts';
 import { EndpointJudge } from './endpoint-judge.ts';
 import { Findings, hasAddress, type Judge, MAX_ADDRESS_LENGTH, textOf, type Verdict } from './judge.ts';
 import type { AddressRanges } from './rules/address-ranges.ts';

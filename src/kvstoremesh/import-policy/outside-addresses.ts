@@ -2,11 +2,12 @@
  * Keys of a remote with addresses outside of its CIDRs: the current ones by key, up to a bound. The key is logged once, with the
  * first such address.
  */
+
+import type { MirroredKind } from '../../shared/etcd/keyspace.ts';
 import { type EtcdKey, keyText } from '../../shared/etcd/types.ts';
 import { MAX_FINDINGS, MAX_LOGGED_FINDINGS } from '../../shared/limits.ts';
 import { printable } from '../../shared/printable.ts';
 import type { Logger } from '../../shared/process/log.ts';
-import type { MirroredKind } from '../kv/kinds.ts';
 
 export interface OutsideAddress {
   /** The mirrored key. */

@@ -3,12 +3,12 @@
  *
  * The keys of the remote pass the stages of the daemon, endpoints before identities, as if over a first connection.
  */
-import { clusterConfigKey } from '../../shared/etcd/keyspace.ts';
+import { clusterConfigKey, MIRRORED_KINDS, type MirroredKind } from '../../shared/etcd/keyspace.ts';
 import { type EtcdClient, type EtcdKey, keyText } from '../../shared/etcd/types.ts';
 import { silentLogger } from '../../shared/process/log.ts';
 import type { Clock } from '../../shared/time/clock.ts';
 import { parseClusterConfig } from '../cluster-config.ts';
-import { MIRRORED_KINDS, type MirroredKind, mappingOf } from '../kv/kinds.ts';
+import { mappingOf } from '../kv/kinds.ts';
 import { KeyMissingError } from '../kv/read.ts';
 import { destinationPrefix, rekey, sourcePrefix } from '../mappings.ts';
 import type { Stage } from '../stage.ts';

@@ -4,10 +4,11 @@
  * A key that the rule keeps out is treated as absent, also where an earlier value of it was imported. So is a key whose value is
  * too large where its value would decide: an earlier value may be one that the rule of that time let in.
  */
+
+import type { MirroredKind } from '../../shared/etcd/keyspace.ts';
 import type { EtcdKey } from '../../shared/etcd/types.ts';
 import type { Section } from '../../shared/publisher/types.ts';
 import type { ReadIdentities } from '../import-guard/read-identities.ts';
-import type { MirroredKind } from '../kv/kinds.ts';
 import type { Mapping } from '../mappings.ts';
 import type { Stage } from '../stage.ts';
 import type { Judge, PolicyRefusal } from './judge.ts';

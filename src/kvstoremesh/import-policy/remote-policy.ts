@@ -1,9 +1,9 @@
 /** The import policy of one remote: its rule, what that keeps out, and the stages that keys pass over one connection. */
 
+import { MIRRORED_KINDS, type MirroredKind } from '../../shared/etcd/keyspace.ts';
 import type { Logger } from '../../shared/process/log.ts';
 import type { Clock } from '../../shared/time/clock.ts';
 import { ReadIdentities } from '../import-guard/read-identities.ts';
-import { MIRRORED_KINDS, type MirroredKind } from '../kv/kinds.ts';
 import { destinationPrefix, type Mapping } from '../mappings.ts';
 import type { Stage } from '../stage.ts';
 import { EndpointJudge } from './endpoint-judge.ts';

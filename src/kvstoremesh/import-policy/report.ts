@@ -1,8 +1,8 @@
 /** `GET /v1/import-policy`: the rule of each remote, what it keeps out, and addresses outside of it. The original has no such path. */
 import type { Finding } from '../../shared/diagnosis/finding.ts';
+import type { MirroredKind } from '../../shared/etcd/keyspace.ts';
 import { keyText } from '../../shared/etcd/types.ts';
 import { importedText } from '../../shared/imported-text.ts';
-import type { MirroredKind } from '../kv/kinds.ts';
 import type { MappingName } from '../mappings.ts';
 import { REFUSALS } from './judge.ts';
 import { MAX_LISTED_ADDRESSES } from './limits.ts';

@@ -1,7 +1,8 @@
 /** What the policy keeps out of one remote, by kind and by reason. */
+
+import { MIRRORED_KINDS, type MirroredKind } from '../../shared/etcd/keyspace.ts';
 import type { EtcdKey } from '../../shared/etcd/types.ts';
 import type { Logger } from '../../shared/process/log.ts';
-import { MIRRORED_KINDS, type MirroredKind } from '../kv/kinds.ts';
 import type { PolicyRefusal } from './judge.ts';
 import { KeyCount } from './key-count.ts';
 import { OutsideAddresses } from './outside-addresses.ts';

@@ -4,12 +4,12 @@
  * Each side is read at one revision. Keys that differ are read once more after a pause, so that changes on their way are not reported.
  */
 import { createHash } from 'node:crypto';
-import { clusterConfigKey } from '../../shared/etcd/keyspace.ts';
+import { clusterConfigKey, type MirroredKind } from '../../shared/etcd/keyspace.ts';
 import { type EtcdClient, type EtcdKey, keyText } from '../../shared/etcd/types.ts';
 import type { Clock } from '../../shared/time/clock.ts';
 import { type ClusterConfig, mirroredClusterConfig, parseClusterConfig } from '../cluster-config.ts';
 import { destinationPrefix, rekey, sourcePrefix } from '../mappings.ts';
-import { type MirroredKind, mappingOf } from './kinds.ts';
+import { mappingOf } from './kinds.ts';
 import { KeyMissingError } from './read.ts';
 
 /** Keys named of each difference. */

@@ -1,21 +1,20 @@
 /** The kinds of keys by the names that `kv` has for them, and where they are. */
-import { CACHE, CANARIES, CLUSTER_CONFIGS, canaryPrefix, clusterConfigKey, STATE } from '../../shared/etcd/keyspace.ts';
+import {
+  CACHE,
+  CANARIES,
+  CLUSTER_CONFIGS,
+  canaryPrefix,
+  clusterConfigKey,
+  MIRRORED_KINDS,
+  type MirroredKind,
+  SCOPES,
+  STATE,
+} from '../../shared/etcd/keyspace.ts';
 import { type EtcdKey, keyOf } from '../../shared/etcd/types.ts';
 import { destinationPrefix, MAPPINGS, type Mapping, sourcePrefix } from '../mappings.ts';
 
-const SCOPES = {
-  nodes: 'nodes/v1',
-  identities: 'identities/v1',
-  endpoints: 'ip/v1',
-  services: 'services/v1',
-  endpointslices: 'endpointslices/v1',
-  serviceexports: 'serviceexports/v1',
-} as const;
-
-export type MirroredKind = keyof typeof SCOPES;
 export type Kind = MirroredKind | 'cluster-config' | 'synced';
 
-export const MIRRORED_KINDS = Object.keys(SCOPES) as readonly MirroredKind[];
 export const KINDS: readonly Kind[] = [...MIRRORED_KINDS, 'cluster-config', 'synced'];
 
 export function mappingOf(kind: MirroredKind): Mapping {

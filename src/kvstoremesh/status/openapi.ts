@@ -5,6 +5,7 @@
  * of the status page is not part of it: its form belongs to the page and may change.
  */
 import type { Finding } from '../../shared/diagnosis/finding.ts';
+import { MIRRORED_KINDS } from '../../shared/etcd/keyspace.ts';
 import { MAX_LISTED_FINDINGS, MAX_REMOTE_CLUSTERS } from '../../shared/limits.ts';
 import { VERSION } from '../../shared/version.ts';
 import { FINDING_KINDS } from '../import-guard/findings.ts';
@@ -12,7 +13,6 @@ import type { FindingReport, ImportGuardReport } from '../import-guard/report.ts
 import { REFUSALS } from '../import-policy/judge.ts';
 import { MAX_LISTED_ADDRESSES } from '../import-policy/limits.ts';
 import type { ImportedKindReport, ImportPolicyReport, OutsideReport, PolicyClusterReport } from '../import-policy/report.ts';
-import { MIRRORED_KINDS } from '../kv/kinds.ts';
 import type { PolicyStatus, QuarantineStatus, RemoteClusterStatus, RemoteConfigStatus, RemoteSyncedStatus } from './status.ts';
 
 type Schema = Readonly<Record<string, unknown>>;

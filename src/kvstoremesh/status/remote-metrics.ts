@@ -2,12 +2,13 @@
  * The remote clusters as Prometheus series, under the original's names. Read from the clusters at each
  * scrape, so that a cluster has its series from the moment it is configured, and none once it is not.
  */
+
+import { MIRRORED_KINDS } from '../../shared/etcd/keyspace.ts';
 import type { Registry } from '../../shared/http/metrics.ts';
 import { QUARANTINE_MODES } from '../configuration/quarantine.ts';
 import { FINDING_KINDS } from '../import-guard/findings.ts';
 import { UNCHECKED_REASONS } from '../import-guard/remote-guard.ts';
 import { REFUSALS } from '../import-policy/judge.ts';
-import { MIRRORED_KINDS } from '../kv/kinds.ts';
 import { BOUND_NAMES, type RemoteLimits } from '../mirror/bounds.ts';
 import type { RemoteCluster } from '../remote/cluster.ts';
 

@@ -1,5 +1,6 @@
 /** The series of agents and of kvstoremesh that tell about remote clusters, read through the pod proxy of the API server. */
 import { asError } from '../../shared/errors.ts';
+import { MIRRORED_KINDS, SCOPES } from '../../shared/etcd/keyspace.ts';
 import type { ImportedCount } from '../../shared/imported-text.ts';
 import { type JsonRecord, recordOf } from '../../shared/kubernetes/objects/json.ts';
 import { printable } from '../../shared/printable.ts';
@@ -78,16 +79,6 @@ const MODE = /(?:^|,)mode="(freeze|withdraw)"/;
 const KIND = /(?:^|,)kind="([a-z]+)"/;
 const SCOPE = /(?:^|,)scope="([a-z]+\/v1)"/;
 const SOURCE = /(?:^|,)source_cluster="([^"\\]{1,63})"/;
-/** Scopes of keys by kind. */
-const SCOPES = {
-  nodes: 'nodes/v1',
-  identities: 'identities/v1',
-  endpoints: 'ip/v1',
-  services: 'services/v1',
-  endpointslices: 'endpointslices/v1',
-  serviceexports: 'serviceexports/v1',
-} as const;
-const KINDS = Object.keys(SCOPES) as readonly (keyof typeof SCOPES)[];
 const TARGET = /(?:^|,)target_cluster="([^"\\]{1,63})"/;
 
 function podState(pod: string, scrape: string, prefix: string): PodState {
@@ -121,7 +112,7 @@ function countedAs(series: string, labels: string): string | undefined {
 }
 
 function importedOf(values: ReadonlyMap<string, number>): readonly ImportedCount[] {
-  return KINDS.flatMap((kind) => {
+  return MIRRORED_KINDS.flatMap((kind) => {
     const [imported, excluded] = [values.get(`keys ${SCOPES[kind]}`) ?? 0, values.get(`excluded ${kind}`) ?? 0];
     return excluded === 0 ? [] : [{ kind, imported, of: imported + excluded }];
   });

@@ -23,6 +23,19 @@ export const CANARIES = keyOf('cilium/synced/');
 export const STATE = keyOf('cilium/state/');
 export const CACHE = keyOf('cilium/cache/');
 
+/** What follows `STATE` or `CACHE` in the keys of each kind that is mirrored, by the name that commands and policies have for it. */
+export const SCOPES = {
+  nodes: 'nodes/v1',
+  identities: 'identities/v1',
+  endpoints: 'ip/v1',
+  services: 'services/v1',
+  endpointslices: 'endpointslices/v1',
+  serviceexports: 'serviceexports/v1',
+} as const;
+
+export type MirroredKind = keyof typeof SCOPES;
+export const MIRRORED_KINDS = Object.keys(SCOPES) as readonly MirroredKind[];
+
 /** The queue of the replicas of kvstoremesh, the original's too. */
 export const KVSTOREMESH_LOCKS = keyOf('cilium/kvstoremesh-lock/');
 

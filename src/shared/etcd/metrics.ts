@@ -17,6 +17,7 @@ import {
   HEARTBEAT_KEY,
   KVSTOREMESH_LOCKS,
   ROOT,
+  SCOPES,
 } from './keyspace.ts';
 import type { CallOutcome, CallSubject, EtcdObserver } from './observer.ts';
 import type { RequestLimiter } from './operations/request-limiter.ts';
@@ -270,9 +271,7 @@ function scopeWithoutKey(action: string): string {
 }
 
 /** What the daemons read and write, by the third and fourth part of the keys. */
-const KINDS: ReadonlySet<string> = new Set(
-  ['nodes', 'identities', 'ip', 'services', 'endpointslices', 'serviceexports'].map((kind) => `${kind}/v1`),
-);
+const KINDS: ReadonlySet<string> = new Set(Object.values(SCOPES));
 
 /** The same of keys with fewer parts, by their first characters. */
 const STARTS_LENGTH = 12;

@@ -3,25 +3,13 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { RemotePolicy } from '../../../src/kvstoremesh/import-policy/remote-policy.ts';
 import { ruleFor } from '../../../src/kvstoremesh/import-policy/rules/policy.ts';
 import { parseImportPolicy } from '../../../src/kvstoremesh/import-policy/rules/policy-file.ts';
-import { destinationPrefix, MAPPINGS, type Mapping } from '../../../src/kvstoremesh/mappings.ts';
+import { mappingOf } from '../../../src/kvstoremesh/kv/kinds.ts';
+import { destinationPrefix, type Mapping } from '../../../src/kvstoremesh/mappings.ts';
 import type { Stage } from '../../../src/kvstoremesh/stage.ts';
 import type { EtcdKey } from '../../../src/shared/etcd/types.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import { ManualClock } from '../../support/clocks.ts';
 import { KINDS, type Kind, type RuleText } from './model.ts';
-
-const MAPPING_OF: Readonly<Record<Kind, string>> = {
-  nodes: 'nodes/v1',
-  identities: 'identities/v1',
-  endpoints: 'ip/v1',
-  services: 'services/v1',
-  endpointslices: 'endpointslices/v1',
-  serviceexports: 'serviceexports/v1',
-};
-
-function mappingFor(kind: Kind): Mapping {
-  return MAPPINGS.find(({ scope }) => scope === MAPPING_OF[kind]) as Mapping;
-}
 
 /** A section, and its part of an etcd that confirms writes when a test wants it to. */
 export class FakeSection implements Stage {
@@ -118,7 +106,7 @@ export class FakeSession {
 
   constructor() {
     const onWrite = (key: EtcdKey, isThere: boolean) => this.writes.push(`${isThere ? '' : '-'}${key}`);
-    this.sections = Object.fromEntries(KINDS.map((kind) => [kind, new FakeSection(mappingFor(kind), onWrite)])) as never;
+    this.sections = Object.fromEntries(KINDS.map((kind) => [kind, new FakeSection(mappingOf(kind), onWrite)])) as never;
   }
 
   /** A rule of the file; undefined for none. */
@@ -137,9 +125,9 @@ export class FakeSession {
     this.#stages = new Map();
     const isSynced = KINDS.every((kind) => this.sections[kind].stats.synced);
     const hasRoom = isSynced ? undefined : () => true;
-    const run = this.policy.begin({ ordered: KINDS.map(mappingFor), hasRoom, unusedMs: 60_000, clock: this.clock, signal });
+    const run = this.policy.begin({ ordered: KINDS.map(mappingOf), hasRoom, unusedMs: 60_000, clock: this.clock, signal });
     for (const kind of KINDS) {
-      const [mapping, section] = [mappingFor(kind), this.sections[kind]];
+      const [mapping, section] = [mappingOf(kind), this.sections[kind]];
       if (!this.policy.imports(mapping)) {
         const done = run?.order;
         void (done?.turn(mapping, signal) ?? Promise.resolve())

@@ -6,11 +6,11 @@
  */
 import { z } from 'zod';
 import { ProgramError } from '../../../shared/errors.ts';
+import { MIRRORED_KINDS } from '../../../shared/etcd/keyspace.ts';
 import { readBoundedFile } from '../../../shared/files/bounded-file.ts';
 import { keyText, parseYaml, type YamlDocument, YamlFileError } from '../../../shared/files/yaml-file.ts';
 import { printable } from '../../../shared/printable.ts';
 import { cidrPrefix } from '../../import-guard/addresses.ts';
-import { MIRRORED_KINDS } from '../../kv/kinds.ts';
 import { MAX_IMPORT_POLICY_BYTES, MAX_PATTERN_LENGTH, MAX_POLICY_ENTRIES, MAX_POLICY_RULES } from '../limits.ts';
 import type { Cidr, ClusterRule, ImportPolicy } from './policy.ts';
 

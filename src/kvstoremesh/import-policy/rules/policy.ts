@@ -1,7 +1,7 @@
 /** The import policy: what of which cluster is imported. */
+
+import { MIRRORED_KINDS, type MirroredKind } from '../../../shared/etcd/keyspace.ts';
 import type { Prefix } from '../../import-guard/addresses.ts';
-import type { MirroredKind } from '../../kv/kinds.ts';
-import { MIRRORED_KINDS } from '../../kv/kinds.ts';
 import type { MappingName } from '../../mappings.ts';
 import { AddressRanges } from './address-ranges.ts';
 import { Glob, NameRules } from './glob.ts';
