@@ -6,7 +6,7 @@ import { KeyIndex } from '../../../src/shared/publisher/store/key-index.ts';
 /** An index, with its keys as their owner has them. */
 class Owned {
   readonly keys = new Map<number, EtcdKey>();
-  readonly index = new KeyIndex((slot) => this.keys.get(slot));
+  readonly index = new KeyIndex((slot, key) => this.keys.get(slot) === key);
 
   set(key: EtcdKey, slot: number): void {
     this.keys.set(slot, key);

@@ -14,12 +14,14 @@ const FACTOR = random.readUInt32LE(4) | 1;
 
 export class KeyIndex {
   readonly #slots: TagTable<EtcdKey>;
+  readonly #from: number;
   #lastKey: EtcdKey | undefined;
   #lastHash = 0;
 
-  /** `keyOf` returns the key of a slot that was set here. */
-  constructor(keyOf: (slot: number) => EtcdKey | undefined) {
-    this.#slots = new TagTable((slot, key) => keyOf(slot) === key);
+  /** `isOf`: the slot, which was set here, is that of `key`. All keys have the same first `from` characters. */
+  constructor(isOf: (slot: number, key: EtcdKey) => boolean, from = 0) {
+    this.#slots = new TagTable(isOf);
+    this.#from = from;
   }
 
   get(key: EtcdKey): number | undefined {
@@ -40,7 +42,7 @@ export class KeyIndex {
   #hash(key: EtcdKey): number {
     if (key === this.#lastKey) return this.#lastHash;
     let hash = SEED;
-    for (let i = 0; i < key.length; i += 1) {
+    for (let i = this.#from; i < key.length; i += 1) {
       hash = Math.imul(hash ^ key.charCodeAt(i), FACTOR);
       hash ^= hash >>> 15;
     }

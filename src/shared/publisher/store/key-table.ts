@@ -1,13 +1,13 @@
 /**
  * The keys of one section: the desired state, and the known state of etcd.
  *
- * One slot per key, columns instead of objects, so that a key costs its own bytes, its value and about
- * 130 bytes more. The state of etcd is known by digest, mod revision and lease, never by value.
+ * One slot per key, columns instead of objects, and the bytes of a key without the prefix of all lie before its value. So a key costs
+ * these bytes, its value and about 60 bytes more, and there is nothing for a collection to visit. The state of etcd is known by digest, mod revision and lease, never by value.
  */
 import type { EtcdKey, Revision } from '../../etcd/types.ts';
 import { type Digest, digest } from './digest.ts';
 import { KeyIndex } from './key-index.ts';
-import { NO_BLOCK, type SlabStore } from './slab.ts';
+import type { SlabStore } from './slab.ts';
 
 export type Slot = number;
 
@@ -39,7 +39,10 @@ const FIRST_CAPACITY = 16;
 /** Slots moved at a time while a table shrinks. */
 const MOVES_PER_STEP = 256;
 
-const BYTES_PER_SLOT = 2 * 8 + 6 * 4 + 1;
+const BYTES_PER_SLOT = 8 + 8 * 4 + 1;
+
+/** The length of the value where none is desired. */
+const NO_VALUE = 0xffffffff;
 
 type Columns = ReturnType<typeof columnsOf>;
 
@@ -56,9 +59,10 @@ function columnsOf(capacity: number) {
   const words = () => new Uint32Array(buffer, next(4), capacity);
   // The widest come first, so that each begins at a multiple of its width.
   return {
-    block: doubles(),
     revision: doubles(),
-    length: words(),
+    block: words(),
+    keyLength: words(),
+    valueLength: words(),
     digestLow: words(),
     digestHigh: words(),
     lease: words(),
@@ -72,15 +76,18 @@ const NONE = columnsOf(0);
 
 export class KeyTable {
   readonly #slabs: SlabStore;
-  readonly #keys: (EtcdKey | undefined)[] = [];
-  readonly #index = new KeyIndex((slot) => this.#keys[slot]);
+  readonly #prefix: string;
+  readonly #index: KeyIndex;
   readonly #scratch: Digest = { low: 0, high: 0 };
   #freeSlots: Slot[] = [];
   #capacity = 0;
+  #end: Slot = 0;
   /** While the table shrinks: slots from here on are not used again. */
   #limit = Number.POSITIVE_INFINITY;
   #block = NONE.block;
-  #length = NONE.length;
+  /** Without the prefix; 0 where the slot is not used. */
+  #keyLength = NONE.keyLength;
+  #valueLength = NONE.valueLength;
   #digestLow = NONE.digestLow;
   #digestHigh = NONE.digestHigh;
   #desired = 0;
@@ -100,8 +107,15 @@ export class KeyTable {
   /** Walks over the slots in progress: until they end no key changes its slot. */
   walks = 0;
 
-  constructor(slabs: SlabStore) {
+  /** All keys are longer than `prefix` and start with it. */
+  constructor(slabs: SlabStore, prefix = '') {
     this.#slabs = slabs;
+    this.#prefix = prefix;
+    const from = prefix.length;
+    this.#index = new KeyIndex(
+      (slot, key) => this.#keyLength[slot] === key.length - from && slabs.startsWith(this.#block[slot] as number, key, from),
+      from,
+    );
   }
 
   /** Keys desired. */
@@ -126,35 +140,49 @@ export class KeyTable {
 
   /** Every slot in use is below it. */
   get end(): Slot {
-    return this.#keys.length;
+    return this.#end;
   }
 
   slotOf(key: EtcdKey): Slot | undefined {
-    return this.#index.get(key);
+    return key.startsWith(this.#prefix) ? this.#index.get(key) : undefined;
   }
 
-  /** The slot of `key`, made where there was none: then nothing is desired and etcd holds nothing. */
-  ensure(key: EtcdKey): Slot {
+  /**
+   * The slot of `key`, made where there was none: then nothing is desired and etcd holds nothing. `valueBytes`: room for a
+   * value that will be desired at once.
+   */
+  ensure(key: EtcdKey, valueBytes = 0): Slot {
     const known = this.#index.get(key);
     if (known !== undefined) return known;
-    const slot = this.#freeSlots.pop() ?? this.#keys.length;
+    const slot = this.#freeSlots.pop() ?? this.#end;
     if (slot >= this.#capacity) this.#resize(Math.max(FIRST_CAPACITY, this.#capacity * 2));
-    this.#keys[slot] = key;
+    if (slot === this.#end) this.#end += 1;
+    const length = key.length - this.#prefix.length;
+    const block = this.#slabs.allocate(length + valueBytes);
+    this.#slabs.writeText(block, key, this.#prefix.length);
+    this.#block[slot] = block;
+    this.#keyLength[slot] = length;
     this.#index.set(key, slot);
     return slot;
   }
 
+  /** The key of a slot in use. Made at each call. */
   key(slot: Slot): EtcdKey {
-    return this.#keys[slot] as EtcdKey;
+    return (this.#prefix + this.#slabs.text(this.#block[slot] as number, this.#keyLength[slot] as number)) as EtcdKey;
+  }
+
+  /** Bytes of the key. */
+  keyBytes(slot: Slot): number {
+    return this.#prefix.length + (this.#keyLength[slot] as number);
   }
 
   isUsed(slot: Slot): boolean {
-    return this.#keys[slot] !== undefined;
+    return (this.#keyLength[slot] ?? 0) > 0;
   }
 
   /** All slots in use, in no particular order. Slots may be released while iterating. For few keys; see KeyGroup.walk. */
   *slots(): IterableIterator<Slot> {
-    for (let slot = 0; slot < this.#keys.length; slot += 1) if (this.isUsed(slot)) yield slot;
+    for (let slot = 0; slot < this.#end; slot += 1) if (this.isUsed(slot)) yield slot;
   }
 
   has(slot: Slot, flag: number): boolean {
@@ -170,32 +198,33 @@ export class KeyTable {
   }
 
   isDesired(slot: Slot): boolean {
-    return this.#block[slot] !== NO_BLOCK;
+    return this.#valueLength[slot] !== NO_VALUE;
   }
 
   /** The desired value as a view, valid until it is replaced. */
   value(slot: Slot): Buffer {
-    return this.#slabs.view(this.#block[slot] as number, this.#length[slot] as number);
+    const from = this.#keyLength[slot] as number;
+    return this.#slabs.view(this.#block[slot] as number, from, from + (this.#valueLength[slot] as number));
   }
 
-  /** Bytes of the desired value. */
+  /** Bytes of the desired value; 0 where none is. */
   valueBytes(slot: Slot): number {
-    return this.#length[slot] as number;
+    return this.isDesired(slot) ? (this.#valueLength[slot] as number) : 0;
   }
 
   /** Desires `value`; false where it is desired already. */
   desire(slot: Slot, value: Uint8Array): boolean {
     this.unkeep(slot);
     if (this.isDesired(slot)) {
-      if (this.#length[slot] === value.length && this.value(slot).equals(value)) return false;
-      this.#slabs.free(this.#block[slot] as number);
-      this.#desiredBytes -= this.#length[slot] as number;
+      if (this.#valueLength[slot] === value.length && this.value(slot).equals(value)) return false;
+      this.#desiredBytes -= this.#valueLength[slot] as number;
     } else {
       this.#desired += 1;
-      this.#desiredBytes += this.key(slot).length;
+      this.#desiredBytes += this.keyBytes(slot);
     }
-    this.#block[slot] = this.#slabs.put(value);
-    this.#length[slot] = value.length;
+    this.#reserve(slot, value.length);
+    this.#slabs.write(this.#block[slot] as number, this.#keyLength[slot] as number, value);
+    this.#valueLength[slot] = value.length;
     this.#desiredBytes += value.length;
     return true;
   }
@@ -203,11 +232,10 @@ export class KeyTable {
   /** Nothing is desired under the key any more. */
   undesire(slot: Slot): void {
     if (!this.isDesired(slot)) return;
-    this.#slabs.free(this.#block[slot] as number);
-    this.#block[slot] = NO_BLOCK;
     this.#desired -= 1;
-    this.#desiredBytes -= this.key(slot).length + (this.#length[slot] as number);
-    this.#length[slot] = 0;
+    this.#desiredBytes -= this.keyBytes(slot) + (this.#valueLength[slot] as number);
+    this.#valueLength[slot] = NO_VALUE;
+    this.#reserve(slot, 0);
   }
 
   /** The key stays as etcd holds it. Nothing may be desired under it. */
@@ -215,14 +243,14 @@ export class KeyTable {
     if (this.has(slot, FLAG_KEPT)) return;
     this.set(slot, FLAG_KEPT);
     this.#kept += 1;
-    this.#keptBytes += this.key(slot).length;
+    this.#keptBytes += this.keyBytes(slot);
   }
 
   unkeep(slot: Slot): void {
     if (!this.has(slot, FLAG_KEPT)) return;
     this.clear(slot, FLAG_KEPT);
     this.#kept -= 1;
-    this.#keptBytes -= this.key(slot).length;
+    this.#keptBytes -= this.keyBytes(slot);
   }
 
   /** Records what etcd holds. */
@@ -261,19 +289,25 @@ export class KeyTable {
   releaseIfEmpty(slot: Slot): void {
     if (this.isDesired(slot) || this.revision[slot] !== ABSENT) return;
     if (this.has(slot, FLAG_KEPT | FLAG_PENDING | FLAG_IN_FLIGHT)) return;
-    const key = this.#keys[slot];
-    if (key === undefined) return;
-    this.#index.delete(key);
-    this.#keys[slot] = undefined;
+    if (!this.isUsed(slot)) return;
+    this.#free(slot);
     this.flags[slot] = 0;
     this.listing[slot] = 0;
     this.lease[slot] = 0;
     if (slot < this.#limit) this.#freeSlots.push(slot);
   }
 
+  /** Releases the memory of the key and its value, whatever is queued or in flight for it. The slot is not used again. */
+  drop(slot: Slot): void {
+    this.undesire(slot);
+    this.unkeep(slot);
+    this.#free(slot);
+  }
+
   /** Takes part in a compaction of the slabs: see there. */
   relocate(slot: Slot): void {
-    if (this.isDesired(slot)) this.#block[slot] = this.#slabs.relocate(this.#block[slot] as number, this.#length[slot] as number);
+    const length = (this.#keyLength[slot] as number) + this.valueBytes(slot);
+    this.#block[slot] = this.#slabs.relocate(this.#block[slot] as number, length);
   }
 
   /** Less than a quarter of what there is room for is in use. */
@@ -291,41 +325,67 @@ export class KeyTable {
     this.#limit = target;
     this.#freeSlots = this.#freeSlots.filter((slot) => slot < target);
     try {
-      for (let moves = 1; this.#keys.length > target && this.#vacateLast(); moves += 1) if (moves % MOVES_PER_STEP === 0) yield;
+      for (let moves = 1; this.#end > target && this.#vacateLast(); moves += 1) if (moves % MOVES_PER_STEP === 0) yield;
     } finally {
       this.#limit = Number.POSITIVE_INFINITY;
-      if (this.#keys.length <= target) this.#resize(target);
-      else for (let slot = target; slot < this.#keys.length; slot += 1) if (!this.isUsed(slot)) this.#freeSlots.push(slot);
+      if (this.#end <= target) this.#resize(target);
+      else for (let slot = target; slot < this.#end; slot += 1) if (!this.isUsed(slot)) this.#freeSlots.push(slot);
     }
   }
 
   get #used(): number {
-    return this.#keys.length - this.#freeSlots.length;
+    return this.#end - this.#freeSlots.length;
   }
 
   /** False where the last slot cannot be vacated now. */
   #vacateLast(): boolean {
-    const from = this.#keys.length - 1;
+    const from = this.#end - 1;
     if (!this.isUsed(from)) {
-      this.#keys.length = from;
+      this.#end = from;
       return true;
     }
     if (this.has(from, FLAG_PENDING | FLAG_IN_FLIGHT)) return false;
     const to = this.#freeSlots.pop();
     if (to === undefined) return false;
-    const key = this.key(from);
-    this.#keys[to] = key;
-    this.#index.set(key, to);
     for (const column of this.#columns) column[to] = column[from] as number;
-    this.#keys.length = from;
-    this.#block[from] = NO_BLOCK;
-    for (const column of [this.revision, this.lease, this.listing, this.flags]) column[from] = 0;
+    this.#index.set(this.key(to), to);
+    this.#end = from;
+    this.#valueLength[from] = NO_VALUE;
+    for (const column of [this.#keyLength, this.revision, this.lease, this.listing, this.flags]) column[from] = 0;
     return true;
+  }
+
+  /** The block of the slot is the one for a value of `valueBytes`; its key stays, its value does not. */
+  #reserve(slot: Slot, valueBytes: number): void {
+    const block = this.#block[slot] as number;
+    const keyLength = this.#keyLength[slot] as number;
+    if (this.#slabs.fits(block, keyLength + valueBytes)) return;
+    const reserved = this.#slabs.allocate(keyLength + valueBytes);
+    this.#slabs.write(reserved, 0, this.#slabs.view(block, 0, keyLength));
+    this.#slabs.free(block);
+    this.#block[slot] = reserved;
+  }
+
+  #free(slot: Slot): void {
+    this.#index.delete(this.key(slot));
+    this.#slabs.free(this.#block[slot] as number);
+    this.#keyLength[slot] = 0;
   }
 
   get #columns(): Columns[keyof Columns][] {
     const { revision, lease, listing, place, flags } = this;
-    return [this.#block, this.#length, this.#digestLow, this.#digestHigh, revision, lease, listing, place, flags];
+    return [
+      this.#block,
+      this.#keyLength,
+      this.#valueLength,
+      this.#digestLow,
+      this.#digestHigh,
+      revision,
+      lease,
+      listing,
+      place,
+      flags,
+    ];
   }
 
   #resize(capacity: number): void {
@@ -333,8 +393,9 @@ export class KeyTable {
     this.#capacity = capacity;
     const columns = columnsOf(capacity);
     this.#block = resized(this.#block, columns.block);
-    if (capacity > before) this.#block.fill(NO_BLOCK, before);
-    this.#length = resized(this.#length, columns.length);
+    this.#keyLength = resized(this.#keyLength, columns.keyLength);
+    this.#valueLength = resized(this.#valueLength, columns.valueLength);
+    if (capacity > before) this.#valueLength.fill(NO_VALUE, before);
     this.#digestLow = resized(this.#digestLow, columns.digestLow);
     this.#digestHigh = resized(this.#digestHigh, columns.digestHigh);
     this.revision = resized(this.revision, columns.revision);

@@ -1,26 +1,24 @@
 /**
- * Storage of the desired values: blocks of a few size classes, carved out of large buffers.
+ * Storage of keys with their desired values: blocks of a few size classes, carved out of large buffers.
  *
- * A buffer object for each of a million values would cost more than most of the values. A freed block is reused for the next
- * value of its class; an empty slab is released. A class that is mostly empty is compacted: its sparsest
- * slabs accept no more values, and owners of their blocks move them with `relocate`, at their own pace.
+ * A string and a buffer object for each of a million keys would cost more than most of the values, and the garbage collector would
+ * have to visit all of them. A freed block is reused for the next one of its class; an empty slab is released. A class that is mostly
+ * empty is compacted: its sparsest slabs accept no more blocks, and owners of their blocks move them with `relocate`, at their own pace.
  */
 
 const SLAB_BYTES = 256 * 1024;
-const SMALLEST_BLOCK = 32;
+const SMALLEST_BLOCK = 48;
 const LARGEST_BLOCK = 64 * 1024;
 
 /** Slabs' worth of unused blocks that a class may have in any case. */
 const SPARE_SLABS = 2;
 
-/** Identifies a block; the caller keeps the length of the value. */
+/** Identifies a block, in 32 bits: the number of its class, and its number in the class. The caller keeps the length of what is in it. */
 export type BlockHandle = number;
 
-/** No block: the key has no value. */
-export const NO_BLOCK: BlockHandle = -1;
-
-/** Handles are `class * CLASS_STRIDE + number`, exact in a double. */
-const CLASS_STRIDE = 2 ** 32;
+/** Bits of the number in a class: 67 million blocks. There are less than 64 classes. */
+const NUMBER_BITS = 26;
+const NUMBERS = 2 ** NUMBER_BITS;
 
 /** End of a list of free blocks. */
 const NONE = 0xffffffff;
@@ -62,7 +60,7 @@ class SizeClass {
     return this.#used * 2 < blocks && blocks - this.#used >= SPARE_SLABS * this.#perSlab;
   }
 
-  put(bytes: Uint8Array): number {
+  allocate(): number {
     const at = this.#slabWithRoom();
     const slab = this.#slabs[at] as Slab;
     let block = slab.firstFree;
@@ -74,13 +72,16 @@ class SizeClass {
     }
     slab.used += 1;
     this.#used += 1;
-    slab.buffer.set(bytes, block * this.blockBytes);
     return at * this.#perSlab + block;
   }
 
-  view(number: number, length: number): Buffer {
-    const offset = (number % this.#perSlab) * this.blockBytes;
-    return this.#slabOf(number).buffer.subarray(offset, offset + length);
+  bufferOf(number: number): Buffer {
+    return this.#slabOf(number).buffer;
+  }
+
+  /** Where the block begins in its buffer. */
+  offsetOf(number: number): number {
+    return (number % this.#perSlab) * this.blockBytes;
   }
 
   isLeaving(number: number): boolean {
@@ -127,6 +128,7 @@ class SizeClass {
       this.#withRoom.pop();
     }
     const at = this.#freeNumbers.pop() ?? this.#slabs.length;
+    if ((at + 1) * this.#perSlab > NUMBERS) throw new RangeError(`more than ${NUMBERS} values of ${this.blockBytes} bytes`);
     const buffer = Buffer.allocUnsafeSlow(this.#perSlab * this.blockBytes);
     this.#slabs[at] = { buffer, used: 0, carved: 0, firstFree: NONE, isLeaving: false };
     this.#slabCount += 1;
@@ -150,15 +152,17 @@ function sizeClasses(): SizeClass[] {
   return classes;
 }
 
+/** Blocks above the largest class, each a buffer of its own. */
+const LARGE_CLASS = 2 ** (32 - NUMBER_BITS) - 1;
+
 export class SlabStore {
   readonly #classes = sizeClasses();
-  /** Values above the largest class, each a buffer of its own. */
   readonly #large = new Map<number, Buffer>();
   #largeBytes = 0;
   #nextLarge = 0;
   #compacted: readonly SizeClass[] = [];
 
-  /** Bytes of all slabs, and of values that are too large for a slab. */
+  /** Bytes of all slabs, and of blocks that are too large for a slab. */
   get residentBytes(): number {
     return this.#classes.reduce((sum, { residentBytes }) => sum + residentBytes, this.#largeBytes);
   }
@@ -168,28 +172,63 @@ export class SlabStore {
     return this.#classes.some(({ isSparse }) => isSparse);
   }
 
-  /** Copies `bytes` into a block. */
-  put(bytes: Uint8Array): BlockHandle {
-    if (bytes.length > LARGEST_BLOCK) return this.#putLarge(bytes);
-    const index = this.#classIndex(bytes.length);
-    return index * CLASS_STRIDE + this.#class(index).put(bytes);
+  /** A block with room for `bytes`. What it contains is not defined. */
+  allocate(bytes: number): BlockHandle {
+    if (bytes > LARGEST_BLOCK) return this.#allocateLarge(bytes);
+    const index = this.#classIndex(bytes);
+    return handleOf(index, this.#class(index).allocate());
   }
 
-  /** The first `length` bytes of the block, as a view: valid until the block is freed or relocated. */
-  view(handle: BlockHandle, length: number): Buffer {
-    const large = handle - this.#classes.length * CLASS_STRIDE;
-    if (large >= 0) return (this.#large.get(large) as Buffer).subarray(0, length);
-    return this.#class(Math.floor(handle / CLASS_STRIDE)).view(handle % CLASS_STRIDE, length);
+  /** The block is the one that `allocate` would choose for `bytes`. */
+  fits(handle: BlockHandle, bytes: number): boolean {
+    const index = classOf(handle);
+    return index === LARGE_CLASS
+      ? this.#largeOf(handle).length === bytes
+      : bytes <= LARGEST_BLOCK && index === this.#classIndex(bytes);
+  }
+
+  /** The bytes of the block from `start` to `end`, as a view: valid until the block is written, freed or relocated. */
+  view(handle: BlockHandle, start: number, end: number): Buffer {
+    const index = classOf(handle);
+    if (index === LARGE_CLASS) return this.#largeOf(handle).subarray(start, end);
+    const offset = this.#class(index).offsetOf(numberOf(handle));
+    return this.#bufferOf(handle).subarray(offset + start, offset + end);
+  }
+
+  write(handle: BlockHandle, start: number, bytes: Uint8Array): void {
+    this.#bufferOf(handle).set(bytes, this.#offsetOf(handle) + start);
+  }
+
+  /** Writes the characters of `text` from `from` on to the start of the block, a byte for each. */
+  writeText(handle: BlockHandle, text: string, from: number): void {
+    const buffer = this.#bufferOf(handle);
+    const offset = this.#offsetOf(handle) - from;
+    for (let at = from; at < text.length; at += 1) buffer[offset + at] = text.charCodeAt(at);
+  }
+
+  /** The first `length` bytes of the block, a character for each. */
+  text(handle: BlockHandle, length: number): string {
+    const offset = this.#offsetOf(handle);
+    return this.#bufferOf(handle).toString('latin1', offset, offset + length);
+  }
+
+  /** The block starts with the characters of `text` from `from` on. */
+  startsWith(handle: BlockHandle, text: string, from: number): boolean {
+    const buffer = this.#bufferOf(handle);
+    const offset = this.#offsetOf(handle) - from;
+    // The last characters of keys differ more often than the first.
+    for (let at = text.length - 1; at >= from; at -= 1) if (buffer[offset + at] !== text.charCodeAt(at)) return false;
+    return true;
   }
 
   free(handle: BlockHandle): void {
-    const large = handle - this.#classes.length * CLASS_STRIDE;
-    if (large < 0) {
-      this.#class(Math.floor(handle / CLASS_STRIDE)).free(handle % CLASS_STRIDE);
+    const index = classOf(handle);
+    if (index !== LARGE_CLASS) {
+      this.#class(index).free(numberOf(handle));
       return;
     }
-    this.#largeBytes -= this.#large.get(large)?.length ?? 0;
-    this.#large.delete(large);
+    this.#largeBytes -= this.#largeOf(handle).length;
+    this.#large.delete(numberOf(handle));
   }
 
   /** Starts to empty the sparsest slabs of mostly empty classes: every block must be relocated afterwards. */
@@ -198,16 +237,14 @@ export class SlabStore {
     for (const sizeClass of this.#compacted) sizeClass.beginCompaction();
   }
 
-  /** Moves the block if a compaction requires it; returns its new handle. `length` as in `view`. */
+  /** Moves the block, of which `length` bytes are used, if a compaction requires it; returns its new handle. */
   relocate(handle: BlockHandle, length: number): BlockHandle {
-    const index = Math.floor(handle / CLASS_STRIDE);
-    if (index >= this.#classes.length) return handle;
-    const sizeClass = this.#class(index);
-    const number = handle % CLASS_STRIDE;
-    if (!sizeClass.isLeaving(number)) return handle;
-    const moved = sizeClass.put(sizeClass.view(number, length));
-    sizeClass.free(number);
-    return index * CLASS_STRIDE + moved;
+    const index = classOf(handle);
+    if (index === LARGE_CLASS || !this.#class(index).isLeaving(numberOf(handle))) return handle;
+    const moved = handleOf(index, this.#class(index).allocate());
+    this.write(moved, 0, this.view(handle, 0, length));
+    this.free(handle);
+    return moved;
   }
 
   /** Slabs that still have blocks are used as before. */
@@ -216,26 +253,53 @@ export class SlabStore {
     this.#compacted = [];
   }
 
-  #putLarge(bytes: Uint8Array): BlockHandle {
+  #allocateLarge(bytes: number): BlockHandle {
+    while (this.#large.has(this.#nextLarge)) this.#nextLarge = (this.#nextLarge + 1) % NUMBERS;
     const number = this.#nextLarge;
-    this.#nextLarge += 1;
-    this.#large.set(number, Buffer.from(bytes));
-    this.#largeBytes += bytes.length;
-    return this.#classes.length * CLASS_STRIDE + number;
+    this.#nextLarge = (number + 1) % NUMBERS;
+    this.#large.set(number, Buffer.allocUnsafeSlow(bytes));
+    this.#largeBytes += bytes;
+    return handleOf(LARGE_CLASS, number);
+  }
+
+  #bufferOf(handle: BlockHandle): Buffer {
+    const index = classOf(handle);
+    return index === LARGE_CLASS ? this.#largeOf(handle) : this.#class(index).bufferOf(numberOf(handle));
+  }
+
+  #offsetOf(handle: BlockHandle): number {
+    const index = classOf(handle);
+    return index === LARGE_CLASS ? 0 : this.#class(index).offsetOf(numberOf(handle));
+  }
+
+  #largeOf(handle: BlockHandle): Buffer {
+    return this.#large.get(numberOf(handle)) as Buffer;
   }
 
   #class(index: number): SizeClass {
     return this.#classes[index] as SizeClass;
   }
 
-  #classIndex(length: number): number {
+  #classIndex(bytes: number): number {
     let low = 0;
     let high = this.#classes.length - 1;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.#class(middle).blockBytes < length) low = middle + 1;
+      if (this.#class(middle).blockBytes < bytes) low = middle + 1;
       else high = middle;
     }
     return low;
   }
+}
+
+function handleOf(index: number, number: number): BlockHandle {
+  return ((index << NUMBER_BITS) | number) >>> 0;
+}
+
+function classOf(handle: BlockHandle): number {
+  return handle >>> NUMBER_BITS;
+}
+
+function numberOf(handle: BlockHandle): number {
+  return handle & (NUMBERS - 1);
 }

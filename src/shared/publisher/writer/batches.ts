@@ -219,5 +219,5 @@ function digestAt(batch: Batch, at: number, word: 0 | 1): number {
 }
 
 function bytesOf(table: KeyTable, slot: Slot, action: 'put' | 'delete'): number {
-  return table.key(slot).length + (action === 'put' ? table.valueBytes(slot) : 0) + OPERATION_OVERHEAD_BYTES;
+  return table.keyBytes(slot) + (action === 'put' ? table.valueBytes(slot) : 0) + OPERATION_OVERHEAD_BYTES;
 }

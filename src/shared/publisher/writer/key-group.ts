@@ -75,7 +75,7 @@ export class KeyGroup {
 
   constructor(options: KeyGroupOptions, lanes = LANES_PER_SECTION) {
     this.options = options;
-    this.table = new KeyTable(options.slabs);
+    this.table = new KeyTable(options.slabs, options.prefix);
     this.#turns = options.turns ?? new Turns(systemClock);
     this.lanes = Array.from({ length: lanes }, () => new Lane(this.table));
     this.settlement = new Settlement(this.lanes);
@@ -119,7 +119,7 @@ export class KeyGroup {
       this.rejections.reject(key, value.length, reason);
       return undefined;
     }
-    const slot = this.table.ensure(key);
+    const slot = this.table.ensure(key, value.length);
     const changed = this.table.desire(slot, value);
     this.table.clear(slot, FLAG_ABANDONED | FLAG_REMOVE | (changed ? FLAG_REFUSED : 0));
     if (changed) this.enqueue(slot);
@@ -313,7 +313,7 @@ export class KeyGroup {
     this.unknown();
     await walk(this.table, this.#turns, (slot) => {
       this.observeAbsent(slot);
-      this.table.undesire(slot);
+      this.table.drop(slot);
     });
   }
 
