@@ -15,6 +15,7 @@ import {
   PUBLISH_BACKOFF_MAX_MS,
   PUBLISH_BACKOFF_MIN_MS,
 } from '../limits.ts';
+import { collectGarbage } from '../process/garbage.ts';
 import type { Logger } from '../process/log.ts';
 import { Backoff } from '../time/backoff.ts';
 import { type Clock, rfc3339Seconds } from '../time/clock.ts';
@@ -154,7 +155,7 @@ class EtcdPublisher implements Publisher {
       this.#reconnects += 1;
     });
     const tables = () => [...this.#sections.values()].map(({ group }) => group.table);
-    const compaction = runCompaction({ slabs: this.#slabs, tables, clock, turns: this.#turns }, signal);
+    const compaction = runCompaction({ slabs: this.#slabs, tables, clock, turns: this.#turns, collect: collectGarbage }, signal);
     try {
       while (!signal.aborted) {
         try {

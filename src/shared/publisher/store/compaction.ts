@@ -1,6 +1,6 @@
 /** Gives memory back that keys and values no longer need, in slices and now and then. */
 
-import { COMPACTION_INTERVAL_MS } from '../../limits.ts';
+import { COMPACTION_INTERVAL_MS, MIN_COLLECTED_BYTES } from '../../limits.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { Turns } from '../../time/turns.ts';
 import type { KeyTable } from './key-table.ts';
@@ -9,14 +9,21 @@ import { walk } from './walk.ts';
 
 export interface CompactionOptions {
   readonly slabs: SlabStore;
-  /** All tables whose values lie in the slabs. */
+  /** All tables whose keys and values lie in the slabs. */
   readonly tables: () => Iterable<KeyTable>;
   readonly clock: Clock;
   readonly turns: Turns;
+  /** Called once half of what the slabs took has been released, and no more is: until then the garbage collector holds on to it. */
+  readonly collect: () => void;
 }
 
 /** Runs until `signal` is aborted, then resolves. */
-export async function runCompaction({ slabs, tables, clock, turns }: CompactionOptions, signal: AbortSignal): Promise<void> {
+export async function runCompaction(
+  { slabs, tables, clock, turns, collect }: CompactionOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  let most = 0;
+  let last = 0;
   while (!signal.aborted) {
     await clock.sleep(COMPACTION_INTERVAL_MS, signal).catch(() => undefined);
     for (const table of [...tables()]) {
@@ -24,19 +31,29 @@ export async function runCompaction({ slabs, tables, clock, turns }: CompactionO
       if (turns.isOver()) await turns.turn();
       if (table.isSparse) await shrink(table, turns, signal);
     }
-    if (!slabs.isSparse) continue;
-    slabs.beginCompaction();
-    for (const table of [...tables()]) {
-      await walk(
-        table,
-        turns,
-        (slot) => table.relocate(slot),
-        () => !signal.aborted,
-      );
-      if (turns.isOver()) await turns.turn();
+    if (slabs.isSparse) await compact(slabs, tables, turns, signal);
+    const { residentBytes } = slabs;
+    most = Math.max(most, residentBytes);
+    if (residentBytes >= last && residentBytes * 2 <= most && most - residentBytes >= MIN_COLLECTED_BYTES && !signal.aborted) {
+      collect();
+      most = residentBytes;
     }
-    slabs.endCompaction();
+    last = residentBytes;
   }
+}
+
+async function compact(slabs: SlabStore, tables: () => Iterable<KeyTable>, turns: Turns, signal: AbortSignal): Promise<void> {
+  slabs.beginCompaction();
+  for (const table of [...tables()]) {
+    await walk(
+      table,
+      turns,
+      (slot) => table.relocate(slot),
+      () => !signal.aborted,
+    );
+    if (turns.isOver()) await turns.turn();
+  }
+  slabs.endCompaction();
 }
 
 async function shrink(table: KeyTable, turns: Turns, signal: AbortSignal): Promise<void> {
