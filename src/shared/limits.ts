@@ -163,9 +163,6 @@ export const SLICE_MS = 5;
 /** How often a publisher checks whether memory can be released. */
 export const COMPACTION_INTERVAL_MS = 1_000;
 
-/** Fewer released bytes of keys and values are not worth a full collection of garbage. */
-export const MIN_COLLECTED_BYTES = 8 * 1024 * 1024;
-
 /** Back-off of a publisher whose writes fail. */
 export const PUBLISH_BACKOFF_MIN_MS = 50;
 export const PUBLISH_BACKOFF_MAX_MS = 10_000;

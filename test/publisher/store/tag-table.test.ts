@@ -97,3 +97,19 @@ test('a hundred thousand entries are found, and half of them after the others we
   expect(wrong).toEqual([]);
   expect(owned.table.size).toBe(50_000);
 });
+
+test('a table that is split as it grows, and joined as it shrinks, finds what it holds at each size', () => {
+  const owned = new Owned((key) => Math.imul(Number(key), 0x9e3779b1) >>> 0);
+  const sizes = [12_287, 12_289, 13_000, 2_049, 2_047, 500, 14_000, 1, 0, 20];
+  let size = 0;
+  for (const next of sizes) {
+    const values = new Map<string, number>();
+    for (; size < next; size += 1) values.set(String(size), owned.set(String(size)));
+    for (; size > next; size -= 1) owned.delete(String(size - 1));
+    expect(owned.table.size).toBe(next);
+    for (const [key, value] of values) expect(owned.get(key)).toBe(value);
+    for (let number = 0; number < 14_000; number += 1) {
+      if ((owned.get(String(number)) === undefined) === number < next) expect.unreachable(`${number} of ${next}`);
+    }
+  }
+});

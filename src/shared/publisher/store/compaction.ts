@@ -1,11 +1,14 @@
 /** Gives memory back that keys and values no longer need, in slices and now and then. */
 
-import { COMPACTION_INTERVAL_MS, MIN_COLLECTED_BYTES } from '../../limits.ts';
+import { COMPACTION_INTERVAL_MS } from '../../limits.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { Turns } from '../../time/turns.ts';
 import type { KeyTable } from './key-table.ts';
 import type { SlabStore } from './slab.ts';
 import { walk } from './walk.ts';
+
+/** Fewer released bytes of keys and values are not worth a full collection of garbage. */
+const MIN_COLLECTED_BYTES = 8 * 1024 * 1024;
 
 export interface CompactionOptions {
   readonly slabs: SlabStore;
