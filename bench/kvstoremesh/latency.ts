@@ -125,7 +125,7 @@ async function highestRate(load: (rate: number) => Promise<LoadResult>): Promise
   for (let rate = FIRST_RATE; rate <= LAST_RATE; rate *= 2) {
     const result = await load(rate);
     const isSent = result.failed === 0 && result.sentPerSecond >= rate * SENT_SHARE;
-    if (isSent && result.p99Ms <= TOO_LATE_MS) sustained = result.sentPerSecond;
+    if (isSent && result.p99Ms <= TOO_LATE_MS) sustained = rate;
     else
       return {
         rate: sustained,
