@@ -13,7 +13,7 @@ const SHARD_SHIFT = 26;
 const FIRST_CELLS = 8;
 
 /** A table of one part that would need more cells is split; one with less than an eighth of that in use is joined again. */
-const MOST_CELLS_IN_ONE = 16 * 1024;
+const MOST_CELLS_IN_ONE = 4 * 1024;
 
 /** The value of an empty cell. */
 const EMPTY = -(2 ** 31);

@@ -7,7 +7,7 @@
  */
 
 import { asError, errorCode } from '../errors.ts';
-import type { EtcdClient, EtcdKey, Revision } from '../etcd/types.ts';
+import type { EtcdClient, EtcdKey, LeaseId, Revision } from '../etcd/types.ts';
 import {
   AUDIT_INTERVAL_MS,
   MAX_KEYS_PER_LEASE,
@@ -77,8 +77,8 @@ class EtcdPublisher implements Publisher {
   readonly #stats: PublisherStats;
   #epoch: Epoch | undefined;
   #reconnects = 0;
-  /** Leases lost since keys were last searched for them; undefined while no search is running. */
-  #lostLeases: 'some' | 'none' | undefined;
+  /** Leases lost since keys were last searched for them, and keys that hung on them; undefined while no search is running. */
+  #lost: { readonly leases: LeaseId[]; keys: number } | undefined;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
@@ -87,7 +87,7 @@ class EtcdPublisher implements Publisher {
     const ttlSeconds = options.leaseTtlSeconds;
     this.#turns = options.turns ?? new Turns(clock);
     this.#lateWrites = new LateWrites(clock);
-    this.#leases = new LeasePool({ client, ttlSeconds, keysPerLease, log, onLost: () => this.#leaseLost() });
+    this.#leases = new LeasePool({ client, ttlSeconds, keysPerLease, log, onLost: (id, keys) => this.#leaseLost(id, keys) });
     this.#scheduler = new Scheduler({
       client,
       clock,
@@ -229,16 +229,20 @@ class EtcdPublisher implements Publisher {
     return this.singles.rewrite(key, Buffer.from(rfc3339Seconds(this.#options.clock.nowMs())), this.#stopped.signal);
   }
 
-  #leaseLost(): void {
-    const isUnderWay = this.#lostLeases !== undefined;
-    this.#lostLeases = 'some';
+  #leaseLost(id: LeaseId, keys: number): void {
+    const isUnderWay = this.#lost !== undefined;
+    this.#lost ??= { leases: [], keys: 0 };
+    this.#lost.leases.push(id);
+    this.#lost.keys += keys;
     if (!isUnderWay) void this.#dropLost();
   }
 
   /** Writes keys of lost leases again. No canary is written before all of them are found. */
   async #dropLost(): Promise<void> {
-    while (this.#lostLeases === 'some' && !this.#stopped.signal.aborted) {
-      this.#lostLeases = 'none';
+    for (let lost = this.#lost; lost !== undefined && lost.leases.length > 0; lost = this.#lost) {
+      if (this.#stopped.signal.aborted) break;
+      this.#lost = { leases: [], keys: 0 };
+      this.#tellLost(lost.leases, lost.keys);
       const groups = [...this.#groups()];
       for (const { settlement } of groups) settlement.hold();
       let keys = 0;
@@ -249,7 +253,15 @@ class EtcdPublisher implements Publisher {
       }
       if (keys > 0) this.#options.observer.repair('lease_lost', keys);
     }
-    this.#lostLeases = undefined;
+    this.#lost = undefined;
+  }
+
+  /** Leases are often lost together, a hundred of them with a hundred thousand keys: that is one line. */
+  #tellLost(leases: readonly LeaseId[], keys: number): void {
+    const { log } = this.#options;
+    const [first] = leases;
+    if (leases.length === 1) log.warn({ lease: first?.toString(16), keys }, 'lease lost; writing its keys again');
+    else log.warn({ leases: leases.length, first: first?.toString(16), keys }, 'leases lost; writing their keys again');
   }
 
   /** A canary comes back after the data that vanished with it, hence after all events of this turn. */

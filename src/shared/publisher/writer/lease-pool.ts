@@ -39,7 +39,7 @@ export interface LeasePoolOptions {
   readonly keysPerLease: number;
   readonly log: Logger;
   /** A lease and its attached keys are gone: `exists` returns which. */
-  readonly onLost: () => void;
+  readonly onLost: (id: LeaseId, keys: number) => void;
 }
 
 export class LeasePool {
@@ -165,9 +165,8 @@ export class LeasePool {
   lost(index: number): void {
     const lease = this.#leases.get(index);
     if (lease === undefined) return;
-    this.#options.log.warn({ lease: lease.id.toString(16), keys: lease.keys }, 'lease lost; writing its keys again');
     this.#forget(index, lease);
-    this.#options.onLost();
+    this.#options.onLost(lease.id, lease.keys);
   }
 
   /**
