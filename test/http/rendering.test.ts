@@ -56,6 +56,52 @@ test('a scrape is what the library makes of the same series, byte by byte', asyn
   expect(await new Registry('t_').metrics()).toBe(await PrometheusRegistry.prototype.metrics.call(new Registry('t_')));
 });
 
+const ODD_VALUES = [0, -0, 1e21, 1e-7, 0.1 + 0.2, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+const ODD_LABELS = ['a"b\\c\nd', '', '\\n', 'é✓😀', '{}', 'a,b="c"', '\r\t', '"', '__proto__', '1'];
+
+test('series that are read at the scrape are those of a gauge that is set, byte by byte', async () => {
+  const [read, set] = [new Registry('t_'), new Registry('t_')];
+  const value = fc.oneof(fc.constantFrom(...ODD_VALUES), fc.double());
+  const label = fc.oneof(fc.constantFrom(...ODD_LABELS), fc.string({ unit: 'binary' }));
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.tuple(label, label, fc.array(value, { maxLength: 3 }))), async (rows) => {
+      for (const registry of [read, set]) registry.clear();
+      const source = { rows: () => rows, labels: ([x, y]: (typeof rows)[number]) => [x, y], labelNames: ['x', 'y'] };
+      const kinds = ['0', '1', '2"'] as const;
+      read.readGauge('wide', 'a\\b\nc"', {
+        ...source,
+        column: { label: 'kind', values: kinds },
+        value: ([, , values], kind) => values[kinds.indexOf(kind)],
+      });
+      read.readGauge('narrow', 'h', { ...source, value: ([, , { length }]) => length });
+      read.readCounter('c_total', 'h', { ...source, labels: ([x]) => [x, ''], value: ([, , { length }]) => length });
+      const wide = set.gauge('wide', 'a\\b\nc"', ['x', 'y', 'kind']);
+      const narrow = set.gauge('narrow', 'h', ['x', 'y']);
+      const counter = set.counter('c_total', 'h', ['x', 'y']);
+      // Of rows with the same labels the last one counts, and the first one has the place.
+      const last = new Map(rows.map((row) => [JSON.stringify([row[0], row[1]]), row]));
+      for (const [x, y, values] of last.values()) {
+        for (const [at, each] of values.entries()) wide.set({ x, y, kind: kinds[at] ?? '' }, each);
+        narrow.set({ x, y }, values.length);
+      }
+      for (const [x, , { length }] of new Map(rows.map((row) => [row[0], row])).values()) counter.inc({ x, y: '' }, length);
+      const expected = await PrometheusRegistry.prototype.metrics.call(set);
+      expect(await read.metrics()).toBe(expected);
+      expect(await PrometheusRegistry.prototype.metrics.call(read)).toBe(expected);
+    }),
+  );
+});
+
+test('a name that is in use is refused, whichever kind of family has it', () => {
+  const registry = new Registry('t_');
+  const source = { labelNames: ['x'], rows: () => [], labels: () => [''], value: () => 1 };
+  registry.readGauge('a', 'h', source);
+  registry.gauge('b', 'h');
+  expect(() => registry.gauge('a', 'h')).toThrow(/t_a has already been registered/);
+  expect(() => registry.readGauge('a', 'h', source)).toThrow(/t_a has already been registered/);
+  expect(() => registry.readCounter('b', 'h', source)).toThrow(/t_b has already been registered/);
+});
+
 test('other work has its turn while the series of many clusters are written', async () => {
   const registry = new Registry('t_');
   manyClusters(registry, 4000);

@@ -6,9 +6,13 @@ import type { Registry } from '../../shared/http/metrics.ts';
 import { REJECT_REASONS } from '../../shared/publisher/metrics.ts';
 import type { RejectReason } from '../../shared/publisher/types.ts';
 import type { RemoteCluster } from '../remote/cluster.ts';
+import { perCluster } from './remote-metrics.ts';
 
 /** From a write to an etcd next door to one that has to wait for a restart. */
 const PROPAGATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+/** Beside the reasons of the publisher. */
+const BY_GUARD = 'import_guard';
 
 export interface MeshMetricsOptions {
   readonly clusters: () => readonly RemoteCluster[];
@@ -30,37 +34,22 @@ export function registerMeshMetrics(registry: Registry, { clusters, draining, re
     [],
     (gauge) => gauge.set(draining().length),
   );
-  registry.gauge(
+  const remotes = perCluster(clusters);
+  registry.readGauge(
     'remote_cluster_staleness_seconds',
     'Seconds since the mirror of the remote cluster was last confirmed up to date, or since the cluster was added',
-    ['target_cluster'],
-    (gauge) => {
-      gauge.reset();
-      for (const { name, stalenessMs } of clusters()) gauge.set({ target_cluster: name }, stalenessMs / 1000);
-    },
+    { ...remotes, value: ({ stalenessMs }) => stalenessMs / 1000 },
   );
-  registry.gauge(
+  registry.readGauge(
     'initial_sync_seconds',
     'Seconds from the addition of the remote cluster until its first listing was written, canaries included; absent until then',
-    ['target_cluster'],
-    (gauge) => {
-      gauge.reset();
-      for (const { name, initialSyncMs } of clusters())
-        if (initialSyncMs !== undefined) gauge.set({ target_cluster: name }, initialSyncMs / 1000);
-    },
+    { ...remotes, value: ({ initialSyncMs }) => (initialSyncMs === undefined ? undefined : initialSyncMs / 1000) },
   );
-  registry.counter(
-    'remote_cluster_rejected_keys_total',
-    'Keys and values of the remote cluster that were not mirrored',
-    ['target_cluster', 'reason'],
-    (counter) => {
-      counter.reset();
-      for (const { name, guard } of clusters()) {
-        for (const reason of REJECT_REASONS) counter.inc({ target_cluster: name, reason }, rejected(name, reason));
-        counter.inc({ target_cluster: name, reason: 'import_guard' }, guard?.dropped ?? 0);
-      }
-    },
-  );
+  registry.readCounter('remote_cluster_rejected_keys_total', 'Keys and values of the remote cluster that were not mirrored', {
+    ...remotes,
+    column: { label: 'reason', values: [...REJECT_REASONS, BY_GUARD] },
+    value: ({ name, guard }, reason) => (reason === BY_GUARD ? (guard?.dropped ?? 0) : rejected(name, reason)),
+  });
   const delay = registry.histogram(
     'propagation_delay_seconds',
     'Seconds from reading a change of a remote cluster until the local etcd confirmed it; excludes the delay before the change arrived',

@@ -7,7 +7,7 @@
  */
 
 import { clusterNameProblem } from '../cluster-info.ts';
-import type { Counter, Gauge, Histogram, Registry } from '../http/metrics.ts';
+import type { Counter, Histogram, Registry } from '../http/metrics.ts';
 import { MAX_CANARY_SCOPES } from '../limits.ts';
 import {
   CANARIES,
@@ -181,33 +181,35 @@ export class EtcdMetrics {
   }
 
   #limiterGauges(registry: Registry): void {
-    const gauge = (name: string, help: string, values: (series: ClientSeries) => Record<string, number | undefined>) =>
-      registry.gauge(name, help, ['api_call', 'value'], (target: Gauge<'api_call' | 'value'>) => {
-        target.reset();
-        for (const [api_call, series] of this.#clients)
-          for (const [value, number = 0] of Object.entries(values(series))) target.set({ api_call, value }, number);
+    const gauge = <Value extends string>(
+      name: string,
+      help: string,
+      values: Readonly<Record<Value, (series: ClientSeries) => number | undefined>>,
+    ) =>
+      registry.readGauge(name, help, {
+        labelNames: ['api_call'],
+        rows: () => this.#clients,
+        labels: ([client]) => [client],
+        column: { label: 'value', values: Object.keys(values) as Value[] },
+        value: ([, series], value) => values[value](series) ?? 0,
       });
-    gauge('api_limiter_processing_duration_seconds', 'Duration of recent calls to etcd; the estimate is always 0', (series) => ({
-      mean: series.processing.mean,
-      estimated: 0,
-    }));
-    gauge(
-      'api_limiter_wait_duration_seconds',
-      'Client-side delay of recent calls to etcd; min and max are always 0',
-      (series) => ({
-        mean: series.waiting.mean,
-        min: 0,
-        max: 0,
-      }),
-    );
-    gauge('api_limiter_rate_limit', 'Maximum calls to etcd per second; 0 for no limit', ({ limiter }) => ({
-      limit: limiter?.qps,
-      burst: limiter?.qps,
-    }));
-    gauge('api_limiter_requests_in_flight', 'Calls to etcd in flight and their limit; 0 for no limit', (series) => ({
-      'in-flight': series.inFlight,
-      limit: series.limiter?.maxInFlight,
-    }));
+    gauge('api_limiter_processing_duration_seconds', 'Duration of recent calls to etcd; the estimate is always 0', {
+      mean: ({ processing }) => processing.mean,
+      estimated: () => 0,
+    });
+    gauge('api_limiter_wait_duration_seconds', 'Client-side delay of recent calls to etcd; min and max are always 0', {
+      mean: ({ waiting }) => waiting.mean,
+      min: () => 0,
+      max: () => 0,
+    });
+    gauge('api_limiter_rate_limit', 'Maximum calls to etcd per second; 0 for no limit', {
+      limit: ({ limiter }) => limiter?.qps,
+      burst: ({ limiter }) => limiter?.qps,
+    });
+    gauge('api_limiter_requests_in_flight', 'Calls to etcd in flight and their limit; 0 for no limit', {
+      'in-flight': ({ inFlight }) => inFlight,
+      limit: ({ limiter }) => limiter?.maxInFlight,
+    });
   }
 }
 

@@ -15,15 +15,19 @@ export interface Series {
   readonly metricName?: string;
 }
 
-export interface Family {
+/** What is said of a family as a whole. */
+export interface Heading {
   readonly name: string;
   readonly help: string;
   readonly type: string;
+}
+
+export interface Family extends Heading {
   readonly values: readonly Series[];
 }
 
 /** The two lines before those of the series, without the last line break. */
-export function familyHeader({ name, help, type }: Family): string {
+export function familyHeader({ name, help, type }: Heading): string {
   return `# HELP ${name} ${escaped(help)}\n# TYPE ${name} ${type}`;
 }
 
@@ -58,7 +62,8 @@ function sharedText(labels: Labels): string {
   return text;
 }
 
-function escapedLabel(value: string | number | undefined): string {
+/** `value` as it is between the quotes of a label. */
+export function escapedLabel(value: string | number | undefined): string {
   if (typeof value !== 'string' || !TO_ESCAPE.test(value)) return String(value);
   return escaped(value).replaceAll('"', '\\"');
 }
@@ -69,7 +74,7 @@ function escaped(text: string): string {
   return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
 }
 
-function valueText(value: number): string {
+export function valueText(value: number): string {
   if (Number.isFinite(value)) return String(value);
   if (Number.isNaN(value)) return 'Nan';
   return value < 0 ? '-Inf' : '+Inf';

@@ -23,6 +23,14 @@ interface Watched {
   readonly isListed: () => boolean | undefined;
 }
 
+/** Which of its initial synchronizations are completed. */
+interface Synchronized {
+  readonly scope: string;
+  readonly cluster: string;
+  readonly read: number | undefined;
+  readonly write: number | undefined;
+}
+
 interface AddedSection {
   readonly addedAtMs: number;
   /** Undefined where its source is no etcd. */
@@ -42,7 +50,6 @@ export class PublisherMetrics implements PublisherObserver {
 
   readonly #batchOperations: Histogram;
   readonly #syncErrors: Counter<SectionLabel>;
-  readonly #queueSize: Gauge<SectionLabel>;
   readonly #initialSyncSeconds: Gauge<SectionLabel>;
   readonly #repairs: Counter<'reason'>;
   readonly #rejected: Counter<SectionLabel | 'reason'>;
@@ -57,28 +64,28 @@ export class PublisherMetrics implements PublisherObserver {
       Array.from({ length: Math.log2(MAX_TXN_OPERATIONS) + 1 }, (_, power) => 2 ** power),
     );
     this.#syncErrors = registry.counter('kvstore_sync_errors_total', 'Writes to etcd that failed', section);
-    this.#queueSize = registry.gauge('kvstore_sync_queue_size', 'Keys waiting to be written', section, (gauge) => {
-      for (const { options, stats } of this.#sections.keys()) gauge.set(labelsOf(options), stats.pending);
+    const sections = {
+      labelNames: section,
+      rows: () => this.#sections.keys(),
+      labels: ({ options: { scope, cluster } }: Section) => [scope, cluster],
+    };
+    registry.readGauge('kvstore_sync_queue_size', 'Keys waiting to be written', {
+      ...sections,
+      value: ({ stats }) => stats.pending,
     });
-    registry.gauge('publisher_section_keys', 'Keys desired, by kind and cluster', section, (gauge) => {
-      gauge.reset();
-      for (const { options, stats } of this.#sections.keys()) gauge.set(labelsOf(options), stats.desired);
+    registry.readGauge('publisher_section_keys', 'Keys desired, by kind and cluster', {
+      ...sections,
+      value: ({ stats }) => stats.desired,
     });
-    registry.gauge(
+    registry.readGauge(
       'kvstore_initial_sync_completed',
       'Initial synchronization. read: the source is listed and watched; write: the first listing is written',
-      [...section, 'action'],
-      (gauge) => {
-        gauge.reset();
-        const read = (watched: Watched) => {
-          const isListed = watched.isListed();
-          if (isListed !== undefined) gauge.set({ ...labelsOf(watched), action: 'read' }, Number(isListed));
-        };
-        for (const [{ options, stats }, { source }] of this.#sections) {
-          if (source !== undefined) read(source);
-          gauge.set({ ...labelsOf(options), action: 'write' }, Number(stats.synced));
-        }
-        this.#watched.forEach(read);
+      {
+        labelNames: section,
+        rows: () => this.#synchronized(),
+        labels: ({ scope, cluster }) => [scope, cluster],
+        column: { label: 'action', values: ['read', 'write'] },
+        value: (row, action) => row[action],
       },
     );
     this.#initialSyncSeconds = registry.gauge(
@@ -126,7 +133,6 @@ export class PublisherMetrics implements PublisherObserver {
     if (!this.#sections.delete(section)) return;
     const labels = labelsOf(section.options);
     this.#syncErrors.remove(labels);
-    this.#queueSize.remove(labels);
     this.#initialSyncSeconds.remove(labels);
     for (const reason of REJECT_REASONS) this.#rejected.remove({ ...labels, reason });
     const { cluster } = section.options;
@@ -169,6 +175,13 @@ export class PublisherMetrics implements PublisherObserver {
     }
   }
 
+  *#synchronized(): Generator<Synchronized, void, void> {
+    for (const [{ options, stats }, { source }] of this.#sections)
+      yield { scope: options.scope, cluster: options.cluster, read: read(source), write: Number(stats.synced) };
+    for (const watched of this.#watched)
+      yield { scope: watched.scope, cluster: watched.cluster, read: read(watched), write: undefined };
+  }
+
   #publisherGauges(registry: Registry): void {
     const totals = [
       ['publisher_pending_keys', 'Keys of all sections waiting to be written', 'pending'],
@@ -180,6 +193,12 @@ export class PublisherMetrics implements PublisherObserver {
       registry.gauge(name, help, [], (gauge) => gauge.set(this.#publisher?.stats[stat] ?? 0));
     }
   }
+}
+
+/** 1 if it is listed, undefined if it is not to be read. */
+function read(watched: Watched | undefined): number | undefined {
+  const isListed = watched?.isListed();
+  return isListed === undefined ? undefined : Number(isListed);
 }
 
 function labelsOf(options: Pick<SectionOptions, 'scope' | 'cluster'>): Record<SectionLabel, string> {

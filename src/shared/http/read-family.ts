@@ -1,0 +1,84 @@
+/**
+ * A family of series whose values belong to other parts of the program, and are read at each scrape.
+ *
+ * Nothing is kept of a series: a gauge of the library stores each one with its labels, and sorts and hashes them whenever it is
+ * set. With 511 remote clusters that was most of the time of a scrape.
+ */
+import { escapedLabel, type Family, type Heading, type Series, valueText } from './text-format.ts';
+
+/** The series of a family: one for each row, or one for each row and each value of `column`. */
+export interface Source<Row, Column extends string = never> {
+  /** Labels of a row. */
+  readonly labelNames: readonly string[];
+  readonly rows: () => Iterable<Row>;
+  /** The values of `labelNames`, in the same order. Of several rows with the same values the last one counts. */
+  readonly labels: (row: Row) => readonly string[];
+  /** A last label and its values, each once. */
+  readonly column?: { readonly label: string; readonly values: readonly Column[] };
+  /** Undefined where there is no such series. */
+  readonly value: (row: Row, column: Column) => number | undefined;
+}
+
+export class ReadFamily<Row, Column extends string = never> {
+  readonly name: string;
+  readonly help: string;
+  readonly type: string;
+  readonly #source: Source<Row, Column>;
+  /** What is before the value of each label of a row. */
+  readonly #beforeLabel: readonly string[];
+  /** What is between the labels of a row and the value of a series, by column. */
+  readonly #columns: readonly (readonly [column: Column, text: string])[];
+
+  constructor({ name, help, type }: Heading, source: Source<Row, Column>) {
+    this.name = name;
+    this.help = help;
+    this.type = type;
+    this.#source = source;
+    this.#beforeLabel = source.labelNames.map((label, at) => (at === 0 ? `\n${name}{${label}="` : `",${label}="`));
+    const { label, values } = source.column ?? {};
+    // Without a column the source reads no second argument.
+    this.#columns =
+      values === undefined
+        ? [['' as Column, '"} ']]
+        : Array.from(new Set(values), (value) => [value, `",${label}="${escapedLabel(value)}"} `] as const);
+  }
+
+  /** The lines of each row, with a line break before each. */
+  *lines(): Generator<string, void, void> {
+    const { value } = this.#source;
+    for (const [start, row] of this.#rows()) {
+      let lines = '';
+      for (const [column, end] of this.#columns) {
+        const current = value(row, column);
+        if (current !== undefined) lines += start + end + valueText(current);
+      }
+      yield lines;
+    }
+  }
+
+  /** What the library's gauge has, for the other formats of the registry. */
+  get(): Promise<Family> {
+    const { labelNames, labels, column, value } = this.#source;
+    const values: Series[] = [];
+    for (const row of this.#rows().values()) {
+      const ofRow = Object.fromEntries(labels(row).map((text, at) => [labelNames[at], text]));
+      for (const [name] of this.#columns) {
+        const current = value(row, name);
+        if (current === undefined) continue;
+        values.push({ value: current, labels: column === undefined ? ofRow : { ...ofRow, [column.label]: name } });
+      }
+    }
+    return Promise.resolve({ name: this.name, help: this.help, type: this.type, values });
+  }
+
+  /** By the beginning of their lines. A series that is there twice makes Prometheus reject samples. */
+  #rows(): ReadonlyMap<string, Row> {
+    const rows = new Map<string, Row>();
+    for (const row of this.#source.rows()) {
+      let start = '';
+      for (const [at, label] of this.#source.labels(row).entries()) start += this.#beforeLabel[at] + escapedLabel(label);
+      rows.set(start, row);
+    }
+    return rows;
+  }
+}
