@@ -55,7 +55,7 @@ const USED_PARTS: Readonly<Record<string, string>> = {
   // No cluster of processes, no gateway to push to.
   'prom-client': [
     "export { default as Registry } from './node_modules/prom-client/lib/registry.js';",
-    ...['Counter', 'Gauge', 'Histogram'].map(
+    ...['Counter', 'Gauge'].map(
       (name) => `export { default as ${name} } from './node_modules/prom-client/lib/${name.toLowerCase()}.js';`,
     ),
     "export { default as collectDefaultMetrics } from './node_modules/prom-client/lib/defaultMetrics.js';",

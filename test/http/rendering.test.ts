@@ -92,19 +92,62 @@ test('series that are read at the scrape are those of a gauge that is set, byte 
   );
 });
 
+test('a histogram has the lines of that of the library, byte by byte', async () => {
+  const label = fc.oneof(fc.constantFrom(...ODD_LABELS), fc.string({ unit: 'binary' }));
+  const value = fc.oneof(
+    fc.constantFrom(-1, 0, 0.1, 0.10000000000000002, 1, 1e21, 5e-324),
+    fc.double({ noNaN: true, noDefaultInfinity: true }),
+  );
+  const observation = fc.record({ x: label, y: label, value, isRemoved: fc.boolean() });
+  // No bound of -1: the library has that number for values above all bounds, and counts them there.
+  const bounds = fc.option(fc.constantFrom([0], [-2, 1e-7, 0.1, 1, 1e21], []), { nil: undefined });
+  await fc.assert(
+    fc.asyncProperty(fc.array(observation), bounds, async (observations, buckets) => {
+      const registry = new Registry('t_');
+      const library = new PrometheusRegistry();
+      const more = { registers: [library], ...(buckets === undefined ? {} : { buckets: [...buckets] }) };
+      const own = registry.histogram('h', 'h', ['x', 'y'], buckets);
+      const theirs = new Histogram({ name: 't_h', help: 'h', labelNames: ['x', 'y'], ...more });
+      const ownPlain = registry.histogram('plain', 'h', [], buckets);
+      const theirsPlain = new Histogram({ name: 't_plain', help: 'h', ...more });
+      for (const each of observations) {
+        const labels = { x: each.x, y: each.y };
+        for (const histogram of [own, theirs]) histogram.observe(labels, each.value);
+        for (const histogram of [ownPlain, theirsPlain]) histogram.observe({}, each.value);
+        if (each.isRemoved) for (const histogram of [own, theirs]) histogram.remove(labels);
+      }
+      const expected = await library.metrics();
+      expect(await registry.metrics()).toBe(expected);
+      expect(await PrometheusRegistry.prototype.metrics.call(registry)).toBe(expected);
+    }),
+  );
+});
+
+test('a value that is not finite is not observed', async () => {
+  const registry = new Registry('t_');
+  const histogram = registry.histogram('h', 'h');
+  const before = await registry.metrics();
+  for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])
+    expect(() => histogram.observe({}, value)).toThrow(TypeError);
+  expect(await registry.metrics()).toBe(before);
+});
+
 test('a name that is in use is refused, whichever kind of family has it', () => {
   const registry = new Registry('t_');
   const source = { labelNames: ['x'], rows: () => [], labels: () => [''], value: () => 1 };
   registry.readGauge('a', 'h', source);
   registry.gauge('b', 'h');
+  registry.histogram('c', 'h');
   expect(() => registry.gauge('a', 'h')).toThrow(/t_a has already been registered/);
   expect(() => registry.readGauge('a', 'h', source)).toThrow(/t_a has already been registered/);
   expect(() => registry.readCounter('b', 'h', source)).toThrow(/t_b has already been registered/);
+  expect(() => registry.histogram('b', 'h')).toThrow(/t_b has already been registered/);
+  expect(() => registry.counter('c', 'h')).toThrow(/t_c has already been registered/);
 });
 
 test('other work has its turn while the series of many clusters are written', async () => {
   const registry = new Registry('t_');
-  manyClusters(registry, 4000);
+  manyClusters(registry, 20_000);
   expect(await turnsDuring(registry.render())).toBeGreaterThan(5);
 });
 

@@ -56,5 +56,5 @@ export function registerMeshMetrics(registry: Registry, { clusters, draining, re
     [],
     PROPAGATION_BUCKETS,
   );
-  return { propagated: (seconds) => delay.observe(seconds) };
+  return { propagated: (seconds) => delay.observe({}, seconds) };
 }

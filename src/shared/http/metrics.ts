@@ -3,8 +3,10 @@
  *
  * Names are those of the original if it has them, so that dashboards and alerts keep working.
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as PrometheusRegistry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry as PrometheusRegistry } from 'prom-client';
 import type { Version } from '../version.ts';
+import { OwnFamily } from './family.ts';
+import { Histogram } from './histogram.ts';
 import { sliced } from './in-slices.ts';
 import { ReadFamily, type Source } from './read-family.ts';
 import { type Family, familyHeader, type Heading, seriesLine } from './text-format.ts';
@@ -43,7 +45,7 @@ export class Registry extends PrometheusRegistry {
     const families = this.getMetricsAsArray() as unknown as readonly (Collected & Heading)[];
     for (const [index, family] of families.entries()) {
       text += `${index === 0 ? '' : '\n\n'}${familyHeader(family)}`;
-      for (const lines of family instanceof ReadFamily ? family.lines() : await collectedLines(family)) {
+      for (const lines of family instanceof OwnFamily ? family.lines() : await collectedLines(family)) {
         text += lines;
         if (text.length < CHARACTERS_PER_LOOK) continue;
         pieces.push(Buffer.from(text));
@@ -103,21 +105,29 @@ export class Registry extends PrometheusRegistry {
   }
 
   #read<Row, Column extends string>(heading: Heading, source: Source<Row, Column>): void {
-    // The library uses no more of a metric than its name and get().
-    this.registerMetric(new ReadFamily(heading, source) as unknown as Gauge);
+    this.#register(new ReadFamily(heading, source));
   }
 
-  /** `name` without the prefix; ends with its unit. Without `buckets`: 5 ms to 10 s. */
+  /** `name` without the prefix; ends with its unit. Buckets ascend; without them: 5 ms to 10 s. */
   histogram<Label extends string = never>(
     name: string,
     help: string,
     labelNames: readonly Label[] = [],
-    buckets?: readonly number[],
+    buckets: readonly number[] = DEFAULT_BUCKETS,
   ): Histogram<Label> {
-    const configuration = { name: this.prefix + name, help, labelNames, registers: [this] };
-    return new Histogram(buckets === undefined ? configuration : { ...configuration, buckets: [...buckets] });
+    const histogram = new Histogram({ name: this.prefix + name, help }, labelNames, buckets);
+    this.#register(histogram);
+    return histogram;
+  }
+
+  #register(family: OwnFamily): void {
+    // The library uses no more of a metric than its name and get().
+    this.registerMetric(family as unknown as Gauge);
   }
 }
+
+/** Those of the clients of Prometheus, in seconds. */
+const DEFAULT_BUCKETS: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 async function collectedLines(collected: Collected): Promise<Iterable<string>> {
   const { name, values } = await (collected.getForPromString?.() ?? collected.get());

@@ -4,6 +4,7 @@
  * Nothing is kept of a series: a gauge of the library stores each one with its labels, and sorts and hashes them whenever it is
  * set. With 511 remote clusters that was most of the time of a scrape.
  */
+import { OwnFamily } from './family.ts';
 import { escapedLabel, type Family, type Heading, type Series, valueText } from './text-format.ts';
 
 /** The series of a family: one for each row, or one for each row and each value of `column`. */
@@ -19,22 +20,17 @@ export interface Source<Row, Column extends string = never> {
   readonly value: (row: Row, column: Column) => number | undefined;
 }
 
-export class ReadFamily<Row, Column extends string = never> {
-  readonly name: string;
-  readonly help: string;
-  readonly type: string;
+export class ReadFamily<Row, Column extends string = never> extends OwnFamily {
   readonly #source: Source<Row, Column>;
   /** What is before the value of each label of a row. */
   readonly #beforeLabel: readonly string[];
   /** What is between the labels of a row and the value of a series, by column. */
   readonly #columns: readonly (readonly [column: Column, text: string])[];
 
-  constructor({ name, help, type }: Heading, source: Source<Row, Column>) {
-    this.name = name;
-    this.help = help;
-    this.type = type;
+  constructor(heading: Heading, source: Source<Row, Column>) {
+    super(heading);
     this.#source = source;
-    this.#beforeLabel = source.labelNames.map((label, at) => (at === 0 ? `\n${name}{${label}="` : `",${label}="`));
+    this.#beforeLabel = source.labelNames.map((label, at) => (at === 0 ? `\n${heading.name}{${label}="` : `",${label}="`));
     const { label, values } = source.column ?? {};
     // Without a column the source reads no second argument.
     this.#columns =
@@ -43,7 +39,6 @@ export class ReadFamily<Row, Column extends string = never> {
         : Array.from(new Set(values), (value) => [value, `",${label}="${escapedLabel(value)}"} `] as const);
   }
 
-  /** The lines of each row, with a line break before each. */
   *lines(): Generator<string, void, void> {
     const { value } = this.#source;
     for (const [start, row] of this.#rows()) {
@@ -56,7 +51,6 @@ export class ReadFamily<Row, Column extends string = never> {
     }
   }
 
-  /** What the library's gauge has, for the other formats of the registry. */
   get(): Promise<Family> {
     const { labelNames, labels, column, value } = this.#source;
     const values: Series[] = [];

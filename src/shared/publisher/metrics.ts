@@ -149,7 +149,7 @@ export class PublisherMetrics implements PublisherObserver {
   }
 
   transaction(operations: number): void {
-    this.#batchOperations.observe(operations);
+    this.#batchOperations.observe({}, operations);
   }
 
   syncError(scope: string, cluster: string): void {
