@@ -9,12 +9,16 @@ import { OwnFamily } from './family.ts';
 import { Histogram } from './histogram.ts';
 import { sliced } from './in-slices.ts';
 import { ReadFamily, type Source } from './read-family.ts';
+import { TextBuffer } from './text-buffer.ts';
 import { type Family, familyHeader, type Heading, seriesLine } from './text-format.ts';
 
 export type { Counter, Gauge, Histogram };
 
 /** Characters that are written before the time is looked at, some tenths of a millisecond. */
 const CHARACTERS_PER_LOOK = 16 * 1024;
+
+/** By which a scrape may be longer than the last one before its text is copied: more clusters, and room for one more piece. */
+const ROOM_BYTES = 128 * 1024;
 
 /** The library's access to the series of a family; not part of its types. */
 interface Collected {
@@ -27,6 +31,7 @@ interface Collected {
 export class Registry extends PrometheusRegistry {
   /** Ends with an underscore. */
   readonly prefix: string;
+  #lastBytes = 0;
 
   constructor(prefix: string) {
     super();
@@ -40,7 +45,7 @@ export class Registry extends PrometheusRegistry {
   /** The text format of Prometheus, of all series. Made in slices: 511 remote clusters have tens of thousands of series. */
   async render(): Promise<Buffer> {
     const turn = sliced();
-    const pieces: Buffer[] = [];
+    const written = new TextBuffer(this.#lastBytes + ROOM_BYTES);
     let text = '';
     const families = this.getMetricsAsArray() as unknown as readonly (Collected & Heading)[];
     for (const [index, family] of families.entries()) {
@@ -48,7 +53,7 @@ export class Registry extends PrometheusRegistry {
       for (const lines of family instanceof OwnFamily ? family.lines() : await collectedLines(family)) {
         text += lines;
         if (text.length < CHARACTERS_PER_LOOK) continue;
-        pieces.push(Buffer.from(text));
+        written.append(text);
         text = '';
         const pause = turn();
         if (pause !== undefined) await pause;
@@ -56,8 +61,10 @@ export class Registry extends PrometheusRegistry {
       const pause = turn();
       if (pause !== undefined) await pause;
     }
-    pieces.push(Buffer.from(text));
-    return Buffer.concat([...pieces, Buffer.from('\n')]);
+    written.append(`${text}\n`);
+    const all = written.end();
+    this.#lastBytes = all.length;
+    return all;
   }
 
   /** `name` without the prefix; ends with `_total`. `collect` is called at each scrape, as for a gauge. */

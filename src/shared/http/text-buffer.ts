@@ -1,0 +1,31 @@
+/** A long text in UTF-8, written piece by piece into one buffer. */
+
+/** Bytes of UTF-8 that a UTF-16 code unit takes at most. */
+const MAX_BYTES_PER_CHARACTER = 3;
+
+export class TextBuffer {
+  #bytes: Buffer;
+  #length = 0;
+
+  /** `expectedBytes`: what the text will probably have. More is possible, and copies it. */
+  constructor(expectedBytes: number) {
+    this.#bytes = Buffer.allocUnsafeSlow(expectedBytes);
+  }
+
+  append(text: string): void {
+    const most = this.#length + text.length * MAX_BYTES_PER_CHARACTER;
+    if (most > this.#bytes.length) this.#grow(most);
+    this.#length += this.#bytes.write(text, this.#length);
+  }
+
+  /** The text; shares the memory. */
+  end(): Buffer {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #grow(atLeast: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(atLeast, this.#bytes.length * 2));
+    this.#bytes.copy(larger, 0, 0, this.#length);
+    this.#bytes = larger;
+  }
+}
