@@ -69,8 +69,9 @@ export class ReadFamily<Row, Column extends string = never> extends OwnFamily {
   #rows(): ReadonlyMap<string, Row> {
     const rows = new Map<string, Row>();
     for (const row of this.#source.rows()) {
+      const values = this.#source.labels(row);
       let start = '';
-      for (const [at, label] of this.#source.labels(row).entries()) start += this.#beforeLabel[at] + escapedLabel(label);
+      for (let at = 0; at < values.length; at += 1) start += this.#beforeLabel[at] + escapedLabel(values[at]);
       rows.set(start, row);
     }
     return rows;
