@@ -9,7 +9,7 @@ import { escapedLabel, type Family, type Heading, type Series, valueText } from 
 
 /** The series of a family: one for each row, or one for each row and each value of `column`. */
 export interface Source<Row, Column extends string = never> {
-  /** Labels of a row. */
+  /** Labels of a row, at least one. */
   readonly labelNames: readonly string[];
   readonly rows: () => Iterable<Row>;
   /** The values of `labelNames`, in the same order. Of several rows with the same values the last one counts. */
@@ -22,7 +22,7 @@ export interface Source<Row, Column extends string = never> {
 
 export class ReadFamily<Row, Column extends string = never> extends OwnFamily {
   readonly #source: Source<Row, Column>;
-  /** What is before the value of each label of a row. */
+  /** What is before the value of each label of a row; before the first, the beginning of the line. */
   readonly #beforeLabel: readonly string[];
   /** What is between the labels of a row and the value of a series, by column. */
   readonly #columns: readonly (readonly [column: Column, text: string])[];
@@ -41,7 +41,9 @@ export class ReadFamily<Row, Column extends string = never> extends OwnFamily {
 
   *lines(): Generator<string, void, void> {
     const { value } = this.#source;
-    for (const [start, row] of this.#rows()) {
+    const [beginning] = this.#beforeLabel;
+    for (const [labels, row] of this.#rows()) {
+      const start = beginning + labels;
       let lines = '';
       for (const [column, end] of this.#columns) {
         const current = value(row, column);
@@ -65,14 +67,17 @@ export class ReadFamily<Row, Column extends string = never> extends OwnFamily {
     return Promise.resolve({ name: this.name, help: this.help, type: this.type, values });
   }
 
-  /** By the beginning of their lines. A series that is there twice makes Prometheus reject samples. */
+  /**
+   * By the text of their labels: a series that is there twice makes Prometheus reject samples. Of a single label that is its
+   * value, whose hash exists.
+   */
   #rows(): ReadonlyMap<string, Row> {
     const rows = new Map<string, Row>();
     for (const row of this.#source.rows()) {
       const values = this.#source.labels(row);
-      let start = '';
-      for (let at = 0; at < values.length; at += 1) start += this.#beforeLabel[at] + escapedLabel(values[at]);
-      rows.set(start, row);
+      let text = escapedLabel(values[0]);
+      for (let at = 1; at < values.length; at += 1) text += this.#beforeLabel[at] + escapedLabel(values[at]);
+      rows.set(text, row);
     }
     return rows;
   }
