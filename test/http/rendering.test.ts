@@ -68,13 +68,13 @@ test('series that are read at the scrape are those of a gauge that is set, byte 
       for (const registry of [read, set]) registry.clear();
       const source = { rows: () => rows, labels: ([x, y]: (typeof rows)[number]) => [x, y], labelNames: ['x', 'y'] };
       const kinds = ['0', '1', '2"'] as const;
-      read.readGauge('wide', 'a\\b\nc"', {
+      read.gaugeFrom('wide', 'a\\b\nc"', {
         ...source,
         column: { label: 'kind', values: kinds },
         value: ([, , values], kind) => values[kinds.indexOf(kind)],
       });
-      read.readGauge('narrow', 'h', { ...source, value: ([, , { length }]) => length });
-      read.readCounter('c_total', 'h', { ...source, labels: ([x]) => [x, ''], value: ([, , { length }]) => length });
+      read.gaugeFrom('narrow', 'h', { ...source, value: ([, , { length }]) => length });
+      read.counterFrom('c_total', 'h', { ...source, labels: ([x]) => [x, ''], value: ([, , { length }]) => length });
       const wide = set.gauge('wide', 'a\\b\nc"', ['x', 'y', 'kind']);
       const narrow = set.gauge('narrow', 'h', ['x', 'y']);
       const counter = set.counter('c_total', 'h', ['x', 'y']);
@@ -132,15 +132,25 @@ test('a value that is not finite is not observed', async () => {
   expect(await registry.metrics()).toBe(before);
 });
 
+test('a scrape may be much longer than the one before, in characters of any size', async () => {
+  const registry = new Registry('t_');
+  await registry.render();
+  let length = 0;
+  const rows = () => Array.from({ length }, (_, index) => `✓😀é${'x'.repeat(index % 100)}${index}`);
+  registry.gaugeFrom('g', 'h', { labelNames: ['x'], rows, labels: (row) => [row], value: ({ length }) => length });
+  for (length of [10_000, 3, 40_000])
+    expect((await registry.render()).toString()).toBe(await PrometheusRegistry.prototype.metrics.call(registry));
+});
+
 test('a name that is in use is refused, whichever kind of family has it', () => {
   const registry = new Registry('t_');
   const source = { labelNames: ['x'], rows: () => [], labels: () => [''], value: () => 1 };
-  registry.readGauge('a', 'h', source);
+  registry.gaugeFrom('a', 'h', source);
   registry.gauge('b', 'h');
   registry.histogram('c', 'h');
   expect(() => registry.gauge('a', 'h')).toThrow(/t_a has already been registered/);
-  expect(() => registry.readGauge('a', 'h', source)).toThrow(/t_a has already been registered/);
-  expect(() => registry.readCounter('b', 'h', source)).toThrow(/t_b has already been registered/);
+  expect(() => registry.gaugeFrom('a', 'h', source)).toThrow(/t_a has already been registered/);
+  expect(() => registry.counterFrom('b', 'h', source)).toThrow(/t_b has already been registered/);
   expect(() => registry.histogram('b', 'h')).toThrow(/t_b has already been registered/);
   expect(() => registry.counter('c', 'h')).toThrow(/t_c has already been registered/);
 });

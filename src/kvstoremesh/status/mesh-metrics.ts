@@ -35,17 +35,17 @@ export function registerMeshMetrics(registry: Registry, { clusters, draining, re
     (gauge) => gauge.set(draining().length),
   );
   const remotes = perCluster(clusters);
-  registry.readGauge(
+  registry.gaugeFrom(
     'remote_cluster_staleness_seconds',
     'Seconds since the mirror of the remote cluster was last confirmed up to date, or since the cluster was added',
     { ...remotes, value: ({ stalenessMs }) => stalenessMs / 1000 },
   );
-  registry.readGauge(
+  registry.gaugeFrom(
     'initial_sync_seconds',
     'Seconds from the addition of the remote cluster until its first listing was written, canaries included; absent until then',
     { ...remotes, value: ({ initialSyncMs }) => (initialSyncMs === undefined ? undefined : initialSyncMs / 1000) },
   );
-  registry.readCounter('remote_cluster_rejected_keys_total', 'Keys and values of the remote cluster that were not mirrored', {
+  registry.counterFrom('remote_cluster_rejected_keys_total', 'Keys and values of the remote cluster that were not mirrored', {
     ...remotes,
     column: { label: 'reason', values: [...REJECT_REASONS, BY_GUARD] },
     value: ({ name, guard }, reason) => (reason === BY_GUARD ? (guard?.dropped ?? 0) : rejected(name, reason)),

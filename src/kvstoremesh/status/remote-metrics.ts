@@ -5,7 +5,7 @@
 
 import { MIRRORED_KINDS } from '../../shared/etcd/keyspace.ts';
 import type { Registry } from '../../shared/http/metrics.ts';
-import type { Source } from '../../shared/http/read-family.ts';
+import type { Source } from '../../shared/http/sourced-family.ts';
 import { QUARANTINE_MODES } from '../configuration/quarantine.ts';
 import { FINDING_KINDS } from '../import-guard/findings.ts';
 import { UNCHECKED_REASONS } from '../import-guard/remote-guard.ts';
@@ -23,21 +23,21 @@ export function perCluster<Row extends { readonly name: string }>(
 function registerGuardMetrics(registry: Registry, clusters: () => readonly RemoteCluster[]): void {
   const guards = perCluster(() => clusters().flatMap(({ name, guard }) => (guard === undefined ? [] : [{ name, guard }])));
   const column = { label: 'kind', values: FINDING_KINDS };
-  registry.readGauge('import_guard_findings', 'Current findings of the import guard', {
+  registry.gaugeFrom('import_guard_findings', 'Current findings of the import guard', {
     ...guards,
     column,
     value: ({ guard }, kind) => guard.findings.count(kind),
   });
-  registry.readCounter('import_guard_findings_total', 'Findings of the import guard', {
+  registry.counterFrom('import_guard_findings_total', 'Findings of the import guard', {
     ...guards,
     column,
     value: ({ guard }, kind) => guard.findings.total(kind),
   });
-  registry.readCounter('import_guard_dropped_values_total', 'Values that the import guard dropped', {
+  registry.counterFrom('import_guard_dropped_values_total', 'Values that the import guard dropped', {
     ...guards,
     value: ({ guard }) => guard.dropped,
   });
-  registry.readCounter('import_guard_unchecked_values_total', 'Values that the import guard could not check completely', {
+  registry.counterFrom('import_guard_unchecked_values_total', 'Values that the import guard could not check completely', {
     ...guards,
     column: { label: 'reason', values: UNCHECKED_REASONS },
     value: ({ guard }, reason) => guard.unchecked(reason),
@@ -48,7 +48,7 @@ function registerPolicyMetrics(registry: Registry, clusters: () => readonly Remo
   const policies = perCluster(() =>
     clusters().flatMap(({ name, policy }) => (policy?.rule === undefined ? [] : [{ name, policy }])),
   );
-  registry.readGauge(
+  registry.gaugeFrom(
     'import_policy_excluded_keys',
     'Keys of the remote cluster that the import policy keeps out, without those of kinds that are not read',
     {
@@ -57,7 +57,7 @@ function registerPolicyMetrics(registry: Registry, clusters: () => readonly Remo
       value: ({ policy }, kind) => policy.tally.refused(kind),
     },
   );
-  registry.readCounter(
+  registry.counterFrom(
     'import_policy_refused_total',
     'Keys and values of the remote cluster that the import policy did not let in',
     { ...policies, column: { label: 'rule', values: REFUSALS }, value: ({ policy }, rule) => policy.tally.total(rule) },
@@ -68,7 +68,7 @@ export function registerRemoteMetrics(registry: Registry, clusters: () => readon
   registry.gauge('remote_clusters', 'Configured remote clusters', [], (gauge) => gauge.set(clusters().length));
   const remotes = perCluster(clusters);
   const gauge = (name: string, help: string, value: (remote: RemoteCluster) => number) =>
-    registry.readGauge(name, help, { ...remotes, value });
+    registry.gaugeFrom(name, help, { ...remotes, value });
   gauge('remote_cluster_failures', 'Lost connections to the remote cluster', ({ state }) => state.failures);
   gauge('remote_cluster_last_failure_ts', 'Unix time of the last lost connection in seconds; 0 if none', ({ state }) =>
     Math.floor((state.lastFailureMs ?? 0) / 1000),
@@ -90,7 +90,7 @@ export function registerRemoteMetrics(registry: Registry, clusters: () => readon
   gauge('remote_cluster_stopped', 'Whether mirroring stopped because the remote cluster exceeds a limit', ({ state }) =>
     Number(state.phase.kind === 'stopped'),
   );
-  registry.readGauge(
+  registry.gaugeFrom(
     'remote_cluster_quarantined',
     'Whether an operator has frozen or withdrawn the mirror of the remote cluster',
     {
@@ -104,11 +104,11 @@ export function registerRemoteMetrics(registry: Registry, clusters: () => readon
     'Whether the remote cluster is rejected: its ID is invalid or in use, or it is this cluster',
     ({ state }) => Number(state.phase.kind === 'refused'),
   );
-  registry.readCounter('remote_cluster_changes_total', 'Changes received from the remote cluster', {
+  registry.counterFrom('remote_cluster_changes_total', 'Changes received from the remote cluster', {
     ...remotes,
     value: ({ bounds }) => bounds.changes,
   });
-  registry.readCounter(
+  registry.counterFrom(
     'remote_cluster_bound_exceeded_total',
     'Times that the remote cluster or one of its keys exceeded a limit',
     {

@@ -186,7 +186,7 @@ export class EtcdMetrics {
       help: string,
       values: Readonly<Record<Value, (series: ClientSeries) => number | undefined>>,
     ) =>
-      registry.readGauge(name, help, {
+      registry.gaugeFrom(name, help, {
         labelNames: ['api_call'],
         rows: () => this.#clients,
         labels: ([client]) => [client],

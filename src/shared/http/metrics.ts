@@ -8,7 +8,7 @@ import type { Version } from '../version.ts';
 import { OwnFamily } from './family.ts';
 import { Histogram } from './histogram.ts';
 import { sliced } from './in-slices.ts';
-import { ReadFamily, type Source } from './read-family.ts';
+import { type Source, SourcedFamily } from './sourced-family.ts';
 import { TextBuffer } from './text-buffer.ts';
 import { type Family, familyHeader, type Heading, seriesLine } from './text-format.ts';
 
@@ -67,21 +67,9 @@ export class Registry extends PrometheusRegistry {
     return all;
   }
 
-  /** `name` without the prefix; ends with `_total`. `collect` is called at each scrape, as for a gauge. */
-  counter<Label extends string = never>(
-    name: string,
-    help: string,
-    labelNames: readonly Label[] = [],
-    collect?: (counter: Counter<Label>) => void,
-  ): Counter<Label> {
-    const configuration = { name: this.prefix + name, help, labelNames, registers: [this] };
-    if (collect === undefined) return new Counter(configuration);
-    return new Counter({
-      ...configuration,
-      collect() {
-        collect(this);
-      },
-    });
+  /** `name` without the prefix; ends with `_total`. */
+  counter<Label extends string = never>(name: string, help: string, labelNames: readonly Label[] = []): Counter<Label> {
+    return new Counter({ name: this.prefix + name, help, labelNames, registers: [this] });
   }
 
   /** `name` without the prefix. `collect` is called at each scrape, to set values from elsewhere. */
@@ -102,17 +90,17 @@ export class Registry extends PrometheusRegistry {
   }
 
   /** A gauge whose series are read at each scrape; `name` without the prefix. */
-  readGauge<Row, Column extends string = never>(name: string, help: string, source: Source<Row, Column>): void {
-    this.#read({ name: this.prefix + name, help, type: 'gauge' }, source);
+  gaugeFrom<Row, Column extends string = never>(name: string, help: string, source: Source<Row, Column>): void {
+    this.#from({ name: this.prefix + name, help, type: 'gauge' }, source);
   }
 
   /** A counter whose series are read at each scrape; `name` without the prefix, ends with `_total`. */
-  readCounter<Row, Column extends string = never>(name: string, help: string, source: Source<Row, Column>): void {
-    this.#read({ name: this.prefix + name, help, type: 'counter' }, source);
+  counterFrom<Row, Column extends string = never>(name: string, help: string, source: Source<Row, Column>): void {
+    this.#from({ name: this.prefix + name, help, type: 'counter' }, source);
   }
 
-  #read<Row, Column extends string>(heading: Heading, source: Source<Row, Column>): void {
-    this.#register(new ReadFamily(heading, source));
+  #from<Row, Column extends string>(heading: Heading, source: Source<Row, Column>): void {
+    this.#register(new SourcedFamily(heading, source));
   }
 
   /** `name` without the prefix; ends with its unit. Buckets ascend; without them: 5 ms to 10 s. */

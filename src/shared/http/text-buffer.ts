@@ -1,7 +1,7 @@
 /** A long text in UTF-8, written piece by piece into one buffer. */
 
-/** Bytes of UTF-8 that a UTF-16 code unit takes at most. */
-const MAX_BYTES_PER_CHARACTER = 3;
+/** The most bytes of UTF-8 for a UTF-16 code unit. */
+const BYTES_PER_CODE_UNIT = 3;
 
 export class TextBuffer {
   #bytes: Buffer;
@@ -13,7 +13,7 @@ export class TextBuffer {
   }
 
   append(text: string): void {
-    const most = this.#length + text.length * MAX_BYTES_PER_CHARACTER;
+    const most = this.#length + text.length * BYTES_PER_CODE_UNIT;
     if (most > this.#bytes.length) this.#grow(most);
     this.#length += this.#bytes.write(text, this.#length);
   }

@@ -69,15 +69,15 @@ export class PublisherMetrics implements PublisherObserver {
       rows: () => this.#sections.keys(),
       labels: ({ options: { scope, cluster } }: Section) => [scope, cluster],
     };
-    registry.readGauge('kvstore_sync_queue_size', 'Keys waiting to be written', {
+    registry.gaugeFrom('kvstore_sync_queue_size', 'Keys waiting to be written', {
       ...sections,
       value: ({ stats }) => stats.pending,
     });
-    registry.readGauge('publisher_section_keys', 'Keys desired, by kind and cluster', {
+    registry.gaugeFrom('publisher_section_keys', 'Keys desired, by kind and cluster', {
       ...sections,
       value: ({ stats }) => stats.desired,
     });
-    registry.readGauge(
+    registry.gaugeFrom(
       'kvstore_initial_sync_completed',
       'Initial synchronization. read: the source is listed and watched; write: the first listing is written',
       {

@@ -20,7 +20,7 @@ export interface Source<Row, Column extends string = never> {
   readonly value: (row: Row, column: Column) => number | undefined;
 }
 
-export class ReadFamily<Row, Column extends string = never> extends OwnFamily {
+export class SourcedFamily<Row, Column extends string = never> extends OwnFamily {
   readonly #source: Source<Row, Column>;
   /** What is before the value of each label of a row; before the first, the beginning of the line. */
   readonly #beforeLabel: readonly string[];
