@@ -37,7 +37,7 @@ import type { RemoteClusterContext } from './remote/context.ts';
 import { openRemoteEtcd } from './remote/etcd-client.ts';
 import type { NewsReader } from './remote/news.ts';
 import { DRAIN_GRACE_MS } from './removal/drain.ts';
-import { mirroredClusters } from './removal/orphans.ts';
+import { orphanedClusters } from './removal/orphans.ts';
 import type { Reports, TermReports } from './reports/reports.ts';
 
 export interface LeaderTiming {
@@ -219,7 +219,8 @@ async function removeOrphans(options: OrphansOptions, signal: AbortSignal): Prom
   await clock.sleep(delayMs, signal);
   for (;;) {
     try {
-      const found = [...(await mirroredClusters(local, signal))];
+      const known = [...remotes.all.map(({ name }) => name), ...remotes.draining];
+      const found = [...(await orphanedClusters({ local, known, signal }))];
       remotes.removeOrphans(found.filter((cluster) => !directory.adopt(cluster)));
       await once(signal, 'abort');
     } catch (thrown) {

@@ -9,41 +9,74 @@ import { type EtcdClient, type EtcdKey, type KeyValue, keyOf, prefixEnd } from '
 import { parseClusterConfig } from '../cluster-config.ts';
 import { MAPPINGS } from '../mappings.ts';
 
-/**
- * Their names. Excluded are clusters that do not look mirrored: with a cluster config without the mark of a mirror,
- * as the local one has it, or an invalid one. Costs a read per name and prefix, independent of the number of keys. Rejects
- * if etcd does not respond.
- */
-export async function mirroredClusters(local: EtcdClient, signal: AbortSignal): Promise<ReadonlySet<string>> {
-  const found = new Set<string>();
-  const writers = new Set<string>();
-  for await (const { name, entry } of names(local, CLUSTER_CONFIGS, signal)) (isMirror(entry) ? found : writers).add(name);
-  const caches = MAPPINGS.map(({ scope }) => keyOf(`${CACHE}${scope}/`));
-  for (const prefix of [CANARIES, ...caches]) for await (const { name } of names(local, prefix, signal)) found.add(name);
-  return new Set([...found].filter((name) => !writers.has(name) && clusterNameProblem(name) === undefined));
+export interface OrphanSearch {
+  readonly local: EtcdClient;
+  /** Clusters that are no orphans, whatever keys they have. */
+  readonly known: Iterable<string>;
+  readonly signal: AbortSignal;
 }
 
-/** What comes between `prefix` and the next slash, or the end of a cluster config, with the first such key; in order, each once. */
-async function* names(
-  local: EtcdClient,
-  prefix: EtcdKey,
-  signal: AbortSignal,
-): AsyncGenerator<{ readonly name: string; readonly entry: KeyValue }> {
+/**
+ * Their names, those of `known` clusters excluded. Also excluded are clusters that do not look mirrored: with a cluster config without
+ * the mark of a mirror, as the local one has it, or an invalid one. Reads all cluster configs and the keys of all canaries, but of
+ * mirrored keys only what lies between those of clusters that are known or have been found. Rejects if etcd does not respond.
+ */
+export async function orphanedClusters({ local, known, signal }: OrphanSearch): Promise<ReadonlySet<string>> {
+  const seen = new Set(known);
+  const found = new Set<string>();
+  const see = (name: string, isMirrored: boolean) => {
+    if (clusterNameProblem(name) !== undefined || seen.has(name)) return;
+    seen.add(name);
+    if (isMirrored) found.add(name);
+  };
+  for await (const { keyValues } of local.list(CLUSTER_CONFIGS, { signal }))
+    for (const config of keyValues) see(config.key.slice(CLUSTER_CONFIGS.length), isMirror(config));
+  for await (const { keyValues } of local.list(CANARIES, { signal, keysOnly: true }))
+    for (const { key } of keyValues) see(nameOf(key, CANARIES) ?? '', true);
+  for (const { scope } of MAPPINGS) {
+    const prefix = keyOf(`${CACHE}${scope}/`);
+    for await (const name of otherNames({ local, prefix, seen: [...seen], signal })) see(name, true);
+  }
+  return found;
+}
+
+interface Names {
+  readonly local: EtcdClient;
+  readonly prefix: EtcdKey;
+  readonly seen: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+/**
+ * What comes between `prefix` and the next slash and was not seen before; in order, each once. etcd counts all keys of a range, also where
+ * it answers one, so no range has the keys of a name that was seen.
+ */
+async function* otherNames({ local, prefix, seen, signal }: Names): AsyncGenerator<string> {
+  const ends = seen.map((name) => `${prefix}${name}/` as EtcdKey).sort();
   let start = prefix;
-  for (;;) {
-    const entry = await firstFrom(local, prefix, start, signal);
-    if (entry === undefined) return;
-    const slash = entry.key.indexOf('/', prefix.length);
-    const isNamed = slash < 0 === (prefix === CLUSTER_CONFIGS);
-    if (isNamed) yield { name: entry.key.slice(prefix.length, slash < 0 ? undefined : slash), entry };
-    start = slash < 0 ? (`${entry.key}\0` as EtcdKey) : prefixEnd(entry.key.slice(0, slash + 1) as EtcdKey);
+  for (const end of [...ends, prefixEnd(prefix)]) {
+    for (;;) {
+      const key = await firstBetween(start, end);
+      if (key === undefined) break;
+      const name = nameOf(key, prefix);
+      if (name !== undefined) yield name;
+      start = name === undefined ? (`${key}\0` as EtcdKey) : prefixEnd(`${prefix}${name}/` as EtcdKey);
+    }
+    start = prefixEnd(end);
+  }
+
+  async function firstBetween(from: EtcdKey, end: EtcdKey): Promise<EtcdKey | undefined> {
+    if (from >= end) return undefined;
+    const options = { signal, start: from, end, pageSize: 1, keysOnly: true };
+    for await (const page of local.list(prefix, options)) return page.keyValues[0]?.key;
+    return undefined;
   }
 }
 
-async function firstFrom(local: EtcdClient, prefix: EtcdKey, start: EtcdKey, signal: AbortSignal): Promise<KeyValue | undefined> {
-  const isConfig = prefix === CLUSTER_CONFIGS;
-  for await (const page of local.list(prefix, { signal, start, pageSize: 1, keysOnly: !isConfig })) return page.keyValues[0];
-  return undefined;
+/** What comes between `prefix` and the next slash. */
+function nameOf(key: EtcdKey, prefix: EtcdKey): string | undefined {
+  const slash = key.indexOf('/', prefix.length);
+  return slash < 0 ? undefined : key.slice(prefix.length, slash);
 }
 
 function isMirror({ value }: KeyValue): boolean {

@@ -1,5 +1,7 @@
 /** Keys of earlier runs for clusters that are no longer configured. */
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { orphanedClusters } from '../../../src/kvstoremesh/removal/orphans.ts';
+import type { EtcdClient } from '../../../src/shared/etcd/types.ts';
 import { etcdVersions } from '../../support/etcd/etcd-process.ts';
 import { ConfigDirectory, harborFlags } from '../../support/kvstoremesh/config-directory.ts';
 import { Mesh, type Store, startFullRemote, startLocal } from '../../support/kvstoremesh/mesh-fixture.ts';
@@ -73,6 +75,30 @@ describe.skipIf(etcdVersions().length === 0)('keys of a cluster that is not conf
     await mesh.removeOrphans();
     expect(mesh.remotes.draining).toEqual(['lima']);
     await mesh.holds({});
+  });
+
+  test('are found without a read that passes over the keys of clusters that are configured', async () => {
+    await using local = await startLocal();
+    const keys = (cluster: string) =>
+      Array.from({ length: 100 }, (_, at) => [`cilium/cache/ip/v1/${cluster}/10.0.0.${at}`, 'ip']);
+    for (const cluster of ['berlin', 'lima', 'lima-2', 'oslo']) await local.put(Object.fromEntries(keys(cluster)));
+    const passed: number[] = [];
+    const counting = new Proxy(local.client, {
+      get: (client, property) =>
+        property === 'list'
+          ? async function* (...args: Parameters<EtcdClient['list']>) {
+              for await (const page of client.list(...args)) {
+                passed.push(page.total);
+                yield page;
+              }
+            }
+          : Reflect.get(client, property, client),
+    });
+    const { signal } = new AbortController();
+    const known = ['oslo', 'berlin', 'lima', 'not-connected-yet'];
+    expect(await orphanedClusters({ local: counting, known, signal })).toEqual(new Set(['lima-2']));
+    // Of the orphan alone.
+    expect(Math.max(...passed)).toBe(100);
   });
 
   test('are removed by the next run where a drain was killed, once it was started for long enough', async () => {

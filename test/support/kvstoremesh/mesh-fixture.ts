@@ -12,7 +12,7 @@ import { ClusterIds } from '../../../src/kvstoremesh/remote/cluster-ids.ts';
 import { RemoteClusters } from '../../../src/kvstoremesh/remote/clusters.ts';
 import { REMOTE_TIMING, type RemoteTiming } from '../../../src/kvstoremesh/remote/context.ts';
 import { openRemoteEtcd } from '../../../src/kvstoremesh/remote/etcd-client.ts';
-import { mirroredClusters } from '../../../src/kvstoremesh/removal/orphans.ts';
+import { orphanedClusters } from '../../../src/kvstoremesh/removal/orphans.ts';
 import { type RemoteClusterStatus, remoteClusterStatus } from '../../../src/kvstoremesh/status/status.ts';
 import type { KeepaliveTimes } from '../../../src/shared/etcd/connection/channel-silence.ts';
 import { DialPacing } from '../../../src/shared/etcd/connection/dial-pacing.ts';
@@ -320,7 +320,9 @@ export class Mesh implements AsyncDisposable {
 
   /** What a daemon does a while after its start. */
   async removeOrphans(): Promise<void> {
-    this.remotes.removeOrphans(await mirroredClusters(this.#client, this.#stop.signal));
+    const known = [...this.remotes.all.map(({ name }) => name), ...this.remotes.draining];
+    const search = { local: this.#client, known, signal: this.#stop.signal };
+    this.remotes.removeOrphans(await orphanedClusters(search));
   }
 
   find(name: string): RemoteCluster | undefined {
