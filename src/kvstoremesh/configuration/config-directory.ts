@@ -1,7 +1,8 @@
 /**
  * The directory with one etcd configuration file per remote cluster, followed live.
  *
- * After each burst of events all files are read again and compared by digests. A missing file is checked
+ * After each burst of events all files are read again and compared by digests. Without an event, a poll reads only those whose
+ * version, as the system has it, differs: there may be hundreds. A missing file is checked
  * once more before its cluster is removed. A file that exists but cannot be read is not missing: its cluster stays,
  * and so do all clusters while the directory cannot be read.
  */
@@ -44,7 +45,7 @@ export interface ConfigDirectoryTiming {
   readonly quietMs: number;
   /** A missing file is checked again after this time. */
   readonly goneMs: number;
-  /** Everything is read again at least this often. */
+  /** Everything is looked at again at least this often. */
   readonly pollMs: number;
 }
 
@@ -68,6 +69,8 @@ export class ConfigDirectory {
   readonly #files: ConfigFiles;
   readonly #quarantines: QuarantineFiles;
   readonly #digests = new Map<string, string>();
+  /** Of files that were read: the version before that, and the digest, undefined where it is no cluster's file. */
+  readonly #versions = new Map<string, { readonly version: string; readonly digest: string | undefined }>();
   /** The last reported problems of unreadable files. */
   readonly #unreadable = new Map<string, string>();
   /** Directories and the like, of no cluster that is known. */
@@ -102,7 +105,7 @@ export class ConfigDirectory {
         const found = await this.#scan(isFirst);
         if (found.length > 0 || wasRead !== this.#wasRead) yield found;
         const isWaiting = this.#missing.size > 0 || this.#quarantines.isWaiting;
-        await events.burst(isWaiting ? goneMs : pollMs, quietMs, signal);
+        if (await events.burst(isWaiting ? goneMs : pollMs, quietMs, signal)) this.#versions.clear();
       }
     } catch (thrown) {
       if (!isAbort(thrown, signal)) throw thrown;
@@ -221,6 +224,8 @@ export class ConfigDirectory {
       if (this.#isCluster(name, found.size)) found.set(name, file);
     }
     for (const name of this.#reported.keys()) if (!seen.has(name)) this.#reported.delete(name);
+    const all = new Set(names);
+    for (const name of this.#versions.keys()) if (!all.has(name)) this.#versions.delete(name);
     this.#others = others;
     return found;
   }
@@ -228,11 +233,16 @@ export class ConfigDirectory {
   /** The digest of a cluster's file, or its problem. Undefined if it is another file, or missing. */
   async #content(name: string, others: Set<string>): Promise<string | { readonly problem: string } | undefined> {
     try {
-      const read = await this.#files.read(join(this.#options.path, name));
+      const path = join(this.#options.path, name);
+      const version = await this.#files.version(path);
+      const known = this.#versions.get(name);
+      if (version !== undefined && version === known?.version) return known.digest;
+      this.#versions.delete(name);
+      const read = await this.#files.read(path);
       if (read === undefined) return undefined;
-      // A file that is too large is treated as a cluster's, so that its size is reported.
-      const content = typeof read === 'number' ? `${MARK} ${read}` : read;
-      return content.includes(MARK) ? createHash('sha256').update(content).digest('hex') : undefined;
+      const digest = digestOf(read);
+      if (version !== undefined) this.#versions.set(name, { version, digest });
+      return digest;
     } catch (thrown) {
       if (thrown instanceof NotAFileError && !this.#digests.has(name)) {
         others.add(name);
@@ -261,4 +271,10 @@ export class ConfigDirectory {
     this.#reported.set(name, reason);
     return false;
   }
+}
+
+/** Undefined where it is no cluster's file. One that is too large is treated as a cluster's, so that its size is reported. */
+function digestOf(read: Buffer | number): string | undefined {
+  const content = typeof read === 'number' ? `${MARK} ${read}` : read;
+  return content.includes(MARK) ? createHash('sha256').update(content).digest('hex') : undefined;
 }

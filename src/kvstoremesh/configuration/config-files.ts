@@ -9,6 +9,7 @@ import { constants } from 'node:fs';
 import { lstat, open, readdir, readlink, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { asError, ProgramError } from '../../shared/errors.ts';
+import { fileVersion } from '../../shared/files/file-version.ts';
 import { MAX_CONFIG_FILE_BYTES } from '../../shared/limits.ts';
 
 export interface ConfigFiles {
@@ -19,6 +20,8 @@ export interface ConfigFiles {
    * exist. Rejects with NotAFileError, or with the error of the system where it exists and cannot be read.
    */
   read(path: string): Promise<Buffer | number | undefined>;
+  /** See `fileVersion`. */
+  version(path: string): Promise<string | undefined>;
 }
 
 /** The path leads to a directory, a pipe, a socket or a device. */
@@ -58,6 +61,7 @@ export const systemFiles: ConfigFiles = {
       return undefined;
     }
   },
+  version: fileVersion,
 };
 
 async function content(path: string): Promise<Buffer | number> {

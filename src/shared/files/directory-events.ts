@@ -38,12 +38,14 @@ export class DirectoryEvents {
     this.#watcher = undefined;
   }
 
-  /** Resolves `quietMs` after the last event of a burst, or after `pollMs` without one. */
-  async burst(pollMs: number, quietMs: number, signal: AbortSignal): Promise<void> {
-    let isRestless = await this.#changed.wait(pollMs, this.#clock, signal);
+  /** Resolves with true `quietMs` after the last event of a burst, or with false after `pollMs` without one. */
+  async burst(pollMs: number, quietMs: number, signal: AbortSignal): Promise<boolean> {
+    const hasEvents = await this.#changed.wait(pollMs, this.#clock, signal);
+    let isRestless = hasEvents;
     // A directory that never comes to rest is read all the same, at the pace of the poll.
     const endMs = this.#clock.monotonicMs() + pollMs;
     while (isRestless && this.#clock.monotonicMs() < endMs) isRestless = await this.#changed.wait(quietMs, this.#clock, signal);
+    return hasEvents;
   }
 
   #onEvent(event: string): void {

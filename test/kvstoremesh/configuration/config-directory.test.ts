@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
@@ -241,6 +241,34 @@ describe('the configuration directory', () => {
       expect(seen).toEqual(['unreadable berlin', 'changed berlin']);
     },
   );
+
+  test('is polled without reading a file that has the version it had when it was read', async () => {
+    write('berlin', ENDPOINTS);
+    write('key.pem', 'x');
+    const [polls, reads]: [number[], string[]] = [[], []];
+    let version = '1';
+    const files: ConfigFiles = {
+      list: (path) => {
+        polls.push(reads.length);
+        return systemFiles.list(path);
+      },
+      read: (path) => {
+        reads.push(basename(path));
+        return systemFiles.read(path);
+      },
+      version: async (path) => (path === inPlaceOf('berlin') ? version : undefined),
+    };
+    await watched(TIMING, files);
+    await until('it was polled', () => polls.length === 4);
+    // What may have changed unnoticed is read each time.
+    expect(reads.filter((name) => name === 'key.pem').length).toBeGreaterThanOrEqual(3);
+    expect(reads.filter((name) => name === 'berlin')).toEqual(['berlin']);
+    version = '2';
+    await until('it is read again', () => reads.filter((name) => name === 'berlin').length === 2);
+    // An event counts whatever the system says of versions.
+    write('berlin', `${ENDPOINTS}# changed\n`);
+    await until('it is read once more', () => reads.filter((name) => name === 'berlin').length >= 3);
+  });
 
   test('that cannot be read at the start is waited for, and what it may name is adopted', async () => {
     let isFailing = true;

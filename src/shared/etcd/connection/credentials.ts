@@ -8,6 +8,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { asError } from '../../errors.ts';
 import { readBoundedFile } from '../../files/bounded-file.ts';
+import { fileVersion } from '../../files/file-version.ts';
 import { MAX_PEM_FILE_BYTES } from '../../limits.ts';
 import type { Logger } from '../../process/log.ts';
 import type { Peer } from '../../tls/peer.ts';
@@ -30,6 +31,8 @@ export class Credentials {
   #trust: Trust | undefined;
   /** Of the content that `#trust` was made of. */
   #digest: string | undefined;
+  /** Of the files before they were read with that content; undefined where one of them may have changed since. */
+  #versions: string | undefined;
   /** What was logged last about files that cannot be used. */
   #refused: string | undefined;
   #reading: Promise<boolean> | undefined;
@@ -54,7 +57,7 @@ export class Credentials {
     return this.#trust as Trust;
   }
 
-  /** Reads the files again. True if later handshakes differ from earlier ones. Never rejects. */
+  /** Reads the files again where they may have changed. True if later handshakes differ from earlier ones. Never rejects. */
   async refresh(): Promise<boolean> {
     const isFirst = this.#trust === undefined;
     try {
@@ -101,15 +104,22 @@ export class Credentials {
 
   async #read(): Promise<boolean> {
     const { caFile, certFile, keyFile } = this.#config;
+    const versions = await versionsOf([caFile, certFile, keyFile]);
+    if (versions !== undefined && versions === this.#versions) return false;
+    this.#versions = undefined;
     const files: Files = {
       ca: await read('trusted-ca-file', caFile),
       cert: await read('cert-file', certFile),
       key: await read('key-file', keyFile),
     };
     const digest = createHash('sha256').update(JSON.stringify(files)).digest('hex');
-    if (digest === this.#digest) return false;
+    if (digest === this.#digest) {
+      this.#versions = versions;
+      return false;
+    }
     this.#trust = this.#trustOf(files);
     this.#digest = digest;
+    this.#versions = versions;
     this.#legacy.clear();
     this.#observer?.certificates(this.#expiriesOf(files));
     return true;
@@ -142,6 +152,17 @@ export class Credentials {
 /** Of the certificates in a PEM file that OpenSSL has taken. */
 function firstExpiryMs(pem: string): number {
   return Math.min(...certificateBlocks(pem).map((certificate) => new X509Certificate(certificate).validToDate.getTime()));
+}
+
+/** Undefined where one of them has none. */
+async function versionsOf(files: readonly (string | undefined)[]): Promise<string | undefined> {
+  const versions: string[] = [];
+  for (const file of files) {
+    const version = file === undefined ? '' : await fileVersion(file);
+    if (version === undefined) return undefined;
+    versions.push(version);
+  }
+  return versions.join(' ');
 }
 
 async function read(key: string, file: string | undefined): Promise<string | undefined> {
