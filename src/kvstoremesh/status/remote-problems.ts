@@ -18,6 +18,8 @@ type Named = Pick<RemoteCluster, 'name' | 'state' | 'connectionError'>;
 
 export function remoteProblems(remotes: readonly Named[], own: ClusterInfo): readonly RemoteProblem[] {
   return remotes.flatMap(({ name, state, connectionError }) => {
+    const [logged, unlogged] = [phaseProblems(state, connectionError), capabilityProblems(state, own)];
+    if (logged.length + unlogged.length === 0) return [];
     const told = (isLogged: boolean) => (found: Problem) => ({
       ...found,
       subject: name,
@@ -25,7 +27,7 @@ export function remoteProblems(remotes: readonly Named[], own: ClusterInfo): rea
       remedy: remedyWithCommand(found, name),
       isLogged,
     });
-    return [...phaseProblems(state, connectionError).map(told(true)), ...capabilityProblems(state, own).map(told(false))];
+    return [...logged.map(told(true)), ...unlogged.map(told(false))];
   });
 }
 
@@ -46,9 +48,9 @@ function phaseProblems({ phase, isSilent }: RemoteState, connectionError: Error 
 function capabilityProblems({ phase }: RemoteState, own: ClusterInfo): readonly Problem[] {
   if (phase.kind !== 'mirroring') return [];
   const theirs = phase.config.maxConnectedClusters || DEFAULT_MAX_CLUSTERS;
-  const evidence = `max-connected-clusters is ${theirs} in the remote and ${own.maxConnectedClusters} in this cluster`;
+  const evidence = () => `max-connected-clusters is ${theirs} in the remote and ${own.maxConnectedClusters} in this cluster`;
   return [
-    ...(theirs === own.maxConnectedClusters ? [] : [generalProblem('max-clusters', evidence)]),
+    ...(theirs === own.maxConnectedClusters ? [] : [generalProblem('max-clusters', evidence())]),
     ...(phase.config.syncedCanaries
       ? []
       : [generalProblem('capabilities', 'the remote lacks the capability syncedCanaries', 'warning')]),

@@ -154,7 +154,7 @@ class EtcdPublisher implements Publisher {
     const forget = client.onRecovered(() => {
       this.#reconnects += 1;
     });
-    const tables = () => [...this.#sections.values()].map(({ group }) => group.table);
+    const tables = () => this.#sections.values().map(({ group }) => group.table);
     const compaction = runCompaction({ slabs: this.#slabs, tables, clock, turns: this.#turns, collect: collectGarbage }, signal);
     try {
       while (!signal.aborted) {

@@ -29,10 +29,10 @@ export async function runCompaction(
   let last = 0;
   while (!signal.aborted) {
     await clock.sleep(COMPACTION_INTERVAL_MS, signal).catch(() => undefined);
-    for (const table of [...tables()]) {
+    for (const table of sparse(tables())) {
       if (signal.aborted) return;
       if (turns.isOver()) await turns.turn();
-      if (table.isSparse) await shrink(table, turns, signal);
+      await shrink(table, turns, signal);
     }
     if (slabs.isSparse) await compact(slabs, tables, turns, signal);
     const { residentBytes } = slabs;
@@ -57,6 +57,13 @@ async function compact(slabs: SlabStore, tables: () => Iterable<KeyTable>, turns
     if (turns.isOver()) await turns.turn();
   }
   slabs.endCompaction();
+}
+
+/** Of thousands of tables none, or a few. */
+function sparse(tables: Iterable<KeyTable>): KeyTable[] {
+  const found: KeyTable[] = [];
+  for (const table of tables) if (table.isSparse) found.push(table);
+  return found;
 }
 
 async function shrink(table: KeyTable, turns: Turns, signal: AbortSignal): Promise<void> {

@@ -38,8 +38,14 @@ export function waiters(): Waiters {
  * it is called in either case.
  */
 export async function calledBack(begin: (wake: () => void) => () => void, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
   const waiting = waiters();
-  const promise = waiting.wait(signal);
-  const giveUp = begin(() => waiting.wake());
-  await promise.finally(giveUp);
+  let isCalled = false;
+  const giveUp = begin(() => {
+    isCalled = true;
+    waiting.wake();
+  });
+  // Often it is at once, and then nobody has to wait for the signal.
+  if (isCalled) giveUp();
+  else await waiting.wait(signal).finally(giveUp);
 }
