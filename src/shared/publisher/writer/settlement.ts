@@ -12,6 +12,8 @@ interface Marker {
   readonly reached: () => void;
 }
 
+const NOTHING = (): void => undefined;
+
 export class Settlement {
   readonly #lanes: readonly Lane[];
   readonly #markers = new Set<Marker>();
@@ -45,10 +47,19 @@ export class Settlement {
 
   /** Calls `reached` once everything that is queued now is settled. Returns a function that cancels. */
   whenSettled(reached: () => void): () => void {
+    if (this.#isSettled) {
+      reached();
+      return NOTHING;
+    }
     const marker: Marker = { targets: this.#holds > 0 ? undefined : this.#waiting(), reached };
     this.#markers.add(marker);
     this.reach();
     return () => void this.#markers.delete(marker);
+  }
+
+  /** Nothing waits, as nearly always where nothing changes. */
+  get #isSettled(): boolean {
+    return this.#holds === 0 && this.#lanes.every(({ pending }) => pending === 0);
   }
 
   /** Keys that etcd held wait again: everything that waits now has to be settled, whenever it was asked for. */
