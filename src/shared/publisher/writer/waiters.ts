@@ -45,7 +45,7 @@ export async function calledBack(begin: (wake: () => void) => () => void, signal
     isCalled = true;
     waiting.wake();
   });
-  // Often it is at once, and then nobody has to wait for the signal.
+  // Often it is at once, and then there is no need to listen to the signal.
   if (isCalled) giveUp();
   else await waiting.wait(signal).finally(giveUp);
 }
