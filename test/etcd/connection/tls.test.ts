@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type EtcdConfig, parseEtcdConfig } from '../../../src/shared/etcd/config.ts';
+import { Credentials } from '../../../src/shared/etcd/connection/credentials.ts';
 import {
   CredentialsError,
   PermissionDeniedError,
@@ -164,6 +165,23 @@ describe.skipIf(!canMakeCertificates())('with TLS (needs the openssl command, ve
     replaceFiles(placed, root);
     await put(early, 'early/a');
     await seen(watch, 1);
+  });
+
+  test('files that have not changed for a while are compared by what the system says of them, and a change of one is found', async () => {
+    const placed = directory.place(root);
+    const { log } = recordingLogger();
+    const credentials = new Credentials({ endpoints: [], caFile: authority.caFile, ...placed }, log);
+    const before = await credentials.load();
+    const nowMs = Date.now();
+    vi.spyOn(Date, 'now').mockReturnValue(nowMs + 120_000);
+    onTestFinished(() => void vi.restoreAllMocks());
+    for (let look = 0; look < 3; look += 1) expect(await credentials.refresh()).toBe(false);
+    replaceFiles(placed, authority.issue({ name: 'root' }));
+    expect(await credentials.refresh()).toBe(true);
+    expect(await credentials.load()).not.toBe(before);
+    expect(await credentials.refresh()).toBe(false);
+    rmSync(placed.keyFile);
+    expect(await credentials.refresh()).toBe(false);
   });
 
   test('rule 32: fault 28: new certificates are used for new connections, and the streams of the old one move without a loss', async () => {
