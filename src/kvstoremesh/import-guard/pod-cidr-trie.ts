@@ -36,7 +36,10 @@ export class PodCidrTrie<Claim extends TrieClaim> {
     node.claims ??= new Map();
     const own = node.claims.get(owner) ?? new Set();
     node.claims.set(owner, own.add(claim));
-    for (const each of path.reverse()) each.whose = whoseOf(each);
+    for (let depth = path.length - 1; depth >= 0; depth -= 1) {
+      const each = path[depth] as TrieNode<Claim>;
+      each.whose = whoseOf(each);
+    }
     return true;
   }
 
@@ -97,21 +100,22 @@ function emptyNode<Claim extends TrieClaim>(): TrieNode<Claim> {
 }
 
 function whoseOf<Claim extends TrieClaim>({ zero, one, claims }: TrieNode<Claim>): number {
-  let whose = zero?.whose ?? NOBODY;
-  const others = [one?.whose ?? NOBODY];
-  if (claims !== undefined) {
-    if (claims.size > 1) return SEVERAL;
-    for (const owner of claims.keys()) others.push(owner);
-  }
-  for (const other of others) {
-    if (other === NOBODY || other === whose) continue;
-    whose = whose === NOBODY ? other : SEVERAL;
-  }
+  let whose = both(zero?.whose ?? NOBODY, one?.whose ?? NOBODY);
+  if (claims === undefined) return whose;
+  if (claims.size > 1) return SEVERAL;
+  for (const owner of claims.keys()) whose = both(whose, owner);
   return whose;
 }
 
+function both(one: number, other: number): number {
+  if (one === NOBODY || one === other) return other;
+  return other === NOBODY ? one : SEVERAL;
+}
+
 function collectHere<Claim extends TrieClaim>(node: TrieNode<Claim>, owner: number, most: number, into: Claim[]): void {
-  for (const [other, claims] of node.claims ?? []) {
+  // Most nodes have no claims.
+  if (node.claims === undefined) return;
+  for (const [other, claims] of node.claims) {
     if (other === owner) continue;
     for (const claim of claims) {
       if (into.length >= most) return;

@@ -15,8 +15,8 @@ interface CidrClaim {
   readonly prefix: Prefix;
   readonly node: NodeCidrs;
   cause: CidrClaim | undefined;
-  /** CIDRs that have this one as their cause. */
-  readonly causes: Set<CidrClaim>;
+  /** CIDRs that have this one as their cause. Few CIDRs overlap, so few have a set. */
+  causes: Set<CidrClaim> | undefined;
 }
 
 interface NodeCidrs {
@@ -84,7 +84,7 @@ export class PodCidrs {
   }
 
   #add(node: NodeCidrs, prefix: Prefix): boolean {
-    const claim: CidrClaim = { owner: node.owner, prefix, node, cause: undefined, causes: new Set() };
+    const claim: CidrClaim = { owner: node.owner, prefix, node, cause: undefined, causes: undefined };
     if (this.#size >= MAX_POD_CIDRS || !this.#trie(prefix).add(claim)) return false;
     this.#size += 1;
     node.claims.push(claim);
@@ -100,8 +100,8 @@ export class PodCidrs {
   #remove(claim: CidrClaim): void {
     this.#trie(claim.prefix).remove(claim);
     this.#size -= 1;
-    claim.cause?.causes.delete(claim);
-    for (const other of claim.causes) {
+    claim.cause?.causes?.delete(claim);
+    for (const other of claim.causes ?? []) {
       other.cause = undefined;
       const [next] = this.#trie(other.prefix).overlapping(other, 1);
       if (next !== undefined) blame(other, next);
@@ -117,5 +117,6 @@ export class PodCidrs {
 
 function blame(claim: CidrClaim, cause: CidrClaim): void {
   claim.cause = cause;
+  cause.causes ??= new Set();
   cause.causes.add(claim);
 }

@@ -49,6 +49,8 @@ export class LeasePool {
   /** Leases that have to be kept alive for keys that cannot move, and are not yet. */
   readonly #needed = new Set<number>();
   #nextIndex = UNLEASED + 1;
+  /** The lease with room for the last keys. */
+  #filling: number | undefined;
   #granting: Promise<number> | undefined;
   #searching: Promise<void> | undefined;
 
@@ -138,12 +140,12 @@ export class LeasePool {
   }
 
   /**
-   * Reserves room for `keys` more keys on one lease, the fullest that fits, granted where none does. To be given back
-   * with `release` as soon as the keys themselves are counted.
+   * Reserves room for `keys` more keys on one lease: the last one while it fits, else the fullest that does, granted where none
+   * does. To be given back with `release` as soon as the keys themselves are counted.
    */
   async reserve(keys: number, signal: AbortSignal): Promise<number> {
     for (;;) {
-      const fitting = this.#fullest(keys);
+      const fitting = this.#fitting(keys);
       if (fitting !== undefined) {
         (this.#leases.get(fitting) as Lease).keys += keys;
         return fitting;
@@ -202,11 +204,22 @@ export class LeasePool {
     await Promise.all(Array.from({ length: MAX_LEASE_QUERIES }, askInTurn));
   }
 
+  /** A million keys have a thousand leases: they are not compared for each transaction. */
+  #fitting(keys: number): number | undefined {
+    const last = this.#filling === undefined ? undefined : this.#leases.get(this.#filling);
+    if (last === undefined || !this.#fits(last, keys)) this.#filling = this.#fullest(keys);
+    return this.#filling;
+  }
+
+  #fits(lease: Lease, keys: number): boolean {
+    return lease.kind === 'ours' && lease.keys + keys <= this.#options.keysPerLease;
+  }
+
   #fullest(keys: number): number | undefined {
     let best: number | undefined;
     let bestKeys = -1;
     for (const [index, lease] of this.#leases) {
-      if (lease.kind !== 'ours' || lease.keys + keys > this.#options.keysPerLease || lease.keys <= bestKeys) continue;
+      if (lease.keys <= bestKeys || !this.#fits(lease, keys)) continue;
       best = index;
       bestKeys = lease.keys;
     }
