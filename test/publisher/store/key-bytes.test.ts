@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
-import { type EtcdKey, keyOf } from '../../../src/shared/etcd/types.ts';
+import { type EtcdKey, keyOf, NO_LEASE } from '../../../src/shared/etcd/types.ts';
 import { ABSENT, FLAG_PENDING, KeyTable } from '../../../src/shared/publisher/store/key-table.ts';
 import { SlabStore } from '../../../src/shared/publisher/store/slab.ts';
 import { memoryPublisher } from '../../support/etcd/memory-etcd.ts';
@@ -13,6 +13,7 @@ const PREFIXES = ['', 'cilium/cache/ip/v1/west/'];
 
 /** Short and long keys, keys that differ in one byte only, and all bytes that a key may have. */
 const suffix = fc.oneof(
+  fc.constant(''),
   fc.integer({ min: 0, max: 20 }).map((n) => `10.0.0.${n}`),
   fc.integer({ min: 0, max: 3 }).map((n) => `${'x'.repeat(8_000)}${n}`),
   fc.array(fc.integer({ min: 0, max: 255 }), { minLength: 1, maxLength: 6 }).map((bytes) => String.fromCharCode(...bytes)),
@@ -79,7 +80,6 @@ test('a key with the same end, and another start, is not found', () => {
   const table = new KeyTable(new SlabStore(), 'cilium/cache/ip/v1/west/');
   table.ensure(keyOf('cilium/cache/ip/v1/west/10.0.0.1'));
   expect(table.slotOf(keyOf('cilium/cache/ip/v1/east/10.0.0.1'))).toBeUndefined();
-  expect(table.slotOf(keyOf('cilium/cache/ip/v1/west/'))).toBeUndefined();
   expect(table.slotOf(keyOf('10.0.0.1'))).toBeUndefined();
 });
 
@@ -121,4 +121,15 @@ test('the keys of a section that is released take no memory, also those that etc
   section.release();
   await until('memory is given back', () => publisher.stats.reservedBytes <= before);
   expect(etcd.count(PREFIX)).toBeGreaterThanOrEqual(count);
+});
+
+test('a key that is the prefix of its section is foreign, and removed', async () => {
+  const { publisher, etcd, stop } = memoryPublisher();
+  onTestFinished(stop);
+  await etcd.client().txn([{ type: 'put', key: PREFIX, value: Buffer.from('x'), lease: NO_LEASE }], { signal: signal() });
+  const section = publisher.section({ scope: 'ip/v1', cluster: 'west', prefix: PREFIX, rank: 0, owns: 'prefix' });
+  section.upsert(below('k'), Buffer.from('v'));
+  await sync(section);
+  await until('it is gone', () => etcd.count(PREFIX) === 1);
+  expect(etcd.valueOf(below('k'))?.toString()).toBe('v');
 });

@@ -41,8 +41,8 @@ const MOVES_PER_STEP = 256;
 
 const BYTES_PER_SLOT = 8 + 8 * 4 + 1;
 
-/** The length of the value where none is desired. */
-const NO_VALUE = 0xffffffff;
+/** The length of the value where none is desired, and of the key where the slot is not used. */
+const NOTHING = 0xffffffff;
 
 type Columns = ReturnType<typeof columnsOf>;
 
@@ -85,7 +85,7 @@ export class KeyTable {
   /** While the table shrinks: slots from here on are not used again. */
   #limit = Number.POSITIVE_INFINITY;
   #block = NONE.block;
-  /** Without the prefix; 0 where the slot is not used. */
+  /** Without the prefix: 0 for a key that is the prefix. */
   #keyLength = NONE.keyLength;
   #valueLength = NONE.valueLength;
   #digestLow = NONE.digestLow;
@@ -107,7 +107,7 @@ export class KeyTable {
   /** Walks over the slots in progress: until they end no key changes its slot. */
   walks = 0;
 
-  /** All keys are longer than `prefix` and start with it. */
+  /** All keys start with `prefix`. */
   constructor(slabs: SlabStore, prefix = '') {
     this.#slabs = slabs;
     this.#prefix = prefix;
@@ -177,7 +177,7 @@ export class KeyTable {
   }
 
   isUsed(slot: Slot): boolean {
-    return (this.#keyLength[slot] ?? 0) > 0;
+    return (this.#keyLength[slot] ?? NOTHING) !== NOTHING;
   }
 
   /** All slots in use, in no particular order. Slots may be released while iterating. For few keys; see KeyGroup.walk. */
@@ -198,7 +198,7 @@ export class KeyTable {
   }
 
   isDesired(slot: Slot): boolean {
-    return this.#valueLength[slot] !== NO_VALUE;
+    return this.#valueLength[slot] !== NOTHING;
   }
 
   /** The desired value as a view, valid until it is replaced. */
@@ -234,7 +234,7 @@ export class KeyTable {
     if (!this.isDesired(slot)) return;
     this.#desired -= 1;
     this.#desiredBytes -= this.keyBytes(slot) + (this.#valueLength[slot] as number);
-    this.#valueLength[slot] = NO_VALUE;
+    this.#valueLength[slot] = NOTHING;
     this.#reserve(slot, 0);
   }
 
@@ -350,8 +350,8 @@ export class KeyTable {
     for (const column of this.#columns) column[to] = column[from] as number;
     this.#index.set(this.key(to), to);
     this.#end = from;
-    this.#valueLength[from] = NO_VALUE;
-    for (const column of [this.#keyLength, this.revision, this.lease, this.listing, this.flags]) column[from] = 0;
+    for (const column of [this.#keyLength, this.#valueLength]) column[from] = NOTHING;
+    for (const column of [this.revision, this.lease, this.listing, this.flags]) column[from] = 0;
     return true;
   }
 
@@ -369,7 +369,7 @@ export class KeyTable {
   #free(slot: Slot): void {
     this.#index.delete(this.key(slot));
     this.#slabs.free(this.#block[slot] as number);
-    this.#keyLength[slot] = 0;
+    this.#keyLength[slot] = NOTHING;
   }
 
   get #columns(): Columns[keyof Columns][] {
@@ -395,7 +395,7 @@ export class KeyTable {
     this.#block = resized(this.#block, columns.block);
     this.#keyLength = resized(this.#keyLength, columns.keyLength);
     this.#valueLength = resized(this.#valueLength, columns.valueLength);
-    if (capacity > before) this.#valueLength.fill(NO_VALUE, before);
+    if (capacity > before) for (const column of [this.#keyLength, this.#valueLength]) column.fill(NOTHING, before);
     this.#digestLow = resized(this.#digestLow, columns.digestLow);
     this.#digestHigh = resized(this.#digestHigh, columns.digestHigh);
     this.revision = resized(this.revision, columns.revision);
