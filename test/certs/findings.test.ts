@@ -6,6 +6,7 @@ import { issueAuthority, issueLeaf, type LeafRequest, type Signer } from '../../
 import { type ProfileName, profilesOf } from '../../src/certs/profiles.ts';
 import { certificateOf } from '../../src/shared/tls/certificate.ts';
 import { canMakeCertificates } from '../support/tls/certificates.ts';
+import { withMonth13 } from '../support/tls/month-13.ts';
 import { BARE, Pki } from '../support/tls/pki.ts';
 
 const DAY_MS = 24 * 3_600_000;
@@ -122,6 +123,18 @@ test('a CA of the same name is another one', () => {
   expect(told({ ...material(), ca: authority().pem })).toEqual(['error not-signed']);
   expect(told({ ...material(), ca: authority().pem + CA.pem })).toEqual([]);
 });
+
+test.each(['notBefore', 'notAfter'] as const)(
+  'a certificate whose %s is no time is malformed, as certificate and as CA',
+  (field) => {
+    const good = material();
+    const leaf = { ...good, certificate: withMonth13(good.certificate ?? '', field) };
+    expect(judge(leaf, profile('server'), RULES).findings).toEqual([
+      { code: 'certificate-malformed', severity: 'error', evidence: `tls.crt: not a certificate: ${field} is not a time` },
+    ]);
+    expect(told({ ...good, ca: withMonth13(good.ca ?? '', field) })).toEqual(['error ca-malformed']);
+  },
+);
 
 describe.skipIf(!canMakeCertificates())('certificates of openssl (needs the openssl command, version 3)', () => {
   test('one without usages may be used for everything, and one with a common name alone has no name', () => {

@@ -87,8 +87,8 @@ export function certificateOf(source: X509Certificate | Buffer): Certificate {
       hasAlternativeNames: extensions.has(ALTERNATIVE_NAMES),
       subjectKeyId: subjectKey && colonHex(contentOf(elementsOf(subjectKey)[0], OCTET_STRING)),
       authorityKeyId: authorityKey && keyIdOf(authorityKey),
-      notBeforeMs: x509.validFromDate.getTime(),
-      notAfterMs: x509.validToDate.getTime(),
+      notBeforeMs: timeOf(x509.validFromDate, 'notBefore'),
+      notAfterMs: timeOf(x509.validToDate, 'notAfter'),
       rawSubject: contentOf(subject, SEQUENCE),
       rawIssuer: contentOf(issuer, SEQUENCE),
       signatureAlgorithm: objectIdentifier(contentOf(inside(algorithm, SEQUENCE)[0], OBJECT_IDENTIFIER)),
@@ -106,6 +106,13 @@ export function certificatesOf(pem: string): readonly Certificate[] {
   if (blocks.length > MAX_CERTIFICATES_PER_FILE)
     throw new CertificateError(`more than ${MAX_CERTIFICATES_PER_FILE} certificates`);
   return blocks.map((block) => certificateOf(Buffer.from(block)));
+}
+
+/** OpenSSL reads a certificate with the month 13; Go's parser refuses it. */
+function timeOf(date: Date, field: string): number {
+  const ms = date.getTime();
+  if (Number.isNaN(ms)) throw new CertificateError(`${field} is not a time`);
+  return ms;
 }
 
 /** `2026-01-01 00:00:00 +0000 UTC` */

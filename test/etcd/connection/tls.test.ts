@@ -25,6 +25,7 @@ import {
   canMakeCertificates,
   replaceFiles,
 } from '../../support/tls/certificates.ts';
+import { withMonth13 } from '../../support/tls/month-13.ts';
 import { BARE, IDENTIFIED, Pki } from '../../support/tls/pki.ts';
 import { until, within } from '../../support/until.ts';
 
@@ -182,6 +183,25 @@ describe.skipIf(!canMakeCertificates())('with TLS (needs the openssl command, ve
     expect(await credentials.refresh()).toBe(false);
     rmSync(placed.keyFile);
     expect(await credentials.refresh()).toBe(false);
+  });
+
+  test('a certificate of a CA file whose end is no time has no expiry, and those of the others are known', async () => {
+    const placed = directory.place(root);
+    const expiries: ReadonlyMap<string, number>[] = [];
+    const observer = {
+      certificates: (each: ReadonlyMap<string, number>) => void expiries.push(each),
+      serverCertificate: () => undefined,
+    };
+    const ca = readFileSync(authority.caFile, 'utf8');
+    const spoilt = withMonth13(ca, 'notAfter');
+    for (const [file, content] of Object.entries({ both: ca + spoilt, none: spoilt })) {
+      const caFile = join(directory.path, `${file}.crt`);
+      writeFileSync(caFile, content);
+      await new Credentials({ endpoints: [], ...placed, caFile }, recordingLogger().log, observer).load();
+    }
+    const [both, none] = expiries;
+    expect([...(both?.values() ?? [])].every((ms) => ms > Date.now())).toBe(true);
+    expect([both?.size, none?.size]).toEqual([2, 1]);
   });
 
   test('rule 32: fault 28: new certificates are used for new connections, and the streams of the old one move without a loss', async () => {

@@ -133,7 +133,8 @@ export class Credentials {
     ] as const;
     const expiries = new Map<string, number>();
     for (const [file, content] of contents) {
-      if (file !== undefined && content !== undefined) expiries.set(file, firstExpiryMs(content));
+      const expiryMs = content === undefined ? Number.POSITIVE_INFINITY : firstExpiryMs(content);
+      if (file !== undefined && Number.isFinite(expiryMs)) expiries.set(file, expiryMs);
     }
     return expiries;
   }
@@ -149,9 +150,10 @@ export class Credentials {
   }
 }
 
-/** Of the certificates in a PEM file that OpenSSL has taken. */
+/** Of the certificates in a PEM file that OpenSSL has taken; infinite where none has a time. It takes one with the month 13, too, and never trusts it. */
 function firstExpiryMs(pem: string): number {
-  return Math.min(...certificateBlocks(pem).map((certificate) => new X509Certificate(certificate).validToDate.getTime()));
+  const times = certificateBlocks(pem).map((certificate) => new X509Certificate(certificate).validToDate.getTime());
+  return Math.min(...times.filter((ms) => !Number.isNaN(ms)));
 }
 
 /** Undefined where one of them has none. */
