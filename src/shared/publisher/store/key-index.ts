@@ -17,6 +17,8 @@ export class KeyIndex {
   readonly #from: number;
   #lastKey: EtcdKey | undefined;
   #lastHash = 0;
+  /** The slot of the last key, where it is known. */
+  #lastSlot: number | undefined;
 
   /** `isOf`: the slot, which was set here, is that of `key`. All keys have the same first `from` characters. */
   constructor(isOf: (slot: number, key: EtcdKey) => boolean, from = 0) {
@@ -25,17 +27,23 @@ export class KeyIndex {
   }
 
   get(key: EtcdKey): number | undefined {
-    return this.#slots.get(this.#hash(key), key);
+    if (key !== this.#lastKey || this.#lastSlot === undefined) {
+      const hash = this.#hash(key);
+      this.#lastSlot = this.#slots.get(hash, key);
+    }
+    return this.#lastSlot;
   }
 
   /** The owner has `key` in `slot` already. */
   set(key: EtcdKey, slot: number): void {
     this.#slots.set(this.#hash(key), key, slot);
+    this.#lastSlot = slot;
   }
 
   /** Call it before the owner forgets the key. */
   delete(key: EtcdKey): void {
     this.#slots.delete(this.#hash(key), key);
+    this.#lastSlot = undefined;
   }
 
   /** A key is looked up several times in a row. */
