@@ -189,9 +189,7 @@ export class SlabStore {
 
   /** The bytes of the block from `start` to `end`, as a view: valid until the block is written, freed or relocated. */
   view(handle: BlockHandle, start: number, end: number): Buffer {
-    const index = classOf(handle);
-    if (index === LARGE_CLASS) return this.#largeOf(handle).subarray(start, end);
-    const offset = this.#class(index).offsetOf(numberOf(handle));
+    const offset = this.#offsetOf(handle);
     return this.#bufferOf(handle).subarray(offset + start, offset + end);
   }
 
