@@ -23,8 +23,6 @@ const ROOM_BYTES = 128 * 1024;
 /** The library's access to the series of a family; not part of its types. */
 interface Collected {
   get(): Promise<Family>;
-  /** The same in fewer objects, where the family has it. */
-  getForPromString?(): Promise<Family>;
 }
 
 /** The series of one process; each name gets the daemon's prefix. */
@@ -125,7 +123,7 @@ export class Registry extends PrometheusRegistry {
 const DEFAULT_BUCKETS: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 async function collectedLines(collected: Collected): Promise<Iterable<string>> {
-  const { name, values } = await (collected.getForPromString?.() ?? collected.get());
+  const { name, values } = await collected.get();
   return values.values().map((series) => seriesLine(name, series));
 }
 

@@ -9,8 +9,6 @@ type Labels = Readonly<Record<string, string | number>>;
 export interface Series {
   readonly value: number;
   readonly labels?: Labels;
-  /** Of several lines of one histogram, the same object. They win over labels. */
-  readonly sharedLabels?: Labels;
   /** Where it is not that of the family. */
   readonly metricName?: string;
 }
@@ -32,33 +30,16 @@ export function familyHeader({ name, help, type }: Heading): string {
 }
 
 /** The line of `series`, with the line break before it. */
-export function seriesLine(family: string, { value, labels = NONE, sharedLabels = NONE, metricName = family }: Series): string {
-  const own = labelText(labels, sharedLabels);
-  const shared = sharedLabels === NONE ? '' : sharedText(sharedLabels);
-  const text = own === '' || shared === '' ? own + shared : `${own},${shared}`;
+export function seriesLine(family: string, { value, labels = NONE, metricName = family }: Series): string {
+  const text = labelText(labels);
   return text === '' ? `\n${metricName} ${valueText(value)}` : `\n${metricName}{${text}} ${valueText(value)}`;
 }
 
 const NONE: Labels = {};
 
-function labelText(labels: Labels, without: Labels): string {
+function labelText(labels: Labels): string {
   let text = '';
-  for (const name in labels) {
-    if (Object.hasOwn(without, name)) continue;
-    text += `${text === '' ? '' : ','}${name}="${escapedLabel(labels[name])}"`;
-  }
-  return text;
-}
-
-/** A histogram has a dozen lines with the same labels. */
-const sharedTexts = new WeakMap<Labels, string>();
-
-function sharedText(labels: Labels): string {
-  let text = sharedTexts.get(labels);
-  if (text === undefined) {
-    text = labelText(labels, NONE);
-    sharedTexts.set(labels, text);
-  }
+  for (const name in labels) text += `${text === '' ? '' : ','}${name}="${escapedLabel(labels[name])}"`;
   return text;
 }
 
