@@ -5,6 +5,7 @@
  * these bytes, its value and about 60 bytes more, and there is nothing for a collection to visit. The state of etcd is known by digest, mod revision and lease, never by value.
  */
 import type { EtcdKey, Revision } from '../../etcd/types.ts';
+import { type Columns, columnsOf, NO_COLUMNS, resized } from './columns.ts';
 import { type Digest, digest } from './digest.ts';
 import { KeyIndex } from './key-index.ts';
 import type { SlabStore } from './slab.ts';
@@ -39,40 +40,8 @@ const FIRST_CAPACITY = 16;
 /** Slots moved at a time while a table shrinks. */
 const MOVES_PER_STEP = 256;
 
-const BYTES_PER_SLOT = 8 + 8 * 4 + 1;
-
 /** The length of the value where none is desired, and of the key where the slot is not used. */
 const NOTHING = 0xffffffff;
-
-type Columns = ReturnType<typeof columnsOf>;
-
-/** Columns of `capacity` slots. They share a buffer: one for each column would take more memory than a small table. */
-function columnsOf(capacity: number) {
-  const buffer = new ArrayBuffer(capacity * BYTES_PER_SLOT);
-  let used = 0;
-  const next = (bytes: number): number => {
-    const at = used;
-    used += bytes * capacity;
-    return at;
-  };
-  const doubles = () => new Float64Array(buffer, next(8), capacity);
-  const words = () => new Uint32Array(buffer, next(4), capacity);
-  // The widest come first, so that each begins at a multiple of its width.
-  return {
-    revision: doubles(),
-    block: words(),
-    keyLength: words(),
-    valueLength: words(),
-    digestLow: words(),
-    digestHigh: words(),
-    lease: words(),
-    listing: words(),
-    place: words(),
-    flags: new Uint8Array(buffer, next(1), capacity),
-  };
-}
-
-const NONE = columnsOf(0);
 
 export class KeyTable {
   readonly #slabs: SlabStore;
@@ -84,26 +53,26 @@ export class KeyTable {
   #end: Slot = 0;
   /** While the table shrinks: slots from here on are not used again. */
   #limit = Number.POSITIVE_INFINITY;
-  #block = NONE.block;
+  #block = NO_COLUMNS.block;
   /** Without the prefix: 0 for a key that is the prefix. */
-  #keyLength = NONE.keyLength;
-  #valueLength = NONE.valueLength;
-  #digestLow = NONE.digestLow;
-  #digestHigh = NONE.digestHigh;
+  #keyLength = NO_COLUMNS.keyLength;
+  #valueLength = NO_COLUMNS.valueLength;
+  #digestLow = NO_COLUMNS.digestLow;
+  #digestHigh = NO_COLUMNS.digestHigh;
   #desired = 0;
   #desiredBytes = 0;
   #kept = 0;
   #keptBytes = 0;
 
   /** Mod revision in etcd, ABSENT or UNKNOWN. */
-  revision = NONE.revision;
+  revision = NO_COLUMNS.revision;
   /** Index into the lease pool; 0 is no lease. */
-  lease = NONE.lease;
+  lease = NO_COLUMNS.lease;
   /** The listing that last named the key. */
-  listing = NONE.listing;
+  listing = NO_COLUMNS.listing;
   /** The number of its entry in its lane. */
-  place = NONE.place;
-  flags = NONE.flags;
+  place = NO_COLUMNS.place;
+  flags = NO_COLUMNS.flags;
   /** Walks over the slots in progress: until they end no key changes its slot. */
   walks = 0;
 
@@ -404,9 +373,4 @@ export class KeyTable {
     this.place = resized(this.place, columns.place);
     this.flags = resized(this.flags, columns.flags);
   }
-}
-
-function resized<T extends Columns[keyof Columns]>(from: T, to: T): T {
-  to.set(from.length > to.length ? (from.subarray(0, to.length) as T) : from);
-  return to;
 }
