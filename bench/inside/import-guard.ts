@@ -5,8 +5,6 @@
  *
  * Also: the memory of an address that is compared, and the time for values that are slow to parse.
  */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { addressKey } from '../../src/kvstoremesh/import-guard/addresses.ts';
 import { foreignIdentity, nodeClaim, serviceClaim } from '../../src/kvstoremesh/import-guard/claims.ts';
 import { DuplicateIps } from '../../src/kvstoremesh/import-guard/duplicate-ips.ts';
@@ -24,6 +22,7 @@ import type { EtcdClient, EtcdKey, KeyValue, ListPage, Revision } from '../../sr
 import { keyOf, NO_LEASE } from '../../src/shared/etcd/types.ts';
 import { Registry } from '../../src/shared/http/metrics.ts';
 import { REMOTE_RELIST_MS } from '../../src/shared/limits.ts';
+import { collectGarbage } from '../../src/shared/process/garbage.ts';
 import { silentLogger } from '../../src/shared/process/log.ts';
 import { PublisherMetrics } from '../../src/shared/publisher/metrics.ts';
 import { createPublisher } from '../../src/shared/publisher/publisher.ts';
@@ -34,9 +33,6 @@ import type { Figure, RowContext } from '../frame/row.ts';
 const PAGE = 1000;
 const OWN = { name: 'west', id: 2, maxConnectedClusters: 255 };
 const LIMITS = { keys: 1e9, bytes: 2 ** 40, 'key-size': 8192, 'value-size': 2 ** 20, 'change-rate': 5000 };
-
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
 
 const revision = 1 as Revision;
 
@@ -92,7 +88,7 @@ async function listing(client: EtcdClient, keys: number, mode: ImportGuardMode, 
   };
   const mirrors = MAPPINGS.map((mapping) => new Mirror(mapping, { ...shared, cluster: 'north' }));
   const stop = new AbortController();
-  collect();
+  collectGarbage();
   const startMs = processorMs();
   const done = Promise.withResolvers<void>();
   let left = mirrors.length;
@@ -121,12 +117,12 @@ async function listing(client: EtcdClient, keys: number, mode: ImportGuardMode, 
 /** The same texts as the keys of a Map. */
 function inMap(keys: number, text: (i: number) => string): { bytes: number; nanoseconds: number } {
   const texts = Array.from({ length: keys }, (_, i) => text(i));
-  collect();
+  collectGarbage();
   const before = usedBytes();
   const startMs = processorMs();
   const map = new Map(texts.map((each) => [each, 0]));
   const nanoseconds = ((processorMs() - startMs) * 1e6) / keys;
-  collect();
+  collectGarbage();
   const bytes = (usedBytes() - before) / map.size;
   // The texts must live as long as the measurement.
   return { bytes: texts.length > 0 ? bytes : 0, nanoseconds };
@@ -136,7 +132,7 @@ function inMap(keys: number, text: (i: number) => string): { bytes: number; nano
 function addresses(keys: number, text: (i: number) => string): { bytes: number; nanoseconds: number } {
   const texts = Array.from({ length: keys }, (_, i) => text(i));
   const duplicates = new DuplicateIps(() => undefined);
-  collect();
+  collectGarbage();
   const before = usedBytes();
   const startMs = processorMs();
   for (const each of texts) {
@@ -144,7 +140,7 @@ function addresses(keys: number, text: (i: number) => string): { bytes: number; 
     if (key !== undefined) duplicates.claim(0, key, 1);
   }
   const nanoseconds = ((processorMs() - startMs) * 1e6) / keys;
-  collect();
+  collectGarbage();
   const bytes = (usedBytes() - before) / duplicates.size;
   // The texts must live as long as the measurement.
   return { bytes: texts.length > 0 ? bytes : 0, nanoseconds };

@@ -3,8 +3,7 @@
  * tells how much memory is in use after a collection. A block is the time between two turns of a timer, and the processor time
  * of the main thread in between, which other processes of the machine do not change.
  */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { collectGarbage } from '../../src/shared/process/garbage.ts';
 
 export interface LoopBlocks {
   readonly longestMs: number;
@@ -42,8 +41,7 @@ function watch(): void {
 }
 
 function live(): LiveMemory {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
+  collectGarbage();
   const { heapUsed, external, rss } = process.memoryUsage();
   return { megabytes: (heapUsed + external) / 2 ** 20, heapMegabytes: heapUsed / 2 ** 20, residentMegabytes: rss / 2 ** 20 };
 }

@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
@@ -11,6 +9,7 @@ import { StoreStage } from '../../../src/kvstoremesh/mirror/store.ts';
 import type { Stage } from '../../../src/kvstoremesh/stage.ts';
 import { type EtcdKey, keyOf } from '../../../src/shared/etcd/types.ts';
 import { REMOTE_CHANGES_BURST_SECONDS } from '../../../src/shared/limits.ts';
+import { collectGarbage } from '../../../src/shared/process/garbage.ts';
 import { silentLogger } from '../../../src/shared/process/log.ts';
 import { ManualClock } from '../../support/clocks.ts';
 
@@ -255,13 +254,11 @@ test('keys that are refused for their size are remembered, not held', () => {
   const logged: string[] = [];
   const log = pino({}, { write: (line: string) => void logged.push(line) });
   const refused = new RefusedKeys({ log, onRefused: () => undefined });
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  collect();
+  collectGarbage();
   const before = process.memoryUsage().heapUsed;
   const huge = (index: number) => keyOf(`k/${String(index).padStart(512 * 1024, 'x')}`);
   for (let index = 0; index < 200; index += 1) refused.refuse(huge(index), 1, 'key-size');
-  collect();
+  collectGarbage();
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(20 * 1024 * 1024);
   expect(refused.problem).toMatch(/^key k\/xxx.*… .*; 199 other keys are not mirrored$/);
   expect(Math.max(...logged.map(({ length }) => length))).toBeLessThan(1000);

@@ -1,9 +1,5 @@
 /** Loaded before the program: a signal makes it collect garbage and report its memory in use. */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
+import { collectGarbage } from '../../../src/shared/process/garbage.ts';
 
 process.on('SIGUSR2', () => {
   collectGarbage();
