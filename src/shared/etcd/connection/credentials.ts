@@ -150,7 +150,10 @@ export class Credentials {
   }
 }
 
-/** Of the certificates in a PEM file that OpenSSL has taken; infinite where none has a time. It takes one with the month 13, too, and never trusts it. */
+/**
+ * Of the certificates in a PEM file that OpenSSL has taken; infinite where none has a time. It takes one with the month 13, too, and
+ * never trusts it.
+ */
 function firstExpiryMs(pem: string): number {
   const times = certificateBlocks(pem).map((certificate) => new X509Certificate(certificate).validToDate.getTime());
   return Math.min(...times.filter((ms) => !Number.isNaN(ms)));
